@@ -1,0 +1,1 @@
+"""Rendered people whose valence and arousal are known by construction."""
