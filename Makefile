@@ -1,0 +1,51 @@
+# One-word gates. `make demo` and `make test` set up what they need; PYTHON chooses the interpreter (>= 3.11).
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SETUP  := $(VENV)/.setup
+PACKAGES := engine stream calibrate train cli
+
+.PHONY: help setup setup-train demo test faults lint types bench docs clean
+.DEFAULT_GOAL := help
+
+help:                ## say what there is
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(SETUP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mtclar-stream needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
+
+setup: $(SETUP)      ## .venv with all that tests and the demo need, without torch
+
+setup-train: $(SETUP)  ## adds torch and what training needs
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
+
+demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
+	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json
+
+test: $(SETUP)       ## all tests but the fault suite
+	$(BIN)/pytest -m 'not faults'
+
+faults: $(SETUP)     ## the fault suite: killed servers, frozen clients, garbage
+	$(BIN)/pytest -m faults
+
+lint: $(SETUP)       ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(SETUP)      ## mypy over the packages
+	@rm -rf build/typing && mkdir -p build/typing/mtclar
+	@for p in $(PACKAGES); do ln -s ../../../$$p build/typing/mtclar/$$p; done
+	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p))
+
+bench: $(SETUP)      ## start-up, frames per second and latency on this machine -> build/bench.json
+	$(BIN)/python tools/bench.py
+
+docs: $(SETUP)       ## make the generated pictures and tables of docs/ again and check every link
+	$(BIN)/python tools/make_docs.py
+
+clean:               ## remove everything that was built
+	rm -rf build dist $(VENV) *.egg-info
