@@ -1,4 +1,4 @@
-"""The wheel: what is inside, and that it runs in an empty environment of every Python at hand, without the heavy imports."""
+"""The wheel: what is inside, and that it runs in an empty environment of every Python at hand."""
 
 import json
 import os
@@ -21,8 +21,12 @@ pytestmark = pytest.mark.timeout(600)
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """Run a command; on failure the test fails with all that it printed."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, f"{' '.join(map(str, command))} -> {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, (
+        f"{' '.join(map(str, command))} -> {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
     return done.stdout
 
 
@@ -34,7 +38,9 @@ def pythons() -> list[str]:
         on_path = shutil.which(f"python3.{candidate}")
         kept = sorted(Path.home().glob(f".pyenv/versions/3.{candidate}.*/bin/python"))
         for path in [*([on_path] if on_path else []), *map(str, kept)]:
-            works = subprocess.run([path, "-c", "import venv"], capture_output=True, timeout=60).returncode == 0
+            works = (
+                subprocess.run([path, "-c", "import venv"], capture_output=True, timeout=60).returncode == 0
+            )
             if works:
                 found.setdefault(candidate, path)
     return [found[key] for key in sorted(found)]
@@ -59,7 +65,9 @@ def test_the_wheel_holds_every_shipped_file_and_nothing_else(wheel: Path) -> Non
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert inside == expected
     left_out = {path for path in tracked if path.suffix not in SHIPPED_SUFFIXES}
-    assert left_out <= {path for path in left_out if path.suffix == ".pt"}, f"tracked but not in the wheel: {left_out}"
+    assert left_out <= {path for path in left_out if path.suffix == ".pt"}, (
+        f"tracked but not in the wheel: {left_out}"
+    )
 
 
 def test_the_wheel_carries_licence_and_notice(wheel: Path) -> None:
