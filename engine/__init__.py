@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: faces, encoder, comparison with the support set, smoothing. No camera, socket, thread or clock."""
+"""Arrays in, arrays out: faces, encoder, support set, smoothing. No camera, socket, thread or clock."""

@@ -1,8 +1,9 @@
 """What passes from one stage to the next: one frozen dataclass per hand-over, with shapes and units.
 
-    Source --Frame--> FaceTracker --FaceCrop--> Encoder --Encoded--> Comparer --Estimate--> Smoother --Affect-->
+    Source --Frame--> FaceTracker --Faces--> Encoder --Encoded--> Comparer --Estimate--> Smoother --Affect-->
 
-Valence (V) and arousal (A) are in [-1, 1]. Boxes are pixels of the frame, (x0, y0, x1, y1). Times are seconds.
+Valence (V) and arousal (A) are in [-1, 1]. Boxes are (x0, y0, x1, y1) in pixels of the frame.
+Times are seconds.
 """
 
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Clock = Literal["arrival", "rtcp", "v4l2", "file", "client"]
-"""Where `t_capture_s` came from: arrival at this machine, RTCP sender reports, the driver, the file's PTS, a browser."""
+"""Where `t_capture_s` came from: arrival here, RTCP sender reports, the driver, the file's PTS, a browser."""
 
 FaceState = Literal["ok", "low_quality", "held", "lost"]
-"""`ok` measured; `low_quality` seen but gated; `held` unseen for at most 1 s; `lost` said once, then the face is gone."""
+"""`ok` measured; `low_quality` seen but gated; `held` unseen for at most 1 s; `lost` said once, then gone."""
 
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
-"""The eight classes of the encoder's `expression` output, in FER+ order (Barsoum et al. 2016, arXiv:1608.01041)."""
+"""The classes of the encoder's `expression` output, in FER+ order (Barsoum et al. 2016, arXiv:1608.01041)."""
 
 Box = tuple[float, float, float, float]
 
@@ -42,7 +43,7 @@ class FaceCrop:
     image: NDArray[np.uint8]  # [S, S] grey
     box: Box  # around the landmarks
     landmarks: NDArray[np.float32]  # [L, 3] x, y in pixels of the frame, z in the same unit
-    pose_deg: tuple[float, float, float]  # yaw (to the person's left > 0), pitch (up > 0), roll (clockwise > 0)
+    pose_deg: tuple[float, float, float]  # yaw (> 0 to the person's left), pitch (> 0 up), roll (> 0 clockwise)
     sharpness: float  # variance of the Laplacian of the crop, in grey levels squared
     brightness: float  # mean grey level of the crop, 0..255
     track_id: int
