@@ -43,7 +43,7 @@ class FaceCrop:
     image: NDArray[np.uint8]  # [S, S] grey
     box: Box  # around the landmarks
     landmarks: NDArray[np.float32]  # [L, 3] x, y in pixels of the frame, z in the same unit
-    pose_deg: tuple[float, float, float]  # yaw (> 0 to the person's left), pitch (> 0 up), roll (> 0 clockwise)
+    pose_deg: tuple[float, float, float]  # yaw > 0 to the person's left, pitch > 0 up, roll > 0 clockwise
     sharpness: float  # variance of the Laplacian of the crop, in grey levels squared
     brightness: float  # mean grey level of the crop, 0..255
     track_id: int
