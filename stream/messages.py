@@ -1,0 +1,366 @@
+"""The messages of `mtclar.v1`: what the server says, serialised once, and what clients say, parsed by declared types.
+
+docs/protocol/README.md describes each with an example; docs/protocol/mtclar.v1.schema.json is the contract. What the
+server says is a frozen dataclass with `encode() -> bytes` (UTF-8 JSON, floats rounded to four decimals). What a client
+says goes through `parse_client`, which raises `ProtocolError` with a code that can be sent back.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from mtclar.engine.handover import Affect, Clock, Estimate
+
+PROTOCOL = "mtclar.v1"
+
+SourceState = Literal["connecting", "live", "stalled", "reconnecting", "ended"]
+Delivery = Literal["latest", "all"]
+
+OptionalField = Literal[
+    "faults", "box", "pose", "raw", "sd", "in_support", "nearest_similarity", "similarity"
+]
+"""What `subscribe` may choose of each face; id, subject, state, valence, arousal and calibrated always come."""
+
+ALL_FIELDS: frozenset[str] = frozenset(OptionalField.__args__)  # type: ignore[attr-defined]
+DEFAULT_FIELDS = ALL_FIELDS - {"similarity"}
+
+MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
+"""The largest message a client may send; the websocket is closed with 1009 above it."""
+
+DECIMALS = 4
+
+
+class ProtocolError(Exception):
+    """A client said something that `mtclar.v1` does not allow; `code` and the text go back to it as `error`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+# --- what the server says -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which networks stand behind the values."""
+
+    id: str
+    sha256: str  # of the encoder's graph: what a support set is tied to
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectInfo:
+    """One support set in use."""
+
+    subject: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One source, as `hello` announces it. `label` never carries credentials."""
+
+    stream: str
+    label: str
+    live: bool
+    width: int
+    height: int
+    fps: float | None
+    freshness: str
+    subjects: tuple[SubjectInfo, ...] = ()
+    truth: bool = False  # a known script of V/A comes with each frame (the demo)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message to every client: who speaks, on which clock, and which streams there are."""
+
+    streams: tuple[StreamInfo, ...]
+    model: ModelInfo | None = None
+    server: str = "mtclar-stream"
+
+    def encode(self, session: str, unix_s: float, monotonic_s: float) -> bytes:
+        """`session` names this run of the server; the clock pair is read when a client joins."""
+        return _dump(
+            {
+                "type": "hello",
+                "protocol": PROTOCOL,
+                "server": self.server,
+                "session": session,
+                "clock": {"unix": unix_s, "monotonic": monotonic_s},
+                "model": None
+                if self.model is None
+                else {"id": self.model.id, "sha256": self.model.sha256, "backend": self.model.backend},
+                "streams": [
+                    {
+                        "stream": s.stream,
+                        "label": s.label,
+                        "live": s.live,
+                        "size": [s.width, s.height],
+                        "fps": s.fps,
+                        "freshness": s.freshness,
+                        "subjects": [{"subject": x.subject, "frames": x.frames} for x in s.subjects],
+                        "truth": s.truth,
+                    }
+                    for s in self.streams
+                ],
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMs:
+    """Where the time from capture to message went, in milliseconds; `total` is the sum of the parts."""
+
+    queue: float  # capture -> taken from the mailbox
+    track: float  # faces found
+    estimate: float  # encoded, compared, smoothed
+
+    @property
+    def total(self) -> float:
+        return self.queue + self.track + self.estimate
+
+    def as_json(self) -> dict[str, float]:
+        """Rounded first and added then, so that the parts add up to the total on the wire as well."""
+        parts = {name: round(getattr(self, name), DECIMALS) for name in ("queue", "track", "estimate")}
+        return {**parts, "total": sum(parts.values())}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AffectMessage:
+    """The answer to one frame: every face of it, with its times. A frame without a face is a message too."""
+
+    stream: str
+    seq: int  # counts the messages of this stream, from 0: a gap is a message that this client did not get
+    frame: int  # counts the pictures of the source, from 0: a gap is a picture that was dropped
+    t_capture_s: float
+    clock: Clock
+    pts_s: float
+    size: tuple[int, int]  # width, height of the frame in pixels
+    latency_ms: LatencyMs
+    dropped: int  # pictures that the mailbox has dropped so far
+    faces: tuple[Affect, ...]
+    truth: tuple[float, float] | None = None  # V/A of the script, where there is one
+
+    def encode(self, fields: frozenset[str] = DEFAULT_FIELDS) -> bytes:
+        """JSON with the chosen optional fields of each face."""
+        message: dict[str, Any] = {
+            "type": "affect",
+            "stream": self.stream,
+            "seq": self.seq,
+            "frame": self.frame,
+            "t_capture": self.t_capture_s,
+            "clock": self.clock,
+            "pts": self.pts_s,
+            "size": list(self.size),
+            "latency_ms": self.latency_ms.as_json(),
+            "dropped": self.dropped,
+            "faces": [_face(face, fields) for face in self.faces],
+        }
+        if self.truth is not None:
+            message["truth"] = list(self.truth)
+        return _dump(message)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusMessage:
+    """How a source is: sent when it changes, and to every client that joins."""
+
+    stream: str
+    state: SourceState
+    retry_s: float | None = None  # seconds until the next try, when reconnecting
+    reason: str | None = None
+    reconnects: int = 0  # connections that were lost and made again so far
+
+    def encode(self) -> bytes:
+        return _dump(
+            {
+                "type": "status",
+                "stream": self.stream,
+                "state": self.state,
+                "retry_s": self.retry_s,
+                "reason": self.reason,
+                "reconnects": self.reconnects,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMessage:
+    """What went wrong: with what this client said, or with the server's work."""
+
+    code: str
+    message: str
+
+    def encode(self) -> bytes:
+        return _dump({"type": "error", "code": self.code, "message": self.message})
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribedMessage:
+    """What a client now gets: the answer to its `subscribe`."""
+
+    streams: tuple[str, ...] | None
+    max_hz: float | None
+    fields: frozenset[str]
+    delivery: Delivery
+
+    def encode(self) -> bytes:
+        return _dump(
+            {
+                "type": "subscribed",
+                "streams": None if self.streams is None else list(self.streams),
+                "max_hz": self.max_hz,
+                "fields": sorted(self.fields),
+                "delivery": self.delivery,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MarkMessage:
+    """A client's `mark`, told to all, so that whoever records has it."""
+
+    label: str
+    t_s: float  # on the clock of t_capture
+    stream: str | None = None
+
+    def encode(self) -> bytes:
+        return _dump({"type": "mark", "label": self.label, "t": self.t_s, "stream": self.stream})
+
+
+@dataclass(frozen=True, slots=True)
+class ByeMessage:
+    """The last message before the server closes the connection."""
+
+    code: Literal["ended", "shutdown", "failed"]
+    reason: str
+
+    def encode(self) -> bytes:
+        return _dump({"type": "bye", "code": self.code, "reason": self.reason})
+
+
+def _face(face: Affect, fields: frozenset[str]) -> dict[str, Any]:
+    x0, y0, x1, y1 = face.box
+    raw = face.raw
+    sd = None
+    if face.valence_sd is not None and face.arousal_sd is not None:
+        sd = [face.valence_sd, face.arousal_sd]
+    optional: dict[str, Any] = {
+        "faults": list(face.faults),
+        "box": [x0, y0, x1 - x0, y1 - y0],
+        "pose": None if face.pose_deg is None else list(face.pose_deg),
+        "raw": None if raw is None else [raw.valence, raw.arousal],
+        "sd": sd,
+        "in_support": None if raw is None else bool(raw.in_support),
+        "nearest_similarity": _nearest_similarity(raw),
+    }
+    message: dict[str, Any] = {
+        "id": int(face.track_id),
+        "subject": face.subject,
+        "state": face.state,
+        "valence": face.valence,
+        "arousal": face.arousal,
+        "calibrated": face.calibrated,
+    }
+    message.update((name, value) for name, value in optional.items() if name in fields)
+    if "similarity" in fields:
+        message["similarity"] = [] if raw is None else raw.similarity.tolist()
+    return message
+
+
+def _nearest_similarity(raw: Estimate | None) -> float | None:
+    if raw is None or raw.nearest is None:
+        return None
+    return float(raw.similarity[raw.nearest])
+
+
+def _dump(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(_rounded(message), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), DECIMALS)
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
+# --- what clients say ---------------------------------------------------------------------------------------------
+
+StreamName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class _ClientMessage(BaseModel):
+    """Unknown fields are refused: a misspelt option that is silently ignored is worse than an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ClientHello(_ClientMessage):
+    """The token, where the server asks for one and the client cannot set the Authorization header."""
+
+    type: Literal["hello"]
+    token: Annotated[str, StringConstraints(max_length=512)] = ""
+
+
+class Subscribe(_ClientMessage):
+    """What the client wants from now on; what it leaves out goes back to the default."""
+
+    type: Literal["subscribe"]
+    streams: Annotated[list[StreamName], Field(max_length=64)] | None = None  # None: all of them
+    max_hz: Annotated[float, Field(gt=0, le=1000)] | None = None
+    fields: Annotated[list[OptionalField], Field(max_length=16)] | None = None
+    delivery: Delivery = "latest"
+
+    @property
+    def chosen_fields(self) -> frozenset[str]:
+        return DEFAULT_FIELDS if self.fields is None else frozenset(self.fields)
+
+
+class Mark(_ClientMessage):
+    """A label at this moment, for recordings."""
+
+    type: Literal["mark"]
+    label: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    stream: StreamName | None = None
+
+
+ClientMessage = ClientHello | Subscribe | Mark
+_CLIENT_TYPES = ("hello", "subscribe", "mark")
+_CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
+    Annotated[ClientMessage, Field(discriminator="type")]
+)
+
+
+def parse_client(data: str | bytes) -> ClientMessage:
+    """One client message; raises ProtocolError `bad_json`, `unknown_type` or `bad_message`."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("bad_json", "not a JSON text") from error
+    if not isinstance(message, dict):
+        raise ProtocolError("bad_message", "a message is a JSON object with a 'type'")
+    if message.get("type") not in _CLIENT_TYPES:
+        raise ProtocolError("unknown_type", f"'type' is one of {', '.join(_CLIENT_TYPES)}")
+    try:
+        return _CLIENT_MESSAGE.validate_python(message)
+    except ValidationError as error:
+        raise ProtocolError("bad_message", _first_fault(error.errors(include_url=False))) from error
+
+
+def _first_fault(faults: Iterable[Any]) -> str:
+    """Where and what, without the client's own words: they may hold a token."""
+    fault = next(iter(faults))
+    where = ".".join(str(part) for part in fault["loc"][1:]) or "message"
+    return f"{where[:100]}: {fault['msg'][:200]}"
