@@ -1,1 +1,48 @@
-"""Arrays in, arrays out: faces, encoder, support set, smoothing. No camera, socket, thread or clock."""
+"""Arrays in, arrays out: faces, encoder, comparison with support, smoothing. No camera, socket, thread or clock.
+
+The engine is a library of its own. Without a support set the values are the encoder's own, and say so (`calibrated`):
+
+    >>> from skimage import data
+    >>> from mtclar.engine import Frame, SupportSet, Tracker
+    >>> picture = data.astronaut()[:, :, ::-1]  # BGR, as cv2 and PyAV give it
+    >>> with Tracker.open() as tracker:  # Tracker.open([SupportSet.load("me.mtclar")]) once you have calibrated
+    ...     for seq in range(3):  # any loop over pictures: cv2.VideoCapture, PyAV, ...
+    ...         t_s = seq / 30
+    ...         frame = Frame(picture, seq, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="astronaut")
+    ...         for face in tracker(frame):
+    ...             assert face.state == "ok" and not face.calibrated
+    ...             print(f"{face.track_id}: {face.valence:+.1f} {face.arousal:+.1f}")  # doctest: +SKIP
+    ...             assert face.valence > 0  # she smiles
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mtclar.engine.errors import MtclarError as MtclarError
+    from mtclar.engine.handover import Affect as Affect
+    from mtclar.engine.handover import Estimate as Estimate
+    from mtclar.engine.handover import Frame as Frame
+    from mtclar.engine.support import SupportSet as SupportSet
+    from mtclar.engine.tracker import Tracker as Tracker
+
+# Name -> its module. Looked up on first use, so `import mtclar.engine` alone loads neither cv2 nor onnxruntime.
+_EXPORTS = {
+    "Affect": "handover",
+    "Estimate": "handover",
+    "Frame": "handover",
+    "MtclarError": "errors",
+    "SupportSet": "support",
+    "Tracker": "tracker",
+}
+__all__ = ["Affect", "Estimate", "Frame", "MtclarError", "SupportSet", "Tracker"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,44 @@
+"""Face crops in, embeddings and absolute valence/arousal out: the `encoder` graph behind numpy arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.errors import ModelError
+from mtclar.engine.handover import EXPRESSIONS, Encoded
+from mtclar.engine.session import Session
+
+INPUT = "face"
+OUTPUTS = ("embedding", "absolute", "expression")
+
+
+class Encoder:
+    """Runs the `encoder` graph on any number of crops; normalisation is inside the graph.
+
+    Raises ModelError when the session's graph is not an encoder.
+    """
+
+    def __init__(self, session: Session) -> None:
+        missing = [name for name in OUTPUTS if name not in session.outputs]
+        if INPUT not in session.inputs or missing:
+            raise ModelError(
+                f"the network is not an encoder: inputs {sorted(session.inputs)}, outputs {sorted(session.outputs)}",
+                f"an encoder takes '{INPUT}' and gives {', '.join(OUTPUTS)}",
+            )
+        self._session = session
+        self.size = int(session.inputs[INPUT][-1])  # S: crops are [S, S]
+        self.embedding_dim = int(session.outputs["embedding"][-1])  # D
+
+    def __call__(self, crops: NDArray[np.uint8]) -> Encoded:
+        """crops [B, S, S] grey -> Encoded of B rows, B = 0 included; ValueError when shape or type differ."""
+        if crops.dtype != np.uint8 or crops.ndim != 3 or crops.shape[1:] != (self.size, self.size):
+            raise ValueError(
+                f"crops must be uint8 [B, {self.size}, {self.size}], got {crops.dtype} {list(crops.shape)}"
+            )
+        if not len(crops):  # not every backend takes an empty batch
+            return Encoded(
+                embedding=np.zeros((0, self.embedding_dim), np.float32),
+                absolute=np.zeros((0, 2), np.float32),
+                expression=np.zeros((0, len(EXPRESSIONS)), np.float32),
+            )
+        outputs = self._session.run({INPUT: crops})
+        return Encoded(**{name: outputs[name] for name in OUTPUTS})

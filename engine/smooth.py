@@ -1,0 +1,176 @@
+"""Estimates in, steadier estimates out: the causal smoothers by name, one object per face, running on source time.
+
+Each is called as smoother(t_s, value [2], sd [2]) -> (value [2], sd [2]) with V/A. Time steps may be irregular. A
+picture that is not later than the one before (a duplicate, or two swapped by the network) leaves the output as it was;
+a jump of more than RESTART_AFTER_S, forwards (the face was away) or backwards (the file began again), starts afresh.
+docs/smoothing.md has the lag and the jitter of each, and why the 1-euro filter is the default.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import tau as TWO_PI
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtclar.engine.errors import UsageError
+
+Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
+
+RESTART_AFTER_S = 1.0  # as long as a face is held: after that, what it showed before says nothing
+DRIFT_PER_SQRT_S = 0.25  # how far V/A of a person wanders in a second, sd; see docs/smoothing.md
+
+
+class Smoother(Protocol):
+    """What the tracker needs of a smoother."""
+
+    def __call__(self, t_s: float, value: ArrayLike, sd: ArrayLike) -> Pair:
+        """V/A [2] and its sd [2], measured at source time t_s -> both, smoothed with what came before."""
+
+    def reset(self) -> None:
+        """Forgets everything."""
+
+
+class _Causal:
+    """Time keeping that the smoothers share; a sub-class says what a first and a later sample do."""
+
+    def __init__(self) -> None:
+        self._t_s: float | None = None
+        self._output: Pair = (np.zeros(2), np.zeros(2))
+
+    def reset(self) -> None:
+        self._t_s = None
+
+    def __call__(self, t_s: float, value: ArrayLike, sd: ArrayLike) -> Pair:
+        value, sd = np.array(value, np.float64), np.array(sd, np.float64)
+        dt_s = None if self._t_s is None else t_s - self._t_s
+        if dt_s is None or abs(dt_s) > RESTART_AFTER_S:
+            self._output = self._start(value, sd)
+            self._t_s = t_s
+        elif dt_s > 0:
+            self._output = self._step(dt_s, value, sd)
+            self._t_s = t_s
+        return self._output[0].copy(), self._output[1].copy()
+
+    def _start(self, value: Array, sd: Array) -> Pair:
+        return value, sd
+
+    def _step(self, dt_s: float, value: Array, sd: Array) -> Pair:
+        raise NotImplementedError
+
+
+def _gain(rate_hz: Any, dt_s: float) -> Any:
+    """Share of the new sample in a first-order low-pass of that cut-off: exact for any step, unlike dt / (tau + dt)."""
+    return 1.0 - np.exp(-TWO_PI * rate_hz * dt_s)
+
+
+class Identity(_Causal):
+    """No smoothing."""
+
+    def __call__(self, t_s: float, value: ArrayLike, sd: ArrayLike) -> Pair:  # noqa: ARG002
+        return np.array(value, np.float64), np.array(sd, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class ExponentialParams:
+    """Settings of the exponential filter."""
+
+    cutoff_hz: float = 1.0
+
+
+class Exponential(_Causal):
+    """A first-order low-pass; the sd is filtered alike, for errors of neighbouring frames do not average out."""
+
+    def __init__(self, params: ExponentialParams = ExponentialParams()) -> None:
+        super().__init__()
+        self._params = params
+
+    def _step(self, dt_s: float, value: Array, sd: Array) -> Pair:
+        gain = _gain(self._params.cutoff_hz, dt_s)
+        before, sd_before = self._output
+        return before + gain * (value - before), sd_before + gain * (sd - sd_before)
+
+
+@dataclass(frozen=True, slots=True)
+class OneEuroParams:
+    """Settings of the 1-euro filter."""
+
+    min_cutoff_hz: float = 0.6  # at rest: the lower, the steadier
+    beta: float = 2.0  # how fast the cut-off rises with speed, in Hz per (V/A unit per second)
+    speed_cutoff_hz: float = 1.0  # of the speed's own low-pass
+
+
+class OneEuro(_Causal):
+    """A low-pass whose cut-off rises with speed: steady at rest, quick when the face moves.
+
+    Casiez, Roussel and Vogel, "1 Euro Filter", CHI 2012, doi:10.1145/2207676.2208639; with gains that are exact for
+    irregular time steps. The sd is filtered with the gain of its dimension.
+    """
+
+    def __init__(self, params: OneEuroParams = OneEuroParams()) -> None:
+        super().__init__()
+        self._params = params
+
+    def _start(self, value: Array, sd: Array) -> Pair:
+        self._raw, self._speed = value, np.zeros(2)
+        return value, sd
+
+    def _step(self, dt_s: float, value: Array, sd: Array) -> Pair:
+        params = self._params
+        speed = (value - self._raw) / dt_s
+        self._speed = self._speed + _gain(params.speed_cutoff_hz, dt_s) * (speed - self._speed)
+        self._raw = value
+        gain = _gain(params.min_cutoff_hz + params.beta * np.abs(self._speed), dt_s)
+        before, sd_before = self._output
+        return before + gain * (value - before), sd_before + gain * (sd - sd_before)
+
+
+@dataclass(frozen=True, slots=True)
+class KalmanParams:
+    """Settings of the Kalman filter."""
+
+    drift_per_sqrt_s: float = DRIFT_PER_SQRT_S
+    noise_share: float = 0.3  # of an estimate's sd: what is new in each frame; the rest is error that stays
+
+
+class Kalman(_Causal):
+    """A random walk seen through noise that the estimate's own variance sets: doubtful frames count for less.
+
+    Of an estimate's sd only `noise_share` is drawn anew in each frame and can be averaged away; the rest (the model is
+    wrong about this expression) is in every frame, so it is added back to the variance that is handed on.
+    """
+
+    def __init__(self, params: KalmanParams = KalmanParams()) -> None:
+        super().__init__()
+        self._params = params
+
+    def _start(self, value: Array, sd: Array) -> Pair:
+        self._variance = (self._params.noise_share * sd) ** 2
+        return value, sd
+
+    def _step(self, dt_s: float, value: Array, sd: Array) -> Pair:
+        share = self._params.noise_share
+        predicted = self._variance + self._params.drift_per_sqrt_s**2 * dt_s
+        noise = np.maximum((share * sd) ** 2, 1e-12)
+        gain = predicted / (predicted + noise)
+        self._variance = (1.0 - gain) * predicted
+        before = self._output[0]
+        return before + gain * (value - before), np.sqrt(self._variance + (1.0 - share**2) * sd**2)
+
+
+SMOOTHERS: Mapping[str, Callable[[], Smoother]] = {
+    "one-euro": OneEuro,
+    "exponential": Exponential,
+    "kalman": Kalman,
+    "none": Identity,
+}
+DEFAULT_SMOOTHER = "one-euro"
+
+
+def make_smoother(name: str = DEFAULT_SMOOTHER) -> Smoother:
+    """A new smoother of that name for one face; raises UsageError that lists the names."""
+    if name not in SMOOTHERS:
+        raise UsageError(f"there is no smoother '{name}'", f"one of: {', '.join(SMOOTHERS)}")
+    return SMOOTHERS[name]()

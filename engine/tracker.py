@@ -1,0 +1,261 @@
+"""The whole engine behind one call: a frame in, the smoothed affect of every face in it out.
+
+Frame -> find (faces) -> Faces -> estimate (encode, compare, smooth) -> Affect, one for each face
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from mtclar.engine import models
+from mtclar.engine.compare import DEFAULT_RULE, Comparer
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.detect import Detector
+from mtclar.engine.encode import Encoder
+from mtclar.engine.errors import UsageError
+from mtclar.engine.faces import FaceTracker
+from mtclar.engine.gates import RUN_GATES, Gates, faults
+from mtclar.engine.handover import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
+from mtclar.engine.landmarks import FaceMesh
+from mtclar.engine.session import Session, open_session
+from mtclar.engine.smooth import DEFAULT_SMOOTHER, DRIFT_PER_SQRT_S, Array, Smoother, make_smoother
+from mtclar.engine.support import SupportSet
+
+MAX_FACES = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    """What is remembered of one face from frame to frame."""
+
+    subject: str | None
+    smoother: Smoother
+    value: Array | None = None  # [2] smoothed V/A when it was last measured
+    sd: Array | None = None  # [2]
+    measured_s: float = 0.0  # source time of that
+
+
+class Tracker:
+    """Follows the affect of every face of a stream; one object per stream.
+
+    Call it with each frame in order, or call `find` and `estimate` to time them apart. It is a context manager that
+    holds the sessions of four networks. Which support set belongs to which face is settled when a face appears: the
+    only support set goes to the largest new face; several go to the new faces from left to right, in their own order. A
+    face keeps its support set until it is lost; `assign` corrects by hand. Other faces get the absolute head's values.
+    """
+
+    def __init__(
+        self,
+        face_tracker: FaceTracker,
+        encoder: Encoder,
+        pair: Session | None,
+        supports: Sequence[SupportSet] = (),
+        *,
+        model: models.Card,
+        backend: str = "",
+        smoother: str = DEFAULT_SMOOTHER,
+        rule: str = DEFAULT_RULE,
+        gates: Gates = RUN_GATES,
+    ) -> None:
+        for support in supports:
+            support.require_model(model.sha256)
+        subjects = [support.subject for support in supports]
+        if len(set(subjects)) < len(subjects):
+            raise UsageError(
+                f"two support sets are of the same subject: {', '.join(subjects)}",
+                "give each face one support set",
+            )
+        make_smoother(smoother)  # an unknown name is refused now, not at the first face
+        self.supports = tuple(supports)
+        self.encoder = encoder
+        self.model = model
+        self.backend = backend
+        self._find = face_tracker
+        self._comparers = {support.subject: Comparer(pair, support, rule) for support in supports}
+        self._uncalibrated = Comparer(None, None, rule)
+        self._smoother = smoother
+        self._gates = gates
+        self._tracks: dict[int, _Track] = {}
+        self._sessions = ExitStack()
+
+    @classmethod
+    def open(
+        cls,
+        supports: Sequence[SupportSet] = (),
+        *,
+        backend: str = "auto",
+        threads: int = 1,
+        smoother: str = DEFAULT_SMOOTHER,
+        rule: str = DEFAULT_RULE,
+        max_faces: int = MAX_FACES,
+        gates: Gates = RUN_GATES,
+    ) -> Self:
+        """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
+
+        Raises BackendError when the backend cannot run here, SupportSetError when a support set was made with another
+        encoder, UsageError for an unknown smoother or rule.
+        """
+        with ExitStack() as sessions:
+            detector, mesh, encoder, pair = (
+                sessions.enter_context(open_session(models.path(name), backend=backend, threads=threads))
+                for name in ("face_detector", "face_mesh", "encoder", "pair")
+            )
+            tracker = cls(
+                FaceTracker(Detector(detector), FaceMesh(mesh), FRAMING, max_faces),
+                Encoder(encoder),
+                pair,
+                supports,
+                model=models.card("encoder"),
+                backend=encoder.backend,
+                smoother=smoother,
+                rule=rule,
+                gates=gates,
+            )
+            tracker._sessions = sessions.pop_all()  # from here on the tracker closes them
+        return tracker
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the sessions; safe to call twice."""
+        self._sessions.close()
+
+    def __call__(self, frame: Frame) -> tuple[Affect, ...]:
+        """The faces of this frame: seen ones first, then held ones, then those just lost."""
+        return self.estimate(frame, self.find(frame))
+
+    def find(self, frame: Frame) -> Faces:
+        """The faces of this frame, cut out and numbered."""
+        return self._find(frame)
+
+    def estimate(self, frame: Frame, faces: Faces) -> tuple[Affect, ...]:
+        """The affect of those faces; all good crops go through the encoder in one batch."""
+        t_s = frame.pts_s
+        self._meet(faces.crops)
+        faults_of = {crop.track_id: faults(crop, self._gates) for crop in faces.crops}
+        good = [crop for crop in faces.crops if not faults_of[crop.track_id]]
+        estimates = dict(zip((crop.track_id for crop in good), self._compare(good), strict=True))
+        affects = [
+            self._measured(t_s, crop, estimates[crop.track_id])
+            if crop.track_id in estimates
+            else self._remembered(
+                t_s, crop.track_id, "low_quality", crop.box, crop.pose_deg, faults_of[crop.track_id]
+            )
+            for crop in faces.crops
+        ]
+        affects += [self._remembered(t_s, face.track_id, "held", face.box) for face in faces.held]
+        affects += [self._remembered(t_s, face.track_id, "lost", face.box) for face in faces.lost]
+        for face in faces.lost:
+            self._tracks.pop(face.track_id, None)  # its support set is free for the next face
+        return tuple(affects)
+
+    def encode(self, crops: Sequence[FaceCrop]) -> Encoded:
+        """B crops through the encoder in one batch; calibration takes support frames from here."""
+        size = self.encoder.size
+        images = np.stack([crop.image for crop in crops]) if crops else np.zeros((0, size, size), np.uint8)
+        return self.encoder(images)
+
+    def assign(self, track_id: int, subject: str | None) -> None:
+        """Gives a face the support set of `subject` (None: takes it away); a face that has it gets the other's.
+
+        Raises UsageError when there is no such face or subject.
+        """
+        if track_id not in self._tracks:
+            raise UsageError(
+                f"there is no face {track_id}", f"faces: {', '.join(map(str, self._tracks)) or 'none'}"
+            )
+        if subject is not None and subject not in self._comparers:
+            raise UsageError(
+                f"there is no support set of '{subject}'", f"subjects: {', '.join(self._comparers) or 'none'}"
+            )
+        chosen = self._tracks[track_id]
+        for other_id, other in self._tracks.items():
+            if subject is not None and other.subject == subject and other is not chosen:
+                self._tracks[other_id] = self._new_track(chosen.subject)
+        if chosen.subject != subject:
+            self._tracks[track_id] = self._new_track(subject)
+
+    def reset(self) -> None:
+        """Forgets every face: the stream began again."""
+        self._find.reset()
+        self._tracks.clear()
+
+    def _meet(self, crops: Sequence[FaceCrop]) -> None:
+        """Starts a track for each new face and hands out the free support sets."""
+        new = [crop for crop in crops if crop.track_id not in self._tracks]
+        taken = {track.subject for track in self._tracks.values()}
+        free = [support.subject for support in self.supports if support.subject not in taken]
+        if len(self.supports) == 1:
+            new.sort(key=lambda crop: -_area(crop.box))
+        else:
+            new.sort(key=lambda crop: crop.box[0] + crop.box[2])
+        for i, crop in enumerate(new):
+            self._tracks[crop.track_id] = self._new_track(free[i] if i < len(free) else None)
+
+    def _new_track(self, subject: str | None) -> _Track:
+        return _Track(subject, make_smoother(self._smoother))
+
+    def _compare(self, crops: Sequence[FaceCrop]) -> list[Estimate]:
+        encoded = self.encode(crops)
+        estimates = []
+        for i, crop in enumerate(crops):
+            subject = self._tracks[crop.track_id].subject
+            comparer = self._uncalibrated if subject is None else self._comparers[subject]
+            row = slice(i, i + 1)
+            estimates += comparer(
+                Encoded(encoded.embedding[row], encoded.absolute[row], encoded.expression[row]),
+            )
+        return estimates
+
+    def _measured(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
+        track = self._tracks[crop.track_id]
+        track.value, track.sd = track.smoother(
+            t_s, (estimate.valence, estimate.arousal), (estimate.valence_sd, estimate.arousal_sd)
+        )
+        track.measured_s = t_s
+        affect = self._remembered(t_s, crop.track_id, "ok", crop.box, crop.pose_deg)
+        return replace(affect, raw=estimate)
+
+    def _remembered(
+        self,
+        t_s: float,
+        track_id: int,
+        state: FaceState,
+        box: Box,
+        pose_deg: tuple[float, float, float] | None = None,
+        reasons: tuple[str, ...] = (),
+    ) -> Affect:
+        """The last value of a track, its sd grown by the time since it was measured."""
+        track = self._tracks[track_id]
+        valence = arousal = valence_sd = arousal_sd = None
+        if track.value is not None and track.sd is not None:
+            drift_s = max(t_s - track.measured_s, 0.0)
+            valence, arousal = map(float, track.value)
+            valence_sd, arousal_sd = map(float, np.sqrt(track.sd**2 + DRIFT_PER_SQRT_S**2 * drift_s))
+        return Affect(
+            track_id=track_id,
+            subject=track.subject,
+            state=state,
+            box=box,
+            pose_deg=pose_deg,
+            valence=valence,
+            arousal=arousal,
+            valence_sd=valence_sd,
+            arousal_sd=arousal_sd,
+            raw=None,
+            faults=reasons,
+        )
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
