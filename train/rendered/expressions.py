@@ -1,0 +1,115 @@
+"""Which expressions are rendered: the face units of each, and the valence and arousal (V/A) that its script claims.
+
+The V/A are nominal: a convention for a face that feels nothing, placed like the mean labels of the same expressions in
+AffectNet (Mollahosseini et al. 2017, arXiv:1708.03985). Unit names are ARKit's; a name without side moves both sides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Weights = dict[str, float]
+"""Face unit, or pair of units named without side -> weight; 1 is the unit's full motion, more exaggerates it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One prototype."""
+
+    valence: float
+    arousal: float
+    weights: Weights
+
+
+NEUTRAL = "neutral"
+EXPRESSIONS: Mapping[str, Expression] = {
+    NEUTRAL: Expression(0.0, 0.0, {"eyeWide": 0.2, "mouthPress": 0.12}),
+    "happy": Expression(
+        0.8,
+        0.45,
+        {
+            "mouthSmile": 1.0,
+            "cheekSquint": 0.8,
+            "eyeSquint": 0.35,
+            "mouthUpperUp": 0.45,
+            "mouthDimple": 0.2,
+            "mouthLowerDown": 0.35,
+            "jawOpen": 0.10,
+        },
+    ),
+    "surprised": Expression(
+        0.2, 0.8, {"browInnerUp": 1.2, "browOuterUp": 1.4, "eyeWide": 1.1, "jawOpen": 0.55, "mouthFunnel": 0.2}
+    ),
+    "sad": Expression(
+        -0.65,
+        -0.35,
+        {"browInnerUp": 1.4, "mouthFrown": 1.4, "mouthShrugLower": 0.5, "eyeSquint": 0.15, "eyeLookDown": 0.25},
+    ),
+    "angry": Expression(
+        -0.6,
+        0.7,
+        {
+            "browDown": 1.25,
+            "noseSneer": 0.8,
+            "eyeSquint": 0.5,
+            "mouthPress": 0.7,
+            "mouthFrown": 0.4,
+            "jawForward": 0.3,
+        },
+    ),
+    "afraid": Expression(
+        -0.3,
+        0.75,
+        {
+            "browInnerUp": 1.4,
+            "browOuterUp": 0.5,
+            "browDown": 0.3,
+            "eyeWide": 1.2,
+            "mouthStretch": 1.0,
+            "mouthLowerDown": 0.5,
+            "jawOpen": 0.2,
+        },
+    ),
+    "disgusted": Expression(
+        -0.7,
+        0.4,
+        {
+            "noseSneer": 1.3,
+            "mouthUpperUp": 0.9,
+            "mouthFrown": 0.6,
+            "browDown": 0.7,
+            "eyeSquint": 0.7,
+            "cheekSquint": 0.8,
+            "mouthShrugLower": 0.4,
+        },
+    ),
+    "content": Expression(
+        0.5, -0.25, {"mouthSmile": 0.55, "mouthDimple": 0.3, "eyeBlink": 0.28, "cheekSquint": 0.3, "mouthPress": 0.1}
+    ),
+    "tired": Expression(
+        -0.15, -0.6, {"eyeBlink": 0.5, "mouthFrown": 0.35, "browOuterUp": 0.2, "eyeLookDown": 0.2, "jawOpen": 0.05}
+    ),
+}
+MAIN = (NEUTRAL, "happy", "surprised", "sad", "angry")
+"""The five that everybody can show, and a person calibrates with."""
+
+
+def mix(first: Mapping[str, float], second: Mapping[str, float], share: float) -> Weights:
+    """`first` and `second` blended linearly; `share` is the second one's, and may exceed 1 to exaggerate it."""
+    return {
+        unit: (1 - share) * first.get(unit, 0.0) + share * second.get(unit, 0.0) for unit in {**first, **second}
+    }
+
+
+def posed(name: str, intensity: float = 1.0) -> tuple[Weights, tuple[float, float]]:
+    """An expression at an intensity (0 neutral, 1 full): its unit weights and its V/A, which scale alike."""
+    neutral, full = EXPRESSIONS[NEUTRAL], EXPRESSIONS[name]
+    return mix(neutral.weights, full.weights, intensity), (intensity * full.valence, intensity * full.arousal)
+
+
+def blended(
+    first: tuple[str, float], second: tuple[str, float], share: float
+) -> tuple[Weights, tuple[float, float]]:
+    """Two (name, intensity) blended, `share` of the second: unit weights and V/A."""
+    (weights_a, va_a), (weights_b, va_b) = posed(*first), posed(*second)
+    va = ((1 - share) * va_a[0] + share * va_b[0], (1 - share) * va_a[1] + share * va_b[1])
+    return mix(weights_a, weights_b, share), va
