@@ -1,0 +1,88 @@
+// The websocket to the server: sub-protocol mtclar.v1, reconnecting with backoff, token in the first message (never in a URL).
+
+const PROTOCOL = "mtclar.v1";
+const FIRST_WAIT_S = 0.5;
+const LONGEST_WAIT_S = 10;
+
+/**
+ * Keeps one websocket open, for ever. Calls
+ *   onMessage(object)          for every message of the server
+ *   onState(state, detail)     connecting | live | waiting (detail: seconds to the next try) | denied
+ *   onTokenNeeded(wrong)       when the server wants a token; wrong: one was given and refused. Answer with useToken().
+ */
+export class Connection {
+  constructor({ onMessage, onState, onTokenNeeded }) {
+    this.onMessage = onMessage;
+    this.onState = onState;
+    this.onTokenNeeded = onTokenNeeded;
+    this.token = null; // in memory alone: a reload asks again
+    this.socket = null;
+    this.failures = 0;
+    this.timer = null;
+    this.retryAt = 0;
+    window.addEventListener("online", () => this.retryNow());
+  }
+
+  open() {
+    clearTimeout(this.timer);
+    this.retryAt = 0;
+    this.onState("connecting");
+    const url = new URL("ws", document.baseURI);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(url, PROTOCOL);
+    this.socket = socket;
+    socket.onopen = () => {
+      if (this.token !== null) socket.send(JSON.stringify({ type: "hello", token: this.token }));
+    };
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = () => this.#closed(socket);
+  }
+
+  useToken(token) {
+    this.token = token;
+    this.failures = 0;
+    this.open();
+  }
+
+  retryNow() {
+    if (this.retryAt) this.open();
+  }
+
+  #receive(text) {
+    const message = JSON.parse(text);
+    if (message.type === "hello") {
+      this.failures = 0;
+      this.onState("live");
+    }
+    if (message.type === "error" && message.code === "bad_token") this.#denied(true);
+    if (message.type === "error" && message.code === "token_required" && this.token === null) this.#denied(false);
+    this.onMessage(message);
+  }
+
+  /** No use in trying again before a person has given another token. */
+  #denied(wrong) {
+    this.socket.close();
+    this.socket = null;
+    this.onState("denied");
+    this.onTokenNeeded(wrong);
+  }
+
+  #closed(socket) {
+    if (socket !== this.socket) return; // left behind on purpose
+    const wait_s = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.failures) * (0.8 + 0.4 * Math.random());
+    this.failures += 1;
+    this.retryAt = performance.now() + 1000 * wait_s;
+    this.#countDown();
+  }
+
+  #countDown() {
+    if (!this.retryAt) return;
+    const left_ms = this.retryAt - performance.now();
+    if (left_ms <= 0) {
+      this.retryNow();
+      return;
+    }
+    this.onState("waiting", Math.ceil(left_ms / 1000));
+    this.timer = setTimeout(() => this.#countDown(), Math.min(left_ms, 1000));
+  }
+}
