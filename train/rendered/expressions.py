@@ -83,10 +83,10 @@ EXPRESSIONS: Mapping[str, Expression] = {
         },
     ),
     "content": Expression(
-        0.5, -0.25, {"mouthSmile": 0.55, "mouthDimple": 0.3, "eyeBlink": 0.28, "cheekSquint": 0.3, "mouthPress": 0.1}
+        0.5, -0.25, {"mouthSmile": 0.55, "mouthDimple": 0.3, "eyeBlink": 0.2, "cheekSquint": 0.3, "mouthPress": 0.1}
     ),
     "tired": Expression(
-        -0.15, -0.6, {"eyeBlink": 0.5, "mouthFrown": 0.35, "browOuterUp": 0.2, "eyeLookDown": 0.2, "jawOpen": 0.05}
+        -0.15, -0.6, {"eyeBlink": 0.34, "mouthFrown": 0.35, "browOuterUp": 0.2, "eyeLookDown": 0.2, "jawOpen": 0.05}
     ),
 }
 MAIN = (NEUTRAL, "happy", "surprised", "sad", "angry")
