@@ -70,8 +70,7 @@ class StreamInfo:
     stream: str
     label: str
     live: bool
-    width: int
-    height: int
+    size: tuple[int, int] | None  # width, height in pixels; None until a remote source is connected
     fps: float | None
     freshness: str
     subjects: tuple[SubjectInfo, ...] = ()
@@ -103,7 +102,7 @@ class Hello:
                         "stream": s.stream,
                         "label": s.label,
                         "live": s.live,
-                        "size": [s.width, s.height],
+                        "size": None if s.size is None else list(s.size),
                         "fps": s.fps,
                         "freshness": s.freshness,
                         "subjects": [{"subject": x.subject, "frames": x.frames} for x in s.subjects],

@@ -1,0 +1,176 @@
+"""From a source to messages: reader, mailbox, tracker, sinks; the way of a frame in one place."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mtclar.engine.handover import Affect, Faces, Frame
+from mtclar.stream.mailbox import Freshness, Mailbox
+from mtclar.stream.messages import AffectMessage, LatencyMs, StreamInfo, SubjectInfo
+from mtclar.stream.reader import OnStatus, Patience, Reader
+from mtclar.stream.sources.base import Source
+from mtclar.stream.summary import Meter, Summary
+
+Truth = Callable[[float], tuple[float, float] | None]
+"""The V/A that a script gives for a source time, or None where it says nothing."""
+
+TICK_S = 0.2
+STOP_TIMEOUT_S = 3.0
+
+
+class FrameTracker(Protocol):
+    """What the pipeline needs of mtclar.engine.tracker.Tracker: its two steps, so that each can be timed."""
+
+    def find(self, frame: Frame) -> Faces:
+        """The faces of a frame."""
+        ...
+
+    def estimate(self, frame: Frame, faces: Faces) -> Sequence[Affect]:
+        """Their affect."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes every message, in order, from the worker thread."""
+
+    def publish(self, message: AffectMessage) -> None:
+        """An error raised here ends the run."""
+        ...
+
+
+def default_freshness(source: Source) -> Freshness:
+    """`latest` for what is live; every frame of a file."""
+    return "latest" if source.live else "all"
+
+
+class Pipeline:
+    """Answers the frames of one source. `start`, then `wait`; `stop` ends it early; it is a context manager.
+
+    The pipeline ends when a file ends, when `stop` is called, or when the source, the tracker or a sink fails; the
+    failure is then in `error`. `meter` may be shared with a Broadcaster (`on_sent=meter.sent`), so that the summary's
+    latency reaches to the socket.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        tracker: FrameTracker,
+        *,
+        freshness: Freshness | None = None,
+        sinks: Sequence[Sink] = (),
+        on_status: OnStatus | None = None,
+        truth: Truth | None = None,
+        meter: Meter | None = None,
+        backend: str | None = None,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.source = source
+        self.freshness: Freshness = freshness or default_freshness(source)
+        self.meter = meter or Meter(clock)
+        self.error: Exception | None = None
+        self.backend = backend or getattr(tracker, "backend", "") or "unknown"
+        self._tracker = tracker
+        self._sinks = tuple(sinks)
+        self._truth = truth
+        self._clock = clock
+        self._mailbox = Mailbox(self.freshness)
+        self._reader = Reader(source, self._mailbox, on_status=on_status, clock=clock, patience=patience)
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
+        self._seq = 0
+
+    def __enter__(self) -> "Pipeline":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begins to read and to answer."""
+        self._worker.start()
+        self._reader.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits for the end; False when `timeout_s` passed first."""
+        return self._over.wait(timeout_s)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
+        """Ends within about `timeout_s`; False when a source hangs in native code and was left behind."""
+        self._stopping.set()
+        self._mailbox.close(discard=True)
+        ended = self._reader.stop(timeout_s)
+        if self._worker.is_alive():
+            self._worker.join(timeout_s)
+        return ended and not self._worker.is_alive()
+
+    def info(self, subjects: Sequence[SubjectInfo] = ()) -> StreamInfo:
+        """What `hello` says of this stream; size and rate are known once it is connected."""
+        source = self.source
+        return StreamInfo(
+            stream=source.stream_id,
+            label=source.label,
+            live=source.live,
+            size=source.size,
+            fps=source.fps,
+            freshness=self.freshness,
+            subjects=tuple(subjects),
+            truth=self._truth is not None,
+        )
+
+    def summary(self) -> Summary:
+        """The figures so far; at any time, from any thread."""
+        return self.meter.summary(
+            dropped=self._mailbox.dropped, backend=self.backend, reconnects=self._reader.reconnects
+        )
+
+    # --- the worker thread ---
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                frame = self._mailbox.get(TICK_S)
+                if frame is not None:
+                    self._answer(frame)
+                elif self._mailbox.finished:
+                    break
+        except Exception as error:  # a thread has no caller: it is raised again by whoever asks for `error`
+            self.error = error
+            self._stopping.set()
+            self._mailbox.close(discard=True)
+        finally:
+            if self.error is None:
+                self.error = self._reader.error
+            self._over.set()
+
+    def _answer(self, frame: Frame) -> None:
+        self.meter.started()
+        taken_s = self._clock()
+        faces = self._tracker.find(frame)
+        found_s = self._clock()
+        affects = tuple(self._tracker.estimate(frame, faces))
+        done_s = self._clock()
+        message = AffectMessage(
+            stream=frame.stream_id,
+            seq=self._seq,
+            frame=frame.seq,
+            t_capture_s=frame.t_capture_s,
+            clock=frame.clock,
+            pts_s=frame.pts_s,
+            size=(frame.image.shape[1], frame.image.shape[0]),
+            latency_ms=LatencyMs(
+                queue=1e3 * (taken_s - frame.t_capture_s),
+                track=1e3 * (found_s - taken_s),
+                estimate=1e3 * (done_s - found_s),
+            ),
+            dropped=self._mailbox.dropped,
+            faces=affects,
+            truth=None if self._truth is None else self._truth(frame.pts_s),
+        )
+        self._seq += 1
+        for sink in self._sinks:
+            sink.publish(message)
+        self.meter.answered(frame.t_capture_s, with_face=any(face.state != "lost" for face in affects))

@@ -1,0 +1,67 @@
+"""Where frames come from: webcams, RTSP, files, the demo clip and synthetic pictures, opened by name."""
+
+import re
+from pathlib import Path
+
+from mtclar.engine.errors import UsageError
+from mtclar.stream.sources.base import Source
+
+KINDS = "webcam[:N], /dev/videoN, rtsp://..., a video file, demo or synthetic[:WxH@FPS][?faces=N]"
+
+
+def open_source(
+    spec: str, *, stream_id: str | None = None, realtime: bool = False, loop: bool = False
+) -> Source:
+    """The source that `spec` names, checked as far as that is possible without waiting for a network.
+
+    `realtime` plays a file as if it were live, by its own times (`run --freshness paced` does the same in the
+    pipeline). `loop` begins a file again at its end. Raises UsageError for what cannot be a source, SourceError for a
+    camera or file that cannot be read.
+    """
+    source = _open(spec.strip(), stream_id, loop)
+    if realtime and not source.live:
+        from mtclar.stream.sources.pace import PacedSource
+
+        return PacedSource(source)
+    return source
+
+
+def _open(spec: str, stream_id: str | None, loop: bool) -> Source:
+    # Each kind is imported when it is chosen: cv2 and av cost start-up time, and neither is needed by the other.
+    if not spec:
+        raise UsageError("the source is empty", f"a source is {KINDS}")
+    if match := re.fullmatch(r"webcam(?::(.+))?|/dev/video(\d+)", spec):
+        from mtclar.stream.sources.webcam import Webcam
+
+        number = match[1] or match[2] or "0"
+        if not number.isdecimal():
+            raise UsageError(f"'{number}' is not the number of a camera", "write webcam:0, webcam:1, ...")
+        return Webcam(int(number), stream_id or f"webcam-{number}")
+    if re.match(r"rtsps?://", spec, re.IGNORECASE):
+        from mtclar.stream.sources.video import RtspCamera
+
+        return RtspCamera(spec, stream_id or _name(re.sub(r".*@|^\w+://|\?.*", "", spec)))
+    if spec == "demo":
+        from mtclar.stream import demo_clip
+        from mtclar.stream.sources.video import VideoFile
+
+        return VideoFile(demo_clip.clip_path(), stream_id or "demo", label="demo", loop=loop)
+    if re.match(r"synthetic(?=$|[:?])", spec):
+        from mtclar.stream.sources.synthetic import open_synthetic
+
+        return open_synthetic(spec, stream_id or "synthetic")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", spec):
+        scheme = spec.split(":", 1)[0]
+        raise UsageError(f"sources of the kind '{scheme}://' are not known", f"a source is {KINDS}")
+    from mtclar.stream.sources.video import VideoFile
+
+    path = Path(spec).expanduser()
+    return VideoFile(path, stream_id or _name(path.stem), loop=loop)
+
+
+def _name(text: str) -> str:
+    """A stream id from a path or address: letters, digits, dot, dash and underscore."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:64] or "stream"
+
+
+__all__ = ["KINDS", "Source", "open_source"]

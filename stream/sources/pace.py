@@ -1,0 +1,58 @@
+"""A file played as if it were live: each frame is released at its own time."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from mtclar.engine.handover import Frame
+from mtclar.stream.sources.base import Source
+
+
+def paced(
+    frames: Iterator[Frame], stopped: threading.Event, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Frame]:
+    """Releases frames at the pace of their `pts_s`; `t_capture_s` becomes the moment of release.
+
+    The next frame is decoded while the last one's time runs. A reader that fell behind releases at once until it has
+    caught up: the mailbox drops what is too much, as with a camera.
+    """
+    started_s: float | None = None
+    for frame in frames:
+        if started_s is None:
+            started_s = clock() - frame.pts_s
+        wait_s = started_s + frame.pts_s - clock()
+        if wait_s > 0 and stopped.wait(wait_s):
+            return
+        if stopped.is_set():
+            return
+        yield replace(frame, t_capture_s=clock())
+
+
+class PacedSource:
+    """Another source whose frames come at their own times."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._stopped = threading.Event()
+        self.stream_id = source.stream_id
+        self.label = source.label
+        self.live = source.live
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self._source.size
+
+    @property
+    def fps(self) -> float | None:
+        return self._source.fps
+
+    def frames(self) -> Iterator[Frame]:
+        return paced(self._source.frames(), self._stopped)
+
+    def reachable(self) -> bool | None:
+        return self._source.reachable()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._source.close()

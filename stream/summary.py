@@ -1,0 +1,147 @@
+"""Counts and percentiles behind `--summary-json`, in bounded memory however long a run is."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mtclar.engine.errors import MtclarError
+
+FINEST_MS, COARSEST_MS, RATIO = 1e-3, 1e6, 1.01  # bins of 1 %: a percentile is right within half of that
+
+
+class LatencyHistogram:
+    """Latencies on a logarithmic scale: 2,084 counters, whatever comes."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(math.ceil(math.log(COARSEST_MS / FINEST_MS, RATIO)) + 1, np.int64)
+        self.count = 0
+
+    def record(self, latency_ms: float) -> None:
+        """Counts one latency; what lies beyond the scale counts at its end."""
+        at = 0
+        if latency_ms > FINEST_MS:
+            at = min(int(math.log(latency_ms / FINEST_MS, RATIO)), len(self._counts) - 1)
+        self._counts[at] += 1
+        self.count += 1
+
+    def percentile(self, percent: float) -> float | None:
+        """In milliseconds, within 0.5 %; None when nothing was recorded."""
+        if not self.count:
+            return None
+        at = int(np.searchsorted(np.cumsum(self._counts), math.ceil(self.count * percent / 100)))
+        return float(FINEST_MS * RATIO ** (at + 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did; the keys of `--summary-json`."""
+
+    frames: int  # answered
+    fps: float  # answered a second, from the first capture to the last answer
+    dropped: int
+    messages_per_s: float  # `affect` messages a second: one for each answered frame
+    latency_ms: dict[
+        str, float | None
+    ]  # p50, p95, p99: capture to socket, or to message where nobody listens
+    backend: str
+    cpu_cores: float  # processor seconds of this process / seconds
+    peak_rss_mb: float | None  # None where the system does not tell
+    wall_s: float
+    reconnects: int
+    frames_with_face: int
+
+    def write(self, path: Path) -> None:
+        """JSON, atomically: a reader sees the whole file or none of it."""
+        write_json(path, asdict(self))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes JSON beside `path` and renames it; makes the folder. Raises MtclarError when that fails."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise MtclarError(
+            f"cannot write {path}: {error.strerror}", "name a place that can be written"
+        ) from error
+
+
+class Meter:
+    """Collects a run's figures. `answered` is called by the worker thread, `sent` by the event loop's."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._built = LatencyHistogram()
+        self._sent = LatencyHistogram()
+        self._cpu_s = time.process_time()
+        self._started_s: float | None = None
+        self._last_s = 0.0
+        self.frames = 0
+        self.frames_with_face = 0
+
+    def started(self) -> None:
+        """The first frame is being answered: start-up is not part of the rate."""
+        if self._started_s is None:
+            self._started_s = self._clock()
+            self._cpu_s = time.process_time()
+
+    def answered(self, t_capture_s: float, with_face: bool) -> None:
+        """A frame's message was built and handed to the sinks."""
+        self._last_s = self._clock()
+        self._built.record(1e3 * (self._last_s - t_capture_s))
+        self.frames += 1
+        self.frames_with_face += with_face
+
+    def sent(self, t_capture_s: float) -> None:
+        """A frame's message was written to the first socket (or no client wanted it)."""
+        self._sent.record(1e3 * (self._clock() - t_capture_s))
+
+    def summary(self, *, dropped: int, backend: str, reconnects: int) -> Summary:
+        """The figures so far."""
+        wall_s = self._last_s - self._started_s if self._started_s is not None and self.frames else 0.0
+        rate = self.frames / wall_s if wall_s > 0 else 0.0
+        latency = self._sent if self._sent.count else self._built
+        return Summary(
+            frames=self.frames,
+            fps=round(rate, 2),
+            dropped=dropped,
+            messages_per_s=round(rate, 2),
+            latency_ms={f"p{p}": _rounded(latency.percentile(p)) for p in (50, 95, 99)},
+            backend=backend,
+            cpu_cores=round((time.process_time() - self._cpu_s) / wall_s, 3) if wall_s > 0 else 0.0,
+            peak_rss_mb=_rounded(peak_rss_mb()),
+            wall_s=round(wall_s, 3),
+            reconnects=reconnects,
+            frames_with_face=self.frames_with_face,
+        )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def peak_rss_mb() -> float | None:
+    """The most memory that this process ever held, in MB; None where the system does not tell (Windows)."""
+    status = Path("/proc/self/status")
+    if (
+        status.is_file()
+    ):  # not getrusage on Linux: its figure can be inherited from the parent that started us
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        return None
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
