@@ -1,0 +1,193 @@
+"""`mtclar-stream watch`: prints what a running server says, as a live view or one JSON message a line."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mtclar.engine.errors import MtclarError, UsageError
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 10.0
+POLICY_VIOLATION = 1008  # RFC 6455: how the server closes on a wrong token
+
+Receive = Callable[[dict[str, Any]], None]
+
+
+class UnreachableError(MtclarError):
+    """The server is not there, or has gone: trying again may help."""
+
+
+def command(
+    url: Annotated[str, typer.Argument(help="The server's websocket: ws://127.0.0.1:8765/ws")],
+    token: Annotated[str | None, typer.Option(help="The server's token, where it asks for one.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One message a line, as the server sends it.")
+    ] = False,
+    count: Annotated[int | None, typer.Option(min=1, help="End after this many affect messages.")] = None,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect", help="Wait for a server that is not there or has gone.")
+    ] = False,
+) -> None:
+    """Print a server's stream in this terminal; Ctrl-C ends it."""
+    address = websocket_address(url)
+    try:
+        if as_json:
+            _watch(address, token, _print_line, count, reconnect)
+        else:
+            _watch_live(address, token, count, reconnect)
+    except KeyboardInterrupt:
+        return
+    except BrokenPipeError:  # `watch --json | head`: the reader has what it wanted
+        _silence_stdout()
+
+
+def websocket_address(url: str) -> str:
+    """`url` as a websocket address, `/ws` added where the path is missing; raises UsageError."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.scheme not in ("ws", "wss"):
+        raise UsageError("the address is not a websocket's", "write it like ws://127.0.0.1:8765/ws")
+    if parts.username or parts.password or parts.query:
+        raise UsageError("a token or password does not belong into the address", "use --token")
+    path = parts.path if parts.path not in ("", "/") else "/ws"
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def _watch_live(address: str, token: str | None, count: int | None, reconnect: bool) -> None:
+    from mtclar.cli.live import LiveView
+
+    with LiveView(address) as view:
+
+        def show(message: dict[str, Any]) -> None:
+            if message["type"] == "hello":
+                streams = ", ".join(stream["label"] for stream in message["streams"])
+                view.title = f"{address}  {streams}"
+            elif message["type"] == "affect":
+                view.on_affect(message)
+            elif message["type"] == "status":
+                view.on_status(message)
+
+        _watch(address, token, show, count, reconnect)
+
+
+def _watch(address: str, token: str | None, receive: Receive, count: int | None, reconnect: bool) -> None:
+    """Hands every message to `receive`, until `count` affect messages came or the server says bye."""
+    import time
+
+    wait_s = FIRST_WAIT_S
+    left = count
+    while True:
+        try:
+            with _connected(address, token) as connection:
+                for message in _messages(connection, token):
+                    wait_s = FIRST_WAIT_S
+                    receive(message)
+                    if message["type"] == "bye" and message["code"] == "failed":
+                        raise MtclarError(f"the server failed: {message['reason']}")
+                    if message["type"] == "bye" and not reconnect:
+                        return
+                    if message["type"] == "affect" and left is not None:
+                        left -= 1
+                        if left == 0:
+                            return
+            raise UnreachableError("the server has closed the connection", "--reconnect waits for it")
+        except UnreachableError:
+            if not reconnect:
+                raise
+        time.sleep(wait_s)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _connected(address: str, token: str | None) -> "ClientConnection":
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.sync.client import connect
+    from websockets.typing import Subprotocol
+
+    from mtclar.stream.messages import PROTOCOL
+
+    not_ours = f"{address} does not speak {PROTOCOL}"
+    try:
+        connection = connect(
+            address,
+            subprotocols=[Subprotocol(PROTOCOL)],
+            additional_headers=None if token is None else {"Authorization": f"Bearer {token}"},
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            proxy=None,  # a camera's server is on this network
+        )
+    except InvalidStatus as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise _token_refused(token) from error
+        raise MtclarError(f"{not_ours} (HTTP {status})", "is that mtclar-stream's port and path?") from error
+    except InvalidHandshake as error:
+        raise MtclarError(not_ours, "is that mtclar-stream's port?") from error
+    except TimeoutError as error:
+        raise UnreachableError(
+            f"{address} did not answer within {OPEN_TIMEOUT_S:.0f} s", "is that mtclar-stream's port?"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreachableError(
+            f"cannot reach {address}: {reason}", "is mtclar-stream running there?"
+        ) from error
+    if connection.subprotocol != PROTOCOL:
+        connection.close()
+        raise MtclarError(not_ours, "is that mtclar-stream's port?")
+    return connection
+
+
+def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dict[str, Any]]:
+    """Each message; ends when the server closes in good order."""
+    import json
+
+    from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+
+    while True:
+        try:
+            text = connection.recv()
+        except ConnectionClosedOK:
+            return
+        except ConnectionClosed as error:
+            if error.rcvd is not None and error.rcvd.code == POLICY_VIOLATION:
+                raise MtclarError("the server has turned this client away", error.rcvd.reason) from error
+            raise UnreachableError("the connection was lost", "--reconnect waits for the server") from error
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise MtclarError("the server sent something that is not mtclar.v1") from error
+        if kind == "error" and message["code"] in ("token_required", "bad_token"):
+            raise _token_refused(token)
+        yield message
+
+
+def _token_refused(token: str | None) -> MtclarError:
+    if token is None:
+        return UsageError("this server wants a token", "add --token")
+    return MtclarError("that is not this server's token", "it was chosen where the server was started")
+
+
+def _print_line(message: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(message, separators=(",", ":"), ensure_ascii=False), flush=True)
+
+
+def _silence_stdout() -> None:
+    """Python flushes stdout at its end, which would complain of the broken pipe once more."""
+    import os
+    import sys
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
