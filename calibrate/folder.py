@@ -1,0 +1,59 @@
+"""A folder of pictures as a source for calibration: sorted by name, one every 1/fps seconds."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mtclar.engine.errors import SourceError, UsageError
+from mtclar.engine.handover import Frame
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+class FolderSource:
+    """The pictures of a folder, as mtclar.stream.sources.base.Source has it.
+
+    Numbers in names sort as numbers (2.png before 10.png). Raises UsageError when there is no picture, SourceError when
+    one cannot be decoded.
+    """
+
+    live = False
+    size: tuple[int, int] | None = None
+
+    def __init__(self, folder: Path, fps: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stream_id = folder.resolve().name or "folder"
+        self.label = f"{folder.name or folder}/"
+        self.fps: float | None = fps
+        self._period_s = 1.0 / fps
+        self._clock = clock
+        self._closed = threading.Event()
+        files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        self._paths = sorted(files, key=lambda path: _in_order(path.name))
+        if not self._paths:
+            raise UsageError(
+                f"there is no picture in {folder}", f"pictures end in {', '.join(sorted(SUFFIXES))}"
+            )
+
+    def frames(self) -> Iterator[Frame]:
+        import cv2
+
+        for seq, path in enumerate(self._paths):
+            if self._closed.is_set():
+                return
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise SourceError(f"{path} is not a picture that can be read", "is it damaged?")
+            yield Frame(image, seq, self._clock(), "file", seq * self._period_s, self.stream_id)
+
+    def reachable(self) -> None:
+        return None
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """The parts of a name, its numbers as numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,0 +1,307 @@
+"""`mtclar-stream calibrate`: a short guided recording, or a labelled video, becomes a support set with a report."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtclar.cli.options import WEBCAM, BackendOption, SourceOption, ThreadsOption, default_support_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mtclar.calibrate.prompts import Prompt
+    from mtclar.calibrate.report import Report
+    from mtclar.calibrate.screen import Keys, Screen
+    from mtclar.calibrate.session import Recording
+    from mtclar.engine.handover import Frame
+    from mtclar.engine.support import SupportSet
+    from mtclar.engine.tracker import Tracker
+    from mtclar.stream.sources import Source
+
+DEFAULT_SUBJECT = "me"
+MOST_REFUSED_SHOWN = 12
+
+
+def command(
+    source: SourceOption = WEBCAM,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Labels time,valence,arousal of a recording, instead of prompts."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Where to write; by default where `run` looks first."
+        ),
+    ] = None,
+    neutral: Annotated[bool, typer.Option("--neutral", help="Only ten seconds of a neutral face.")] = False,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Prompt for points of the affect grid, not for expressions.")
+    ] = False,
+    subject: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who it is; by default the name of --out, or 'me'.")
+    ] = None,
+    frames_per_prompt: Annotated[
+        int, typer.Option(min=1, max=50, help="How many frames each prompt takes.")
+    ] = 3,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Pictures per second, when --source is a folder of pictures."),
+    ] = None,
+    keep_crops: Annotated[
+        bool,
+        typer.Option("--keep-crops", help="Keep the face pictures in the file, not only their embeddings."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")] = False,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
+    from rich.console import Console
+
+    from mtclar.engine.tracker import Tracker
+
+    console = Console()
+    _refuse_nonsense(source, labels, neutral, grid)
+    target = _target(out, force)
+    chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
+    try:
+        with _opened(source, fps) as opened, Tracker.open(backend=backend, threads=threads) as tracker:
+            if labels is not None:
+                recording = _by_labels(opened, labels, tracker)
+            else:
+                recording = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
+            support, report = _evaluated(recording, tracker, chosen_subject, opened.label, keep_crops)
+    except KeyboardInterrupt:
+        console.print("\nStopped; nothing was written.")
+        raise
+    _print_refused(console, recording)
+    print_report(console, report)
+    previous = None if out is not None else keep_previous(target)
+    support.save(target)
+    console.print(
+        f"Written: {target} ({len(support)} frames of '{support.subject}')", soft_wrap=True, highlight=False
+    )
+    if previous is not None:
+        console.print(f"The calibration before it is kept: {previous}", soft_wrap=True, highlight=False)
+    use = "mtclar-stream run" if out is None else f"mtclar-stream run --support {target}"
+    console.print(f"Next: {use}", soft_wrap=True, highlight=False)
+
+
+def _refuse_nonsense(source: str, labels: Path | None, neutral: bool, grid: bool) -> None:
+    from mtclar.engine.errors import UsageError
+
+    if neutral and grid:
+        raise UsageError("--neutral and --grid exclude each other", "choose one")
+    if labels is None:
+        return
+    if neutral or grid:
+        raise UsageError(
+            "--labels takes no prompts, so --neutral and --grid mean nothing beside it", "drop one"
+        )
+    if source.startswith((WEBCAM, "/dev/video", "rtsp://", "rtsps://")):
+        raise UsageError(
+            f"--labels needs a recording, and {source.split(':')[0]} is live",
+            "name the video file with --source",
+        )
+
+
+def _target(out: Path | None, force: bool) -> Path:
+    """Where to write, checked before a person spends a minute in front of the camera."""
+    import os
+
+    from mtclar.engine.errors import UsageError
+
+    if out is None:
+        return default_support_path()
+    out = out.expanduser()
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", "name a file, such as me.mtclar")
+    if out.exists() and not force:
+        raise UsageError(f"{out} exists already", "choose another name, or --force to overwrite it")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"nothing can be written to {folder}", "choose another place with --out")
+    return out
+
+
+@contextmanager
+def _opened(spec: str, fps: float | None) -> "Iterator[Source]":
+    """The source, or a folder of pictures."""
+    from mtclar.engine.errors import UsageError
+    from mtclar.stream.sources import open_source
+
+    source: Source
+    if Path(spec).expanduser().is_dir():
+        from mtclar.calibrate.folder import FolderSource
+
+        if fps is None:
+            raise UsageError(f"{spec} is a folder: how many pictures are a second?", "say it with --fps")
+        source = FolderSource(Path(spec).expanduser(), fps)
+    else:
+        if fps is not None:
+            raise UsageError(
+                "--fps is only for a folder of pictures", "a video knows its own times: leave it out"
+            )
+        source = open_source(spec)
+    with closing(source):
+        yield source
+
+
+def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
+    from mtclar.calibrate import prompts
+
+    if neutral:
+        return prompts.neutral_only()
+    return prompts.affect_grid(frames) if grid else prompts.expressions(frames)
+
+
+def _by_labels(source: "Source", path: Path, tracker: "Tracker") -> "Recording":
+    from mtclar.calibrate.labels import read_labels
+    from mtclar.calibrate.session import by_labels
+
+    with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
+        return by_labels(frames, read_labels(path), tracker)
+
+
+def _guided(
+    source: "Source", prompts: "Sequence[Prompt]", tracker: "Tracker", console: "Console"
+) -> "Recording":
+    """Prompts in the terminal; a file is played as if it were live."""
+    from mtclar.calibrate.prompts import total_s
+    from mtclar.calibrate.screen import LineScreen, PanelScreen, TerminalKeys
+    from mtclar.calibrate.session import COUNTDOWN_S
+    from mtclar.stream.sources.pace import PacedSource
+
+    console.print(
+        f"Calibrating from {source.label}: {len(prompts)} prompt{'s' if len(prompts) > 1 else ''}, about "
+        f"{total_s(prompts, COUNTDOWN_S):.0f} s. The face is analysed on this machine; pictures are not kept "
+        "unless you said --keep-crops.",
+        highlight=False,
+    )
+    keys = TerminalKeys()
+    screen = PanelScreen(console, keys.available) if console.is_terminal else LineScreen(console)
+    played = source if source.live else PacedSource(source)
+    recording, complete = guided(played.frames(), prompts, tracker, screen, keys)
+    if not complete:
+        console.print(f"{source.label} ended before the last prompt.", style="yellow", highlight=False)
+    return recording
+
+
+def guided(
+    frames: "Iterable[Frame]",
+    prompts: "Sequence[Prompt]",
+    tracker: "Tracker",
+    screen: "Screen",
+    keys: "Keys",
+) -> "tuple[Recording, bool]":
+    """Leads through the prompts; the recording, and False when the frames ended before the prompts did."""
+    from mtclar.calibrate.session import Guide, look
+
+    guide = Guide(prompts)
+    with keys, screen:
+        for frame in frames:
+            match keys.pressed():
+                case "s":
+                    guide.skip()
+                case "r":
+                    guide.again()
+                case "q":
+                    return guide.recording, True
+                case _:
+                    pass
+            if not guide.done:
+                screen.show(guide.step(look(tracker, frame)))
+            if guide.done:
+                return guide.recording, True
+    return guide.recording, False
+
+
+def _evaluated(
+    recording: "Recording", tracker: "Tracker", subject: str, source: str, keep_crops: bool
+) -> "tuple[SupportSet, Report]":
+    """The support set and its report; the reasons come with the error when there is not one usable frame."""
+    from mtclar.calibrate.report import make_report
+    from mtclar.calibrate.session import make_support
+    from mtclar.engine.errors import UsageError
+
+    try:
+        support = make_support(
+            recording.taken, tracker, subject=subject, source=source, keep_crops=keep_crops
+        )
+    except UsageError as error:
+        reasons = [f"{one.where}: {', '.join(one.faults)}" for one in recording.refused]
+        if len(reasons) > MOST_REFUSED_SHOWN:
+            reasons[MOST_REFUSED_SHOWN:] = [f"and {len(reasons) - MOST_REFUSED_SHOWN} more"]
+        raise UsageError("; ".join([error.what, *reasons]), error.hint) from error
+    return support, make_report(support)
+
+
+def keep_previous(path: Path) -> Path | None:
+    """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one."""
+    import shutil
+
+    from mtclar.engine.errors import MtclarError
+
+    if not path.exists():
+        return None
+    previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+    partial = previous.with_name(f".{previous.name}.part")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch(
+            mode=0o600, exist_ok=False
+        )  # biometric data: never readable by others, not even for a moment
+        shutil.copyfile(path, partial)
+        partial.replace(previous)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise MtclarError(
+            f"cannot keep the calibration that is there as {previous}: {error.strerror or error}",
+            "nothing was changed; write elsewhere with --out",
+        ) from error
+    return previous
+
+
+def _print_refused(console: "Console", recording: "Recording") -> None:
+    if not recording.refused:
+        return
+    console.print("Not usable:", style="yellow")
+    for one in recording.refused[:MOST_REFUSED_SHOWN]:
+        console.print(
+            f"  {one.where}: {', '.join(one.faults)}", highlight=False, markup=False, soft_wrap=True
+        )
+    if len(recording.refused) > MOST_REFUSED_SHOWN:
+        console.print(f"  and {len(recording.refused) - MOST_REFUSED_SHOWN} more")
+
+
+def print_report(console: "Console", report: "Report") -> None:
+    """The leave-one-out report as a table, and what to add."""
+    from rich.table import Table
+
+    table = Table(title="Each label predicted from the others (leave-one-out)", title_justify="left")
+    for column in ("valence", "arousal", "frames", "predicted V", "predicted A", "RMSE V", "RMSE A"):
+        table.add_column(column, justify="right")
+    for point in report.points:
+        table.add_row(
+            f"{point.valence:+.2f}",
+            f"{point.arousal:+.2f}",
+            str(point.frames),
+            f"{point.predicted_valence:+.2f}",
+            f"{point.predicted_arousal:+.2f}",
+            f"{point.rmse_valence:.2f}",
+            f"{point.rmse_arousal:.2f}",
+        )
+    console.print(table)
+    console.print(
+        f"RMSE V {report.calibrated[0]:.3f}, RMSE A {report.calibrated[1]:.3f} "
+        f"(absolute only: {report.absolute[0]:.3f}, {report.absolute[1]:.3f})",
+        highlight=False,
+    )
+    if not report.conclusive:
+        console.print("So few different labels say little about the error to expect.", style="yellow")
+    for advice in report.advice:
+        console.print(f"  - {advice}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,246 @@
+"""`mtclar-stream doctor`: what works on this machine, and what to install for the rest."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+State = Literal["ok", "absent", "broken"]
+
+# module -> distribution that brings it
+ESSENTIAL = {
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "cv2": "opencv-python-headless",
+    "av": "av",
+    "websockets": "websockets",
+    "rich": "rich",
+    "pydantic": "pydantic",
+    "platformdirs": "platformdirs",
+}
+# extra -> its modules and what they are for
+EXTRAS = {
+    "train": (
+        ("torch", "onnx", "numba", "sklearn", "matplotlib"),
+        "`mtclar-stream train` and rendered people",
+    ),
+    "mediapipe": (("mediapipe",), "Google's own face landmarks in place of the bundled ones"),
+}
+SIGNS = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report."""
+
+    what: str
+    state: State
+    detail: str
+    hint: str = ""
+    essential: bool = False  # broken or absent, nothing works
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Say what works on this machine, which cameras there are, and what to install for the rest."""
+    checks = list(all_checks())
+    works = not any(check.essential and check.state != "ok" for check in checks)
+    if as_json:
+        import json
+
+        from mtclar.cli.main import version
+
+        report = {"ok": works, "version": version(), "checks": [asdict(check) for check in checks]}
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        _print(checks, works)
+    raise typer.Exit(0 if works else 1)
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check, most basic first."""
+    yield _python()
+    for module, distribution in ESSENTIAL.items():
+        yield _package(module, distribution)
+    yield from _extras()
+    yield _onnxruntime_providers()
+    yield from _models()
+    yield _demo_clip()
+    yield _gpu()
+    yield _cameras()
+    yield _default_support()
+    yield _port()
+
+
+def _python() -> Check:
+    import platform
+
+    return Check("Python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}", "", True)
+
+
+def _package(module: str, distribution: str) -> Check:
+    """An essential package, by importing it: a wheel for another machine installs and does not import."""
+    from importlib import import_module
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    install = f"pip install {distribution}"
+    try:
+        imported = import_module(module)
+    except ModuleNotFoundError:
+        return Check(module, "absent", "not installed", install, True)
+    except Exception as error:  # whatever a broken extension module raises
+        return Check(
+            module, "broken", f"{type(error).__name__}: {error}", f"{install} --force-reinstall", True
+        )
+    version = getattr(imported, "__version__", None)
+    if version is None:
+        try:
+            version = installed(distribution)
+        except PackageNotFoundError:
+            version = "version unknown"
+    return Check(module, "ok", str(version), "", True)
+
+
+def _extras() -> Iterator[Check]:
+    from importlib.util import find_spec
+
+    for extra, (modules, purpose) in EXTRAS.items():
+        absent = [module for module in modules if find_spec(module) is None]
+        if absent:
+            detail = f"for {purpose}; without {', '.join(absent)}"
+            yield Check(f"extra [{extra}]", "absent", detail, f"pip install 'mtclar-stream[{extra}]'")
+        else:
+            yield Check(f"extra [{extra}]", "ok", f"for {purpose}")
+
+
+def _onnxruntime_providers() -> Check:
+    try:
+        import onnxruntime
+    except Exception as error:  # said in detail above
+        return Check("backend onnxruntime", "broken", type(error).__name__, "", True)
+    providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    return Check("backend onnxruntime", "ok", f"can run on: {', '.join(providers)}", "", True)
+
+
+def _models() -> Iterator[Check]:
+    """The bundled networks: each file is what its card says, and the backend loads it."""
+    from mtclar.engine.errors import MtclarError
+
+    reinstall = "pip install --force-reinstall mtclar-stream"
+    try:
+        from mtclar.engine import models
+        from mtclar.engine.session import open_session
+    except ImportError as error:  # an essential package is missing, which was said above
+        yield Check("networks", "broken", str(error), "", True)
+        return
+    for name in models.NAMES:
+        try:
+            with open_session(models.path(name)) as session:
+                detail = f"{models.card(name).sha256[:12]} as its card says; runs on {session.backend}"
+            yield Check(f"network {name}", "ok", detail, "", True)
+        except MtclarError as error:
+            yield Check(f"network {name}", "broken", error.what, error.hint or reinstall, True)
+
+
+def _demo_clip() -> Check:
+    from mtclar.stream import demo_clip
+
+    paths = (demo_clip.clip_path(), demo_clip.script_path(), demo_clip.calibration_path())
+    absent = [path.name for path in paths if not path.is_file()]
+    if absent:
+        hint = "pip install --force-reinstall mtclar-stream"
+        return Check("demo clip", "absent", f"without {', '.join(absent)}", hint)
+    return Check("demo clip", "ok", f"{paths[0].stat().st_size / 1e6:.1f} MB")
+
+
+def _gpu() -> Check:
+    """Whether there is an NVIDIA card; nothing here needs one."""
+    import shutil
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Check("NVIDIA GPU", "absent", "none found; none is needed")
+    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("NVIDIA GPU", "broken", f"nvidia-smi: {error}", "reinstall the driver, or do without")
+    return Check("NVIDIA GPU", "ok", "; ".join(answer.strip().splitlines()))
+
+
+def _cameras() -> Check:
+    import os
+    import sys
+
+    if not sys.platform.startswith("linux"):
+        return Check(
+            "cameras", "absent", "not listed on this system", "try `mtclar-stream run --source webcam`"
+        )
+    devices = sorted(Path("/sys/class/video4linux").glob("video*"))
+    if not devices:
+        return Check("cameras", "absent", "none found", "plug one in, or use --source rtsp://... or a file")
+    names = {f"/dev/{device.name}": (device / "name").read_text().strip() for device in devices}
+    closed = [path for path in names if not os.access(path, os.R_OK | os.W_OK)]
+    listed = ", ".join(f"{path} ({name})" for path, name in names.items())
+    if len(closed) == len(names):
+        hint = "sudo usermod -aG video $USER, then log in again"
+        return Check("cameras", "broken", f"{listed}: this user may not open them", hint)
+    return Check("cameras", "ok", listed)
+
+
+def _default_support() -> Check:
+    from mtclar.cli.options import default_support_path
+    from mtclar.engine.errors import MtclarError
+
+    path = default_support_path()
+    if not path.exists():
+        return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
+    try:
+        from mtclar.engine import models
+        from mtclar.engine.support import SupportSet
+
+        support = SupportSet.load(path)
+        support.require_model(models.card("encoder").sha256)
+    except MtclarError as error:
+        return Check("your calibration", "broken", error.what, error.hint)
+    except ImportError as error:
+        return Check("your calibration", "broken", f"cannot be read here: {error}")
+    return Check("your calibration", "ok", f"{support.subject}, {len(support)} frames, {path}")
+
+
+def _port() -> Check:
+    import socket
+
+    from mtclar.cli.options import HOST, PORT
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, PORT))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            return Check(
+                f"port {PORT}", "absent", reason, "use --port 0 for a free one, or stop what holds it"
+            )
+    return Check(f"port {PORT}", "ok", "free")
+
+
+def _print(checks: list[Check], works: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("what", "state", "detail"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        detail = escape(check.detail) + (f"\n[dim]-> {escape(check.hint)}[/]" if check.hint else "")
+        table.add_row(escape(check.what), SIGNS[check.state], detail)
+    console = Console()
+    console.print(table)
+    console.print("Ready." if works else "[red]Something essential is broken.[/]")

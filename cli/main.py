@@ -1,0 +1,112 @@
+"""The entry point `mtclar-stream`: registers the commands, and turns errors into one message and an exit code.
+
+Exit codes: 0 done (a file's end and Ctrl-C of `run` included), 1 failed, 2 asked for something that cannot be, 130
+interrupted. A command's module imports only typer at its top, so that --help stays quick.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from mtclar.engine.errors import MtclarError
+
+COMMANDS = ("demo", "calibrate", "run", "watch", "doctor", "train", "export")
+PROGRAM = "mtclar-stream"
+DISTRIBUTION = "mtclar-stream"
+DEBUG_FLAG = "--debug"
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def version() -> str:
+    """The installed version."""
+    from importlib.metadata import version as installed
+
+    return installed(DISTRIBUTION)
+
+
+def make_app() -> typer.Typer:
+    """The command-line application with every command."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in COMMANDS:
+        command = import_module(f"mtclar.cli.{name}").command
+        app.command(name)(_interruptible(command))
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; always ends by SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG_FLAG in given
+    given = [argument for argument in given if argument != DEBUG_FLAG]  # wherever it was put
+    try:
+        make_app()(args=given, prog_name=PROGRAM)
+    except MtclarError as error:
+        if debug:
+            raise
+        _say(error.what, error.hint)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        first_line = (str(error).splitlines() or [""])[0]
+        _say(
+            f"{type(error).__name__}: {first_line}",
+            f"this is a bug of {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
+        )
+        sys.exit(1)
+
+
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+    debug: Annotated[  # noqa: ARG001  # main() takes it out of the arguments; here it is only documented
+        bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Real-time valence and arousal of a face, calibrated on a few labelled seconds of it.
+
+    First `mtclar-stream calibrate`, then `mtclar-stream run`. To see it work without a camera: `mtclar-stream demo`.
+    """
+    if show_version:
+        typer.echo(f"{PROGRAM} {version()}")
+        raise typer.Exit
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, ended by Ctrl-C with its own exit code instead of typer's `Aborted!`."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+    return run
+
+
+def _say(what: str, hint: str) -> None:
+    """One message on stderr, in words."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), what))
+    if hint:
+        console.print(Text.assemble(("  hint: ", "bold"), hint))
+
+
+if __name__ == "__main__":
+    main()
