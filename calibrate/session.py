@@ -251,6 +251,8 @@ class Guide:
         if not seen.usable:
             counts = self._seen_faults[self._index]
             counts[seen.faults] = counts.get(seen.faults, 0) + 1
+        elif taken and seen.t_s - taken[-1].t_s < prompt.slot_s / 2:
+            pass  # nearly the same picture as the last one taken
         elif self._best is None or _quality(seen) > _quality(self._best):
             self._best = seen
         best = self._best
