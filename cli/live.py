@@ -11,12 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from mtclar.stream.messages import AffectMessage, StatusMessage
 
 REDRAWS_PER_S = 8
 PLAIN_INTERVAL_S = 1.0
@@ -27,20 +30,12 @@ _STATE_STYLE = {"ok": "green", "live": "green", "low_quality": "yellow", "held":
 _NO_VALUE = "   -  "
 
 
-class Encodable(Protocol):
-    """A message of `mtclar.stream.messages`."""
-
-    def encode(self) -> bytes: ...
-
-
-Message = Mapping[str, Any] | Encodable
-
-
 class LiveView:
     """Shows the latest `affect` and `status` messages of `mtclar.v1`; a context manager.
 
-    `on_affect` and `on_status` may be called from any thread and any number of times a second. `clients`, where given,
-    is asked for the number of connected clients; `clock` is monotonic.
+    `publish` makes it a sink of the pipeline; `on_affect` and `on_status` take messages as they came over the wire.
+    All may be called from any thread and any number of times a second. `clients`, where given, is asked for the
+    number of connected clients; `clock` is monotonic.
     """
 
     def __init__(
@@ -57,7 +52,7 @@ class LiveView:
         self._clock = clock
         self._lock = threading.Lock()
         self._arrivals: deque[tuple[float, float]] = deque()  # (time, latency in ms) of the last seconds
-        self._affect: Mapping[str, Any] | None = None
+        self._affect: Mapping[str, Any] | AffectMessage | None = None
         self._source_state = "connecting"
         self._next_line_s = clock()
         self._live: Live | None = None
@@ -82,13 +77,19 @@ class LiveView:
         elif self._affect is not None:
             self._say(self._line())
 
-    def on_affect(self, message: Message) -> None:
+    def publish(self, message: "AffectMessage") -> None:
+        """Notes one answer of the pipeline; it is only looked into when it is shown."""
+        self._note(message, message.latency_ms.total)
+
+    def on_affect(self, message: Mapping[str, Any]) -> None:
         """Notes one `affect` message."""
-        affect = _as_mapping(message)
+        self._note(message, float(message["latency_ms"]["total"]))
+
+    def _note(self, affect: "Mapping[str, Any] | AffectMessage", latency_ms: float) -> None:
         now = self._clock()
         with self._lock:
             self._affect = affect
-            self._arrivals.append((now, float(affect["latency_ms"]["total"])))
+            self._arrivals.append((now, latency_ms))
             self._forget(now)
             if self._source_state == "connecting":
                 self._source_state = "live"
@@ -98,7 +99,7 @@ class LiveView:
         if line_is_due:
             self._say(self._line())
 
-    def on_status(self, message: Message) -> None:
+    def on_status(self, message: "Mapping[str, Any] | StatusMessage") -> None:
         """Notes one `status` message: how the source is."""
         status = _as_mapping(message)
         text = str(status["state"])
@@ -120,12 +121,13 @@ class LiveView:
     def _picture(self) -> RenderableType:
         """The whole view, as rich draws it: called by its thread."""
         with self._lock:
-            affect, state = self._affect, self._source_state
+            message, state = self._affect, self._source_state
         head = Text(_printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
         foot = Text(self._numbers(), style="dim")
         foot.append(f"  {_printable(state)}", style=_STATE_STYLE.get(state, "yellow"))
-        if affect is None:
+        if message is None:
             return Group(head, Text("waiting for the first picture", style="dim"), foot)
+        affect = _as_mapping(message)
         if not affect["faces"]:
             return Group(head, Text("no face in the picture", style="yellow"), foot)
         return Group(head, self._faces(affect["faces"]), foot)
@@ -154,8 +156,9 @@ class LiveView:
     def _line(self) -> str:
         """The same in one plain line."""
         with self._lock:
-            affect, state = self._affect, self._source_state
-        assert affect is not None, "a line is written after a message came"
+            message, state = self._affect, self._source_state
+        assert message is not None, "a line is written after a message came"
+        affect = _as_mapping(message)
         faces = "; ".join(
             f"{_name(face)} V {_value(face['valence'], (face.get('sd') or [None])[0])}"
             f" A {_value(face['arousal'], (face.get('sd') or [None])[-1])} {_state(face)}"
@@ -167,7 +170,8 @@ class LiveView:
         with self._lock:
             self._forget(self._clock())
             arrivals = list(self._arrivals)
-            dropped = 0 if self._affect is None else self._affect["dropped"]
+            message = self._affect
+        dropped = 0 if message is None else _as_mapping(message)["dropped"]
         span_s = arrivals[-1][0] - arrivals[0][0] if arrivals else 0.0
         parts = [f"{(len(arrivals) - 1) / span_s:.1f} fps" if span_s > 0 else "- fps"]
         parts.append(f"{statistics.median(ms for _, ms in arrivals):.1f} ms" if arrivals else "- ms")
@@ -203,7 +207,7 @@ def _printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())
 
 
-def _as_mapping(message: Message) -> Mapping[str, Any]:
+def _as_mapping(message: "Mapping[str, Any] | AffectMessage | StatusMessage") -> Mapping[str, Any]:
     return message if isinstance(message, Mapping) else json.loads(message.encode())
 
 

@@ -19,7 +19,7 @@ const supportFrames = new Map(); // subject -> size of their support set
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let theme = readTheme();
 let session = null;
-let connection_state = "connecting";
+let connectionState = "connecting";
 let sourceStatus = null; // the source's last status, when it is not live
 let farewell = null; // what the server said when it went
 let chosen = null; // the face that a person picked
@@ -28,12 +28,12 @@ let latestSeq = -1;
 // --- drawing: only when something new came -----------------------------------------------------------------------
 
 let asked = false;
-let drawn_ms = 0;
+let drawnAt_ms = 0;
 
 function invalidate() {
   if (asked) return;
   asked = true;
-  const wait_ms = calm.matches ? drawn_ms + CALM_INTERVAL_MS - performance.now() : 0;
+  const wait_ms = calm.matches ? drawnAt_ms + CALM_INTERVAL_MS - performance.now() : 0;
   if (wait_ms > 0) setTimeout(() => requestAnimationFrame(draw), wait_ms);
   else requestAnimationFrame(draw);
 }
@@ -46,7 +46,7 @@ const sheets = {
 
 function draw(now_ms) {
   asked = false;
-  drawn_ms = now_ms;
+  drawnAt_ms = now_ms;
   drawCircumplex(sheets.plane, history, theme, focus()?.key);
   drawStrip(sheets.valence, history, theme, "valence");
   drawStrip(sheets.arousal, history, theme, "arousal");
@@ -64,8 +64,9 @@ let textTimer = null;
 function refreshTexts() {
   textTimer ??= setTimeout(() => {
     textTimer = null;
-    showReading(focus(), latestSeq);
-    faceList.show([...history.faces.values()].filter((face) => face.present), focus()?.key, supportFrames);
+    const current = connectionState === "live" && !sourceStatus && meter.silence_s() <= SILENCE_S;
+    showReading(focus(), latestSeq, current);
+    faceList.show(history.present, focus()?.key, supportFrames, current);
     showState(currentState());
   }, TEXT_INTERVAL_MS);
 }
@@ -77,10 +78,10 @@ function focus() {
 }
 
 function currentState() {
-  if (connection_state === "denied") return { state: "denied", text: "The server wants a token" };
-  if (connection_state !== "live") {
+  if (connectionState === "denied") return { state: "denied", text: "The server wants a token" };
+  if (connectionState !== "live") {
     if (farewell) return { state: "gone", text: farewell };
-    return connection_state === "waiting"
+    return connectionState === "waiting"
       ? { state: "gone", text: "The server cannot be reached" }
       : { state: "waiting", text: "Waiting for the server" };
   }
@@ -144,7 +145,7 @@ const receive = {
 const connection = new Connection({
   onMessage: (message) => receive[message.type]?.(message),
   onState: (state, wait_s) => {
-    connection_state = state;
+    connectionState = state;
     showConnection(state, wait_s);
     refreshTexts();
   },

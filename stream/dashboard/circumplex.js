@@ -84,7 +84,7 @@ function drawPlane(context, place, theme) {
 function drawTrail(context, place, track, now, colour, width, strength) {
   const { samples } = track;
   context.strokeStyle = colour;
-  context.lineCap = "round";
+  context.lineCap = "butt"; // round ends overlap, and half-transparent overlaps look like beads
   for (let i = Math.max(track.from(now - TRAIL_S), 1); i < samples.length; i += 1) {
     if (samples[i].gap) continue;
     const fresh = 1 - (now - samples[i].t) / TRAIL_S;

@@ -2,7 +2,7 @@
 
 const PROTOCOL = "mtclar.v1";
 const FIRST_WAIT_S = 0.5;
-const LONGEST_WAIT_S = 10;
+const LONGEST_WAIT_S = 5;
 
 /**
  * Keeps one websocket open, for ever. Calls
@@ -69,7 +69,7 @@ export class Connection {
 
   #closed(socket) {
     if (socket !== this.socket) return; // left behind on purpose
-    const wait_s = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.failures) * (0.8 + 0.4 * Math.random());
+    const wait_s = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.failures) * (0.7 + 0.3 * Math.random());
     this.failures += 1;
     this.retryAt = performance.now() + 1000 * wait_s;
     this.#countDown();

@@ -48,15 +48,15 @@ export function showNumbers({ fps, latency_ms, dropped, missed }) {
   say(element("missed"), String(missed));
 }
 
-/** The two large values: of the face in focus, or none. */
-export function showReading(face, seq) {
+/** The two large values: of the face in focus, or none. `current` is false when nothing new comes: no value is measured then. */
+export function showReading(face, seq, current) {
   const latest = face?.present ? face.latest : null;
   for (const [name, axis] of [["valence", 0], ["arousal", 1]]) {
     const value = latest?.[name] ?? null;
     const output = element(name);
     output.dataset.value = value ?? "";
     output.dataset.seq = seq;
-    output.parentElement.dataset.measured = latest?.state === "ok";
+    output.parentElement.dataset.measured = current && latest?.state === "ok";
     say(output, signed(value));
     say(element(`${name}-sd`), latest?.sd ? `± ${latest.sd[axis].toFixed(2)}` : "");
   }
@@ -69,7 +69,7 @@ export class FaceList {
     this.rows = new Map(); // face key -> its nodes
   }
 
-  show(faces, focus, supportFrames) {
+  show(faces, focus, supportFrames, current) {
     for (const [key, row] of this.rows) {
       if (faces.some((face) => face.key === key)) continue;
       row.item.remove();
@@ -77,7 +77,7 @@ export class FaceList {
     }
     for (const face of faces) {
       if (!this.rows.has(face.key)) this.rows.set(face.key, this.#newRow(face));
-      fill(this.rows.get(face.key), face, face.key === focus, supportFrames);
+      fill(this.rows.get(face.key), face, face.key === focus, supportFrames, current);
     }
   }
 
@@ -101,10 +101,10 @@ export class FaceList {
   }
 }
 
-function fill(row, face, inFocus, supportFrames) {
+function fill(row, face, inFocus, supportFrames, current) {
   const { latest } = face;
   row.button.dataset.slot = face.slot;
-  row.button.dataset.state = latest.state;
+  row.button.dataset.state = current ? latest.state : "stale";
   row.button.setAttribute("aria-pressed", String(inFocus));
   say(row.name, face.name);
   row.badge.dataset.calibrated = latest.calibrated;
@@ -114,7 +114,7 @@ function fill(row, face, inFocus, supportFrames) {
   row.arousal.dataset.value = latest.arousal ?? "";
   say(row.valence, signed(latest.valence));
   say(row.arousal, signed(latest.arousal));
-  say(row.note, faceState(latest).text);
+  say(row.note, current ? faceState(latest).text : "Last known value");
 }
 
 /** Asks for the server's token until it is given; `give` gets it. */

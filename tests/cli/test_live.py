@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mtclar.cli.live import LiveView, bar
+from mtclar.engine.handover import Affect
+from mtclar.stream.messages import AffectMessage, LatencyMs, StatusMessage
 
 ESCAPE = "\x1b"
 
@@ -193,3 +195,16 @@ def test_bar_reaches_from_zero_to_the_value(value: float | None, cells: int, asc
     assert filled == (list(range(min(0, reach), max(0, reach) + 1)) if reach else [])
     if ascii_only:
         assert text.isascii()
+
+
+def test_it_is_a_sink_of_the_pipeline() -> None:
+    estimate = Affect(3, "ben", "ok", (0, 0, 9, 9), None, 0.25, -0.5, 0.1, 0.2, None, ())
+    message = AffectMessage(
+        "demo", 0, 0, 1.0, "file", 0.0, (64, 48), LatencyMs(1.0, 2.0, 3.0), 4, (estimate,)
+    )
+    for console in (terminal(), Console(file=io.StringIO(), force_terminal=False, width=80)):
+        with LiveView("x", console) as view:
+            view.on_status(StatusMessage("demo", "live"))
+            view.publish(message)
+        for part in ("ben", "+0.25 ±0.10", "-0.50 ±0.20", "6.0 ms", "4 dropped"):
+            assert part in written(console)
