@@ -1,1 +1,4 @@
-"""Everything that makes the networks: data, rendered people, pairs, losses, the loop, export. The only part that needs torch."""
+"""Everything that makes the networks: data, rendered people, pairs, losses, the loop, export.
+
+The only part that needs torch, and only `network`, `objective`, `augment`, `loop`, `evaluate` and `export` import it.
+"""

@@ -1,0 +1,49 @@
+"""How close predicted valence or arousal is to the truth: CCC, PCC, RMSE and SAGR of two series.
+
+All take two arrays of one shape with n values and return one float. Variances are population variances (divided by n), as in
+the published figures that these are compared with.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def ccc(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Concordance correlation coefficient (Lin 1989): 1 only where the series are equal, 0 for a constant prediction.
+
+    2 cov / (var_p + var_t + (mean_p - mean_t)^2), in [-1, 1]; nan when both series are the same constant.
+    """
+    p, t = _series(predicted, truth)
+    covariance = np.mean((p - p.mean()) * (t - t.mean()))
+    return _ratio(2 * covariance, p.var() + t.var() + (p.mean() - t.mean()) ** 2)
+
+
+def pcc(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Pearson correlation, in [-1, 1]: blind to offset and scale; nan when either series is constant."""
+    p, t = _series(predicted, truth)
+    return _ratio(np.mean((p - p.mean()) * (t - t.mean())), p.std() * t.std())
+
+
+def rmse(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Root of the mean squared error, in the unit of the values."""
+    p, t = _series(predicted, truth)
+    return float(np.sqrt(np.mean((p - t) ** 2)))
+
+
+def sagr(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Sign agreement (Nicolaou et al. 2011): share of equal signs, in [0, 1]; zero agrees only with zero."""
+    p, t = _series(predicted, truth)
+    return float(np.mean(np.sign(p) == np.sign(t)))
+
+
+def _series(predicted: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if p.shape != t.shape or not p.size:
+        raise ValueError(
+            f"two series of one shape and at least one value needed, got {p.shape} and {t.shape}"
+        )
+    return p.ravel(), t.ravel()
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return float(numerator / denominator) if denominator > 0 else float("nan")

@@ -1,0 +1,367 @@
+"""The training loop, to be read from top to bottom: configuration, batches, one step, an epoch, checkpoints.
+
+Every random number follows from (seed, epoch), so a run that is resumed after an epoch goes on exactly as if it had
+never stopped. With a budget in minutes the learning rate follows the clock, and only the order of pictures repeats.
+"""
+
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtclar.engine.errors import MtclarError
+from mtclar.train import evaluate
+from mtclar.train.augment import AugmentConfig, augment
+from mtclar.train.ferplus import Photos
+from mtclar.train.network import NetworkConfig, Siamese
+from mtclar.train.objective import (
+    Losses,
+    ObjectiveConfig,
+    PairTargets,
+    absolute_loss,
+    class_weights,
+    cosine_loss,
+    delta_loss,
+    expression_loss,
+    same_person_targets,
+    similarity_loss,
+    stranger_targets,
+)
+from mtclar.train.pairs import PeopleSampler, epoch_batches, same_person_pairs, stranger_pairs
+from mtclar.train.people import People
+
+CHECKPOINT_VERSION = 1
+CURVES = "curves.jsonl"
+LATEST = "latest.pt"
+WEIGHTS = "mtclar.pt"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every hyper-parameter of a run; stored in its checkpoints."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    epochs: int = 40  # of the photos; ignored where minutes are given
+    minutes: float | None = None  # of training, validation not counted
+    batch: int = 128  # pictures
+    people_share: float = 0.5  # of a batch, where rendered people are given
+    pictures_a_person: int = 8
+    learning_rate: float = 3e-3
+    final_learning_rate: float = 1e-5
+    warm_up: float = 0.03  # share of the run
+    weight_decay: float = 0.05
+    average: float = (
+        0.998  # decay of the running mean of the weights, which is what is evaluated and exported
+    )
+    clip_norm: float = 5.0
+    bfloat16: bool = True  # autocast: 1.4 times as fast on a CPU with AVX512-BF16
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainData:
+    """What a run learns from and what it is watched on."""
+
+    photos: Photos
+    validation: Photos
+    people: People | None = None
+    people_core: float = 1.0  # side of the run-time view as a share of the people's crops
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything that changes while training, and so everything that a checkpoint has to hold."""
+
+    network: Siamese
+    averaged: Siamese  # running mean of the weights
+    optimiser: torch.optim.Optimizer
+    epoch: int = 0
+    step: int = 0
+    trained_s: float = 0.0
+
+
+def train(
+    data: TrainData,
+    config: TrainConfig,
+    out: Path,
+    *,
+    initial: Siamese | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.monotonic,
+    say: Callable[[str], None] = print,
+) -> Siamese:
+    """Trains into the folder `out` and returns the averaged network.
+
+    After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export) and one more line of
+    curves.jsonl. `initial` gives the weights to start from; `resume` goes on from latest.pt. MtclarError when there is
+    nothing to resume, or the loss is no longer a number.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(
+        True
+    )  # denormal weights of dying channels cost a CPU many times an ordinary product
+    state = _start(config, initial, device)
+    if resume:
+        load_state(out / LATEST, state, device)
+    elif (out / CURVES).exists():
+        (out / CURVES).unlink()
+    say(
+        f"{state.network.parameter_count():,} parameters, {len(data.photos):,} photos, "
+        f"{len(data.people) if data.people else 0:,} pictures of rendered people, from epoch {state.epoch + 1}"
+    )
+    weights = class_weights(data.photos.expression, config.objective).to(device)
+    while _progress(state, config) < 1:
+        mean_losses = _epoch(data, config, state, weights, device, clock)
+        figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
+        _write_curve(out / CURVES, state, mean_losses, figures)
+        save_state(out / LATEST, state, config)
+        save_weights(out / WEIGHTS, state.averaged, config, epochs=state.epoch, trained_s=state.trained_s)
+        terms = " ".join(f"{name} {value:.3f}" for name, value in mean_losses.items())
+        say(f"epoch {state.epoch} {state.trained_s / 60:.1f} min | {terms} | validation {figures}")
+    return state.averaged
+
+
+def _epoch(
+    data: TrainData,
+    config: TrainConfig,
+    state: RunState,
+    weights: Tensor,
+    device: str,
+    clock: Callable[[], float],
+) -> dict[str, float]:
+    """Once over the photos, or until the run's time is over; gives the mean of each loss."""
+    numbers = np.random.default_rng([config.seed, state.epoch])
+    changes = torch.Generator().manual_seed(int(numbers.integers(2**62)))
+    torch.manual_seed(int(numbers.integers(2**62)))  # dropout
+    people_count = round(config.batch * config.people_share) if data.people else 0
+    sampler = (
+        PeopleSampler(
+            data.people.person, max(people_count // config.pictures_a_person, 1), config.pictures_a_person
+        )
+        if data.people
+        else None
+    )
+    batches = list(epoch_batches(len(data.photos), config.batch - people_count, numbers))
+    state.network.train()
+    sums: dict[str, float] = {}
+    steps = 0
+    for i, chosen in enumerate(batches):
+        started = clock()
+        rate = learning_rate(_progress(state, config, i / len(batches)), config)
+        for group in state.optimiser.param_groups:
+            group["lr"] = rate
+        people = sampler(numbers) if sampler else None
+        losses = batch_losses(state.network, data, chosen, people, config, weights, numbers, changes, device)
+        loss = losses.total()
+        if not torch.isfinite(loss):
+            raise MtclarError(
+                f"the loss became {loss.item()} in step {state.step}", "lower the learning rate"
+            )
+        state.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
+        state.optimiser.step()
+        state.step += 1
+        _average(state, config)
+        for term in fields(losses):
+            sums[term.name] = sums.get(term.name, 0.0) + getattr(losses, term.name).item()
+        steps += 1
+        state.trained_s += clock() - started
+        if config.minutes is not None and _progress(state, config) >= 1:
+            break
+    state.epoch += 1
+    return {name: value / steps for name, value in sums.items()}
+
+
+def batch_losses(
+    network: Siamese,
+    data: TrainData,
+    chosen: np.ndarray,
+    people: np.ndarray | None,
+    config: TrainConfig,
+    weights: Tensor,
+    numbers: np.random.Generator,
+    changes: torch.Generator,
+    device: str,
+) -> Losses:
+    """The losses of one batch of photos `chosen` and, beside them, pictures `people` of rendered people."""
+    size = config.network.input_size
+    photos = len(chosen)
+    shares = torch.from_numpy(data.photos.expression[chosen]).to(device)
+    va = torch.from_numpy(data.photos.va[chosen]).to(device)
+    images = torch.from_numpy(data.photos.images[chosen]).to(device)
+    views = [augment(images, size, 1.0, config.augment, changes)]
+    if people is not None and data.people is not None:
+        crops = torch.from_numpy(data.people.images[people]).to(device)
+        views.append(augment(crops, size, data.people_core, config.augment, changes))
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bfloat16):
+        outputs = network.encoder(torch.cat(views))
+    embedding, absolute, logits = (output.float() for output in outputs)
+
+    objective = config.objective
+    first, second = (torch.from_numpy(i) for i in stranger_pairs(data.photos.label[chosen], photos, numbers))
+    truth = stranger_targets(shares, va, first, second)
+    delta, similarity, cosine = _pair_losses(network, embedding[first], embedding[second], truth, objective)
+    single = absolute_loss(absolute[:photos], va, objective)
+    if people is not None and data.people is not None:
+        known = torch.from_numpy(data.people.va[people]).to(device)
+        first, second = (torch.from_numpy(i) for i in same_person_pairs(data.people.person[people]))
+        truth = same_person_targets(known, first, second, objective)
+        own = embedding[photos:]
+        terms = _pair_losses(network, own[first], own[second], truth, objective)
+        delta, similarity, cosine = delta + terms[0], similarity + terms[1], cosine + terms[2]
+        single = single + absolute_loss(absolute[photos:], known, objective)
+    return Losses(
+        expression=objective.expression * expression_loss(logits[:photos], shares, weights),
+        absolute=single,
+        delta=delta,
+        similarity=similarity,
+        cosine=cosine,
+    )
+
+
+def _pair_losses(
+    network: Siamese, first: Tensor, second: Tensor, truth: PairTargets, objective: ObjectiveConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Weighted losses (delta, similarity, cosine) of P pairs of embeddings [P, D]."""
+    logit, delta = network.pair.compare(first, second)
+    return (
+        delta_loss(delta, truth.delta, objective),
+        objective.similarity * similarity_loss(logit, truth.similarity),
+        objective.cosine * cosine_loss(first, second, truth.similarity, objective.cosine_margin),
+    )
+
+
+def learning_rate(progress: float, config: TrainConfig) -> float:
+    """Linear warm-up, then half a cosine down to the final rate; progress in 0..1."""
+    if progress < config.warm_up:
+        share = progress / config.warm_up
+    else:
+        share = 0.5 * (1 + math.cos(math.pi * min((progress - config.warm_up) / (1 - config.warm_up), 1)))
+    return config.learning_rate * share + config.final_learning_rate
+
+
+def _progress(state: RunState, config: TrainConfig, within_epoch: float = 0.0) -> float:
+    """How much of the run is done, 0..1."""
+    if config.minutes is not None:
+        return state.trained_s / (60 * config.minutes)
+    return (state.epoch + within_epoch) / config.epochs
+
+
+def _average(state: RunState, config: TrainConfig) -> None:
+    """Moves the averaged weights a little towards the current ones; further at the start, when they mean little."""
+    decay = min(config.average, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for mean, current in zip(
+            state.averaged.state_dict().values(), state.network.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(current, 1 - decay)
+            else:
+                mean.copy_(current)
+
+
+def _start(config: TrainConfig, initial: Siamese | None, device: str) -> RunState:
+    torch.manual_seed(config.seed)
+    network = Siamese(config.network) if initial is None else copy.deepcopy(initial)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = copy.deepcopy(network).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    return RunState(network, averaged, optimiser)
+
+
+def save_state(path: Path, state: RunState, config: TrainConfig) -> None:
+    """Everything that `load_state` needs to go on after this epoch."""
+    _save(
+        path,
+        {
+            "config": asdict(config),
+            "network": state.network.state_dict(),
+            "averaged": state.averaged.state_dict(),
+            "optimiser": state.optimiser.state_dict(),
+            "epoch": state.epoch,
+            "step": state.step,
+            "trained_s": state.trained_s,
+        },
+    )
+
+
+def load_state(path: Path, state: RunState, device: str = "cpu") -> None:
+    """Puts what `save_state` wrote into `state`; MtclarError when the file is missing, broken or of another network."""
+    stored = _load(path, device)
+    try:
+        state.network.load_state_dict(stored["network"])
+        state.averaged.load_state_dict(stored["averaged"])
+        state.optimiser.load_state_dict(stored["optimiser"])
+        state.epoch, state.step, state.trained_s = stored["epoch"], stored["step"], stored["trained_s"]
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise MtclarError(
+            f"{path} does not fit this run: {error}", "resume with the same network, or start with --init"
+        ) from error
+
+
+def save_weights(path: Path, network: Siamese, config: TrainConfig, *, epochs: int, trained_s: float) -> None:
+    """The network alone, with the configuration that made it: what is exported and kept."""
+    _save(
+        path,
+        {"config": asdict(config), "weights": network.state_dict(), "epochs": epochs, "trained_s": trained_s},
+    )
+
+
+def load_weights(path: Path) -> Siamese:
+    """The network of a checkpoint, mtclar.pt or latest.pt, in evaluation mode; MtclarError when it is none."""
+    stored = _load(path)
+    try:
+        network = Siamese(network_config(stored["config"]["network"]))
+        network.load_state_dict(stored["weights"] if "weights" in stored else stored["averaged"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise MtclarError(
+            f"{path} is no checkpoint of this network: {error}", "make one with `train`"
+        ) from error
+    return network.eval()
+
+
+def network_config(stored: dict[str, Any]) -> NetworkConfig:
+    """NetworkConfig from what a checkpoint holds."""
+    return NetworkConfig(**stored)
+
+
+def _save(path: Path, content: dict[str, Any]) -> None:
+    """Through a temporary file, so that a run killed while saving leaves the last checkpoint whole."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save({"version": CHECKPOINT_VERSION, **content}, unfinished)
+    unfinished.replace(path)
+
+
+def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
+    if not path.is_file():
+        raise MtclarError(f"{path} does not exist", "name a checkpoint that `train` wrote")
+    try:
+        stored = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises whatever pickle, zip or its own reader met
+        raise MtclarError(f"{path} is no checkpoint, or a damaged one: {type(error).__name__}") from error
+    if not isinstance(stored, dict) or stored.get("version") != CHECKPOINT_VERSION:
+        raise MtclarError(f"{path} is no checkpoint of version {CHECKPOINT_VERSION}")
+    return stored
+
+
+def _write_curve(
+    path: Path, state: RunState, losses: dict[str, float], figures: evaluate.PhotoFigures
+) -> None:
+    line = {"epoch": state.epoch, "step": state.step, "trained_s": round(state.trained_s, 1), **losses}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**line, "validation": asdict(figures)}) + "\n")

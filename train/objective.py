@@ -1,0 +1,120 @@
+"""What the network is trained to do: the MT-CLAR losses over single pictures and over pairs.
+
+Published (Parameshwara et al. 2023): cross entropy on similarity, cosine-embedding loss with margin .25, and for each
+delta w MSE + (1 - w)(1 - CCC) with w = (epoch / epochs)^2, the four terms weighted at random in every batch. Different
+here: fixed weights; MSE and CCC mixed at a fixed rate; absolute V/A and the crowd's votes trained at the same time in
+the same network; similarity targets are probabilities (below), since both votes and V/A are graded.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+TINY = 1e-6  # keeps the CCC of a constant batch finite
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights of the losses, and the constants in them."""
+
+    expression: float = 1.0
+    absolute_mse: float = 2.0
+    absolute_ccc: float = 0.5
+    delta_mse: float = 1.0
+    delta_ccc: float = 0.25
+    similarity: float = 0.25
+    cosine: float = 0.25
+    cosine_margin: float = 0.25  # dissimilar pairs closer than this cosine are pushed apart
+    alike_distance: float = (
+        0.3  # V/A distance at which two pictures of one person are alike with probability exp(-1/2)
+    )
+    rare_class_limits: tuple[float, float] = (0.7, 3.0)  # of the weight of a class in the cross entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Each term of one batch, weighted; their sum is what is minimised."""
+
+    expression: Tensor
+    absolute: Tensor
+    delta: Tensor
+    similarity: Tensor
+    cosine: Tensor
+
+    def total(self) -> Tensor:
+        return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
+
+
+@dataclass(frozen=True, slots=True)
+class PairTargets:
+    """What is true of P pairs."""
+
+    delta: Tensor  # [P, 2] V/A of the first less V/A of the second
+    similarity: Tensor  # [P] probability that the two show the same
+
+
+def ccc_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+    """[n, 2], [n, 2] -> 1 - CCC, mean of valence and arousal; population variances, as in mtclar.engine.metrics."""
+    mean_p, mean_t = predicted.mean(0), truth.mean(0)
+    covariance = ((predicted - mean_p) * (truth - mean_t)).mean(0)
+    spread = predicted.var(0, unbiased=False) + truth.var(0, unbiased=False) + (mean_p - mean_t).square()
+    return (1 - 2 * covariance / (spread + TINY)).mean()
+
+
+def absolute_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig) -> Tensor:
+    """V/A of single pictures, [n, 2] each."""
+    return config.absolute_mse * F.mse_loss(predicted, truth) + config.absolute_ccc * ccc_loss(
+        predicted, truth
+    )
+
+
+def delta_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig) -> Tensor:
+    """V/A differences of pairs, [P, 2] each.
+
+    Taken over both orders, so that the CCC does not depend on which picture came first: their mean is then zero.
+    """
+    both, both_true = torch.cat([predicted, -predicted]), torch.cat([truth, -truth])
+    return config.delta_mse * F.mse_loss(predicted, truth) + config.delta_ccc * ccc_loss(both, both_true)
+
+
+def expression_loss(logits: Tensor, shares: Tensor, class_weights: Tensor) -> Tensor:
+    """Cross entropy of logits [n, 8] against the shares of the votes [n, 8], rare classes weighted up."""
+    return -(shares * class_weights * F.log_softmax(logits, 1)).sum(1).mean()
+
+
+def similarity_loss(logit: Tensor, similarity: Tensor) -> Tensor:
+    """Binary cross entropy of logits [P] against probabilities [P]."""
+    return F.binary_cross_entropy_with_logits(logit, similarity)
+
+
+def cosine_loss(first: Tensor, second: Tensor, similarity: Tensor, margin: float) -> Tensor:
+    """Cosine-embedding loss of embeddings [P, D] x 2, its two cases mixed by the probability of `similar` [P]."""
+    cosine = F.cosine_similarity(first, second)
+    return (similarity * (1 - cosine) + (1 - similarity) * F.relu(cosine - margin)).mean()
+
+
+def stranger_targets(shares: Tensor, va: Tensor, first: Tensor, second: Tensor) -> PairTargets:
+    """Pairs of different people: similar = one vote drawn for each picture names the same expression.
+
+    Scaled so that two pictures with the same distribution of votes are similar with certainty.
+    """
+    a, b = shares[first], shares[second]
+    agreement = (a * b).sum(1) / torch.maximum(a.square().sum(1), b.square().sum(1)).clamp_min(TINY)
+    return PairTargets(va[first] - va[second], agreement.clamp(0, 1))
+
+
+def same_person_targets(va: Tensor, first: Tensor, second: Tensor, config: ObjectiveConfig) -> PairTargets:
+    """Pairs of one person: similar as far as valence and arousal are close."""
+    delta = va[first] - va[second]
+    return PairTargets(delta, torch.exp(-delta.square().sum(1) / (2 * config.alike_distance**2)))
+
+
+def class_weights(shares: NDArray[np.float32], config: ObjectiveConfig) -> Tensor:
+    """shares [n, 8] of the training set -> [8]: square root of how much rarer than one in eight a class is, limited."""
+    frequency = np.maximum(shares.mean(axis=0), 1e-3)
+    weights = np.clip(np.sqrt(1 / (shares.shape[1] * frequency)), *config.rare_class_limits)
+    return torch.from_numpy(weights.astype(np.float32))
