@@ -23,6 +23,7 @@ class Material(enum.IntEnum):
     RIGHT_EYE = 2
     TEETH = 3
     TONGUE = 4
+    HAIR = 5  # strands, which the renderer adds; no triangle of the head is of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.train.rendered.hair import Cut
 from mtclar.train.rendered.head import Head, Material, load_head
 from mtclar.train.rendered.raster import rasterise, vertex_normals
 
@@ -32,7 +33,8 @@ class Look:
     shirt: Colour = (52, 78, 112)
     brow_drop: float = 0.07  # decimetres below the usual line
     hairline: float = 0.0  # decimetres by which hair starts lower; -3 is bald
-    hair_volume: float = 0.11  # decimetres that hair stands off the scalp
+    hair_volume: float = 0.11  # decimetres that painted hair stands off the scalp
+    cut: Cut | None = None  # strands on top of painted hair
 
 
 LIGHT_SKIN: Colour = (214, 164, 138)  # the tone for which lips, lids and blush below were chosen
@@ -64,7 +66,7 @@ def hair_offsets(head: Head, look: Look) -> NDArray[np.float64]:
     x, y = np.abs(head.base[:, 0]), head.base[:, 1]
     share = smoothstep(-0.02, 0.25, above_hairline(head.base, look))
     share[(y < 6.6) | ((x > 0.74) & (y < 7.75))] = 0  # neck, ears
-    share[head.vertices_of(*(m for m in Material if m != Material.SKIN))] = 0
+    share[head.vertices_of(*set(Material) - {Material.SKIN})] = 0
     return vertex_normals(head.base, head.triangle) * (look.hair_volume * share)[:, None]
 
 

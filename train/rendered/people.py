@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.train.rendered.expressions import Weights
+from mtclar.train.rendered.hair import Cut
 from mtclar.train.rendered.head import Head, Material, load_head, sided
 from mtclar.train.rendered.paint import Colour, Look
 from mtclar.train.rendered.renderer import Renderer
@@ -24,6 +25,7 @@ HAIR_COLOURS: tuple[Colour, ...] = (
     (150, 150, 150),
 )
 IRIS_COLOURS: tuple[Colour, ...] = ((89, 69, 48), (60, 45, 32), (105, 85, 50), (88, 110, 90), (95, 125, 150))
+BALD = -3.0  # decimetres by which the hairline is higher than usual
 DARK_HAIR = 3  # the first so many hair colours
 
 SPREAD: Mapping[str, float] = {"brow": 0.25, "eye": 0.25, "jaw": 0.2, "nose": 0.3, "mouth": 0.2}
@@ -42,6 +44,14 @@ RESTING: Mapping[str, float] = {
     "mouthUpperUp": 0.06,
 }
 """Standard deviation, from person to person, of what a face shows while its owner feels nothing; half of them show none."""
+
+
+class HairWorn(TypedDict):
+    """The part of a Look that says how hair is worn."""
+
+    hairline: float
+    hair_volume: float
+    cut: Cut | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +164,27 @@ def _look(rng: np.random.Generator, *, old: float, african: float) -> tuple[Look
         iris=IRIS_COLOURS[rng.integers(2 if tone > 0.5 else len(IRIS_COLOURS))],
         shirt=_colour(rng.uniform(20, 230, 3)),
         brow_drop=float(rng.uniform(0.045, 0.095)),
-        hairline=-3.0 if rng.uniform() < 0.1 else float(rng.normal(0, 0.1)),
-        hair_volume=0.11 * float(rng.uniform(0.4, 1.8)),
+        **_hair(rng),
     )
     return look, tone
+
+
+def _hair(rng: np.random.Generator) -> HairWorn:
+    """Bald, a painted cap, or strands from short to shoulder length."""
+    if rng.uniform() < 0.1:
+        return {"hairline": BALD, "hair_volume": 0.0, "cut": None}
+    hairline = float(rng.normal(0, 0.08))
+    if rng.uniform() < 0.3:
+        return {"hairline": hairline, "hair_volume": float(rng.uniform(0.04, 0.2)), "cut": None}
+    cut = Cut(
+        strands=1000,
+        length=float(rng.choice([rng.uniform(0.25, 0.7), rng.uniform(0.7, 2.2)])),
+        width=0.035,
+        parting=float(rng.normal(0, 0.25)),
+        body=float(rng.uniform(0.06, 0.22)),
+        backwards=float(rng.uniform(0.1, 0.8)),
+    )
+    return {"hairline": hairline, "hair_volume": 0.04, "cut": cut}
 
 
 def _colour(rgb: NDArray[np.floating]) -> Colour:

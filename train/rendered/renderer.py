@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.train.rendered.hair import Strands, grow, ribbon_triangles, ribbons
 from mtclar.train.rendered.head import Head, Material, sided
-from mtclar.train.rendered.paint import Look, hair_offsets, linear, paint, smoothstep
+from mtclar.train.rendered.paint import Look, above_hairline, hair_offsets, linear, paint, smoothstep
 from mtclar.train.rendered.raster import rasterise, vertex_normals
 from mtclar.train.rendered.shading import shade
 
@@ -75,9 +76,16 @@ class Renderer:
         self._hair = hair_offsets(head, look)
         self._texture = paint(look, texture_side, seed)
         self._iris = linear(look.iris)
+        self._hair_colour = linear(look.hair)
         sides = (Material.LEFT_EYE, Material.RIGHT_EYE)
         self._eyes = np.array([rest[head.vertices_of(side)].mean(0) for side in sides])
         self._with_head = smoothstep(5.9, 6.75, rest[:, 1])[:, None]  # [V, 1] 1: turns with the head; 0: shoulders
+        self._mesh = _Mesh(head.triangle, head.triangle_uv, head.material.astype(np.int32), rest)
+        self._strands: Strands | None = None
+        if look.cut is not None:
+            above = above_hairline(head.base, look)
+            self._strands = grow(head, rest, above, look.cut, np.random.default_rng([3, seed]))
+            self._mesh = _with_strands(self._mesh, self._strands)
 
     def render(
         self,
@@ -88,9 +96,9 @@ class Renderer:
     ) -> NDArray[np.uint8]:
         """The picture [H, W, 3] BGR. `background` [h, w, 3]: RGB in linear light, of any size."""
         width, height = self._drawn
-        vertices = self._posed(weights, view)
-        normals = vertex_normals(vertices, self.head.triangle)
         camera = np.array([view.shift[0], EYE_LEVEL + view.shift[1], view.distance])
+        vertices, normals = self._posed(weights, view, camera)
+        mesh = self._mesh
         focal = height / view.span * (view.distance - FACE_DEPTH)
         z = camera[2] - vertices[:, 2]
         points = np.stack(
@@ -101,24 +109,24 @@ class Renderer:
             ],
             1,
         )
-        index, barycentric, _ = rasterise(points, self.head.triangle, width, height)
+        index, barycentric, _ = rasterise(points, mesh.triangle, width, height)
         to_depth = _shadow_map(light.towards[0])
-        _, _, depth = rasterise(
-            vertices @ to_depth[:, :3].T + to_depth[:, 3], self.head.triangle, DEPTH_SIDE, DEPTH_SIDE
-        )
+        seen_from_light = vertices @ to_depth[:, :3].T + to_depth[:, 3]
+        _, _, depth = rasterise(seen_from_light, mesh.triangle, DEPTH_SIDE, DEPTH_SIDE)
         picture = shade(
             index,
             barycentric,
-            self.head.triangle,
-            self.head.triangle_uv,
-            self.head.material,
+            mesh.triangle,
+            mesh.triangle_uv,
+            mesh.material,
             vertices,
             normals,
-            self.rest,
+            mesh.rest,
             self.head.uv,
             self._texture,
             self._eyes,
             self._iris,
+            self._hair_colour,
             _mouth_open(weights),
             _fitted(background, self._drawn),
             light.towards,
@@ -133,14 +141,48 @@ class Renderer:
         display = np.clip(picture[..., ::-1], 0, 1) ** (1 / 2.2)
         return (display * 255 + 0.5).astype(np.uint8)
 
-    def _posed(self, weights: Mapping[str, float], view: View) -> NDArray[np.float64]:
-        """Vertices [V, 3] with the face units applied and the head turned."""
+    def _posed(
+        self, weights: Mapping[str, float], view: View, camera: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Vertices [V, 3] with the face units applied and the head turned, strands included, and their normals."""
         vertices = self.rest + self._hair
         for name, weight in weights.items():
             for unit in sided(name, self.head):
                 self.head.units[unit].add(vertices, weight)
-        turned = (vertices - NECK) @ _rotation(view).T + NECK
-        return vertices * (1 - self._with_head) + turned * self._with_head
+        rotation = _rotation(view)
+        turned = (vertices - NECK) @ rotation.T + NECK
+        vertices = vertices * (1 - self._with_head) + turned * self._with_head
+        normals = vertex_normals(vertices, self.head.triangle)
+        if self._strands is None:
+            return vertices, normals
+        locks = (self._strands.points - NECK) @ rotation.T + NECK
+        ribbon, tangent = ribbons(locks, self._strands.width, camera)
+        return np.vstack([vertices, ribbon]), np.vstack([normals, tangent])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mesh:
+    """What stays the same from picture to picture of one person, strands included."""
+
+    triangle: NDArray[np.int32]  # [T, 3]
+    triangle_uv: NDArray[np.int32]  # [T, 3]
+    material: NDArray[np.int32]  # [T]
+    rest: NDArray[np.float64]  # [V, 3] rest pose; of hair: tint, 0 root .. 1 tip, 0
+
+
+def _with_strands(mesh: _Mesh, strands: Strands) -> _Mesh:
+    """The mesh with strands appended."""
+    count, nodes = strands.points.shape[:2]
+    triangle = ribbon_triangles(count)
+    attributes = np.zeros((count, nodes, 2, 3))
+    attributes[..., 0] = strands.tint[:, None, None]
+    attributes[..., 1] = np.linspace(0, 1, nodes)[:, None]
+    return _Mesh(
+        np.vstack([mesh.triangle, triangle + np.int32(len(mesh.rest))]),
+        np.vstack([mesh.triangle_uv, np.zeros_like(triangle)]),
+        np.concatenate([mesh.material, np.full(len(triangle), Material.HAIR, np.int32)]),
+        np.vstack([mesh.rest, attributes.reshape(-1, 3)]),
+    )
 
 
 def _rotation(view: View) -> NDArray[np.float64]:

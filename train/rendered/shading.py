@@ -94,6 +94,7 @@ def shade(
     texture: NDArray[np.float32],
     eyes: NDArray[np.float64],
     iris: NDArray[np.float64],
+    hair: NDArray[np.float64],
     mouth_open: float,
     background: NDArray[np.float32],
     towards_light: NDArray[np.float64],
@@ -106,7 +107,8 @@ def shade(
     """The picture [H, W, 3], RGB in linear light, of what `rasterise` found in `index` [H, W] and `weights` [H, W, 2].
 
     vertices, normals, rest [V, 3]: posed, their normals, and the rest pose (eyes and teeth are coloured by it).
-    texture [S, S, 5]: RGB, gloss, ambient occlusion of skin. eyes [2, 3]: eyeball centres at rest. iris [3]: its colour.
+    Vertices of hair have their strand's tangent for a normal, and (tint, 0 root .. 1 tip, 0) for a rest pose.
+    texture [S, S, 5]: RGB, gloss, ambient occlusion of skin. eyes [2, 3]: eyeball centres at rest. iris, hair [3]: colour.
     towards_light [L, 3] unit vectors, light [L, 3] their RGB. camera [3]. depth [D, D], to_depth [3, 4]: depth map of
     the first light and the affine map into it. mouth_open in [0, 1]: how much light reaches the teeth.
     """
@@ -144,6 +146,9 @@ def shade(
                     red, green, blue = 0.85, 0.72, 0.60
                     occlusion = (1 - 0.8 * _clip01((abs(rx) - 0.10) / 0.16)) * mouth_open
                     gloss, shine = 0.3 * occlusion, 40.0
+                elif kind == 5:
+                    red, green, blue = hair[0] * rx, hair[1] * rx, hair[2] * rx
+                    occlusion, gloss, shine = 0.5 + 0.5 * ry, 0.02 + 0.35 * hair[1], 60.0
                 else:
                     red, green, blue = 0.40, 0.10, 0.10
                     occlusion, gloss = 0.6, 0.2
@@ -155,15 +160,20 @@ def shade(
                 lx, ly, lz = towards_light[q]
                 cosine = nx * lx + ny * ly + nz * lz
                 seen = _lit_share(depth, to_depth, px, py, pz) if q == 0 else 1.0
+                hx, hy, hz = lx + vx, ly + vy, lz + vz
+                half = (nx * hx + ny * hy + nz * hz) / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9)
+                if kind == 5:  # Kajiya and Kay: brightest where light falls across the strand
+                    cosine = math.sqrt(max(0.0, 1 - cosine * cosine)) * 0.6
+                    half = math.sqrt(max(0.0, 1 - half * half))
+                half = max(0.0, half)
                 # light that travels under the skin wraps around the edge of the shadow, red the farthest
                 seen_red = min(1.0, seen + 0.5 * (1 - seen) * seen)
                 lit_red += light[q, 0] * max(0.0, (cosine + 1.3 * wrap) / (1 + 1.3 * wrap)) * seen_red
                 lit_green += light[q, 1] * max(0.0, (cosine + 0.6 * wrap) / (1 + 0.6 * wrap)) * seen
                 lit_blue += light[q, 2] * max(0.0, (cosine + 0.4 * wrap) / (1 + 0.4 * wrap)) * seen
-                hx, hy, hz = lx + vx, ly + vy, lz + vz
-                half = max(0.0, (nx * hx + ny * hy + nz * hz) / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9))
                 highlight += light[q, 1] * seen * gloss * half**shine * _clip01(4 * cosine)
-            sky = ambient * (0.55 + 0.45 * (0.5 + 0.5 * ny))
+            up = 0.5 + 0.5 * ny if kind != 5 else 0.6
+            sky = ambient * (0.55 + 0.45 * up)
             rim = 0.0
             if kind == 0:
                 rim = 0.03 * occlusion * (1 - max(0.0, nx * vx + ny * vy + nz * vz)) ** 4

@@ -1,0 +1,37 @@
+"""Renders a picture set: `python -m mtclar.train.rendered OUT.npz --people 0:200 --pictures 100`."""
+
+import argparse
+from pathlib import Path
+
+from mtclar.train.rendered.pictures import make_pictures
+from mtclar.train.rendered.splits import split_of
+
+
+def people(text: str) -> range:
+    """`A:B` as the ids A .. B-1, all of one split."""
+    try:
+        first, end = (int(part) for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two person ids like 0:200") from None
+    ids = range(first, end)
+    splits = {split_of(person_id) for person_id in ids}
+    if not ids or len(splits) > 1 or None in splits:
+        raise argparse.ArgumentTypeError(f"{text} is not within one split (mtclar.train.rendered.splits)")
+    return ids
+
+
+def main() -> None:
+    """Parses the command line, renders, writes, says how many."""
+    parser = argparse.ArgumentParser(prog="python -m mtclar.train.rendered", description=__doc__)
+    parser.add_argument("out", type=Path, metavar="OUT.npz")
+    parser.add_argument("--people", type=people, required=True, metavar="A:B", help="person ids A .. B-1")
+    parser.add_argument("--pictures", type=int, default=100, metavar="N", help="of each person (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    options = parser.parse_args()
+    pictures = make_pictures(options.people, options.pictures, workers=options.workers)
+    pictures.save(options.out)
+    print(f"{options.out}: {len(pictures.images)} pictures of {len(pictures.people)} people")
+
+
+if __name__ == "__main__":
+    main()

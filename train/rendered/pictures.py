@@ -1,0 +1,240 @@
+"""Picture sets: grey face crops of rendered people with their valence and arousal, found and cut by the engine itself.
+
+A crop is larger than what the encoder sees: its middle is exactly the engine's FRAMING, the border is room for the shifts,
+turns and scales of augmentation.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Weights, blended
+from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper
+from mtclar.train.rendered.head import Head, load_head, sided
+from mtclar.train.rendered.paint import Look, linear
+from mtclar.train.rendered.people import About, Person
+from mtclar.train.rendered.renderer import Light, View, unit_rows
+
+PICTURE_SIDE = 224  # pixels of a rendered picture
+PICTURES_A_SCENE = 10  # pictures that share light and background
+NAMES = tuple(EXPRESSIONS)
+EXPOSED_FOR = 0.30  # relative luminance of the skin for which the standard light is right
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear RGB
+MAIN_ODDS = 2.0  # how much likelier each of the main expressions is than each of the others
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureSet:
+    """N crops of P people; the arrays of the npz file, by the same names."""
+
+    images: NDArray[np.uint8]  # [N, CROP_SIDE, CROP_SIDE] grey
+    va: NDArray[np.float32]  # [N, 2] valence, arousal
+    person: NDArray[np.int32]  # [N] person id
+    expression: NDArray[np.float32]  # [N, E] share x intensity of each of expression_name
+    expression_name: NDArray[np.str_]  # [E]
+    people: NDArray[np.int32]  # [P] the ids
+    age_group: NDArray[np.str_]  # [P]
+    sex: NDArray[np.str_]  # [P]
+    skin_tone: NDArray[np.float32]  # [P] 0 light .. 1 dark
+
+    def save(self, path: Path) -> None:
+        """Writes the npz through a temporary file, so that a reader never meets half of one."""
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.npz")
+        try:
+            np.savez(unfinished, **{name: getattr(self, name) for name in self.__slots__})
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path) -> "PictureSet":
+        """Reads what `save` wrote."""
+        with np.load(path) as stored:
+            return cls(**{name: stored[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a person does in one picture."""
+
+    weights: Weights  # as scripted, before the person's own way of moving
+    va: tuple[float, float]
+    expression: Mapping[str, float]  # name -> share x intensity
+
+
+def sample_act(rng: np.random.Generator) -> Act:
+    """Neutral, one expression at some intensity, or two blended."""
+    kind = rng.uniform()
+    others = [name for name in NAMES if name != NEUTRAL]
+    odds = np.array([MAIN_ODDS if name in MAIN else 1.0 for name in others])
+    first, second = (str(name) for name in rng.choice(others, 2, p=odds / odds.sum()))
+    if kind < 0.12:
+        parts, share = ((NEUTRAL, 1.0), (NEUTRAL, 1.0)), 0.0
+    elif kind < 0.5:
+        parts, share = ((first, float(rng.uniform(0.2, 1.15))), (NEUTRAL, 1.0)), 0.0
+    else:
+        parts = ((first, float(rng.uniform(0.3, 1.15))), (second, float(rng.uniform(0.3, 1.15))))
+        share = float(rng.uniform())
+    weights, va = blended(*parts, share)
+    (name_a, much_a), (name_b, much_b) = parts
+    expression = {name_a: (1 - share) * much_a}
+    expression[name_b] = expression.get(name_b, 0.0) + share * much_b
+    return Act(weights, (float(np.clip(va[0], -1, 1)), float(np.clip(va[1], -1, 1))), expression)
+
+
+def distract(shown: Mapping[str, float], rng: np.random.Generator, head: Head) -> Weights:
+    """Face-unit weights with what says nothing about affect on top: uneven sides, talking, blinks, gaze."""
+    weights = {unit: weight * (1 + float(rng.normal(0, 0.08))) for unit, weight in shown.items()}
+
+    def add(name: str, weight: float) -> None:
+        for unit in sided(name, head):
+            weights[unit] = weights.get(unit, 0.0) + weight
+
+    for name in ("mouthSmile", "browDown", "browInnerUp", "mouthFrown", "eyeSquint", "mouthPucker", "mouthDimple"):
+        if rng.uniform() < 0.1:
+            add(name, abs(float(rng.normal(0, 0.12))))
+    if rng.uniform() < 0.2:  # talks
+        add("jawOpen", float(rng.uniform(0, 0.25)))
+        add("mouthFunnel", float(rng.uniform(0, 0.25)))
+    if rng.uniform() < 0.12:
+        weights = blink(weights, float(rng.uniform(0.2, 1)))
+    if rng.uniform() < 0.5:
+        right, up = rng.normal(0, 0.35, 2)
+        for unit, weight in gaze(float(right), float(up)).items():
+            add(unit, weight)
+    return weights
+
+
+def blink(weights: Mapping[str, float], closed: float) -> Weights:
+    """Weights by full unit name with the lids `closed` (0..1); whatever else moves the lids gives way."""
+    lids = ("eyeWide", "eyeSquint", "eyeBlink")
+    blinking = {u: w * (1 - closed) if u.startswith(lids) else w for u, w in weights.items()}
+    for side in ("Left", "Right"):
+        blinking[f"eyeBlink{side}"] = blinking.get(f"eyeBlink{side}", 0.0) + closed
+    return blinking
+
+
+def gaze(right: float, up: float) -> Weights:
+    """Face units of both eyes looking to the picture's right (1: as far as they go) and up."""
+    return {
+        "eyeLookOutLeft": max(0.0, right),
+        "eyeLookInRight": max(0.0, right),
+        "eyeLookInLeft": max(0.0, -right),
+        "eyeLookOutRight": max(0.0, -right),
+        "eyeLookUp": max(0.0, up),
+        "eyeLookDown": max(0.0, -up),
+    }
+
+
+def sample_light(rng: np.random.Generator, look: Look) -> Light:
+    """A key light from anywhere in front, a fill from the other side, a rim light, each of its own strength and tint.
+
+    The camera exposes for the face, though not wholly: dark skin gets more light than fair skin.
+    """
+    standard = Light()
+    exposure = math.sqrt(EXPOSED_FOR / float(linear(look.skin) @ LUMINANCE))
+    azimuth, elevation = rng.uniform(-1.2, 1.2), rng.uniform(-0.1, 1.0)
+    key = [
+        math.sin(azimuth) * math.cos(elevation),
+        math.sin(elevation),
+        math.cos(azimuth) * math.cos(elevation),
+    ]
+    fill = rng.normal([-0.5 * np.sign(azimuth), 0.2, 0.7], 0.3)
+    strength = exposure * rng.uniform(0.45, 1.3, (3, 1)) * rng.uniform(0.9, 1.1, (3, 3))
+    return Light(unit_rows(np.array([key, fill, standard.towards[2]])), standard.colour * strength, exposure * standard.ambient)
+
+
+def sample_background(rng: np.random.Generator) -> NDArray[np.float32]:
+    """A blurred grey pattern [side, side, 3] in linear light."""
+    level = rng.uniform(0.02, 0.7)
+    cells = rng.uniform(0, 0.5, (6, 6)).astype(np.float32)
+    pattern = cv2.resize(cells, (PICTURE_SIDE, PICTURE_SIDE), interpolation=cv2.INTER_CUBIC)
+    return np.repeat(np.clip(level + pattern - 0.25, 0, 1)[..., None], 3, axis=2)
+
+
+def sample_view(rng: np.random.Generator) -> View:
+    """A head roughly towards the camera, within what a webcam sees."""
+    return View(
+        yaw=math.radians(float(np.clip(rng.normal(0, 11), -27, 27))),
+        pitch=math.radians(float(np.clip(rng.normal(0, 7), -16, 16))),
+        roll=math.radians(float(rng.normal(0, 6))),
+        shift=(float(rng.normal(0, 0.08)), float(rng.normal(0, 0.06))),
+        distance=float(rng.uniform(8, 16)),
+        span=float(rng.uniform(3.0, 3.8)),
+    )
+
+
+def degrade(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What cameras do to a crop [S, S]: blur, gamma, contrast, noise, JPEG; mild, since 56 pixels bear little."""
+    grey = crop.astype(np.float32)
+    if rng.uniform() < 0.3 and (sigma := float(rng.uniform(0, 0.9))) > 0.15:
+        grey = cv2.GaussianBlur(grey, (0, 0), sigma)
+    grey = 255 * (grey / 255) ** math.exp(rng.normal(0, 0.25))
+    grey = 128 + (grey - 128) * rng.uniform(0.75, 1.2) + rng.uniform(-20, 20)
+    noisy = grey + rng.normal(0, rng.choice([0, 1, 2, 4]), grey.shape)
+    degraded = np.clip(noisy, 0, 255).astype(np.uint8)
+    if rng.uniform() < 0.6:
+        quality = int(rng.integers(35, 95))
+        _, jpeg = cv2.imencode(".jpg", degraded, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        degraded = cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(degraded)
+
+
+def pictures_of(person: Person, count: int, cropper: FaceCropper) -> Iterator[tuple[NDArray[np.uint8], Act]]:
+    """`count` crops [CROP_SIDE, CROP_SIDE] of a person and what it does in each; always the same ones.
+
+    A picture in which the detector sees no face is made again; a person whom it misses `count` times is given up.
+    """
+    head = load_head()
+    renderer = person.renderer((PICTURE_SIDE, PICTURE_SIDE))
+    rng = np.random.default_rng([9, person.person_id])
+    made, missed = 0, 0
+    light, background = sample_light(rng, person.look), sample_background(rng)
+    while made < count and missed <= count:
+        if made % PICTURES_A_SCENE == 0:
+            light, background = sample_light(rng, person.look), sample_background(rng)
+        act = sample_act(rng)
+        weights = distract(person.shows(act.weights, head), rng, head)
+        crop = cropper(renderer.render(weights, sample_view(rng), light, background))
+        if crop is None:
+            missed += 1
+            continue
+        made += 1
+        yield degrade(crop, rng), act
+
+
+def _person_pictures(person_id: int, count: int) -> tuple[int, About, list[tuple[NDArray[np.uint8], Act]]]:
+    """All pictures of one person; runs in a worker process."""
+    cv2.setNumThreads(1)
+    person = Person.sample(person_id)
+    with FaceCropper() as cropper:
+        return person_id, person.about, list(pictures_of(person, count, cropper))
+
+
+def make_pictures(ids: range, count: int, *, workers: int = 1) -> PictureSet:
+    """`count` pictures of each person in `ids`; the same whatever the number of worker processes."""
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            made = list(pool.map(_person_pictures, ids, [count] * len(ids)))
+    else:
+        made = [_person_pictures(person_id, count) for person_id in ids]
+    rows = [(person_id, crop, act) for person_id, _, pictures in made for crop, act in pictures]
+    return PictureSet(
+        images=np.array([crop for _, crop, _ in rows], np.uint8).reshape(-1, CROP_SIDE, CROP_SIDE),
+        va=np.array([act.va for _, _, act in rows], np.float32).reshape(-1, 2),
+        person=np.array([person_id for person_id, _, _ in rows], np.int32),
+        expression=np.array([[act.expression.get(n, 0.0) for n in NAMES] for _, _, act in rows], np.float32),
+        expression_name=np.array(NAMES),
+        people=np.array([person_id for person_id, _, _ in made], np.int32),
+        age_group=np.array([about.age_group for _, about, _ in made]),
+        sex=np.array([about.sex for _, about, _ in made]),
+        skin_tone=np.array([about.skin_tone for _, about, _ in made], np.float32),
+    )
