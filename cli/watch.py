@@ -110,7 +110,7 @@ def _watch(address: str, token: str | None, receive: Receive, count: int | None,
 
 
 def _connected(address: str, token: str | None) -> "ClientConnection":
-    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.exceptions import InvalidStatus, WebSocketException
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
 
@@ -118,7 +118,7 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
 
     not_ours = f"{address} does not speak {PROTOCOL}"
     try:
-        connection = connect(
+        return connect(
             address,
             subprotocols=[Subprotocol(PROTOCOL)],
             additional_headers=None if token is None else {"Authorization": f"Bearer {token}"},
@@ -131,7 +131,7 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
         if status in (401, 403):
             raise _token_refused(token) from error
         raise MtclarError(f"{not_ours} (HTTP {status})", "is that mtclar-stream's port and path?") from error
-    except InvalidHandshake as error:
+    except WebSocketException as error:
         raise MtclarError(not_ours, "is that mtclar-stream's port?") from error
     except TimeoutError as error:
         raise UnreachableError(
@@ -142,10 +142,6 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
         raise UnreachableError(
             f"cannot reach {address}: {reason}", "is mtclar-stream running there?"
         ) from error
-    if connection.subprotocol != PROTOCOL:
-        connection.close()
-        raise MtclarError(not_ours, "is that mtclar-stream's port?")
-    return connection
 
 
 def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dict[str, Any]]:
@@ -154,6 +150,10 @@ def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dic
 
     from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
+    from mtclar.stream.messages import PROTOCOL
+
+    if connection.subprotocol != PROTOCOL:
+        raise MtclarError(f"the server does not speak {PROTOCOL}", "is that mtclar-stream's port?")
     while True:
         try:
             text = connection.recv()
