@@ -47,9 +47,10 @@ class PictureSet:
 
     def save(self, path: Path) -> None:
         """Writes the npz through a temporary file, so that a reader never meets half of one."""
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.npz")
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            np.savez(unfinished, **{name: getattr(self, name) for name in self.__slots__})
+            with unfinished.open("wb") as file:
+                np.savez(file, **{name: getattr(self, name) for name in self.__slots__})
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
