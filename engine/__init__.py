@@ -1,18 +1,18 @@
 """Arrays in, arrays out: faces, encoder, comparison with support, smoothing. No camera, socket, thread or clock.
 
-The engine is a library of its own. Without a support set the values are the encoder's own, and say so (`calibrated`):
+The engine is a library of its own. Without a support set the values are the encoder's own, and each says so:
 
     >>> from skimage import data
     >>> from mtclar.engine import Frame, SupportSet, Tracker
     >>> picture = data.astronaut()[:, :, ::-1]  # BGR, as cv2 and PyAV give it
     >>> with Tracker.open() as tracker:  # Tracker.open([SupportSet.load("me.mtclar")]) once you have calibrated
-    ...     for seq in range(3):  # any loop over pictures: cv2.VideoCapture, PyAV, ...
+    ...     for seq in range(2):  # any loop over pictures: cv2.VideoCapture, PyAV, ...
     ...         t_s = seq / 30
     ...         frame = Frame(picture, seq, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="astronaut")
     ...         for face in tracker(frame):
-    ...             assert face.state == "ok" and not face.calibrated
-    ...             print(f"{face.track_id}: {face.valence:+.1f} {face.arousal:+.1f}")  # doctest: +SKIP
-    ...             assert face.valence > 0  # she smiles
+    ...             print(face.state, face.calibrated, f"{face.valence:+.2f} {face.arousal:+.2f}")
+    ok False +0... +0...
+    ok False +0... +0...
 """
 
 from importlib import import_module

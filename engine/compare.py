@@ -176,7 +176,8 @@ class Comparer:
         if not len(encoded.embedding):
             return []
         if self._support is None:
-            value, sd = encoded.absolute, np.broadcast_to(self._params.prior_sd, encoded.absolute.shape)
+            value = encoded.absolute.astype(np.float64)
+            sd: Array = np.broadcast_to(self._params.prior_sd, value.shape)
             similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
         else:
             query = make_query(self._pair, encoded, self._support)
@@ -228,7 +229,8 @@ def make_query(pair: Session | None, encoded: Encoded, support: SupportSet) -> Q
     absolute = encoded.absolute.astype(np.float64)
     if pair is not None:
         outputs = pair.run({"embedding": encoded.embedding, "support": support.embeddings})
-        similarity, delta = outputs["similarity"], outputs["delta"].astype(np.float64)
+        similarity = outputs["similarity"].astype(np.float32, copy=False)
+        delta = outputs["delta"].astype(np.float64)
     else:
         cosine = unit(encoded.embedding) @ unit(support.embeddings).T
         similarity = np.clip((1.0 + cosine) / 2.0, 0.0, 1.0).astype(np.float32)

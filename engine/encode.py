@@ -18,15 +18,16 @@ class Encoder:
     """
 
     def __init__(self, session: Session) -> None:
-        missing = [name for name in OUTPUTS if name not in session.outputs]
-        if INPUT not in session.inputs or missing:
+        size = session.inputs.get(INPUT, (None,))[-1]
+        dim = session.outputs.get("embedding", (None,))[-1]
+        if size is None or dim is None or not set(OUTPUTS) <= set(session.outputs):
             raise ModelError(
-                f"the network is not an encoder: inputs {sorted(session.inputs)}, outputs {sorted(session.outputs)}",
-                f"an encoder takes '{INPUT}' and gives {', '.join(OUTPUTS)}",
+                f"the network is not an encoder: inputs {dict(session.inputs)}, outputs {dict(session.outputs)}",
+                f"an encoder takes '{INPUT}' [B, S, S] and gives {', '.join(OUTPUTS)}",
             )
         self._session = session
-        self.size = int(session.inputs[INPUT][-1])  # S: crops are [S, S]
-        self.embedding_dim = int(session.outputs["embedding"][-1])  # D
+        self.size = size  # S: crops are [S, S]
+        self.embedding_dim = dim  # D
 
     def __call__(self, crops: NDArray[np.uint8]) -> Encoded:
         """crops [B, S, S] grey -> Encoded of B rows, B = 0 included; ValueError when shape or type differ."""
@@ -41,4 +42,4 @@ class Encoder:
                 expression=np.zeros((0, len(EXPRESSIONS)), np.float32),
             )
         outputs = self._session.run({INPUT: crops})
-        return Encoded(**{name: outputs[name] for name in OUTPUTS})
+        return Encoded(**{name: outputs[name].astype(np.float32, copy=False) for name in OUTPUTS})

@@ -97,9 +97,9 @@ class Exponential(_Causal):
 class OneEuroParams:
     """Settings of the 1-euro filter."""
 
-    min_cutoff_hz: float = 0.6  # at rest: the lower, the steadier
-    beta: float = 2.0  # how fast the cut-off rises with speed, in Hz per (V/A unit per second)
-    speed_cutoff_hz: float = 1.0  # of the speed's own low-pass
+    min_cutoff_hz: float = 0.4  # at rest: the lower, the steadier
+    beta: float = 3.0  # how fast the cut-off rises with speed, in Hz per (V/A unit per second)
+    speed_cutoff_hz: float = 0.5  # of the speed's own low-pass: noise must not look like movement
 
 
 class OneEuro(_Causal):
@@ -131,8 +131,8 @@ class OneEuro(_Causal):
 class KalmanParams:
     """Settings of the Kalman filter."""
 
-    drift_per_sqrt_s: float = DRIFT_PER_SQRT_S
-    noise_share: float = 0.3  # of an estimate's sd: what is new in each frame; the rest is error that stays
+    drift_per_sqrt_s: float = 0.04  # less than people drift (below): set for the same jitter as the others
+    noise_share: float = 0.15  # of an estimate's sd: what is new in each frame; the rest is error that stays
 
 
 class Kalman(_Causal):

@@ -112,7 +112,7 @@ class SupportSet:
         return cls(
             embeddings=encoded.embedding,
             absolute=encoded.absolute,
-            labels=labels,  # type: ignore[arg-type]  # __post_init__ brings every array to its type
+            labels=labels,  # __post_init__ brings every array to its type
             quality=np.ones(count) if quality is None else quality,  # type: ignore[arg-type]
             times_s=np.zeros(count) if times_s is None else times_s,  # type: ignore[arg-type]
             subject=subject,

@@ -1,0 +1,156 @@
+"""Every rule against its own words, and every leave-one-out against leaving one out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtclar.engine.compare import DEFAULT_PARAMS, RULES, Comparer, leave_one_out
+from mtclar.engine.crop import Framing
+from mtclar.engine.errors import ModelError, UsageError
+from mtclar.engine.handover import Encoded
+from mtclar.engine.support import SupportSet
+
+
+def encoded(count: int, seed: int, dim: int = 4) -> Encoded:
+    rng = np.random.default_rng(seed)
+    embedding = rng.normal(0.3, 1.0, (count, dim)).astype(np.float32)
+    return Encoded(embedding, np.tanh(embedding[:, :2]) * 0.5, np.zeros((count, 8), np.float32))
+
+
+def support_set(what: Encoded, labels: np.ndarray) -> SupportSet:
+    return SupportSet.from_encoded(
+        what,
+        np.clip(labels, -1, 1),
+        subject="anna",
+        model_name="tiny",
+        model_sha256="0" * 64,
+        framing=Framing(8, 1, 0),
+    )
+
+
+def values(estimates) -> np.ndarray:
+    return np.array([(e.valence, e.arousal) for e in estimates])
+
+
+@pytest.fixture
+def anna() -> SupportSet:
+    what = encoded(7, seed=0)
+    return support_set(what, what.absolute + np.random.default_rng(1).normal(0.1, 0.2, (7, 2)))
+
+
+def test_without_support_it_is_the_absolute_head(tiny_pair) -> None:
+    query = encoded(3, seed=5)
+    estimates = Comparer(tiny_pair, None)(query)
+    np.testing.assert_allclose(values(estimates), query.absolute, rtol=1e-6)
+    for estimate in estimates:
+        assert estimate.similarity.shape == (0,)
+        assert estimate.nearest is None
+        assert not estimate.in_support
+        assert (estimate.valence_sd, estimate.arousal_sd) == DEFAULT_PARAMS.prior_sd
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_no_crop_gives_no_estimate(tiny_pair, anna, rule) -> None:
+    assert Comparer(tiny_pair, anna, rule)(encoded(0, seed=0)) == []
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_crops_do_not_influence_each_other(tiny_pair, anna, rule) -> None:
+    query, comparer = encoded(5, seed=5), Comparer(tiny_pair, anna, rule)
+    one_by_one = [
+        comparer(Encoded(*(a[i : i + 1] for a in (query.embedding, query.absolute, query.expression))))[0]
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(values(comparer(query)), values(one_by_one), atol=1e-6)
+
+
+def test_similarity_and_nearest_are_the_pair_graphs(tiny_pair, anna) -> None:
+    itself = Encoded(anna.embeddings, anna.absolute, np.zeros((7, 8), np.float32))
+    estimates = Comparer(tiny_pair, anna)(itself)
+    assert [estimate.nearest for estimate in estimates] == list(range(7))
+    for i, estimate in enumerate(estimates):
+        assert estimate.similarity[i] == pytest.approx(1.0, abs=1e-4)
+        assert estimate.in_support
+    opposite = Encoded(
+        -anna.embeddings.mean(0, keepdims=True), anna.absolute[:1], np.zeros((1, 8), np.float32)
+    )
+    assert not Comparer(tiny_pair, anna)(opposite)[0].in_support
+
+
+def test_without_a_pair_graph_similarity_is_the_cosine(tiny_pair, anna) -> None:
+    query = encoded(3, seed=5)
+    for one, other in zip(Comparer(tiny_pair, anna)(query), Comparer(None, anna)(query), strict=True):
+        np.testing.assert_allclose(one.similarity, other.similarity, atol=1e-5)
+        assert one.valence == other.valence
+
+
+def test_the_baselines_are_what_they_say(tiny_pair, anna) -> None:
+    query = encoded(3, seed=5)
+    nearest = Comparer(tiny_pair, anna, "nearest")(query)
+    np.testing.assert_allclose(values(nearest), anna.labels[[estimate.nearest for estimate in nearest]])
+    np.testing.assert_allclose(
+        values(Comparer(tiny_pair, anna, "absolute")(query)), query.absolute, rtol=1e-6
+    )
+    delta = (query.embedding[:, None, :2] - anna.embeddings[None, :, :2]) / 255
+    expected = np.clip((anna.labels + delta).mean(1), -1, 1)
+    np.testing.assert_allclose(values(Comparer(tiny_pair, anna, "paper")(query)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_leave_one_out_is_leaving_one_out(tiny_pair, anna, rule, count) -> None:
+    while len(anna) > count:
+        anna = anna.without(0)
+    predicted = leave_one_out(anna, rule, tiny_pair)
+    assert predicted.dtype == np.float32
+    for i in range(count):
+        frame = Encoded(anna.embeddings[i : i + 1], anna.absolute[i : i + 1], np.zeros((1, 8), np.float32))
+        others = anna.without(i) if count > 1 else None
+        np.testing.assert_allclose(
+            predicted[i], values(Comparer(tiny_pair, others, rule)(frame))[0], atol=1e-6
+        )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rule=st.sampled_from(sorted(RULES)),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 999),
+    scale=st.floats(0, 100),
+)
+def test_values_are_affect_whatever_comes_in(rule, count, seed, scale) -> None:
+    what = encoded(count, seed)
+    anna = support_set(what, np.random.default_rng(seed).uniform(-1, 1, (count, 2)))
+    query = encoded(3, seed + 1)
+    query = Encoded(query.embedding * np.float32(scale), query.absolute * np.float32(scale), query.expression)
+    estimates = Comparer(None, anna, rule)(query)
+    assert (np.abs(values(estimates)) <= 1).all()
+    for estimate in estimates:
+        assert estimate.valence_sd > 0
+        assert estimate.arousal_sd > 0
+        assert ((estimate.similarity >= 0) & (estimate.similarity <= 1)).all()
+
+
+def test_one_label_moves_a_look_alike_a_part_of_the_way() -> None:
+    what = encoded(1, seed=0)
+    anna = support_set(what, what.absolute + 0.4)
+    moved = values(Comparer(None, anna)(what))[0] - what.absolute[0]
+    assert ((moved > 0.1) & (moved < 0.4)).all()
+
+
+def test_labels_of_another_meaning_win_over_the_encoder() -> None:
+    """Labels that contradict the encoder everywhere (valence turned round): the support set is believed."""
+    what = encoded(20, seed=0)
+    anna = support_set(what, -what.absolute)
+    query = encoded(50, seed=0)  # draws of the same kind, the first twenty the same
+    error = np.abs(values(Comparer(None, anna)(query)) + query.absolute)
+    assert error[:20].mean() < 0.5 * np.abs(2 * query.absolute[:20]).mean()
+
+
+def test_unknown_rules_and_other_graphs_are_refused(tiny_pair, tiny_encoder_session, anna) -> None:
+    with pytest.raises(UsageError) as raised:
+        Comparer(tiny_pair, anna, "median")
+    assert "gp" in raised.value.hint
+    with pytest.raises(ModelError, match="not a pair graph"):
+        Comparer(tiny_encoder_session, anna)

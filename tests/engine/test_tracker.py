@@ -1,0 +1,238 @@
+"""The tracker: states of a face, who gets which support set, time, and the whole engine on a real photograph."""
+
+import doctest
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import mtclar.engine
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.encode import Encoder
+from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.handover import Affect, Encoded, FaceCrop, Faces, Frame, HeldFace
+from mtclar.engine.session import Session
+from mtclar.engine.support import SupportSet
+from mtclar.engine.tracker import Tracker
+
+FPS = 25
+
+
+def crop(
+    track_id: int, *, left: float = 100.0, side: float = 100.0, grey: int = 0, blurred: bool = False
+) -> FaceCrop:
+    """A face that passes the gates (or not), whose first quadrant is `grey` brighter than the others."""
+    image = np.full((8, 8), 100, np.uint8)
+    image[:4, :4] += grey
+    return FaceCrop(
+        image=image,
+        box=(left, 100.0, left + side, 100.0 + side),
+        landmarks=np.zeros((468, 3), np.float32),
+        pose_deg=(0.0, 0.0, 0.0),
+        sharpness=0.0 if blurred else 1e4,
+        brightness=120.0,
+        track_id=track_id,
+        score=1.0,
+    )
+
+
+class Script:
+    """A face tracker that answers from a script: one Faces for each frame, the last one again and again."""
+
+    def __init__(self, *scenes: Faces) -> None:
+        self._scenes = list(scenes)
+
+    def __call__(self, _frame: Frame) -> Faces:
+        return self._scenes.pop(0) if len(self._scenes) > 1 else self._scenes[0]
+
+    def reset(self) -> None:
+        pass
+
+
+def support_set(encoder: Encoder, subject: str, shift: float, sha256: str) -> SupportSet:
+    """Twelve frames whose labels are the absolute head's plus `shift`."""
+    images = np.stack([crop(0, grey=grey).image for grey in range(0, 120, 10)])
+    what = encoder(images)
+    return SupportSet.from_encoded(
+        what,
+        what.absolute + shift,
+        subject=subject,
+        model_name="tiny",
+        model_sha256=sha256,
+        framing=replace(FRAMING, size=8),
+    )
+
+
+@pytest.fixture
+def supports(tiny_encoder: Encoder, tiny_card) -> list[SupportSet]:
+    return [
+        support_set(tiny_encoder, name, shift, tiny_card.sha256)
+        for name, shift in (("anna", 0.3), ("ben", -0.3))
+    ]
+
+
+@pytest.fixture
+def make_tracker(tiny_encoder: Encoder, tiny_pair: Session, tiny_card):
+    def make(*scenes: Faces, supports: Sequence[SupportSet] = (), **options) -> Tracker:
+        return Tracker(Script(*scenes), tiny_encoder, tiny_pair, supports, model=tiny_card, **options)
+
+    return make
+
+
+def play(tracker: Tracker, frames: int, start: int = 0) -> Iterator[tuple[Affect, ...]]:
+    image = np.zeros((4, 4, 3), np.uint8)
+    for seq in range(start, start + frames):
+        t_s = seq / FPS
+        yield tracker(Frame(image, seq, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="s"))
+
+
+def test_an_uncalibrated_face_has_the_absolute_value_and_says_so(make_tracker) -> None:
+    *_, (affect,) = play(make_tracker(Faces((crop(7, grey=80),))), 3)
+    assert (affect.track_id, affect.state, affect.subject, affect.calibrated) == (7, "ok", None, False)
+    assert affect.valence == pytest.approx(60 / 255)
+    assert affect.raw is not None
+    assert affect.raw.similarity.shape == (0,)
+    assert affect.pose_deg == (0.0, 0.0, 0.0)
+
+
+def test_a_support_set_corrects_its_face(make_tracker, supports) -> None:
+    *_, (affect,) = play(make_tracker(Faces((crop(0, grey=80),)), supports=supports[:1]), 3)
+    assert affect.calibrated
+    assert affect.subject == "anna"
+    assert affect.valence == pytest.approx(60 / 255 + 0.3, abs=0.05)
+    assert affect.raw.in_support
+    assert affect.raw.similarity.shape == (12,)
+
+
+def test_states_follow_one_another_and_nothing_held_is_passed_on_as_measured(make_tracker) -> None:
+    face, box = crop(0, grey=80), (1.0, 2.0, 3.0, 4.0)
+    tracker = make_tracker(
+        Faces((face,)),
+        Faces((crop(0, grey=20, blurred=True),)),
+        Faces((), held=(HeldFace(0, box, 0.04),)),
+        Faces((), held=(HeldFace(0, box, 0.08),)),
+        Faces((), lost=(HeldFace(0, box, 0.12),)),
+        Faces(()),
+    )
+    ok, low, held, still_held, lost, gone = play(tracker, 6)
+    seen = [ok[0], low[0], held[0], still_held[0], lost[0]]
+    assert gone == ()
+    assert [affect.state for affect in seen] == ["ok", "low_quality", "held", "held", "lost"]
+    assert [affect.raw is None for affect in seen] == [False, True, True, True, True]
+    assert {affect.valence for affect in seen} == {ok[0].valence}
+    assert sorted(affect.valence_sd for affect in seen) == [affect.valence_sd for affect in seen]
+    assert seen[-1].valence_sd > seen[0].valence_sd
+    assert low[0].faults
+    assert not ok[0].faults
+    assert held[0].pose_deg is None
+    assert held[0].box == box
+
+
+def test_a_face_that_was_never_good_has_no_value(make_tracker) -> None:
+    (affect,) = next(play(make_tracker(Faces((crop(0, blurred=True),))), 1))
+    assert affect.state == "low_quality"
+    assert affect.valence is affect.arousal is affect.valence_sd is affect.raw is None
+
+
+def test_good_and_bad_faces_of_one_frame_keep_their_order(make_tracker) -> None:
+    scene = Faces((crop(3, blurred=True), crop(1, grey=80), crop(2, grey=20)))
+    affects = next(play(make_tracker(scene), 1))
+    assert [(affect.track_id, affect.state) for affect in affects] == [
+        (3, "low_quality"),
+        (1, "ok"),
+        (2, "ok"),
+    ]
+    assert affects[1].raw.valence == pytest.approx(60 / 255)
+    assert affects[2].raw.valence == pytest.approx(15 / 255)
+
+
+def test_the_only_support_set_goes_to_the_largest_face_and_to_it_again(make_tracker, supports) -> None:
+    small, large = crop(0, side=50), crop(1, left=300, side=90)
+    tracker = make_tracker(
+        Faces((small, large)),
+        Faces((small,), lost=(HeldFace(1, large.box, 1.1),)),
+        Faces((small,)),  # the bystander stays without
+        Faces((small, replace(large, track_id=2))),
+        supports=supports[:1],
+    )
+    subjects = [{affect.track_id: affect.subject for affect in affects} for affects in play(tracker, 4)]
+    assert subjects == [{0: None, 1: "anna"}, {0: None, 1: "anna"}, {0: None}, {0: None, 2: "anna"}]
+
+
+def test_several_support_sets_go_from_left_to_right(make_tracker, supports) -> None:
+    scene = Faces((crop(0, left=500), crop(1, left=10), crop(2, left=250)))
+    affects = next(play(make_tracker(scene, supports=supports), 1))
+    assert {affect.track_id: affect.subject for affect in affects} == {1: "anna", 2: "ben", 0: None}
+
+
+def test_two_people_swapped_are_put_right_by_hand(make_tracker, supports) -> None:
+    tracker = make_tracker(Faces((crop(0, left=10), crop(1, left=300))), supports=supports)
+    next(play(tracker, 1))
+    tracker.assign(0, "ben")
+    assert [affect.subject for affect in next(play(tracker, 1, start=1))] == ["ben", "anna"]
+    tracker.assign(0, None)
+    assert [affect.subject for affect in next(play(tracker, 1, start=2))] == [None, "anna"]
+    with pytest.raises(UsageError, match="no face 9"):
+        tracker.assign(9, "anna")
+    with pytest.raises(UsageError, match="no support set of 'carl'"):
+        tracker.assign(0, "carl")
+
+
+def test_reset_forgets_faces(make_tracker, supports) -> None:
+    tracker = make_tracker(Faces((crop(0, grey=80),)), Faces((crop(0, blurred=True),)), supports=supports[:1])
+    next(play(tracker, 1))
+    tracker.reset()
+    (affect,) = next(play(tracker, 1))
+    assert affect.valence is None
+    assert affect.subject == "anna"
+
+
+def test_values_are_smoothed_and_raw_ones_are_not(make_tracker) -> None:
+    scenes = [Faces((crop(0, grey=grey),)) for grey in (0, 0, 0, 0, 120)]
+    *_, (affect,) = play(make_tracker(*scenes), 5)
+    assert 0 < affect.valence < affect.raw.valence
+    *_, (plain,) = play(make_tracker(*scenes, smoother="none"), 5)
+    assert plain.valence == plain.raw.valence
+
+
+def test_impossible_wishes_are_refused_at_the_start(make_tracker, supports, tiny_encoder) -> None:
+    nobody = Faces(())
+    with pytest.raises(UsageError, match="smoother"):
+        make_tracker(nobody, smoother="median")
+    with pytest.raises(UsageError, match="rule"):
+        make_tracker(nobody, rule="median")
+    with pytest.raises(UsageError, match="same subject"):
+        make_tracker(nobody, supports=[supports[0], supports[0]])
+    with pytest.raises(SupportSetError, match="was made with the encoder"):
+        make_tracker(nobody, supports=[support_set(tiny_encoder, "carl", 0.0, "f" * 64)])
+
+
+def test_the_example_of_the_engine_runs() -> None:
+    failed, tried = doctest.testmod(mtclar.engine, optionflags=doctest.ELLIPSIS)
+    assert (failed, tried) == (0, 4)
+
+
+def test_calibrated_on_a_photograph_the_label_comes_back(astronaut: np.ndarray) -> None:
+    """The way of calibration and run: crops, encode, support set, tracker; on the bundled networks."""
+    frame = Frame(astronaut, 0, t_capture_s=0.0, clock="file", pts_s=0.0, stream_id="photo")
+    with Tracker.open() as tracker:
+        faces = tracker.find(frame)
+        encoded = tracker.encode(faces.crops)
+        support = SupportSet.from_encoded(
+            Encoded(
+                *(np.repeat(a, 10, 0) for a in (encoded.embedding, encoded.absolute, encoded.expression))
+            ),
+            np.tile([-0.6, 0.2], (10, 1)),
+            subject="eileen",
+            model_name=tracker.model.name,
+            model_sha256=tracker.model.sha256,
+            framing=FRAMING,
+        )
+    with Tracker.open([support]) as tracker:
+        (affect,) = tracker(frame)
+        assert tracker.backend
+    assert affect.subject == "eileen"
+    assert affect.valence == pytest.approx(-0.6, abs=0.15)
+    assert affect.arousal == pytest.approx(0.2, abs=0.15)
+    assert affect.raw.in_support

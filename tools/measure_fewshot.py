@@ -1,0 +1,174 @@
+"""What a support set of K frames is worth, by rule: the tables of docs/few-shot.md.
+
+    python tools/measure_fewshot.py DUMP.npz ... [--pair engine/models/pair.onnx] [--fit]
+
+A dump holds what the encoder says of labelled faces of people that it was not trained on: `embeddings` [M, D],
+`absolute` [M, 2], `va` [M, 2] and `person` [M]. For each person, K of their faces are drawn as support and the others
+are predicted; `styled` repeats that after every person's labels were given a gain and an offset of their own (labels
+that mean something else than in training). Without `person` the faces are dealt into groups at random: a control in which
+support of other people must do no harm. `--fit` prints the variances that explain each person best, from which the
+priors were set.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.compare import DEFAULT_PARAMS, CompareParams, Comparer
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.handover import Encoded
+from mtclar.engine.metrics import ccc, rmse
+from mtclar.engine.residual_gp import Kernel
+from mtclar.engine.session import Session, open_session
+from mtclar.engine.support import SupportSet
+
+KS = (1, 3, 5, 10)
+DRAWS = 10
+MIN_QUERIES = 5
+GROUP = 40  # faces in a group of strangers
+Z_90 = 1.6449  # 90 % of a normal distribution lie within so many sd
+
+# rule -> (name in RULES, whether the pair graph takes part): without it the paper's rule is absolute + mean residual
+RULES = {
+    "absolute head": ("absolute", True),
+    "nearest label": ("nearest", True),
+    "paper: mean of label + delta": ("paper", True),
+    "absolute + mean residual": ("paper", False),
+    "**gp**": ("gp", True),
+}
+
+
+@dataclass(frozen=True)
+class People:
+    """Labelled faces of several people."""
+
+    name: str
+    embeddings: NDArray[np.float32]  # [M, D]
+    absolute: NDArray[np.float32]  # [M, 2]
+    va: NDArray[np.float32]  # [M, 2]
+    person: NDArray[np.int64]  # [M]
+
+    @classmethod
+    def load(cls, path: Path, rng: np.random.Generator) -> "People":
+        with np.load(path, allow_pickle=False) as dump:
+            count = len(dump["va"])
+            person = dump["person"] if "person" in dump else rng.permutation(count) // GROUP
+            _, person = np.unique(person, return_inverse=True)
+            va = np.clip(dump["va"], -1, 1)
+            return cls(path.stem, dump["embeddings"], dump["absolute"], va.astype(np.float32), person)
+
+    def styled(self, rng: np.random.Generator) -> "People":
+        """Everyone's labels with a gain (factor 1.35 either way, sd) and an offset (sd 0.25) of their own."""
+        people = self.person.max() + 1
+        gain = np.exp(rng.normal(0, 0.3, (people, 2)))[self.person]
+        offset = rng.normal(0, 0.25, (people, 2))[self.person]
+        va = np.clip(self.va * gain + offset, -1, 1).astype(np.float32)
+        return replace(self, name=f"{self.name}, styled", va=va)
+
+    def encoded(self, rows: NDArray[np.int64]) -> Encoded:
+        return Encoded(self.embeddings[rows], self.absolute[rows], np.zeros((len(rows), 8), np.float32))
+
+    def support(self, rows: NDArray[np.int64]) -> SupportSet:
+        return SupportSet.from_encoded(
+            self.encoded(rows), self.va[rows], subject="s", model_name="m", model_sha256="", framing=FRAMING
+        )
+
+    def draws(self, k: int, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Rows of the support and of the queries, for each person with enough faces and each draw."""
+        for person in range(self.person.max() + 1):
+            rows = np.flatnonzero(self.person == person)
+            if len(rows) < max(KS) + MIN_QUERIES:
+                continue
+            for draw in range(DRAWS):
+                shuffled = np.random.default_rng((seed, person, draw)).permutation(rows)
+                yield shuffled[:k], shuffled[max(KS) :]
+
+
+def line(people: People, title: str, k: int, pair: Session | None, params: CompareParams) -> str:
+    """One row of the table: RMSE, CCC and coverage of the 90 % interval, for valence and arousal."""
+    rule, with_pair = RULES[title]
+    values, sds, truths, inside = [], [], [], []
+    for support_rows, query_rows in people.draws(k, seed=0):
+        comparer = Comparer(pair if with_pair else None, people.support(support_rows), rule, params)
+        estimates = comparer(people.encoded(query_rows))
+        values += [(estimate.valence, estimate.arousal) for estimate in estimates]
+        sds += [(estimate.valence_sd, estimate.arousal_sd) for estimate in estimates]
+        inside += [estimate.in_support for estimate in estimates]
+        truths.append(people.va[query_rows])
+    value, sd, truth = np.array(values), np.array(sds), np.concatenate(truths)
+    cells = [f"{rmse(value[:, 0], truth[:, 0]):.3f} / {rmse(value[:, 1], truth[:, 1]):.3f}"]
+    cells += [f"{ccc(value[:, 0], truth[:, 0]):.3f} / {ccc(value[:, 1], truth[:, 1]):.3f}"]
+    if rule in ("gp", "absolute"):
+        covered = (np.abs(value - truth) <= Z_90 * sd).mean(0) * 100
+        cells += [f"{covered[0]:.0f} / {covered[1]:.0f} %"]
+    else:
+        cells += [""]
+    cells += [f"{np.mean(inside) * 100:.0f} %" if rule == "gp" else ""]
+    return f"| {people.name} | {k} | {title} | {' | '.join(cells)} |"
+
+
+def fit(people: People) -> None:
+    """Prints centre and spread (octaves, between people) of the variances with the highest marginal likelihood."""
+    octaves = np.arange(-12, 1, dtype=np.float64)  # variances from 0.0002 to 1
+    grid = 2.0 ** np.stack(np.meshgrid(octaves, octaves, octaves, indexing="ij"), -1).reshape(-1, 3)  # [G, 3]
+    for tau in (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7):
+        for dim, name in enumerate(("valence", "arousal")):
+            best, total = [], 0.0
+            for person in range(people.person.max() + 1):
+                rows = np.flatnonzero(people.person == person)[:200]
+                if len(rows) < MIN_QUERIES:
+                    continue
+                likelihood = _log_likelihood(Kernel(people.embeddings[rows], tau), people, rows, dim, grid)
+                best.append(np.log2(grid[likelihood.argmax()]))
+                total += float(likelihood.max())
+            centre, spread = np.median(best, 0), np.std(best, 0)
+            found = ", ".join(
+                f"{part} {2.0**c:.4f} (spread {s:.1f})"
+                for part, c, s in zip(("local", "offset", "noise"), centre, spread, strict=True)
+            )
+            print(f"{people.name}: tau {tau}, {name}: log likelihood {total:.1f}; {found}", flush=True)
+
+
+def _log_likelihood(
+    kernel: Kernel, people: People, rows: NDArray[np.int64], dim: int, grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Marginal likelihood of the residuals of those faces under each (local, offset, noise) of the grid [G, 3]."""
+    residuals = people.va[rows, dim].astype(np.float64) - people.absolute[rows, dim]
+    z, u = kernel.eigenvectors.T @ residuals, kernel.eigenvectors.sum(0)
+    d = grid[:, :1] * kernel.eigenvalues + grid[:, 2:]
+    v, offset = u / d, grid[:, 1]
+    s = 1 + offset * (v @ u)
+    return -0.5 * ((z**2 / d).sum(1) - offset / s * (v @ z) ** 2 + np.log(d).sum(1) + np.log(s))
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dumps", nargs="+", type=Path)
+    parser.add_argument("--pair", type=Path, help="the pair graph that belongs to the encoder of the dumps")
+    parser.add_argument("--fit", action="store_true", help="print the variances that explain the people best")
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    pair = open_session(options.pair) if options.pair else None
+    everyone = [People.load(path, rng) for path in options.dumps]
+    if options.fit:
+        for people in everyone:
+            fit(people)
+        return
+    print("| faces | K | rule | RMSE V / A | CCC V / A | within the 90 % interval V / A | in support |")
+    print("|---|---|---|---|---|---|---|")
+    for people in everyone:
+        for labelled in (people, people.styled(np.random.default_rng(1))):
+            for k in KS:
+                for title in RULES:
+                    print(line(labelled, title, k, pair, DEFAULT_PARAMS), flush=True)
+
+
+if __name__ == "__main__":
+    main()
