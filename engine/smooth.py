@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
 
 RESTART_AFTER_S = 1.0  # as long as a face is held: after that, what it showed before says nothing
-DRIFT_PER_SQRT_S = 0.25  # how far V/A of a person wanders in a second, sd; see docs/smoothing.md
+DRIFT_PER_SQRT_S = 0.3  # how far V/A of a person wanders in a second, sd: that of the rendered scripts
 
 
 class Smoother(Protocol):

@@ -5,9 +5,9 @@
 A dump holds what the encoder says of labelled faces of people that it was not trained on: `embeddings` [M, D],
 `absolute` [M, 2], `va` [M, 2] and `person` [M]. For each person, K of their faces are drawn as support and the others
 are predicted; `styled` repeats that after every person's labels were given a gain and an offset of their own (labels
-that mean something else than in training). Without `person` the faces are dealt into groups at random: a control in which
-support of other people must do no harm. `--fit` prints the variances that explain each person best, from which the
-priors were set.
+that mean something else than in training). Without `person` the faces are dealt into groups at random: a control, in
+which support of other people must do no harm. `--fit` prints the variances that explain each person best, from which
+the priors were set.
 """
 
 import argparse
