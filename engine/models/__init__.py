@@ -1,1 +1,74 @@
 """The bundled networks, each with a card that says what it is and its sha256."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+from mtclar.engine.errors import ModelError
+
+NAMES = ("face_detector", "face_mesh", "encoder", "pair")
+REINSTALL = "install mtclar-stream again: pip install --force-reinstall mtclar-stream"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of one network; lies beside it as JSON."""
+
+    name: str
+    sha256: str  # of the graph's file
+    licence: str
+    source: str  # where the weights come from
+    inputs: Mapping[str, str]  # name -> type and shape, for people
+    outputs: Mapping[str, str]
+    data: str = ""  # what it was trained on
+    framing: Mapping[str, float] | None = None  # of the encoder: mtclar.engine.crop.Framing as it was trained
+    embedding_dim: int | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)  # measured accuracy
+
+    def write(self, path: Path) -> None:
+        """As JSON, for people and for `read`."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises ModelError when the card is missing or is not one."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: the network's card is missing", REINSTALL) from error
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{path} is not a network's card: {error}", REINSTALL) from error
+
+
+def path(name: str) -> Path:
+    """Where the bundled graph is; its file is checked against its card the first time. Raises ModelError."""
+    return _verified(_folder() / f"{name}.onnx", card(name).sha256)
+
+
+def card(name: str) -> Card:
+    """The card of a bundled graph. Raises ModelError when there is none of that name."""
+    return Card.read(_folder() / f"{name}.json")
+
+
+def sha256(file: Path) -> str:
+    """Hexadecimal digest of a file's bytes."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@cache
+def _verified(file: Path, expected: str) -> Path:
+    if not file.is_file():
+        raise ModelError(f"{file}: the network is missing", REINSTALL)
+    if sha256(file) != expected:
+        raise ModelError(f"{file} is not the network that its card describes: its sha256 differs", REINSTALL)
+    return file
+
+
+def _folder() -> Path:
+    # A wheel is always unpacked when pip installs it, so the resource is a real folder.
+    return Path(str(resources.files(__name__)))
