@@ -93,23 +93,26 @@ MAIN = (NEUTRAL, "happy", "surprised", "sad", "angry")
 """The five that everybody can show, and a person calibrates with."""
 
 
-def mix(first: Mapping[str, float], second: Mapping[str, float], share: float) -> Weights:
-    """`first` and `second` blended linearly; `share` is the second one's, and may exceed 1 to exaggerate it."""
-    return {
-        unit: (1 - share) * first.get(unit, 0.0) + share * second.get(unit, 0.0) for unit in {**first, **second}
-    }
+Mixture = Mapping[str, float]
+"""Name of an expression -> how much of it is shown: 0 not at all, 1 fully, a little more exaggerates."""
 
 
-def posed(name: str, intensity: float = 1.0) -> tuple[Weights, tuple[float, float]]:
-    """An expression at an intensity (0 neutral, 1 full): its unit weights and its V/A, which scale alike."""
-    neutral, full = EXPRESSIONS[NEUTRAL], EXPRESSIONS[name]
-    return mix(neutral.weights, full.weights, intensity), (intensity * full.valence, intensity * full.arousal)
+def mixed(mixture: Mixture) -> tuple[Weights, tuple[float, float]]:
+    """The unit weights of several expressions shown at once, and their V/A: both are sums of departures from neutral."""
+    neutral = EXPRESSIONS[NEUTRAL]
+    weights = dict(neutral.weights)
+    valence, arousal = neutral.valence, neutral.arousal
+    for name, amount in mixture.items():
+        shown = EXPRESSIONS[name]
+        for unit in {**neutral.weights, **shown.weights}:
+            departure = shown.weights.get(unit, 0.0) - neutral.weights.get(unit, 0.0)
+            weights[unit] = weights.get(unit, 0.0) + amount * departure
+        valence += amount * (shown.valence - neutral.valence)
+        arousal += amount * (shown.arousal - neutral.arousal)
+    return weights, (min(1.0, max(-1.0, valence)), min(1.0, max(-1.0, arousal)))
 
 
-def blended(
-    first: tuple[str, float], second: tuple[str, float], share: float
-) -> tuple[Weights, tuple[float, float]]:
-    """Two (name, intensity) blended, `share` of the second: unit weights and V/A."""
-    (weights_a, va_a), (weights_b, va_b) = posed(*first), posed(*second)
-    va = ((1 - share) * va_a[0] + share * va_b[0], (1 - share) * va_a[1] + share * va_b[1])
-    return mix(weights_a, weights_b, share), va
+def between(first: Mixture, second: Mixture, share: float) -> dict[str, float]:
+    """`first` and `second` blended linearly; `share` is the second one's."""
+    names = {**first, **second}
+    return {name: (1 - share) * first.get(name, 0.0) + share * second.get(name, 0.0) for name in names}

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Weights, blended
+from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, Weights, between, mixed
 from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper
 from mtclar.train.rendered.head import Head, load_head, sided
 from mtclar.train.rendered.paint import Look, linear
@@ -38,7 +38,7 @@ class PictureSet:
     images: NDArray[np.uint8]  # [N, CROP_SIDE, CROP_SIDE] grey
     va: NDArray[np.float32]  # [N, 2] valence, arousal
     person: NDArray[np.int32]  # [N] person id
-    expression: NDArray[np.float32]  # [N, E] share x intensity of each of expression_name
+    expression: NDArray[np.float32]  # [N, E] how much of each of expression_name is shown; all 0: neutral
     expression_name: NDArray[np.str_]  # [E]
     people: NDArray[np.int32]  # [P] the ids
     age_group: NDArray[np.str_]  # [P]
@@ -62,33 +62,18 @@ class PictureSet:
             return cls(**{name: stored[name] for name in cls.__slots__})
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What a person does in one picture."""
-
-    weights: Weights  # as scripted, before the person's own way of moving
-    va: tuple[float, float]
-    expression: Mapping[str, float]  # name -> share x intensity
-
-
-def sample_act(rng: np.random.Generator) -> Act:
-    """Neutral, one expression at some intensity, or two blended."""
+def sample_mixture(rng: np.random.Generator) -> dict[str, float]:
+    """Neutral (empty), one expression at some intensity, or two blended."""
     kind = rng.uniform()
     others = [name for name in NAMES if name != NEUTRAL]
     odds = np.array([MAIN_ODDS if name in MAIN else 1.0 for name in others])
     first, second = (str(name) for name in rng.choice(others, 2, p=odds / odds.sum()))
     if kind < 0.12:
-        parts, share = ((NEUTRAL, 1.0), (NEUTRAL, 1.0)), 0.0
-    elif kind < 0.5:
-        parts, share = ((first, float(rng.uniform(0.2, 1.15))), (NEUTRAL, 1.0)), 0.0
-    else:
-        parts = ((first, float(rng.uniform(0.3, 1.15))), (second, float(rng.uniform(0.3, 1.15))))
-        share = float(rng.uniform())
-    weights, va = blended(*parts, share)
-    (name_a, much_a), (name_b, much_b) = parts
-    expression = {name_a: (1 - share) * much_a}
-    expression[name_b] = expression.get(name_b, 0.0) + share * much_b
-    return Act(weights, (float(np.clip(va[0], -1, 1)), float(np.clip(va[1], -1, 1))), expression)
+        return {}
+    if kind < 0.5:
+        return {first: float(rng.uniform(0.2, 1.15))}
+    intensities = rng.uniform(0.3, 1.15, 2)
+    return between({first: float(intensities[0])}, {second: float(intensities[1])}, float(rng.uniform()))
 
 
 def distract(shown: Mapping[str, float], rng: np.random.Generator, head: Head) -> Weights:
@@ -189,8 +174,10 @@ def degrade(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
     return np.asarray(degraded)
 
 
-def pictures_of(person: Person, count: int, cropper: FaceCropper) -> Iterator[tuple[NDArray[np.uint8], Act]]:
-    """`count` crops [CROP_SIDE, CROP_SIDE] of a person and what it does in each; always the same ones.
+def pictures_of(
+    person: Person, count: int, cropper: FaceCropper
+) -> Iterator[tuple[NDArray[np.uint8], Mixture]]:
+    """`count` crops [CROP_SIDE, CROP_SIDE] of a person and what each one shows; always the same ones.
 
     A picture in which the detector sees no face is made again; a person whom it misses `count` times is given up.
     """
@@ -202,17 +189,17 @@ def pictures_of(person: Person, count: int, cropper: FaceCropper) -> Iterator[tu
     while made < count and missed <= count:
         if made % PICTURES_A_SCENE == 0:
             light, background = sample_light(rng, person.look), sample_background(rng)
-        act = sample_act(rng)
-        weights = distract(person.shows(act.weights, head), rng, head)
+        mixture = sample_mixture(rng)
+        weights = distract(person.shows(mixed(mixture)[0], head), rng, head)
         crop = cropper(renderer.render(weights, sample_view(rng), light, background))
         if crop is None:
             missed += 1
             continue
         made += 1
-        yield degrade(crop, rng), act
+        yield degrade(crop, rng), mixture
 
 
-def _person_pictures(person_id: int, count: int) -> tuple[int, About, list[tuple[NDArray[np.uint8], Act]]]:
+def _person_pictures(person_id: int, count: int) -> tuple[int, About, list[tuple[NDArray[np.uint8], Mixture]]]:
     """All pictures of one person; runs in a worker process."""
     cv2.setNumThreads(1)
     person = Person.sample(person_id)
@@ -227,12 +214,14 @@ def make_pictures(ids: range, count: int, *, workers: int = 1) -> PictureSet:
             made = list(pool.map(_person_pictures, ids, [count] * len(ids)))
     else:
         made = [_person_pictures(person_id, count) for person_id in ids]
-    rows = [(person_id, crop, act) for person_id, _, pictures in made for crop, act in pictures]
+    rows = [(person_id, crop, mixture) for person_id, _, pictures in made for crop, mixture in pictures]
     return PictureSet(
         images=np.array([crop for _, crop, _ in rows], np.uint8).reshape(-1, CROP_SIDE, CROP_SIDE),
-        va=np.array([act.va for _, _, act in rows], np.float32).reshape(-1, 2),
+        va=np.array([mixed(mixture)[1] for _, _, mixture in rows], np.float32).reshape(-1, 2),
         person=np.array([person_id for person_id, _, _ in rows], np.int32),
-        expression=np.array([[act.expression.get(n, 0.0) for n in NAMES] for _, _, act in rows], np.float32),
+        expression=np.array([[mixture.get(n, 0.0) for n in NAMES] for _, _, mixture in rows], np.float32).reshape(
+            -1, len(NAMES)
+        ),
         expression_name=np.array(NAMES),
         people=np.array([person_id for person_id, _, _ in made], np.int32),
         age_group=np.array([about.age_group for _, about, _ in made]),

@@ -1,0 +1,47 @@
+"""Cuts the training crop out of one picture with the engine's own detector, landmarks and framing."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine import models
+from mtclar.engine.crop import FRAMING, cut
+from mtclar.engine.detect import Detector
+from mtclar.engine.landmarks import FaceMesh, roi_of_detection
+from mtclar.engine.session import open_session
+
+MARGIN = 4  # pixels that a training crop has more than the encoder sees, on every side
+CROP_SIDE = FRAMING.size + 2 * MARGIN
+WIDE_FRAMING = replace(FRAMING, size=CROP_SIDE, scale=FRAMING.scale * CROP_SIDE / FRAMING.size)
+MIN_FACE_SCORE = 0.5
+
+
+class FaceCropper:
+    """Finds the largest face of a picture and cuts it out; a context manager that holds two sessions."""
+
+    def __init__(self) -> None:
+        self._sessions = ExitStack()
+
+    def __enter__(self) -> Self:
+        detector, mesh = (
+            self._sessions.enter_context(open_session(models.path(name))) for name in ("face_detector", "face_mesh")
+        )
+        self._detect, self._mesh = Detector(detector), FaceMesh(mesh)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sessions.close()
+
+    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """Grey crop [CROP_SIDE, CROP_SIDE] of a BGR picture [H, W, 3]: its middle is what FRAMING cuts. None: no face."""
+        faces = self._detect(picture)
+        if not faces:
+            return None
+        mesh = self._mesh(picture, roi_of_detection(faces[0]))
+        return cut(picture, mesh.points, WIDE_FRAMING) if mesh.score >= MIN_FACE_SCORE else None
