@@ -53,7 +53,7 @@ def parse_scene(spec: str) -> Scene:
         frames=int(options["frames"]) if "frames" in options else default.frames,
     )
     if (
-        not (16 <= min(scene.width, scene.height) and max(scene.width, scene.height) <= MAX_SIDE)
+        not (min(scene.width, scene.height) >= 16 and max(scene.width, scene.height) <= MAX_SIDE)
         or not 0 < scene.fps <= MAX_FPS
     ):
         raise UsageError(

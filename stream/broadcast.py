@@ -1,0 +1,400 @@
+"""The server: pages and websocket on one port, each message serialised once and handed to every client's mailbox.
+
+`publish` is called by worker threads and only queues; one thread runs the event loop, and nothing computes there.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from mtclar.engine.errors import ServeError, UsageError
+from mtclar.stream.access import Access, is_loopback
+from mtclar.stream.client import Client, Outgoing
+from mtclar.stream.inbound import Inbound
+from mtclar.stream.messages import (
+    DEFAULT_FIELDS,
+    MAX_CLIENT_MESSAGE_BYTES,
+    PROTOCOL,
+    AffectMessage,
+    ByeMessage,
+    ClientMessage,
+    ErrorMessage,
+    Hello,
+    Mark,
+    MarkMessage,
+    ProtocolError,
+    StatusMessage,
+    Subscribe,
+)
+from mtclar.stream.pages import Pages, Route, problem, response
+
+log = logging.getLogger(__name__)
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
+WEBSOCKET_PATH = "/ws"
+MAX_CLIENTS = 1024
+START_TIMEOUT_S = 10.0
+OPEN_TIMEOUT_S = 5.0  # for the handshake, and again for the token
+CLOSE_TIMEOUT_S = 1.0
+PING_S = 20.0  # a half-open connection is noticed after two of these
+WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
+
+# What a slow client can leave unread inside this machine is old by the time it is read: keep it small.
+SEND_BUFFER_BYTES = 64 * 1024
+UNSENT_BYTES = 8 * 1024
+WRITE_LIMIT_BYTES = 8 * 1024
+
+Published = AffectMessage | StatusMessage | MarkMessage | ErrorMessage
+
+
+class Broadcaster:
+    """Serves the dashboard at `/` and `mtclar.v1` at `/ws`; a sink for Pipeline, and its `on_status`.
+
+    `start` raises ServeError when the port is taken or the address would be unsafe (see Access). `hello` is asked
+    for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to a
+    socket, or when no client wanted it. `routes` adds pages by path. Compression is off: deflate costs more time than
+    700 bytes cost on a network.
+    """
+
+    def __init__(
+        self,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        *,
+        hello: Callable[[], Hello] | None = None,
+        token: str | None = None,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        origins: Sequence[str] = (),
+        routes: Mapping[str, Route] | None = None,
+        on_sent: Callable[[float], None] | None = None,
+        on_mark: Callable[[MarkMessage], None] | None = None,
+        max_clients: int = MAX_CLIENTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.host = host
+        self.access = Access(host, token, tuple(origins))
+        self.warnings: list[str] = []
+        if not is_loopback(host) and tls_cert is None:
+            self.warnings.append(
+                "the stream leaves this machine unencrypted: add --tls-cert and --tls-key, or use a tunnel"
+            )
+        self._wanted_port = port
+        self._hello = hello or (lambda: Hello(()))
+        self._tls = _tls_context(tls_cert, tls_key)
+        self._on_sent = on_sent
+        self._on_mark = on_mark
+        self._max_clients = max_clients
+        self._clock = clock
+        self._session = uuid.uuid4().hex
+        self._pages = Pages(self._health, routes)
+        self._clients: set[Client] = set()
+        self._statuses: dict[str, StatusMessage] = {}
+        self._wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
+        self._published = 0
+        self._written = 0
+        self._waiting: deque[Outgoing | StatusMessage | MarkMessage | ErrorMessage] = deque()
+        self._lock = threading.Lock()  # of _waiting, and of starting and closing
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._bye: asyncio.Future[ByeMessage] | None = None
+        self._addresses: list[tuple[str, int]] = []
+
+    # --- any thread ---
+
+    def __enter__(self) -> "Broadcaster":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; the free one that the system chose for port 0."""
+        return self._addresses[0][1] if self._addresses else self._wanted_port
+
+    @property
+    def url(self) -> str:
+        """The dashboard's address, as one types it on this machine."""
+        return f"{'https' if self._tls else 'http'}://{self._reachable_host()}:{self.port}/"
+
+    @property
+    def ws_url(self) -> str:
+        """The websocket's address."""
+        return f"{'wss' if self._tls else 'ws'}://{self._reachable_host()}:{self.port}{WEBSOCKET_PATH}"
+
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return len(self._clients)
+
+    @property
+    def written(self) -> int:
+        """How many `affect` messages were written to sockets, over all clients."""
+        return self._written
+
+    def start(self) -> None:
+        """Listens; returns when clients can connect."""
+        outcome: deque[Exception] = deque(maxlen=1)
+        ready = threading.Event()
+
+        def run() -> None:
+            try:
+                asyncio.run(self._serve(ready))
+            except Exception as error:  # raised by start if it happens there
+                outcome.append(error)
+                if ready.is_set():
+                    log.exception("the server ended unexpectedly")
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=run, name="broadcast", daemon=True)
+        self._thread.start()
+        if not ready.wait(START_TIMEOUT_S):
+            raise ServeError(f"{self.host}:{self._wanted_port} could not be opened in {START_TIMEOUT_S:g} s")
+        if outcome:
+            raise self._start_error(outcome[0]) from outcome[0]
+
+    def publish(self, message: Published) -> None:
+        """Hands a message to all clients that want it; returns at once. An `affect` is serialised here."""
+        if isinstance(message, AffectMessage):
+            encoded = {fields: message.encode(fields) for fields in self._wanted_fields}
+            self._enqueue(Outgoing(message, encoded))
+        else:
+            self._enqueue(message)
+
+    def close(self, bye: ByeMessage | None = None, timeout_s: float = 5.0) -> bool:
+        """Sends what waits and `bye`, closes every connection; within about `timeout_s`, and twice is no fault."""
+        thread, loop = self._thread, self._loop
+        if thread is None or loop is None:
+            return True
+        with self._lock:
+            if self._loop is not None:
+                loop.call_soon_threadsafe(
+                    self._say_bye, bye or ByeMessage("shutdown", "the server is stopping")
+                )
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def _enqueue(self, item: Outgoing | StatusMessage | MarkMessage | ErrorMessage) -> None:
+        with self._lock:
+            if self._loop is None:  # not started, or closed: nobody can be listening
+                return
+            if len(self._waiting) >= WAITING_MESSAGES:
+                raise ServeError("the server's event loop does not take messages any more")
+            self._waiting.append(item)
+            if len(self._waiting) == 1:  # else a wake-up is on its way already
+                self._loop.call_soon_threadsafe(self._distribute)
+
+    def _reachable_host(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        return f"[{host}]" if ":" in host else host
+
+    def _start_error(self, error: Exception) -> Exception:
+        where = f"{self.host}:{self._wanted_port}"
+        if isinstance(error, OSError):
+            if error.errno == errno.EADDRINUSE:
+                return ServeError(
+                    f"port {self._wanted_port} is in use", "stop the other program, or use --port 0"
+                )
+            if error.errno == errno.EACCES:
+                return ServeError(f"port {self._wanted_port} is not allowed", "use a port above 1023")
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                return ServeError(f"'{self.host}' is not an address of this machine", "use --host 127.0.0.1")
+            return ServeError(f"{where} cannot be opened: {error.strerror}")
+        if isinstance(error, OverflowError):
+            return UsageError(f"{self._wanted_port} is not a port", "ports are 0 to 65535")
+        return error
+
+    # --- the event loop's thread ---
+
+    async def _serve(self, ready: threading.Event) -> None:
+        loop = asyncio.get_running_loop()
+        self._bye = loop.create_future()
+        # 'localhost' is two addresses, and port 0 would give each a port of its own.
+        host = DEFAULT_HOST if self.host == "localhost" else self.host
+        server = await serve(
+            self._handle,
+            host,
+            self._wanted_port,
+            ssl=self._tls,
+            process_request=self._answer_request,
+            select_subprotocol=_select_subprotocol,
+            compression=None,
+            server_header=None,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            max_size=MAX_CLIENT_MESSAGE_BYTES,
+            max_queue=4,
+            write_limit=WRITE_LIMIT_BYTES,
+            logger=_connection_log(),
+        )
+        self._addresses = [listening.getsockname()[:2] for listening in server.sockets]
+        self._loop = loop
+        ready.set()
+        try:
+            bye = await self._bye
+        finally:
+            with self._lock:
+                self._loop = None
+            self._distribute()
+        await self._shut_down(server, bye)
+
+    def _say_bye(self, bye: ByeMessage) -> None:
+        if self._bye is not None and not self._bye.done():
+            self._bye.set_result(bye)
+
+    async def _shut_down(self, server: Server, bye: ByeMessage) -> None:
+        writers = [writer for client in self._clients if (writer := client.say_bye(bye)) is not None]
+        if writers:
+            await asyncio.wait(writers, timeout=CLOSE_TIMEOUT_S)
+        server.close()
+        await server.wait_closed()
+
+    def _distribute(self) -> None:
+        with self._lock:
+            items = list(self._waiting)
+            self._waiting.clear()
+        for item in items:
+            if isinstance(item, Outgoing):
+                self._published += 1
+                takers = [client.offer(item) for client in self._clients]
+                if not any(takers):
+                    self._note_sent(item)
+            else:
+                if isinstance(item, StatusMessage):
+                    self._statuses[item.stream] = item
+                data = item.encode()
+                for client in self._clients:
+                    client.tell(data)
+
+    def _note_sent(self, outgoing: Outgoing) -> None:
+        if not outgoing.sent:
+            outgoing.sent = True
+            if self._on_sent is not None:
+                self._on_sent(outgoing.message.t_capture_s)
+
+    def _note_written(self, outgoing: Outgoing) -> None:
+        self._written += 1
+        self._note_sent(outgoing)
+
+    def _answer_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """None lets the websocket handshake go on; a response is a page or a refusal."""
+        headers = request.headers
+        if request.path.partition("?")[0] != WEBSOCKET_PATH:
+            return response(self._pages.find(request.method, request.path))
+        if len(self._clients) >= self._max_clients:
+            return response(problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients"))
+        if not self.access.origin_allowed(headers.get_all("Origin"), headers.get_all("Host")):
+            return response(problem(HTTPStatus.FORBIDDEN, "this Origin is not allowed here"))
+        if self.access.token is not None and self.access.bearer(headers.get_all("Authorization")) is False:
+            return response(problem(HTTPStatus.UNAUTHORIZED, "this is not the token"))
+        _keep_little_unsent(connection)
+        return None
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        inbound = Inbound(connection, self.access)
+        client = Client(connection, self._note_written)
+        try:
+            if not await inbound.authenticate(OPEN_TIMEOUT_S):
+                return
+            client.tell(self._hello().encode(self._session, time.time(), self._clock()))
+            for status in self._statuses.values():
+                client.tell(status.encode())
+            self._clients.add(client)
+            client.start()
+            await inbound.listen(lambda said: self._obey(client, said), client.tell)
+        except ConnectionClosed:
+            pass  # the client went: that is how connections end
+        finally:
+            self._clients.discard(client)
+            self._note_fields()
+            await client.stop()
+
+    def _obey(self, client: Client, said: ClientMessage) -> None:
+        if isinstance(said, Subscribe | Mark):
+            known = {stream.stream for stream in self._hello().streams} | set(self._statuses)
+            named = (
+                said.streams or [] if isinstance(said, Subscribe) else [said.stream] if said.stream else []
+            )
+            if unknown := set(named) - known:
+                raise ProtocolError("unknown_stream", f"there is no stream '{min(unknown)}'")
+        if isinstance(said, Subscribe):
+            client.subscribe(said)
+            self._note_fields()
+        elif isinstance(said, Mark):
+            mark = MarkMessage(said.label, self._clock(), said.stream)
+            if self._on_mark is not None:
+                self._on_mark(mark)
+            self._enqueue(mark)
+
+    def _note_fields(self) -> None:
+        """What clients want has changed: the worker threads serialise these sets of fields from now on."""
+        wanted = {client.subscription.fields for client in self._clients}
+        self._wanted_fields = frozenset(wanted or {DEFAULT_FIELDS})
+
+    def _health(self) -> dict[str, object]:
+        return {
+            "status": "ok",
+            "protocol": PROTOCOL,
+            "streams": {name: status.state for name, status in self._statuses.items()},
+            "clients": len(self._clients),
+            "messages": self._published,
+        }
+
+
+def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    if PROTOCOL in offered:
+        return Subprotocol(PROTOCOL)
+    if offered:
+        raise NegotiationError(f"this server speaks {PROTOCOL}")
+    return None
+
+
+def _keep_little_unsent(connection: ServerConnection) -> None:
+    sock = connection.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+
+def _tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise UsageError("TLS needs both --tls-cert and --tls-key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key, password="")  # an encrypted key fails here instead of asking
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise ServeError(
+            f"the certificate {cert} with the key {key} cannot be used: {error.args[-1]}",
+            "both are PEM files, and the key has no passphrase",
+        ) from error
+    return context
+
+
+def _connection_log() -> logging.Logger:
+    """The library's log without the handshakes that failed: what strangers send is not our error."""
+    connection_log = logging.getLogger(f"{__name__}.connections")
+    if not connection_log.filters:
+        connection_log.addFilter(lambda record: "opening handshake failed" not in record.getMessage())
+    return connection_log

@@ -1,0 +1,93 @@
+"""What one client says: the token first where one is needed, then subscriptions and marks, within limits."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from websockets.asyncio.server import ServerConnection
+
+from mtclar.stream.access import Access
+from mtclar.stream.messages import ClientHello, ClientMessage, ErrorMessage, ProtocolError, parse_client
+
+POLICY_VIOLATION = 1008
+MAX_FAULTS = 20
+MAX_PER_S = 50.0
+
+
+@dataclass(slots=True)
+class Limit:
+    """A bucket of messages that refills: bursts pass, floods do not."""
+
+    per_s: float = MAX_PER_S
+    clock: Callable[[], float] = time.monotonic
+    _left: float = field(init=False)
+    _at_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left, self._at_s = self.per_s, self.clock()
+
+    def passes(self) -> bool:
+        """Counts one message; False when there were too many."""
+        now_s = self.clock()
+        self._left = min(self.per_s, self._left + (now_s - self._at_s) * self.per_s) - 1
+        self._at_s = now_s
+        return self._left >= 0
+
+
+class Inbound:
+    """Reads one client's messages."""
+
+    def __init__(self, connection: ServerConnection, access: Access) -> None:
+        self._connection = connection
+        self._access = access
+
+    async def authenticate(self, timeout_s: float) -> bool:
+        """True at once without a token or with the right header; else the first message must be the right `hello`."""
+        connection = self._connection
+        if self._access.token is None:
+            return True
+        headers = connection.request.headers if connection.request is not None else None
+        if headers is not None and self._access.bearer(headers.get_all("Authorization")):
+            return True
+        await self._error("token_required", "say hello with the token first")
+        try:
+            async with asyncio.timeout(timeout_s):
+                said = parse_client(await connection.recv())
+        except TimeoutError:
+            await connection.close(POLICY_VIOLATION, "no token")
+            return False
+        except ProtocolError as error:
+            await self._error(error.code, error.message)
+            await connection.close(POLICY_VIOLATION, "no token")
+            return False
+        if isinstance(said, ClientHello) and self._access.token_matches(said.token):
+            return True
+        await self._error("bad_token", "this is not the token")
+        await connection.close(POLICY_VIOLATION, "bad token")
+        return False
+
+    async def listen(self, obey: Callable[[ClientMessage], None], tell: Callable[[bytes], None]) -> None:
+        """Passes the client's messages to `obey` until it goes; raises ConnectionClosed unless it left in order.
+
+        A fault (of form, or a ProtocolError of `obey`) is told to the client, which is closed after too many of them.
+        """
+        limit = Limit()
+        faults = 0
+        async for data in self._connection:
+            if not limit.passes():
+                await self._connection.close(POLICY_VIOLATION, "too many messages")
+                return
+            try:
+                if isinstance(data, bytes):
+                    raise ProtocolError("binary_not_expected", "messages are text frames of JSON")
+                obey(parse_client(data))
+            except ProtocolError as error:
+                faults += 1
+                tell(ErrorMessage(error.code, error.message).encode())
+                if faults >= MAX_FAULTS:
+                    await self._connection.close(POLICY_VIOLATION, "too many faulty messages")
+                    return
+
+    async def _error(self, code: str, message: str) -> None:
+        await self._connection.send(ErrorMessage(code, message).encode(), text=True)

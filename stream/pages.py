@@ -1,0 +1,106 @@
+"""What the port answers to a browser: the dashboard's files, the protocol's schema, /health and plugged-in pages."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib import resources
+
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+}
+
+# The pages load nothing from elsewhere and cannot be framed. ws: and wss: are named because not every browser counts
+# the websocket of the same host as 'self'.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+SCHEMA_FILE = "mtclar.v1.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer."""
+
+    body: bytes
+    content_type: str = CONTENT_TYPES[".html"]
+    status: HTTPStatus = HTTPStatus.OK
+
+
+Route = Callable[[], Page]
+"""Makes a page on each request. It runs on the event loop's thread: it must be quick, and not wait."""
+
+
+def dashboard_pages() -> dict[str, Page]:
+    """The dashboard's files by path, read once: a request can name none but these."""
+    pages = {}
+    for file in resources.files("mtclar.stream.dashboard").iterdir():
+        suffix = "." + file.name.rpartition(".")[2]
+        if suffix in CONTENT_TYPES and file.is_file():
+            pages[f"/{file.name}"] = Page(file.read_bytes(), CONTENT_TYPES[suffix])
+    if "/index.html" in pages:
+        pages["/"] = pages["/index.html"]
+    return pages
+
+
+def schema() -> bytes:
+    """The JSON Schema of `mtclar.v1`, as docs/protocol has it."""
+    return (resources.files("mtclar.stream") / SCHEMA_FILE).read_bytes()
+
+
+def json_page(content: object, status: HTTPStatus = HTTPStatus.OK) -> Page:
+    """A page of JSON."""
+    return Page(json.dumps(content).encode(), CONTENT_TYPES[".json"], status)
+
+
+def problem(status: HTTPStatus, text: str) -> Page:
+    """A page of plain text that says what is wrong."""
+    return Page(f"{text}\n".encode(), "text/plain; charset=utf-8", status)
+
+
+class Pages:
+    """Finds the page of a path; `/ws` is not one."""
+
+    def __init__(self, health: Callable[[], object], routes: Mapping[str, Route] | None = None) -> None:
+        self._fixed = dashboard_pages() | {"/protocol": Page(schema(), "application/schema+json")}
+        self._routes: dict[str, Route] = {"/health": lambda: json_page(health()), **(routes or {})}
+
+    def find(self, method: str, target: str) -> Page:
+        """The page for a request line's method and target; queries are ignored."""
+        if method != "GET":
+            return problem(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
+        path = target.partition("?")[0]
+        if path in self._routes:
+            return self._routes[path]()
+        return self._fixed.get(path) or problem(
+            HTTPStatus.NOT_FOUND, "there is no such page; the dashboard is at /, the websocket at /ws"
+        )
+
+
+def response(page: Page) -> Response:
+    """The page as an HTTP response with the security headers."""
+    headers = Headers(
+        {
+            "Content-Type": page.content_type,
+            "Content-Length": str(len(page.body)),
+            "Connection": "close",
+            **SECURITY_HEADERS,
+        }
+    )
+    return Response(page.status.value, page.status.phrase, headers, page.body)
