@@ -15,8 +15,13 @@ GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
 MIN_SCORE = 0.5
 SAME_FACE_IOU = 0.3
 LOGIT_LIMIT = 100.0
-PORTRAIT_BORDER = 0.25  # of the longer side: a face that fills the picture is found only with a border around it
-RIGHT_EYE_KEYPOINT, LEFT_EYE_KEYPOINT = 0, 1  # of six: eyes, nose, mouth, ears; right and left are the person's own
+PORTRAIT_BORDER = (
+    0.25  # of the longer side: a face that fills the picture is found only with a border around it
+)
+RIGHT_EYE_KEYPOINT, LEFT_EYE_KEYPOINT = (
+    0,
+    1,
+)  # of six: eyes, nose, mouth, ears; right and left are the person's own
 INPUT, BOXES, SCORES = "input", "regressors", "classificators"
 
 
@@ -25,7 +30,9 @@ class Detection:
     """One face as the detector sees it."""
 
     box: Box  # pixels of the frame
-    keypoints: NDArray[np.float32]  # [6, 2] right eye, left eye, nose, mouth, right ear, left ear; pixels of the frame
+    keypoints: NDArray[
+        np.float32
+    ]  # [6, 2] right eye, left eye, nose, mouth, right ear, left ear; pixels of the frame
     score: float  # 0..1
 
 
@@ -33,7 +40,7 @@ class Detector:
     """Finds faces in a whole frame, largest first."""
 
     def __init__(self, session: Session, *, retry_with_border: bool = False) -> None:
-        """`retry_with_border`: look again with a border when nothing was found; for stills, where tight portraits occur."""
+        """`retry_with_border`: look again with a border when nothing was found: for stills, with their tight portraits."""
         self._session = session
         self._retry = retry_with_border
 
@@ -49,9 +56,7 @@ class Detector:
         scale = SIDE / (max(height, width) * (1 + 2 * border))
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         left, top = (SIDE - small[0]) // 2, (SIDE - small[1]) // 2
-        shrunk = cv2.resize(
-            image, small, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        )
+        shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         rgb = cv2.cvtColor(shrunk, cv2.COLOR_GRAY2RGB if shrunk.ndim == 2 else cv2.COLOR_BGR2RGB)
         picture = np.full((1, SIDE, SIDE, 3), -1, np.float32)
         picture[0, top : top + small[1], left : left + small[0]] = rgb.astype(np.float32) / 127.5 - 1
@@ -116,7 +121,7 @@ def merge(
 def _decode(
     raw: NDArray[np.generic], logits: NDArray[np.generic]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """raw [896, 16], logits [896] -> boxes [n, 4] and keypoints [n, 6, 2] in pixels of the network's picture, scores [n]."""
+    """raw [896, 16], logits [896] -> boxes [n, 4], keypoints [n, 6, 2] in pixels of the network's picture, scores [n]."""
     scores = 1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)))
     kept = np.flatnonzero(scores >= MIN_SCORE)
     anchors = SIDE * _anchors()[kept]

@@ -30,7 +30,9 @@ class Roi:
 class Mesh:
     """The landmarks of one face."""
 
-    points: NDArray[np.float32]  # [468, 3] x, y in pixels of the frame, z in the same unit, growing away from the camera
+    points: NDArray[
+        np.float32
+    ]  # [468, 3] x, y in pixels of the frame, z in the same unit, growing away from the camera
     score: float  # 0..1: that the region shows a face
 
 

@@ -1,7 +1,7 @@
 """How close predicted valence or arousal is to the truth: CCC, PCC, RMSE and SAGR of two series.
 
-All take two arrays of one shape with n values and return one float. Variances are population variances (divided by n), as in
-the published figures that these are compared with.
+All take two arrays of one shape with n values and return one float. Variances are population variances (divided by n),
+as in the published figures that these are compared with.
 """
 
 import numpy as np

@@ -36,7 +36,8 @@ class OnnxRuntimeSession:
             )
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise ModelError(
-                f"{path} cannot be loaded: {_first_line(error)}", "install mtclar-stream again, or export it again"
+                f"{path} cannot be loaded: {_first_line(error)}",
+                "install mtclar-stream again, or export it again",
             ) from error
         self.inputs: Mapping[str, Shape] = {node.name: _shape(node) for node in self._session.get_inputs()}
         self.outputs: Mapping[str, Shape] = {node.name: _shape(node) for node in self._session.get_outputs()}

