@@ -102,9 +102,9 @@ def box_of(points: Points) -> tuple[float, float, float, float]:
 def pose_deg(points: Points) -> tuple[float, float, float]:
     """Yaw (> 0 to the person's left), pitch (> 0 up), roll (> 0 clockwise) in degrees, from landmarks [468, 3].
 
-    The head's axes are the line of the cheeks and the line from the forehead to the base of the nose, which the jaw does
-    not move. Against a rendered head (20 s, yaw +-7, pitch +-3, roll +-2 degrees): yaw r = .99, slope 1.0; roll r = .96,
-    slope 1.0; pitch r = .53, slope .9, so a pitch below 3 degrees means nothing.
+    The head's axes are the line of the cheeks and the line from the forehead to the base of the nose, which the jaw
+    does not move. Against a rendered head (20 s, yaw +-7, pitch +-3, roll +-2 degrees): yaw r = .99, slope 1.0;
+    roll r = .96, slope 1.0; pitch r = .53, slope .9, so a pitch below 3 degrees means nothing.
     """
     p = np.asarray(points, np.float64) * (1, 1, DEPTH_SCALE)
     across = p[LEFT_CHEEK] - p[RIGHT_CHEEK]  # right on the screen

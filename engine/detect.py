@@ -40,7 +40,7 @@ class Detector:
     """Finds faces in a whole frame, largest first."""
 
     def __init__(self, session: Session, *, retry_with_border: bool = False) -> None:
-        """`retry_with_border`: look again with a border when nothing was found: for stills, with their tight portraits."""
+        """`retry_with_border`: when nothing was found look again with a border, for stills with tight portraits."""
         self._session = session
         self._retry = retry_with_border
 
@@ -121,7 +121,7 @@ def merge(
 def _decode(
     raw: NDArray[np.generic], logits: NDArray[np.generic]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """raw [896, 16], logits [896] -> boxes [n, 4], keypoints [n, 6, 2] in pixels of the network's picture, scores [n]."""
+    """raw [896, 16], logits [896] -> boxes [n, 4], keypoints [n, 6, 2], scores [n]; pixels of what the network sees."""
     scores = 1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)))
     kept = np.flatnonzero(scores >= MIN_SCORE)
     anchors = SIDE * _anchors()[kept]
