@@ -1,0 +1,209 @@
+"""`mtclar-stream demo`: the whole chain on the bundled clip of a rendered face whose valence and arousal are known."""
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtclar.cli.options import HOST, PORT, BackendOption, SummaryOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from mtclar.cli.recorder import Listener
+    from mtclar.cli.scores import Row, Scores
+    from mtclar.cli.serving import Answered
+    from mtclar.engine.handover import Frame
+    from mtclar.engine.support import SupportSet
+    from mtclar.stream.pipeline import Truth
+    from mtclar.stream.sources import Source
+
+LEAST_SCORED = 50  # frames; a demo that was stopped earlier has nothing to say about accuracy
+CLEAR_OF_SUPPORT_S = (
+    0.2  # tracking begins this long after the last support frame, so that none of them is scored
+)
+
+
+def command(
+    keep: Annotated[bool, typer.Option("--keep", help="Play it again and again until Ctrl-C.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help=f"Port of the dashboard, by default {PORT}; 0 takes a free one."),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the dashboard in the browser.")] = False,
+    freshness: Annotated[
+        str, typer.Option(metavar="paced|all", help="In real time, or as fast as this machine can.")
+    ] = "paced",
+    summary_json: SummaryOption = None,
+    no_live: Annotated[bool, typer.Option("--no-live", help="No live values in the terminal.")] = False,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
+    from rich.console import Console
+
+    from mtclar.cli.recorder import Listener, Recorder, RecordingTracker
+    from mtclar.cli.run import freshness_named
+    from mtclar.cli.serving import Service, stop_on_signals
+    from mtclar.engine.errors import ServeError
+    from mtclar.stream.sources import open_source
+
+    console = Console()
+    policy = freshness_named(freshness)
+    console.print(
+        "A rendered face, not a person: its valence and arousal follow a script, so the estimate can be checked.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        support = calibrated(backend, threads)
+        last_s = float(support.times_s.max())
+        console.print(f"Calibrated on {len(support)} frames of its first {last_s:.1f} s.", highlight=False)
+        tracker = stack.enter_context(RecordingTracker.open([support], backend=backend, threads=threads))
+        recorder, truth = Recorder(tracker), script()
+
+        def play() -> Rest:
+            return stack.enter_context(closing(Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)))
+
+        def service_at(chosen: int) -> Service:
+            service = Service(tracker, console, host=HOST, port=chosen, live_view=not no_live)
+            service.prepare(play(), policy, truth)
+            return stack.enter_context(service)
+
+        try:
+            service = service_at(PORT if port is None else port)
+        except ServeError:
+            if port is not None:
+                raise
+            service = service_at(0)
+            console.print(f"Port {PORT} is in use: the dashboard is on another one.", style="yellow")
+        service.announce()
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(service.broadcaster.url)
+        with Listener(service.broadcaster.ws_url) as listener:
+            answered = service.answer(stopped, [recorder])
+        service.print_summary(answered.summary)
+        _conclude(console, answered, listener, recorder.rows, summary_json)
+        if keep and answered.ended:
+            console.print("Playing it again until Ctrl-C.")
+        while keep and not stopped.is_set():
+            tracker.reset()
+            service.prepare(play(), policy, truth)
+            service.answer(stopped)
+
+
+def calibrated(backend: str, threads: int) -> "SupportSet":
+    """The support set of the clip's first seconds, made as `calibrate --labels` makes one."""
+    from mtclar.calibrate.labels import read_labels
+    from mtclar.calibrate.session import by_labels, make_support
+    from mtclar.engine.tracker import Tracker
+    from mtclar.stream import demo_clip
+    from mtclar.stream.sources import open_source
+
+    labels = read_labels(demo_clip.calibration_path())
+    with closing(open_source("demo")) as source, Tracker.open(backend=backend, threads=threads) as tracker:
+        recording = by_labels(source.frames(), labels, tracker)
+        return make_support(recording.taken, tracker, subject="rendered", source=source.label)
+
+
+class Rest:
+    """A source less its beginning: what lies before `from_s` is decoded and left out."""
+
+    def __init__(self, source: "Source", from_s: float) -> None:
+        self._source = source
+        self._from_s = from_s
+        self.stream_id = source.stream_id
+        self.label = source.label
+        self.live = source.live
+        self.size = source.size
+        self.fps = source.fps
+
+    def frames(self) -> "Iterator[Frame]":
+        return (frame for frame in self._source.frames() if frame.pts_s >= self._from_s)
+
+    def reachable(self) -> bool | None:
+        return self._source.reachable()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def script() -> "Truth":
+    """The clip's valence and arousal by source time: the frame's own line."""
+    import csv
+
+    import numpy as np
+
+    from mtclar.stream import demo_clip
+
+    with demo_clip.script_path().open(newline="", encoding="utf-8") as file:
+        lines = [(line["time"], line["valence"], line["arousal"]) for line in csv.DictReader(file)]
+    times_s, valence, arousal = np.array(lines, np.float64).T
+
+    def at(t_s: float) -> tuple[float, float]:
+        index = int(np.abs(times_s - t_s).argmin())
+        return float(valence[index]), float(arousal[index])
+
+    return at
+
+
+def _conclude(
+    console: "Console", answered: "Answered", listener: "Listener", rows: "Sequence[Row]", path: Path | None
+) -> None:
+    """The accuracy table, and the summary file with what the demo's own client received."""
+    from dataclasses import asdict
+
+    from mtclar.cli.scores import score
+    from mtclar.stream.summary import write_json
+
+    summary = asdict(answered.summary)
+    summary["messages_per_s"] = listener.messages_per_s
+    summary["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
+    console.print(
+        f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second, "
+        + " / ".join("-" if ms is None else f"{ms:.1f}" for ms in listener.latency_ms.values())
+        + " ms after capture (p50 / p95 / p99).",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if len(rows) >= LEAST_SCORED:
+        scores = score(rows)
+        print_scores(console, scores)
+        summary |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
+    else:
+        console.print(f"Only {len(rows)} frames were scored: too few to speak of accuracy.", style="yellow")
+    if path is not None:
+        write_json(path, summary)
+        console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+
+
+def print_scores(console: "Console", scores: "Scores") -> None:
+    """The estimate against the script, beside the baselines."""
+    from rich.table import Table
+
+    from mtclar.cli.scores import ABSOLUTE, MTCLAR, NEAREST
+
+    table = Table(
+        title=f"Against the script of the rendered face: {scores.frames} frames, none of them used for calibration",
+        title_justify="left",
+    )
+    table.add_column("")
+    for column in ("CCC V", "CCC A", "RMSE V", "RMSE A"):
+        table.add_column(column, justify="right")
+    names = {MTCLAR: "mtclar, calibrated", ABSOLUTE: "absolute only", NEAREST: "nearest label"}
+    for method, name in names.items():
+        figures = [
+            by_dimension[method] for values in (scores.ccc, scores.rmse) for by_dimension in values.values()
+        ]
+        table.add_row(
+            name, *(f"{figure:.3f}" for figure in figures), style="bold" if method == MTCLAR else None
+        )
+    console.print(table)
+    console.print(
+        "All three are smoothed alike. A rendered face says little about real ones.", highlight=False
+    )
