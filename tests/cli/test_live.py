@@ -155,10 +155,12 @@ def test_frames_per_second_come_from_the_clock() -> None:
 def test_messages_may_come_from_many_threads() -> None:
     console = terminal()
     with LiveView("x", console) as view:
-        threads = [
-            threading.Thread(target=lambda: [view.on_affect(affect(face())) for _ in range(300)])
-            for _ in range(4)
-        ]
+
+        def send_many() -> None:
+            for _ in range(300):
+                view.on_affect(affect(face()))
+
+        threads = [threading.Thread(target=send_many) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -1,7 +1,10 @@
 """`watch` against servers that are not there, not ours, or say no; and against the real broadcaster."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +18,13 @@ from websockets.typing import Subprotocol
 
 from mtclar.cli.watch import command, websocket_address
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.handover import Affect
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, LatencyMs, StreamInfo
 
 OURS = [Subprotocol("mtclar.v1")]
+PROGRAM = [sys.executable, "-m", "mtclar.cli.main", "watch"]
+TOKEN = "a-token-of-this-test"
 
 
 def watch(address: str, **options: Any) -> None:
@@ -151,3 +159,114 @@ def test_reconnect_waits_for_a_server_and_counts_on(
         watcher.join(timeout=30)
     assert not watcher.is_alive()
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+# --- the real server -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def speaking(token: str | None = None) -> Iterator[Broadcaster]:
+    """The broadcaster with a message every 20 ms, until it is closed."""
+    stream = StreamInfo("demo", "demo clip", False, (64, 48), 25.0, "paced")
+    over = threading.Event()
+
+    def speak() -> None:
+        seq = 0
+        while not over.wait(0.02):
+            face = Affect(0, "anna", "ok", (0, 0, 9, 9), None, 0.25, -0.5, 0.1, 0.2, None, ())
+            times = LatencyMs(1.0, 2.0, 3.0)
+            server.publish(
+                AffectMessage("demo", seq, seq, seq / 50, "file", seq / 50, (64, 48), times, 0, (face,))
+            )
+            seq += 1
+
+    with Broadcaster(port=0, token=token, hello=lambda: Hello((stream,))) as server:
+        thread = threading.Thread(target=speak)
+        thread.start()
+        try:
+            yield server
+        finally:
+            over.set()
+            thread.join(timeout=10)
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking() as server:
+        watch(server.ws_url, count=5)
+    messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert messages[0]["type"] == "hello"
+    affects = [message for message in messages if message["type"] == "affect"]
+    assert len(affects) == 5
+    assert affects[-1]["faces"][0]["valence"] == 0.25
+    assert [message["seq"] for message in affects] == sorted({message["seq"] for message in affects})
+
+
+def test_live_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking() as server:
+        watch(server.ws_url.removesuffix("/ws"), as_json=False, count=5)
+    out = capsys.readouterr().out
+    assert "anna V +0.25 ±0.10 A -0.50 ±0.20 ok" in out
+    assert "\x1b" not in out
+
+
+def test_token(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking(TOKEN) as server:
+        with pytest.raises(UsageError, match="wants a token"):
+            watch(server.ws_url)
+        with pytest.raises(MtclarError, match="not this server's token") as refused:
+            watch(server.ws_url, token="another-token")
+        assert "another-token" not in f"{refused.value.what} {refused.value.hint}"
+        watch(server.ws_url, token=TOKEN, count=1)
+    assert '"affect"' in capsys.readouterr().out
+
+
+def test_bye_of_a_file_that_ended_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking() as server:
+        watcher = threading.Thread(target=watch, args=(server.ws_url,))
+        watcher.start()
+        assert _until_clients(server, 1)
+        server.close(ByeMessage("ended", "the file has ended"))
+        watcher.join(timeout=10)
+    assert not watcher.is_alive()
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["type"] == "bye"
+
+
+def _until_clients(server: Broadcaster, count: int) -> bool:
+    ticks = threading.Event()
+    return any(server.clients >= count or ticks.wait(0.05) for _ in range(400))
+
+
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_ctrl_c_ends_it_cleanly(flags: list[str]) -> None:
+    with speaking() as server:
+        watching = subprocess.Popen(
+            [*PROGRAM, server.ws_url, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert watching.stdout is not None
+        watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=30)
+    assert (watching.returncode, errors) == (0, "")
+
+
+def test_a_reader_that_has_enough_ends_it_cleanly() -> None:
+    with speaking() as server:
+        watching = subprocess.Popen(
+            [*PROGRAM, server.ws_url, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        watching.stdout.readline()
+        watching.stdout.close()
+        errors = watching.stderr.read()
+        watching.stderr.close()
+        assert (watching.wait(timeout=30), errors) == (0, "")
+
+
+@pytest.mark.parametrize(("url", "code"), [("http://127.0.0.1/", 2), ("ws://127.0.0.1:9/ws", 1)])
+def test_exit_codes(url: str, code: int) -> None:
+    done = subprocess.run([*PROGRAM, url], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = [
@@ -77,7 +77,7 @@ def watching(browser: Browser) -> Iterator[OpenPage]:
         script: str = "",
         **options: Any,
     ) -> Page:
-        viewport = {"width": size[0], "height": size[1]}
+        viewport = ViewportSize(width=size[0], height=size[1])
         context = browser.new_context(viewport=viewport, **options)
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
