@@ -62,6 +62,7 @@ class Query:
 
     embedding: NDArray[np.float32]  # [B, D]
     absolute: Array  # [B, 2]
+    cosine: Array  # [B, N] between embeddings
     similarity: NDArray[np.float32]  # [B, N] in [0, 1]
     delta: Array  # [B, N, 2] V/A of the crop less V/A of the support frame
 
@@ -119,10 +120,14 @@ class AbsoluteRule:
 
 
 class NearestRule(AbsoluteRule):
-    """The label of the most similar support frame."""
+    """The label of the support frame that looks most alike to the encoder.
+
+    By the cosine of the embeddings: the pair graph's similarity answers another question (the same expression or not)
+    and is nearly equal for too many frames; docs/few-shot.md.
+    """
 
     def _values(self, query: Query, kept: NDArray[np.bool_]) -> Array:
-        return self._labels[np.where(kept, query.similarity, -1.0).argmax(1)]
+        return self._labels[np.where(kept, query.cosine, -2.0).argmax(1)]
 
 
 class PaperRule(AbsoluteRule):
@@ -179,10 +184,12 @@ class Comparer:
             value = encoded.absolute.astype(np.float64)
             sd: Array = np.broadcast_to(self._params.prior_sd, value.shape)
             similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
+            nearest: list[int | None] = [None] * len(value)
         else:
             query = make_query(self._pair, encoded, self._support)
             value, sd = self._rule(query)
             similarity = query.similarity
+            nearest = query.cosine.argmax(1).tolist()
             covered = self._kernel.covered(query.embedding, self._params.covered_jitter)
             in_support = covered >= self._params.covered_share
         return [
@@ -192,11 +199,11 @@ class Comparer:
                 valence_sd=float(v_sd),
                 arousal_sd=float(a_sd),
                 similarity=row,
-                nearest=int(row.argmax()) if len(row) else None,
+                nearest=index,
                 in_support=bool(inside),
             )
-            for (v, a), (v_sd, a_sd), row, inside in zip(
-                np.clip(value, -1.0, 1.0), sd, similarity, in_support, strict=True
+            for (v, a), (v_sd, a_sd), row, index, inside in zip(
+                np.clip(value, -1.0, 1.0), sd, similarity, nearest, in_support, strict=True
             )
         ]
 
@@ -227,12 +234,12 @@ def rule_named(name: str) -> type[Rule]:
 def make_query(pair: Session | None, encoded: Encoded, support: SupportSet) -> Query:
     """B encoded crops beside the support set: similarity and delta by the pair graph, or without one by geometry."""
     absolute = encoded.absolute.astype(np.float64)
+    cosine = unit(encoded.embedding) @ unit(support.embeddings).T
     if pair is not None:
         outputs = pair.run({"embedding": encoded.embedding, "support": support.embeddings})
         similarity = outputs["similarity"].astype(np.float32, copy=False)
         delta = outputs["delta"].astype(np.float64)
     else:
-        cosine = unit(encoded.embedding) @ unit(support.embeddings).T
         similarity = np.clip((1.0 + cosine) / 2.0, 0.0, 1.0).astype(np.float32)
         delta = absolute[:, None, :] - support.absolute.astype(np.float64)
-    return Query(embedding=encoded.embedding, absolute=absolute, similarity=similarity, delta=delta)
+    return Query(encoded.embedding, absolute, cosine, similarity, delta)

@@ -86,7 +86,7 @@ class Estimate:
     valence_sd: float
     arousal_sd: float
     similarity: NDArray[np.float32]  # [N] to each support frame, in [0, 1]; empty without a support set
-    nearest: int | None  # index of the most similar support frame
+    nearest: int | None  # index of the support frame whose embedding is nearest (cosine)
     in_support: bool  # False: the face shows what the support set does not cover (always False without one)
 
 

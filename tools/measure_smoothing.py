@@ -11,6 +11,7 @@ encoder really shows is measured by `--clip`, from the second differences of the
 import argparse
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,8 +115,8 @@ def noise_of_clip(path: str) -> None:
     from mtclar.stream.sources import open_source
 
     values: list[tuple[float, float]] = []
-    with Tracker.open(max_faces=1, smoother="none") as tracker, open_source(path) as source:
-        for frame in source:
+    with Tracker.open(max_faces=1, smoother="none") as tracker, closing(open_source(path)) as source:
+        for frame in source.frames():
             values += [
                 (face.raw.valence, face.raw.arousal) for face in tracker(frame) if face.raw is not None
             ]

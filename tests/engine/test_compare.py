@@ -65,7 +65,7 @@ def test_crops_do_not_influence_each_other(tiny_pair, anna, rule) -> None:
     np.testing.assert_allclose(values(comparer(query)), values(one_by_one), atol=1e-6)
 
 
-def test_similarity_and_nearest_are_the_pair_graphs(tiny_pair, anna) -> None:
+def test_similarity_is_the_pair_graphs_and_nearest_the_embeddings(tiny_pair, anna) -> None:
     itself = Encoded(anna.embeddings, anna.absolute, np.zeros((7, 8), np.float32))
     estimates = Comparer(tiny_pair, anna)(itself)
     assert [estimate.nearest for estimate in estimates] == list(range(7))
