@@ -105,9 +105,9 @@ function drawSpread(context, place, sample, colour) {
   context.fillStyle = colour;
   context.strokeStyle = colour;
   context.lineWidth = 1;
-  context.globalAlpha = sample.seen ? 0.16 : 0.07;
+  context.globalAlpha = sample.seen ? 0.12 : 0.06;
   context.fill();
-  context.globalAlpha = sample.seen ? 0.5 : 0.3;
+  context.globalAlpha = sample.seen ? 0.45 : 0.3;
   context.stroke();
   context.globalAlpha = 1;
 }
