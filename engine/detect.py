@@ -47,9 +47,11 @@ class Detector:
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """`image` is [H, W, 3] BGR or [H, W] grey, of any size."""
         found = self._detect(image, border=0.0)
-        if not found and self._retry:
-            found = self._detect(image, border=PORTRAIT_BORDER)
-        return sorted(found, key=lambda face: area(face.box), reverse=True)
+        return self.with_border(image) if not found and self._retry else found
+
+    def with_border(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """As a call, with a border around the picture: finds a face that fills it, and no small ones."""
+        return self._detect(image, border=PORTRAIT_BORDER)
 
     def _detect(self, image: NDArray[np.uint8], border: float) -> list[Detection]:
         height, width = image.shape[:2]
@@ -63,7 +65,7 @@ class Detector:
         outputs = self._session.run({INPUT: picture})
         boxes, keypoints, scores = _decode(outputs[BOXES][0], outputs[SCORES][0, :, 0])
         to_frame, offset = np.array([width / small[0], height / small[1]]), np.array([left, top])
-        return [
+        found = [
             Detection(
                 tuple(float(v) for v in ((box.reshape(2, 2) - offset) * to_frame).ravel()),  # type: ignore[arg-type]
                 ((points - offset) * to_frame).astype(np.float32),
@@ -71,6 +73,7 @@ class Detector:
             )
             for box, points, score in zip(*merge(boxes, keypoints, scores), strict=True)
         ]
+        return sorted(found, key=lambda face: area(face.box), reverse=True)
 
 
 def area(box: Box) -> float:

@@ -1,50 +1,147 @@
-"""Follows the faces of a stream: detects rarely, tracks always, keeps each face's number through short losses."""
+"""From a frame to its faces: detected rarely, followed always, numbered for as long as they stay.
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+A face is found by the detector and from then on followed by its own landmarks: the region of the next frame is where
+they were in this one. The detector runs again when a face is missing, and every `redetect_s` to find new ones.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine import crop as cropping
-from mtclar.engine.crop import FRAMING, Framing, cut
+from mtclar.engine.crop import (
+    FRAMING,
+    Framing,
+    box_of,
+    brightness,
+    pose_deg,
+    sample,
+    sharpness,
+    square_of,
+)
 from mtclar.engine.detect import Detection, Detector, area, overlap
-from mtclar.engine.handover import FaceCrop, Faces, Frame, HeldFace
+from mtclar.engine.handover import Box, FaceCrop, Faces, Frame, HeldFace
 from mtclar.engine.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
+from mtclar.engine.steady import SteadySquare
 
 MAX_FACES = 4
-REDETECT_S = 1.0  # how often to look for new faces while some are tracked
-HOLD_S = 1.0  # how long an unseen face keeps its number
-MIN_SCORE = 0.5  # of the landmark network's face flag: below, the face is not there any more
-SAME_FACE_IOU = 0.3  # of the landmarks' boxes: from here on two of them are one face
-REACH = 1.0  # how far from where it was last seen an unseen face may come back, in sides of its box
+REDETECT_S = 1.0  # of source time
+HOLD_S = 1.0
+MIN_SCORE = 0.5  # of the landmark network; below it, the face is not there any more
+STALE_S = 0.25  # after a longer gap between two frames a face is looked for by the detector, not where it was
+SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
+SAME_DISTANCE = 0.5  # or their centres closer than this share of the smaller box's side
+REACH = 0.7  # how far a face may have gone while unseen, in its own sides ...
+REACH_PER_S = 1.5  # ... and how much further with every second
+SIZE_RATIO = 1.6  # how much larger or smaller it may have become
+MOVED = 0.1  # overlap with its own last box by which one of two collapsed tracks must be the worse one
 
-STEADY_HZ = 1.0  # cut-off of the landmark smoothing for a face at rest
-FOLLOW_HZ_PER_SPEED = 40.0  # and how fast it rises with speed, in face sides a second
+
+class FindsFaces(Protocol):
+    """What `mtclar.engine.tracker.Tracker` needs: FaceTracker, or the MediaPipe adapter."""
+
+    def __call__(self, frame: Frame) -> Faces: ...
+
+    def reset(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
-class _Track:
-    """One face from frame to frame."""
+class Track:
+    """One face from its first frame to its loss."""
 
     track_id: int
-    points: NDArray[np.float32]  # [468, 3] smoothed landmarks in pixels of the frame
-    seen_s: float  # source time when it was seen last
+    points: NDArray[np.float32]  # [L, 3] where it was last seen
+    box: Box
+    seen_s: float  # source time of that
+    present: bool = True  # seen in the latest frame
+    steady: SteadySquare = field(default_factory=SteadySquare)
 
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        return cropping.box_of(self.points)
+
+class Roster:
+    """Who is who: numbers faces, holds those that are gone for a moment, says once that one is lost.
+
+    Numbers are never used twice, not even after `reset`.
+    """
+
+    def __init__(self, framing: Framing = FRAMING, hold_s: float = HOLD_S) -> None:
+        self.tracks: list[Track] = []  # oldest first
+        self._framing = framing
+        self._hold_s = hold_s
+        self._next_id = 0
+
+    def reset(self) -> None:
+        """Forgets all faces."""
+        self.tracks.clear()
+
+    def rewind(self, t_s: float) -> None:
+        """The source's time went back: from now on, unseen faces are held for as long as if they had just been seen."""
+        for track in self.tracks:
+            track.seen_s = t_s
+
+    def start(self, mesh: Mesh, t_s: float) -> Track:
+        """A new face."""
+        track = Track(self._next_id, mesh.points, box_of(mesh.points), t_s)
+        self._next_id += 1
+        self.tracks.append(track)
+        return track
+
+    def match(self, boxes: Sequence[Box], tracks: Iterable[Track], t_s: float) -> dict[int, Track]:
+        """Index of a box -> the track that it continues; the nearest pairs first, each used once.
+
+        A face reaches further the longer it was unseen, and its size changes little.
+        """
+        pairs = []
+        for track in tracks:
+            unseen_s = min(max(t_s - track.seen_s, 0.0), self._hold_s)
+            for i, box in enumerate(boxes):
+                ratio = _side(box) / max(_side(track.box), 1e-9)
+                distance = _distance(box, track.box) / max(_side(track.box), 1e-9)
+                if distance < REACH + REACH_PER_S * unseen_s and 1 / SIZE_RATIO < ratio < SIZE_RATIO:
+                    pairs.append((distance, track.track_id, i, track))
+        found: dict[int, Track] = {}
+        for _, _, i, track in sorted(pairs, key=lambda pair: pair[:3]):
+            if i not in found and track not in found.values():
+                found[i] = track
+        return found
+
+    def report(self, frame: Frame, meshes: Mapping[Track, Mesh]) -> Faces:
+        """Ends a frame: cuts out the faces seen, largest first, and says which are held or lost."""
+        t_s = frame.pts_s
+        held: list[HeldFace] = []
+        lost: list[HeldFace] = []
+        for track in self.tracks:
+            mesh = meshes.get(track)
+            track.present = mesh is not None
+            if mesh is not None:
+                track.points, track.box, track.seen_s = mesh.points, box_of(mesh.points), t_s
+                continue
+            unseen_s = max(t_s - track.seen_s, 0.0)
+            (held if unseen_s <= self._hold_s else lost).append(HeldFace(track.track_id, track.box, unseen_s))
+        gone = {face.track_id for face in lost}
+        self.tracks = [track for track in self.tracks if track.track_id not in gone]
+        crops = [self._crop(frame, track, mesh) for track, mesh in meshes.items()]
+        crops.sort(key=lambda crop: -area(crop.box))
+        return Faces(tuple(crops), tuple(held), tuple(lost))
+
+    def _crop(self, frame: Frame, track: Track, mesh: Mesh) -> FaceCrop:
+        square = track.steady(frame.pts_s, square_of(mesh.points, self._framing))
+        image = sample(frame.image, square, self._framing.size)
+        return FaceCrop(
+            image=image,
+            box=track.box,
+            landmarks=mesh.points,
+            pose_deg=pose_deg(mesh.points),
+            sharpness=sharpness(image),
+            brightness=brightness(image),
+            track_id=track.track_id,
+            score=mesh.score,
+        )
 
 
 class FaceTracker:
-    """Turns each frame of one stream, given in order, into the faces it shows, largest first.
-
-    The landmark network runs on every frame in the region that the last landmarks give; the detector runs only when
-    there is no face, when one was lost from sight, and every `redetect_s` of source time to find newcomers. Landmarks
-    are smoothed before the crop is cut, because a crop that trembles makes V/A tremble: at rest with a low cut-off, in
-    motion with a high one (as the 1-euro filter does, Casiez et al. 2012). Numbers are never used twice.
-    """
+    """The faces of each frame of one stream; call it with the frames in order. Times are source time."""
 
     def __init__(
         self,
@@ -58,126 +155,126 @@ class FaceTracker:
     ) -> None:
         self._detector = detector
         self._mesh = mesh
-        self._framing = framing
         self._max_faces = max_faces
         self._redetect_s = redetect_s
-        self._hold_s = hold_s
-        self._tracks: list[_Track] = []
-        self._next_id = 0
-        self._detected_s = -math.inf
+        self._roster = Roster(framing, hold_s)
+        self._last_s: float | None = None  # the frame before
+        self._detected_s: float | None = None
+        self._bordered_s: float | None = None
 
     def reset(self) -> None:
-        """Forgets all faces: the stream starts again, or jumps. Numbers go on counting."""
-        self._tracks.clear()
-        self._detected_s = -math.inf
+        """Forgets all faces: the stream began again. Their numbers are not used again."""
+        self._roster.reset()
+        self._last_s = self._detected_s = self._bordered_s = None
 
     def __call__(self, frame: Frame) -> Faces:
-        """The faces of this frame; those unseen are held for `hold_s` and then said to be lost, once."""
-        now_s = frame.pts_s
-        if now_s < self._detected_s:  # the source's time went back: intervals mean nothing any more
-            self._detected_s = -math.inf
-            for track in self._tracks:
-                track.seen_s = now_s
-        seen: dict[int, Mesh] = {}
-        for track in self._tracks:
-            mesh = self._mesh(frame.image, roi_of_points(track.points))
-            if mesh.score >= MIN_SCORE:
-                self._update(track, mesh, now_s)
-                seen[track.track_id] = mesh
-        dropped = self._drop_doubles(seen)
-        if len(seen) < max(1, len(self._tracks)) or now_s - self._detected_s >= self._redetect_s:
-            self._detected_s = now_s
-            self._meet(frame, self._detector(frame.image), seen)
-        lost = dropped + [t for t in self._tracks if now_s - t.seen_s > self._hold_s]
-        self._tracks = [t for t in self._tracks if t not in lost]
-        present = [t for t in self._tracks if t.track_id in seen]
-        present.sort(key=lambda track: area(track.box), reverse=True)
-        return Faces(
-            crops=tuple(self._crop(frame.image, track, seen[track.track_id].score) for track in present),
-            held=tuple(_unseen(t, now_s) for t in self._tracks if t.track_id not in seen),
-            lost=tuple(_unseen(t, now_s) for t in lost),
-        )
+        """`frame.image` is [H, W, 3] BGR or [H, W] grey. Faces seen come largest first."""
+        t_s = frame.pts_s
+        if self._last_s is not None and t_s < self._last_s:  # the source began again
+            self._roster.rewind(t_s)
+        fresh = self._last_s is not None and 0 <= t_s - self._last_s <= STALE_S
+        self._last_s = t_s
+        meshes = self._follow(frame) if fresh else {}
+        missing = len(meshes) < len(self._roster.tracks) or not meshes
+        if len(meshes) < self._max_faces and (missing or _due(t_s, self._detected_s, self._redetect_s)):
+            self._find(frame, meshes)
+        return self._roster.report(frame, meshes)
 
-    def _update(self, track: _Track, mesh: Mesh, now_s: float) -> None:
-        """Moves the track's landmarks towards the new ones: the faster the face, the more."""
-        elapsed_s = now_s - track.seen_s
-        if elapsed_s > 0:
-            x0, y0, x1, y1 = track.box
-            moved = (mesh.points[:, :2] - track.points[:, :2]).mean(
-                0
-            )  # the face as a whole: noise averages out
-            speed = float(np.hypot(*moved)) / max(x1 - x0, y1 - y0, 1.0) / elapsed_s
-            cutoff_hz = STEADY_HZ + FOLLOW_HZ_PER_SPEED * speed
-            share = 1 / (1 + 1 / (2 * math.pi * cutoff_hz * elapsed_s))
-            track.points = track.points + np.float32(share) * (mesh.points - track.points)
-        track.seen_s = now_s
+    def _follow(self, frame: Frame) -> dict[Track, Mesh]:
+        """The faces of the frame before, each looked for where it was."""
+        meshes: dict[Track, Mesh] = {}
+        for track in self._roster.tracks:
+            if track.present:
+                mesh = self._mesh(frame.image, roi_of_points(track.points))
+                if mesh.score >= MIN_SCORE:
+                    meshes[track] = mesh
+        for one, other in _collapsed(meshes):
+            # Both regions have slid onto one face; whose it is not is held, and may be found again elsewhere.
+            stray = _stray(one, other, meshes)
+            meshes.pop(stray, None)
+        return meshes
 
-    def _drop_doubles(self, seen: dict[int, Mesh]) -> list[_Track]:
-        """Two tracks that slid onto one face: the older one stays."""
-        dropped: list[_Track] = []
-        for newer in sorted(self._tracks, key=lambda track: track.track_id, reverse=True):
-            older = [t for t in self._tracks if t.track_id < newer.track_id and t.track_id in seen]
-            if newer.track_id in seen and _covers(older, newer.box):
-                dropped.append(newer)
-                del seen[newer.track_id]
-        self._tracks = [t for t in self._tracks if t not in dropped]
-        return dropped
-
-    def _meet(self, frame: Frame, detections: Sequence[Detection], seen: dict[int, Mesh]) -> None:
-        """Gives detections to tracks that were lost from sight, or makes new tracks of them."""
-        for detection in detections:
-            if _covers([t for t in self._tracks if t.track_id in seen], detection.box):
-                continue
-            mesh = self._mesh(frame.image, roi_of_detection(detection))
+    def _find(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
+        """Adds to `meshes` what the detector finds: missing faces again, and new ones."""
+        t_s = frame.pts_s
+        seen = [box_of(mesh.points) for mesh in meshes.values()]
+        others = [
+            detection
+            for detection in self._detect(frame)
+            if not any(same_face(detection.box, box) for box in seen)
+        ]
+        missing = [track for track in self._roster.tracks if track not in meshes]
+        known = self._roster.match([detection.box for detection in others], missing, t_s)
+        for i in sorted(range(len(others)), key=lambda i: i not in known):  # known faces first, then by size
+            if len(meshes) >= self._max_faces:
+                return
+            mesh = self._acquire(frame.image, others[i])
             if mesh.score < MIN_SCORE:
                 continue
-            box = cropping.box_of(mesh.points)
-            if _covers([t for t in self._tracks if t.track_id in seen], box):
-                continue
-            track = self._nearest_unseen(box, seen)
-            if track is not None:
-                track.points, track.seen_s = mesh.points, frame.pts_s
-            elif len(self._tracks) < self._max_faces:
-                track = _Track(self._next_id, mesh.points, frame.pts_s)
-                self._next_id += 1
-                self._tracks.append(track)
-            else:
-                continue
-            seen[track.track_id] = mesh
+            box = box_of(mesh.points)
+            if any(same_face(box, box_of(other.points)) for other in meshes.values()):
+                continue  # two detections of one face
+            track = known.get(i) or self._roster.start(mesh, t_s)
+            meshes[track] = mesh
 
-    def _nearest_unseen(self, box: tuple[float, ...], seen: dict[int, Mesh]) -> _Track | None:
-        """The unseen track whose last place is nearest to `box`, if any is within reach."""
-        center, side = _center(box), max(box[2] - box[0], box[3] - box[1])
-        unseen = [t for t in self._tracks if t.track_id not in seen]
-        near = [(math.dist(center, _center(t.box)), t.track_id, t) for t in unseen]
-        near = [entry for entry in near if entry[0] <= REACH * side]
-        return min(near)[2] if near else None
+    def _detect(self, frame: Frame) -> list[Detection]:
+        """Looks with a border as well when there is no face at all, but not on every frame of an empty scene."""
+        t_s = frame.pts_s
+        self._detected_s = t_s
+        found = self._detector(frame.image)
+        if not found and not self._roster.tracks and _due(t_s, self._bordered_s, self._redetect_s):
+            self._bordered_s = t_s
+            found = self._detector.with_border(frame.image)
+        return found
 
-    def _crop(self, image: NDArray[np.uint8], track: _Track, score: float) -> FaceCrop:
-        picture = cut(image, track.points, self._framing)
-        return FaceCrop(
-            image=picture,
-            box=track.box,
-            landmarks=track.points,
-            pose_deg=cropping.pose_deg(track.points),
-            sharpness=cropping.sharpness(picture),
-            brightness=cropping.brightness(picture),
-            track_id=track.track_id,
-            score=score,
-        )
+    def _acquire(self, image: NDArray[np.uint8], detection: Detection) -> Mesh:
+        """Landmarks of a detected face.
+
+        The second look is at the region that later frames start from, so that a face is cut the same way in its first
+        frame, or in a still, as later on.
+        """
+        mesh = self._mesh(image, roi_of_detection(detection))
+        return self._mesh(image, roi_of_points(mesh.points)) if mesh.score >= MIN_SCORE else mesh
 
 
-def _covers(tracks: Sequence[_Track], box: tuple[float, ...]) -> bool:
-    """True when one of the tracks is at `box`."""
-    if not tracks:
-        return False
-    boxes = np.array([track.box for track in tracks])
-    return bool((overlap(np.array(box), boxes) > SAME_FACE_IOU).any())
+def same_face(one: Box, other: Box) -> bool:
+    """Whether two boxes of one frame show one face."""
+    if _distance(one, other) < SAME_DISTANCE * min(_side(one), _side(other)):
+        return True
+    return bool(overlap(np.array(one), np.array([other]))[0] > SAME_OVERLAP)
 
 
-def _center(box: tuple[float, ...]) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+def _collapsed(meshes: Mapping[Track, Mesh]) -> list[tuple[Track, Track]]:
+    """Pairs of tracks, older first, that are on one face."""
+    tracks = list(meshes)
+    boxes = {track: box_of(meshes[track].points) for track in tracks}
+    return [
+        (one, other)
+        for i, one in enumerate(tracks)
+        for other in tracks[i + 1 :]
+        if same_face(boxes[one], boxes[other])
+    ]
 
 
-def _unseen(track: _Track, now_s: float) -> HeldFace:
-    return HeldFace(track.track_id, track.box, now_s - track.seen_s)
+def _stray(older: Track, newer: Track, meshes: Mapping[Track, Mesh]) -> Track:
+    """Which of two collapsed tracks has left its own face: the one that jumped, or the newer one when neither did."""
+    if older not in meshes or newer not in meshes:  # settled in an earlier pair
+        return newer if newer not in meshes else older
+    stayed = [
+        float(overlap(np.array(track.box), np.array([box_of(meshes[track].points)]))[0])
+        for track in (older, newer)
+    ]
+    return older if stayed[0] < stayed[1] - MOVED else newer
+
+
+def _due(t_s: float, last_s: float | None, every_s: float) -> bool:
+    return last_s is None or not 0 <= t_s - last_s < every_s
+
+
+def _side(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def _distance(one: Box, other: Box) -> float:
+    """Pixels between the centres."""
+    return float(np.hypot(one[0] + one[2] - other[0] - other[2], one[1] + one[3] - other[1] - other[3]) / 2)
