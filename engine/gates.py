@@ -19,7 +19,7 @@ class Gates:
 
 
 # Where the limits come from: two photographs and a rendered face, made worse step by step. Sharpness is 560 to 1300 as
-# they are; blurred by 0.9, 1.4 and 2.3 pixels of the crop it is about 120, 50 and 20 to 30, and with still more blur the
+# they are; blurred by 0.9, 1.4 and 2.3 pixels of the crop it is about 120, 50 and 20 to 30; with still more blur the
 # landmarks fail. A face of 24 pixels has 160 to 200, one of 16 pixels 60 to 100. A quarter of the light leaves a mean
 # of 25 to 41. Pose is as `pose_deg` measures it: 35 and 20 degrees of yaw are 39 to 48 and 22 to 27 degrees of a
 # rendered head, and training has seen 27.
