@@ -4,10 +4,7 @@
 """
 
 import asyncio
-import errno
 import logging
-import socket
-import ssl
 import threading
 import time
 import uuid
@@ -21,10 +18,11 @@ from websockets.exceptions import ConnectionClosed, NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from mtclar.engine.errors import ServeError, UsageError
+from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
 from mtclar.stream.client import Client, Outgoing
 from mtclar.stream.inbound import Inbound
+from mtclar.stream.listening import connection_log, keep_little_unsent, start_error, tls_context
 from mtclar.stream.messages import (
     DEFAULT_FIELDS,
     MAX_CLIENT_MESSAGE_BYTES,
@@ -53,9 +51,6 @@ CLOSE_TIMEOUT_S = 1.0
 PING_S = 20.0  # a half-open connection is noticed after two of these
 WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
 
-# What a slow client can leave unread inside this machine is old by the time it is read: keep it small.
-SEND_BUFFER_BYTES = 64 * 1024
-UNSENT_BYTES = 8 * 1024
 WRITE_LIMIT_BYTES = 8 * 1024
 
 Published = AffectMessage | StatusMessage | MarkMessage | ErrorMessage
@@ -95,7 +90,7 @@ class Broadcaster:
             )
         self._wanted_port = port
         self._hello = hello or (lambda: Hello(()))
-        self._tls = _tls_context(tls_cert, tls_key)
+        self._tls = tls_context(tls_cert, tls_key)
         self._on_sent = on_sent
         self._on_mark = on_mark
         self._max_clients = max_clients
@@ -168,7 +163,7 @@ class Broadcaster:
         if not ready.wait(START_TIMEOUT_S):
             raise ServeError(f"{self.host}:{self._wanted_port} could not be opened in {START_TIMEOUT_S:g} s")
         if outcome:
-            raise self._start_error(outcome[0]) from outcome[0]
+            raise start_error(outcome[0], self.host, self._wanted_port) from outcome[0]
 
     def publish(self, message: Published) -> None:
         """Hands a message to all clients that want it; returns at once. An `affect` is serialised here."""
@@ -205,22 +200,6 @@ class Broadcaster:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
         return f"[{host}]" if ":" in host else host
 
-    def _start_error(self, error: Exception) -> Exception:
-        where = f"{self.host}:{self._wanted_port}"
-        if isinstance(error, OSError):
-            if error.errno == errno.EADDRINUSE:
-                return ServeError(
-                    f"port {self._wanted_port} is in use", "stop the other program, or use --port 0"
-                )
-            if error.errno == errno.EACCES:
-                return ServeError(f"port {self._wanted_port} is not allowed", "use a port above 1023")
-            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-                return ServeError(f"'{self.host}' is not an address of this machine", "use --host 127.0.0.1")
-            return ServeError(f"{where} cannot be opened: {error.strerror}")
-        if isinstance(error, OverflowError):
-            return UsageError(f"{self._wanted_port} is not a port", "ports are 0 to 65535")
-        return error
-
     # --- the event loop's thread ---
 
     async def _serve(self, ready: threading.Event) -> None:
@@ -244,7 +223,7 @@ class Broadcaster:
             max_size=MAX_CLIENT_MESSAGE_BYTES,
             max_queue=4,
             write_limit=WRITE_LIMIT_BYTES,
-            logger=_connection_log(),
+            logger=connection_log(),
         )
         self._addresses = [listening.getsockname()[:2] for listening in server.sockets]
         self._loop = loop
@@ -306,7 +285,7 @@ class Broadcaster:
             return response(problem(HTTPStatus.FORBIDDEN, "this Origin is not allowed here"))
         if self.access.token is not None and self.access.bearer(headers.get_all("Authorization")) is False:
             return response(problem(HTTPStatus.UNAUTHORIZED, "this is not the token"))
-        _keep_little_unsent(connection)
+        keep_little_unsent(connection.transport)
         return None
 
     async def _handle(self, connection: ServerConnection) -> None:
@@ -366,35 +345,3 @@ def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> 
     if offered:
         raise NegotiationError(f"this server speaks {PROTOCOL}")
     return None
-
-
-def _keep_little_unsent(connection: ServerConnection) -> None:
-    sock = connection.transport.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-
-
-def _tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if cert is None and key is None:
-        return None
-    if cert is None or key is None:
-        raise UsageError("TLS needs both --tls-cert and --tls-key")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(cert, key, password="")  # an encrypted key fails here instead of asking
-    except (OSError, ssl.SSLError, ValueError) as error:
-        raise ServeError(
-            f"the certificate {cert} with the key {key} cannot be used: {error.args[-1]}",
-            "both are PEM files, and the key has no passphrase",
-        ) from error
-    return context
-
-
-def _connection_log() -> logging.Logger:
-    """The library's log without the handshakes that failed: what strangers send is not our error."""
-    connection_log = logging.getLogger(f"{__name__}.connections")
-    if not connection_log.filters:
-        connection_log.addFilter(lambda record: "opening handshake failed" not in record.getMessage())
-    return connection_log

@@ -142,7 +142,8 @@ def face_pictures() -> list[Image]:
             side = min(height, width)
             y, x = (height - side) // 2, (width - side) // 2
             square = frame.image[y : y + side, x : x + side]
-            pictures.append(cv2.resize(square, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA))
+            small = cv2.resize(square, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
+            pictures.append(np.asarray(small, np.uint8))
         if len(pictures) == FACE_PICTURES:
             break
     return pictures

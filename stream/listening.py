@@ -1,0 +1,70 @@
+"""How the port is opened: TLS, buffers of a connection, what can go wrong in words."""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from pathlib import Path
+
+from mtclar.engine.errors import ServeError, UsageError
+
+# What a slow client can leave unread inside this machine is old by the time it is read: keep it small.
+SEND_BUFFER_BYTES = 64 * 1024
+UNSENT_BYTES = 8 * 1024
+
+
+def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """The server's TLS context; None without files. Raises UsageError or ServeError when they cannot be used."""
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise UsageError("TLS needs a certificate and its key", "give both --tls-cert and --tls-key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key, password="")  # an encrypted key fails here instead of asking
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ServeError(
+            f"the certificate {cert} with the key {key} cannot be used: {reason}",
+            "both are PEM files, and the key has no passphrase",
+        ) from error
+    return context
+
+
+def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
+    """Small buffers between a client's mailbox and its network."""
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+
+def start_error(error: Exception, host: str, port: int) -> Exception:
+    """Why the port could not be opened, for people; faults that are not the user's stay what they are."""
+    if isinstance(error, OverflowError):
+        return UsageError(f"{port} is not a port", "ports are 0 to 65535")
+    if not isinstance(error, OSError):
+        return error
+    if error.errno == errno.EADDRINUSE:
+        return ServeError(
+            f"port {port} is in use", "stop the other program, or take a free port with --port 0"
+        )
+    if error.errno == errno.EACCES:
+        return ServeError(f"port {port} is not allowed", "use a port above 1023")
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return ServeError(f"'{host}' is not an address of this machine", "use --host 127.0.0.1")
+    return ServeError(f"{host}:{port} cannot be opened: {error.strerror}")
+
+
+def connection_log() -> logging.Logger:
+    """The library's log without the handshakes that failed: what strangers send is not our error."""
+    log = logging.getLogger(f"{__name__}.connections")
+    if not log.filters:
+        log.addFilter(_ours)
+    return log
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    return "opening handshake failed" not in record.getMessage()
