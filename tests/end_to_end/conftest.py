@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: Debian's Chromium, and pages that must stay free of errors."""
+"""What the end-to-end tests share: Debian's Chromium, pages that must stay free of errors, and a speaking server."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
+
+from mtclar.engine.handover import Affect, Estimate, FaceState
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = [
@@ -30,6 +35,7 @@ def browser() -> Iterator[Browser]:
     if shutil.which(CHROMIUM) is None:
         pytest.skip(f"{CHROMIUM} is not installed")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=WAIT_MS)
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield chromium
         chromium.close()
@@ -99,3 +105,88 @@ def watching(browser: Browser) -> Iterator[OpenPage]:
         assert unexpected == []
         assert {urlsplit(request).netloc for request in watched.requests} == {urlsplit(url).netloc}
         assert not [request for request in watched.requests if urlsplit(request).query]
+
+
+STREAM = "demo"
+FRAME_S = 0.04
+
+
+class Speaker:
+    """The real server, with a test in the place of the tracker."""
+
+    def __init__(self, *, port: int = 0, token: str | None = None, truth: bool = False) -> None:
+        self.seq = 0
+        stream = StreamInfo(
+            stream=STREAM,
+            label="demo: a rendered face",
+            live=False,
+            size=(640, 480),
+            fps=25.0,
+            freshness="paced",
+            subjects=(SubjectInfo("anna", 12), SubjectInfo("ben", 8)),
+            truth=truth,
+        )
+        model = ModelInfo("encoder-1", "5c2e9f0a" * 8, "onnxruntime (CPU)")
+        self.server = Broadcaster(port=port, token=token, hello=lambda: Hello((stream,), model))
+        self.server.start()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @staticmethod
+    def face(
+        valence: float | None,
+        arousal: float | None,
+        *,
+        track: int = 0,
+        subject: str | None = "anna",
+        state: FaceState = "ok",
+        faults: tuple[str, ...] = (),
+        in_support: bool = True,
+    ) -> Affect:
+        """One face as the engine hands it over."""
+        raw = None
+        if state == "ok" and valence is not None and arousal is not None:
+            similarity = np.array([0.9], np.float32)
+            raw = Estimate(valence + 0.03, arousal - 0.03, 0.08, 0.06, similarity, 0, in_support)
+        sd = None if valence is None else 0.08
+        box = (100.0, 80.0, 300.0, 320.0)
+        return Affect(track, subject, state, box, (1.0, 2.0, 3.0), valence, arousal, sd, sd, raw, faults)
+
+    def say(self, *faces: Affect, truth: tuple[float, float] | None = None, dropped: int = 0) -> int:
+        """Publishes the answer to the next frame and returns its seq."""
+        seq = self.seq
+        self.seq += 1
+        latency_ms = LatencyMs(queue=0.5, track=3.0, estimate=4.25)
+        times_s = seq * FRAME_S
+        self.server.publish(
+            AffectMessage(
+                STREAM,
+                seq,
+                seq,
+                100.0 + times_s,
+                "file",
+                times_s,
+                (640, 480),
+                latency_ms,
+                dropped,
+                faces,
+                truth,
+            )
+        )
+        return seq
+
+
+@pytest.fixture
+def speaker() -> Iterator[Callable[..., Speaker]]:
+    """Starts servers, and closes them when the test is over."""
+    started: list[Speaker] = []
+
+    def start(**options: Any) -> Speaker:
+        started.append(Speaker(**options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        assert one.server.close()

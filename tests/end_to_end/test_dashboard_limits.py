@@ -1,0 +1,144 @@
+"""What the dashboard must never do: run what it is told, outgrow the screen, draw for nothing, ask others, grow."""
+
+import re
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+OpenPage = Callable[..., Page]
+StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+
+DESKTOP = (1280, 800)
+MAX_BYTES = 150_000
+
+
+def has_drawn(page: Page, seq: int) -> None:
+    """Waits until the page's texts are those of message `seq`."""
+    expect(page.locator("#valence")).to_have_attribute("data-seq", str(seq))
+
+
+def connected(page: Page) -> None:
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+
+
+def test_names_are_text(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    connected(page)
+    name = "<img src=x onerror=\"document.title='run'\"><b>anna</b>"
+    server.say(server.face(0.1, 0.1, subject=name))
+    expect(page.locator(".face-name")).to_have_text(name)
+    assert page.locator(".face img, .face-name b").count() == 0
+    assert page.title() == "mtclar-stream"
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280])
+def test_nothing_is_wider_than_the_screen(speaker: StartSpeaker, open_page: OpenPage, width: int) -> None:
+    server = speaker(truth=True)
+    page = open_page(server.url, (width, 844))
+    connected(page)
+    faults = ("turned away from the camera", "too dark", "blurred")
+    server.say(
+        server.face(
+            -0.123, -0.5, subject="someone with a rather long name", state="low_quality", faults=faults
+        ),
+        server.face(0.5, 0.5, track=1, subject="unbroken" * 12),
+    )
+    expect(page.locator(".face")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for canvas in ("circumplex", "valence-strip", "arousal-strip"):
+        box = page.locator(f"#{canvas}").bounding_box()
+        assert box is not None
+        assert box["width"] > 200
+        assert box["height"] > 100
+
+
+def test_all_fits_on_a_laptop(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker(truth=True)
+    page = open_page(server.url, DESKTOP)
+    connected(page)
+    server.say(server.face(0.1, 0.1), server.face(0.5, 0.5, track=1, subject="ben"))
+    expect(page.locator(".face")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollHeight") <= DESKTOP[1]
+
+
+def test_dark_screens_get_a_dark_page(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    url = speaker().url
+    ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, c) => sum + Number(c), 0)"
+    assert open_page(url, color_scheme="light").evaluate(ground) > 600
+    assert open_page(url, color_scheme="dark").evaluate(ground) < 150
+
+
+COUNT_DRAWINGS = """
+window.drawings = 0;
+const clear = CanvasRenderingContext2D.prototype.clearRect;
+CanvasRenderingContext2D.prototype.clearRect = function (...box) { window.drawings += 1; clear.apply(this, box); };
+"""
+
+
+def test_nothing_is_drawn_while_nothing_comes(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url, script=COUNT_DRAWINGS)
+    connected(page)
+    has_drawn(page, server.say(server.face(0.1, 0.1)))
+    page.wait_for_timeout(300)
+    before = page.evaluate("window.drawings")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.drawings") == before
+
+
+def test_less_motion_where_a_person_asked_for_it(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url, script=COUNT_DRAWINGS, reduced_motion="reduce")
+    connected(page)
+    has_drawn(page, server.say(server.face(0, 0)))
+    before = page.evaluate("[window.drawings, performance.now()]")
+    for i in range(50):
+        last = server.say(server.face(i / 50, 0))
+        page.wait_for_timeout(20)
+    has_drawn(page, last)
+    after = page.evaluate("[window.drawings, performance.now()]")
+    three_sheets_four_times_a_second = 3 * 4 * (after[1] - before[1]) / 1000
+    assert after[0] - before[0] <= three_sheets_four_times_a_second + 6
+    assert page.locator(".dot").evaluate("dot => getComputedStyle(dot).animationName") == "none"
+
+
+def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    connected(page)
+    page.evaluate(
+        """async () => {
+            const { History } = await import("./history.js");
+            const history = new History();
+            const face = { id: 0, subject: "anna", state: "ok", valence: 0, arousal: 0, sd: [0.1, 0.1], raw: [0, 0] };
+            for (let i = 0; i < 100_000; i += 1) {
+                history.addAffect({ stream: "s", t_capture: i / 30, faces: [{ ...face, id: i >> 12 }], truth: [0, 0] });
+            }
+            window.kept = [
+                history.faces.size,
+                ...[...history.faces.values(), ...history.scripts.values()].map((track) => track.samples.length),
+            ];
+        }"""
+    )
+    kept = page.evaluate("window.kept")
+    assert kept[0] <= 2
+    assert max(kept[1:]) <= 30 * 30 + 1 + 1001
+
+
+def test_the_page_is_small_and_loads_nothing_from_elsewhere() -> None:
+    files = [
+        file for file in resources.files("mtclar.stream.dashboard").iterdir() if not file.name.endswith(".py")
+    ]
+    texts = {file.name: file.read_text() for file in files if file.is_file()}
+    assert sum(len(text.encode()) for text in texts.values()) < MAX_BYTES
+    for name, text in texts.items():
+        assert not re.search(r"(https?:)?//[a-z]", text.replace("http://www.w3.org/2000/svg", "")), name
+        assert "innerHTML" not in text, name
+        assert "eval(" not in text, name
+    page = texts["index.html"]
+    assert not re.search(r"\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc=)", page)
+    assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= set(texts)
