@@ -15,6 +15,7 @@ CENTRE = np.array([0.0, 7.55, 0.45])  # decimetres: the head is star-shaped abou
 NECK_Y = 6.5  # what lies lower does not hold hair off
 HANGS_Y = 7.5  # where the head is widest
 NAPE_Y = 7.0  # no strand grows lower
+EYES_X, EYES_Y, EYES_Z = 0.52, 7.85, 1.1  # no strand hangs before the eyes: within, below, in front of
 GRID = (180, 90)  # cells of the table of the head's radius: azimuth, elevation
 NODES = 14  # points of a strand
 
@@ -112,7 +113,10 @@ def grow(
         points[:, node] = tip
         travelled = tip - points[:, node - 1]
         heading = travelled / step[:, None] + np.array([0, -0.30, 0]) + 0.3 * curl
-    return Strands(points, np.clip(rng.normal(1, 0.22, len(roots)), 0.5, 1.7), cut.width)
+    tint = np.clip(rng.normal(1, 0.22, len(roots)), 0.5, 1.7)
+    x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
+    clear = ~((x < EYES_X) & (y < EYES_Y) & (z > EYES_Z)).any(1)
+    return Strands(points[clear], tint[clear], cut.width)
 
 
 def _roots(

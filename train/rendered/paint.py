@@ -123,7 +123,8 @@ def paint(look: Look, side: int, seed: int) -> NDArray[np.float32]:
 
     gloss = 0.05 + 0.12 * lips
     above = above_hairline(position, look)
-    hair = smoothstep(-0.05, 0.06, above + 0.018 * noise(5)) * (1 - np.clip(1.2 * masks["ears"], 0, 1))
+    edge = (-0.05, 0.06) if look.cut is None else (0.0, 0.2)  # under strands it fades out
+    hair = smoothstep(*edge, above + 0.018 * noise(5)) * (1 - np.clip(1.2 * masks["ears"], 0, 1))
     strands = 0.85 + 0.16 * np.sin(70 * x + 30 * z + 2 * noise(24)) + 0.10 * noise(4) + 0.1 * noise(16)
     skin = _blend(skin, linear(look.hair) * np.clip(strands, 0.4, 1.8)[..., None], hair)
     gloss = gloss * (1 - hair) + 0.10 * hair

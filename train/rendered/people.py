@@ -141,9 +141,13 @@ def _shape(
         if name.endswith("-minus"):  # each local morph has a plus and a minus end
             amount = float(np.clip(rng.normal(0, 0.3), -0.8, 0.8))
             morph(name if amount < 0 else name.removesuffix("minus") + "plus", abs(amount))
+    return level_eyes(shape, head), female, ages, ethnicity
+
+
+def level_eyes(shape: NDArray[np.float64], head: Head) -> NDArray[np.float64]:
+    """The shape [V, 3] moved so that its eyes are where everybody's are."""
     eyes = head.vertices_of(Material.LEFT_EYE, Material.RIGHT_EYE)
-    shape += head.base[eyes].mean(0) - shape[eyes].mean(0)  # all people have their eyes at one height
-    return shape, female, ages, ethnicity
+    return np.asarray(shape + (head.base[eyes].mean(0) - shape[eyes].mean(0)))
 
 
 def _look(rng: np.random.Generator, *, old: float, african: float) -> tuple[Look, float]:

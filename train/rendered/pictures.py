@@ -6,7 +6,7 @@ turns and scales of augmentation.
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, Weights, between, mixed
+from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, between, mixed
 from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper
-from mtclar.train.rendered.head import Head, load_head, sided
+from mtclar.train.rendered.head import load_head
+from mtclar.train.rendered.idle import distract
 from mtclar.train.rendered.paint import Look, linear
 from mtclar.train.rendered.people import About, Person
 from mtclar.train.rendered.renderer import Light, View, unit_rows
@@ -74,50 +75,6 @@ def sample_mixture(rng: np.random.Generator) -> dict[str, float]:
         return {first: float(rng.uniform(0.2, 1.15))}
     intensities = rng.uniform(0.3, 1.15, 2)
     return between({first: float(intensities[0])}, {second: float(intensities[1])}, float(rng.uniform()))
-
-
-def distract(shown: Mapping[str, float], rng: np.random.Generator, head: Head) -> Weights:
-    """Face-unit weights with what says nothing about affect on top: uneven sides, talking, blinks, gaze."""
-    weights = {unit: weight * (1 + float(rng.normal(0, 0.08))) for unit, weight in shown.items()}
-
-    def add(name: str, weight: float) -> None:
-        for unit in sided(name, head):
-            weights[unit] = weights.get(unit, 0.0) + weight
-
-    for name in ("mouthSmile", "browDown", "browInnerUp", "mouthFrown", "eyeSquint", "mouthPucker", "mouthDimple"):
-        if rng.uniform() < 0.1:
-            add(name, abs(float(rng.normal(0, 0.12))))
-    if rng.uniform() < 0.2:  # talks
-        add("jawOpen", float(rng.uniform(0, 0.25)))
-        add("mouthFunnel", float(rng.uniform(0, 0.25)))
-    if rng.uniform() < 0.12:
-        weights = blink(weights, float(rng.uniform(0.2, 1)))
-    if rng.uniform() < 0.5:
-        right, up = rng.normal(0, 0.35, 2)
-        for unit, weight in gaze(float(right), float(up)).items():
-            add(unit, weight)
-    return weights
-
-
-def blink(weights: Mapping[str, float], closed: float) -> Weights:
-    """Weights by full unit name with the lids `closed` (0..1); whatever else moves the lids gives way."""
-    lids = ("eyeWide", "eyeSquint", "eyeBlink")
-    blinking = {u: w * (1 - closed) if u.startswith(lids) else w for u, w in weights.items()}
-    for side in ("Left", "Right"):
-        blinking[f"eyeBlink{side}"] = blinking.get(f"eyeBlink{side}", 0.0) + closed
-    return blinking
-
-
-def gaze(right: float, up: float) -> Weights:
-    """Face units of both eyes looking to the picture's right (1: as far as they go) and up."""
-    return {
-        "eyeLookOutLeft": max(0.0, right),
-        "eyeLookInRight": max(0.0, right),
-        "eyeLookInLeft": max(0.0, -right),
-        "eyeLookOutRight": max(0.0, -right),
-        "eyeLookUp": max(0.0, up),
-        "eyeLookDown": max(0.0, -up),
-    }
 
 
 def sample_light(rng: np.random.Generator, look: Look) -> Light:

@@ -143,12 +143,12 @@ def shade(
                     red, green, blue = _eye(rx - eyes[c, 0], ry - eyes[c, 1], rz - eyes[c, 2], iris)
                     wrap, gloss, shine, occlusion = 0.4, 1.2, 140.0, 0.85
                 elif kind == 3:
-                    red, green, blue = 0.85, 0.72, 0.60
+                    red, green, blue = 0.88, 0.80, 0.70
                     occlusion = (1 - 0.8 * _clip01((abs(rx) - 0.10) / 0.16)) * mouth_open
                     gloss, shine = 0.3 * occlusion, 40.0
                 elif kind == 5:
                     red, green, blue = hair[0] * rx, hair[1] * rx, hair[2] * rx
-                    occlusion, gloss, shine = 0.5 + 0.5 * ry, 0.02 + 0.35 * hair[1], 60.0
+                    occlusion, gloss, shine = 0.5 + 0.5 * ry, 0.05 + 0.4 * hair[1], 45.0
                 else:
                     red, green, blue = 0.40, 0.10, 0.10
                     occlusion, gloss = 0.6, 0.2
@@ -160,6 +160,8 @@ def shade(
                 lx, ly, lz = towards_light[q]
                 cosine = nx * lx + ny * ly + nz * lz
                 seen = _lit_share(depth, to_depth, px, py, pz) if q == 0 else 1.0
+                if kind == 3:  # lips let light through, teeth pass it on: no hard shadow between them
+                    seen = 0.55 + 0.45 * seen
                 hx, hy, hz = lx + vx, ly + vy, lz + vz
                 half = (nx * hx + ny * hy + nz * hz) / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9)
                 if kind == 5:  # Kajiya and Kay: brightest where light falls across the strand
