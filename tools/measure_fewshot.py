@@ -1,34 +1,42 @@
 """What a support set of K frames is worth, by rule: the tables of docs/few-shot.md.
 
-    python tools/measure_fewshot.py DUMP.npz ... [--pair engine/models/pair.onnx] [--fit]
+    python tools/measure_fewshot.py rendered_test.npz path/to/ferplus [--fit]
 
-A dump holds what the encoder says of labelled faces of people that it was not trained on: `embeddings` [M, D],
-`absolute` [M, 2], `va` [M, 2] and `person` [M]. For each person, K of their faces are drawn as support and the others
-are predicted; `styled` repeats that after every person's labels were given a gain and an offset of their own (labels
-that mean something else than in training). Without `person` the faces are dealt into groups at random: a control, in
-which support of other people must do no harm. `--fit` prints the variances that explain each person best, from which
-the priors were set.
+Takes picture sets of rendered people (mtclar.train.rendered.pictures), FER+ folders (PublicTest is used), or dumps of
+an encoder's answers (`embeddings` [M, D], `absolute` [M, 2], `va` [M, 2], `person` [M]); the first two go through the
+bundled networks, and must not be what those were trained on. For each person, K of their faces are drawn as support
+and the others are predicted; `styled` repeats that after every person's labels were given a gain and an offset of
+their own (labels that mean something else than in training). FER+ knows no persons: its faces are dealt into groups at
+random, a control in which support of other people must do no harm. `--fit` prints the variances that explain each
+person best, from which the priors were set.
 """
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine import models
 from mtclar.engine.compare import DEFAULT_PARAMS, CompareParams, Comparer
 from mtclar.engine.crop import FRAMING
+from mtclar.engine.encode import Encoder
 from mtclar.engine.handover import Encoded
 from mtclar.engine.metrics import ccc, rmse
 from mtclar.engine.residual_gp import Kernel
 from mtclar.engine.session import Session, open_session
 from mtclar.engine.support import SupportSet
+from mtclar.train import ferplus
+
+Array = NDArray[Any]
 
 KS = (1, 3, 5, 10)
 DRAWS = 10
 MIN_QUERIES = 5
+BATCH = 256
 GROUP = 40  # faces in a group of strangers
 Z_90 = 1.6449  # 90 % of a normal distribution lie within so many sd
 
@@ -53,13 +61,37 @@ class People:
     person: NDArray[np.int64]  # [M]
 
     @classmethod
-    def load(cls, path: Path, rng: np.random.Generator) -> "People":
-        with np.load(path, allow_pickle=False) as dump:
-            count = len(dump["va"])
-            person = dump["person"] if "person" in dump else rng.permutation(count) // GROUP
-            _, person = np.unique(person, return_inverse=True)
-            va = np.clip(dump["va"], -1, 1)
-            return cls(path.stem, dump["embeddings"], dump["absolute"], va.astype(np.float32), person)
+    def load(cls, path: Path, encoder: Encoder) -> "People":
+        """From a FER+ folder, a picture set or a dump."""
+        if path.is_dir():
+            photos = ferplus.load(path).split("PublicTest")
+            person = np.random.default_rng(0).permutation(len(photos.va)) // GROUP
+            return cls._encoded(path.name, photos.images, photos.va, person, encoder)
+        with np.load(path, allow_pickle=False) as stored:
+            if "images" in stored:
+                margin = (stored["images"].shape[1] - encoder.size) // 2  # room for augmentation, in training
+                images = stored["images"][:, margin : margin + encoder.size, margin : margin + encoder.size]
+                return cls._encoded(path.stem, images, stored["va"], stored["person"], encoder)
+            return cls._checked(
+                path.stem, stored["embeddings"], stored["absolute"], stored["va"], stored["person"]
+            )
+
+    @classmethod
+    def _encoded(cls, name: str, images: Array, va: Array, person: Array, encoder: Encoder) -> "People":
+        parts = [encoder(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+        return cls._checked(
+            name,
+            np.concatenate([part.embedding for part in parts]),
+            np.concatenate([part.absolute for part in parts]),
+            va,
+            person,
+        )
+
+    @classmethod
+    def _checked(cls, name: str, embeddings: Array, absolute: Array, va: Array, person: Array) -> "People":
+        """People numbered from 0, labels within [-1, 1]."""
+        _, numbers = np.unique(person, return_inverse=True)
+        return cls(name, embeddings, absolute, np.clip(va, -1, 1).astype(np.float32), numbers)
 
     def styled(self, rng: np.random.Generator) -> "People":
         """Everyone's labels with a gain (factor 1.35 either way, sd) and an offset (sd 0.25) of their own."""
@@ -88,7 +120,7 @@ class People:
                 yield shuffled[:k], shuffled[max(KS) :]
 
 
-def line(people: People, title: str, k: int, pair: Session | None, params: CompareParams) -> str:
+def line(people: People, title: str, k: int, pair: Session, params: CompareParams) -> str:
     """One row of the table: RMSE, CCC and coverage of the 90 % interval, for valence and arousal."""
     rule, with_pair = RULES[title]
     values, sds, truths, inside = [], [], [], []
@@ -150,13 +182,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("dumps", nargs="+", type=Path)
-    parser.add_argument("--pair", type=Path, help="the pair graph that belongs to the encoder of the dumps")
+    parser.add_argument("faces", nargs="+", type=Path, help="picture set, FER+ folder or dump")
     parser.add_argument("--fit", action="store_true", help="print the variances that explain the people best")
     options = parser.parse_args()
-    rng = np.random.default_rng(0)
-    pair = open_session(options.pair) if options.pair else None
-    everyone = [People.load(path, rng) for path in options.dumps]
+    pair = open_session(models.path("pair"))
+    encoder = Encoder(open_session(models.path("encoder")))
+    everyone = [People.load(path, encoder) for path in options.faces]
     if options.fit:
         for people in everyone:
             fit(people)
