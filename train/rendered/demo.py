@@ -1,7 +1,7 @@
 """Makes the bundled demo clip: `python -m mtclar.train.rendered.demo stream/demo_clip`.
 
-Its first seconds visit the main expressions, from which the demo takes its support frames; the rest shows others, blended
-and at other strengths, in another order, while the head turns, the light changes and she talks.
+Its first seconds visit the main expressions, from which the demo takes its support frames; the rest shows others,
+blended and at other strengths, in another order, while the head turns, the light changes and she talks.
 """
 
 import argparse
@@ -106,7 +106,25 @@ def demo_script() -> Script:
         Hold(37.6, 38.4, {"surprised": 0.6}),
         Hold(39.1, 40.1),
     ]
-    blinks = (1.6, 3.45, 5.3, 7.25, 9.1, 11.0, 13.7, 16.2, 18.95, 19.15, 22.9, 25.6, 28.5, 31.3, 33.8, 36.3, 38.8)
+    blinks = (
+        1.6,
+        3.45,
+        5.3,
+        7.25,
+        9.1,
+        11.0,
+        13.7,
+        16.2,
+        18.95,
+        19.15,
+        22.9,
+        25.6,
+        28.5,
+        31.3,
+        33.8,
+        36.3,
+        38.8,
+    )
     turns = (
         Turn(0.0),
         Turn(10.5),
@@ -154,7 +172,9 @@ def room() -> NDArray[np.float32]:
         left = 0.76
         while left < 1.0:
             thick, tall = rng.uniform(0.012, 0.035), rng.uniform(0.12, 0.19)
-            colour = 0.5 * np.array([0.22, 0.15, 0.11]) + 0.5 * (rng.uniform(0.05, 0.25) + rng.uniform(-0.05, 0.07, 3))
+            colour = 0.5 * np.array([0.22, 0.15, 0.11]) + 0.5 * (
+                rng.uniform(0.05, 0.25) + rng.uniform(-0.05, 0.07, 3)
+            )
             box(left, shelf + 0.2 - tall, left + thick, shelf + 0.2, (colour[0], colour[1], colour[2]))
             left += thick + (0.03 if rng.uniform() < 0.12 else 0.002)
         box(0.74, shelf + 0.2, 1.0, shelf + 0.22, (0.16, 0.10, 0.06))
@@ -200,7 +220,7 @@ def main() -> None:
             truth.append((frame.time_s, frame.valence, frame.arousal))
             yield frame.image
 
-    encode_h264(images(), folder / "clip.mp4", FPS, CRF)
+    encode_h264(images(), folder / "clip.mp4", SIZE, FPS, CRF)
     write_labels(truth, folder / "clip.csv")
     labels = [(time_s, *script.affect(time_s)) for time_s in calibration_times(script)]
     write_labels(labels, folder / "calibration.csv")

@@ -37,12 +37,20 @@ EXPRESSIONS: Mapping[str, Expression] = {
         },
     ),
     "surprised": Expression(
-        0.2, 0.8, {"browInnerUp": 1.2, "browOuterUp": 1.4, "eyeWide": 1.1, "jawOpen": 0.55, "mouthFunnel": 0.2}
+        0.2,
+        0.8,
+        {"browInnerUp": 1.2, "browOuterUp": 1.4, "eyeWide": 1.1, "jawOpen": 0.55, "mouthFunnel": 0.2},
     ),
     "sad": Expression(
         -0.65,
         -0.35,
-        {"browInnerUp": 1.4, "mouthFrown": 1.4, "mouthShrugLower": 0.5, "eyeSquint": 0.15, "eyeLookDown": 0.25},
+        {
+            "browInnerUp": 1.4,
+            "mouthFrown": 1.4,
+            "mouthShrugLower": 0.5,
+            "eyeSquint": 0.15,
+            "eyeLookDown": 0.25,
+        },
     ),
     "angry": Expression(
         -0.6,
@@ -83,10 +91,14 @@ EXPRESSIONS: Mapping[str, Expression] = {
         },
     ),
     "content": Expression(
-        0.5, -0.25, {"mouthSmile": 0.55, "mouthDimple": 0.3, "eyeBlink": 0.2, "cheekSquint": 0.3, "mouthPress": 0.1}
+        0.5,
+        -0.25,
+        {"mouthSmile": 0.55, "mouthDimple": 0.3, "eyeBlink": 0.2, "cheekSquint": 0.3, "mouthPress": 0.1},
     ),
     "tired": Expression(
-        -0.15, -0.6, {"eyeBlink": 0.34, "mouthFrown": 0.35, "browOuterUp": 0.2, "eyeLookDown": 0.2, "jawOpen": 0.05}
+        -0.15,
+        -0.6,
+        {"eyeBlink": 0.34, "mouthFrown": 0.35, "browOuterUp": 0.2, "eyeLookDown": 0.2, "jawOpen": 0.05},
     ),
 }
 MAIN = (NEUTRAL, "happy", "surprised", "sad", "angry")
@@ -98,7 +110,7 @@ Mixture = Mapping[str, float]
 
 
 def mixed(mixture: Mixture) -> tuple[Weights, tuple[float, float]]:
-    """The unit weights of several expressions shown at once, and their V/A: both are sums of departures from neutral."""
+    """Unit weights of several expressions shown at once, and their V/A: both are sums of departures from neutral."""
     neutral = EXPRESSIONS[NEUTRAL]
     weights = dict(neutral.weights)
     valence, arousal = neutral.valence, neutral.arousal

@@ -28,7 +28,8 @@ class FaceCropper:
 
     def __enter__(self) -> Self:
         detector, mesh = (
-            self._sessions.enter_context(open_session(models.path(name))) for name in ("face_detector", "face_mesh")
+            self._sessions.enter_context(open_session(models.path(name)))
+            for name in ("face_detector", "face_mesh")
         )
         self._detect, self._mesh = Detector(detector), FaceMesh(mesh)
         return self
@@ -39,7 +40,7 @@ class FaceCropper:
         self._sessions.close()
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-        """Grey crop [CROP_SIDE, CROP_SIDE] of a BGR picture [H, W, 3]: its middle is what FRAMING cuts. None: no face."""
+        """Grey crop [CROP_SIDE, CROP_SIDE] of a BGR picture [H, W, 3], its middle as FRAMING cuts. None: no face."""
         faces = self._detect(picture)
         if not faces:
             return None

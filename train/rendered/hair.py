@@ -42,9 +42,11 @@ class Strands:
 
 
 def head_radius(head: Head, shape: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance [elevation, azimuth] from CENTRE to the outermost skin, cells of GRID; azimuth runs from the back around."""
+    """Distance [elevation, azimuth] from CENTRE to the outermost skin, in cells of GRID; azimuth starts at the back."""
     corners = head.base[head.triangle]
-    ear = (np.abs(corners[..., 0]).max(1) > 0.74) & (corners[..., 1].min(1) < 7.75)  # hair goes behind the ears
+    ear = (np.abs(corners[..., 0]).max(1) > 0.74) & (
+        corners[..., 1].min(1) < 7.75
+    )  # hair goes behind the ears
     keep = (head.material == Material.SKIN) & ~ear & (shape[head.triangle][:, :, 1].min(1) > NECK_Y)
     triangle = head.triangle[keep]
     columns, rows = _cells(shape - CENTRE)
@@ -120,7 +122,11 @@ def grow(
 
 
 def _roots(
-    head: Head, shape: NDArray[np.float64], above_hairline: NDArray[np.float64], count: int, rng: np.random.Generator
+    head: Head,
+    shape: NDArray[np.float64],
+    above_hairline: NDArray[np.float64],
+    count: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points [S, 3] spread evenly over the scalp, and the outward normals there."""
     scalp = (head.material == Material.SKIN) & (above_hairline[head.triangle].min(1) > 0.0)
@@ -154,5 +160,7 @@ def ribbons(
 def ribbon_triangles(strands: int) -> NDArray[np.int32]:
     """The triangles [S * (NODES - 1) * 2, 3] of the vertices that `ribbons` makes."""
     node = np.arange(NODES - 1) * 2
-    strip = np.concatenate([np.stack([node, node + 1, node + 2], 1), np.stack([node + 1, node + 3, node + 2], 1)])
+    strip = np.concatenate(
+        [np.stack([node, node + 1, node + 2], 1), np.stack([node + 1, node + 3, node + 2], 1)]
+    )
     return (np.arange(strands)[:, None, None] * NODES * 2 + strip).reshape(-1, 3).astype(np.int32)

@@ -20,7 +20,15 @@ def distract(shown: Mapping[str, float], rng: np.random.Generator, head: Head) -
         for unit in sided(name, head):
             weights[unit] = weights.get(unit, 0.0) + weight
 
-    for name in ("mouthSmile", "browDown", "browInnerUp", "mouthFrown", "eyeSquint", "mouthPucker", "mouthDimple"):
+    for name in (
+        "mouthSmile",
+        "browDown",
+        "browInnerUp",
+        "mouthFrown",
+        "eyeSquint",
+        "mouthPucker",
+        "mouthDimple",
+    ):
         if rng.uniform() < 0.1:
             add(name, abs(float(rng.normal(0, 0.12))))
     if rng.uniform() < 0.2:  # talks
@@ -73,7 +81,9 @@ def glances(rng: np.random.Generator, seconds: float) -> list[tuple[float, float
 
 def talking(talks: Sequence[tuple[float, float]], time_s: float) -> Weights:
     """Face units, by full name, of a mouth that talks during the spans `talks` (from, to; seconds)."""
-    envelope = max((min(1.0, 4 * (time_s - a), 4 * (b - time_s)) for a, b in talks if a <= time_s <= b), default=0.0)
+    envelope = max(
+        (min(1.0, 4 * (time_s - a), 4 * (b - time_s)) for a, b in talks if a <= time_s <= b), default=0.0
+    )
     if envelope <= 0:
         return {}
     syllable = 0.5 - 0.5 * math.cos(2 * math.pi * 3.4 * time_s)

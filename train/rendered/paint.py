@@ -1,7 +1,7 @@
 """Paints skin, lips, brows, hair and shirt of one person into a texture.
 
-Painting goes by where a texel lies on the *base* head (decimetres, see `head`), never on the morphed one: brows and hair then
-follow the mesh of every person, since all share UVs and vertex order.
+Painting goes by where a texel lies on the *base* head (decimetres, see `head`), never on the morphed one: brows and
+hair then follow the mesh of every person, since all share UVs and vertex order.
 """
 
 import functools
@@ -84,7 +84,9 @@ def _surface(side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     return position.astype(np.float32), index >= 0
 
 
-def _blend(under: NDArray[np.float32], over: NDArray[np.floating], cover: NDArray[np.floating]) -> NDArray[np.float32]:
+def _blend(
+    under: NDArray[np.float32], over: NDArray[np.floating], cover: NDArray[np.floating]
+) -> NDArray[np.float32]:
     """Colours `under` [S, S, 3] covered by `over` ([3] or [S, S, 3]) with opacity `cover` [S, S]."""
     return (under * (1 - cover[..., None]) + over * cover[..., None]).astype(np.float32)
 
@@ -95,13 +97,17 @@ def paint(look: Look, side: int, seed: int) -> NDArray[np.float32]:
     head = load_head()
     position, covered = _surface(side)
     x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
-    masks = {name: cv2.resize(m, (side, side), interpolation=cv2.INTER_LINEAR) for name, m in head.masks.items()}
+    masks = {
+        name: cv2.resize(m, (side, side), interpolation=cv2.INTER_LINEAR) for name, m in head.masks.items()
+    }
 
     def noise(scale: int) -> NDArray[np.float32]:
         """Smooth noise of unit variance; about `side / scale` patches across."""
         cells = max(2, side // scale)
         field = cv2.resize(
-            rng.standard_normal((cells, cells)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC
+            rng.standard_normal((cells, cells)).astype(np.float32),
+            (side, side),
+            interpolation=cv2.INTER_CUBIC,
         )
         return field / field.std()
 
@@ -160,7 +166,8 @@ def _brows(
     )
     half_width = np.interp(x, [0.06, 0.12, 0.3, 0.45, 0.58], [0.034, 0.044, 0.040, 0.030, 0.012])
     distance = np.abs(y - (arch - look.brow_drop) + 0.004 * noise(6)) / half_width
-    cover = (1 - smoothstep(0.35, 1.25, distance)) * smoothstep(0.07, 0.16, x) * (1 - smoothstep(0.50, 0.60, x)) * (z > 0.9)
+    ends = smoothstep(0.07, 0.16, x) * (1 - smoothstep(0.50, 0.60, x))
+    cover = (1 - smoothstep(0.35, 1.25, distance)) * ends * (z > 0.9)
     hairs = 0.5 + 0.5 * np.sin((1.6 * x + 2.2 * (y - arch)) * 190 + 2 * noise(30))
     return 0.85 * np.clip(cover * (0.75 + 0.25 * hairs), 0, 1)
 

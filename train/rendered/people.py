@@ -43,7 +43,7 @@ RESTING: Mapping[str, float] = {
     "browOuterUp": 0.12,
     "mouthUpperUp": 0.06,
 }
-"""Standard deviation, from person to person, of what a face shows while its owner feels nothing; half of them show none."""
+"""Standard deviation, from person to person, of what a face shows while its owner feels nothing; half show none."""
 
 
 class HairWorn(TypedDict):
@@ -135,7 +135,9 @@ def _shape(
             universal = f"universal-{sex}-{age}-averagemuscle-"
             morph(universal + "averageweight", share * (1 - abs(build)))
             morph(universal + ("maxweight" if build > 0 else "minweight"), share * abs(build))
-    for name, weight in zip(HEAD_SHAPES, rng.dirichlet([0.3] * len(HEAD_SHAPES)) * rng.uniform(0, 0.8), strict=True):
+    for name, weight in zip(
+        HEAD_SHAPES, rng.dirichlet([0.3] * len(HEAD_SHAPES)) * rng.uniform(0, 0.8), strict=True
+    ):
         morph(f"head-{name}", weight)
     for name in head.morphs:
         if name.endswith("-minus"):  # each local morph has a plus and a minus end
@@ -152,11 +154,15 @@ def level_eyes(shape: NDArray[np.float64], head: Head) -> NDArray[np.float64]:
 
 def _look(rng: np.random.Generator, *, old: float, african: float) -> tuple[Look, float]:
     """Colours and hair, and how dark the skin is (0..1)."""
-    tone = float(np.clip(rng.normal(0.15 + 0.65 * african, 0.22), 0, 1) if rng.uniform() < 0.5 else rng.uniform())
+    tone = float(
+        np.clip(rng.normal(0.15 + 0.65 * african, 0.22), 0, 1) if rng.uniform() < 0.5 else rng.uniform()
+    )
     light, dark = np.array([226, 172, 142]), np.array([92, 60, 46])
     skin = (light * (1 - tone) + dark * tone) * rng.uniform(0.95, 1.04, 3)
     dark_haired = rng.uniform() < tone + 0.3
-    hair = np.array(HAIR_COLOURS[rng.integers(DARK_HAIR if dark_haired else len(HAIR_COLOURS))]) * rng.uniform(0.8, 1.2)
+    hair = np.array(
+        HAIR_COLOURS[rng.integers(DARK_HAIR if dark_haired else len(HAIR_COLOURS))]
+    ) * rng.uniform(0.8, 1.2)
     if rng.uniform() < old:
         grey = rng.uniform(0.4, 1)
         hair = hair * (1 - grey) + rng.uniform(120, 200) * grey

@@ -1,7 +1,7 @@
 """Picture sets: grey face crops of rendered people with their valence and arousal, found and cut by the engine itself.
 
-A crop is larger than what the encoder sees: its middle is exactly the engine's FRAMING, the border is room for the shifts,
-turns and scales of augmentation.
+A crop is larger than what the encoder sees: its middle is exactly the engine's FRAMING, the border is room for the
+shifts, turns and scales of augmentation.
 """
 
 import math
@@ -92,7 +92,8 @@ def sample_light(rng: np.random.Generator, look: Look) -> Light:
     ]
     fill = rng.normal([-0.5 * np.sign(azimuth), 0.2, 0.7], 0.3)
     strength = exposure * rng.uniform(0.45, 1.3, (3, 1)) * rng.uniform(0.9, 1.1, (3, 3))
-    return Light(unit_rows(np.array([key, fill, standard.towards[2]])), standard.colour * strength, exposure * standard.ambient)
+    towards = unit_rows(np.array([key, fill, standard.towards[2]]))
+    return Light(towards, standard.colour * strength, exposure * standard.ambient)
 
 
 def sample_background(rng: np.random.Generator) -> NDArray[np.float32]:
@@ -156,7 +157,9 @@ def pictures_of(
         yield degrade(crop, rng), mixture
 
 
-def _person_pictures(person_id: int, count: int) -> tuple[int, About, list[tuple[NDArray[np.uint8], Mixture]]]:
+def _person_pictures(
+    person_id: int, count: int
+) -> tuple[int, About, list[tuple[NDArray[np.uint8], Mixture]]]:
     """All pictures of one person; runs in a worker process."""
     cv2.setNumThreads(1)
     person = Person.sample(person_id)
@@ -176,9 +179,9 @@ def make_pictures(ids: range, count: int, *, workers: int = 1) -> PictureSet:
         images=np.array([crop for _, crop, _ in rows], np.uint8).reshape(-1, CROP_SIDE, CROP_SIDE),
         va=np.array([mixed(mixture)[1] for _, _, mixture in rows], np.float32).reshape(-1, 2),
         person=np.array([person_id for person_id, _, _ in rows], np.int32),
-        expression=np.array([[mixture.get(n, 0.0) for n in NAMES] for _, _, mixture in rows], np.float32).reshape(
-            -1, len(NAMES)
-        ),
+        expression=np.array(
+            [[mixture.get(n, 0.0) for n in NAMES] for _, _, mixture in rows], np.float32
+        ).reshape(-1, len(NAMES)),
         expression_name=np.array(NAMES),
         people=np.array([person_id for person_id, _, _ in made], np.int32),
         age_group=np.array([about.age_group for _, about, _ in made]),

@@ -27,10 +27,10 @@ def rasterise(
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < 1e-9:
             continue
-        x0 = max(0, int(math.floor(min(ax, bx, cx))))
-        x1 = min(width - 1, int(math.ceil(max(ax, bx, cx))))
-        y0 = max(0, int(math.floor(min(ay, by, cy))))
-        y1 = min(height - 1, int(math.ceil(max(ay, by, cy))))
+        x0 = max(0, math.floor(min(ax, bx, cx)))
+        x1 = min(width - 1, math.ceil(max(ax, bx, cx)))
+        y0 = max(0, math.floor(min(ay, by, cy)))
+        y1 = min(height - 1, math.ceil(max(ay, by, cy)))
         for y in range(y0, y1 + 1):
             py = y + 0.5
             for x in range(x0, x1 + 1):
@@ -55,8 +55,16 @@ def vertex_normals(vertices: NDArray[np.float64], triangle: NDArray[np.int32]) -
     normals = np.zeros_like(vertices)
     for t in range(triangle.shape[0]):
         a, b, c = triangle[t]
-        ex, ey, ez = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        fx, fy, fz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        ex, ey, ez = (
+            vertices[b, 0] - vertices[a, 0],
+            vertices[b, 1] - vertices[a, 1],
+            vertices[b, 2] - vertices[a, 2],
+        )
+        fx, fy, fz = (
+            vertices[c, 0] - vertices[a, 0],
+            vertices[c, 1] - vertices[a, 1],
+            vertices[c, 2] - vertices[a, 2],
+        )
         nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
         for v in (a, b, c):
             normals[v, 0] += nx

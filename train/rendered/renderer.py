@@ -54,8 +54,8 @@ class Light:
 class Renderer:
     """Renders one person at one picture size.
 
-    `rest` [V, 3] is the person's rest shape (decimetres), `size` (width, height) in pixels. `supersample` renders that many
-    times larger in both directions and averages. `texture_side` in texels.
+    `rest` [V, 3] is the person's rest shape (decimetres), `size` (width, height) in pixels. `supersample` renders that
+    many times larger in both directions and averages. `texture_side` in texels.
     """
 
     def __init__(
@@ -79,7 +79,9 @@ class Renderer:
         self._hair_colour = linear(look.hair)
         sides = (Material.LEFT_EYE, Material.RIGHT_EYE)
         self._eyes = np.array([rest[head.vertices_of(side)].mean(0) for side in sides])
-        self._with_head = smoothstep(5.9, 6.75, rest[:, 1])[:, None]  # [V, 1] 1: turns with the head; 0: shoulders
+        self._with_head = smoothstep(5.9, 6.75, rest[:, 1])[
+            :, None
+        ]  # [V, 1] 1: turns with the head; 0: shoulders
         self._mesh = _Mesh(head.triangle, head.triangle_uv, head.material.astype(np.int32), rest)
         self._strands: Strands | None = None
         if look.cut is not None:
@@ -210,7 +212,9 @@ def _shadow_map(towards: NDArray[np.float64]) -> NDArray[np.float64]:
 def _mouth_open(weights: Mapping[str, float]) -> float:
     """How much light reaches the teeth, 0..1."""
     jaw = weights.get("jawOpen", 0.0)
-    lip = weights.get("mouthLowerDown", 0.5 * sum(weights.get(f"mouthLowerDown{s}", 0.0) for s in ("Left", "Right")))
+    lip = weights.get(
+        "mouthLowerDown", 0.5 * sum(weights.get(f"mouthLowerDown{s}", 0.0) for s in ("Left", "Right"))
+    )
     return min(1.0, max(0.0, 0.25 + 2.2 * jaw + 0.9 * lip))
 
 

@@ -64,7 +64,9 @@ def _eye(x: float, y: float, z: float, iris: NDArray[np.float64]) -> tuple[float
 
 
 @njit(cache=True, fastmath=True)
-def _lit_share(depth: NDArray[np.float32], matrix: NDArray[np.float64], x: float, y: float, z: float) -> float:
+def _lit_share(
+    depth: NDArray[np.float32], matrix: NDArray[np.float64], x: float, y: float, z: float
+) -> float:
     """How much of the first light reaches the point x, y, z: 0 in shadow, 1 in the light."""
     sx = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
     sy = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
@@ -108,7 +110,7 @@ def shade(
 
     vertices, normals, rest [V, 3]: posed, their normals, and the rest pose (eyes and teeth are coloured by it).
     Vertices of hair have their strand's tangent for a normal, and (tint, 0 root .. 1 tip, 0) for a rest pose.
-    texture [S, S, 5]: RGB, gloss, ambient occlusion of skin. eyes [2, 3]: eyeball centres at rest. iris, hair [3]: colour.
+    texture [S, S, 5]: RGB, gloss, ambient occlusion of skin. eyes [2, 3]: eyeball centres at rest. iris, hair [3]: RGB.
     towards_light [L, 3] unit vectors, light [L, 3] their RGB. camera [3]. depth [D, D], to_depth [3, 4]: depth map of
     the first light and the affine map into it. mouth_open in [0, 1]: how much light reaches the teeth.
     """
@@ -134,7 +136,11 @@ def shade(
                 r0, r1, r2 = triangle_uv[t]
                 u = b0 * uv[r0, 0] + b1 * uv[r1, 0] + b2 * uv[r2, 0]
                 v = b0 * uv[r0, 1] + b1 * uv[r1, 1] + b2 * uv[r2, 1]
-                red, green, blue = _texel(texture, u, v, 0), _texel(texture, u, v, 1), _texel(texture, u, v, 2)
+                red, green, blue = (
+                    _texel(texture, u, v, 0),
+                    _texel(texture, u, v, 1),
+                    _texel(texture, u, v, 2),
+                )
                 gloss, occlusion = _texel(texture, u, v, 3), _texel(texture, u, v, 4)
             else:
                 rx, ry, rz = _weigh(rest, i, j, k, b0, b1, b2)
