@@ -37,7 +37,11 @@ class Detection:
 
 
 class Detector:
-    """Finds faces in a whole frame, largest first."""
+    """Finds faces in a whole frame, largest first.
+
+    The network is made for faces near the camera: on a photograph scaled step by step it found those of at least 14 %
+    of the longer side of the frame in every place, 12 % in most and 8 % hardly ever.
+    """
 
     def __init__(self, session: Session, *, retry_with_border: bool = False) -> None:
         """`retry_with_border`: when nothing was found look again with a border, for stills with tight portraits."""

@@ -42,6 +42,9 @@ class OnnxRuntimeSession:
         self.inputs: Mapping[str, Shape] = {node.name: _shape(node) for node in self._session.get_inputs()}
         self.outputs: Mapping[str, Shape] = {node.name: _shape(node) for node in self._session.get_outputs()}
         self._names = list(self.outputs)
+        self._takes = ", ".join(
+            f"{node.name} {node.type} {node.shape}" for node in self._session.get_inputs()
+        )
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         if self._session is None:
@@ -49,7 +52,9 @@ class OnnxRuntimeSession:
         try:
             values = self._session.run(self._names, dict(feeds))
         except Exception as error:  # as above
-            raise BackendError(f"ONNX Runtime: {_first_line(error)}") from error
+            raise BackendError(
+                f"ONNX Runtime: {_first_line(error)}", f"the network takes {self._takes}"
+            ) from error
         return dict(zip(self._names, values, strict=True))
 
     def close(self) -> None:
