@@ -41,8 +41,13 @@ class FaceCropper:
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         """Grey crop [CROP_SIDE, CROP_SIDE] of a BGR picture [H, W, 3], its middle as FRAMING cuts. None: no face."""
+        points = self.points(picture)
+        return None if points is None else cut(picture, points, WIDE_FRAMING)
+
+    def points(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """The landmarks [468, 3] of the largest face of a BGR picture [H, W, 3]. None: no face."""
         faces = self._detect(picture)
         if not faces:
             return None
         mesh = self._mesh(picture, roi_of_detection(faces[0]))
-        return cut(picture, mesh.points, WIDE_FRAMING) if mesh.score >= MIN_FACE_SCORE else None
+        return mesh.points if mesh.score >= MIN_FACE_SCORE else None

@@ -27,7 +27,7 @@ class View:
 
     yaw: float = 0.0  # > 0: to the person's left
     pitch: float = 0.0  # > 0: down
-    roll: float = 0.0  # > 0: head tilts to the person's left, counter-clockwise in the picture
+    roll: float = 0.0  # > 0: counter-clockwise in the picture
     shift: tuple[float, float] = (0.0, 0.0)  # of the camera: right, up
     distance: float = 13.0
     span: float = 3.9  # height of the picture in the plane of the face
