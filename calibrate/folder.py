@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.handover import Frame
 
@@ -45,7 +47,9 @@ class FolderSource:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
                 raise SourceError(f"{path} is not a picture that can be read", "is it damaged?")
-            yield Frame(image, seq, self._clock(), "file", seq * self._period_s, self.stream_id)
+            yield Frame(
+                np.asarray(image, np.uint8), seq, self._clock(), "file", seq * self._period_s, self.stream_id
+            )
 
     def reachable(self) -> None:
         return None

@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -70,7 +70,7 @@ class PanelScreen:
             state = Text("hold it", style="bold green")
         trouble = Text(f"not usable: {', '.join(progress.faults)}" if progress.faults else "", style="red")
         bar = ProgressBar(total=prompt.frames, completed=progress.taken, width=2 * GRID_COLUMNS)
-        parts = [
+        parts: list[RenderableType] = [
             Text(prompt.ask, style="bold"),
             state,
             bar,

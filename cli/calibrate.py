@@ -62,6 +62,7 @@ def command(
     """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
     from rich.console import Console
 
+    from mtclar.cli.terminal import say
     from mtclar.engine.tracker import Tracker
 
     console = Console()
@@ -76,19 +77,16 @@ def command(
                 recording = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
             support, report = _evaluated(recording, tracker, chosen_subject, opened.label, keep_crops)
     except KeyboardInterrupt:
-        console.print("\nStopped; nothing was written.")
+        say(console, "Stopped; nothing was written.")
         raise
     _print_refused(console, recording)
     print_report(console, report)
     previous = None if out is not None else keep_previous(target)
     support.save(target)
-    console.print(
-        f"Written: {target} ({len(support)} frames of '{support.subject}')", soft_wrap=True, highlight=False
-    )
+    say(console, f"Written: {target} ({len(support)} frames of '{support.subject}')")
     if previous is not None:
-        console.print(f"The calibration before it is kept: {previous}", soft_wrap=True, highlight=False)
-    use = "mtclar-stream run" if out is None else f"mtclar-stream run --support {target}"
-    console.print(f"Next: {use}", soft_wrap=True, highlight=False)
+        say(console, f"The calibration before it is kept: {previous}")
+    say(console, "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}")
 
 
 def _refuse_nonsense(source: str, labels: Path | None, neutral: bool, grid: bool) -> None:
@@ -174,20 +172,21 @@ def _guided(
     from mtclar.calibrate.prompts import total_s
     from mtclar.calibrate.screen import LineScreen, PanelScreen, TerminalKeys
     from mtclar.calibrate.session import COUNTDOWN_S
+    from mtclar.cli.terminal import say
     from mtclar.stream.sources.pace import PacedSource
 
-    console.print(
+    say(
+        console,
         f"Calibrating from {source.label}: {len(prompts)} prompt{'s' if len(prompts) > 1 else ''}, about "
         f"{total_s(prompts, COUNTDOWN_S):.0f} s. The face is analysed on this machine; pictures are not kept "
         "unless you said --keep-crops.",
-        highlight=False,
     )
     keys = TerminalKeys()
     screen = PanelScreen(console, keys.available) if console.is_terminal else LineScreen(console)
     played = source if source.live else PacedSource(source)
     recording, complete = guided(played.frames(), prompts, tracker, screen, keys)
     if not complete:
-        console.print(f"{source.label} ended before the last prompt.", style="yellow", highlight=False)
+        say(console, f"{source.label} ended before the last prompt.", "yellow")
     return recording
 
 
@@ -267,20 +266,22 @@ def keep_previous(path: Path) -> Path | None:
 
 
 def _print_refused(console: "Console", recording: "Recording") -> None:
+    from mtclar.cli.terminal import say
+
     if not recording.refused:
         return
-    console.print("Not usable:", style="yellow")
+    say(console, f"{len(recording.taken)} frames taken; not usable:", "yellow")
     for one in recording.refused[:MOST_REFUSED_SHOWN]:
-        console.print(
-            f"  {one.where}: {', '.join(one.faults)}", highlight=False, markup=False, soft_wrap=True
-        )
+        say(console, f"  {one.where}: {', '.join(one.faults)}")
     if len(recording.refused) > MOST_REFUSED_SHOWN:
-        console.print(f"  and {len(recording.refused) - MOST_REFUSED_SHOWN} more")
+        say(console, f"  and {len(recording.refused) - MOST_REFUSED_SHOWN} more")
 
 
 def print_report(console: "Console", report: "Report") -> None:
     """The leave-one-out report as a table, and what to add."""
     from rich.table import Table
+
+    from mtclar.cli.terminal import say
 
     table = Table(title="Each label predicted from the others (leave-one-out)", title_justify="left")
     for column in ("valence", "arousal", "frames", "predicted V", "predicted A", "RMSE V", "RMSE A"):
@@ -296,12 +297,12 @@ def print_report(console: "Console", report: "Report") -> None:
             f"{point.rmse_arousal:.2f}",
         )
     console.print(table)
-    console.print(
+    say(
+        console,
         f"RMSE V {report.calibrated[0]:.3f}, RMSE A {report.calibrated[1]:.3f} "
         f"(absolute only: {report.absolute[0]:.3f}, {report.absolute[1]:.3f})",
-        highlight=False,
     )
     if not report.conclusive:
-        console.print("So few different labels say little about the error to expect.", style="yellow")
+        say(console, "So few different labels say little about the error to expect.", "yellow")
     for advice in report.advice:
-        console.print(f"  - {advice}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"  - {advice}")

@@ -48,20 +48,20 @@ def command(
     from mtclar.cli.recorder import Listener, Recorder, RecordingTracker
     from mtclar.cli.run import freshness_named
     from mtclar.cli.serving import Service, stop_on_signals
+    from mtclar.cli.terminal import say
     from mtclar.engine.errors import ServeError
     from mtclar.stream.sources import open_source
 
     console = Console()
     policy = freshness_named(freshness)
-    console.print(
+    say(
+        console,
         "A rendered face, not a person: its valence and arousal follow a script, so the estimate can be checked.",
-        highlight=False,
-        soft_wrap=True,
     )
     with stop_on_signals() as stopped, ExitStack() as stack:
         support = calibrated(backend, threads)
         last_s = float(support.times_s.max())
-        console.print(f"Calibrated on {len(support)} frames of its first {last_s:.1f} s.", highlight=False)
+        say(console, f"Calibrated on {len(support)} labelled frames of its first {last_s:.1f} s.")
         tracker = stack.enter_context(RecordingTracker.open([support], backend=backend, threads=threads))
         recorder, truth = Recorder(tracker), script()
 
@@ -79,7 +79,7 @@ def command(
             if port is not None:
                 raise
             service = service_at(0)
-            console.print(f"Port {PORT} is in use: the dashboard is on another one.", style="yellow")
+            say(console, f"Port {PORT} is in use: the dashboard is on another one.", "yellow")
         service.announce()
         if open_page:
             import webbrowser
@@ -90,7 +90,7 @@ def command(
         service.print_summary(answered.summary)
         _conclude(console, answered, listener, recorder.rows, summary_json)
         if keep and answered.ended:
-            console.print("Playing it again until Ctrl-C.")
+            say(console, "Playing it again until Ctrl-C.")
         while keep and not stopped.is_set():
             tracker.reset()
             service.prepare(play(), policy, truth)
@@ -159,27 +159,27 @@ def _conclude(
     from dataclasses import asdict
 
     from mtclar.cli.scores import score
+    from mtclar.cli.terminal import say
     from mtclar.stream.summary import write_json
 
     summary = asdict(answered.summary)
     summary["messages_per_s"] = listener.messages_per_s
     summary["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
-    console.print(
+    say(
+        console,
         f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second, "
         + " / ".join("-" if ms is None else f"{ms:.1f}" for ms in listener.latency_ms.values())
         + " ms after capture (p50 / p95 / p99).",
-        highlight=False,
-        soft_wrap=True,
     )
     if len(rows) >= LEAST_SCORED:
         scores = score(rows)
         print_scores(console, scores)
         summary |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
     else:
-        console.print(f"Only {len(rows)} frames were scored: too few to speak of accuracy.", style="yellow")
+        say(console, f"Only {len(rows)} frames were scored: too few to speak of accuracy.", "yellow")
     if path is not None:
         write_json(path, summary)
-        console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+        say(console, f"Written: {path}")
 
 
 def print_scores(console: "Console", scores: "Scores") -> None:
@@ -187,11 +187,10 @@ def print_scores(console: "Console", scores: "Scores") -> None:
     from rich.table import Table
 
     from mtclar.cli.scores import ABSOLUTE, MTCLAR, NEAREST
+    from mtclar.cli.terminal import say
 
-    table = Table(
-        title=f"Against the script of the rendered face: {scores.frames} frames, none of them used for calibration",
-        title_justify="left",
-    )
+    say(console, f"Against the script, over {scores.frames} frames, none of them used for calibration:")
+    table = Table()
     table.add_column("")
     for column in ("CCC V", "CCC A", "RMSE V", "RMSE A"):
         table.add_column(column, justify="right")

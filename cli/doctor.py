@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -181,13 +180,15 @@ def _cameras() -> Check:
         return Check(
             "cameras", "absent", "not listed on this system", "try `mtclar-stream run --source webcam`"
         )
-    devices = sorted(Path("/sys/class/video4linux").glob("video*"))
-    if not devices:
+    try:
+        from mtclar.stream.sources.webcam import list_cameras
+    except ImportError as error:  # cv2 is missing, which was said above
+        return Check("cameras", "broken", f"cannot be listed: {error}")
+    cameras = list_cameras()
+    if not cameras:
         return Check("cameras", "absent", "none found", "plug one in, or use --source rtsp://... or a file")
-    names = {f"/dev/{device.name}": (device / "name").read_text().strip() for device in devices}
-    closed = [path for path in names if not os.access(path, os.R_OK | os.W_OK)]
-    listed = ", ".join(f"{path} ({name})" for path, name in names.items())
-    if len(closed) == len(names):
+    listed = ", ".join(f"webcam:{camera.index} ({camera.name})" for camera in cameras)
+    if not any(os.access(camera.path, os.R_OK | os.W_OK) for camera in cameras):
         hint = "sudo usermod -aG video $USER, then log in again"
         return Check("cameras", "broken", f"{listed}: this user may not open them", hint)
     return Check("cameras", "ok", listed)

@@ -54,24 +54,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MtclarError as error:
         if debug:
             raise
-        _say(error.what, error.hint)
+        _print_error(error.what, error.hint)
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
         first_line = (str(error).splitlines() or [""])[0]
-        _say(
+        _print_error(
             f"{type(error).__name__}: {first_line}",
             f"this is a bug of {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
         )
         sys.exit(1)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {version()}")
+        raise typer.Exit
+
+
 def _root(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    show_version: Annotated[  # its callback has done the work
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
     ] = False,
-    debug: Annotated[  # noqa: ARG001  # main() takes it out of the arguments; here it is only documented
+    debug: Annotated[  # main() takes it out of the arguments; here it is only documented
         bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")
     ] = False,
 ) -> None:
@@ -79,9 +86,6 @@ def _root(
 
     First `mtclar-stream calibrate`, then `mtclar-stream run`. To see it work without a camera: `mtclar-stream demo`.
     """
-    if show_version:
-        typer.echo(f"{PROGRAM} {version()}")
-        raise typer.Exit
 
 
 def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,12 +101,12 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _say(what: str, hint: str) -> None:
+def _print_error(what: str, hint: str) -> None:
     """One message on stderr, in words."""
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text.assemble(("error: ", "bold red"), what))
     if hint:
         console.print(Text.assemble(("  hint: ", "bold"), hint))

@@ -76,6 +76,7 @@ def command(
     from rich.console import Console
 
     from mtclar.cli.serving import Service, stop_on_signals
+    from mtclar.cli.terminal import say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
     from mtclar.engine.tracker import MAX_FACES, Tracker
     from mtclar.stream.csv_sink import CsvSink
@@ -113,11 +114,11 @@ def command(
         service.announce()
         answered = service.answer(stopped, sinks)
         if not answered.ended:
-            console.print("Stopped.")
+            say(console, "Stopped.")
         service.print_summary(answered.summary)
         if summary_json is not None:
             answered.summary.write(summary_json)
-            console.print(f"Written: {summary_json}", highlight=False, soft_wrap=True)
+            say(console, f"Written: {summary_json}")
 
 
 def freshness_named(name: str) -> "Freshness":
@@ -153,6 +154,7 @@ def _token(token: str | None, token_file: Path | None) -> str | None:
 
 def _supports(named: Sequence[str] | None, console: "Console") -> "list[SupportSet]":
     """The support sets to use, said aloud; none is possible, and said as well."""
+    from mtclar.cli.terminal import say
     from mtclar.engine.errors import UsageError
     from mtclar.engine.support import SupportSet
 
@@ -165,15 +167,8 @@ def _supports(named: Sequence[str] | None, console: "Console") -> "list[SupportS
         paths = [default] if default.exists() else []
     supports = [SupportSet.load(path) for path in paths]
     for path, support in zip(paths, supports, strict=True):
-        console.print(
-            f"Support    {path} ({len(support)} frames of '{support.subject}')",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        say(console, f"Support    {path} ({len(support)} frames of '{support.subject}')")
     if not supports:
         why = "as you asked" if named else "there is none yet; make one with `mtclar-stream calibrate`"
-        console.print(
-            f"Not calibrated ({why}): values are those of an average face.", style="yellow", soft_wrap=True
-        )
+        say(console, f"Not calibrated ({why}): values are those of an average face.", "yellow")
     return supports

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from mtclar.cli.live import LiveView
 from mtclar.cli.main import PROGRAM, version
+from mtclar.cli.terminal import say
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
@@ -116,12 +117,12 @@ class Service:
 
     def announce(self) -> None:
         """Says what is analysed and where to look."""
-        self._say(f"Source     {self._prepared.source.label}")
-        self._say(f"Dashboard  {self.broadcaster.url}")
-        self._say(f"Websocket  {self.broadcaster.ws_url}")
+        say(self._console, f"Source     {self._prepared.source.label}")
+        say(self._console, f"Dashboard  {self.broadcaster.url}")
+        say(self._console, f"Websocket  {self.broadcaster.ws_url}")
         for warning in self.broadcaster.warnings:
-            self._console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
-        self._say(ANALYSED)
+            say(self._console, f"warning: {warning}", "yellow")
+        say(self._console, ANALYSED)
 
     def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Answered:
         """Answers frames until the source ends or `stopped` is set; raises what made it fail. Once a `prepare`."""
@@ -156,19 +157,18 @@ class Service:
         )
         memory = "" if summary.peak_rss_mb is None else f", {summary.peak_rss_mb:.0f} MB"
         reconnects = f", {summary.reconnects} reconnects" if summary.reconnects else ""
-        self._say(
+        say(
+            self._console,
             f"{summary.frames} frames answered in {summary.wall_s:.1f} s ({summary.fps:.1f} a second), "
-            f"{summary.dropped} dropped{reconnects}"
+            f"{summary.dropped} dropped{reconnects}",
         )
-        self._say(
+        say(
+            self._console,
             f"Capture to socket p50 / p95 / p99: {latency} ms; {summary.cpu_cores:.2f} cores{memory}; "
-            f"{summary.backend}"
+            f"{summary.backend}",
         )
         if summary.frames and not summary.frames_with_face:
-            self._console.print("No face was seen in any frame.", style="yellow")
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(self._console, "No face was seen in any frame.", "yellow")
 
     @property
     def _prepared(self) -> Pipeline:

@@ -1,0 +1,89 @@
+"""The entry point: what --help costs, one message per error, the exit codes."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mtclar.cli import doctor
+from mtclar.cli.main import COMMANDS, main
+from mtclar.engine.errors import MtclarError, UsageError
+
+Command = Callable[..., Any]
+
+HEAVY = ("cv2", "av", "onnxruntime", "torch", "numpy", "websockets", "pydantic")
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom mtclar.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit as end: assert not end.code\n"
+        "print('MODULES', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    text, _, modules = done.stdout.rpartition("MODULES")
+    assert all(f" {name} " in text for name in COMMANDS)
+    assert not set(modules.split()) & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(name: str, command: Command) -> None:
+    done = command(name, "--help")
+    assert done.code == 0
+    assert f"mtclar-stream {name}" in done.out
+
+
+def test_version(command: Command) -> None:
+    done = command("--version")
+    assert done.code == 0
+    assert done.out.startswith("mtclar-stream 0.")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["run", "--nonsense"], ["run", "--port", "x"], ["watch"]]
+)
+def test_usage_errors_end_with_2(arguments: list[str], command: Command) -> None:
+    done = command(*arguments)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("error", "code"), [(MtclarError, 1), (UsageError, 2)])
+def test_an_error_is_one_message_with_a_hint(
+    error: type[MtclarError], code: int, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise error("the [camera] is on fire", "call for help")
+
+    monkeypatch.setattr(doctor, "command", fail)
+    done = command("doctor")
+    assert done.code == code
+    assert done.err.splitlines() == ["error: the [camera] is on fire", "  hint: call for help"]
+    assert done.out == ""
+    with pytest.raises(error):
+        main(["doctor", "--debug"])
+
+
+def test_a_bug_is_said_to_be_one(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a\nb")
+
+    monkeypatch.setattr(doctor, "command", fail)
+    done = command("doctor")
+    assert done.code == 1
+    assert done.err.splitlines()[0] == "error: ZeroDivisionError: a"
+    assert "--debug" in done.err
+    with pytest.raises(ZeroDivisionError):
+        main(["--debug", "doctor"])
+
+
+def test_an_interrupted_command_ends_with_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "command", interrupted)
+    assert command("doctor").code == 130
