@@ -48,9 +48,9 @@ class CompareParams:
 
 # Measured by tools/measure_fewshot.py; docs/few-shot.md has the table.
 DEFAULT_PARAMS = CompareParams(
-    tau=0.2,
-    valence=ResidualPrior(Variance(0.06, 1.0), Variance(0.02, 1.5), Variance(0.04, 1.0)),
-    arousal=ResidualPrior(Variance(0.05, 1.0), Variance(0.02, 1.5), Variance(0.03, 1.0)),
+    tau=0.15,
+    valence=ResidualPrior(Variance(0.02, 1.0), Variance(0.003, 2.5), Variance(0.035, 1.3)),
+    arousal=ResidualPrior(Variance(0.02, 1.0), Variance(0.002, 2.7), Variance(0.02, 1.6)),
     covered_jitter=0.1,
     covered_share=0.5,
 )
