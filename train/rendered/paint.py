@@ -120,7 +120,7 @@ def paint(look: Look, side: int, seed: int) -> NDArray[np.float32]:
     sockets = np.exp(-(((x - 0.29) / 0.19) ** 2) - ((y - 7.53) / 0.12) ** 2)
     skin *= 1 - sockets[..., None] * np.array([0.10, 0.16, 0.14], np.float32)
     skin = _blend(skin, linear((190, 125, 105)), 0.5 * masks["ears"])
-    lips = cv2.GaussianBlur(masks["lips"], (0, 0), 2.5 * side / 2048)
+    lips = np.asarray(cv2.GaussianBlur(masks["lips"], (0, 0), 2.5 * side / 2048), np.float32)
     skin = _blend(skin, linear((168, 88, 84)), 0.8 * lips)
     skin = _blend(skin, linear((90, 28, 28)), masks["inside_mouth"])
     skin = (skin * tone).astype(np.float32)

@@ -214,7 +214,7 @@ def _gains(rng: np.random.Generator, head: Head) -> dict[str, float]:
 
 def _resting(rng: np.random.Generator, head: Head) -> dict[str, float]:
     """What the face shows at rest, by full unit name."""
-    resting = {}
+    resting: dict[str, float] = {}
     for name, spread in RESTING.items():
         weight = max(0.0, float(rng.normal(0, spread)))
         resting |= dict.fromkeys(sided(name, head), weight)

@@ -118,9 +118,9 @@ def sample_view(rng: np.random.Generator) -> View:
 
 def degrade(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """What cameras do to a crop [S, S]: blur, gamma, contrast, noise, JPEG; mild, since 56 pixels bear little."""
-    grey = crop.astype(np.float32)
+    grey: NDArray[np.floating] = crop.astype(np.float32)
     if rng.uniform() < 0.3 and (sigma := float(rng.uniform(0, 0.9))) > 0.15:
-        grey = cv2.GaussianBlur(grey, (0, 0), sigma)
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
     grey = 255 * (grey / 255) ** math.exp(rng.normal(0, 0.25))
     grey = 128 + (grey - 128) * rng.uniform(0.75, 1.2) + rng.uniform(-20, 20)
     noisy = grey + rng.normal(0, rng.choice([0, 1, 2, 4]), grey.shape)
@@ -128,8 +128,8 @@ def degrade(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
     if rng.uniform() < 0.6:
         quality = int(rng.integers(35, 95))
         _, jpeg = cv2.imencode(".jpg", degraded, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        degraded = cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
-    return np.asarray(degraded)
+        degraded = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return degraded
 
 
 def pictures_of(

@@ -85,7 +85,7 @@ class Renderer:
         self._mesh = _Mesh(head.triangle, head.triangle_uv, head.material.astype(np.int32), rest)
         self._strands: Strands | None = None
         if look.cut is not None:
-            above = above_hairline(head.base, look)
+            above = np.asarray(above_hairline(head.base, look), np.float64)
             self._strands = grow(head, rest, above, look.cut, np.random.default_rng([3, seed]))
             self._mesh = _with_strands(self._mesh, self._strands)
 
@@ -139,7 +139,7 @@ class Renderer:
             to_depth,
         )
         if self._drawn != self.size:
-            picture = cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)
+            picture = np.asarray(cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA), np.float32)
         display = np.clip(picture[..., ::-1], 0, 1) ** (1 / 2.2)
         return (display * 255 + 0.5).astype(np.uint8)
 
