@@ -97,9 +97,7 @@ def paint(look: Look, side: int, seed: int) -> NDArray[np.float32]:
     head = load_head()
     position, covered = _surface(side)
     x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
-    masks = {
-        name: cv2.resize(m, (side, side), interpolation=cv2.INTER_LINEAR) for name, m in head.masks.items()
-    }
+    masks = {name: _resized(mask, side) for name, mask in head.masks.items()}
 
     def noise(scale: int) -> NDArray[np.float32]:
         """Smooth noise of unit variance; about `side / scale` patches across."""
@@ -140,6 +138,11 @@ def paint(look: Look, side: int, seed: int) -> NDArray[np.float32]:
     gloss = gloss * (1 - shirt)
     occlusion = 1 - 0.75 * masks["inside_mouth"]
     return _fill_gutter(np.dstack([skin, gloss, occlusion]).astype(np.float32), covered)
+
+
+def _resized(mask: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """The mask at [side, side]."""
+    return np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _lash_line(head: Head, position: NDArray[np.float32]) -> NDArray[np.floating]:
