@@ -1,0 +1,256 @@
+"""What the stream tests share: clips made on the spot, a small tracker, a running server, real RTSP."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from mtclar.engine.handover import Affect, Estimate, Faces, Frame
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
+
+WAIT_S = 20.0  # bounds every wait; nothing should come near it
+
+Eventually = Callable[[Callable[[], Any]], Any]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Waits until a condition holds and returns what it gave; fails after WAIT_S."""
+
+    def wait(condition: Callable[[], Any]) -> Any:
+        until_s = time.monotonic() + WAIT_S
+        while not (result := condition()):
+            assert time.monotonic() < until_s, f"waited {WAIT_S:g} s in vain"
+            time.sleep(0.01)
+        return result
+
+    return wait
+
+
+def affect(track_id: int = 0, valence: float | None = 0.25) -> Affect:
+    raw = Estimate(0.3, -0.2, 0.05, 0.06, np.array([0.2, 0.9], np.float32), 1, True)
+    return Affect(
+        track_id,
+        "anna",
+        "ok",
+        (10.0, 20.0, 110.0, 140.0),
+        (1.0, 2.0, 3.0),
+        valence,
+        -0.5,
+        0.05,
+        0.06,
+        raw,
+        (),
+    )
+
+
+@dataclass
+class SmallTracker:
+    """One face in every frame, where the middle of the picture is; as fast or slow as asked."""
+
+    pause_s: float = 0.0
+    fails_at: int | None = None
+    backend: str = "small"
+    seen: list[Frame] = field(default_factory=list)
+
+    def find(self, frame: Frame) -> Faces:
+        if self.pause_s:
+            time.sleep(self.pause_s)
+        if self.fails_at == len(self.seen):
+            raise RuntimeError("the tracker broke")
+        self.seen.append(frame)
+        return Faces(())
+
+    def estimate(self, frame: Frame, faces: Faces) -> tuple[Affect, ...]:
+        assert faces.crops == ()
+        assert frame is self.seen[-1]
+        return (affect(),)
+
+
+@pytest.fixture
+def tracker() -> SmallTracker:
+    return SmallTracker()
+
+
+@pytest.fixture
+def make_tracker() -> type[SmallTracker]:
+    return SmallTracker
+
+
+@pytest.fixture
+def make_message() -> Callable[..., AffectMessage]:
+    def make(seq: int = 0, *, stream: str = "cam", faces: int = 1, t_s: float | None = None) -> AffectMessage:
+        return AffectMessage(
+            stream=stream,
+            seq=seq,
+            frame=seq,
+            t_capture_s=time.monotonic() if t_s is None else t_s,
+            clock="arrival",
+            pts_s=seq / 25,
+            size=(640, 480),
+            latency_ms=LatencyMs(0.12345, 3.2, 4.1),
+            dropped=0,
+            faces=tuple(affect(n) for n in range(faces)),
+        )
+
+    return make
+
+
+@dataclass
+class Collector:
+    """A sink and an on_status that remembers everything."""
+
+    messages: list[AffectMessage] = field(default_factory=list)
+    statuses: list[StatusMessage] = field(default_factory=list)
+
+    def publish(self, message: AffectMessage) -> None:
+        self.messages.append(message)
+
+    def states(self) -> list[str]:
+        return [status.state for status in self.statuses]
+
+
+@pytest.fixture
+def collector() -> Collector:
+    return Collector()
+
+
+def picture(width: int, height: int, n: int) -> np.ndarray:
+    """A bright bar that moves one step a picture; its height says which half is up."""
+    image = np.full((height, width, 3), 40, np.uint8)
+    image[: height // 2, :, 2] = 200  # the upper half is red
+    x = (n * 4) % max(1, width - 8)
+    image[:, x : x + 8] = 230
+    return image
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a video file with PyAV; `times` are the pictures' own times in units of 1/1000 s."""
+
+    def make(
+        name: str = "clip.mp4",
+        *,
+        size: tuple[int, int] = (320, 240),
+        frames: int = 25,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        times: list[int] | None = None,
+        audio: bool = False,
+        options: dict[str, str] | None = None,
+    ) -> Path:
+        path = tmp_path / name
+        with av.open(str(path), "w", options=options or {}) as out:
+            if audio:
+                _add_tone(out)
+                return path
+            stream = out.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+            stream.codec_context.time_base = stream.time_base = av.time_base and _thousandth()
+            if codec == "libx264":
+                stream.options = {"preset": "ultrafast", "g": "12", "bf": "0"}
+            for n in range(frames):
+                frame = av.VideoFrame.from_ndarray(picture(*size, n), format="bgr24").reformat(format=pix_fmt)
+                frame.time_base = _thousandth()
+                frame.pts = n * 40 if times is None else times[n]
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+def _thousandth() -> Any:
+    from fractions import Fraction
+
+    return Fraction(1, 1000)
+
+
+def _add_tone(out: Any) -> None:
+    stream = out.add_stream("aac", rate=44100, layout="mono")
+    tone = np.sin(np.linspace(0, 400, 4410, dtype=np.float32))[None, :] * 0.1
+    for n in range(5):
+        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 44100, n * 4410
+        out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
+
+
+@pytest.fixture
+def server() -> Iterator[Broadcaster]:
+    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
+    with Broadcaster(port=0, hello=lambda: Hello((info,))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def face_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pictures of a real face (astronaut of scikit-image, public domain), drifting."""
+    from skimage import data
+
+    folder = tmp_path_factory.mktemp("face")
+    photo = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    for n in range(25):
+        shift = np.float32([[1, 0, 60 + 12 * np.sin(n / 25 * 2 * np.pi)], [0, 1, 0]])
+        image = cv2.warpAffine(photo, shift, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+        cv2.imwrite(str(folder / f"frame{n:05d}.jpg"), image)
+    return folder
+
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+class RtspServer:
+    """The real server of rtsp_server.py in a process of its own, to be killed, frozen and started again."""
+
+    def __init__(self, pictures: Path) -> None:
+        self.pictures = pictures
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/clip"
+
+    def start(self) -> None:
+        script = Path(__file__).with_name("rtsp_server.py")
+        self.process = subprocess.Popen(
+            [str(SYSTEM_PYTHON), str(script), str(self.port), str(self.pictures)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(WAIT_S)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+
+@pytest.fixture
+def rtsp_server(face_pictures: Path) -> Iterator[RtspServer]:
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if (
+        not SYSTEM_PYTHON.exists()
+        or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True).returncode
+    ):
+        pytest.skip("GStreamer's RTSP server is not installed (.ci/system does it)")
+    if not shutil.which("gst-inspect-1.0") and not Path("/usr/lib").exists():
+        pytest.skip("no GStreamer")
+    server = RtspServer(face_pictures)
+    server.start()
+    yield server
+    server.kill()

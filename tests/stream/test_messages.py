@@ -1,0 +1,217 @@
+"""The messages: each validated against the schema, latencies that add up, what clients may say."""
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtclar.engine.handover import Affect, Estimate
+from mtclar.stream import messages
+from mtclar.stream.messages import (
+    ALL_FIELDS,
+    DEFAULT_FIELDS,
+    AffectMessage,
+    ByeMessage,
+    ErrorMessage,
+    Hello,
+    LatencyMs,
+    MarkMessage,
+    ModelInfo,
+    ProtocolError,
+    StatusMessage,
+    StreamInfo,
+    SubjectInfo,
+    Subscribe,
+    SubscribedMessage,
+    parse_client,
+)
+
+SCHEMA = json.loads((resources.files("mtclar.stream") / "mtclar.v1.schema.json").read_text())
+FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
+FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
+DOCS = Path(__file__).parents[2] / "docs" / "protocol"
+
+
+def check(data: bytes) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(data)
+    FROM_SERVER.validate(message)
+    return message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Hello(()).encode("s", 1.0, 2.0),
+        Hello(
+            (StreamInfo("c", "c", True, None, None, "latest", (SubjectInfo("anna", 3),)),),
+            ModelInfo("encoder", "ab", "onnxruntime"),
+        ).encode("s", 1.0, 2.0),
+        StatusMessage("cam", "live").encode(),
+        StatusMessage("cam", "reconnecting", 1.5, "no picture for 2 s", 3).encode(),
+        ErrorMessage("bad_json", "not a JSON text").encode(),
+        SubscribedMessage(None, None, DEFAULT_FIELDS, "latest").encode(),
+        SubscribedMessage(("cam",), 10.0, frozenset(), "all").encode(),
+        MarkMessage("starts", 12.5).encode(),
+        ByeMessage("ended", "the file has ended").encode(),
+    ],
+)
+def test_every_kind_of_message_obeys_the_schema(data: bytes) -> None:
+    check(data)
+
+
+@pytest.mark.parametrize("fields", [DEFAULT_FIELDS, ALL_FIELDS, frozenset(), frozenset({"sd"})])
+def test_a_face_has_the_fields_that_were_asked_for(
+    fields: frozenset[str], make_message: Callable[..., AffectMessage]
+) -> None:
+    message = check(make_message(faces=2).encode(fields))
+    always = {"id", "subject", "state", "valence", "arousal", "calibrated"}
+    for face in message["faces"]:
+        assert set(face) == always | fields
+
+
+def test_boxes_are_x_y_width_height_and_floats_are_short(make_message: Callable[..., AffectMessage]) -> None:
+    text = make_message(t_s=1.23456789).encode(ALL_FIELDS).decode()
+    message = check(text.encode())
+    assert message["faces"][0]["box"] == [10.0, 20.0, 100.0, 120.0]
+    assert message["faces"][0]["nearest_similarity"] == 0.9
+    assert message["faces"][0]["similarity"] == [0.2, 0.9]
+    assert "1.2346" in text
+
+
+def test_a_face_that_was_never_measured_has_nulls() -> None:
+    face = Affect(1, None, "lost", (0.0, 0.0, 1.0, 1.0), None, None, None, None, None, None, ("unseen",))
+    message = AffectMessage(
+        "c", 0, 0, 0.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, (face,), (0.5, -0.5)
+    )
+    said = check(message.encode(ALL_FIELDS))
+    assert said["truth"] == [0.5, -0.5]
+    assert (
+        said["faces"][0] | {"valence": None, "sd": None, "raw": None, "in_support": None} == said["faces"][0]
+    )
+    assert said["faces"][0]["similarity"] == []
+
+
+@given(*[st.floats(0, 1e5)] * 3)
+def test_the_latency_parts_add_up_on_the_wire(queue: float, track: float, estimate: float) -> None:
+    face = AffectMessage("c", 0, 0, 0.0, "file", 0.0, (1, 1), LatencyMs(queue, track, estimate), 0, ())
+    parts = check(face.encode())["latency_ms"]
+    assert parts["total"] == round(parts["queue"] + parts["track"] + parts["estimate"], 4)
+
+
+def test_a_value_that_is_not_a_number_is_an_error_and_never_sent(
+    make_message: Callable[..., AffectMessage],
+) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        make_message(t_s=float("nan")).encode()
+
+
+def test_numpy_numbers_are_written_like_pythons() -> None:
+    raw = Estimate(np.float32(0.1), np.float32(0.2), 0.1, 0.1, np.zeros(0, np.float32), None, np.bool_(False))  # type: ignore[arg-type]
+    box = tuple(np.array([1, 2, 3, 5], np.float32))
+    face = Affect(np.int64(3), "a", "ok", box, None, np.float32(0.25), 0.5, 0.1, 0.1, raw, ())  # type: ignore[arg-type]
+    message = AffectMessage("c", 0, 0, 0.0, "file", 0.0, (1, 1), LatencyMs(0, 0, 0), 0, (face,))
+    assert check(message.encode())["faces"][0]["raw"] == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "bad_json"),
+        ("{", "bad_json"),
+        ("[" * 10_000, "bad_json"),
+        (b"\xff\xfe", "bad_json"),
+        ("[]", "bad_message"),
+        ("null", "bad_message"),
+        ("{}", "unknown_type"),
+        ('{"type": "affect"}', "unknown_type"),
+        ('{"type": ["hello"]}', "unknown_type"),
+        ('{"type": "subscribe", "max_hz": 0}', "bad_message"),
+        ('{"type": "subscribe", "max_hz": "10"}', "bad_message"),
+        ('{"type": "subscribe", "max_hz": NaN}', "bad_message"),
+        ('{"type": "subscribe", "fields": ["no"]}', "bad_message"),
+        ('{"type": "subscribe", "max_hertz": 1}', "bad_message"),
+        ('{"type": "subscribe", "delivery": "some"}', "bad_message"),
+        ('{"type": "mark"}', "bad_message"),
+        ('{"type": "mark", "label": ""}', "bad_message"),
+        ('{"type": "mark", "label": "' + "x" * 501 + '"}', "bad_message"),
+    ],
+)
+def test_what_a_client_may_not_say_has_a_code(text: str | bytes, code: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_client(text)
+    assert caught.value.code == code
+    check(ErrorMessage(caught.value.code, caught.value.message).encode())
+
+
+def test_a_fault_does_not_repeat_the_clients_words() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_client('{"type": "hello", "token": 12345678901234}')
+    assert "1234" not in caught.value.message
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
+def test_junk_is_refused_and_never_crashes(junk: object) -> None:
+    with pytest.raises(ProtocolError):
+        parse_client(json.dumps(junk))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"type": st.just("subscribe")},
+        optional={
+            "streams": st.none() | st.lists(st.text(min_size=1, max_size=10), max_size=4),
+            "max_hz": st.none() | st.floats(0.1, 1000),
+            "fields": st.none() | st.lists(st.sampled_from(sorted(ALL_FIELDS)), max_size=8),
+            "delivery": st.sampled_from(["latest", "all"]),
+        },
+    )
+)
+def test_schema_and_parser_agree_on_subscribe(wish: dict[str, Any]) -> None:
+    FROM_CLIENT.validate(wish)
+    assert isinstance(parse_client(json.dumps(wish)), Subscribe)
+
+
+def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
+    blocks = (DOCS / "README.md").read_text().split("```json\n")[1:]
+    examples = [json.loads(block.split("```")[0]) for block in blocks]
+    client_side = {"subscribe"}
+    assert {e["type"] for e in examples} >= {
+        "hello",
+        "affect",
+        "status",
+        "subscribed",
+        "mark",
+        "error",
+        "bye",
+        "subscribe",
+    }
+    for example in examples:
+        if (
+            example["type"] in client_side
+            or "token" in example
+            or (example["type"] == "mark" and "t" not in example)
+        ):
+            FROM_CLIENT.validate(example)
+            parse_client(json.dumps(example))
+        else:
+            FROM_SERVER.validate(example)
+
+
+def test_docs_show_the_schema_that_is_served() -> None:
+    assert json.loads((DOCS / "mtclar.v1.schema.json").read_text()) == SCHEMA
+    named = set(SCHEMA["$defs"]) - {"unit", "face", "from_server", "from_client"}
+    asyncapi = (DOCS / "asyncapi.yaml").read_text()
+    assert all(f"#/$defs/{name}'" in asyncapi for name in named)
+    assert messages.PROTOCOL in asyncapi
