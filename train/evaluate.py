@@ -70,9 +70,30 @@ def evaluate_photos(network: Siamese, photos: Photos, device: str = "cpu") -> Ph
     return photo_figures(encode(network, photos.images, 1.0, device), photos)
 
 
-def evaluate_people(network: Siamese, people: People, core: float, device: str = "cpu") -> VaFigures:
-    """Scores a network on single pictures of rendered people; `core` as in mtclar.train.augment."""
+def evaluate_people(network: Siamese, people: People, device: str = "cpu") -> VaFigures:
+    """Scores a network on single pictures of rendered people, without any support."""
+    core = people.core(network.config.input_size)
     return VaFigures.of(encode(network, people.images, core, device).absolute, people.va)
+
+
+def card_figures(photos: PhotoFigures | None, people: VaFigures | None) -> dict[str, float]:
+    """What a model card says of accuracy, rounded to what a repetition gives again."""
+    figures: dict[str, float] = {}
+    if photos is not None:
+        figures["ferplus_test_accuracy_majority"] = photos.majority_accuracy
+        figures["ferplus_test_accuracy_all"] = photos.accuracy
+        figures |= _named("ferplus_test_proxy", photos.proxy_va)
+    if people is not None:
+        figures |= _named("rendered_test", people)
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _named(prefix: str, va: VaFigures) -> dict[str, float]:
+    return {
+        f"{prefix}_{axis}_{measure}": getattr(va, measure)[i]
+        for i, axis in enumerate(("valence", "arousal"))
+        for measure in ("ccc", "rmse")
+    }
 
 
 def encode(network: Siamese, images: NDArray[np.uint8], core: float, device: str = "cpu") -> Encoded:

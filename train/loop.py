@@ -76,7 +76,15 @@ class TrainData:
     photos: Photos
     validation: Photos
     people: People | None = None
-    people_core: float = 1.0  # side of the run-time view as a share of the people's crops
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A trained network with what is known of it."""
+
+    network: Siamese  # in evaluation mode
+    stages: tuple[str, ...]  # what it was trained on, one line a run
+    figures: dict[str, float]  # measured accuracy, evaluate.card_figures; empty before the run's end
 
 
 @dataclass(slots=True)
@@ -96,12 +104,12 @@ def train(
     config: TrainConfig,
     out: Path,
     *,
-    initial: Siamese | None = None,
+    initial: Checkpoint | None = None,
     resume: bool = False,
     device: str = "cpu",
     clock: Callable[[], float] = time.monotonic,
     say: Callable[[str], None] = print,
-) -> Siamese:
+) -> Checkpoint:
     """Trains into the folder `out` and returns the averaged network.
 
     After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export) and one more line of
@@ -112,7 +120,8 @@ def train(
     torch.set_flush_denormal(
         True
     )  # denormal weights of dying channels cost a CPU many times an ordinary product
-    state = _start(config, initial, device)
+    state = _start(config, initial.network if initial else None, device)
+    earlier = initial.stages if initial else ()
     if resume:
         load_state(out / LATEST, state, device)
     elif (out / CURVES).exists():
@@ -127,10 +136,18 @@ def train(
         figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
         _write_curve(out / CURVES, state, mean_losses, figures)
         save_state(out / LATEST, state, config)
-        save_weights(out / WEIGHTS, state.averaged, config, epochs=state.epoch, trained_s=state.trained_s)
+        save_checkpoint(out / WEIGHTS, Checkpoint(state.averaged, (*earlier, _stage(data, state)), {}))
         terms = " ".join(f"{name} {value:.3f}" for name, value in mean_losses.items())
         say(f"epoch {state.epoch} {state.trained_s / 60:.1f} min | {terms} | validation {figures}")
-    return state.averaged
+    return Checkpoint(state.averaged, (*earlier, _stage(data, state)), {})
+
+
+def _stage(data: TrainData, state: RunState) -> str:
+    """This run, in one line of a model card."""
+    shown = f"{len(data.photos):,} FER+ Training photos"
+    if data.people:
+        shown += f" and {len(data.people):,} pictures of {len(np.unique(data.people.person))} rendered people"
+    return f"{shown}: {state.epoch} epochs, {state.trained_s / 60:.0f} min"
 
 
 def _epoch(
@@ -205,7 +222,7 @@ def batch_losses(
     views = [augment(images, size, 1.0, config.augment, changes)]
     if people is not None and data.people is not None:
         crops = torch.from_numpy(data.people.images[people]).to(device)
-        views.append(augment(crops, size, data.people_core, config.augment, changes))
+        views.append(augment(crops, size, data.people.core(size), config.augment, changes))
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bfloat16):
         outputs = network.encoder(torch.cat(views))
     embedding, absolute, logits = (output.float() for output in outputs)
@@ -314,30 +331,31 @@ def load_state(path: Path, state: RunState, device: str = "cpu") -> None:
         ) from error
 
 
-def save_weights(path: Path, network: Siamese, config: TrainConfig, *, epochs: int, trained_s: float) -> None:
-    """The network alone, with the configuration that made it: what is exported and kept."""
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """The network alone, without what only training needs: what is exported and kept."""
+    network = checkpoint.network
     _save(
         path,
-        {"config": asdict(config), "weights": network.state_dict(), "epochs": epochs, "trained_s": trained_s},
+        {
+            "network_config": asdict(network.config),
+            "weights": {name: tensor.contiguous() for name, tensor in network.state_dict().items()},
+            "stages": list(checkpoint.stages),
+            "figures": dict(checkpoint.figures),
+        },
     )
 
 
-def load_weights(path: Path) -> Siamese:
-    """The network of a checkpoint, mtclar.pt or latest.pt, in evaluation mode; MtclarError when it is none."""
+def load_checkpoint(path: Path) -> Checkpoint:
+    """What `save_checkpoint` wrote; MtclarError when the file is missing, broken or something else."""
     stored = _load(path)
     try:
-        network = Siamese(network_config(stored["config"]["network"]))
-        network.load_state_dict(stored["weights"] if "weights" in stored else stored["averaged"])
+        network = Siamese(NetworkConfig(**stored["network_config"]))
+        network.load_state_dict(stored["weights"])
+        return Checkpoint(network.eval(), tuple(stored["stages"]), stored["figures"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise MtclarError(
-            f"{path} is no checkpoint of this network: {error}", "make one with `train`"
+            f"{path} holds no network of this kind: {error}", f"name a {WEIGHTS} that `train` wrote"
         ) from error
-    return network.eval()
-
-
-def network_config(stored: dict[str, Any]) -> NetworkConfig:
-    """NetworkConfig from what a checkpoint holds."""
-    return NetworkConfig(**stored)
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:

@@ -20,12 +20,16 @@ from mtclar.train.rendered.splits import SPLITS
 class People:
     """n pictures of people who each have several."""
 
-    images: NDArray[np.uint8]  # [n, S, S] grey, cut wider than the run-time view
+    images: NDArray[np.uint8]  # [n, S, S] grey, cut wider than what the encoder sees: that is the middle
     va: NDArray[np.float32]  # [n, 2]
     person: NDArray[np.int64]  # [n]
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def core(self, size: int) -> float:
+        """Side of the middle that an encoder of `size` pixels sees at run time, as a share of the crop's side."""
+        return size / self.images.shape[1]
 
 
 def load(paths: Sequence[Path], split: str) -> People:

@@ -1,0 +1,83 @@
+"""`mtclar-stream train`: trains the encoder and the pair head into a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    ferplus: Annotated[
+        Path, typer.Option(help="FER+ folder: labels.csv and sheet_00.png, sheet_01.png, ...")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.")],
+    rendered: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pictures of rendered people to train on (.npz); may be given several times."),
+    ] = None,
+    rendered_test: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pictures of rendered test people (.npz), scored at the end."),
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to start from.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in --out.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="How often each photo is seen.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Train for this long instead of a number of epochs.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Two runs with one seed are the same run.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Train the networks on FER+ and rendered people.
+
+    Leaves mtclar.pt (for `export`), latest.pt (for --resume) and curves.jsonl in --out, and prints how good the result
+    is on people that it never saw.
+    """
+    from dataclasses import replace
+
+    from mtclar.engine.errors import UsageError
+    from mtclar.train import extra
+
+    if epochs is not None and minutes is not None:
+        raise UsageError("--epochs and --minutes exclude each other", "give one of them")
+    if init is not None and resume:
+        raise UsageError("--init and --resume exclude each other", "a resumed run has its weights already")
+    extra.require("torch", purpose="training")
+    import torch
+
+    from mtclar.train import evaluate, loop, people
+    from mtclar.train import ferplus as ferplus_data
+
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise UsageError(f"there is no device {device!r} here", "--device cpu works everywhere")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "minutes": minutes,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    config = replace(
+        loop.TrainConfig(), **{name: value for name, value in given.items() if value is not None}
+    )
+    start = loop.load_checkpoint(init) if init is not None else None
+    photos = ferplus_data.load(ferplus)
+    data = loop.TrainData(
+        photos=photos.split("Training"),
+        validation=photos.split("PublicTest"),
+        people=people.load(rendered, "train") if rendered else None,
+    )
+    test_people = people.load(rendered_test, "test") if rendered_test else None
+    trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=typer.echo)
+    on_photos = evaluate.evaluate_photos(trained.network, photos.split("PrivateTest"), device)
+    typer.echo(f"FER+ PrivateTest: {on_photos}")
+    on_people = None
+    if test_people is not None:
+        on_people = evaluate.evaluate_people(trained.network, test_people, device)
+        typer.echo(f"rendered test people: {on_people}")
+    scored = replace(trained, figures=evaluate.card_figures(on_photos, on_people))
+    loop.save_checkpoint(out / loop.WEIGHTS, scored)
+    typer.echo(f"wrote {out / loop.WEIGHTS}; next: mtclar-stream export {out / loop.WEIGHTS} --out DIR")

@@ -1,0 +1,137 @@
+"""From a checkpoint to the two graphs that every backend runs, each with its card.
+
+Batch norm is folded into the convolutions; the picture's normalisation and the clipping of V/A to [-1, 1] are inside
+the graph, so that a caller hands over bytes and nothing else.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mtclar.engine import encode, models
+from mtclar.engine.compare import PAIR_INPUTS, PAIR_OUTPUTS
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.errors import MtclarError
+from mtclar.train.loop import Checkpoint
+from mtclar.train.network import Encoder, Siamese
+
+OPSET = 17  # the newest that every backend in reach reads
+ENCODER, PAIR = "encoder", "pair"
+LICENCE = "Apache-2.0 (weights); the photos they were trained on are not part of it"
+
+
+class EncoderGraph(nn.Module):
+    """face uint8 [B, S, S] -> embedding [B, D], absolute [B, 2] in [-1, 1], expression logits [B, 8]."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        embedding, absolute, expression = self.encoder(face)
+        return embedding, absolute.clamp(-1, 1), expression
+
+
+def export(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Path]:
+    """Writes encoder.onnx, pair.onnx and a card beside each into `folder`; the paths of the graphs.
+
+    MtclarError when the network's input is not what the engine cuts out of a frame.
+    """
+    network, size = checkpoint.network, checkpoint.network.config.input_size
+    if size != FRAMING.size:
+        raise MtclarError(
+            f"the network takes faces of {size} pixels, and the engine cuts {FRAMING.size}",
+            "train it with the size of mtclar.engine.crop.FRAMING",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder, pair = folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
+    export_encoder(network, encoder)
+    export_pair(network, pair)
+    dim = network.config.embedding
+    data = "; then ".join(checkpoint.stages)
+    encoder_card = models.Card(
+        name=ENCODER,
+        sha256=models.sha256(encoder),
+        licence=LICENCE,
+        source="trained by mtclar.train",
+        inputs={encode.INPUT: f"uint8 [B, {size}, {size}] grey"},
+        outputs={
+            "embedding": f"float32 [B, {dim}]",
+            "absolute": "float32 [B, 2] valence, arousal in [-1, 1]",
+            "expression": "float32 [B, 8] logits, FER+ order",
+        },
+        data=data,
+        framing=asdict(FRAMING),
+        embedding_dim=dim,
+        figures=checkpoint.figures,
+    )
+    query, support = PAIR_INPUTS
+    pair_card = models.Card(
+        name=PAIR,
+        sha256=models.sha256(pair),
+        licence=LICENCE,
+        source="trained by mtclar.train, together with the encoder",
+        inputs={query: f"float32 [B, {dim}]", support: f"float32 [N, {dim}]"},
+        outputs={
+            "similarity": "float32 [B, N] in [0, 1]",
+            "delta": "float32 [B, N, 2] V/A of the query less V/A of the support frame, in [-2, 2]",
+        },
+        data=data,
+        embedding_dim=dim,
+    )
+    encoder_card.write(encoder.with_suffix(".json"))
+    pair_card.write(pair.with_suffix(".json"))
+    return encoder, pair
+
+
+def export_encoder(network: Siamese, path: Path) -> None:
+    """Writes the `encoder` graph, dynamic in B."""
+    size = network.config.input_size
+    example = (torch.zeros(2, size, size, dtype=torch.uint8),)
+    names = (encode.INPUT, *encode.OUTPUTS)
+    _export(
+        EncoderGraph(network.encoder),
+        example,
+        path,
+        (encode.INPUT,),
+        encode.OUTPUTS,
+        {n: {0: "B"} for n in names},
+    )
+
+
+def export_pair(network: Siamese, path: Path) -> None:
+    """Writes the `pair` graph, dynamic in B queries and N support frames."""
+    example = (torch.zeros(2, network.config.embedding), torch.zeros(3, network.config.embedding))
+    query, support = PAIR_INPUTS
+    axes = {query: {0: "B"}, support: {0: "N"}} | {name: {0: "B", 1: "N"} for name in PAIR_OUTPUTS}
+    _export(network.pair, example, path, PAIR_INPUTS, PAIR_OUTPUTS, axes)
+
+
+def _export(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    path: Path,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    dynamic_axes: Mapping[str, Mapping[int, str]],
+) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with warnings.catch_warnings():
+        # The TorchScript exporter is announced to go; it is used because its successor needs one more package
+        # (onnxscript) and these graphs have no control flow.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module.eval().cpu(),
+            example,
+            str(unfinished),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=dynamic_axes,
+        )
+    unfinished.replace(path)

@@ -1,0 +1,12 @@
+"""What the optional extra [train] brings, asked for before it is imported."""
+
+from importlib.util import find_spec
+
+from mtclar.engine.errors import MtclarError
+
+
+def require(*modules: str, purpose: str) -> None:
+    """MtclarError with the pip command when one of the modules is not installed."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise MtclarError(f"{purpose} needs {' and '.join(missing)}", "pip install 'mtclar-stream[train]'")
