@@ -50,12 +50,28 @@ def blurred(sigma: float) -> Change:
         (brighter(0.25), (), ("too dark",)),
         (brighter(0.1), ("too dark",), ("too dark",)),
         (brighter(0.3, 165), (), ()),
-        (brighter(0.1, 230), ("too bright", "blurred"), ("too bright", "blurred")),
+        (brighter(0.15, 100), ("too little contrast",), ("too little contrast",)),
+        (
+            brighter(0.1, 230),
+            ("too bright", "too little contrast"),
+            ("too bright", "too little contrast"),
+        ),
         (blurred(1.0), (), ()),
         (blurred(4.0), (), ("blurred",)),
         (blurred(7.0), ("blurred",), ("blurred",)),
     ],
-    ids=["as is", "half light", "dim", "dark", "light", "washed out", "soft", "blurred", "very blurred"],
+    ids=[
+        "as is",
+        "half light",
+        "dim",
+        "dark",
+        "light",
+        "hazy",
+        "washed out",
+        "soft",
+        "blurred",
+        "very blurred",
+    ],
 )
 def test_a_picture_made_worse(crop_of, change: Change, run: tuple, calibration: tuple) -> None:
     crop = crop_of(change)
