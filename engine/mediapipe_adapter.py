@@ -156,7 +156,7 @@ class _FaceLandmarker:
         )
         try:
             self._landmarker = vision.FaceLandmarker.create_from_options(options)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:  # a bundle of other networks: FileNotFoundError
             raise ModelError(
                 f"{task}: MediaPipe cannot load it: {error}", "is it a face_landmarker.task?"
             ) from error

@@ -133,3 +133,22 @@ def test_a_missing_package_says_how_to_install_it(tmp_path: Path, monkeypatch: p
     with pytest.raises(BackendError) as caught:
         MediaPipeTracker.open(tmp_path / "some.task")
     assert caught.value.hint == "pip install 'mtclar-stream[mediapipe]'"
+
+
+def test_a_bundle_of_other_networks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_options: object) -> None:
+        raise FileNotFoundError(
+            "No file with name: face_landmarks_detector.tflite."
+        )  # as mediapipe 1.2.2 does
+
+    vision = SimpleNamespace(
+        FaceLandmarkerOptions=SimpleNamespace,
+        RunningMode=SimpleNamespace(VIDEO="VIDEO"),
+        FaceLandmarker=SimpleNamespace(create_from_options=refuse),
+    )
+    tasks = SimpleNamespace(vision=vision, BaseOptions=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "mediapipe", SimpleNamespace(tasks=tasks))  # type: ignore[arg-type]
+    with zipfile.ZipFile(tmp_path / "other.task", "w") as archive:
+        archive.writestr("face_detector.tflite", b"")
+    with pytest.raises(ModelError, match=r"other\.task.*face_landmarks_detector"):
+        MediaPipeTracker.open(tmp_path / "other.task")
