@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mtclar.engine.crop import cut
+from mtclar.engine.crop import FRAMING, LEFT_EYE, RIGHT_EYE, cut, square_of, square_to_frame
 from mtclar.engine.detect import Detection, Detector
 from mtclar.engine.faces import FaceTracker, Roster, same_face
-from mtclar.engine.handover import Faces, Frame
+from mtclar.engine.handover import FaceCrop, Faces, Frame
 from mtclar.engine.landmarks import FaceMesh, Mesh
 
 FPS = 25
@@ -84,6 +84,59 @@ def test_a_real_clip_is_one_face_with_one_number(make, counted: Counted, carphon
     assert [ids(faces) for faces in seen] == [[0]] * len(carphone)
     assert counted.calls == 5  # at once and every second of 4.8
     assert all(crop.sharpness > 100 for faces in seen for crop in faces.crops)
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["colour", "grey"])
+@pytest.mark.parametrize(
+    ("size", "scale", "angle_deg"),
+    [
+        ((512, 512), 1.0, 30.0),
+        ((512, 512), 1.0, -30.0),
+        ((1024, 700), 1.5, 0.0),
+        ((1024, 1024), 2.0, -15.0),
+        ((3840, 2160), 6.0, 0.0),
+        ((160, 120), 0.4, 0.0),
+    ],
+)
+def test_eyes_come_to_the_same_place_of_the_crop(
+    make, astronaut: np.ndarray, size: tuple[int, int], scale: float, angle_deg: float, grey: bool
+) -> None:
+    """Found anew in each picture: how the photograph lies in the frame does not show in the crop."""
+    to_frame = cv2.getRotationMatrix2D((225, 128), angle_deg, scale)
+    to_frame[:, 2] += np.array(size) / 2 - (225, 128)
+    picture = cv2.warpAffine(
+        cv2.GaussianBlur(astronaut, (0, 0), 0.4 / scale) if scale < 1 else astronaut, to_frame, size
+    )
+    if grey:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    (plain,), (other,) = (next(play(make(), [image])).crops for image in (astronaut, picture))
+    (right, left), (plain_right, plain_left) = eyes_in_crop(other), eyes_in_crop(plain)
+    assert right[1] == pytest.approx(left[1], abs=0.01)
+    # Measured: 0.6 pixels of 48 at most.
+    assert np.linalg.norm(right - plain_right) < 1.5
+    assert np.linalg.norm(left - plain_left) < 1.5
+    expected = plain.landmarks[:, :2] @ to_frame[:, :2].T + to_frame[:, 2]
+    assert np.abs(other.landmarks[:, :2] - expected).mean() < 0.02 * np.ptp(expected, axis=0).max()
+
+
+def eyes_in_crop(crop: FaceCrop) -> list[np.ndarray]:
+    """Middle of the person's right and left eye in pixels of the crop."""
+    square = square_of(crop.landmarks, FRAMING)
+    to_frame = square_to_frame(np.array(square.center), square.side, square.angle, FRAMING.size)
+    to_crop = cv2.invertAffineTransform(to_frame)
+    return [
+        to_crop[:, :2] @ crop.landmarks[list(eye), :2].mean(0) + to_crop[:, 2]
+        for eye in (RIGHT_EYE, LEFT_EYE)
+    ]
+
+
+def test_the_largest_face_comes_first_when_not_all_are_wanted(make, scene, astronaut: np.ndarray) -> None:
+    head = cv2.resize(astronaut[30:215, 140:310], None, fx=1.3, fy=1.3, interpolation=cv2.INTER_LINEAR)
+    image = scene((20, 20))
+    image[200 : 200 + head.shape[0], 350 : 350 + head.shape[1]] = head
+    for faces in play(make(max_faces=1), [image] * 3):
+        (crop,) = faces.crops
+        assert crop.box[0] > 350
 
 
 @pytest.mark.parametrize("kind", ["160x120", "4K", "grey"])
