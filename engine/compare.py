@@ -80,22 +80,33 @@ class Rule(Protocol):
 
 
 class GpRule:
-    """The absolute head plus a Gaussian process on its residuals (mtclar.engine.residual_gp)."""
+    """The absolute head plus a Gaussian process on its residuals (mtclar.engine.residual_gp).
+
+    Support frame i says label_i + delta_i, which is off the absolute value by the residual that is weighed here. How
+    much to believe it was learnt from the residuals among the support set itself, label_i - absolute_i.
+    """
 
     def __init__(self, support: SupportSet, params: CompareParams) -> None:
-        residuals = support.labels.astype(np.float64) - support.absolute
+        self._labels = support.labels.astype(np.float64)
+        residuals = self._labels - support.absolute
         self._kernel = Kernel(support.embeddings, params.tau)
         self._gps = [
             ResidualGp(self._kernel, residuals[:, i], prior) for i, prior in enumerate(params.priors)
         ]
 
     def __call__(self, query: Query) -> tuple[Array, Array]:
-        rows = self._kernel(query.embedding)
-        mean, variance = zip(*(gp(rows) for gp in self._gps), strict=True)
+        rows, residuals = self._kernel(query.embedding), self._residuals(query)
+        mean, variance = zip(*(gp(rows, residuals[:, :, i]) for i, gp in enumerate(self._gps)), strict=True)
         return query.absolute + np.stack(mean, 1), np.sqrt(np.stack(variance, 1))
 
     def leave_one_out(self, among: Query) -> Array:
-        return among.absolute + np.stack([gp.leave_one_out()[0] for gp in self._gps], 1)
+        residuals = self._residuals(among)
+        left_out = [gp.leave_one_out(residuals[:, :, i])[0] for i, gp in enumerate(self._gps)]
+        return among.absolute + np.stack(left_out, 1)
+
+    def _residuals(self, query: Query) -> Array:
+        """[B, N, 2] how far what each support frame says of each crop is off the crop's absolute value."""
+        return self._labels + query.delta - query.absolute[:, None, :]
 
 
 class AbsoluteRule:

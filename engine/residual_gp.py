@@ -85,57 +85,63 @@ class Kernel:
 class ResidualGp:
     """Residuals of one dimension on a support set [N] -> mean and variance for any query; N = 0 gives the prior.
 
-    Everything is kept in the kernel's eigenbasis, where each of the G combinations is a diagonal and a rank-one term;
-    the mixture over them is a linear form (mean) and a quadratic form (variance) in the kernel vector of a query.
+    Everything is kept in the kernel's eigenbasis, where each of the G combinations is a diagonal and a rank-one term:
+    K^-1 = diag(1 / d) - shrink v v^T (Sherman-Morrison). So a query costs a few products with [N, G] and [N, N].
     """
 
     def __init__(self, kernel: Kernel, residuals: Array, prior: ResidualPrior) -> None:
-        local, offset, noise, log_prior = prior.grid()  # [G]
-        basis = kernel.eigenvectors
-        d = local[:, None] * kernel.eigenvalues + noise[:, None]  # [G, N]
-        z, u = basis.T @ residuals, basis.sum(0)  # [N] residuals and the vector of ones, rotated
-        v = u / d  # [G, N]
-        s = 1.0 + offset * (v @ u)  # [G] Sherman-Morrison: K^-1 = diag(1/d) - (offset/s) v v^T
-        shrink = offset / s
-        alpha = z / d - (shrink * (v @ z))[:, None] * v  # [G, N] K^-1 r
-        log_likelihood = -0.5 * (alpha @ z + np.log(d).sum(1) + np.log(s))
-        self._log_weight = log_prior + log_likelihood
-        weight = _softmax(self._log_weight, axis=0)  # [G]
-
-        # The mean of combination g at kernel vector e (rotated) is e @ slope_g + level_g.
-        slope, level = local[:, None] * alpha, offset * (alpha @ u)  # [G, N], [G]
-        self._slope, self._level = weight @ slope, float(weight @ level)
-        slope, level = slope - self._slope, level - self._level
-        # Its variance is local + offset + noise - k^T K^-1 k with k = local e + offset; the spread of means is added.
-        a = weight * local**2
-        self._quadratic = (
-            (slope.T * weight) @ slope - np.diag(a @ (1.0 / d)) + (v.T * (a * shrink)) @ v
-        )  # [N, N]
-        self._linear = 2.0 * ((weight * level) @ slope - (weight * local * shrink) @ v)  # [N]
-        self._constant = float(weight @ (local + noise + shrink + level**2))
-        self._basis, self._alpha = basis, alpha @ basis.T  # [N, N], [G, N]
-        self._precision = (1.0 / d) @ (basis**2).T - shrink[:, None] * (
-            v @ basis.T
-        ) ** 2  # [G, N] diagonal of K^-1
+        self._local, self._offset, noise, log_prior = prior.grid()  # [G]
+        self._basis = kernel.eigenvectors
         self._residuals = residuals
+        d = self._local[:, None] * kernel.eigenvalues + noise[:, None]  # [G, N]
+        z, u = self._basis.T @ residuals, self._basis.sum(0)  # [N] residuals and the vector of ones, rotated
+        v = u / d  # [G, N]
+        s = 1.0 + self._offset * (v @ u)  # [G]
+        self._inverse_d, self._v, self._uv = 1.0 / d, v, v @ u
+        self._shrink = self._offset / s
+        alpha = z / d - (self._shrink * (v @ z))[:, None] * v  # [G, N] K^-1 r
+        self._log_weight = log_prior - 0.5 * (alpha @ z + np.log(d).sum(1) + np.log(s))
+        self._weight = _softmax(self._log_weight, axis=0)  # [G]
 
-    def __call__(self, kernel_rows: Array) -> tuple[Array, Array]:
-        """kernel rows [B, N] -> mean residual [B] and variance [B] of a label, its noise included."""
-        e = kernel_rows @ self._basis
-        variance = ((e @ self._quadratic) * e).sum(1) + e @ self._linear + self._constant
-        return e @ self._slope + self._level, variance
+        # Variance of combination g: local + offset + noise - k^T K^-1 k, where k = local e + offset at kernel vector e.
+        a = self._weight * self._local**2
+        self._quadratic = (v.T * (a * self._shrink)) @ v - np.diag(a @ self._inverse_d)  # [N, N]
+        self._linear = -2.0 * (self._weight * self._local * self._shrink) @ v  # [N]
+        self._constant = float(self._weight @ (self._local + noise + self._shrink))
 
-    def leave_one_out(self) -> tuple[Array, Array]:
-        """Mean [N] and variance [N] of each residual given all the others: the closed form of N refits."""
-        error = self._alpha / self._precision  # [G, N]
-        variance = 1.0 / self._precision
-        log_density = -0.5 * (error**2 / variance + np.log(variance))
-        weight = _softmax(
-            self._log_weight[:, None] - log_density, axis=0
-        )  # what the others alone say of the grid
-        mean = self._residuals - (weight * error).sum(0)
-        spread = (weight * (self._residuals - error - mean) ** 2).sum(0)
-        return mean, (weight * variance).sum(0) + spread
+    def __call__(self, kernel_rows: Array, residuals: Array) -> tuple[Array, Array]:
+        """Kernel rows and residuals, both [B, N] -> mean residual [B] and variance [B] of a label, its noise included.
+
+        A query may bring residuals of its own: label_i + delta_i - absolute, where the pair graph says delta_i.
+        """
+        e, z = kernel_rows @ self._basis, residuals @ self._basis  # [B, N]
+        through_v = self._shrink * (self._local * (e @ self._v.T) + self._offset * self._uv)  # [B, G]
+        across = self._local * ((e * z) @ self._inverse_d.T) + self._offset * (z @ self._v.T)
+        means = across - through_v * (z @ self._v.T)  # [B, G]
+        mean = means @ self._weight
+        spread = (means - mean[:, None]) ** 2 @ self._weight
+        return mean, ((e @ self._quadratic) * e).sum(1) + e @ self._linear + self._constant + spread
+
+    def leave_one_out(self, residuals: Array) -> tuple[Array, Array]:
+        """Mean [N] and variance [N] at each support frame given all the others: the closed form of N refits.
+
+        residuals [N, N]: row i is what frame i would bring as a query.
+        """
+        means, variances, log_density = [], [], []
+        for inverse_d, v, shrink in zip(self._inverse_d, self._v, self._shrink, strict=True):
+            rotated = self._basis @ v
+            precision = (self._basis * inverse_d) @ self._basis.T - shrink * np.outer(
+                rotated, rotated
+            )  # [N, N]
+            own = np.diag(precision)
+            error = precision @ self._residuals / own  # [N] residual less what the others say of it
+            means.append(np.diag(residuals) - (precision * residuals).sum(1) / own)
+            variances.append(1.0 / own)
+            log_density.append(-0.5 * (error**2 * own - np.log(own)))
+        # Without frame i, the grid is weighted by what the others alone say of it.
+        weight = _softmax(self._log_weight[:, None] - np.array(log_density), axis=0)  # [G, N]
+        mean = (weight * means).sum(0)
+        return mean, (weight * (np.array(variances) + (np.array(means) - mean) ** 2)).sum(0)
 
 
 def unit(embeddings: Embeddings) -> Array:
