@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.crop import Framing
-from mtclar.engine.errors import SupportSetError
+from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.handover import Encoded
 
 FORMAT = "mtclar-support-set"
@@ -162,7 +162,7 @@ class SupportSet:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Reads and checks a .mtclar file; raises SupportSetError that says what is wrong with it."""
+        """Reads and checks a .mtclar file; SupportSetError says what is wrong with it, UsageError that there is none."""
         path = Path(path)
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
@@ -172,7 +172,7 @@ class SupportSet:
                 )
             payload = path.read_bytes()
         except FileNotFoundError as error:
-            raise SupportSetError(f"there is no support set at {path}", RECORD_AGAIN) from error
+            raise UsageError(f"there is no support set at {path}", RECORD_AGAIN) from error
         except OSError as error:
             raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
         try:

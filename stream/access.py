@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from mtclar.engine.errors import ServeError, UsageError
+from mtclar.engine.errors import UsageError
 
 MIN_TOKEN_LENGTH = 8
 
@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules of one server. Raises ServeError or UsageError when they would be unsafe."""
+    """The rules of one server. Raises UsageError when they would be unsafe."""
 
     host: str  # what the server binds
     token: str | None = None
@@ -31,7 +31,7 @@ class Access:
 
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):
-            raise ServeError(
+            raise UsageError(
                 f"'{self.host}' can be reached from other machines and there is no token",
                 "add --token SECRET, or stay with --host 127.0.0.1",
             )

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from mtclar.engine import support as support_module
 from mtclar.engine.crop import Framing
-from mtclar.engine.errors import SupportSetError
+from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.handover import Encoded
 from mtclar.engine.support import ARRAYS, SupportSet
 
@@ -230,7 +230,7 @@ def test_a_folder_that_is_none_is_a_clear_error(anna) -> None:
 
 
 def test_missing_file_folder_and_something_else(tmp_path) -> None:
-    with pytest.raises(SupportSetError, match="there is no support set"):
+    with pytest.raises(UsageError, match="there is no support set"):
         SupportSet.load(tmp_path / "none.mtclar")
     with pytest.raises(SupportSetError, match="cannot read"):
         SupportSet.load(tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtclar.engine.errors import ServeError, UsageError
+from mtclar.engine.errors import UsageError
 from mtclar.stream.access import Access, is_loopback
 
 TOKEN = "a-long-enough-token"
@@ -28,7 +28,7 @@ def test_loopback(host: str, expected: bool) -> None:
 
 
 def test_beyond_loopback_needs_a_token() -> None:
-    with pytest.raises(ServeError, match="no token") as caught:
+    with pytest.raises(UsageError, match="no token") as caught:
         Access("0.0.0.0")
     assert "--token" in caught.value.hint
     Access("0.0.0.0", TOKEN)
