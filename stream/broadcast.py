@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 
 from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
-from mtclar.stream.client import Client, Outgoing
+from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
 from mtclar.stream.inbound import Inbound
 from mtclar.stream.listening import connection_log, keep_little_unsent, start_error, tls_context
 from mtclar.stream.messages import (
@@ -47,7 +47,6 @@ WEBSOCKET_PATH = "/ws"
 MAX_CLIENTS = 1024
 START_TIMEOUT_S = 10.0
 OPEN_TIMEOUT_S = 5.0  # for the handshake, and again for the token
-CLOSE_TIMEOUT_S = 1.0
 PING_S = 20.0  # a half-open connection is noticed after two of these
 WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
 
@@ -245,7 +244,13 @@ class Broadcaster:
         if writers:
             await asyncio.wait(writers, timeout=CLOSE_TIMEOUT_S)
         server.close()
-        await server.wait_closed()
+        try:
+            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                await server.wait_closed()
+        except TimeoutError:  # someone does not read: closing would wait for the room to say so
+            for client in self._clients:
+                client.connection.transport.abort()
+            await server.wait_closed()
 
     def _distribute(self) -> None:
         with self._lock:

@@ -26,6 +26,8 @@ BACKLOG_MESSAGES = 1024
 CONTROL_MESSAGES = 256
 """How many messages besides `affect` may wait; a client that lets them pile up does not read at all."""
 
+CLOSE_TIMEOUT_S = 1.0
+
 INTERNAL_ERROR = 1011
 TOO_SLOW = 1013  # "try again later" in the registry of RFC 6455
 
@@ -183,6 +185,13 @@ class Client:
         if self._closing is None:
             self._latest.clear()
             self._backlog.clear()
-            reason = f"too slow: {BACKLOG_MESSAGES} messages behind"
-            self._closing = asyncio.create_task(self.connection.close(TOO_SLOW, reason))
+            self._closing = asyncio.create_task(self._close_or_cut())
             self._wake.set()
+
+    async def _close_or_cut(self) -> None:
+        """`close` alone would wait until a full buffer drains, and this one may never."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.connection.close(TOO_SLOW, f"too slow: {BACKLOG_MESSAGES} messages behind")
+        except TimeoutError:
+            self.connection.transport.abort()
