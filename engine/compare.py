@@ -50,7 +50,7 @@ class CompareParams:
 DEFAULT_PARAMS = CompareParams(
     tau=0.15,
     valence=ResidualPrior(Variance(0.02, 1.0), Variance(0.003, 2.5), Variance(0.035, 1.3)),
-    arousal=ResidualPrior(Variance(0.02, 1.0), Variance(0.002, 2.7), Variance(0.02, 1.6)),
+    arousal=ResidualPrior(Variance(0.02, 1.0), Variance(0.004, 2.7), Variance(0.02, 1.6)),
     covered_jitter=0.1,
     covered_share=0.5,
 )
