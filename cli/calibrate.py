@@ -108,22 +108,26 @@ def _refuse_nonsense(source: str, labels: Path | None, neutral: bool, grid: bool
 
 
 def _target(out: Path | None, force: bool) -> Path:
-    """Where to write, checked before a person spends a minute in front of the camera."""
-    import os
+    """Where to write, tried out before a person spends a minute in front of the camera."""
+    import tempfile
 
     from mtclar.engine.errors import UsageError
 
-    if out is None:
-        return default_support_path()
-    out = out.expanduser()
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", "name a file, such as me.mtclar")
-    if out.exists() and not force:
-        raise UsageError(f"{out} exists already", "choose another name, or --force to overwrite it")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"nothing can be written to {folder}", "choose another place with --out")
-    return out
+    target = default_support_path() if out is None else out.expanduser()
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", "name a file, such as me.mtclar")
+    if out is not None and target.exists() and not force:
+        raise UsageError(f"{target} exists already", "choose another name, or --force to overwrite it")
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"nothing can be written to {folder}: {error.strerror or error}",
+            "choose another place with --out",
+        ) from error
+    return target
 
 
 @contextmanager

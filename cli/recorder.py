@@ -4,12 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from mtclar.cli.scores import Row
 from mtclar.engine.handover import Encoded, FaceCrop
@@ -71,15 +73,18 @@ class Listener:
         self.latencies_ms: list[float] = []
         self._arrivals_s: list[float] = []
         self._url = url
+        self._open = ExitStack()
         self._thread = threading.Thread(target=self._listen, name="demo-client", daemon=True)
 
     def __enter__(self) -> Self:
-        self._connection = connect(
-            self._url,
-            subprotocols=[PROTOCOL],  # type: ignore[list-item]  # a NewType of str
-            proxy=None,
-            open_timeout=CLIENT_TIMEOUT_S,
-            close_timeout=CLIENT_TIMEOUT_S,
+        self._connection = self._open.enter_context(
+            connect(
+                self._url,
+                subprotocols=[Subprotocol(PROTOCOL)],
+                proxy=None,
+                open_timeout=CLIENT_TIMEOUT_S,
+                close_timeout=CLIENT_TIMEOUT_S,
+            )
         )
         self._thread.start()
         return self
@@ -87,7 +92,7 @@ class Listener:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self._open.close()
         self._thread.join(CLIENT_TIMEOUT_S)
 
     @property

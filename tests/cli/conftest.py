@@ -161,6 +161,12 @@ def long_clip(clips: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_faces_clip(clips: Path) -> Path:
+    """A second with two faces side by side."""
+    return encode(clips / "two.mp4", face_pictures(25, (960, 480), faces=2))
+
+
+@pytest.fixture(scope="session")
 def empty_clip(clips: Path) -> Path:
     """A second of nobody."""
     ramp = np.broadcast_to(np.linspace(0, 255, 320, dtype=np.uint8)[None, :, None], (240, 320, 3))

@@ -1,0 +1,314 @@
+"""`mtclar-stream run`: files of every kind to their end, real clients, signals, and each thing that can be wrong."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+from mtclar.cli.options import default_support_path
+from mtclar.engine.support import SupportSet
+
+Command = Callable[..., Any]
+Start = Callable[..., Any]
+
+SUMMARY_KEYS = {
+    "frames",
+    "fps",
+    "dropped",
+    "messages_per_s",
+    "latency_ms",
+    "backend",
+    "cpu_cores",
+    "peak_rss_mb",
+}
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_answered_frame_by_frame_to_its_end(
+    command: Command, face_clip: Path, support: Path, tmp_path: Path
+) -> None:
+    summary_path, csv_path = tmp_path / "new" / "summary.json", tmp_path / "values.csv"
+    done = command(
+        "run",
+        *("--source", face_clip, "--support", support, "--freshness", "all", "--port", "0"),
+        *("--csv", csv_path, "--summary-json", summary_path),
+    )
+    assert done.code == 0, done.err
+    assert f"{support} (3 frames of 'anna')" in done.out
+    assert re.search(r"Dashboard  http://127\.0\.0\.1:\d+/", done.out)
+    assert "50 frames answered" in done.out
+    summary = json.loads(summary_path.read_text())
+    assert set(summary) >= SUMMARY_KEYS
+    assert summary["frames"] == 50
+    assert summary["dropped"] == 0
+    assert set(summary["latency_ms"]) == {"p50", "p95", "p99"}
+    with csv_path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in rows] == list(range(50))
+    assert {row["subject"] for row in rows} == {"anna"}
+    assert {row["state"] for row in rows} == {"ok"}
+    assert all(-1 <= float(row["valence"]) <= 1 for row in rows)
+
+
+def test_the_default_support_set_is_found_and_named(command: Command, face_clip: Path, support: Path) -> None:
+    done = command("run", "--source", face_clip, "--port", "0", "--no-live")
+    assert done.code == 0
+    assert "Not calibrated (there is none yet" in done.out
+    default_support_path().parent.mkdir(parents=True)
+    shutil.copyfile(support, default_support_path())
+    done = command("run", "--source", face_clip, "--port", "0", "--no-live")
+    assert str(default_support_path()) in done.out
+    assert "Not calibrated" not in done.out
+    done = command("run", "--source", face_clip, "--port", "0", "--no-live", "--support", "none")
+    assert "Not calibrated (as you asked)" in done.out
+
+
+def test_a_clip_without_a_face_runs_and_says_so(command: Command, empty_clip: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "values.csv"
+    done = command("run", "--source", empty_clip, "--port", "0", "--csv", rows)
+    assert done.code == 0
+    assert "No face was seen in any frame." in done.out
+    assert len(rows.read_text().splitlines()) == 1 + 25
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "count", "grey"),
+    [(3840, 2160, 4, False), (160, 120, 10, False), (640, 480, 10, True)],
+    ids=["4K", "160x120", "grey"],
+)
+def test_clips_of_any_size_and_colour_show_the_face(
+    width: int, height: int, count: int, grey: bool, command: Command, make_clip: Callable[..., Path]
+) -> None:
+    done = command("run", "--source", make_clip(width, height, count, grey), "--port", "0")
+    assert done.code == 0, done.err
+    assert f"{count} frames answered" in done.out
+    assert "No face" not in done.out
+
+
+@pytest.mark.parametrize("smoother", ["one-euro", "exponential", "kalman", "none"])
+def test_every_smoother_can_be_chosen(smoother: str, command: Command, face_clip: Path) -> None:
+    assert command("run", "--source", face_clip, "--port", "0", "--no-live", "--smoother", smoother).code == 0
+
+
+# --- clients and signals ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_says_bye_to_clients_and_ends_with_0(
+    number: signal.Signals, process: Start, long_clip: Path, support: Path, tmp_path: Path
+) -> None:
+    summary, rows = tmp_path / "summary.json", tmp_path / "values.csv"
+    running = process(
+        "run",
+        *("--source", long_clip, "--support", support, "--freshness", "paced", "--port", "0"),
+        *("--summary-json", summary, "--csv", rows),
+    )
+    url = running.read_until("Websocket").split()[1]
+    types: list[str] = []
+    with connect(url, proxy=None, open_timeout=10) as client:
+        for text in client:
+            message = json.loads(text)
+            types.append(message["type"])
+            if message["type"] == "hello":
+                assert message["server"].startswith("mtclar-stream 0.")
+                (stream,) = message["streams"]
+                assert stream["subjects"] == [{"subject": "anna", "frames": 3}]
+            if types.count("affect") == 5 and message["type"] == "affect":
+                (face,) = message["faces"]
+                assert face["subject"] == "anna"
+                assert face["calibrated"] is True
+                running.send(number)
+    assert types[0] == "hello"
+    assert types[-1] == "bye"
+    assert message["code"] == "shutdown"
+    done = running.end()
+    assert done.code == 0, done.out
+    assert "Stopped." in done.out
+    assert "Traceback" not in done.out
+    answered = json.loads(summary.read_text())["frames"]
+    assert 5 <= answered < 500
+    assert len(rows.read_text().splitlines()) == answered + 1
+
+
+def test_clients_learn_that_a_file_has_ended(process: Start, face_clip: Path) -> None:
+    running = process(
+        "run", "--source", face_clip, "--freshness", "paced", "--port", "0", "--support", "none"
+    )
+    url = running.read_until("Websocket").split()[1]
+    with connect(url, proxy=None, open_timeout=10) as client:
+        messages = [json.loads(text) for text in client]
+    assert messages[-1]["type"] == "bye"
+    assert messages[-1]["code"] == "ended"
+    assert [m["state"] for m in messages if m["type"] == "status"][-1] == "ended"
+    assert running.end().code == 0
+
+
+def test_the_token_can_come_from_a_file(process: Start, long_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("open sesame 123\n")
+    running = process(
+        "run",
+        *("--source", long_clip, "--freshness", "paced", "--port", "0", "--support", "none"),
+        *("--host", "0.0.0.0", "--token-file", tmp_path / "token"),
+    )
+    url = running.read_until("Websocket").split()[1]
+    assert "unencrypted" in running.read_until("warning")
+    with connect(url, proxy=None, additional_headers={"Authorization": "Bearer open sesame 123"}) as client:
+        assert json.loads(client.recv(timeout=10))["type"] == "hello"
+    running.send(signal.SIGTERM)
+    done = running.end()
+    assert done.code == 0
+    assert "sesame" not in done.out
+
+
+# --- what can be wrong --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--source", "/no/such/file.mp4"), 2, "there is no file"),
+        (("--source", "/tmp"), 2, "is not a file"),
+        (("--source", "ftp://host/x"), 2, "are not known"),
+        (("--source", "webcam:77"), 1, "there is no camera 77"),
+        (("--source", "demo", "--freshness", "soon"), 2, "there is no freshness 'soon'"),
+        (("--source", "demo", "--smoother", "magic"), 2, "smoother"),
+        (("--source", "demo", "--backend", "abacus"), 2, "there is no backend"),
+        (("--source", "demo", "--support", "/no/me.mtclar"), 2, "there is no support set"),
+        (("--source", "demo", "--support", "none", "--support", "a.mtclar"), 2, "stands alone"),
+        (("--source", "demo", "--host", "0.0.0.0"), 2, "there is no token"),
+        (
+            ("--source", "demo", "--host", "203.0.113.9", "--token", "long enough"),
+            1,
+            "not an address of this",
+        ),
+        (("--source", "demo", "--token", "short"), 2, "token is shorter"),
+        (("--source", "demo", "--token", "long enough", "--token-file", "x"), 2, "exclude each other"),
+        (("--source", "demo", "--token-file", "/no/token"), 2, "cannot read the token file"),
+        (("--source", "demo", "--tls-cert", "/no/cert.pem"), 2, "--tls-key"),
+        (("--source", "demo", "--tls-cert", "/no/c.pem", "--tls-key", "/no/k.pem"), 1, "cannot be used"),
+        (("--source", "demo", "--csv", "/no/folder/values.csv"), 2, "cannot write"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(
+    arguments: tuple[str, ...], code: int, says: str, command: Command
+) -> None:
+    done = command("run", "--port", "0", *arguments)
+    assert says in done.err
+    assert done.code == code
+    assert len(done.err.splitlines()) <= 2
+    assert "frames answered" not in done.out
+
+
+def test_files_that_are_no_video(command: Command, tmp_path: Path, audio_file: Path) -> None:
+    (tmp_path / "text.mp4").write_text("this is not a video")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    for path, says in (
+        (tmp_path / "text.mp4", "not a video"),
+        (tmp_path / "empty.mp4", "not a video"),
+        (audio_file, "only sound"),
+    ):
+        done = command("run", "--source", path, "--port", "0")
+        assert done.code == 1
+        assert says in done.err
+        assert path.name in done.err
+
+
+def test_a_damaged_or_foreign_support_set_is_refused(
+    command: Command, face_clip: Path, support: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "values.csv"
+    payload = support.read_bytes()
+    arguments = ("run", "--source", face_clip, "--port", "0", "--support", support, "--csv", rows)
+
+    support.write_bytes(payload[: len(payload) // 2])
+    done = command(*arguments)
+    assert done.code == 1
+    assert "is damaged or not a support set" in done.err
+
+    support.write_bytes(payload)
+    replace(SupportSet.load(support), model_sha256="f" * 64, model_name="another").save(support)
+    done = command(*arguments)
+    assert done.code == 1
+    assert "was made with the encoder another" in done.err
+    assert "calibrate again" in done.err
+    assert not rows.exists()
+
+
+def test_a_port_in_use_leaves_nothing_behind(command: Command, face_clip: Path, tmp_path: Path) -> None:
+    rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command(
+            "run", "--source", face_clip, "--port", str(port), "--csv", rows, "--summary-json", summary
+        )
+    assert done.code == 1
+    assert f"port {port} is in use" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_csv_that_is_there_is_not_overwritten(command: Command, face_clip: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "values.csv"
+    rows.write_text("mine")
+    done = command("run", "--source", face_clip, "--port", "0", "--csv", rows)
+    assert done.code == 2
+    assert "exists already" in done.err
+    assert rows.read_text() == "mine"
+
+
+def test_a_summary_that_cannot_be_written_is_said(command: Command, face_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = command(
+        "run", "--source", face_clip, "--port", "0", "--summary-json", tmp_path / "file" / "summary.json"
+    )
+    assert done.code == 1
+    assert "cannot write" in done.err
+
+
+# --- fixtures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_clip(face_clip: Path, tmp_path: Path) -> Callable[..., Path]:
+    """The face clip's first pictures in another size, or without colour."""
+
+    def make(width: int, height: int, count: int, grey: bool) -> Path:
+        path = tmp_path / "other.mkv"
+        with av.open(str(face_clip)) as source, av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "gray" if grey else "yuv420p"
+            for _, picture in zip(range(count), source.decode(video=0), strict=False):
+                image = cv2.resize(picture.to_ndarray(format="bgr24"), (width, height))
+                frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+                container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+            container.mux(stream.encode())
+        return path
+
+    return make
+
+
+@pytest.fixture
+def audio_file(tmp_path: Path) -> Path:
+    """A second of a tone."""
+    path = tmp_path / "tone.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        wave = (8000 * np.sin(np.arange(16000) / 8)).astype(np.int16)[None, :]
+        frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
