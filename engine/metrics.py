@@ -14,14 +14,16 @@ def ccc(predicted: ArrayLike, truth: ArrayLike) -> float:
     2 cov / (var_p + var_t + (mean_p - mean_t)^2), in [-1, 1]; nan when both series are the same constant.
     """
     p, t = _series(predicted, truth)
-    covariance = np.mean((p - p.mean()) * (t - t.mean()))
-    return _ratio(2 * covariance, p.var() + t.var() + (p.mean() - t.mean()) ** 2)
+    p0, t0 = _centred(p), _centred(t)
+    spread = np.mean(p0**2) + np.mean(t0**2) + (p.mean() - t.mean()) ** 2
+    return _ratio(2 * np.mean(p0 * t0), spread)
 
 
 def pcc(predicted: ArrayLike, truth: ArrayLike) -> float:
     """Pearson correlation, in [-1, 1]: blind to offset and scale; nan when either series is constant."""
     p, t = _series(predicted, truth)
-    return _ratio(np.mean((p - p.mean()) * (t - t.mean())), p.std() * t.std())
+    p0, t0 = _centred(p), _centred(t)
+    return _ratio(np.mean(p0 * t0), np.sqrt(np.mean(p0**2) * np.mean(t0**2)))
 
 
 def rmse(predicted: ArrayLike, truth: ArrayLike) -> float:
@@ -43,6 +45,11 @@ def _series(predicted: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64]
             f"two series of one shape and at least one value needed, got {p.shape} and {t.shape}"
         )
     return p.ravel(), t.ravel()
+
+
+def _centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Less their mean; exactly zero for a constant, whose mean may differ from it by rounding."""
+    return np.zeros_like(values) if values.min() == values.max() else values - values.mean()
 
 
 def _ratio(numerator: float, denominator: float) -> float:

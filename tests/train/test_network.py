@@ -1,0 +1,60 @@
+"""The Siamese network: shapes, what its normalisation ignores, and the symmetries of the pair head."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
+
+from mtclar.train.network import NetworkConfig, Siamese, standardise  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def network() -> Siamese:
+    torch.manual_seed(2)
+    return Siamese(NetworkConfig()).eval()
+
+
+def embeddings(count: int) -> torch.Tensor:
+    return torch.randn(count, NetworkConfig().embedding, generator=torch.Generator().manual_seed(count))
+
+
+def test_shapes_and_size(network: Siamese) -> None:
+    face = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8)
+    with torch.inference_mode():
+        shapes = [tuple(output.shape) for output in network.encoder(face)]
+    assert shapes == [(3, 128), (3, 2), (3, 8)]
+    assert 1.3e6 < network.parameter_count() < 2.5e6
+
+
+def test_exposure_and_contrast_hardly_matter() -> None:
+    face = torch.randint(60, 180, (2, 48, 48), dtype=torch.uint8).float()
+    assert torch.allclose(standardise(face), standardise(face + 40), atol=1e-4)
+    assert (standardise(face) - standardise(face * 1.4)).abs().max() < 0.25
+    assert torch.equal(standardise(torch.full((1, 48, 48), 7)), torch.zeros(1, 1, 48, 48))
+
+
+def test_delta_is_antisymmetric_and_similarity_symmetric(network: Siamese) -> None:
+    a, b = embeddings(5), embeddings(7)
+    with torch.inference_mode():
+        similarity, delta = network.pair(a, b)
+        similarity_back, delta_back = network.pair(b, a)
+    assert similarity.shape == (5, 7)
+    assert delta.shape == (5, 7, 2)
+    assert torch.allclose(delta, -delta_back.transpose(0, 1), atol=1e-6)
+    assert torch.allclose(similarity, similarity_back.T, atol=1e-6)
+    assert delta.abs().max() > 1e-3  # not trivially zero
+
+
+def test_a_face_differs_from_itself_by_nothing(network: Siamese) -> None:
+    a = embeddings(6)
+    with torch.inference_mode():
+        _, delta = network.pair(a, a)
+    assert delta.diagonal().abs().max() <= 1e-6
+
+
+def test_outputs_stay_in_range(network: Siamese) -> None:
+    a = 1e4 * embeddings(8)
+    with torch.inference_mode():
+        similarity, delta = network.pair(a, -a)
+    assert delta.abs().max() <= 2
+    assert similarity.min() >= 0
+    assert similarity.max() <= 1

@@ -1,0 +1,91 @@
+"""The losses: against the metrics they stand for, on targets known by hand, and that they can be learnt."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
+
+from mtclar.engine.metrics import ccc  # noqa: E402
+from mtclar.train import objective  # noqa: E402
+from mtclar.train.network import NetworkConfig, PairHead  # noqa: E402
+from mtclar.train.objective import ObjectiveConfig  # noqa: E402
+
+CONFIG = ObjectiveConfig()
+
+
+def test_ccc_loss_is_the_metric() -> None:
+    random = torch.Generator().manual_seed(0)
+    predicted, truth = torch.rand(40, 2, generator=random), torch.rand(40, 2, generator=random)
+    expected = np.mean([1 - ccc(predicted[:, i].numpy(), truth[:, i].numpy()) for i in (0, 1)])
+    assert objective.ccc_loss(predicted, truth).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_perfect_predictions_cost_nothing() -> None:
+    truth = torch.rand(20, 2, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert objective.absolute_loss(truth, truth, CONFIG).item() == pytest.approx(0, abs=1e-4)
+    assert objective.delta_loss(truth, truth, CONFIG).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_delta_loss_does_not_depend_on_the_order_of_a_pair() -> None:
+    random = torch.Generator().manual_seed(1)
+    predicted, truth = torch.randn(30, 2, generator=random), torch.randn(30, 2, generator=random)
+    sign = torch.where(torch.rand(30, 1, generator=random) < 0.5, -1.0, 1.0)
+    flipped = objective.delta_loss(sign * predicted, sign * truth, CONFIG)
+    assert flipped.item() == pytest.approx(objective.delta_loss(predicted, truth, CONFIG).item(), abs=1e-5)
+
+
+def test_strangers_are_similar_as_far_as_their_votes_agree() -> None:
+    shares = torch.tensor([[0.8, 0.2, 0.0], [0.8, 0.2, 0.0], [0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
+    va = torch.tensor([[0.1, 0.0], [0.5, 0.2], [0.0, 0.0], [0.0, 0.0]])
+    targets = objective.stranger_targets(shares, va, torch.tensor([0, 0, 0]), torch.tensor([1, 2, 3]))
+    assert targets.similarity[0].item() == pytest.approx(1)
+    assert targets.similarity[1].item() == 0
+    assert 0 < targets.similarity[2].item() < 1
+    torch.testing.assert_close(targets.delta[0], torch.tensor([-0.4, -0.2]))
+
+
+def test_pictures_of_one_person_are_similar_as_far_as_va_is_close() -> None:
+    va = torch.tensor([[0.0, 0.0], [0.0, 0.0], [CONFIG.alike_distance, 0.0], [-1.0, 1.0]])
+    targets = objective.same_person_targets(
+        va, torch.zeros(3, dtype=torch.long), torch.tensor([1, 2, 3]), CONFIG
+    )
+    assert targets.similarity.tolist() == pytest.approx([1, np.exp(-0.5), 0], abs=1e-3)
+
+
+def test_cosine_loss_pulls_and_pushes() -> None:
+    a = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    b = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    alike, apart = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    assert objective.cosine_loss(a, b, alike, 0.25).item() == 0
+    assert objective.cosine_loss(a, b, apart, 0.25).item() == pytest.approx((0.75 + 1) / 2)
+
+
+def test_rare_classes_weigh_more_within_limits() -> None:
+    shares = np.zeros((1000, 8), np.float32)
+    shares[:900, 0] = 1
+    shares[900:, 1] = 1
+    weights = objective.class_weights(shares, CONFIG)
+    low, high = CONFIG.rare_class_limits
+    assert weights[0].item() == pytest.approx(low)
+    assert low < weights[1].item() < weights[2].item() == pytest.approx(high)
+
+
+def test_the_pair_losses_can_be_learnt() -> None:
+    torch.manual_seed(0)
+    head = PairHead(NetworkConfig(embedding=8, pair_hidden=(16, 8)))
+    embedding = torch.randn(64, 8)
+    va = embedding[:, :2].tanh()  # what a delta has to find
+    first, second = torch.randint(0, 64, (2, 200))
+    truth = objective.same_person_targets(va, first, second, CONFIG)
+    optimiser = torch.optim.Adam(head.parameters(), lr=1e-2)
+    history = []
+    for _ in range(150):
+        logit, delta = head.compare(embedding[first], embedding[second])
+        similarity = objective.similarity_loss(logit, truth.similarity)
+        loss = objective.delta_loss(delta, truth.delta, CONFIG) + similarity
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        history.append(loss.item())
+    assert history[-1] < 0.5 * history[0]
+    assert ccc(delta[:, 0].detach().numpy(), truth.delta[:, 0].numpy()) > 0.9
