@@ -1,5 +1,6 @@
 """`--csv FILE`: one row per face per frame, written as it happens."""
 
+import contextlib
 import csv
 import time
 from collections.abc import Callable
@@ -85,6 +86,10 @@ class CsvSink:
         try:
             write()
         except OSError as error:
+            file, self._file = self._file, None
+            if file is not None:
+                with contextlib.suppress(OSError):  # closing tries to write the rest once more, then lets go
+                    file.close()
             raise MtclarError(
                 f"cannot write {self.path}: {error.strerror}",
                 "what was written so far stays; is the disk full?",

@@ -263,13 +263,13 @@ def _pictures(
                 warn("damaged pictures left out")
                 continue
             image = np.asarray(reformatter.reformat(picture, format="bgr24").to_ndarray(), np.uint8)
-            yield _upright(image, picture.rotation), picture.time
+            yield np.ascontiguousarray(_upright(image, picture.rotation)), picture.time
 
 
 def _upright(image: NDArray[np.uint8], rotation_deg: int) -> NDArray[np.uint8]:
     """Turns by the display matrix's angle (counter-clockwise), as phones write it."""
     quarter_turns = round(rotation_deg / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+    return np.rot90(image, quarter_turns) if quarter_turns else image
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,94 @@
+"""--csv: one row per face per frame, empty cells where no value is honest, nothing overwritten."""
+
+import csv
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.handover import Affect
+from mtclar.stream.csv_sink import COLUMNS, CsvSink
+from mtclar.stream.messages import AffectMessage, LatencyMs
+
+Make = Callable[..., AffectMessage]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make_message: Make) -> None:
+    path = tmp_path / "out.csv"
+    sink = CsvSink(path)
+    assert path.read_text().strip() == ",".join(COLUMNS)
+    sink.publish(make_message(0, faces=2))
+    sink.publish(make_message(1, faces=0))
+    sink.close()
+    sink.close()
+    written = rows(path)
+    assert [row["frame"] for row in written] == ["0", "0", "1"]
+    assert [row["track"] for row in written] == ["0", "1", ""]
+    assert (
+        written[0] | {"valence": "0.2500", "raw_valence": "0.3000", "calibrated": "1", "width": "100.0"}
+        == written[0]
+    )
+    assert written[2]["valence"] == ""
+
+
+def test_no_value_is_an_empty_cell(tmp_path: Path) -> None:
+    face = Affect(
+        1, None, "low_quality", (0.0, 0.0, 1.0, 1.0), None, None, None, None, None, None, ("turned", "dark")
+    )
+    message = AffectMessage("c", 0, 0, 0.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, (face,))
+    with_values = tmp_path / "out.csv"
+    sink = CsvSink(with_values)
+    sink.publish(message)
+    sink.close()
+    (row,) = rows(with_values)
+    empty = (
+        "subject",
+        "valence",
+        "arousal",
+        "valence_sd",
+        "raw_valence",
+        "in_support",
+        "nearest_similarity",
+        "yaw",
+    )
+    assert [row[name] for name in empty] == [""] * len(empty)
+    assert (row["state"], row["calibrated"], row["faults"]) == ("low_quality", "0", "turned; dark")
+
+
+def test_rows_reach_the_disk_while_it_runs(tmp_path: Path, make_message: Make) -> None:
+    now = [0.0]
+    sink = CsvSink(tmp_path / "out.csv", clock=lambda: now[0])
+    now[0] = 1.5
+    sink.publish(make_message(0))
+    assert len(rows(tmp_path / "out.csv")) == 1
+    sink.close()
+
+
+def test_an_existing_file_is_not_touched_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("precious")
+    with pytest.raises(UsageError, match="exists"):
+        CsvSink(path)
+    assert path.read_text() == "precious"
+    CsvSink(path, overwrite=True).close()
+    assert rows(path) == []
+
+
+def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        CsvSink(tmp_path / "none" / "out.csv")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_an_error_and_not_a_loss_in_silence() -> None:
+    with pytest.raises(MtclarError, match=r"cannot write /dev/full") as caught:
+        CsvSink(Path("/dev/full"), overwrite=True)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
