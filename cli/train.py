@@ -47,7 +47,7 @@ def command(
     extra.require("torch", purpose="training")
     import torch
 
-    from mtclar.train import evaluate, loop, people
+    from mtclar.train import evaluate, figures, loop, people
     from mtclar.train import ferplus as ferplus_data
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
@@ -78,6 +78,6 @@ def command(
     if test_people is not None:
         on_people = evaluate.evaluate_people(trained.network, test_people, device)
         typer.echo(f"rendered test people: {on_people}")
-    scored = replace(trained, figures=evaluate.card_figures(on_photos, on_people))
+    scored = replace(trained, figures=figures.card_figures(on_photos, on_people))
     loop.save_checkpoint(out / loop.WEIGHTS, scored)
     typer.echo(f"wrote {out / loop.WEIGHTS}; next: mtclar-stream export {out / loop.WEIGHTS} --out DIR")

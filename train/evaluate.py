@@ -1,68 +1,17 @@
-"""How good a network is: FER+ accuracy and V/A, rendered people's V/A. One view of each picture, no flip averaging."""
-
-from dataclasses import dataclass
+"""Puts a torch network to the test: FER+ photos, and single pictures of rendered people without any support."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mtclar.engine.handover import Encoded
-from mtclar.engine.metrics import ccc, rmse
 from mtclar.train.augment import centre
 from mtclar.train.ferplus import Photos
+from mtclar.train.figures import PhotoFigures, VaFigures, photo_figures
 from mtclar.train.network import Siamese
 from mtclar.train.people import People
 
 BATCH = 512
-
-
-@dataclass(frozen=True, slots=True)
-class VaFigures:
-    """Valence and arousal against the truth, or against the proxy where there is none."""
-
-    ccc: tuple[float, float]
-    rmse: tuple[float, float]
-
-    @classmethod
-    def of(cls, predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> "VaFigures":
-        """Both [n, 2]."""
-        v, a = 0, 1
-        return cls(
-            ccc=(ccc(predicted[:, v], truth[:, v]), ccc(predicted[:, a], truth[:, a])),
-            rmse=(rmse(predicted[:, v], truth[:, v]), rmse(predicted[:, a], truth[:, a])),
-        )
-
-    def __str__(self) -> str:
-        return f"CCC {self.ccc[0]:.3f}/{self.ccc[1]:.3f} RMSE {self.rmse[0]:.3f}/{self.rmse[1]:.3f}"
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoFigures:
-    """FER+: eight-class accuracy on all usable pictures and on the `majority` subset that papers report."""
-
-    count: int
-    accuracy: float
-    majority_count: int
-    majority_accuracy: float
-    proxy_va: VaFigures  # FER+ has no V/A: against the vote-weighted class centres
-
-    def __str__(self) -> str:
-        return (
-            f"accuracy {self.majority_accuracy:.4f} (majority, n={self.majority_count}), {self.accuracy:.4f} "
-            f"(all, n={self.count}), proxy V/A {self.proxy_va}"
-        )
-
-
-def photo_figures(encoded: Encoded, photos: Photos) -> PhotoFigures:
-    """What an encoder said of the photos, scored."""
-    right = encoded.expression.argmax(axis=1) == photos.label
-    return PhotoFigures(
-        count=len(photos),
-        accuracy=float(right.mean()),
-        majority_count=int(photos.majority.sum()),
-        majority_accuracy=float(right[photos.majority].mean()) if photos.majority.any() else float("nan"),
-        proxy_va=VaFigures.of(encoded.absolute, photos.va),
-    )
 
 
 def evaluate_photos(network: Siamese, photos: Photos, device: str = "cpu") -> PhotoFigures:
@@ -74,26 +23,6 @@ def evaluate_people(network: Siamese, people: People, device: str = "cpu") -> Va
     """Scores a network on single pictures of rendered people, without any support."""
     core = people.core(network.config.input_size)
     return VaFigures.of(encode(network, people.images, core, device).absolute, people.va)
-
-
-def card_figures(photos: PhotoFigures | None, people: VaFigures | None) -> dict[str, float]:
-    """What a model card says of accuracy, rounded to what a repetition gives again."""
-    figures: dict[str, float] = {}
-    if photos is not None:
-        figures["ferplus_test_accuracy_majority"] = photos.majority_accuracy
-        figures["ferplus_test_accuracy_all"] = photos.accuracy
-        figures |= _named("ferplus_test_proxy", photos.proxy_va)
-    if people is not None:
-        figures |= _named("rendered_test", people)
-    return {name: round(value, 4) for name, value in figures.items()}
-
-
-def _named(prefix: str, va: VaFigures) -> dict[str, float]:
-    return {
-        f"{prefix}_{axis}_{measure}": getattr(va, measure)[i]
-        for i, axis in enumerate(("valence", "arousal"))
-        for measure in ("ccc", "rmse")
-    }
 
 
 def encode(network: Siamese, images: NDArray[np.uint8], core: float, device: str = "cpu") -> Encoded:

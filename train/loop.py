@@ -22,6 +22,7 @@ from mtclar.engine.errors import MtclarError
 from mtclar.train import evaluate
 from mtclar.train.augment import AugmentConfig, augment
 from mtclar.train.ferplus import Photos
+from mtclar.train.figures import PhotoFigures
 from mtclar.train.network import NetworkConfig, Siamese
 from mtclar.train.objective import (
     Losses,
@@ -84,7 +85,7 @@ class Checkpoint:
 
     network: Siamese  # in evaluation mode
     stages: tuple[str, ...]  # what it was trained on, one line a run
-    figures: dict[str, float]  # measured accuracy, evaluate.card_figures; empty before the run's end
+    figures: dict[str, float]  # measured accuracy, figures.card_figures; empty before the run's end
 
 
 @dataclass(slots=True)
@@ -377,9 +378,7 @@ def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
     return stored
 
 
-def _write_curve(
-    path: Path, state: RunState, losses: dict[str, float], figures: evaluate.PhotoFigures
-) -> None:
+def _write_curve(path: Path, state: RunState, losses: dict[str, float], figures: PhotoFigures) -> None:
     line = {"epoch": state.epoch, "step": state.step, "trained_s": round(state.trained_s, 1), **losses}
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({**line, "validation": asdict(figures)}) + "\n")
