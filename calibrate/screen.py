@@ -13,7 +13,7 @@ from rich.text import Text
 from mtclar.calibrate.session import Progress
 
 GRID_COLUMNS, GRID_ROWS = 21, 9
-KEYS_HELP = "s skip   r repeat   q finish with what there is   Ctrl-C stop, write nothing"
+KEYS_HELP = "s skip   r repeat   q finish with what there is   Ctrl-C write nothing"
 
 
 class Screen(Protocol):
@@ -68,7 +68,7 @@ class PanelScreen:
             state = Text(f"in {progress.left_s:.0f} ...", style="bold yellow")
         else:
             state = Text("hold it", style="bold green")
-        trouble = Text(f"not usable: {', '.join(progress.faults)}" if progress.faults else "", style="red")
+        trouble = Text(f"not usable: {', '.join(progress.faults)}" if progress.faults else " ", style="red")
         bar = ProgressBar(total=prompt.frames, completed=progress.taken, width=2 * GRID_COLUMNS)
         parts: list[RenderableType] = [
             Text(prompt.ask, style="bold"),

@@ -274,7 +274,7 @@ def _print_refused(console: "Console", recording: "Recording") -> None:
 
     if not recording.refused:
         return
-    say(console, f"{len(recording.taken)} frames taken; not usable:", "yellow")
+    say(console, f"Frames taken: {len(recording.taken)}. Not usable:", "yellow")
     for one in recording.refused[:MOST_REFUSED_SHOWN]:
         say(console, f"  {one.where}: {', '.join(one.faults)}")
     if len(recording.refused) > MOST_REFUSED_SHOWN:

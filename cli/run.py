@@ -78,6 +78,7 @@ def command(
     from mtclar.cli.serving import Service, stop_on_signals
     from mtclar.cli.terminal import say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
+    from mtclar.engine.support import SupportSet
     from mtclar.engine.tracker import MAX_FACES, Tracker
     from mtclar.stream.csv_sink import CsvSink
     from mtclar.stream.sources import open_source
@@ -87,7 +88,8 @@ def command(
     with stop_on_signals() as stopped, ExitStack() as stack:
         policy = None if freshness is None else freshness_named(freshness)
         secret = _token(token, token_file)
-        supports = _supports(support, console)
+        paths = _support_paths(support)
+        supports = [SupportSet.load(path) for path in paths]
         opened = stack.enter_context(closing(open_source(source)))
         tracker = stack.enter_context(
             Tracker.open(
@@ -111,6 +113,7 @@ def command(
         service.prepare(opened, policy)
         stack.enter_context(service)
         sinks = [] if csv is None else [stack.enter_context(closing(CsvSink(csv)))]
+        _say_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce()
         answered = service.answer(stopped, sinks)
         if not answered.ended:
@@ -152,23 +155,28 @@ def _token(token: str | None, token_file: Path | None) -> str | None:
     return first_line
 
 
-def _supports(named: Sequence[str] | None, console: "Console") -> "list[SupportSet]":
-    """The support sets to use, said aloud; none is possible, and said as well."""
-    from mtclar.cli.terminal import say
+def _support_paths(named: Sequence[str] | None) -> list[Path]:
+    """The support sets to use: those named, or the default one if it is there."""
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.support import SupportSet
 
-    if named and NO_SUPPORT in named and len(named) > 1:
-        raise UsageError("--support none stands alone", "drop the other support sets, or `none`")
-    if named:
-        paths = [Path(name).expanduser() for name in named if name != NO_SUPPORT]
-    else:
+    if not named:
         default = default_support_path()
-        paths = [default] if default.exists() else []
-    supports = [SupportSet.load(path) for path in paths]
+        return [default] if default.exists() else []
+    if NO_SUPPORT in named and len(named) > 1:
+        raise UsageError("--support none stands alone", "drop the other support sets, or `none`")
+    return [Path(name).expanduser() for name in named if name != NO_SUPPORT]
+
+
+def _say_supports(
+    console: "Console", paths: Sequence[Path], supports: "Sequence[SupportSet]", asked_for_none: bool
+) -> None:
+    """Which ones were taken; none is possible, and said as well."""
+    from mtclar.cli.terminal import say
+
     for path, support in zip(paths, supports, strict=True):
         say(console, f"Support    {path} ({len(support)} frames of '{support.subject}')")
     if not supports:
-        why = "as you asked" if named else "there is none yet; make one with `mtclar-stream calibrate`"
+        why = (
+            "as you asked" if asked_for_none else "there is none yet; make one with `mtclar-stream calibrate`"
+        )
         say(console, f"Not calibrated ({why}): values are those of an average face.", "yellow")
-    return supports

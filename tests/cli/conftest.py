@@ -1,14 +1,11 @@
 """Clips with a real face (and without one), an own home for the default support set, and ways to run the command."""
 
-import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -187,20 +184,3 @@ def support(command: Run, face_clip: Path, labels: Path, tmp_path: Path) -> Path
     path = tmp_path / "anna.mtclar"
     assert command("calibrate", "--source", face_clip, "--labels", labels, "--out", path).code == 0
     return path
-
-
-def load_json(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(path.read_text())
-    return loaded
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Polls for something that another process does."""
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
-
-
-def mode_of(path: Path) -> int:
-    return path.stat().st_mode & 0o777

@@ -111,7 +111,7 @@ def test_unusable_frames_are_named_and_the_others_taken(
 
     done = command(*arguments, "--fps", "10")
     assert done.code == 0, done.err
-    assert "1 frames taken; not usable:" in done.out
+    assert "Frames taken: 1. Not usable:" in done.out
     assert "line 3 (at 0.30 s): " in done.out
     assert len(SupportSet.load(out)) == 1
     assert command("calibrate", "--source", face_clip, "--fps", "10", "--out", clips / "x.mtclar").code == 2
