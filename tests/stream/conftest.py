@@ -1,7 +1,5 @@
 """What the stream tests share: clips made on the spot, a small tracker, a running server, real RTSP."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import pytest
 
 from mtclar.engine.handover import Affect, Estimate, Faces, Frame
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
+
+from .rtsp import RtspServer, require_gstreamer, write_face_pictures
 
 WAIT_S = 20.0  # bounds every wait; nothing should come near it
 
@@ -194,62 +193,14 @@ def server() -> Iterator[Broadcaster]:
 
 @pytest.fixture(scope="session")
 def face_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of pictures of a real face (astronaut of scikit-image, public domain), drifting."""
-    from skimage import data
-
     folder = tmp_path_factory.mktemp("face")
-    photo = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
-    for n in range(25):
-        shift = np.float32([[1, 0, 60 + 12 * np.sin(n / 25 * 2 * np.pi)], [0, 1, 0]])
-        image = cv2.warpAffine(photo, shift, (640, 480), borderMode=cv2.BORDER_REPLICATE)
-        cv2.imwrite(str(folder / f"frame{n:05d}.jpg"), image)
+    write_face_pictures(folder)
     return folder
-
-
-SYSTEM_PYTHON = Path("/usr/bin/python3")
-
-
-class RtspServer:
-    """The real server of rtsp_server.py in a process of its own, to be killed, frozen and started again."""
-
-    def __init__(self, pictures: Path) -> None:
-        self.pictures = pictures
-        self.port = 0
-        self.process: subprocess.Popen[str] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/clip"
-
-    def start(self) -> None:
-        script = Path(__file__).with_name("rtsp_server.py")
-        self.process = subprocess.Popen(
-            [str(SYSTEM_PYTHON), str(script), str(self.port), str(self.pictures)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(WAIT_S)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-            self.process = None
 
 
 @pytest.fixture
 def rtsp_server(face_pictures: Path) -> Iterator[RtspServer]:
-    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
-    if (
-        not SYSTEM_PYTHON.exists()
-        or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True).returncode
-    ):
-        pytest.skip("GStreamer's RTSP server is not installed (.ci/system does it)")
-    if not shutil.which("gst-inspect-1.0") and not Path("/usr/lib").exists():
-        pytest.skip("no GStreamer")
+    require_gstreamer()
     server = RtspServer(face_pictures)
     server.start()
     yield server

@@ -1,5 +1,6 @@
 """A real RTSP camera (GStreamer's server with a real face): read, lost, found again."""
 
+from itertools import pairwise
 from typing import Any
 
 from mtclar.engine.tracker import Tracker
@@ -25,7 +26,7 @@ def test_a_camera_that_is_killed_and_comes_back(
         eventually(lambda: len(collector.messages) >= before + 25)
         assert pipeline.error is None
     assert pipeline.summary().reconnects == 1
-    for earlier, later in zip(collector.messages, collector.messages[1:], strict=False):
+    for earlier, later in pairwise(collector.messages):
         assert later.seq == earlier.seq + 1
         assert later.frame > earlier.frame
         assert later.pts_s > earlier.pts_s

@@ -1,0 +1,64 @@
+"""The real RTSP server of rtsp_server.py as an object, and pictures of a real face for it to serve."""
+
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+WAIT_S = 20.0
+
+
+def write_face_pictures(folder: Path) -> None:
+    """A second of a real face (astronaut of scikit-image, public domain), drifting."""
+    photo = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    for n in range(25):
+        shift = np.array([[1, 0, 60 + 12 * np.sin(n / 25 * 2 * np.pi)], [0, 1, 0]], np.float32)
+        image = cv2.warpAffine(photo, shift, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+        cv2.imwrite(str(folder / f"frame{n:05d}.jpg"), image)
+
+
+def require_gstreamer() -> None:
+    """Skips the test where the server's system packages are missing (.ci/system installs them)."""
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if (
+        not SYSTEM_PYTHON.exists()
+        or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True).returncode
+    ):
+        pytest.skip("GStreamer's RTSP server is not installed")
+
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+class RtspServer:
+    """The real server of rtsp_server.py in a process of its own, to be killed, frozen and started again."""
+
+    def __init__(self, pictures: Path) -> None:
+        self.pictures = pictures
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/clip"
+
+    def start(self) -> None:
+        script = Path(__file__).with_name("rtsp_server.py")
+        self.process = subprocess.Popen(
+            [str(SYSTEM_PYTHON), str(script), str(self.port), str(self.pictures)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(WAIT_S)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
