@@ -162,7 +162,7 @@ class SupportSet:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Reads and checks a .mtclar file. SupportSetError says what is wrong with it, UsageError that it is missing."""
+        """Reads and checks a .mtclar file. SupportSetError: what is wrong with it; UsageError: there is none."""
         path = Path(path)
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
