@@ -14,7 +14,8 @@ def command(
     from mtclar.train import extra
 
     extra.require("torch", "onnx", purpose="export")
-    from mtclar.train import export, loop
+    from mtclar.train import export
+    from mtclar.train.checkpoint import load_checkpoint
 
-    for graph in export.export(loop.load_checkpoint(checkpoint), out):
+    for graph in export.export(load_checkpoint(checkpoint), out):
         typer.echo(f"{graph} ({graph.stat().st_size / 1e6:.1f} MB) and {graph.with_suffix('.json').name}")

@@ -47,7 +47,7 @@ def command(
     extra.require("torch", purpose="training")
     import torch
 
-    from mtclar.train import evaluate, figures, loop, people
+    from mtclar.train import checkpoint, evaluate, figures, loop, people
     from mtclar.train import ferplus as ferplus_data
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
@@ -63,7 +63,7 @@ def command(
     config = replace(
         loop.TrainConfig(), **{name: value for name, value in given.items() if value is not None}
     )
-    start = loop.load_checkpoint(init) if init is not None else None
+    start = checkpoint.load_checkpoint(init) if init is not None else None
     photos = ferplus_data.load(ferplus)
     data = loop.TrainData(
         photos=photos.split("Training"),
@@ -79,5 +79,7 @@ def command(
         on_people = evaluate.evaluate_people(trained.network, test_people, device)
         typer.echo(f"rendered test people: {on_people}")
     scored = replace(trained, figures=figures.card_figures(on_photos, on_people))
-    loop.save_checkpoint(out / loop.WEIGHTS, scored)
-    typer.echo(f"wrote {out / loop.WEIGHTS}; next: mtclar-stream export {out / loop.WEIGHTS} --out DIR")
+    checkpoint.save_checkpoint(out / checkpoint.WEIGHTS, scored)
+    typer.echo(
+        f"wrote {out / checkpoint.WEIGHTS}; next: mtclar-stream export {out / checkpoint.WEIGHTS} --out DIR"
+    )

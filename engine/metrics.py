@@ -16,14 +16,14 @@ def ccc(predicted: ArrayLike, truth: ArrayLike) -> float:
     p, t = _series(predicted, truth)
     p0, t0 = _centred(p), _centred(t)
     spread = np.mean(p0**2) + np.mean(t0**2) + (p.mean() - t.mean()) ** 2
-    return _ratio(2 * np.mean(p0 * t0), spread)
+    return _ratio(float(2 * np.mean(p0 * t0)), float(spread))
 
 
 def pcc(predicted: ArrayLike, truth: ArrayLike) -> float:
     """Pearson correlation, in [-1, 1]: blind to offset and scale; nan when either series is constant."""
     p, t = _series(predicted, truth)
     p0, t0 = _centred(p), _centred(t)
-    return _ratio(np.mean(p0 * t0), np.sqrt(np.mean(p0**2) * np.mean(t0**2)))
+    return _ratio(float(np.mean(p0 * t0)), float(np.sqrt(np.mean(p0**2) * np.mean(t0**2))))
 
 
 def rmse(predicted: ArrayLike, truth: ArrayLike) -> float:
@@ -53,4 +53,4 @@ def _centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ratio(numerator: float, denominator: float) -> float:
-    return float(numerator / denominator) if denominator > 0 else float("nan")
+    return numerator / denominator if denominator > 0 else float("nan")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine import models
 from mtclar.engine.encode import Encoder
-from mtclar.engine.handover import Encoded
+from mtclar.engine.handover import EXPRESSIONS, Encoded
 from mtclar.engine.metrics import ccc, rmse
 from mtclar.engine.session import Session, open_session
 from mtclar.train import ferplus, people
@@ -56,7 +56,7 @@ def on_photos(encoder: Encoder, pair: Session, data: ferplus.FerPlus, dump: Path
     photos = data.split("PrivateTest")
     encoded = answers(encoder, photos.images)
     print(f"FER+ PrivateTest: {photo_figures(encoded, photos)}")
-    for label, name in enumerate(ferplus.EXPRESSIONS):
+    for label, name in enumerate(EXPRESSIONS):
         shown = (photos.label == label) & photos.majority
         recall = np.mean(encoded.expression[shown].argmax(axis=1) == label)
         print(f"  recall {name}: {recall:.2f} (n={shown.sum()})")
@@ -64,7 +64,8 @@ def on_photos(encoder: Encoder, pair: Session, data: ferplus.FerPlus, dump: Path
     pairs(pair, encoded, photos.va, first, second, photos.label[first] == photos.label[second], "strangers")
     if dump:
         public = data.split("PublicTest")
-        save(dump / "ferplus_val_dump.npz", answers(encoder, public.images), public.va)
+        person = np.arange(len(public))  # nobody is known to be there twice
+        save(dump / "ferplus_val_dump.npz", answers(encoder, public.images), public.va, person)
 
 
 def on_people(encoder: Encoder, pair: Session, shown: people.People, dump: Path | None) -> None:
@@ -81,7 +82,7 @@ def on_people(encoder: Encoder, pair: Session, shown: people.People, dump: Path 
     near = np.linalg.norm(shown.va[first] - shown.va[second], axis=1) < 0.3
     pairs(pair, encoded, shown.va, first, second, near, "same rendered person")
     if dump:
-        save(dump / "rendered_dump.npz", encoded, shown.va, person=shown.person)
+        save(dump / "rendered_dump.npz", encoded, shown.va, shown.person)
 
 
 def pairs(
@@ -147,9 +148,9 @@ def answers(encoder: Encoder, images: NDArray[np.uint8]) -> Encoded:
     return Encoded(**joined)
 
 
-def save(path: Path, encoded: Encoded, va: NDArray[np.float32], **more: NDArray[np.int64]) -> None:
+def save(path: Path, encoded: Encoded, va: NDArray[np.float32], person: NDArray[np.int64]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, embeddings=encoded.embedding, absolute=encoded.absolute, va=va, **more)
+    np.savez(path, embeddings=encoded.embedding, absolute=encoded.absolute, va=va, person=person)
     print(f"  wrote {path}")
 
 

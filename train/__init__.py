@@ -1,4 +1,5 @@
 """Everything that makes the networks: data, rendered people, pairs, losses, the loop, export.
 
-The only part that needs torch, and only `network`, `objective`, `augment`, `loop`, `evaluate` and `export` import it.
+The only part that needs torch, and only `network`, `objective`, `augment`, `checkpoint`,
+`loop`, `evaluate` and `export` import it.
 """

@@ -16,7 +16,7 @@ from mtclar.engine import encode, models
 from mtclar.engine.compare import PAIR_INPUTS, PAIR_OUTPUTS
 from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import MtclarError
-from mtclar.train.loop import Checkpoint
+from mtclar.train.checkpoint import Checkpoint
 from mtclar.train.network import Encoder, Siamese
 
 OPSET = 17  # the newest that every backend in reach reads

@@ -1,4 +1,4 @@
-"""The training loop, to be read from top to bottom: configuration, batches, one step, an epoch, checkpoints.
+"""The training loop, to be read from top to bottom: configuration, a run, an epoch, the losses of a batch.
 
 Every random number follows from (seed, epoch), so a run that is resumed after an epoch goes on exactly as if it had
 never stopped. With a budget in minutes the learning rate follows the clock, and only the order of pictures repeats.
@@ -7,12 +7,11 @@ never stopped. With a budget in minutes the learning rate follows the clock, and
 import copy
 import json
 import math
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,15 @@ from torch import Tensor
 from mtclar.engine.errors import MtclarError
 from mtclar.train import evaluate
 from mtclar.train.augment import AugmentConfig, augment
+from mtclar.train.checkpoint import (
+    LATEST,
+    WEIGHTS,
+    Checkpoint,
+    RunState,
+    load_state,
+    save_checkpoint,
+    save_state,
+)
 from mtclar.train.ferplus import Photos
 from mtclar.train.figures import PhotoFigures
 from mtclar.train.network import NetworkConfig, Siamese
@@ -40,10 +48,7 @@ from mtclar.train.objective import (
 from mtclar.train.pairs import PeopleSampler, epoch_batches, same_person_pairs, stranger_pairs
 from mtclar.train.people import People
 
-CHECKPOINT_VERSION = 1
 CURVES = "curves.jsonl"
-LATEST = "latest.pt"
-WEIGHTS = "mtclar.pt"
 
 
 @dataclass(frozen=True)
@@ -79,27 +84,6 @@ class TrainData:
     people: People | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint:
-    """A trained network with what is known of it."""
-
-    network: Siamese  # in evaluation mode
-    stages: tuple[str, ...]  # what it was trained on, one line a run
-    figures: dict[str, float]  # measured accuracy, figures.card_figures; empty before the run's end
-
-
-@dataclass(slots=True)
-class RunState:
-    """Everything that changes while training, and so everything that a checkpoint has to hold."""
-
-    network: Siamese
-    averaged: Siamese  # running mean of the weights
-    optimiser: torch.optim.Optimizer
-    epoch: int = 0
-    step: int = 0
-    trained_s: float = 0.0
-
-
 def train(
     data: TrainData,
     config: TrainConfig,
@@ -118,11 +102,7 @@ def train(
     nothing to resume, or the loss is no longer a number.
     """
     out.mkdir(parents=True, exist_ok=True)
-    torch.set_flush_denormal(
-        True
-    )  # denormal weights of dying channels cost a CPU many times an ordinary product
-    state = _start(config, initial.network if initial else None, device)
-    earlier = initial.stages if initial else ()
+    state = _start(config, initial, device)
     if resume:
         load_state(out / LATEST, state, device)
     elif (out / CURVES).exists():
@@ -132,23 +112,34 @@ def train(
         f"{len(data.people) if data.people else 0:,} pictures of rendered people, from epoch {state.epoch + 1}"
     )
     weights = class_weights(data.photos.expression, config.objective).to(device)
-    while _progress(state, config) < 1:
-        mean_losses = _epoch(data, config, state, weights, device, clock)
-        figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
-        _write_curve(out / CURVES, state, mean_losses, figures)
-        save_state(out / LATEST, state, config)
-        save_checkpoint(out / WEIGHTS, Checkpoint(state.averaged, (*earlier, _stage(data, state)), {}))
-        terms = " ".join(f"{name} {value:.3f}" for name, value in mean_losses.items())
-        say(f"epoch {state.epoch} {state.trained_s / 60:.1f} min | {terms} | validation {figures}")
-    return Checkpoint(state.averaged, (*earlier, _stage(data, state)), {})
+    with _flushed_denormals():
+        while _progress(state, config) < 1:
+            mean_losses = _epoch(data, config, state, weights, device, clock)
+            figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
+            _write_curve(out / CURVES, state, mean_losses, figures)
+            save_state(out / LATEST, state, asdict(config))
+            save_checkpoint(out / WEIGHTS, Checkpoint(state.averaged, _stages(data, state), {}))
+            terms = " ".join(f"{name} {value:.3f}" for name, value in mean_losses.items())
+            say(f"epoch {state.epoch} {state.trained_s / 60:.1f} min | {terms} | validation {figures}")
+    return Checkpoint(state.averaged, _stages(data, state), {})
 
 
-def _stage(data: TrainData, state: RunState) -> str:
-    """This run, in one line of a model card."""
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Denormal weights of dying channels cost a CPU many times an ordinary product; the setting is the process's."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _stages(data: TrainData, state: RunState) -> tuple[str, ...]:
+    """What the network has been trained on, a line of a model card for each run."""
     shown = f"{len(data.photos):,} FER+ Training photos"
     if data.people:
         shown += f" and {len(data.people):,} pictures of {len(np.unique(data.people.person))} rendered people"
-    return f"{shown}: {state.epoch} epochs, {state.trained_s / 60:.0f} min"
+    return (*state.earlier, f"{shown}: {state.epoch} epochs, {state.trained_s / 60:.0f} min")
 
 
 def _epoch(
@@ -291,91 +282,15 @@ def _average(state: RunState, config: TrainConfig) -> None:
                 mean.copy_(current)
 
 
-def _start(config: TrainConfig, initial: Siamese | None, device: str) -> RunState:
+def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunState:
     torch.manual_seed(config.seed)
-    network = Siamese(config.network) if initial is None else copy.deepcopy(initial)
+    network = Siamese(config.network) if initial is None else copy.deepcopy(initial.network)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    return RunState(network, averaged, optimiser)
-
-
-def save_state(path: Path, state: RunState, config: TrainConfig) -> None:
-    """Everything that `load_state` needs to go on after this epoch."""
-    _save(
-        path,
-        {
-            "config": asdict(config),
-            "network": state.network.state_dict(),
-            "averaged": state.averaged.state_dict(),
-            "optimiser": state.optimiser.state_dict(),
-            "epoch": state.epoch,
-            "step": state.step,
-            "trained_s": state.trained_s,
-        },
-    )
-
-
-def load_state(path: Path, state: RunState, device: str = "cpu") -> None:
-    """Puts what `save_state` wrote into `state`; MtclarError when the file is missing, broken or of another network."""
-    stored = _load(path, device)
-    try:
-        state.network.load_state_dict(stored["network"])
-        state.averaged.load_state_dict(stored["averaged"])
-        state.optimiser.load_state_dict(stored["optimiser"])
-        state.epoch, state.step, state.trained_s = stored["epoch"], stored["step"], stored["trained_s"]
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise MtclarError(
-            f"{path} does not fit this run: {error}", "resume with the same network, or start with --init"
-        ) from error
-
-
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """The network alone, without what only training needs: what is exported and kept."""
-    network = checkpoint.network
-    _save(
-        path,
-        {
-            "network_config": asdict(network.config),
-            "weights": {name: tensor.contiguous() for name, tensor in network.state_dict().items()},
-            "stages": list(checkpoint.stages),
-            "figures": dict(checkpoint.figures),
-        },
-    )
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
-    """What `save_checkpoint` wrote; MtclarError when the file is missing, broken or something else."""
-    stored = _load(path)
-    try:
-        network = Siamese(NetworkConfig(**stored["network_config"]))
-        network.load_state_dict(stored["weights"])
-        return Checkpoint(network.eval(), tuple(stored["stages"]), stored["figures"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise MtclarError(
-            f"{path} holds no network of this kind: {error}", f"name a {WEIGHTS} that `train` wrote"
-        ) from error
-
-
-def _save(path: Path, content: dict[str, Any]) -> None:
-    """Through a temporary file, so that a run killed while saving leaves the last checkpoint whole."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({"version": CHECKPOINT_VERSION, **content}, unfinished)
-    unfinished.replace(path)
-
-
-def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
-    if not path.is_file():
-        raise MtclarError(f"{path} does not exist", "name a checkpoint that `train` wrote")
-    try:
-        stored = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises whatever pickle, zip or its own reader met
-        raise MtclarError(f"{path} is no checkpoint, or a damaged one: {type(error).__name__}") from error
-    if not isinstance(stored, dict) or stored.get("version") != CHECKPOINT_VERSION:
-        raise MtclarError(f"{path} is no checkpoint of version {CHECKPOINT_VERSION}")
-    return stored
+    return RunState(network, averaged, optimiser, initial.stages if initial else ())
 
 
 def _write_curve(path: Path, state: RunState, losses: dict[str, float], figures: PhotoFigures) -> None:

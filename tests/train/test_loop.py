@@ -10,8 +10,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import MtclarError  # noqa: E402
-from mtclar.train import evaluate, ferplus, loop  # noqa: E402
-from mtclar.train.loop import LATEST, WEIGHTS, Checkpoint, TrainConfig, TrainData  # noqa: E402
+from mtclar.train import checkpoint, evaluate, ferplus, loop  # noqa: E402
+from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint  # noqa: E402
+from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
 from mtclar.train.network import NetworkConfig  # noqa: E402
 from mtclar.train.people import People  # noqa: E402
 
@@ -106,7 +107,7 @@ def test_minutes_end_a_run_within_an_epoch(data: TrainData, tmp_path: Path) -> N
 def test_a_second_stage_starts_from_the_first_and_remembers_it(data: TrainData, tmp_path: Path) -> None:
     once = replace(CONFIG, epochs=1)
     loop.train(replace(data, people=None), once, tmp_path / "photos", say=silent)
-    first = loop.load_checkpoint(tmp_path / "photos" / WEIGHTS)
+    first = checkpoint.load_checkpoint(tmp_path / "photos" / WEIGHTS)
     start = {name: tensor.clone() for name, tensor in weights(first).items()}
     second = loop.train(data, replace(once, learning_rate=0.0), tmp_path / "mixed", initial=first, say=silent)
     assert [("rendered" in stage) for stage in second.stages] == [False, True]
@@ -118,8 +119,8 @@ def test_a_second_stage_starts_from_the_first_and_remembers_it(data: TrainData, 
 
 def test_checkpoint_round_trip(data: TrainData, tmp_path: Path) -> None:
     trained = loop.train(data, replace(CONFIG, epochs=1), tmp_path, say=silent)
-    loop.save_checkpoint(tmp_path / WEIGHTS, replace(trained, figures={"accuracy": 0.5}))
-    stored = loop.load_checkpoint(tmp_path / WEIGHTS)
+    checkpoint.save_checkpoint(tmp_path / WEIGHTS, replace(trained, figures={"accuracy": 0.5}))
+    stored = checkpoint.load_checkpoint(tmp_path / WEIGHTS)
     assert_same(stored, trained)
     assert stored.network.config == SMALL
     assert stored.figures == {"accuracy": 0.5}
@@ -132,20 +133,20 @@ def test_checkpoints_that_do_not_fit(data: TrainData, tmp_path: Path) -> None:
         loop.train(data, CONFIG, tmp_path / "new", resume=True, say=silent)
     (tmp_path / "text.pt").write_text("no checkpoint")
     with pytest.raises(MtclarError, match="no checkpoint, or a damaged one"):
-        loop.load_checkpoint(tmp_path / "text.pt")
-    torch.save({"version": loop.CHECKPOINT_VERSION + 1}, tmp_path / "old.pt")
+        checkpoint.load_checkpoint(tmp_path / "text.pt")
+    torch.save({"version": checkpoint.VERSION + 1}, tmp_path / "old.pt")
     with pytest.raises(MtclarError, match="no checkpoint of version"):
-        loop.load_checkpoint(tmp_path / "old.pt")
+        checkpoint.load_checkpoint(tmp_path / "old.pt")
     loop.train(data, replace(CONFIG, epochs=1), tmp_path / "run", say=silent)
     with pytest.raises(MtclarError, match="holds no network of this kind"):
-        loop.load_checkpoint(tmp_path / "run" / LATEST)
+        checkpoint.load_checkpoint(tmp_path / "run" / LATEST)
     wider = replace(CONFIG, network=replace(SMALL, embedding=24))
     with pytest.raises(MtclarError, match="does not fit this run"):
         loop.train(data, wider, tmp_path / "run", resume=True, say=silent)
     whole = (tmp_path / "run" / WEIGHTS).read_bytes()
     (tmp_path / "short.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(MtclarError, match="damaged"):
-        loop.load_checkpoint(tmp_path / "short.pt")
+        checkpoint.load_checkpoint(tmp_path / "short.pt")
 
 
 def test_a_loss_that_is_no_number_ends_the_run(data: TrainData, tmp_path: Path) -> None:

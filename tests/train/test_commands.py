@@ -1,0 +1,92 @@
+"""`train` and `export` as a user calls them: a run, its export, and the messages for what is wrong."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtclar.cli.main import main
+
+from . import ferplus_folder
+
+TORCH = importlib.util.find_spec("torch") is not None
+needs_torch = pytest.mark.skipif(not TORCH, reason="the [train] extra is not installed")
+
+
+def exit_code(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return ferplus_folder.write(tmp_path / "ferplus", 40)
+
+
+def rendered(path: Path, people: list[int]) -> Path:
+    person = np.repeat(people, 8).astype(np.int32)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (len(person), 56, 56), dtype=np.uint8)
+    np.savez(
+        path, images=images, va=random.uniform(-1, 1, (len(person), 2)).astype(np.float32), person=person
+    )
+    return path
+
+
+@needs_torch
+def test_train_then_export(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, graphs = tmp_path / "run", tmp_path / "graphs"
+    known, unknown = rendered(tmp_path / "a.npz", [1, 2]), rendered(tmp_path / "b.npz", [1000])
+    options = ["--epochs", "1", "--threads", "1", "--rendered", known, "--rendered-test", unknown]
+    assert exit_code("train", "--ferplus", folder, "--out", out, *options) == 0
+    said = capsys.readouterr().out
+    assert "FER+ PrivateTest: accuracy" in said
+    assert "rendered test people: CCC" in said
+    assert exit_code("export", out / "mtclar.pt", "--out", graphs) == 0
+    names = ["encoder.json", "encoder.onnx", "pair.json", "pair.onnx"]
+    assert sorted(path.name for path in graphs.iterdir()) == names
+    assert '"ferplus_test_accuracy_all"' in (graphs / "encoder.json").read_text()
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("wrong", "code", "said"),
+    [
+        (["--epochs", "1", "--minutes", "1"], 2, "exclude each other"),
+        (["--init", "a.pt", "--resume"], 2, "exclude each other"),
+        (["--device", "tpu"], 2, "there is no device 'tpu' here"),
+        (["--init", "gone.pt"], 1, "gone.pt does not exist"),
+        (["--rendered", "gone.npz"], 1, "gone.npz does not exist"),
+        (["--resume"], 1, "latest.pt does not exist"),
+    ],
+)
+def test_what_cannot_be(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str], code: int, said: str
+) -> None:
+    assert exit_code("train", "--ferplus", folder, "--out", tmp_path / "run", *wrong) == code
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+@needs_torch
+def test_a_folder_that_is_none_is_said_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code("train", "--ferplus", tmp_path / "none", "--out", tmp_path / "run") == 1
+    assert "is no FER+ folder" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "--ferplus", "x", "--out", "y"], ["export", "x.pt", "--out", "y"]]
+)
+def test_without_torch_the_extra_is_named(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "mtclar.train.extra.find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+    assert exit_code(*command) == 1
+    assert "pip install 'mtclar-stream[train]'" in capsys.readouterr().err

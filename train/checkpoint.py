@@ -1,0 +1,115 @@
+"""What a run leaves on disk: latest.pt to go on from, and mtclar.pt, the network alone, to export and to keep."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtclar.engine.errors import MtclarError
+from mtclar.train.network import NetworkConfig, Siamese
+
+VERSION = 1
+LATEST = "latest.pt"
+WEIGHTS = "mtclar.pt"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A trained network with what is known of it."""
+
+    network: Siamese  # in evaluation mode
+    stages: tuple[str, ...]  # what it was trained on, one line a run
+    figures: dict[str, float]  # measured accuracy, figures.card_figures; empty before the run's end
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything that changes while training, and so everything that is needed to go on."""
+
+    network: Siamese
+    averaged: Siamese  # running mean of the weights
+    optimiser: torch.optim.Optimizer
+    earlier: tuple[str, ...]  # stages of the network that this run started from
+    epoch: int = 0
+    step: int = 0
+    trained_s: float = 0.0
+
+
+def save_state(path: Path, state: RunState, config: dict[str, Any]) -> None:
+    """Everything that `load_state` needs to go on after this epoch."""
+    _save(
+        path,
+        {
+            "config": config,
+            "network": state.network.state_dict(),
+            "averaged": state.averaged.state_dict(),
+            "optimiser": state.optimiser.state_dict(),
+            "earlier": list(state.earlier),
+            "epoch": state.epoch,
+            "step": state.step,
+            "trained_s": state.trained_s,
+        },
+    )
+
+
+def load_state(path: Path, state: RunState, device: str = "cpu") -> None:
+    """Puts what `save_state` wrote into `state`; MtclarError when the file is missing, broken or of another network."""
+    stored = _load(path, device)
+    try:
+        state.network.load_state_dict(stored["network"])
+        state.averaged.load_state_dict(stored["averaged"])
+        state.optimiser.load_state_dict(stored["optimiser"])
+        state.earlier = tuple(stored["earlier"])
+        state.epoch, state.step, state.trained_s = stored["epoch"], stored["step"], stored["trained_s"]
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise MtclarError(
+            f"{path} does not fit this run: {error}", "resume with the same network, or start with --init"
+        ) from error
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """The network alone, without what only training needs: what is exported and kept."""
+    network = checkpoint.network
+    _save(
+        path,
+        {
+            "network_config": asdict(network.config),
+            "weights": {name: tensor.contiguous() for name, tensor in network.state_dict().items()},
+            "stages": list(checkpoint.stages),
+            "figures": dict(checkpoint.figures),
+        },
+    )
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """What `save_checkpoint` wrote; MtclarError when the file is missing, broken or something else."""
+    stored = _load(path)
+    try:
+        network = Siamese(NetworkConfig(**stored["network_config"]))
+        network.load_state_dict(stored["weights"])
+        return Checkpoint(network.eval(), tuple(stored["stages"]), stored["figures"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise MtclarError(
+            f"{path} holds no network of this kind: {error}", f"name a {WEIGHTS} that `train` wrote"
+        ) from error
+
+
+def _save(path: Path, content: dict[str, Any]) -> None:
+    """Through a temporary file, so that a run killed while saving leaves the last checkpoint whole."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save({"version": VERSION, **content}, unfinished)
+    unfinished.replace(path)
+
+
+def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
+    if not path.is_file():
+        raise MtclarError(f"{path} does not exist", "name a checkpoint that `train` wrote")
+    try:
+        stored = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises whatever pickle, zip or its own reader met
+        raise MtclarError(f"{path} is no checkpoint, or a damaged one: {type(error).__name__}") from error
+    if not isinstance(stored, dict) or stored.get("version") != VERSION:
+        raise MtclarError(f"{path} is no checkpoint of version {VERSION}")
+    return stored
