@@ -377,7 +377,7 @@ def test_a_port_in_use_is_named(server: Broadcaster) -> None:
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
-        ({"host": "0.0.0.0"}, ServeError),
+        ({"host": "0.0.0.0"}, UsageError),
         ({"host": "203.0.113.7", "token": TOKEN}, ServeError),
         ({"port": 70_000}, UsageError),
         ({"tls_cert": Path("cert.pem")}, UsageError),
