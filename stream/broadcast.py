@@ -58,11 +58,12 @@ Published = AffectMessage | StatusMessage | MarkMessage | ErrorMessage
 class Broadcaster:
     """Serves the dashboard at `/` and `mtclar.v1` at `/ws`; a sink for Pipeline, and its `on_status`.
 
-    An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is asked
-    for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to a
-    socket, or when no client wanted it. `routes` adds pages by path. Compression is off: measured
-    on messages of one face, deflate makes 480 bytes into 106 for 12 us a client and message, half as much again as
-    sending one costs; at 30 a second that saves a client 11 kB/s, which no network of today misses.
+    An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is
+    asked for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to
+    a socket, or when no client wanted it. `routes` adds pages by path.
+
+    Compression is off. Measured on messages of one face: deflate makes 480 bytes into 106 for 12 us a client and
+    message, half of what sending one costs; at 30 a second a client saves 11 kB/s, which no network misses.
     """
 
     def __init__(
