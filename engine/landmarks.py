@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.crop import eye_angle, square_to_frame
+from mtclar.engine.crop import Framing, square_of, square_to_frame
 from mtclar.engine.detect import LEFT_EYE_KEYPOINT, RIGHT_EYE_KEYPOINT, Detection
 from mtclar.engine.session import Session
 
@@ -46,13 +46,8 @@ def roi_of_detection(detection: Detection) -> Roi:
 
 def roi_of_points(points: NDArray[np.float32]) -> Roi:
     """The region for the next frame: around this frame's landmarks with the eyes level."""
-    angle = eye_angle(points)
-    cos, sin = math.cos(angle), math.sin(angle)
-    to_frame = np.array([[cos, -sin], [sin, cos]])
-    level = points[:, :2].astype(np.float64) @ to_frame
-    low, high = level.min(0), level.max(0)
-    x, y = to_frame @ ((low + high) / 2)
-    return Roi((float(x), float(y)), ROI_MARGIN * float((high - low).max()), angle)
+    square = square_of(points, Framing(SIDE, ROI_MARGIN, shift_up=0))
+    return Roi(square.center, square.side, square.angle)
 
 
 class FaceMesh:
