@@ -1,9 +1,15 @@
 """What all tests share: in CI every real component is installed, so a skipped test is a failure there."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and children inherit that:
+# the commands under test would never see their Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
