@@ -51,6 +51,9 @@ class RtspServer:
             [str(SYSTEM_PYTHON), str(script), str(self.port), str(self.pictures)],
             stdout=subprocess.PIPE,
             text=True,
+            # Its own process group: when the shell that started the tests ends, the kernel wakes (SIGCONT) every
+            # stopped process of the group it leaves behind, and a server frozen by a test would thaw.
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
