@@ -46,8 +46,8 @@ class FaceCropper:
 
     def points(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """The landmarks [468, 3] of the largest face of a BGR picture [H, W, 3]. None: no face."""
-        faces = self._detect(picture)
-        if not faces:
-            return None
-        mesh = self._mesh(picture, roi_of_detection(faces[0]))
-        return mesh.points if mesh.score >= MIN_FACE_SCORE else None
+        for candidate in self._detect(picture):
+            mesh = self._mesh(picture, roi_of_detection(candidate))
+            if mesh.score >= MIN_FACE_SCORE:
+                return mesh.points
+        return None
