@@ -22,6 +22,9 @@ def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
         raise UsageError("TLS needs a certificate and its key", "give both --tls-cert and --tls-key")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for path in (cert, key):
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}", "name the PEM files of a certificate and its key")
     try:
         context.load_cert_chain(cert, key, password="")  # an encrypted key fails here instead of asking
     except (OSError, ValueError) as error:  # SSLError is an OSError

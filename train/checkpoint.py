@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train.network import NetworkConfig, Siamese
 
 VERSION = 1
@@ -105,7 +105,7 @@ def _save(path: Path, content: dict[str, Any]) -> None:
 
 def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
     if not path.is_file():
-        raise MtclarError(f"{path} does not exist", "name a checkpoint that `train` wrote")
+        raise UsageError(f"{path} does not exist", "name a checkpoint that `train` wrote")
     try:
         stored = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises whatever pickle, zip or its own reader met

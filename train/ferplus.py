@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.handover import EXPRESSIONS
 
 PICTURE_SIZE = 48
@@ -115,10 +115,10 @@ def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def load(folder: Path) -> FerPlus:
-    """Reads a FER+ folder; DatasetError names the file and the line that is missing or broken."""
+    """Reads a FER+ folder. DatasetError names the file and line that is broken; UsageError: no such folder."""
     labels_path = folder / LABELS
     if not labels_path.is_file():
-        raise DatasetError(
+        raise UsageError(
             f"{folder} is no FER+ folder: it has no {LABELS}",
             "name the folder that holds labels.csv and sheet_00.png, sheet_01.png, ...",
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.errors import UsageError
 from mtclar.train.ferplus import DatasetError
 from mtclar.train.rendered.splits import SPLITS
 
@@ -46,7 +47,7 @@ def load(paths: Sequence[Path], split: str) -> People:
 def _read(path: Path, split: str) -> People:
     hint = "make it with `python -m mtclar.train.rendered`"
     if not path.is_file():
-        raise DatasetError(f"{path} does not exist", hint)
+        raise UsageError(f"{path} does not exist", hint)
     try:
         with np.load(path, allow_pickle=False) as stored:
             images, va, person = stored["images"], stored["va"], stored["person"]

@@ -199,7 +199,11 @@ def test_the_token_can_come_from_a_file(process: Start, long_clip: Path, tmp_pat
         (("--source", "demo", "--token", "long enough", "--token-file", "x"), 2, "exclude each other"),
         (("--source", "demo", "--token-file", "/no/token"), 2, "cannot read the token file"),
         (("--source", "demo", "--tls-cert", "/no/cert.pem"), 2, "--tls-key"),
-        (("--source", "demo", "--tls-cert", "/no/c.pem", "--tls-key", "/no/k.pem"), 1, "cannot be used"),
+        (
+            ("--source", "demo", "--tls-cert", "/no/c.pem", "--tls-key", "/no/k.pem"),
+            2,
+            "there is no file /no/c.pem",
+        ),
         (("--source", "demo", "--csv", "/no/folder/values.csv"), 2, "cannot write"),
     ],
 )

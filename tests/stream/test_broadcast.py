@@ -381,7 +381,7 @@ def test_a_port_in_use_is_named(server: Broadcaster) -> None:
         ({"host": "203.0.113.7", "token": TOKEN}, ServeError),
         ({"port": 70_000}, UsageError),
         ({"tls_cert": Path("cert.pem")}, UsageError),
-        ({"tls_cert": Path("none.pem"), "tls_key": Path("none.pem")}, ServeError),
+        ({"tls_cert": Path("none.pem"), "tls_key": Path("none.pem")}, UsageError),
     ],
 )
 def test_what_cannot_be_served_is_said(options: dict[str, Any], kind: type[MtclarError]) -> None:

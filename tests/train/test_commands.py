@@ -57,9 +57,9 @@ def test_train_then_export(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
         (["--epochs", "1", "--minutes", "1"], 2, "exclude each other"),
         (["--init", "a.pt", "--resume"], 2, "exclude each other"),
         (["--device", "tpu"], 2, "there is no device 'tpu' here"),
-        (["--init", "gone.pt"], 1, "gone.pt does not exist"),
-        (["--rendered", "gone.npz"], 1, "gone.npz does not exist"),
-        (["--resume"], 1, "latest.pt does not exist"),
+        (["--init", "gone.pt"], 2, "gone.pt does not exist"),
+        (["--rendered", "gone.npz"], 2, "gone.npz does not exist"),
+        (["--resume"], 2, "latest.pt does not exist"),
     ],
 )
 def test_what_cannot_be(
@@ -73,7 +73,7 @@ def test_what_cannot_be(
 def test_a_folder_that_is_none_is_said_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert exit_code("train", "--ferplus", tmp_path / "none", "--out", tmp_path / "run") == 1
+    assert exit_code("train", "--ferplus", tmp_path / "none", "--out", tmp_path / "run") == 2
     assert "is no FER+ folder" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 

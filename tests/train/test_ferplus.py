@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train import ferplus
 from mtclar.train.ferplus import CLASS_CENTRES, DatasetError
@@ -85,7 +86,7 @@ def test_neutral_is_the_origin_and_every_class_has_a_centre() -> None:
 
 
 def test_folder_without_labels(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"labels\.csv") as caught:
+    with pytest.raises(UsageError, match=r"labels\.csv") as caught:
         ferplus.load(tmp_path)
     assert str(tmp_path) in caught.value.what
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtclar.engine.errors import UsageError
 from mtclar.train import people
 from mtclar.train.ferplus import DatasetError
 from mtclar.train.rendered.splits import DEMO, TEST, TRAIN
@@ -39,7 +40,7 @@ def test_test_people_load_as_such(tmp_path: Path) -> None:
 
 
 def test_broken_files(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"gone\.npz does not exist"):
+    with pytest.raises(UsageError, match=r"gone\.npz does not exist"):
         people.load([tmp_path / "gone.npz"], "train")
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DatasetError, match=r"text\.npz is no file of rendered people"):
