@@ -107,8 +107,8 @@ def test_something_that_is_no_http() -> None:
         def answer() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
                 connection.recv(4096)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
         thread = threading.Thread(target=answer)
         thread.start()
