@@ -21,6 +21,9 @@ def command(
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in --out.")] = False,
+    preset: Annotated[
+        str, typer.Option(help="Hyper-parameters: best, or paper (MT-CLAR as published).")
+    ] = "best",
     epochs: Annotated[int | None, typer.Option(min=1, help="How often each photo is seen.")] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Train for this long instead of a number of epochs.")
@@ -29,6 +32,10 @@ def command(
     seed: Annotated[int | None, typer.Option(min=0, help="Two runs with one seed are the same run.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Processes of one thread each; on a busy machine faster than threads."),
+    ] = 1,
 ) -> None:
     """Train the networks on FER+ and rendered people.
 
@@ -44,14 +51,20 @@ def command(
         raise UsageError("--epochs and --minutes exclude each other", "give one of them")
     if init is not None and resume:
         raise UsageError("--init and --resume exclude each other", "a resumed run has its weights already")
-    extra.require("torch", purpose="training")
+    if workers > 1 and (device != "cpu" or threads is not None):
+        raise UsageError(
+            "--workers are for the CPU and have one thread each", "leave out --device and --threads"
+        )
+    extra.require("torch", "matplotlib", purpose="training")
     import torch
 
-    from mtclar.train import checkpoint, evaluate, figures, loop, people
+    from mtclar.train import checkpoint, evaluate, figures, loop, people, presets
     from mtclar.train import ferplus as ferplus_data
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"there is no device {device!r} here", "--device cpu works everywhere")
+    if preset not in presets.PRESETS:
+        raise UsageError(f"there is no preset {preset!r}", f"choose from {', '.join(presets.PRESETS)}")
     if threads is not None:
         torch.set_num_threads(threads)
     given: dict[str, Any] = {
@@ -61,7 +74,7 @@ def command(
         "seed": seed,
     }
     config = replace(
-        loop.TrainConfig(), **{name: value for name, value in given.items() if value is not None}
+        presets.PRESETS[preset], **{name: value for name, value in given.items() if value is not None}
     )
     start = checkpoint.load_checkpoint(init) if init is not None else None
     photos = ferplus_data.load(ferplus)
@@ -71,7 +84,12 @@ def command(
         people=people.load(rendered, "train") if rendered else None,
     )
     test_people = people.load(rendered_test, "test") if rendered_test else None
-    trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=typer.echo)
+    if workers > 1:
+        trained = loop.train_together(
+            workers, data, config, out, initial=start, resume=resume, say=typer.echo
+        )
+    else:
+        trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=typer.echo)
     on_photos = evaluate.evaluate_photos(trained.network, photos.split("PrivateTest"), device)
     typer.echo(f"FER+ PrivateTest: {on_photos}")
     on_people = None

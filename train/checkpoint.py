@@ -1,7 +1,7 @@
 """What a run leaves on disk: latest.pt to go on from, and mtclar.pt, the network alone, to export and to keep."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,23 @@ class Checkpoint:
 
 
 @dataclass(slots=True)
+class Plateau:
+    """Lowers the learning rate when a loss has not fallen for some epochs, as published: factor .1, patience 5."""
+
+    factor: float = 1.0  # of the learning rate
+    best: float = float("inf")
+    waited: int = 0  # epochs
+
+    def saw(self, loss: float, *, patience: int = 5, step: float = 0.1) -> None:
+        """Takes the validation loss of one more epoch."""
+        self.waited += 1
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+        elif self.waited > patience:
+            self.factor, self.waited = self.factor * step, 0
+
+
+@dataclass(slots=True)
 class RunState:
     """Everything that changes while training, and so everything that is needed to go on."""
 
@@ -35,6 +52,7 @@ class RunState:
     epoch: int = 0
     step: int = 0
     trained_s: float = 0.0
+    plateau: Plateau = field(default_factory=Plateau)
 
 
 def save_state(path: Path, state: RunState, config: dict[str, Any]) -> None:
@@ -50,6 +68,7 @@ def save_state(path: Path, state: RunState, config: dict[str, Any]) -> None:
             "epoch": state.epoch,
             "step": state.step,
             "trained_s": state.trained_s,
+            "plateau": asdict(state.plateau),
         },
     )
 
@@ -63,7 +82,8 @@ def load_state(path: Path, state: RunState, device: str = "cpu") -> None:
         state.optimiser.load_state_dict(stored["optimiser"])
         state.earlier = tuple(stored["earlier"])
         state.epoch, state.step, state.trained_s = stored["epoch"], stored["step"], stored["trained_s"]
-    except (KeyError, RuntimeError, ValueError) as error:
+        state.plateau = Plateau(**stored["plateau"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise MtclarError(
             f"{path} does not fit this run: {error}", "resume with the same network, or start with --init"
         ) from error

@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mtclar.engine.errors import MtclarError
-from mtclar.train import evaluate
-from mtclar.train.augment import AugmentConfig, augment
+from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.train import curves, evaluate
+from mtclar.train.augment import AugmentConfig, augment, centre
 from mtclar.train.checkpoint import (
     LATEST,
     WEIGHTS,
@@ -41,14 +43,18 @@ from mtclar.train.objective import (
     cosine_loss,
     delta_loss,
     expression_loss,
+    randomly_weighted,
     same_person_targets,
     similarity_loss,
     stranger_targets,
 )
 from mtclar.train.pairs import PeopleSampler, epoch_batches, same_person_pairs, stranger_pairs
 from mtclar.train.people import People
+from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed
+from mtclar.train.team import Team, gathered
 
 CURVES = "curves.jsonl"
+ALONE = Team()
 
 
 @dataclass(frozen=True)
@@ -58,14 +64,17 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    soften: SoftenConfig = field(default_factory=SoftenConfig)
     epochs: int = 40  # of the photos; ignored where minutes are given
     minutes: float | None = None  # of training, validation not counted
     batch: int = 128  # pictures
-    people_share: float = 0.5  # of a batch, where rendered people are given
+    people_share: float = 0.3  # of a batch, where rendered people are given
     pictures_a_person: int = 8
     learning_rate: float = 3e-3
     final_learning_rate: float = 1e-5
     warm_up: float = 0.03  # share of the run
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    optimiser: Literal["adamw", "adam"] = "adamw"
     weight_decay: float = 0.05
     average: float = (
         0.998  # decay of the running mean of the weights, which is what is evaluated and exported
@@ -92,20 +101,22 @@ def train(
     initial: Checkpoint | None = None,
     resume: bool = False,
     device: str = "cpu",
+    team: Team = ALONE,
     clock: Callable[[], float] = time.monotonic,
     say: Callable[[str], None] = print,
 ) -> Checkpoint:
     """Trains into the folder `out` and returns the averaged network.
 
-    After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export) and one more line of
-    curves.jsonl. `initial` gives the weights to start from; `resume` goes on from latest.pt. MtclarError when there is
-    nothing to resume, or the loss is no longer a number.
+    After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export), one more line of
+    curves.jsonl and its picture, curves.png. `initial` gives the weights to start from; `resume` goes on from
+    latest.pt. Every member of a `team` calls this with the same arguments. MtclarError when there is nothing to resume,
+    or the loss is no longer a number.
     """
     out.mkdir(parents=True, exist_ok=True)
     state = _start(config, initial, device)
     if resume:
         load_state(out / LATEST, state, device)
-    elif (out / CURVES).exists():
+    elif team.rank == 0 and (out / CURVES).exists():
         (out / CURVES).unlink()
     say(
         f"{state.network.parameter_count():,} parameters, {len(data.photos):,} photos, "
@@ -114,9 +125,14 @@ def train(
     weights = class_weights(data.photos.expression, config.objective).to(device)
     with _flushed_denormals():
         while _progress(state, config) < 1:
-            mean_losses = _epoch(data, config, state, weights, device, clock)
+            mean_losses = _epoch(data, config, state, weights, team, device, clock)
+            if team.rank != 0:
+                continue
             figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
+            if config.schedule == "plateau":
+                state.plateau.saw(1 - sum(figures.proxy_va.ccc) / 2)
             _write_curve(out / CURVES, state, mean_losses, figures)
+            curves.draw(out / CURVES)
             save_state(out / LATEST, state, asdict(config))
             save_checkpoint(out / WEIGHTS, Checkpoint(state.averaged, _stages(data, state), {}))
             terms = " ".join(f"{name} {value:.3f}" for name, value in mean_losses.items())
@@ -147,32 +163,38 @@ def _epoch(
     config: TrainConfig,
     state: RunState,
     weights: Tensor,
+    team: Team,
     device: str,
     clock: Callable[[], float],
 ) -> dict[str, float]:
     """Once over the photos, or until the run's time is over; gives the mean of each loss."""
-    numbers = np.random.default_rng([config.seed, state.epoch])
+    order = np.random.default_rng([config.seed, state.epoch])
+    people_count = round(config.batch * config.people_share) if data.people else 0
+    batches = list(epoch_batches(len(data.photos), config.batch - people_count, order))
+    # One member alone continues the stream that drew the order; several need a stream each.
+    numbers = order if team.size == 1 else np.random.default_rng([config.seed, state.epoch, team.rank])
     changes = torch.Generator().manual_seed(int(numbers.integers(2**62)))
     torch.manual_seed(int(numbers.integers(2**62)))  # dropout
-    people_count = round(config.batch * config.people_share) if data.people else 0
     sampler = (
         PeopleSampler(
-            data.people.person, max(people_count // config.pictures_a_person, 1), config.pictures_a_person
+            data.people.person,
+            max(people_count // (team.size * config.pictures_a_person), 1),
+            config.pictures_a_person,
         )
         if data.people
         else None
     )
-    batches = list(epoch_batches(len(data.photos), config.batch - people_count, numbers))
     state.network.train()
     sums: dict[str, float] = {}
     steps = 0
-    for i, chosen in enumerate(batches):
-        started = clock()
-        rate = learning_rate(_progress(state, config, i / len(batches)), config)
+    started = clock()
+    for i, batch in enumerate(batches):
+        chosen = batch[team.rank :: team.size]
+        rate = state.plateau.factor * learning_rate(_progress(state, config, i / len(batches)), config)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
         people = sampler(numbers) if sampler else None
-        losses = batch_losses(state.network, data, chosen, people, config, weights, numbers, changes, device)
+        losses = batch_losses(state, data, chosen, people, config, weights, numbers, changes, device)
         loss = losses.total()
         if not torch.isfinite(loss):
             raise MtclarError(
@@ -180,6 +202,8 @@ def _epoch(
             )
         state.optimiser.zero_grad()
         loss.backward()
+        state.trained_s = team.average(state.network, state.trained_s + clock() - started)
+        started = clock()
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
         state.optimiser.step()
         state.step += 1
@@ -187,15 +211,40 @@ def _epoch(
         for term in fields(losses):
             sums[term.name] = sums.get(term.name, 0.0) + getattr(losses, term.name).item()
         steps += 1
-        state.trained_s += clock() - started
         if config.minutes is not None and _progress(state, config) >= 1:
             break
     state.epoch += 1
     return {name: value / steps for name, value in sums.items()}
 
 
+def train_together(
+    workers: int,
+    data: TrainData,
+    config: TrainConfig,
+    out: Path,
+    *,
+    initial: Checkpoint | None = None,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+) -> Checkpoint:
+    """`train` by `workers` processes of one thread each, every one with its share of a batch; on the CPU."""
+    if workers > 1 and config.schedule == "plateau":
+        raise UsageError(
+            "a learning rate that waits for a plateau is set by one process alone", "give --workers 1"
+        )
+    with gathered(workers, partial(_train_beside, data, config, out, initial, resume)) as team:
+        return train(data, config, out, initial=initial, resume=resume, team=team, say=say)
+
+
+def _train_beside(
+    data: TrainData, config: TrainConfig, out: Path, initial: Checkpoint | None, resume: bool, team: Team
+) -> None:
+    """What the other members do: the same run, without a word."""
+    train(data, config, out, initial=initial, resume=resume, team=team, say=lambda _: None)
+
+
 def batch_losses(
-    network: Siamese,
+    state: RunState,
     data: TrainData,
     chosen: np.ndarray,
     people: np.ndarray | None,
@@ -206,55 +255,75 @@ def batch_losses(
     device: str,
 ) -> Losses:
     """The losses of one batch of photos `chosen` and, beside them, pictures `people` of rendered people."""
-    size = config.network.input_size
+    network, size = state.network, config.network.input_size
     photos = len(chosen)
-    shares = torch.from_numpy(data.photos.expression[chosen]).to(device)
-    va = torch.from_numpy(data.photos.va[chosen]).to(device)
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bfloat16)
     images = torch.from_numpy(data.photos.images[chosen]).to(device)
-    views = [augment(images, size, 1.0, config.augment, changes)]
+    targets = Targets(
+        torch.from_numpy(data.photos.expression[chosen]).to(device),
+        torch.from_numpy(data.photos.va[chosen]).to(device),
+    )
+    progress = _progress(state, config)
+    with autocast:
+        targets = distilled(targets, centre(images, size, 1.0), state.averaged, progress, config.soften)
+    view, targets = mixed(
+        augment(images, size, 1.0, config.augment, changes), targets, config.soften, numbers
+    )
+    shares, va = targets.shares, targets.va
+    views = [view]
     if people is not None and data.people is not None:
         crops = torch.from_numpy(data.people.images[people]).to(device)
         views.append(augment(crops, size, data.people.core(size), config.augment, changes))
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bfloat16):
+    with autocast:
         outputs = network.encoder(torch.cat(views))
     embedding, absolute, logits = (output.float() for output in outputs)
 
     objective = config.objective
     first, second = (torch.from_numpy(i) for i in stranger_pairs(data.photos.label[chosen], photos, numbers))
-    truth = stranger_targets(shares, va, first, second)
-    delta, similarity, cosine = _pair_losses(network, embedding[first], embedding[second], truth, objective)
+    truth = stranger_targets(shares, va, first, second, objective)
+    delta, similarity, cosine = _pair_losses(
+        network, embedding[first], embedding[second], truth, objective, progress
+    )
     single = absolute_loss(absolute[:photos], va, objective)
     if people is not None and data.people is not None:
         known = torch.from_numpy(data.people.va[people]).to(device)
         first, second = (torch.from_numpy(i) for i in same_person_pairs(data.people.person[people]))
         truth = same_person_targets(known, first, second, objective)
         own = embedding[photos:]
-        terms = _pair_losses(network, own[first], own[second], truth, objective)
+        terms = _pair_losses(network, own[first], own[second], truth, objective, progress)
         delta, similarity, cosine = delta + terms[0], similarity + terms[1], cosine + terms[2]
         single = single + absolute_loss(absolute[photos:], known, objective)
-    return Losses(
+    losses = Losses(
         expression=objective.expression * expression_loss(logits[:photos], shares, weights),
         absolute=single,
         delta=delta,
         similarity=similarity,
         cosine=cosine,
     )
+    return randomly_weighted(losses, numbers) if objective.random_weights else losses
 
 
 def _pair_losses(
-    network: Siamese, first: Tensor, second: Tensor, truth: PairTargets, objective: ObjectiveConfig
+    network: Siamese,
+    first: Tensor,
+    second: Tensor,
+    truth: PairTargets,
+    objective: ObjectiveConfig,
+    progress: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weighted losses (delta, similarity, cosine) of P pairs of embeddings [P, D]."""
     logit, delta = network.pair.compare(first, second)
     return (
-        delta_loss(delta, truth.delta, objective),
+        delta_loss(delta, truth.delta, objective, progress),
         objective.similarity * similarity_loss(logit, truth.similarity),
         objective.cosine * cosine_loss(first, second, truth.similarity, objective.cosine_margin),
     )
 
 
 def learning_rate(progress: float, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine down to the final rate; progress in 0..1."""
+    """Linear warm-up, then half a cosine down to the final rate, or no change for a plateau; progress in 0..1."""
+    if config.schedule == "plateau":
+        return config.learning_rate
     if progress < config.warm_up:
         share = progress / config.warm_up
     else:
@@ -287,9 +356,8 @@ def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunS
     network = Siamese(config.network) if initial is None else copy.deepcopy(initial.network)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimiser]
+    optimiser = kind(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     return RunState(network, averaged, optimiser, initial.stages if initial else ())
 
 

@@ -9,6 +9,7 @@ the pair head is split into W_q q + W_s s, so that the support side can be compu
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,10 +30,16 @@ class NetworkConfig:
     stem: int = 32
     # (channels, residual blocks) of each stage; every stage but the first halves the picture.
     # Ordinary 3x3 convolutions: depthwise ones train 20 times slower on a CPU at equal cost.
-    stages: tuple[tuple[int, int], ...] = ((32, 1), (64, 1), (128, 2), (256, 1))
+    stages: tuple[tuple[int, int], ...] = ((48, 2), (96, 2), (160, 2), (256, 1))
     embedding: int = 128
     dropout: float = 0.3
-    pair_hidden: tuple[int, int] = (128, 64)
+    # Widths between the embedding and V/A; with any, the embedding takes no gradient from V/A and expression, as in
+    # the published second stage (MT-CLAR+SL), which trains such layers on a frozen embedding.
+    absolute_hidden: tuple[int, ...] = ()
+    # What the pair head's first layer sees beside both embeddings, or `published`: the paper's three separate heads.
+    fusion: Literal["both", "both and difference", "both and product", "published"] = "both"
+    antisymmetric: bool = True  # delta of both orders, halved; otherwise of one order, as published
+    pair_hidden: tuple[int, ...] = (128, 64)
 
 
 class Siamese(nn.Module):
@@ -42,7 +49,7 @@ class Siamese(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.pair = PairHead(config)
+        self.pair = PublishedPairHead(config) if config.fusion == "published" else PairHead(config)
 
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
@@ -65,14 +72,19 @@ class Encoder(nn.Module):
         self.embedding = nn.Sequential(
             nn.Linear(channels, config.embedding, bias=False), nn.BatchNorm1d(config.embedding)
         )
-        self.absolute = nn.Linear(config.embedding, 2)
+        self.second_stage = bool(config.absolute_hidden)
+        self.absolute = (
+            published_mlp(config.embedding, config.absolute_hidden, 2)
+            if self.second_stage
+            else nn.Linear(config.embedding, 2)
+        )
         self.expression = nn.Linear(config.embedding, len(EXPRESSIONS))
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """face [B, S, S], grey levels 0..255 of any type -> embedding [B, D], absolute [B, 2], expression [B, 8]."""
         x = self.features(standardise(face))  # [B, C, S/16, S/16]
         embedding = self.embedding(self.dropout(x.mean((2, 3))))  # [B, D]
-        hidden = F.relu(embedding)
+        hidden = F.relu(embedding.detach() if self.second_stage else embedding)
         return embedding, self.absolute(hidden), self.expression(hidden)
 
 
@@ -114,8 +126,12 @@ class PairHead(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         first, second = config.pair_hidden
-        self.query = nn.Linear(config.embedding, first)  # carries the bias of both
+        self.antisymmetric = config.antisymmetric
+        self.fusion = config.fusion
+        self.query = nn.Linear(config.embedding, first)  # carries the bias of all
         self.support = nn.Linear(config.embedding, first, bias=False)
+        if config.fusion != "both":
+            self.fused = nn.Linear(config.embedding, first, bias=False)
         self.hidden = nn.Linear(first, second)
         self.out = nn.Linear(second, 3)
 
@@ -126,15 +142,57 @@ class PairHead(nn.Module):
 
     def compare(self, query: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
         """query [..., D] and support [..., D] that broadcast -> similarity logit [...], delta [..., 2]."""
-        forward = self._one_order(self.query(query) + self.support(support))
-        backward = self._one_order(self.query(support) + self.support(query))
-        logit = (forward[..., 0] + backward[..., 0]) / 2
+        forward = self._one_order(query, support)
         # 2 tanh as published: V and A lie in [-1, 1], so their differences lie in [-2, 2].
+        if not self.antisymmetric:
+            return forward[..., 0], 2 * torch.tanh(forward[..., 1:])
+        backward = self._one_order(support, query)
+        logit = (forward[..., 0] + backward[..., 0]) / 2
         delta = torch.tanh(forward[..., 1:]) - torch.tanh(backward[..., 1:])  # = [2 tanh(.) - 2 tanh(.)] / 2
         return logit, delta
 
-    def _one_order(self, first_layer: Tensor) -> Tensor:
-        return self.out(F.relu(self.hidden(F.relu(first_layer))))
+    def _one_order(self, query: Tensor, support: Tensor) -> Tensor:
+        first = self.query(query) + self.support(support)
+        if self.fusion == "both and difference":
+            first = first + self.fused((query - support).abs())
+        elif self.fusion == "both and product":
+            first = first + self.fused(query * support)
+        return self.out(F.relu(self.hidden(F.relu(first))))
+
+
+class PublishedPairHead(nn.Module):
+    """The paper's three heads on the concatenated pair: similarity (two logits), delta valence, delta arousal.
+
+    Same calls as PairHead; the difference of the two similarity logits is the one logit of a sigmoid.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            published_mlp(2 * config.embedding, config.pair_hidden, outputs) for outputs in (2, 1, 1)
+        )
+
+    def forward(self, query: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
+        """query [B, D], support [N, D] -> similarity [B, N], delta [B, N, 2], as PairHead gives them."""
+        logit, delta = self.compare(query.unsqueeze(1), support.unsqueeze(0))
+        return logit.sigmoid(), delta
+
+    def compare(self, query: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
+        """query [..., D] and support [..., D] that broadcast -> similarity logit [...], delta [..., 2]."""
+        query, support = torch.broadcast_tensors(query, support)
+        pairs = torch.cat([query, support], -1)
+        similar, valence, arousal = (
+            head(pairs.reshape(-1, pairs.shape[-1])).reshape(*pairs.shape[:-1], -1) for head in self.heads
+        )
+        return similar[..., 1] - similar[..., 0], 2 * torch.tanh(torch.cat([valence, arousal], -1))
+
+
+def published_mlp(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
+    """Layers with batch norm, ReLU and dropout .5, as every head of the paper has them."""
+    layers: list[nn.Module] = []
+    for before, width in zip((inputs, *hidden), hidden, strict=False):
+        layers += [nn.Linear(before, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.5)]
+    return nn.Sequential(*layers, nn.Linear(hidden[-1], outputs))
 
 
 def _conv_norm(

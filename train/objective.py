@@ -6,7 +6,7 @@ here: fixed weights; MSE and CCC mixed at a fixed rate; absolute V/A and the cro
 the same network; similarity targets are probabilities (below), since both votes and V/A are graded.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -29,10 +29,15 @@ class ObjectiveConfig:
     similarity: float = 0.25
     cosine: float = 0.25
     cosine_margin: float = 0.25  # dissimilar pairs closer than this cosine are pushed apart
+    # Published: every term's weight drawn from U(0, 1) in each batch, all of them scaled to sum to one; and the delta
+    # loss w MSE + (1 - w)(1 - CCC) with w = (epoch / epochs)^2; and strangers alike or not by their class alone.
+    random_weights: bool = False
+    delta_schedule: bool = False
+    alike_by_class: bool = False
     alike_distance: float = (
         0.3  # V/A distance at which two pictures of one person are alike with probability exp(-1/2)
     )
-    rare_class_limits: tuple[float, float] = (0.7, 3.0)  # of the weight of a class in the cross entropy
+    rare_class_limits: tuple[float, float] = (0.8, 2.0)  # of the weight of a class in the cross entropy
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,16 @@ def absolute_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig) -> 
     )
 
 
-def delta_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig) -> Tensor:
-    """V/A differences of pairs, [P, 2] each.
+def delta_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig, progress: float = 0.0) -> Tensor:
+    """V/A differences of pairs, [P, 2] each; progress of the run in 0..1.
 
     Taken over both orders, so that the CCC does not depend on which picture came first: their mean is then zero.
     """
     both, both_true = torch.cat([predicted, -predicted]), torch.cat([truth, -truth])
-    return config.delta_mse * F.mse_loss(predicted, truth) + config.delta_ccc * ccc_loss(both, both_true)
+    mse_weight, ccc_weight = config.delta_mse, config.delta_ccc
+    if config.delta_schedule:
+        mse_weight, ccc_weight = mse_weight * progress**2, ccc_weight * (1 - progress**2)
+    return mse_weight * F.mse_loss(predicted, truth) + ccc_weight * ccc_loss(both, both_true)
 
 
 def expression_loss(logits: Tensor, shares: Tensor, class_weights: Tensor) -> Tensor:
@@ -97,12 +105,17 @@ def cosine_loss(first: Tensor, second: Tensor, similarity: Tensor, margin: float
     return (similarity * (1 - cosine) + (1 - similarity) * F.relu(cosine - margin)).mean()
 
 
-def stranger_targets(shares: Tensor, va: Tensor, first: Tensor, second: Tensor) -> PairTargets:
+def stranger_targets(
+    shares: Tensor, va: Tensor, first: Tensor, second: Tensor, config: ObjectiveConfig
+) -> PairTargets:
     """Pairs of different people: similar = one vote drawn for each picture names the same expression.
 
-    Scaled so that two pictures with the same distribution of votes are similar with certainty.
+    Scaled so that two pictures with the same distribution of votes are similar with certainty. With `alike_by_class`,
+    as published: similar = the expression with most votes is the same.
     """
     a, b = shares[first], shares[second]
+    if config.alike_by_class:
+        return PairTargets(va[first] - va[second], (a.argmax(1) == b.argmax(1)).float())
     agreement = (a * b).sum(1) / torch.maximum(a.square().sum(1), b.square().sum(1)).clamp_min(TINY)
     return PairTargets(va[first] - va[second], agreement.clamp(0, 1))
 
@@ -111,6 +124,20 @@ def same_person_targets(va: Tensor, first: Tensor, second: Tensor, config: Objec
     """Pairs of one person: similar as far as valence and arousal are close."""
     delta = va[first] - va[second]
     return PairTargets(delta, torch.exp(-delta.square().sum(1) / (2 * config.alike_distance**2)))
+
+
+def randomly_weighted(losses: Losses, numbers: np.random.Generator) -> Losses:
+    """The pair terms, each times a weight from U(0, 1), the weights scaled to sum to one.
+
+    As published, but for valence and arousal, which share a weight here. What the paper has no term for, V/A and
+    expression of single pictures, keeps its weight.
+    """
+    names = ("delta", "similarity", "cosine")
+    weights = numbers.random(len(names))
+    weights /= weights.sum()
+    return replace(
+        losses, **{name: float(w) * getattr(losses, name) for name, w in zip(names, weights, strict=True)}
+    )
 
 
 def class_weights(shares: NDArray[np.float32], config: ObjectiveConfig) -> Tensor:

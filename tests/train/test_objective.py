@@ -37,7 +37,7 @@ def test_delta_loss_does_not_depend_on_the_order_of_a_pair() -> None:
 def test_strangers_are_similar_as_far_as_their_votes_agree() -> None:
     shares = torch.tensor([[0.8, 0.2, 0.0], [0.8, 0.2, 0.0], [0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
     va = torch.tensor([[0.1, 0.0], [0.5, 0.2], [0.0, 0.0], [0.0, 0.0]])
-    targets = objective.stranger_targets(shares, va, torch.tensor([0, 0, 0]), torch.tensor([1, 2, 3]))
+    targets = objective.stranger_targets(shares, va, torch.tensor([0, 0, 0]), torch.tensor([1, 2, 3]), CONFIG)
     assert targets.similarity[0].item() == pytest.approx(1)
     assert targets.similarity[1].item() == 0
     assert 0 < targets.similarity[2].item() < 1

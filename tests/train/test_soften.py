@@ -1,0 +1,59 @@
+"""Mixed pictures and targets stay consistent; the network's own opinion counts from its time on and no further."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
+
+from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
+from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed  # noqa: E402
+
+CONFIG = SoftenConfig()
+
+
+def targets(count: int) -> Targets:
+    shares = torch.rand(count, 8, generator=torch.Generator().manual_seed(1))
+    shares = shares / shares.sum(1, keepdim=True)
+    return Targets(shares, shares @ torch.linspace(-1, 1, 16).view(8, 2))
+
+
+def test_a_mixed_target_is_as_far_between_two_as_its_picture() -> None:
+    count = 64
+    views = torch.arange(count, dtype=torch.float32).view(-1, 1, 1).expand(-1, 4, 4)
+    shares = torch.arange(count, dtype=torch.float32).view(-1, 1).expand(-1, 8)
+    view, target = mixed(views, Targets(shares, shares[:, :2]), CONFIG, np.random.default_rng(3))
+    torch.testing.assert_close(view[:, 0, 0], target.shares[:, 0])
+    torch.testing.assert_close(view[:, 0, 0], target.va[:, 1])
+    changed = (view[:, 0, 0] - views[:, 0, 0]).abs() > 1e-6
+    assert 0.2 < changed.float().mean() < 0.7  # the share that is mixed, less draws of almost nothing
+
+
+def test_at_most_half_of_the_other_picture_is_laid_over() -> None:
+    views = torch.zeros(200, 2, 2)
+    views[0] = 1.0
+    truth = targets(200)
+    for seed in range(20):
+        view, target = mixed(views, truth, SoftenConfig(mixup_share=1.0), np.random.default_rng(seed))
+        assert view[0, 0, 0] >= 0.5
+        assert view[1:].max() <= 0.5
+        torch.testing.assert_close(target.shares.sum(1), torch.ones(200))
+
+
+def test_nothing_is_mixed_when_switched_off() -> None:
+    views, truth = torch.rand(10, 3, 3), targets(10)
+    view, target = mixed(views, truth, SoftenConfig(mixup_share=0), np.random.default_rng(0))
+    assert torch.equal(view, views)
+    assert torch.equal(target.shares, truth.shares)
+
+
+def test_the_teachers_share_grows_from_its_time_on() -> None:
+    network = Siamese(NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8))).eval()
+    images, truth = torch.randint(0, 256, (5, 48, 48)).float(), targets(5)
+    with torch.no_grad():
+        _, absolute, logits = network.encoder(images)
+    early = distilled(truth, images, network, CONFIG.distil_from, CONFIG)
+    assert torch.equal(early.va, truth.va)
+    late = distilled(truth, images, network, 1.0, CONFIG)
+    torch.testing.assert_close(late.va, truth.va.lerp(absolute, CONFIG.distil))
+    torch.testing.assert_close(late.shares, truth.shares.lerp(logits.softmax(1), CONFIG.distil))
+    torch.testing.assert_close(late.shares.sum(1), torch.ones(5))

@@ -1,0 +1,99 @@
+"""Several processes train as one: the same network everywhere, a resumable run, and an end when a member ends."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
+
+from mtclar.engine.errors import MtclarError, UsageError  # noqa: E402
+from mtclar.train import checkpoint, ferplus, loop, presets  # noqa: E402
+from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
+from mtclar.train.network import NetworkConfig  # noqa: E402
+from mtclar.train.people import People  # noqa: E402
+from mtclar.train.team import Team, gathered  # noqa: E402
+
+from . import ferplus_folder  # noqa: E402
+
+SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
+CONFIG = TrainConfig(network=SMALL, epochs=2, batch=32, pictures_a_person=4, average=0.9, bfloat16=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
+    photos = ferplus.load(ferplus_folder.write(tmp_path_factory.mktemp("data") / "ferplus", 120))
+    person = np.repeat(np.arange(6), 5)
+    random = np.random.default_rng(8)
+    crops = random.integers(0, 256, (len(person), 56, 56), dtype=np.uint8)
+    va = random.uniform(-1, 1, (len(person), 2)).astype(np.float32)
+    return TrainData(photos.split("Training"), photos.split("PublicTest"), People(crops, va, person))
+
+
+def step(folder: Path, team: Team) -> None:
+    """One averaged gradient of a member, written where the test finds it."""
+    layer = torch.nn.Linear(2, 1)
+    for parameter in layer.parameters():
+        parameter.grad = torch.full_like(parameter, float(team.rank))
+    seconds = team.average(layer, 10.0 * team.rank)
+    gradients = [parameter.grad.tolist() for parameter in layer.parameters() if parameter.grad is not None]
+    (folder / f"{team.rank}.json").write_text(json.dumps([gradients, seconds]))
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The members find this module: a new process inherits sys.path."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
+
+def vanish(team: Team) -> None:
+    """A member that is killed before its first step."""
+    if team.rank:
+        os._exit(9)
+
+
+def test_every_member_takes_the_mean_step(tmp_path: Path) -> None:
+    with gathered(3, partial(step, tmp_path)) as team:
+        step(tmp_path, team)
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
+    assert told == [[[[[1.0, 1.0]], [1.0]], 10.0]] * 3
+
+
+def test_a_run_of_two_processes_repeats_and_resumes(data: TrainData, tmp_path: Path) -> None:
+    said: list[str] = []
+    whole = loop.train_together(2, data, CONFIG, tmp_path / "a", say=said.append)
+    assert len(said) == 1 + CONFIG.epochs
+    again = loop.train_together(2, data, CONFIG, tmp_path / "b", say=said.append)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, again.network.state_dict()[name]), name
+    kept = checkpoint.load_checkpoint(tmp_path / "a" / checkpoint.WEIGHTS)
+    assert "2 epochs" in kept.stages[-1]
+
+
+def test_a_member_that_is_killed_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(MtclarError, match="a training process ended"), gathered(2, vanish) as team:
+        step(tmp_path, team)
+
+
+def test_a_member_that_cannot_begin_ends_the_run() -> None:
+    class Unknown:
+        """Pickled by a name that the new process does not find."""
+
+        def __call__(self, team: Team) -> None:
+            pass
+
+    Unknown.__qualname__ = "Unknown"
+    globals()["Unknown"] = Unknown
+    try:
+        with pytest.raises(MtclarError, match="before it began"), gathered(2, Unknown()):
+            pass
+    finally:
+        del globals()["Unknown"]
+
+
+def test_the_published_schedule_wants_one_process(data: TrainData, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="one process alone"):
+        loop.train_together(2, data, presets.PRESETS["paper"], tmp_path)

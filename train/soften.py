@@ -1,0 +1,66 @@
+"""Softer truths for the photos: two pictures laid over each other, and votes averaged with the network's own opinion.
+
+Ten votes say little about how a hundred people would have voted, and a small network learns single votes by heart. Both
+changes are linear in pictures and targets, so shares, valence/arousal and their differences stay consistent.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtclar.train.network import Siamese
+
+
+@dataclass(frozen=True)
+class SoftenConfig:
+    """How much the photos' targets are softened; zero switches either change off."""
+
+    mixup_share: float = 0.5  # of the photos of a batch that get a second photo laid over them
+    mixup_alpha: float = 0.4  # Beta(alpha, alpha) draws how much of the second is seen, up to one half
+    distil: float = 0.4  # share of the averaged network's opinion in the targets at the end of the run
+    distil_from: float = 0.25  # progress of the run at which that opinion starts to count
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What is true of n photos."""
+
+    shares: Tensor  # [n, 8] of the votes
+    va: Tensor  # [n, 2]
+
+
+def distilled(
+    targets: Targets, images: Tensor, teacher: Siamese, progress: float, config: SoftenConfig
+) -> Targets:
+    """Mixes in what `teacher`, the running mean of the weights, says of the unchanged images float [n, S, S].
+
+    The teacher improves while it teaches (Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780), so no second
+    network has to be trained first. Its share grows linearly from `distil_from` to the end.
+    """
+    share = config.distil * max(progress - config.distil_from, 0.0) / (1 - config.distil_from)
+    if share == 0:
+        return targets
+    with torch.no_grad():
+        _, absolute, logits = teacher.encoder(images)
+    return Targets(
+        targets.shares.lerp(logits.float().softmax(1), share), targets.va.lerp(absolute.float(), share)
+    )
+
+
+def mixed(
+    views: Tensor, targets: Targets, config: SoftenConfig, numbers: np.random.Generator
+) -> tuple[Tensor, Targets]:
+    """Mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412) of views float [n, S, S] and their targets.
+
+    At most half of the other picture is laid over, so every view keeps the label under which pairs are drawn.
+    """
+    count = len(views)
+    other = numbers.permutation(count)
+    weight = numbers.beta(config.mixup_alpha, config.mixup_alpha, count)
+    weight = np.minimum(weight, 1 - weight) * (numbers.random(count) < config.mixup_share)
+    laid_over = torch.from_numpy(weight.astype(np.float32)).to(views.device).unsqueeze(1)  # [n, 1]
+    return views.lerp(views[other], laid_over.unsqueeze(2)), Targets(
+        targets.shares.lerp(targets.shares[other], laid_over), targets.va.lerp(targets.va[other], laid_over)
+    )

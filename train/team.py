@@ -1,0 +1,107 @@
+"""Several processes that train one network together: each takes its share of every batch, gradients are averaged.
+
+One thread a process. Two threads in one process share every convolution and wait for each other actively inside it: on
+two cores with other work on them a step took up to ten times its usual processor time; processes of one thread did not.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, distributed, nn
+
+from mtclar.engine.errors import MtclarError
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.synchronize import Semaphore
+
+WAIT = timedelta(minutes=20)  # for a member that validates or is starved of processor time
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Which of `size` processes this one is; member 0 validates, writes and reports."""
+
+    rank: int = 0
+    size: int = 1
+
+    def average(self, network: nn.Module, seconds: float) -> float:
+        """Replaces every gradient by its mean over the team; the mean of the members' `seconds` in return.
+
+        So every member takes the same step, and a clock that decides when to stop decides the same everywhere.
+        MtclarError when another member has ended.
+        """
+        if self.size == 1:
+            return seconds
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        parts: list[Tensor] = [*(gradient.reshape(-1) for gradient in gradients), torch.tensor([seconds])]
+        flat = torch.cat(parts)
+        try:
+            distributed.all_reduce(flat)
+        except RuntimeError as error:
+            raise MtclarError(f"a training process ended: {str(error).splitlines()[0]}") from error
+        flat /= self.size
+        *means, mean_seconds = flat.split([part.numel() for part in parts])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
+        return float(mean_seconds)
+
+
+@contextmanager
+def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
+    """Starts `size - 1` processes that each call `work` with their place in the team; yields the caller's, the first.
+
+    `work` has to be picklable. The others are ended when the body raises, and waited for when it does not.
+    """
+    if size == 1:
+        yield Team()
+        return
+    from torch import multiprocessing
+
+    with TemporaryDirectory(prefix="mtclar-train-") as folder:
+        meeting = Path(folder) / "meeting"
+        torch.set_num_threads(1)
+        spawn = multiprocessing.get_context("spawn")
+        ready = spawn.Semaphore(0)
+        others: list[BaseProcess] = [
+            spawn.Process(target=_member, args=(rank, size, meeting, ready, work), daemon=True)
+            for rank in range(1, size)
+        ]
+        for other in others:
+            other.start()
+        try:
+            for _ in others:
+                while not ready.acquire(timeout=1):
+                    if not all(other.is_alive() for other in others):
+                        raise MtclarError("a training process ended before it began", "its output says why")
+            _join(0, size, meeting)
+            yield Team(0, size)
+            for other in others:
+                other.join(WAIT.total_seconds())
+        finally:
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+            for other in others:
+                other.kill()
+
+
+def _member(rank: int, size: int, meeting: Path, ready: "Semaphore", work: Callable[[Team], None]) -> None:
+    torch.set_num_threads(1)
+    ready.release()
+    _join(rank, size, meeting)
+    try:
+        work(Team(rank, size))
+    finally:
+        distributed.destroy_process_group()
+
+
+def _join(rank: int, size: int, meeting: Path) -> None:
+    distributed.init_process_group(
+        "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=WAIT
+    )
