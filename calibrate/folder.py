@@ -32,8 +32,8 @@ class FolderSource:
         self._clock = clock
         self._closed = threading.Event()
         files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        self._paths = sorted(files, key=lambda path: _in_order(path.name))
-        if not self._paths:
+        self.files = tuple(sorted(files, key=lambda path: _in_order(path.name)))
+        if not self.files:
             raise UsageError(
                 f"there is no picture in {folder}", f"pictures end in {', '.join(sorted(SUFFIXES))}"
             )
@@ -41,7 +41,7 @@ class FolderSource:
     def frames(self) -> Iterator[Frame]:
         import cv2
 
-        for seq, path in enumerate(self._paths):
+        for seq, path in enumerate(self.files):
             if self._closed.is_set():
                 return
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from mtclar.calibrate.labels import Label
 from mtclar.calibrate.prompts import Prompt
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.errors import UsageError
+from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.gates import CALIBRATION_GATES, Gates, faults
 from mtclar.engine.handover import FaceCrop, Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 
 NO_FACE = "no face"
+SKIPPED = ("skipped",)
 TWO_FACES = "two faces"
 WARM_UP_FRAMES = (
     2  # before a labelled frame: the landmarks then come from a followed face, as they do at run time
@@ -59,6 +59,7 @@ class Refused:
 
     where: str
     faults: tuple[str, ...]
+    wrong_number: bool = False  # the label's `track` is none of the faces of its frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,7 @@ def by_labels(
         for label in here:
             if label.track is not None:
                 crop = found.get(label.track)
-                seen = f"faces here: {', '.join(map(str, found)) or 'none'}"
-                wrong = (f"no face {label.track} ({seen})",) if crop is None else faults(crop, gates)
+                wrong = _no_such_face(label.track, found) if crop is None else faults(crop, gates)
             elif by_track:
                 crop = max(found.values(), key=_area, default=None)
                 wrong = (NO_FACE,) if crop is None else faults(crop, gates)
@@ -115,10 +115,20 @@ def by_labels(
                 judged = look(tracker, frame, gates, alone=False)
                 crop, wrong = judged.crop, judged.faults
             if crop is None or wrong:
-                refused.append(Refused(label.where, wrong))
+                refused.append(
+                    Refused(label.where, wrong, wrong_number=crop is None and label.track is not None)
+                )
             else:
                 taken.append(Taken(crop, label.valence, label.arousal, frame.pts_s, label.where))
     return Recording(tuple(taken), tuple(refused))
+
+
+def _no_such_face(number: int, numbers: Iterable[int]) -> tuple[str]:
+    """The fault of a label whose track is none of the faces of its frame."""
+    seen = ", ".join(map(str, numbers))
+    return (
+        f"no face has the number {number} ({f'numbers here: {seen}' if seen else 'there is none at all'})",
+    )
 
 
 def nearest_frames(
@@ -215,7 +225,7 @@ class Guide:
     def recording(self) -> Recording:
         """What there is so far; prompts that were not reached are neither taken nor refused."""
         refused = [
-            Refused(prompt.title, max(seen, key=lambda faults: seen[faults], default=("skipped",)))
+            Refused(prompt.title, max(seen, key=lambda faults: seen[faults], default=SKIPPED))
             for prompt, taken, seen in zip(
                 self._prompts[: self._index], self._taken, self._seen_faults, strict=False
             )
@@ -283,12 +293,9 @@ class Guide:
 def make_support(
     taken: Sequence[Taken], tracker: Tracker, *, subject: str, source: str, keep_crops: bool = False
 ) -> SupportSet:
-    """The support set of the frames taken; UsageError when there is none."""
+    """The support set of the frames taken; CalibrationError when there is none."""
     if not taken:
-        raise UsageError(
-            "not one usable frame: there is nothing to calibrate on",
-            "face the camera in good light, alone, from about an arm's length",
-        )
+        raise CalibrationError("not one usable frame: there is nothing to calibrate on")
     crops = [one.crop for one in taken]
     return SupportSet.from_encoded(
         tracker.encode(crops),
@@ -296,7 +303,7 @@ def make_support(
         subject=subject,
         model_name=tracker.model.name,
         model_sha256=tracker.model.sha256,
-        framing=FRAMING,
+        framing=tracker.framing,
         quality=_qualities(crops),
         times_s=np.array([one.t_s for one in taken]),
         source=source,

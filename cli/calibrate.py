@@ -1,13 +1,20 @@
 """`mtclar-stream calibrate`: a short guided recording, or a labelled video, becomes a support set with a report."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import WEBCAM, BackendOption, SourceOption, ThreadsOption, default_support_path
+from mtclar.cli.options import (
+    WEBCAM,
+    BackendOption,
+    OutOption,
+    SourceOption,
+    ThreadsOption,
+    default_support_path,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,12 +38,7 @@ def command(
         Path | None,
         typer.Option(metavar="CSV", help="Labels time,valence,arousal of a recording, instead of prompts."),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Where to write; by default where `run` looks first."
-        ),
-    ] = None,
+    out: OutOption = None,
     neutral: Annotated[bool, typer.Option("--neutral", help="Only ten seconds of a neutral face.")] = False,
     grid: Annotated[
         bool, typer.Option("--grid", help="Prompt for points of the affect grid, not for expressions.")
@@ -60,17 +62,18 @@ def command(
     threads: ThreadsOption = 1,
 ) -> None:
     """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
-    from rich.console import Console
-
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import Terminal, counted, say
     from mtclar.engine.tracker import Tracker
 
-    console = Console()
+    console = Terminal()
     _refuse_nonsense(source, labels, neutral, grid)
-    target = _target(out, force)
+    target = default_support_path() if out is None else out
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
     try:
-        with _opened(source, fps) as opened, Tracker.open(backend=backend, threads=threads) as tracker:
+        with ExitStack() as stack:
+            opened = stack.enter_context(_opened(source, fps))
+            _refuse_target(target, out is None or force, opened, labels)
+            tracker = stack.enter_context(Tracker.open(backend=backend, threads=threads))
             if labels is not None:
                 recording = _by_labels(opened, labels, tracker)
             else:
@@ -83,7 +86,7 @@ def command(
     print_report(console, report)
     previous = None if out is not None else keep_previous(target)
     support.save(target)
-    say(console, f"Written: {target} ({len(support)} frames of '{support.subject}')")
+    say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
     if previous is not None:
         say(console, f"The calibration before it is kept: {previous}")
     say(console, "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}")
@@ -107,27 +110,13 @@ def _refuse_nonsense(source: str, labels: Path | None, neutral: bool, grid: bool
         )
 
 
-def _target(out: Path | None, force: bool) -> Path:
-    """Where to write, tried out before a person spends a minute in front of the camera."""
-    import tempfile
+def _refuse_target(target: Path, may_replace: bool, source: "Source", labels: Path | None) -> None:
+    """Tried out before a person spends a minute in front of the camera."""
+    from mtclar.cli.outputs import Output, always, never, require_safe
 
-    from mtclar.engine.errors import UsageError
-
-    target = default_support_path() if out is None else out.expanduser()
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder", "name a file, such as me.mtclar")
-    if out is not None and target.exists() and not force:
-        raise UsageError(f"{target} exists already", "choose another name, or --force to overwrite it")
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"nothing can be written to {folder}: {error.strerror or error}",
-            "choose another place with --out",
-        ) from error
-    return target
+    hint = "choose another name, or --force to overwrite it"
+    inputs = {"--source": source.files, "--labels": () if labels is None else (labels,)}
+    require_safe([Output("--out", target, always if may_replace else never, hint)], inputs)
 
 
 @contextmanager
@@ -176,12 +165,12 @@ def _guided(
     from mtclar.calibrate.prompts import total_s
     from mtclar.calibrate.screen import LineScreen, PanelScreen, TerminalKeys
     from mtclar.calibrate.session import COUNTDOWN_S
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import counted, say
     from mtclar.stream.sources.pace import PacedSource
 
     say(
         console,
-        f"Calibrating from {source.label}: {len(prompts)} prompt{'s' if len(prompts) > 1 else ''}, about "
+        f"Calibrating from {source.label}: {counted(len(prompts), 'prompt')}, about "
         f"{total_s(prompts, COUNTDOWN_S):.0f} s. The face is analysed on this machine; pictures are not kept "
         "unless you said --keep-crops.",
     )
@@ -229,43 +218,55 @@ def _evaluated(
     """The support set and its report; the reasons come with the error when there is not one usable frame."""
     from mtclar.calibrate.report import make_report
     from mtclar.calibrate.session import make_support
-    from mtclar.engine.errors import UsageError
+    from mtclar.engine.errors import CalibrationError
 
     try:
         support = make_support(
             recording.taken, tracker, subject=subject, source=source, keep_crops=keep_crops
         )
-    except UsageError as error:
-        reasons = [f"{one.where}: {', '.join(one.faults)}" for one in recording.refused]
-        if len(reasons) > MOST_REFUSED_SHOWN:
-            reasons[MOST_REFUSED_SHOWN:] = [f"and {len(reasons) - MOST_REFUSED_SHOWN} more"]
-        raise UsageError("; ".join([error.what, *reasons]), error.hint) from error
+    except CalibrationError as error:
+        raise CalibrationError("; ".join([error.what, *_reasons(recording)]), _advice(recording)) from error
     return support, make_report(support)
 
 
-def keep_previous(path: Path) -> Path | None:
-    """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one."""
-    import shutil
+def _reasons(recording: "Recording") -> list[str]:
+    """Why frames were not usable, one sentence each, not too many of them."""
+    reasons = [f"{one.where}: {', '.join(one.faults)}" for one in recording.refused]
+    if len(reasons) > MOST_REFUSED_SHOWN:
+        reasons[MOST_REFUSED_SHOWN:] = [f"and {len(reasons) - MOST_REFUSED_SHOWN} more"]
+    return reasons
 
-    from mtclar.engine.errors import MtclarError
+
+def _advice(recording: "Recording") -> str:
+    """What to do when nothing was usable; light is no matter where no frame was looked at."""
+    from mtclar.calibrate.session import SKIPPED
+
+    if all(one.faults == SKIPPED for one in recording.refused):
+        return "stay with a prompt until its frames are taken; q and s leave out what comes after"
+    if any(one.wrong_number for one in recording.refused):
+        return "`run --csv` writes the number of each face into its column track; leave it empty for the largest face"
+    return "face the camera in good light, alone, from about an arm's length"
+
+
+def keep_previous(path: Path) -> Path | None:
+    """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one.
+
+    Raises WriteError when that cannot be; nothing has been changed then.
+    """
+    from mtclar.engine.errors import WriteError
+    from mtclar.engine.files import write_whole
 
     if not path.exists():
         return None
     previous = path.with_name(f"{path.stem}.previous{path.suffix}")
-    partial = previous.with_name(f".{previous.name}.part")
     try:
-        partial.unlink(missing_ok=True)
-        partial.touch(
-            mode=0o600, exist_ok=False
-        )  # biometric data: never readable by others, not even for a moment
-        shutil.copyfile(path, partial)
-        partial.replace(previous)
+        before = path.read_bytes()
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MtclarError(
-            f"cannot keep the calibration that is there as {previous}: {error.strerror or error}",
+        raise WriteError(
+            f"cannot keep the calibration that is there: {path} cannot be read: {error.strerror or error}",
             "nothing was changed; write elsewhere with --out",
         ) from error
+    write_whole(previous, lambda file: file.write(before), private=True)  # biometric data
     return previous
 
 
@@ -275,10 +276,8 @@ def _print_refused(console: "Console", recording: "Recording") -> None:
     if not recording.refused:
         return
     say(console, f"Frames taken: {len(recording.taken)}. Not usable:", "yellow")
-    for one in recording.refused[:MOST_REFUSED_SHOWN]:
-        say(console, f"  {one.where}: {', '.join(one.faults)}")
-    if len(recording.refused) > MOST_REFUSED_SHOWN:
-        say(console, f"  and {len(recording.refused) - MOST_REFUSED_SHOWN} more")
+    for reason in _reasons(recording):
+        say(console, f"  {reason}")
 
 
 def print_report(console: "Console", report: "Report") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import HOST, PORT, BackendOption, SummaryOption, ThreadsOption
+from mtclar.cli.options import HOST, PORT, BackendOption, NoLiveOption, SummaryOption, ThreadsOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from mtclar.cli.recorder import Listener
     from mtclar.cli.scores import Row, Scores
-    from mtclar.cli.serving import Answered
     from mtclar.engine.handover import Frame
     from mtclar.engine.support import SupportSet
     from mtclar.stream.pipeline import Truth
     from mtclar.stream.sources import Source
+    from mtclar.stream.summary import Summary
 
 LEAST_SCORED = 50  # frames; a demo that was stopped earlier has nothing to say about accuracy
 CLEAR_OF_SUPPORT_S = (
@@ -38,22 +38,24 @@ def command(
         str, typer.Option(metavar="paced|all", help="In real time, or as fast as this machine can.")
     ] = "paced",
     summary_json: SummaryOption = None,
-    no_live: Annotated[bool, typer.Option("--no-live", help="No live values in the terminal.")] = False,
+    no_live: NoLiveOption = False,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
     """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
-    from rich.console import Console
-
+    from mtclar.cli.outputs import require_safe
     from mtclar.cli.recorder import Listener, Recorder, RecordingTracker
-    from mtclar.cli.run import freshness_named
-    from mtclar.cli.serving import Service, stop_on_signals
-    from mtclar.cli.terminal import say
+    from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run, stop_on_signals
+    from mtclar.cli.terminal import Terminal, counted, say
     from mtclar.engine.errors import ServeError
+    from mtclar.stream.listening import require_free
     from mtclar.stream.sources import open_source
 
-    console = Console()
-    policy = freshness_named(freshness)
+    console = Terminal()
+    policy = freshness_named(freshness, ("paced", "all"))
+    require_safe(outputs_of_a_run(None, summary_json), {})
+    if port is not None:
+        require_free(HOST, port)
     say(
         console,
         "A rendered face, not a person: its valence and arousal follow a script, so the estimate can be checked.",
@@ -61,7 +63,7 @@ def command(
     with stop_on_signals() as stopped, ExitStack() as stack:
         support = calibrated(backend, threads)
         last_s = float(support.times_s.max())
-        say(console, f"Calibrated on {len(support)} labelled frames of its first {last_s:.1f} s.")
+        say(console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s.")
         tracker = stack.enter_context(RecordingTracker.open([support], backend=backend, threads=threads))
         recorder, truth = Recorder(tracker), script()
 
@@ -69,7 +71,7 @@ def command(
             return stack.enter_context(closing(Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)))
 
         def service_at(chosen: int) -> Service:
-            service = Service(tracker, console, host=HOST, port=chosen, live_view=not no_live)
+            service = Service(tracker, console, host=HOST, port=chosen, values=not no_live)
             service.prepare(play(), policy, truth)
             return stack.enter_context(service)
 
@@ -86,12 +88,12 @@ def command(
 
             webbrowser.open(service.broadcaster.url)
         with Listener(service.broadcaster.ws_url) as listener:
-            answered = service.answer(stopped, [recorder])
-        service.print_summary(answered.summary)
-        _conclude(console, answered, listener, recorder.rows, summary_json)
-        if keep and answered.ended:
+            summary = service.answer(stopped, [recorder])
+        service.print_summary(summary)
+        _conclude(console, summary, listener, recorder.rows, summary_json)
+        if keep and not summary.stopped:
             say(console, "Playing it again until Ctrl-C.")
-        while keep and not stopped.is_set():
+        while keep and not (stopped.is_set() or console.unread):
             tracker.reset()
             service.prepare(play(), policy, truth)
             service.answer(stopped)
@@ -122,6 +124,7 @@ class Rest:
         self.live = source.live
         self.size = source.size
         self.fps = source.fps
+        self.files = source.files
 
     def frames(self) -> "Iterator[Frame]":
         return (frame for frame in self._source.frames() if frame.pts_s >= self._from_s)
@@ -153,32 +156,37 @@ def script() -> "Truth":
 
 
 def _conclude(
-    console: "Console", answered: "Answered", listener: "Listener", rows: "Sequence[Row]", path: Path | None
+    console: "Console", summary: "Summary", listener: "Listener", rows: "Sequence[Row]", path: Path | None
 ) -> None:
     """The accuracy table, and the summary file with what the demo's own client received."""
     from dataclasses import asdict
 
     from mtclar.cli.scores import score
+    from mtclar.cli.serving import latency_words
     from mtclar.cli.terminal import say
     from mtclar.stream.summary import write_json
 
-    summary = asdict(answered.summary)
-    summary["messages_per_s"] = listener.messages_per_s
-    summary["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
+    written = asdict(summary)
+    written["messages_per_s"] = listener.messages_per_s
+    written["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
     say(
         console,
-        f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second, "
-        + " / ".join("-" if ms is None else f"{ms:.1f}" for ms in listener.latency_ms.values())
-        + " ms after capture (p50 / p95 / p99).",
+        f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second; capture to "
+        f"received p50 / p95 / p99: {latency_words(listener.latency_ms, summary.freshness)}.",
     )
+    if summary.stopped:
+        say(
+            console, "Stopped before the end of the clip: these figures are of its beginning alone.", "yellow"
+        )
     if len(rows) >= LEAST_SCORED:
         scores = score(rows)
         print_scores(console, scores)
-        summary |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
+        written |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
     else:
-        say(console, f"Only {len(rows)} frames were scored: too few to speak of accuracy.", "yellow")
+        scored = "Only 1 frame was" if len(rows) == 1 else f"Only {len(rows)} frames were"
+        say(console, f"{scored} scored: too few to speak of accuracy.", "yellow")
     if path is not None:
-        write_json(path, summary)
+        write_json(path, written)
         say(console, f"Written: {path}")
 
 

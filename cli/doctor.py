@@ -51,9 +51,10 @@ def command(
         import json
 
         from mtclar.cli.main import version
+        from mtclar.cli.terminal import Terminal, say
 
         report = {"ok": works, "version": version(), "checks": [asdict(check) for check in checks]}
-        typer.echo(json.dumps(report, indent=2))
+        say(Terminal(), json.dumps(report, indent=2))
     else:
         _print(checks, works)
     raise typer.Exit(0 if works else 1)
@@ -196,45 +197,43 @@ def _cameras() -> Check:
 
 def _default_support() -> Check:
     from mtclar.cli.options import default_support_path
+    from mtclar.cli.terminal import counted
     from mtclar.engine.errors import MtclarError
 
     path = default_support_path()
     if not path.exists():
         return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
     try:
-        from mtclar.engine import models
         from mtclar.engine.support import SupportSet
+        from mtclar.engine.tracker import Tracker
 
         support = SupportSet.load(path)
-        support.require_model(models.card("encoder").sha256)
+        with Tracker.open([support]):  # refuses what was made with another encoder or framing
+            pass
     except MtclarError as error:
         return Check("your calibration", "broken", error.what, error.hint)
     except ImportError as error:
         return Check("your calibration", "broken", f"cannot be read here: {error}")
-    return Check("your calibration", "ok", f"{support.subject}, {len(support)} frames, {path}")
+    return Check("your calibration", "ok", f"{support.subject}, {counted(len(support), 'frame')}, {path}")
 
 
 def _port() -> Check:
-    import socket
-
     from mtclar.cli.options import HOST, PORT
+    from mtclar.engine.errors import ServeError
+    from mtclar.stream.listening import require_free
 
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, PORT))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            return Check(
-                f"port {PORT}", "absent", reason, "use --port 0 for a free one, or stop what holds it"
-            )
+    try:
+        require_free(HOST, PORT)
+    except ServeError as error:
+        return Check(f"port {PORT}", "absent", error.what, error.hint)
     return Check(f"port {PORT}", "ok", "free")
 
 
 def _print(checks: list[Check], works: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from mtclar.cli.terminal import Terminal
 
     table = Table(box=None, pad_edge=False)
     for column in ("what", "state", "detail"):
@@ -242,6 +241,6 @@ def _print(checks: list[Check], works: bool) -> None:
     for check in checks:
         detail = escape(check.detail) + (f"\n[dim]-> {escape(check.hint)}[/]" if check.hint else "")
         table.add_row(escape(check.what), SIGNS[check.state], detail)
-    console = Console()
+    console = Terminal()
     console.print(table)
     console.print("Ready." if works else "[red]Something essential is broken.[/]")

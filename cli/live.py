@@ -18,6 +18,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from mtclar.cli.terminal import Terminal, counted
+
 if TYPE_CHECKING:
     from mtclar.stream.messages import AffectMessage, StatusMessage
 
@@ -35,7 +37,9 @@ class LiveView:
 
     `publish` makes it a sink of the pipeline; `on_affect` and `on_status` take messages as they came over the wire.
     All may be called from any thread and any number of times a second. `clients`, where given, is asked for the
-    number of connected clients; `clock` is monotonic.
+    number of connected clients. Without `values` only changes of the source's state are written, a line each.
+    `queued`: latencies hold a wait in a queue that is meant to be full (freshness `all`), and that is said. `clock` is
+    monotonic.
     """
 
     def __init__(
@@ -44,11 +48,15 @@ class LiveView:
         console: Console | None = None,
         *,
         clients: Callable[[], int] | None = None,
+        values: bool = True,
+        queued: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
-        self._console = console or Console()
+        self._console = console or Terminal()
+        self.queued = queued
         self._clients = clients
+        self._values = values
         self._clock = clock
         self._lock = threading.Lock()
         self._arrivals: deque[tuple[float, float]] = deque()  # (time, latency in ms) of the last seconds
@@ -58,7 +66,7 @@ class LiveView:
         self._live: Live | None = None
 
     def __enter__(self) -> "LiveView":
-        if self._console.is_terminal:
+        if self._console.is_terminal and self._values:
             self._live = Live(
                 console=self._console, refresh_per_second=REDRAWS_PER_S, get_renderable=self._picture
             )
@@ -74,7 +82,7 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        elif self._affect is not None:
+        elif self._values and self._affect is not None:
             self._say(self._line())
 
     def publish(self, message: "AffectMessage") -> None:
@@ -93,7 +101,7 @@ class LiveView:
             self._forget(now)
             if self._source_state == "connecting":
                 self._source_state = "live"
-            line_is_due = self._live is None and now >= self._next_line_s
+            line_is_due = self._values and self._live is None and now >= self._next_line_s
             if line_is_due:
                 self._next_line_s = now + PLAIN_INTERVAL_S
         if line_is_due:
@@ -114,7 +122,7 @@ class LiveView:
             self._say(f"{status['stream']}: {text}")
 
     def _say(self, line: str) -> None:
-        self._console.out(_printable(line), highlight=False)
+        self._console.out(printable(line), highlight=False)
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
@@ -122,9 +130,9 @@ class LiveView:
         """The whole view, as rich draws it: called by its thread."""
         with self._lock:
             message, state = self._affect, self._source_state
-        head = Text(_printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
+        head = Text(printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
         foot = Text(self._numbers(), style="dim")
-        foot.append(f"  {_printable(state)}", style=_STATE_STYLE.get(state, "yellow"))
+        foot.append(f"  {printable(state)}", style=_STATE_STYLE.get(state, "yellow"))
         if message is None:
             return Group(head, Text("waiting for the first picture", style="dim"), foot)
         affect = _as_mapping(message)
@@ -174,11 +182,11 @@ class LiveView:
         dropped = 0 if message is None else _as_mapping(message)["dropped"]
         span_s = arrivals[-1][0] - arrivals[0][0] if arrivals else 0.0
         parts = [f"{(len(arrivals) - 1) / span_s:.1f} fps" if span_s > 0 else "- fps"]
-        parts.append(f"{statistics.median(ms for _, ms in arrivals):.1f} ms" if arrivals else "- ms")
+        latency = f"{statistics.median(ms for _, ms in arrivals):.1f} ms" if arrivals else "- ms"
+        parts.append(f"{latency} with the queue" if self.queued else latency)
         parts.append(f"{dropped} dropped")
         if self._clients is not None:
-            count = self._clients()
-            parts.append(f"{count} client{'' if count == 1 else 's'}")
+            parts.append(counted(self._clients(), "client"))
         return ", ".join(parts)
 
     def _forget(self, now: float) -> None:
@@ -202,7 +210,7 @@ def bar(value: float | None, cells: int, style: str, ascii_only: bool = False) -
     return text
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Texts come from elsewhere: nothing in them may steer the terminal."""
     return "".join(character for character in text if character.isprintable())
 
@@ -212,14 +220,14 @@ def _as_mapping(message: "Mapping[str, Any] | AffectMessage | StatusMessage") ->
 
 
 def _name(face: Mapping[str, Any]) -> str:
-    return _printable(face["subject"] or f"face {face['id']}")
+    return printable(face["subject"] or f"face {face['id']}")
 
 
 def _state(face: Mapping[str, Any]) -> str:
     words = str(face["state"]).replace("_", " ")
     if face.get("faults"):
         words += f" ({', '.join(face['faults'])})"
-    words = _printable(words)
+    words = printable(words)
     return words if face["calibrated"] else f"{words}, not calibrated"
 
 

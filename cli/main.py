@@ -103,10 +103,11 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 def _print_error(what: str, hint: str) -> None:
     """One message on stderr, in words."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    from mtclar.cli.terminal import Terminal
+
+    console = Terminal(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text.assemble(("error: ", "bold red"), what))
     if hint:
         console.print(Text.assemble(("  hint: ", "bold"), hint))

@@ -25,9 +25,64 @@ BackendOption = Annotated[
     str, typer.Option(metavar="NAME", help="Inference backend: auto or onnxruntime.", show_default=True)
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of each network.")]
-SummaryOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON when it ends.", dir_okay=False)
+NoLiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-live", help="No live values in the terminal; the source's changes of state are still said."
+    ),
 ]
+TokenFileOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
+]
+
+
+def expanded(path: Path | None) -> Path | None:
+    """`--out=~/me.mtclar`: a shell leaves that tilde alone."""
+    return None if path is None else path.expanduser()
+
+
+SummaryOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the summary as JSON when it ends; an older summary is overwritten.",
+        callback=expanded,
+    ),
+]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write a row for each face of each frame.", callback=expanded),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to write; by default where `run` looks first.",
+        callback=expanded,
+    ),
+]
+
+
+def read_token(token: str | None, token_file: Path | None) -> str | None:
+    """The token, from the command line or from the first line of a file; raises UsageError."""
+    from mtclar.engine.errors import UsageError
+
+    if token_file is None:
+        return token
+    if token is not None:
+        raise UsageError("--token and --token-file exclude each other", "choose one")
+    try:
+        first_line = token_file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise UsageError(
+            f"cannot read the token file {token_file}: {reason}", "one line with the token"
+        ) from error
+    if not first_line:
+        raise UsageError(f"the token file {token_file} is empty", "its first line is the token")
+    return first_line
 
 
 def default_support_path() -> Path:

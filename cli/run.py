@@ -13,17 +13,20 @@ from mtclar.cli.options import (
     PORT,
     WEBCAM,
     BackendOption,
+    CsvOption,
+    NoLiveOption,
     SourceOption,
     SummaryOption,
     ThreadsOption,
+    TokenFileOption,
     default_support_path,
+    read_token,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.engine.support import SupportSet
-    from mtclar.stream.mailbox import Freshness
 
 
 def command(
@@ -52,9 +55,7 @@ def command(
     token: Annotated[
         str | None, typer.Option(help="What clients must know. Others can see it in the process list.")
     ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
-    ] = None,
+    token_file: TokenFileOption = None,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Certificate chain, for wss://.")
     ] = None,
@@ -64,33 +65,39 @@ def command(
         typer.Option(metavar="NAME", help="one-euro (default), exponential, kalman or none."),
     ] = None,
     max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="How many faces are followed.")] = None,
-    csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write a row for each face of each frame.")
-    ] = None,
+    csv: CsvOption = None,
     summary_json: SummaryOption = None,
-    no_live: Annotated[bool, typer.Option("--no-live", help="No live values in the terminal.")] = False,
+    no_live: NoLiveOption = False,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
-    from rich.console import Console
-
-    from mtclar.cli.serving import Service, stop_on_signals
-    from mtclar.cli.terminal import say
+    from mtclar.cli.outputs import require_safe
+    from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run, stop_on_signals
+    from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
     from mtclar.engine.support import SupportSet
     from mtclar.engine.tracker import MAX_FACES, Tracker
     from mtclar.stream.csv_sink import CsvSink
+    from mtclar.stream.mailbox import FRESHNESS
     from mtclar.stream.sources import open_source
 
-    console = Console()
+    console = Terminal()
     # Everything that can be refused is refused before the first file is made.
     with stop_on_signals() as stopped, ExitStack() as stack:
-        policy = None if freshness is None else freshness_named(freshness)
-        secret = _token(token, token_file)
+        policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
+        secret = read_token(token, token_file)
         paths = _support_paths(support)
         supports = [SupportSet.load(path) for path in paths]
         opened = stack.enter_context(closing(open_source(source)))
+        inputs = {
+            "--source": opened.files,
+            "--support": paths,
+            "--token-file": _given(token_file),
+            "--tls-cert": _given(tls_cert),
+            "--tls-key": _given(tls_key),
+        }
+        require_safe(outputs_of_a_run(csv, summary_json), inputs)
         tracker = stack.enter_context(
             Tracker.open(
                 supports,
@@ -108,51 +115,24 @@ def command(
             token=secret,
             tls_cert=tls_cert,
             tls_key=tls_key,
-            live_view=not no_live,
+            values=not no_live,
         )
         service.prepare(opened, policy)
         stack.enter_context(service)
         sinks = [] if csv is None else [stack.enter_context(closing(CsvSink(csv)))]
         _say_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce()
-        answered = service.answer(stopped, sinks)
-        if not answered.ended:
+        summary = service.answer(stopped, sinks)
+        if summary.stopped:
             say(console, "Stopped.")
-        service.print_summary(answered.summary)
+        service.print_summary(summary)
         if summary_json is not None:
-            answered.summary.write(summary_json)
+            summary.write(summary_json)
             say(console, f"Written: {summary_json}")
 
 
-def freshness_named(name: str) -> "Freshness":
-    """The freshness policy of that name; UsageError that lists the names."""
-    from mtclar.engine.errors import UsageError
-    from mtclar.stream.mailbox import FRESHNESS
-
-    for policy in FRESHNESS:
-        if policy == name:
-            return policy
-    raise UsageError(f"there is no freshness '{name}'", f"one of: {', '.join(FRESHNESS)}")
-
-
-def _token(token: str | None, token_file: Path | None) -> str | None:
-    """The token, from the command line or from the first line of a file."""
-    from mtclar.engine.errors import UsageError
-
-    if token_file is None:
-        return token
-    if token is not None:
-        raise UsageError("--token and --token-file exclude each other", "choose one")
-    try:
-        first_line = token_file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UsageError(
-            f"cannot read the token file {token_file}: {reason}", "one line with the token"
-        ) from error
-    if not first_line:
-        raise UsageError(f"the token file {token_file} is empty", "its first line is the token")
-    return first_line
+def _given(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path.expanduser(),)
 
 
 def _support_paths(named: Sequence[str] | None) -> list[Path]:
@@ -171,10 +151,10 @@ def _say_supports(
     console: "Console", paths: Sequence[Path], supports: "Sequence[SupportSet]", asked_for_none: bool
 ) -> None:
     """Which ones were taken; none is possible, and said as well."""
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import counted, say
 
     for path, support in zip(paths, supports, strict=True):
-        say(console, f"Support    {path} ({len(support)} frames of '{support.subject}')")
+        say(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
     if not supports:
         why = (
             "as you asked" if asked_for_none else "there is none yet; make one with `mtclar-stream calibrate`"

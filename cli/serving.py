@@ -2,28 +2,30 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from rich.console import Console
-
 from mtclar.cli.live import LiveView
 from mtclar.cli.main import PROGRAM, version
-from mtclar.cli.terminal import say
-from mtclar.engine.errors import MtclarError
+from mtclar.cli.outputs import Output
+from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, ModelInfo, StatusMessage, SubjectInfo
 from mtclar.stream.pipeline import Pipeline, Sink, Truth
 from mtclar.stream.sources import Source
-from mtclar.stream.summary import Meter, Summary
+from mtclar.stream.summary import Meter, Summary, is_summary
 
 TICK_S = 0.2
+DROPS_OF_A_FILE = (
+    "with --freshness latest most frames of a file are dropped, since it is read faster than it is answered: "
+    "`all` answers every one, `paced` plays it as if it were live"
+)
 ANALYSED = "Who is in the picture is being analysed: tell them. Pictures stay on this machine; only numbers leave it."
 
 
@@ -45,12 +47,29 @@ def stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One source, answered."""
+def freshness_named(name: str, among: Sequence[Freshness]) -> Freshness:
+    """The freshness policy of that name; UsageError that lists the names."""
+    for policy in among:
+        if policy == name:
+            return policy
+    raise UsageError(f"there is no freshness '{name}' here", f"one of: {', '.join(among)}")
 
-    summary: Summary
-    ended: bool  # by itself; False: somebody stopped it
+
+def outputs_of_a_run(csv: Path | None, summary: Path | None) -> list[Output]:
+    """The files that `run` and `demo` write: rows are never overwritten, a summary only takes an older one's place."""
+    outputs = [] if csv is None else [Output("--csv", csv)]
+    if summary is not None:
+        hint = "name another file: only the summary of an earlier run is overwritten"
+        outputs.append(Output("--summary-json", summary, is_summary, hint))
+    return outputs
+
+
+def latency_words(latency_ms: Mapping[str, float | None], freshness: Freshness) -> str:
+    """`7.7 / 9.6 / 10.3 ms`, and that a queue is in it where one is."""
+    words = " / ".join(
+        "-" if ms is None else f"{ms:.1f}" for ms in map(latency_ms.get, ("p50", "p95", "p99"))
+    )
+    return f"{words} ms" + (", waiting in the queue included" if freshness == "all" else "")
 
 
 class Service:
@@ -63,14 +82,14 @@ class Service:
     def __init__(
         self,
         tracker: Tracker,
-        console: Console,
+        console: Terminal,
         *,
         host: str,
         port: int,
         token: str | None = None,
         tls_cert: Path | None = None,
         tls_key: Path | None = None,
-        live_view: bool = True,
+        values: bool = True,
     ) -> None:
         self.broadcaster = Broadcaster(
             host,
@@ -83,7 +102,7 @@ class Service:
         )
         self._tracker = tracker
         self._console = console
-        self._live_view = live_view
+        self._values = values
         self._view: LiveView | None = None
         self._pipeline: Pipeline | None = None
         self._sinks: tuple[Sink, ...] = ()
@@ -122,24 +141,33 @@ class Service:
         say(self._console, f"Websocket  {self.broadcaster.ws_url}")
         for warning in self.broadcaster.warnings:
             say(self._console, f"warning: {warning}", "yellow")
+        if self._prepared.freshness == "latest" and not self._prepared.source.live:
+            say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
         say(self._console, ANALYSED)
 
-    def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Answered:
+    def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
         """Answers frames until the source ends or `stopped` is set; raises what made it fail. Once a `prepare`."""
         pipeline, self._sinks = self._prepared, tuple(sinks)
-        with ExitStack() as stack:
-            if self._live_view:
-                self._view = stack.enter_context(
-                    LiveView(pipeline.source.label, self._console, clients=lambda: self.broadcaster.clients)
-                )
-            stack.enter_context(pipeline)
-            while not (ended := pipeline.wait(TICK_S)) and not stopped.is_set():
+        self._view = LiveView(
+            pipeline.source.label,
+            self._console,
+            clients=lambda: self.broadcaster.clients,
+            values=self._values,
+            queued=pipeline.freshness == "all",
+        )
+        with self._view, pipeline:
+            while not (pipeline.wait(TICK_S) or stopped.is_set() or self._runs_unseen()):
                 pass
         if pipeline.error is not None:
             raise pipeline.error
-        if ended:
+        summary = pipeline.summary()
+        if not summary.stopped:
             self._bye = ByeMessage("ended", f"{pipeline.source.label} has ended")
-        return Answered(pipeline.summary(), ended)
+        return summary
+
+    def _runs_unseen(self) -> bool:
+        """Whether a camera would go on for ever behind a closed pipe. A file is finished, so that its outputs are whole."""
+        return self._console.unread and self._prepared.source.live
 
     def publish(self, message: AffectMessage) -> None:
         """The pipeline's sink: clients first, since they wait."""
@@ -151,21 +179,17 @@ class Service:
 
     def print_summary(self, summary: Summary) -> None:
         """What a run did, in two lines, and what went wrong."""
-        latency = " / ".join(
-            "-" if value is None else f"{value:.1f}"
-            for value in map(summary.latency_ms.get, ("p50", "p95", "p99"))
-        )
         memory = "" if summary.peak_rss_mb is None else f", {summary.peak_rss_mb:.0f} MB"
-        reconnects = f", {summary.reconnects} reconnects" if summary.reconnects else ""
+        reconnects = f", {counted(summary.reconnects, 'reconnect')}" if summary.reconnects else ""
         say(
             self._console,
-            f"{summary.frames} frames answered in {summary.wall_s:.1f} s ({summary.fps:.1f} a second), "
-            f"{summary.dropped} dropped{reconnects}",
+            f"{counted(summary.frames, 'frame')} answered in {summary.wall_s:.1f} s ({summary.fps:.1f} a second), "
+            f"{summary.dropped:,} dropped{reconnects}",
         )
         say(
             self._console,
-            f"Capture to socket p50 / p95 / p99: {latency} ms; {summary.cpu_cores:.2f} cores{memory}; "
-            f"{summary.backend}",
+            f"Capture to socket p50 / p95 / p99: {latency_words(summary.latency_ms, summary.freshness)}; "
+            f"{summary.cpu_cores:.2f} cores{memory}; {summary.backend}",
         )
         if summary.frames and not summary.frames_with_face:
             say(self._console, "No face was seen in any frame.", "yellow")

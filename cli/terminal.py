@@ -1,8 +1,32 @@
-"""Plain sentences in the terminal: no markup in paths and names, no line breaks of ours in a pipe."""
+"""What commands print: plain sentences without markup in paths and names, and what happens when nobody reads them."""
+
+import os
 
 from rich.console import Console
 
 
+class Terminal(Console):
+    """A console that falls silent when its reader has gone (`mtclar-stream run ... | head`), and lets the work go on.
+
+    rich itself would end the program there, from whichever thread printed.
+    """
+
+    unread = False
+    """Whether the reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich; what is still in Python's own buffer goes nowhere as well."""
+        self.unread = self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 def say(console: Console, text: str, style: str | None = None) -> None:
-    """Prints one paragraph as it is."""
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    """Prints one paragraph as it is; no line breaks of ours in a pipe."""
+    console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 frame`, `2 frames`, `1,000 frames`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

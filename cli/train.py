@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from mtclar.cli.options import expanded
+
 
 def command(
     ferplus: Annotated[
         Path, typer.Option(help="FER+ folder: labels.csv and sheet_00.png, sheet_01.png, ...")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.", callback=expanded)],
     rendered: Annotated[
         list[Path] | None,
         typer.Option(help="Pictures of rendered people to train on (.npz); may be given several times."),
@@ -58,6 +60,8 @@ def command(
     extra.require("torch", "matplotlib", purpose="training")
     import torch
 
+    from mtclar.cli.outputs import Output, always, require_safe
+    from mtclar.cli.terminal import Terminal, say
     from mtclar.train import checkpoint, evaluate, figures, loop, people, presets
     from mtclar.train import ferplus as ferplus_data
 
@@ -65,6 +69,9 @@ def command(
         raise UsageError(f"there is no device {device!r} here", "--device cpu works everywhere")
     if preset not in presets.PRESETS:
         raise UsageError(f"there is no preset {preset!r}", f"choose from {', '.join(presets.PRESETS)}")
+    console = Terminal()
+    outputs = [Output("--out", out / name, always) for name in loop.FILES]
+    require_safe(outputs, {"--init": [] if init is None else [init]})
     if threads is not None:
         torch.set_num_threads(threads)
     given: dict[str, Any] = {
@@ -84,20 +91,23 @@ def command(
         people=people.load(rendered, "train") if rendered else None,
     )
     test_people = people.load(rendered_test, "test") if rendered_test else None
+
+    def report(text: str) -> None:
+        say(console, text)
+
     if workers > 1:
-        trained = loop.train_together(
-            workers, data, config, out, initial=start, resume=resume, say=typer.echo
-        )
+        trained = loop.train_together(workers, data, config, out, initial=start, resume=resume, say=report)
     else:
-        trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=typer.echo)
+        trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=report)
     on_photos = evaluate.evaluate_photos(trained.network, photos.split("PrivateTest"), device)
-    typer.echo(f"FER+ PrivateTest: {on_photos}")
+    say(console, f"FER+ PrivateTest: {on_photos}")
     on_people = None
     if test_people is not None:
         on_people = evaluate.evaluate_people(trained.network, test_people, device)
-        typer.echo(f"rendered test people: {on_people}")
+        say(console, f"rendered test people: {on_people}")
     scored = replace(trained, figures=figures.card_figures(on_photos, on_people))
     checkpoint.save_checkpoint(out / checkpoint.WEIGHTS, scored)
-    typer.echo(
-        f"wrote {out / checkpoint.WEIGHTS}; next: mtclar-stream export {out / checkpoint.WEIGHTS} --out DIR"
+    say(
+        console,
+        f"wrote {out / checkpoint.WEIGHTS}; next: mtclar-stream export {out / checkpoint.WEIGHTS} --out DIR",
     )

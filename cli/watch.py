@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mtclar.cli.options import TokenFileOption, read_token
 from mtclar.engine.errors import MtclarError, UsageError
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
+
+    from mtclar.cli.terminal import Terminal
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
@@ -16,7 +19,11 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 POLICY_VIOLATION = 1008  # RFC 6455: how the server closes on a wrong token
 
-Receive = Callable[[dict[str, Any]], None]
+Receive = Callable[[dict[str, Any]], bool]
+"""Takes one message; False when nobody reads what comes of it."""
+
+Wait = Callable[[str], None]
+"""Is told why the server is being waited for."""
 
 
 class UnreachableError(MtclarError):
@@ -25,7 +32,10 @@ class UnreachableError(MtclarError):
 
 def command(
     url: Annotated[str, typer.Argument(help="The server's websocket: ws://127.0.0.1:8765/ws")],
-    token: Annotated[str | None, typer.Option(help="The server's token, where it asks for one.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The server's token. Others can see it in the process list.")
+    ] = None,
+    token_file: TokenFileOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One message a line, as the server sends it.")
     ] = False,
@@ -35,16 +45,18 @@ def command(
     ] = False,
 ) -> None:
     """Print a server's stream in this terminal; Ctrl-C ends it."""
+    from mtclar.cli.terminal import Terminal
+
     address = websocket_address(url)
+    secret = read_token(token, token_file)
+    console = Terminal()
     try:
         if as_json:
-            _watch(address, token, _print_line, count, reconnect)
+            _watch_json(address, secret, console, count, reconnect)
         else:
-            _watch_live(address, token, count, reconnect)
+            _watch_live(address, secret, console, count, reconnect)
     except KeyboardInterrupt:
         return
-    except BrokenPipeError:  # `watch --json | head`: the reader has what it wanted
-        _silence_stdout()
 
 
 def websocket_address(url: str) -> str:
@@ -59,52 +71,96 @@ def websocket_address(url: str) -> str:
     if not usable or parts.scheme not in ("ws", "wss"):
         raise UsageError("the address is not a websocket's", "write it like ws://127.0.0.1:8765/ws")
     if parts.username or parts.password or parts.query:
-        raise UsageError("a token or password does not belong into the address", "use --token")
+        raise UsageError("a token or password does not belong into the address", "use --token-file")
     path = parts.path if parts.path not in ("", "/") else "/ws"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def _watch_live(address: str, token: str | None, count: int | None, reconnect: bool) -> None:
-    from mtclar.cli.live import LiveView
+def _watch_json(
+    address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
+) -> None:
+    """One message a line; what is not a message goes to stderr."""
+    import json
 
-    with LiveView(address) as view:
+    from mtclar.cli.terminal import Terminal, say
 
-        def show(message: dict[str, Any]) -> None:
+    aside = Terminal(stderr=True)
+
+    def receive(message: dict[str, Any]) -> bool:
+        console.out(json.dumps(message, separators=(",", ":"), ensure_ascii=False), highlight=False)
+        return not console.unread
+
+    def wait(reason: str) -> None:
+        say(aside, f"waiting for {address}: {reason}")
+
+    _watch(address, token, receive, wait if reconnect else None, count)
+
+
+def _watch_live(
+    address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
+) -> None:
+    from mtclar.cli.live import LiveView, printable
+    from mtclar.cli.terminal import say
+
+    bye: str | None = None
+    with LiveView(address, console) as view:
+
+        def receive(message: dict[str, Any]) -> bool:
+            nonlocal bye
             if message["type"] == "hello":
                 streams = ", ".join(stream["label"] for stream in message["streams"])
                 view.title = f"{address}  {streams}"
+                view.queued = any(stream.get("freshness") == "all" for stream in message["streams"])
             elif message["type"] == "affect":
                 view.on_affect(message)
             elif message["type"] == "status":
                 view.on_status(message)
+            elif message["type"] == "bye":
+                bye = printable(message["reason"])
+            return not console.unread
 
-        _watch(address, token, show, count, reconnect)
+        def wait(reason: str) -> None:
+            view.on_status({"stream": address, "state": "waiting for the server", "reason": reason})
+
+        _watch(address, token, receive, wait if reconnect else None, count)
+    if bye is not None:
+        say(console, f"The server said bye: {bye}.")
 
 
-def _watch(address: str, token: str | None, receive: Receive, count: int | None, reconnect: bool) -> None:
-    """Hands every message to `receive`, until `count` affect messages came or the server says bye."""
+def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None, count: int | None) -> None:
+    """Hands every message to `receive` until that says False, `count` affect messages came or the server says bye.
+
+    With `wait` a server that is not there, or says bye, is waited for, and `wait` is told why, once for each reason.
+    """
     import time
 
     wait_s = FIRST_WAIT_S
     left = count
+    waited_for: str | None = None
     while True:
         try:
             with _connected(address, token) as connection:
                 for message in _messages(connection, token):
-                    wait_s = FIRST_WAIT_S
-                    receive(message)
-                    if message["type"] == "bye" and message["code"] == "failed":
-                        raise MtclarError(f"the server failed: {message['reason']}")
-                    if message["type"] == "bye" and not reconnect:
+                    wait_s, waited_for = FIRST_WAIT_S, None
+                    if not receive(message):
                         return
+                    if message["type"] == "bye":
+                        if message["code"] == "failed":
+                            raise MtclarError(f"the server failed: {message['reason']}")
+                        if wait is None:
+                            return
+                        raise UnreachableError(message["reason"])
                     if message["type"] == "affect" and left is not None:
                         left -= 1
                         if left == 0:
                             return
             raise UnreachableError("the server has closed the connection", "--reconnect waits for it")
-        except UnreachableError:
-            if not reconnect:
+        except UnreachableError as error:
+            if wait is None:
                 raise
+            if error.what != waited_for:
+                waited_for = error.what
+                wait(error.what)
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -174,21 +230,7 @@ def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dic
         yield message
 
 
-def _token_refused(token: str | None) -> MtclarError:
+def _token_refused(token: str | None) -> UsageError:
     if token is None:
-        return UsageError("this server wants a token", "add --token")
-    return MtclarError("that is not this server's token", "it was chosen where the server was started")
-
-
-def _print_line(message: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(message, separators=(",", ":"), ensure_ascii=False), flush=True)
-
-
-def _silence_stdout() -> None:
-    """Python flushes stdout at its end, which would complain of the broken pipe once more."""
-    import os
-    import sys
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UsageError("this server wants a token", "add --token-file or --token")
+    return UsageError("that is not this server's token", "it was chosen where the server was started")

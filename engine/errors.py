@@ -33,6 +33,14 @@ class SupportSetError(MtclarError):
     """A support set is truncated, of another version, made with another encoder, or not one at all."""
 
 
+class CalibrationError(MtclarError):
+    """A recording gave no frame that a support set could be made of."""
+
+
+class WriteError(MtclarError):
+    """A file could not be written: the disk is full, or refuses. What was there before is unchanged."""
+
+
 class SourceError(MtclarError):
     """A camera, stream or file cannot be opened or read."""
 

@@ -155,6 +155,7 @@ class FaceTracker:
     ) -> None:
         self._detector = detector
         self._mesh = mesh
+        self.framing = framing
         self._max_faces = max_faces
         self._redetect_s = redetect_s
         self._roster = Roster(framing, hold_s)

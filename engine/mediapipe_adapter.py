@@ -7,7 +7,6 @@ import importlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import cv2
@@ -19,6 +18,7 @@ from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.faces import HOLD_S, MAX_FACES, Roster, Track, same_face
 from mtclar.engine.handover import Faces, Frame
 from mtclar.engine.landmarks import POINTS, Mesh
+from mtclar.engine.session import Closing
 
 SEEN_SCORE = 1.0  # the landmarker gives no score; it leaves out what it does not believe
 
@@ -33,7 +33,7 @@ class Landmarker(Protocol):
         """Frees what it holds."""
 
 
-class MediaPipeTracker:
+class MediaPipeTracker(Closing):
     """Called as `mtclar.engine.faces.FaceTracker` is: the frames of one stream in order -> Faces. A context manager."""
 
     def __init__(
@@ -47,6 +47,7 @@ class MediaPipeTracker:
         """`start` makes a landmarker; it is called again when the stream begins anew. Most use `open`."""
         self._start = start
         self._landmarker: Landmarker | None = start()
+        self.framing = framing
         self._max_faces = max_faces
         self._roster = Roster(framing, hold_s)
         self._last_s: float | None = None  # of the frame before
@@ -77,14 +78,6 @@ class MediaPipeTracker:
                 f"MediaPipe cannot be imported: {error}", "pip install 'mtclar-stream[mediapipe]'"
             ) from error
         return cls(lambda: _FaceLandmarker(mediapipe, task, max_faces), framing, max_faces, hold_s=hold_s)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Frees the landmarker; safe to call twice."""

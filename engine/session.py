@@ -1,10 +1,12 @@
 """Inference sessions behind one protocol: a backend is chosen by name and imported only when it is chosen."""
 
 import importlib
+from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,22 @@ from mtclar.engine.errors import BackendError, UsageError
 Arrays = Mapping[str, NDArray[np.generic]]
 Shape = tuple[int | None, ...]
 """A tensor's shape; None where the graph leaves an axis open (batch, support size)."""
+
+
+class Closing(AbstractContextManager[Any]):
+    """What holds something until `close`: a context manager that closes when it is left."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives back what is held; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class Session(Protocol):

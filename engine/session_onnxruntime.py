@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import BackendError, ModelError
-from mtclar.engine.session import Arrays, Shape
+from mtclar.engine.session import Arrays, Closing, Shape
 
 ERRORS_ONLY = 3  # ONNX Runtime's log levels: 0 verbose .. 4 fatal
 
 
-class OnnxRuntimeSession:
+class OnnxRuntimeSession(Closing):
     """One graph on the CPU. Implements `mtclar.engine.session.Session`."""
 
     backend = "onnxruntime (CPU)"
@@ -59,14 +57,6 @@ class OnnxRuntimeSession:
 
     def close(self) -> None:
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _shape(node: onnxruntime.NodeArg) -> Shape:

@@ -10,9 +10,9 @@ import io
 import json
 import os
 import struct
-import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.crop import Framing
 from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.files import write_whole
 from mtclar.engine.handover import Encoded
 
 FORMAT = "mtclar-support-set"
@@ -56,6 +57,10 @@ DAMAGE = (
     OverflowError,
     struct.error,
 )
+
+
+class _DamagedError(Exception):
+    """What is wrong with the bytes of a file, in words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,27 +143,30 @@ class SupportSet:
         }
         return replace(self, **kept)
 
-    def require_model(self, sha256: str) -> None:
-        """Raises SupportSetError unless this set was made with the encoder whose file has that sha256."""
+    def require_model(self, sha256: str, embedding_dim: int, framing: Framing) -> None:
+        """Raises SupportSetError unless this set compares with what that encoder says of faces framed like that."""
+        made = f"the support set of '{self.subject}' was made with"
         if self.model_sha256 != sha256:
             raise SupportSetError(
-                f"the support set of '{self.subject}' was made with the encoder {self.model_name} "
-                f"({self.model_sha256[:12]}), and this one is {sha256[:12]}: their embeddings do not compare",
-                "calibrate again with `mtclar-stream calibrate`",
+                f"{made} the encoder {self.model_name} ({self.model_sha256[:12]}), and this one is {sha256[:12]}: "
+                "their embeddings do not compare",
+                RECORD_AGAIN,
+            )
+        width = self.embeddings.shape[1]
+        if width != embedding_dim:
+            raise SupportSetError(
+                f"{made} embeddings of {width} numbers, and this encoder gives {embedding_dim}", RECORD_AGAIN
+            )
+        if self.framing != framing:
+            raise SupportSetError(
+                f"{made} faces cut another way ({self.framing}), and here they are cut as {framing}",
+                RECORD_AGAIN,
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the file whole or not at all, mode 0600; makes the folder. SupportSetError when the disk refuses."""
-        path = Path(path)
+        """Writes the file whole or not at all, mode 0600; makes the folder. WriteError when the disk refuses."""
         payload = _pack(self)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, payload)
-        except OSError as error:
-            raise SupportSetError(
-                f"cannot write the support set to {path}: {error.strerror or error}",
-                "choose another place; a file that was there before is unchanged",
-            ) from error
+        write_whole(Path(path), lambda file: file.write(payload), private=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -176,13 +184,12 @@ class SupportSet:
         except OSError as error:
             raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
         try:
-            return cls(**_unpack(payload))
+            with _damage("its contents do not fit together"):
+                return cls(**_unpack(payload))
         except SupportSetError as error:
             raise SupportSetError(f"{path}: {error.what}", error.hint) from error
-        except DAMAGE as error:
-            raise SupportSetError(
-                f"{path} is damaged or not a support set ({error})", RECORD_AGAIN
-            ) from error
+        except _DamagedError as error:
+            raise SupportSetError(f"{path} is damaged or not a support set: {error}", RECORD_AGAIN) from error
 
 
 def without_credentials(source: str) -> str:
@@ -260,63 +267,58 @@ def _pack(support: SupportSet) -> bytes:
 
 
 def _unpack(payload: bytes) -> dict[str, Any]:
-    """The fields of the support set in `payload`; raises SupportSetError, or one of DAMAGE."""
-    with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+    """The fields of the support set in `payload`; raises SupportSetError, or _DamagedError with the reason."""
+    with _damage("it is no whole zip file"), zipfile.ZipFile(io.BytesIO(payload)) as archive:
         for member in archive.infolist():  # stored members cannot be larger than the file: no zip bomb
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(payload):
-                raise ValueError(f"{member.filename} is not stored as a support set stores it")
-        manifest = json.loads(archive.read(MANIFEST))
-        if manifest["format"] != FORMAT:
-            raise ValueError("the manifest is of another format")
-        if manifest["version"] != VERSION:
+                raise _DamagedError(f"{member.filename} is not stored as a support set stores it")
+        with _damage(f"its {MANIFEST} is missing or cannot be read"):
+            manifest = json.loads(archive.read(MANIFEST))
+            is_ours = manifest["format"] == FORMAT
+            version = manifest["version"]
+        if not is_ours:
+            raise _DamagedError("it is a file of another program")
+        if version != VERSION:
             raise SupportSetError(
-                f"version {manifest['version']} of the support-set file, and this program reads version {VERSION}",
+                f"version {version} of the support-set file, and this program reads version {VERSION}",
                 "use the mtclar-stream that wrote it, or calibrate again",
             )
-        described: Mapping[str, Mapping[str, Any]] = manifest["members"]
-        expected = {MANIFEST, *(f"{name}.npy" for name in described)}
-        if sorted(archive.namelist()) != sorted(expected) or not set(ARRAYS) - OPTIONAL <= set(
-            described
-        ) <= set(ARRAYS):
-            raise ValueError("its members are not those of a support set")
-        arrays = {name: _array(name, archive.read(f"{name}.npy"), described[name]) for name in described}
-    texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
-    texts |= {f"model_{name}": manifest["model"][name] for name in ("name", "sha256")}
-    for name, text in texts.items():
-        if not isinstance(text, str):
-            raise ValueError(f"{name} is not a text")
-    return {**arrays, **texts, "framing": framing_from(manifest["framing"])}
+        with _damage(f"its {MANIFEST} does not describe a support set"):
+            described: Mapping[str, Mapping[str, Any]] = manifest["members"]
+            expected = {MANIFEST, *(f"{name}.npy" for name in described)}
+            complete = set(ARRAYS) - OPTIONAL <= set(described) <= set(ARRAYS)
+            texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
+            texts |= {f"model_{name}": manifest["model"][name] for name in ("name", "sha256")}
+            framing = framing_from(manifest["framing"])
+            for name, text in texts.items():
+                if not isinstance(text, str):
+                    raise _DamagedError(f"{name} is not a text")
+        if sorted(archive.namelist()) != sorted(expected) or not complete:
+            raise _DamagedError("its members are not those of a support set")
+        arrays = {}
+        for name in described:
+            with _damage(f"the array {name} cannot be read"):
+                arrays[name] = _array(name, archive.read(f"{name}.npy"), described[name])
+    return {**arrays, **texts, "framing": framing}
+
+
+@contextmanager
+def _damage(reason: str) -> Iterator[None]:
+    """Whatever a library says of damaged bytes becomes `reason`: its own words mean nothing to a person."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise _DamagedError(reason) from error
 
 
 def _array(name: str, data: bytes, described: Mapping[str, Any]) -> NDArray[Any]:
     """One member as an array. The header is compared with the manifest first, so nothing is allocated on its word."""
     if hashlib.sha256(data).hexdigest() != described["sha256"]:
-        raise ValueError(f"the sha256 of {name} differs from the manifest's")
+        raise _DamagedError(f"the sha256 of {name} differs from the manifest's")
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError(f"{name} is of another .npy version")
+        raise _DamagedError(f"{name} is of another .npy version")
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
     if dtype != ARRAYS[name] or fortran_order or list(shape) != list(described["shape"]):
-        raise ValueError(f"{name} is not the array that the manifest describes")
+        raise _DamagedError(f"{name} is not the array that the manifest describes")
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)
-
-
-def _write_atomically(path: Path, payload: bytes) -> None:
-    """Temporary file beside the target, flushed to the disk, then renamed over it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)  # mode 0600
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:  # also Ctrl-C: nothing half-written stays behind
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # the rename itself lasts only once the folder is on the disk
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

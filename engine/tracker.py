@@ -6,7 +6,6 @@ Frame -> find (faces) -> Faces -> estimate (encode, compare, smooth) -> Affect, 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from mtclar.engine.faces import FaceTracker
 from mtclar.engine.gates import RUN_GATES, Gates, faults
 from mtclar.engine.handover import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.landmarks import FaceMesh
-from mtclar.engine.session import Session, open_session
+from mtclar.engine.session import Closing, Session, open_session
 from mtclar.engine.smooth import DEFAULT_SMOOTHER, DRIFT_PER_SQRT_S, Array, Smoother, make_smoother
 from mtclar.engine.support import SupportSet, framing_from
 
@@ -38,7 +37,7 @@ class _Track:
     measured_s: float = 0.0  # source time of that
 
 
-class Tracker:
+class Tracker(Closing):
     """Follows the affect of every face of a stream; one object per stream.
 
     Call it with each frame in order, or call `find` and `estimate` to time them apart. It is a context manager that
@@ -61,7 +60,7 @@ class Tracker:
         gates: Gates = RUN_GATES,
     ) -> None:
         for support in supports:
-            support.require_model(model.sha256)
+            support.require_model(model.sha256, encoder.embedding_dim, face_tracker.framing)
         subjects = [support.subject for support in supports]
         if len(set(subjects)) < len(subjects):
             raise UsageError(
@@ -72,6 +71,7 @@ class Tracker:
         self.supports = tuple(supports)
         self.encoder = encoder
         self.model = model
+        self.framing = face_tracker.framing
         self.backend = backend
         self._find = face_tracker
         self._comparers = {support.subject: Comparer(pair, support, rule) for support in supports}
@@ -96,7 +96,7 @@ class Tracker:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 
         Raises BackendError when the backend cannot run here, SupportSetError when a support set was made with another
-        encoder, UsageError for an unknown smoother or rule.
+        encoder or framing, UsageError for an unknown smoother or rule.
         """
         model = models.card("encoder")
         framing = FRAMING if model.framing is None else framing_from(model.framing)
@@ -118,14 +118,6 @@ class Tracker:
             )
             tracker._sessions = sessions.pop_all()  # from here on the tracker closes them
         return tracker
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes the sessions; safe to call twice."""

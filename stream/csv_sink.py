@@ -43,8 +43,9 @@ FLUSH_EVERY_S = 1.0
 class CsvSink:
     """Writes each message's faces; a frame without a face is one row with empty cells, so every frame has a row.
 
-    A cell is empty where there is no honest value. The file must not exist yet, unless `overwrite`. Raises UsageError
-    when it does, MtclarError when it cannot be written (a full disk ends the run; what was written stays).
+    A cell is empty where there is no honest value. The folder is made; the file must not exist yet, unless
+    `overwrite`. Raises UsageError when it does, MtclarError when it cannot be written (a full disk ends the run; what
+    was written stays).
     """
 
     def __init__(
@@ -54,13 +55,12 @@ class CsvSink:
         self._clock = clock
         self._file: TextIO | None = None
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w" if overwrite else "x", newline="", encoding="utf-8")
         except FileExistsError as error:
             raise UsageError(f"{path} exists already", "name another file, or remove it") from error
         except OSError as error:
-            raise UsageError(
-                f"cannot write {path}: {error.strerror}", "name a file in a folder that exists"
-            ) from error
+            raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._flushed_s = clock()
         self._attempt(lambda: self._writer.writerow(COLUMNS))

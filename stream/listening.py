@@ -44,6 +44,16 @@ def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
+def require_free(host: str, port: int) -> None:
+    """Raises what starting a server there would raise; for whoever has long work to do before it starts one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise start_error(error, host, port) from error
+
+
 def start_error(error: Exception, host: str, port: int) -> Exception:
     """Why the port could not be opened, for people; faults that are not the user's stay what they are."""
     if isinstance(error, OverflowError):

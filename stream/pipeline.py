@@ -79,6 +79,7 @@ class Pipeline:
         self._reader = Reader(source, self._mailbox, on_status=on_status, clock=clock, patience=patience)
         self._stopping = threading.Event()
         self._over = threading.Event()
+        self._ended = False  # the source came to its end and every frame was answered
         self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
         self._seq = 0
 
@@ -124,7 +125,11 @@ class Pipeline:
     def summary(self) -> Summary:
         """The figures so far; at any time, from any thread."""
         return self.meter.summary(
-            dropped=self._mailbox.dropped, backend=self.backend, reconnects=self._reader.reconnects
+            dropped=self._mailbox.dropped,
+            backend=self.backend,
+            reconnects=self._reader.reconnects,
+            freshness=self.freshness,
+            stopped=not self._ended,
         )
 
     # --- the worker thread ---
@@ -136,6 +141,7 @@ class Pipeline:
                 if frame is not None:
                     self._answer(frame)
                 elif self._mailbox.finished:
+                    self._ended = not self._stopping.is_set()
                     break
         except Exception as error:  # a thread has no caller: it is raised again by whoever asks for `error`
             self.error = error

@@ -2,18 +2,19 @@
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.files import write_whole
+from mtclar.stream.mailbox import Freshness
 
+SUMMARY_KEYS = frozenset({"frames", "fps", "latency_ms"})  # any summary has these
+MAX_SUMMARY_BYTES = 2**20
 FINEST_MS, COARSEST_MS, RATIO = 1e-3, 1e6, 1.01  # bins of 1 %: a percentile is right within half of that
 
 
@@ -57,25 +58,27 @@ class Summary:
     wall_s: float
     reconnects: int
     frames_with_face: int
+    freshness: Freshness  # with `all` a frame's latency holds its wait in the queue: the reader runs ahead
+    stopped: bool  # somebody ended it before the source did
 
     def write(self, path: Path) -> None:
-        """JSON, atomically: a reader sees the whole file or none of it."""
+        """JSON, whole or not at all. Raises WriteError when the disk refuses."""
         write_json(path, asdict(self))
 
 
-def write_json(path: Path, content: object) -> None:
-    """Writes JSON beside `path` and renames it; makes the folder. Raises MtclarError when that fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def is_summary(path: Path) -> bool:
+    """Whether the file at `path` is empty or holds a summary, and so may be replaced by the next one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # where not even the folder is one, there is nothing to remove
-            temporary.unlink(missing_ok=True)
-        raise MtclarError(
-            f"cannot write {path}: {error.strerror}", "name a place that can be written"
-        ) from error
+        content = path.read_bytes() if path.stat().st_size <= MAX_SUMMARY_BYTES else b"-"
+        return not content or set(json.loads(content)) >= SUMMARY_KEYS
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def write_json(path: Path, content: object) -> None:
+    """JSON, whole or not at all; makes the folder. Raises WriteError when the disk refuses."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 class Meter:
@@ -108,7 +111,15 @@ class Meter:
         """A frame's message was written to the first socket (or no client wanted it)."""
         self._sent.record(1e3 * (self._clock() - t_capture_s))
 
-    def summary(self, *, dropped: int, backend: str, reconnects: int) -> Summary:
+    def summary(
+        self,
+        *,
+        dropped: int,
+        backend: str,
+        reconnects: int,
+        freshness: Freshness = "latest",
+        stopped: bool = False,
+    ) -> Summary:
         """The figures so far."""
         wall_s = self._last_s - self._started_s if self._started_s is not None and self.frames else 0.0
         rate = self.frames / wall_s if wall_s > 0 else 0.0
@@ -125,6 +136,8 @@ class Meter:
             wall_s=round(wall_s, 3),
             reconnects=reconnects,
             frames_with_face=self.frames_with_face,
+            freshness=freshness,
+            stopped=stopped,
         )
 
 

@@ -1,6 +1,5 @@
 """What a run leaves on disk: latest.pt to go on from, and mtclar.pt, the network alone, to export and to keep."""
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.files import write_whole
 from mtclar.train.network import NetworkConfig, Siamese
 
 VERSION = 1
@@ -117,10 +117,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:
-    """Through a temporary file, so that a run killed while saving leaves the last checkpoint whole."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({"version": VERSION, **content}, unfinished)
-    unfinished.replace(path)
+    """Whole or not at all, so that a run killed while saving leaves the last checkpoint as it was."""
+    write_whole(path, lambda file: torch.save({"version": VERSION, **content}, file))
 
 
 def _load(path: Path, device: str = "cpu") -> dict[str, Any]:

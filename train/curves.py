@@ -1,8 +1,9 @@
 """The picture of a run: each loss and the validation figures against the epoch."""
 
 import json
-import os
 from pathlib import Path
+
+from mtclar.engine.files import write_whole
 
 LOSSES = ("expression", "absolute", "delta", "similarity", "cosine")
 
@@ -29,8 +30,6 @@ def draw(curves: Path) -> Path:
     figures.grid(alpha=0.3)
     figures.legend(loc="lower right")
     picture = curves.with_suffix(".png")
-    unfinished = picture.with_name(f".{picture.name}.{os.getpid()}")
-    figure.savefig(unfinished, dpi=100, format="png")
-    unfinished.replace(picture)
+    write_whole(picture, lambda file: figure.savefig(file, dpi=100, format="png"))
     pyplot.close(figure)
     return picture

@@ -4,10 +4,14 @@ Batch norm is folded into the convolutions; the picture's normalisation and the 
 the graph, so that a caller hands over bytes and nothing else.
 """
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +20,13 @@ from mtclar.engine import encode, models
 from mtclar.engine.compare import PAIR_INPUTS, PAIR_OUTPUTS
 from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import MtclarError
+from mtclar.engine.files import write_together
 from mtclar.train.checkpoint import Checkpoint
 from mtclar.train.network import Encoder, Siamese
 
 OPSET = 17  # the newest that every backend in reach reads
 ENCODER, PAIR = "encoder", "pair"
+FILES = tuple(f"{name}.{kind}" for name in (ENCODER, PAIR) for kind in ("onnx", "json"))
 LICENCE = "Apache-2.0 (weights); the photos they were trained on are not part of it"
 
 
@@ -39,7 +45,8 @@ class EncoderGraph(nn.Module):
 def export(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Path]:
     """Writes encoder.onnx, pair.onnx and a card beside each into `folder`; the paths of the graphs.
 
-    MtclarError when the network's input is not what the engine cuts out of a frame.
+    All four files or none: a graph never lies beside the card of another. MtclarError when the network's input is not
+    what the engine cuts out of a frame, WriteError when the disk refuses.
     """
     network, size = checkpoint.network, checkpoint.network.config.input_size
     if size != FRAMING.size:
@@ -47,79 +54,78 @@ def export(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Path]:
             f"the network takes faces of {size} pixels, and the engine cuts {FRAMING.size}",
             "train it with the size of mtclar.engine.crop.FRAMING",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    encoder, pair = folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
-    export_encoder(network, encoder)
-    export_pair(network, pair)
-    dim = network.config.embedding
+    graphs = {ENCODER: encoder_graph(network), PAIR: pair_graph(network)}
+    contents: dict[Path, bytes] = {}
+    for name, card in cards(checkpoint, graphs).items():
+        contents[folder / f"{name}.onnx"] = graphs[name]
+        contents[folder / f"{name}.json"] = card.encode()
+    write_together({path: partial(_put, content) for path, content in contents.items()})
+    return folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
+
+
+def cards(checkpoint: Checkpoint, graphs: Mapping[str, bytes]) -> dict[str, models.Card]:
+    """What is known of each of the two graphs."""
+    config = checkpoint.network.config
+    size, dim = config.input_size, config.embedding
     data = "; then ".join(checkpoint.stages)
-    encoder_card = models.Card(
-        name=ENCODER,
-        sha256=models.sha256(encoder),
-        licence=LICENCE,
-        source="trained by mtclar.train",
-        inputs={encode.INPUT: f"uint8 [B, {size}, {size}] grey"},
-        outputs={
-            "embedding": f"float32 [B, {dim}]",
-            "absolute": "float32 [B, 2] valence, arousal in [-1, 1]",
-            "expression": "float32 [B, 8] logits, FER+ order",
-        },
-        data=data,
-        framing=asdict(FRAMING),
-        embedding_dim=dim,
-        figures=checkpoint.figures,
-    )
     query, support = PAIR_INPUTS
-    pair_card = models.Card(
-        name=PAIR,
-        sha256=models.sha256(pair),
-        licence=LICENCE,
-        source="trained by mtclar.train, together with the encoder",
-        inputs={query: f"float32 [B, {dim}]", support: f"float32 [N, {dim}]"},
-        outputs={
-            "similarity": "float32 [B, N] in [0, 1]",
-            "delta": "float32 [B, N, 2] V/A of the query less V/A of the support frame, in [-2, 2]",
-        },
-        data=data,
-        embedding_dim=dim,
-    )
-    encoder_card.write(encoder.with_suffix(".json"))
-    pair_card.write(pair.with_suffix(".json"))
-    return encoder, pair
+    return {
+        ENCODER: models.Card(
+            name=ENCODER,
+            sha256=hashlib.sha256(graphs[ENCODER]).hexdigest(),
+            licence=LICENCE,
+            source="trained by mtclar.train",
+            inputs={encode.INPUT: f"uint8 [B, {size}, {size}] grey"},
+            outputs={
+                "embedding": f"float32 [B, {dim}]",
+                "absolute": "float32 [B, 2] valence, arousal in [-1, 1]",
+                "expression": "float32 [B, 8] logits, FER+ order",
+            },
+            data=data,
+            framing=asdict(FRAMING),
+            embedding_dim=dim,
+            figures=checkpoint.figures,
+        ),
+        PAIR: models.Card(
+            name=PAIR,
+            sha256=hashlib.sha256(graphs[PAIR]).hexdigest(),
+            licence=LICENCE,
+            source="trained by mtclar.train, together with the encoder",
+            inputs={query: f"float32 [B, {dim}]", support: f"float32 [N, {dim}]"},
+            outputs={
+                "similarity": "float32 [B, N] in [0, 1]",
+                "delta": "float32 [B, N, 2] V/A of the query less V/A of the support frame, in [-2, 2]",
+            },
+            data=data,
+            embedding_dim=dim,
+        ),
+    }
 
 
-def export_encoder(network: Siamese, path: Path) -> None:
-    """Writes the `encoder` graph, dynamic in B."""
+def encoder_graph(network: Siamese) -> bytes:
+    """The `encoder` graph, dynamic in B."""
     size = network.config.input_size
     example = (torch.zeros(2, size, size, dtype=torch.uint8),)
-    names = (encode.INPUT, *encode.OUTPUTS)
-    _export(
-        EncoderGraph(network.encoder),
-        example,
-        path,
-        (encode.INPUT,),
-        encode.OUTPUTS,
-        {n: {0: "B"} for n in names},
-    )
+    axes = {name: {0: "B"} for name in (encode.INPUT, *encode.OUTPUTS)}
+    return _onnx(EncoderGraph(network.encoder), example, (encode.INPUT,), encode.OUTPUTS, axes)
 
 
-def export_pair(network: Siamese, path: Path) -> None:
-    """Writes the `pair` graph, dynamic in B queries and N support frames."""
+def pair_graph(network: Siamese) -> bytes:
+    """The `pair` graph, dynamic in B queries and N support frames."""
     example = (torch.zeros(2, network.config.embedding), torch.zeros(3, network.config.embedding))
     query, support = PAIR_INPUTS
     axes = {query: {0: "B"}, support: {0: "N"}} | {name: {0: "B", 1: "N"} for name in PAIR_OUTPUTS}
-    _export(network.pair, example, path, PAIR_INPUTS, PAIR_OUTPUTS, axes)
+    return _onnx(network.pair, example, PAIR_INPUTS, PAIR_OUTPUTS, axes)
 
 
-def _export(
+def _onnx(
     module: nn.Module,
     example: tuple[Tensor, ...],
-    path: Path,
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
     dynamic_axes: Mapping[str, Mapping[int, str]],
-) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
+) -> bytes:
+    graph = BytesIO()
     with warnings.catch_warnings():
         # The TorchScript exporter is announced to go; it is used because its successor needs one more package
         # (onnxscript) and these graphs have no control flow.
@@ -127,11 +133,15 @@ def _export(
         torch.onnx.export(
             module.eval().cpu(),
             example,
-            str(unfinished),
+            graph,  # type: ignore[arg-type]  # the exporter that is used here takes a file
             dynamo=False,
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes=dynamic_axes,
         )
-    unfinished.replace(path)
+    return graph.getvalue()
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

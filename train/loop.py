@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.files import write_whole
 from mtclar.train import curves, evaluate
 from mtclar.train.augment import AugmentConfig, augment, centre
 from mtclar.train.checkpoint import (
@@ -54,6 +55,10 @@ from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed
 from mtclar.train.team import Team, gathered
 
 CURVES = "curves.jsonl"
+CURVES_PICTURE = "curves.png"
+FILES = (WEIGHTS, LATEST, CURVES, CURVES_PICTURE)
+"""What a run writes into its folder."""
+
 ALONE = Team()
 
 
@@ -112,7 +117,6 @@ def train(
     latest.pt. Every member of a `team` calls this with the same arguments. MtclarError when there is nothing to resume,
     or the loss is no longer a number.
     """
-    out.mkdir(parents=True, exist_ok=True)
     state = _start(config, initial, device)
     if resume:
         load_state(out / LATEST, state, device)
@@ -363,5 +367,6 @@ def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunS
 
 def _write_curve(path: Path, state: RunState, losses: dict[str, float], figures: PhotoFigures) -> None:
     line = {"epoch": state.epoch, "step": state.step, "trained_s": round(state.trained_s, 1), **losses}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({**line, "validation": asdict(figures)}) + "\n")
+    earlier = path.read_bytes() if path.exists() else b""
+    added = json.dumps({**line, "validation": asdict(figures)}) + "\n"
+    write_whole(path, lambda file: file.write(earlier + added.encode()))

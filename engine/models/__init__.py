@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mtclar.engine.errors import ModelError
+from mtclar.engine.files import write_whole
 
 NAMES = ("face_detector", "face_mesh", "encoder", "pair")
 REINSTALL = "install mtclar-stream again: pip install --force-reinstall mtclar-stream"
@@ -30,9 +31,13 @@ class Card:
     embedding_dim: int | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)  # measured accuracy
 
-    def write(self, path: Path) -> None:
+    def encode(self) -> bytes:
         """As JSON, for people and for `read`."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+    def write(self, path: Path) -> None:
+        """Writes the card whole or not at all. Raises WriteError."""
+        write_whole(path, lambda file: file.write(self.encode()))
 
     @classmethod
     def read(cls, path: Path) -> Self:

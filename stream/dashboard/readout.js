@@ -38,6 +38,9 @@ export function showHello(hello) {
   say(element("backend"), hello.model?.backend ?? "–");
   say(element("protocol"), hello.protocol);
   say(element("session"), hello.session.slice(0, 8));
+  // With `all` the reader runs ahead, and a frame waits in a queue that is meant to be full.
+  const queued = hello.streams.some((stream) => stream.freshness === "all");
+  say(element("latency-unit"), queued ? "ms with the queue" : "ms");
   element("legend-script").hidden = !hello.streams.some((stream) => stream.truth);
 }
 

@@ -1,6 +1,7 @@
 """What every source offers, and the time line that turns its presentation times into `pts_s`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from mtclar.engine.handover import Frame
@@ -38,6 +39,11 @@ class Source(Protocol):
     @property
     def fps(self) -> float | None:
         """Frames per second as the source announces them; None when unknown."""
+        ...
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The user's files that it reads, which nothing may overwrite; none for what is live or generated."""
         ...
 
     def frames(self) -> Iterator[Frame]:

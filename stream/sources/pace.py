@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from mtclar.engine.handover import Frame
 from mtclar.stream.sources.base import Source
@@ -46,6 +47,10 @@ class PacedSource:
     @property
     def fps(self) -> float | None:
         return self._source.fps
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self._source.files
 
     def frames(self) -> Iterator[Frame]:
         return paced(self._source.frames(), self._stopped)

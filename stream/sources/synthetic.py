@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import cv2
@@ -66,6 +67,8 @@ def parse_scene(spec: str) -> Scene:
 
 class Synthetic:
     """A camera that does not exist. With `frames` it ends after so many and is not live; else it goes on for ever."""
+
+    files: tuple[Path, ...] = ()
 
     def __init__(self, scene: Scene, stream_id: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream_id = stream_id

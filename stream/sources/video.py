@@ -64,6 +64,7 @@ class VideoFile:
         self.stream_id = stream_id
         self.label = label or path.name
         self.warnings: list[str] = []
+        self.files = (path,)
         self._path = path
         self._loop = loop
         self._clock = clock
@@ -133,6 +134,7 @@ class RtspCamera:
     """An RTSP stream; each `frames()` is one connection. Times are of arrival, `pts_s` follows the stream's own."""
 
     live = True
+    files: tuple[Path, ...] = ()
 
     def __init__(
         self,

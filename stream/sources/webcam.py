@@ -47,6 +47,7 @@ class Webcam:
     """One local camera; its first connection is made at once, so that a missing one is said before anything starts."""
 
     live = True
+    files: tuple[Path, ...] = ()
 
     def __init__(
         self,

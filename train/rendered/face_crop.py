@@ -2,8 +2,6 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from mtclar.engine import models
 from mtclar.engine.crop import FRAMING, cut
 from mtclar.engine.detect import Detector
 from mtclar.engine.landmarks import FaceMesh, roi_of_detection
-from mtclar.engine.session import open_session
+from mtclar.engine.session import Closing, open_session
 
 MARGIN = 4  # pixels that a training crop has more than the encoder sees, on every side
 CROP_SIDE = FRAMING.size + 2 * MARGIN
@@ -20,23 +18,19 @@ WIDE_FRAMING = replace(FRAMING, size=CROP_SIDE, scale=FRAMING.scale * CROP_SIDE 
 MIN_FACE_SCORE = 0.5
 
 
-class FaceCropper:
+class FaceCropper(Closing):
     """Finds the largest face of a picture and cuts it out; a context manager that holds two sessions."""
 
     def __init__(self) -> None:
-        self._sessions = ExitStack()
+        with ExitStack() as sessions:
+            detector, mesh = (
+                sessions.enter_context(open_session(models.path(name)))
+                for name in ("face_detector", "face_mesh")
+            )
+            self._detect, self._mesh = Detector(detector), FaceMesh(mesh)
+            self._sessions = sessions.pop_all()
 
-    def __enter__(self) -> Self:
-        detector, mesh = (
-            self._sessions.enter_context(open_session(models.path(name)))
-            for name in ("face_detector", "face_mesh")
-        )
-        self._detect, self._mesh = Detector(detector), FaceMesh(mesh)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._sessions.close()
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

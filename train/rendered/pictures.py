@@ -5,7 +5,6 @@ shifts, turns and scales of augmentation.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.files import write_whole
 from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, between, mixed
 from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper
 from mtclar.train.rendered.head import load_head
@@ -47,14 +47,9 @@ class PictureSet:
     skin_tone: NDArray[np.float32]  # [P] 0 light .. 1 dark
 
     def save(self, path: Path) -> None:
-        """Writes the npz through a temporary file, so that a reader never meets half of one."""
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, **{name: getattr(self, name) for name in self.__slots__})
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        """Writes the npz whole or not at all, so that a reader never meets half of one; WriteError."""
+        arrays = {name: getattr(self, name) for name in self.__slots__}
+        write_whole(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
     def load(cls, path: Path) -> "PictureSet":

@@ -1,0 +1,66 @@
+"""The files that a command will write: refused before it starts where that would destroy something or cannot be."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtclar.engine.errors import UsageError
+from mtclar.engine.files import require_writable
+
+
+def never(_: Path) -> bool:
+    """A file that is there is not overwritten."""
+    return False
+
+
+def always(_: Path) -> bool:
+    """A file that is there is overwritten."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file that will be written."""
+
+    option: str  # how messages call it: '--csv'
+    path: Path
+    may_replace: Callable[[Path], bool] = never  # asked of a file that is there
+    hint: str = "name another file, or remove it"  # when it may not be replaced
+
+
+def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]) -> None:
+    """Raises UsageError for an output that is an input or another output, that is there and kept, or cannot be written.
+
+    `inputs`: files by the option that named them. Two paths are one file however they are spelt or linked.
+    """
+    for i, output in enumerate(outputs):
+        require_writable(output.path)
+        for option, paths in inputs.items():
+            for path in paths:
+                if _same(output.path, path):
+                    raise UsageError(
+                        f"{output.option} {output.path} is the file of {option}: writing would destroy it",
+                        "name another file",
+                    )
+        for other in outputs[:i]:
+            if _same(output.path, other.path) or _inside(output.path, other.path):
+                raise UsageError(
+                    f"{other.option} {other.path} and {output.option} {output.path} exclude each other",
+                    "give each a file of its own",
+                )
+        if output.path.exists() and not output.may_replace(output.path):
+            raise UsageError(f"{output.path} exists already", output.hint)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # at least one is not there yet
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _inside(one: Path, other: Path) -> bool:
+    """Whether one would be a file and the other a folder around it."""
+    real, other_real = Path(os.path.realpath(one)), Path(os.path.realpath(other))
+    return real in other_real.parents or other_real in real.parents
