@@ -166,7 +166,7 @@ class Service:
         return summary
 
     def _runs_unseen(self) -> bool:
-        """Whether a camera would go on for ever behind a closed pipe. A file is finished, so that its outputs are whole."""
+        """Whether a camera would go on for ever behind a closed pipe; a file is played out: whole outputs."""
         return self._console.unread and self._prepared.source.live
 
     def publish(self, message: AffectMessage) -> None:

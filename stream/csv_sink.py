@@ -54,11 +54,11 @@ class CsvSink:
         self.path = path
         self._clock = clock
         self._file: TextIO | None = None
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists already", "name another file, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w" if overwrite else "x", newline="", encoding="utf-8")
-        except FileExistsError as error:
-            raise UsageError(f"{path} exists already", "name another file, or remove it") from error
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
         self._writer = csv.writer(self._file, lineterminator="\n")

@@ -118,8 +118,11 @@ class Reader:
         except Exception as error:  # handed to whoever waits: a thread has no caller
             self.error = error
         finally:
+            ended = (
+                not self._stopped.is_set()
+            )  # asked first: whoever sees the mailbox closed may stop this reader
             self._mailbox.close()
-            if not self._stopped.is_set() or not self._source.live:
+            if ended:
                 self._say("ended", reason=None if self.error is None else _why(self.error))
 
     def _read_once(self) -> None:

@@ -1,8 +1,11 @@
 """What all tests share: in CI every real component is installed, so a skipped test is a failure there."""
 
 import os
+import resource
 import signal
-from collections.abc import Generator
+import subprocess
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,33 @@ import pytest
 # the commands under test would never see their Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SMALL_DISK_KIB = 32
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder in which a few small files fit and a large one does not.
+
+    A tiny file system of its own where the tests may mount one (root); elsewhere a limit on the size of any file, under
+    which the same writes fail in the same place. Neither needs to be skipped anywhere.
+    """
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_KIB}k", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, timeout=30).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if mounted:
+        yield folder
+        subprocess.run(["umount", str(folder)], check=True, timeout=30)
+    else:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * SMALL_DISK_KIB, hard))
+        yield folder
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.hookimpl(wrapper=True)

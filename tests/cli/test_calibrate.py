@@ -1,7 +1,11 @@
 """`mtclar-stream calibrate`: a labelled video or a guided recording becomes a support set, or nothing is written."""
 
+import contextlib
 import io
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -37,7 +41,7 @@ def test_a_labelled_video_becomes_a_support_set_with_a_report(
     assert "absolute only" in done.out
     assert f"Written: {out} (3 frames of 'anna')" in done.out
     support = SupportSet.load(out)
-    support.require_model(models.card("encoder").sha256)
+    assert support.model_sha256 == models.card("encoder").sha256
     assert support.labels == pytest.approx(np.array([[0.7, 0.1], [0.6, 0.2], [0.8, 0.0]]))
     assert support.times_s == pytest.approx([0.2, 0.8, 1.5], abs=0.021)
     assert support.crops is None
@@ -124,7 +128,6 @@ def test_unusable_frames_are_named_and_the_others_taken(
         ("time,valence,arousal\n1,0,7\n", "line 2: arousal 7 is outside"),
         ("when,valence,arousal\n1,0,0\n", "line 1: the header"),
         ("time,valence,arousal\n1,0,0\n1.001,0,0\n", "mean the same frame"),
-        ("time,valence,arousal,track\n1,0,0,77\n", "no face 77"),
     ],
 )
 def test_wrong_labels_are_refused_with_their_line(
@@ -138,15 +141,52 @@ def test_wrong_labels_are_refused_with_their_line(
     assert not out.exists()
 
 
+def test_labels_of_faces_that_are_not_there_are_said_with_those_that_are(
+    command: Command, face_clip: Path, empty_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text("time,valence,arousal,track\n0.5,0,0,77\n")
+    out = tmp_path / "a.mtclar"
+    arguments = ("--labels", tmp_path / "labels.csv", "--out", out)
+    done = command("calibrate", "--source", face_clip, *arguments)
+    assert done.code == 1
+    assert "line 2 (at 0.50 s): no face has the number 77 (numbers here: 0)" in done.err
+    assert "column track" in done.err
+    done = command("calibrate", "--source", empty_clip, *arguments)
+    assert "no face has the number 77 (there is none at all)" in done.err
+    assert not out.exists()
+
+
+def test_one_frame_is_one_frame(command: Command, face_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("time,valence,arousal\n0.5,0,0\n")
+    out = tmp_path / "a.mtclar"
+    done = command("calibrate", "--source", face_clip, "--labels", tmp_path / "labels.csv", "--out", out)
+    assert f"Written: {out} (1 frame of 'a')" in done.out
+
+
+def test_a_disk_that_is_full_leaves_the_calibration_before(
+    command: Command, face_clip: Path, labels: Path, full_disk: Path
+) -> None:
+    out = full_disk / "a.mtclar"
+    arguments = ("calibrate", "--source", face_clip, "--labels", labels, "--out", out, "--force")
+    assert command(*arguments).code == 0
+    before = out.read_bytes()
+    done = command(*arguments, "--subject", "x" * 2**16)
+    assert done.code == 1
+    assert f"cannot write {out}: " in done.err
+    assert out.read_bytes() == before
+    assert list(full_disk.iterdir()) == [out]
+
+
 def test_a_video_without_a_face_gives_no_support_set(
     command: Command, empty_clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "labels.csv").write_text("time,valence,arousal\n0.2,0,0\n0.5,0,0\n")
     out = tmp_path / "a.mtclar"
     done = command("calibrate", "--source", empty_clip, "--labels", tmp_path / "labels.csv", "--out", out)
-    assert done.code == 2
+    assert done.code == 1
     assert "not one usable frame" in done.err
     assert "line 2 (at 0.20 s): no face" in done.err
+    assert "good light" in done.err
     assert not out.exists()
 
 
@@ -170,7 +210,7 @@ def test_the_largest_face_is_taken_unless_a_track_is_named(
         (("--source", "demo", "--labels", "x.csv", "--grid"), "takes no prompts"),
         (("--source", "/no/such/file.mp4"), "there is no file"),
         (("--source", "demo", "--labels", "/no/labels.csv"), "there is no label file"),
-        (("--source", "demo", "--out", "/proc/none/a.mtclar"), "nothing can be written"),
+        (("--source", "demo", "--out", "/proc/none/a.mtclar"), "cannot write /proc/none/a.mtclar"),
         (("--source", "demo", "--out", "/tmp"), "is a folder"),
     ],
 )
@@ -248,6 +288,38 @@ def test_keys_skip_and_finish(face_clip: Path) -> None:
         assert complete
         assert not recording.taken
         assert play()[1] is False  # two seconds are over before the first countdown is
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="keys are read from a POSIX terminal")
+def test_finishing_before_the_first_frame_is_no_matter_of_light(long_clip: Path, tmp_path: Path) -> None:
+    """In a real terminal: `q` during the first countdown."""
+    import pty
+
+    program = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", str(long_clip)]
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [*program, "--out", str(tmp_path / "a.mtclar")],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"in 3" not in shown:
+        shown += os.read(ours, 65536)
+    os.write(ours, b"q")
+    assert running.stderr is not None
+    with contextlib.suppress(OSError):  # Linux says EIO when the other side has closed
+        while os.read(ours, 65536):
+            pass
+    with running.stderr as errors:
+        said = errors.read()
+    os.close(ours)
+    assert running.wait(timeout=60) == 1
+    assert "not one usable frame" in said
+    assert "light" not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_plane_shows_where_the_target_is() -> None:

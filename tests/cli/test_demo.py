@@ -49,6 +49,7 @@ def test_the_demo_ends_by_itself_above_both_baselines(command: Command, tmp_path
 
     summary = json.loads(path.read_text())
     assert set(summary["latency_ms"]) == {"p50", "p95", "p99"}
+    assert summary["stopped"] is False
     for key in ("fps", "dropped", "messages_per_s", "backend", "cpu_cores", "peak_rss_mb"):
         assert key in summary
     frames = len(demo_clip.script_path().read_text().splitlines()) - 1
@@ -67,6 +68,13 @@ def test_a_chosen_port_in_use_is_an_error(command: Command) -> None:
         done = command("demo", "--port", str(taken.getsockname()[1]))
     assert done.code == 1
     assert "is in use" in done.err
+    assert "Calibrated" not in done.out  # said before anybody waits for that
+
+
+def test_its_freshness_is_one_that_answers_the_clip(command: Command) -> None:
+    done = command("demo", "--freshness", "latest")
+    assert done.code == 2
+    assert "paced, all" in done.err
 
 
 def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, tmp_path: Path) -> None:
@@ -90,7 +98,10 @@ def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, 
     done = running.end()
     assert done.code == 0, done.out
     assert "too few to speak of accuracy" in done.out
-    assert "ccc" not in json.loads(path.read_text())
+    assert "Stopped before the end of the clip" in done.out
+    summary = json.loads(path.read_text())
+    assert summary["stopped"] is True
+    assert "ccc" not in summary
     assert "Traceback" not in done.out
 
 
@@ -108,7 +119,7 @@ def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
 
 def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
     support = demo.calibrated("auto", 1)
-    support.require_model(models.card("encoder").sha256)
+    assert support.model_sha256 == models.card("encoder").sha256
     labelled = [float(line.split(",")[0]) for line in demo_clip.calibration_path().read_text().split()[1:]]
     assert set(np.round(support.times_s, 3)) <= set(np.round(labelled, 3))
     assert len(support) > 0.8 * len(labelled)

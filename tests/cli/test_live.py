@@ -140,6 +140,24 @@ def test_pipe_gets_a_line_when_the_source_changes() -> None:
     ]
 
 
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_without_values_only_changes_of_the_source_are_written(on_terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=on_terminal, width=80, color_system=None)
+    with LiveView("x", console, values=False) as view:
+        for i in range(50):
+            view.on_affect(affect(face(), pts=i))
+        view.on_status(status("reconnecting", retry_s=2.1, reason="no picture"))
+        view.on_affect(affect(face(), pts=60))
+    assert written(console).splitlines() == ["door: reconnecting, next try in 2 s (no picture)"]
+
+
+def test_that_a_queue_is_in_the_latency_is_said() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False, width=200)
+    with LiveView("x", console, queued=True) as view:
+        view.on_affect(affect(face()))
+    assert "8.0 ms with the queue" in written(console)
+
+
 def test_frames_per_second_come_from_the_clock() -> None:
     now = 0.0
     console = Console(file=io.StringIO(), force_terminal=False, width=80)

@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -204,7 +206,7 @@ def test_the_token_can_come_from_a_file(process: Start, long_clip: Path, tmp_pat
             2,
             "there is no file /no/c.pem",
         ),
-        (("--source", "demo", "--csv", "/no/folder/values.csv"), 2, "cannot write"),
+        (("--source", "demo", "--csv", "/proc/none/values.csv"), 2, "cannot write"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(
@@ -248,7 +250,20 @@ def test_a_damaged_or_foreign_support_set_is_refused(
     done = command(*arguments)
     assert done.code == 1
     assert "was made with the encoder another" in done.err
-    assert "calibrate again" in done.err
+    assert "mtclar-stream calibrate" in done.err
+
+    support.write_bytes(payload)
+    set_of_anna = SupportSet.load(support)
+    for other, says in (
+        (replace(set_of_anna, embeddings=set_of_anna.embeddings[:, :64]), "embeddings of 64 numbers"),
+        (replace(set_of_anna, framing=replace(set_of_anna.framing, scale=1.4)), "faces cut another way"),
+    ):
+        other.save(support)
+        done = command(*arguments)
+        assert done.code == 1
+        assert says in done.err
+        assert "bug" not in done.err
+        assert "frames answered" not in done.out
     assert not rows.exists()
 
 
@@ -273,13 +288,83 @@ def test_a_csv_that_is_there_is_not_overwritten(command: Command, face_clip: Pat
     assert rows.read_text() == "mine"
 
 
-def test_a_summary_that_cannot_be_written_is_said(command: Command, face_clip: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    done = command(
-        "run", "--source", face_clip, "--port", "0", "--summary-json", tmp_path / "file" / "summary.json"
+# --- who reads what is printed ------------------------------------------------------------------------------------
+
+
+def read_and_go(lines: int, *arguments: str | Path) -> tuple[int, str]:
+    """`mtclar-stream ... | head -LINES`: the exit code, and what was said on stderr."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "mtclar.cli.main", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        for _ in range(lines):
+            assert running.stdout.readline()
+        running.stdout.close()
+        said = running.stderr.read()
+        return running.wait(timeout=60), said
+
+
+def test_a_file_is_answered_to_its_end_though_nobody_reads_on(face_clip: Path, tmp_path: Path) -> None:
+    rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
+    writes = ("--csv", rows, "--summary-json", summary)
+    assert read_and_go(1, "run", "--source", face_clip, "--freshness", "paced", "--port", "0", *writes) == (
+        0,
+        "",
     )
-    assert done.code == 1
-    assert "cannot write" in done.err
+    written = json.loads(summary.read_text())
+    assert written["stopped"] is False
+    assert len(rows.read_text().splitlines()) == 1 + written["frames"]
+    assert written["frames"] + written["dropped"] == 50
+
+
+def test_a_live_source_ends_when_nobody_reads_on(tmp_path: Path) -> None:
+    rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
+    writes = ("--csv", rows, "--summary-json", summary)
+    assert read_and_go(6, "run", "--source", "synthetic:320x240@10", "--port", "0", *writes) == (0, "")
+    written = json.loads(summary.read_text())
+    assert written["stopped"] is True
+    assert len(rows.read_text().splitlines()) == 1 + written["frames"]
+
+
+def test_no_live_leaves_out_values_and_not_what_befalls_the_source(process: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    running = process("run", "--source", f"rtsp://me:secret@127.0.0.1:{port}/cam", "--port", "0", "--no-live")
+    said = running.read_until("reconnecting")
+    assert re.search(r"reconnecting, next try in \d+ s \(rtsp://127\.0\.0\.1:\d+/cam cannot be opened", said)
+    running.read_until("reconnecting")
+    running.send(signal.SIGINT)
+    done = running.end()
+    assert done.code == 0
+    assert "secret" not in done.out
+
+
+def test_that_latest_drops_a_files_frames_is_said(command: Command, face_clip: Path) -> None:
+    arguments = ("run", "--source", face_clip, "--port", "0", "--support", "none", "--no-live", "--freshness")
+    assert (
+        "warning: with --freshness latest most frames of a file are dropped"
+        in command(*arguments, "latest").out
+    )
+    for freshness in ("all", "paced"):
+        assert "warning" not in command(*arguments, freshness).out
+
+
+def test_a_wait_that_is_part_of_the_latency_is_said(
+    command: Command, face_clip: Path, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary.json"
+    arguments = ("run", "--source", face_clip, "--port", "0", "--summary-json", summary, "--freshness")
+    done = command(*arguments, "all")
+    assert "ms, waiting in the queue included" in done.out
+    assert "ms with the queue" in done.out
+    assert json.loads(summary.read_text())["freshness"] == "all"
+    done = command(*arguments, "paced")
+    assert "queue" not in done.out
+    assert json.loads(summary.read_text())["freshness"] == "paced"
 
 
 # --- fixtures -----------------------------------------------------------------------------------------------------

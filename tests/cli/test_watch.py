@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,15 +210,21 @@ def test_live_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> No
     assert "\x1b" not in out
 
 
-def test_token(capsys: pytest.CaptureFixture[str]) -> None:
+def test_token(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with speaking(TOKEN) as server:
         with pytest.raises(UsageError, match="wants a token"):
             watch(server.ws_url)
-        with pytest.raises(MtclarError, match="not this server's token") as refused:
+        with pytest.raises(UsageError, match="not this server's token") as refused:
             watch(server.ws_url, token="another-token")
         assert "another-token" not in f"{refused.value.what} {refused.value.hint}"
         watch(server.ws_url, token=TOKEN, count=1)
-    assert '"affect"' in capsys.readouterr().out
+        (tmp_path / "token").write_text(f"{TOKEN}\n")
+        watch(server.ws_url, token_file=tmp_path / "token", count=1)
+        with pytest.raises(UsageError, match="exclude each other"):
+            watch(server.ws_url, token=TOKEN, token_file=tmp_path / "token")
+        with pytest.raises(UsageError, match="cannot read the token file"):
+            watch(server.ws_url, token_file=tmp_path / "none")
+    assert capsys.readouterr().out.count('"affect"') == 2
 
 
 def test_bye_of_a_file_that_ended_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,6 +236,45 @@ def test_bye_of_a_file_that_ended_ends_it(capsys: pytest.CaptureFixture[str]) ->
         watcher.join(timeout=10)
     assert not watcher.is_alive()
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["type"] == "bye"
+
+
+def test_why_the_server_said_bye_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking() as server:
+        watcher = threading.Thread(target=watch, args=(server.ws_url,), kwargs={"as_json": False})
+        watcher.start()
+        assert _until_clients(server, 1)
+        server.close(ByeMessage("ended", "clip.mp4 has ended"))
+        watcher.join(timeout=10)
+    assert not watcher.is_alive()
+    assert capsys.readouterr().out.splitlines()[-1] == "The server said bye: clip.mp4 has ended."
+
+
+def test_what_reconnect_waits_for_is_said_once(free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    address = f"ws://127.0.0.1:{free_port}/ws"
+    for as_json in (True, False):
+
+        def bye(connection: ServerConnection) -> None:
+            connection.send(json.dumps({"type": "bye", "code": "ended", "reason": "the file has ended"}))
+
+        def affect(connection: ServerConnection) -> None:
+            message = {"type": "affect", "pts": 0.0, "latency_ms": {"total": 1.0}, "dropped": 0, "faces": []}
+            connection.send(json.dumps(message))
+
+        options = {"as_json": as_json, "reconnect": True, "count": 1}
+        watcher = threading.Thread(target=watch, args=(address,), kwargs=options)
+        watcher.start()
+        threading.Event().wait(1.2)  # two tries
+        said = threading.Event()
+        with listening(lambda connection: (bye(connection), said.set()), port=free_port):  # noqa: B023
+            assert said.wait(20)
+        with listening(affect, port=free_port):
+            watcher.join(timeout=30)
+        assert not watcher.is_alive()
+        captured = capsys.readouterr()
+        words = captured.err if as_json else captured.out
+        assert words.count("Connection refused") >= 1
+        assert words.splitlines()[0].count("cannot reach") == 1
+        assert "the file has ended" in words
 
 
 def _until_clients(server: Broadcaster, count: int) -> bool:

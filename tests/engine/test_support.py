@@ -3,9 +3,9 @@
 import hashlib
 import io
 import json
-import os
 import stat
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from mtclar.engine import support as support_module
 from mtclar.engine.crop import Framing
-from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.errors import SupportSetError, UsageError, WriteError
 from mtclar.engine.handover import Encoded
 from mtclar.engine.support import ARRAYS, SupportSet
 
@@ -168,11 +168,16 @@ def test_without_leaves_out_one_frame(anna) -> None:
 
 
 def test_another_encoder_is_refused_with_what_to_do(anna) -> None:
-    anna.require_model(SHA256)
-    with pytest.raises(SupportSetError) as raised:
-        anna.require_model("f" * 64)
-    assert SHA256[:12] in raised.value.what
-    assert "calibrate" in raised.value.hint
+    anna.require_model(SHA256, 6, FRAMING)
+    for wrong, says in (
+        (("f" * 64, 6, FRAMING), SHA256[:12]),
+        ((SHA256, 7, FRAMING), "embeddings of 6 numbers, and this encoder gives 7"),
+        ((SHA256, 6, replace(FRAMING, scale=1.35)), "faces cut another way"),
+    ):
+        with pytest.raises(SupportSetError) as raised:
+            anna.require_model(*wrong)
+        assert says in raised.value.what
+        assert "calibrate" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -191,8 +196,6 @@ def test_another_encoder_is_refused_with_what_to_do(anna) -> None:
     ],
 )
 def test_unusable_arrays_are_refused(anna, field, value, says) -> None:
-    from dataclasses import replace
-
     with pytest.raises(SupportSetError) as raised:
         replace(anna, **{field: value})
     assert says in raised.value.what
@@ -207,25 +210,22 @@ def test_the_file_is_for_its_owner_alone_and_nothing_stays_beside_it(anna, tmp_p
     assert len(SupportSet.load(path)) == 3
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file_whole(anna, tmp_path, monkeypatch, step) -> None:
-    path = tmp_path / "anna.mtclar"
+def test_a_full_disk_leaves_the_old_file_whole(anna, full_disk) -> None:
+    path = full_disk / "anna.mtclar"
     anna.save(path)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(*((os, "fsync", full) if step == "fsync" else (Path, "replace", full)))
-    with pytest.raises(SupportSetError) as raised:
-        anna.without(0).save(path)
-    assert "No space left" in raised.value.what
-    assert list(tmp_path.iterdir()) == [path]
+    many = np.resize(np.arange(4), 4000)
+    large = replace(
+        anna, **{name: getattr(anna, name)[many] for name in ARRAYS if getattr(anna, name) is not None}
+    )
+    with pytest.raises(WriteError, match="cannot write"):
+        large.save(path)
+    assert list(full_disk.iterdir()) == [path]
     assert equal(anna, SupportSet.load(path))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_folder_that_is_none_is_a_clear_error(anna) -> None:
-    with pytest.raises(SupportSetError):
+    with pytest.raises(WriteError, match=r"cannot write /dev/full/anna\.mtclar: "):
         anna.save("/dev/full/anna.mtclar")
 
 
@@ -240,7 +240,7 @@ def test_missing_file_folder_and_something_else(tmp_path) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_file_is_refused(tmp_path, payload, share) -> None:
-    refused(tmp_path, payload[: int(len(payload) * share)])
+    assert "it is no whole zip file" in refused(tmp_path, payload[: int(len(payload) * share)])
 
 
 def test_another_version_is_refused_as_such(tmp_path, payload) -> None:
@@ -265,26 +265,49 @@ def test_a_changed_or_missing_member_is_refused(tmp_path, payload) -> None:
     assert "sha256 of labels" in refused(tmp_path, packed(changed))
     assert "members" in refused(tmp_path, packed({k: v for k, v in members.items() if k != "labels.npy"}))
     assert "members" in refused(tmp_path, packed({**members, "more.npy": b""}))
-    refused(tmp_path, packed({k: v for k, v in members.items() if k != "manifest.json"}))
-    refused(tmp_path, packed({**members, "manifest.json": b"[" * 100_000}))
-    refused(tmp_path, packed({**members, "manifest.json": b"[]"}))
+    unreadable = "its manifest.json is missing or cannot be read"
+    assert unreadable in refused(tmp_path, packed({k: v for k, v in members.items() if k != "manifest.json"}))
+    assert unreadable in refused(tmp_path, packed({**members, "manifest.json": b"[" * 100_000}))
+    assert unreadable in refused(tmp_path, packed({**members, "manifest.json": b"[]"}))
+    manifest = json.loads(members["manifest.json"])
+    foreign = json.dumps(manifest | {"format": "other"}).encode()
+    assert "another program" in refused(tmp_path, packed({**members, "manifest.json": foreign}))
+    for changed in (
+        {"members": 7},
+        {"framing": {}},
+        {"model": None},
+        {"framing": {**manifest["framing"], "size": "x"}},
+    ):
+        text = json.dumps(manifest | changed).encode()
+        assert "does not describe a support set" in refused(
+            tmp_path, packed({**members, "manifest.json": text})
+        )
+    nameless = json.dumps(manifest | {"subject": 7}).encode()
+    assert "subject is not a text" in refused(tmp_path, packed({**members, "manifest.json": nameless}))
+    nowhere = json.dumps(manifest | {"source": "rtsp://["}).encode()
+    assert "do not fit together" in refused(tmp_path, packed({**members, "manifest.json": nowhere}))
+
+
+NOT_DESCRIBED = "labels is not the array that the manifest describes"
+UNREADABLE = "the array labels cannot be read"
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "says"),
     [
-        npy(np.array([[{}, 1]] * 4, object), allow_pickle=True),
-        npy(np.zeros((4, 2), np.float64)),
-        npy(np.zeros((2, 4), np.float32)),
-        npy(np.asfortranarray(np.zeros((4, 2), np.float32))),
-        npy(np.full((4, 2), np.nan, np.float32)),
-        npy(np.zeros((4, 2), np.float32))[:-1],
-        npy(np.zeros((4, 2), np.float32)).replace(b"(4, 2)", b"(4,2000000000)"),
-        b"\x93NUMPY\x03\x00",
+        (npy(np.array([[{}, 1]] * 4, object), allow_pickle=True), NOT_DESCRIBED),
+        (npy(np.zeros((4, 2), np.float64)), NOT_DESCRIBED),
+        (npy(np.zeros((2, 4), np.float32)), NOT_DESCRIBED),
+        (npy(np.asfortranarray(np.zeros((4, 2), np.float32))), NOT_DESCRIBED),
+        (npy(np.full((4, 2), np.nan, np.float32)), "labels holds NaN"),
+        (npy(np.zeros((4, 2), np.float32))[:-1], UNREADABLE),
+        (npy(np.zeros((4, 2), np.float32)).replace(b"(4, 2)", b"(4,2000000000)"), NOT_DESCRIBED),
+        (b"\x93NUMPY\x03\x00", "labels is of another .npy version"),
+        (b"", UNREADABLE),
     ],
 )
-def test_arrays_that_the_manifest_does_not_describe_are_refused(tmp_path, payload, data) -> None:
-    refused(tmp_path, rewritten(payload, lambda members: members.update({"labels.npy": data})))
+def test_arrays_that_the_manifest_does_not_describe_are_refused(tmp_path, payload, data, says) -> None:
+    assert says in refused(tmp_path, rewritten(payload, lambda members: members.update({"labels.npy": data})))
 
 
 def test_a_zip_bomb_is_refused_unread(tmp_path, payload, monkeypatch) -> None:

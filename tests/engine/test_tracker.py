@@ -17,6 +17,7 @@ from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 
 FPS = 25
+SMALL = replace(FRAMING, size=8)
 
 
 def crop(
@@ -40,6 +41,8 @@ def crop(
 class Script:
     """A face tracker that answers from a script: one Faces for each frame, the last one again and again."""
 
+    framing = SMALL
+
     def __init__(self, *scenes: Faces) -> None:
         self._scenes = list(scenes)
 
@@ -60,7 +63,7 @@ def support_set(encoder: Encoder, subject: str, shift: float, sha256: str) -> Su
         subject=subject,
         model_name="tiny",
         model_sha256=sha256,
-        framing=replace(FRAMING, size=8),
+        framing=SMALL,
     )
 
 
@@ -206,6 +209,11 @@ def test_impossible_wishes_are_refused_at_the_start(make_tracker, supports, tiny
         make_tracker(nobody, supports=[supports[0], supports[0]])
     with pytest.raises(SupportSetError, match="was made with the encoder"):
         make_tracker(nobody, supports=[support_set(tiny_encoder, "carl", 0.0, "f" * 64)])
+    wider = replace(supports[0], embeddings=np.zeros((12, tiny_encoder.embedding_dim + 1)))
+    with pytest.raises(SupportSetError, match="this encoder gives"):
+        make_tracker(nobody, supports=[wider])
+    with pytest.raises(SupportSetError, match="faces cut another way"):
+        make_tracker(nobody, supports=[replace(supports[0], framing=replace(SMALL, shift_up=0.2))])
 
 
 def test_the_example_of_the_engine_runs() -> None:

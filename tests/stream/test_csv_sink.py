@@ -81,9 +81,11 @@ def test_an_existing_file_is_not_touched_unless_asked(tmp_path: Path) -> None:
     assert rows(path) == []
 
 
-def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
+    CsvSink(tmp_path / "new" / "out.csv").close()
+    assert rows(tmp_path / "new" / "out.csv") == []
     with pytest.raises(UsageError, match="cannot write"):
-        CsvSink(tmp_path / "none" / "out.csv")
+        CsvSink(tmp_path / "new" / "out.csv" / "out.csv")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

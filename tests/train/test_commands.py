@@ -10,6 +10,7 @@ from mtclar.cli.main import main
 
 from . import ferplus_folder
 
+SHIPPED = Path(__file__).parents[2] / "train" / "checkpoints" / "mtclar.pt"
 TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not TORCH, reason="the [train] extra is not installed")
 
@@ -48,6 +49,51 @@ def test_train_then_export(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     names = ["encoder.json", "encoder.onnx", "pair.json", "pair.onnx"]
     assert sorted(path.name for path in graphs.iterdir()) == names
     assert '"ferplus_test_accuracy_all"' in (graphs / "encoder.json").read_text()
+
+
+@needs_torch
+def test_an_export_is_all_four_files_or_none(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (full_disk / "encoder.json").write_text("an older card")
+    assert exit_code("export", SHIPPED, "--out", full_disk) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"cannot write {full_disk}/encoder.onnx: " in said
+    assert "bug" not in said
+    assert [path.name for path in full_disk.iterdir()] == ["encoder.json"]
+    assert (full_disk / "encoder.json").read_text() == "an older card"
+
+
+@needs_torch
+@pytest.mark.parametrize("command", ["export", "train"])
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(
+    command: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    begins = ("export", SHIPPED) if command == "export" else ("train", "--ferplus", folder)
+    assert exit_code(*begins, "--out", tmp_path / "file") == 2
+    assert f"cannot write {tmp_path}/file/" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@needs_torch
+def test_a_run_does_not_overwrite_the_checkpoint_that_it_starts_from(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = tmp_path / "mtclar.pt"
+    start.write_bytes(SHIPPED.read_bytes())
+    assert exit_code("train", "--ferplus", folder, "--init", start, "--out", tmp_path) == 2
+    assert "is the file of --init" in " ".join(capsys.readouterr().err.split())
+    assert start.read_bytes() == SHIPPED.read_bytes()
+
+
+@needs_torch
+def test_a_disk_that_fills_up_ends_a_training_with_the_reason(
+    folder: Path, full_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code("train", "--ferplus", folder, "--epochs", "1", "--threads", "1", "--out", full_disk) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"cannot write {full_disk}/latest.pt: " in said
+    assert "bug" not in said
+    assert [path.name for path in full_disk.iterdir()] == ["curves.jsonl"]
 
 
 @needs_torch

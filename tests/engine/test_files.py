@@ -1,0 +1,107 @@
+"""Files are whole or not there at all, whatever stops the writing; and a place that cannot be written is found out."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mtclar.engine.errors import UsageError, WriteError
+from mtclar.engine.files import require_writable, write_together, write_whole
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20).filter(
+    lambda name: name not in (".", "..")
+)
+
+
+def put(content: bytes):
+    return lambda file: file.write(content)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(NAMES, st.binary(max_size=200), st.binary(max_size=200))
+def test_the_last_content_is_there_and_nothing_beside_it(
+    tmp_path: Path, name: str, one: bytes, two: bytes
+) -> None:
+    folder = tmp_path / "new" / "folder"
+    write_whole(folder / name, put(one))
+    write_whole(folder / name, put(two))
+    assert (folder / name).read_bytes() == two
+    assert list(folder.iterdir()) == [folder / name]
+    (folder / name).unlink()
+
+
+def test_who_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "open", put(b""))
+        write_whole(tmp_path / "private", put(b""), private=True)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "file")
+    write_whole(tmp_path / "link", put(b"x"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "file").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, OSError(28, "No space left on device")])
+def test_what_breaks_off_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise error
+
+    with pytest.raises((KeyboardInterrupt, ValueError, WriteError)):
+        write_whole(path, fail)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_that_belong_together_are_all_new_or_all_old(full_disk: Path) -> None:
+    small, large = full_disk / "card", full_disk / "graph"
+    small.write_bytes(b"old")
+    with pytest.raises(WriteError) as refused:
+        write_together({small: put(b"new"), large: put(bytes(10**6))})
+    assert f"cannot write {large}: " in refused.value.what
+    assert "unchanged" in refused.value.hint
+    assert small.read_bytes() == b"old"
+    assert list(full_disk.iterdir()) == [small]
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("mine")
+    require_writable(tmp_path / "there")
+    require_writable(tmp_path / "new" / "folder" / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "is a folder"),
+        ("file/below", "Not a directory"),
+        ("x" * 300, "name too long"),
+        ("fifo", "is not an ordinary file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said(name: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UsageError) as refused:
+        require_writable(tmp_path / name)
+    assert says in refused.value.what
+    assert refused.value.hint
