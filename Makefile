@@ -44,7 +44,7 @@ types: $(SETUP)      ## mypy over the packages
 bench: $(SETUP)      ## start-up, frames per second and latency on this machine -> build/bench.json
 	$(BIN)/python tools/bench.py
 
-docs: $(SETUP)       ## make the generated pictures and tables of docs/ again and check every link
+docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the picture, check links
 	$(BIN)/python tools/make_docs.py
 
 clean:               ## remove everything that was built

@@ -90,7 +90,7 @@ def command(
         with Listener(service.broadcaster.ws_url) as listener:
             summary = service.answer(stopped, [recorder])
         service.print_summary(summary)
-        _conclude(console, summary, listener, recorder.rows, summary_json)
+        _conclude(console, summary, len(support), listener, recorder.rows, summary_json)
         if keep and not summary.stopped:
             say(console, "Playing it again until Ctrl-C.")
         while keep and not (stopped.is_set() or console.unread):
@@ -156,7 +156,12 @@ def script() -> "Truth":
 
 
 def _conclude(
-    console: "Console", summary: "Summary", listener: "Listener", rows: "Sequence[Row]", path: Path | None
+    console: "Console",
+    summary: "Summary",
+    support_frames: int,
+    listener: "Listener",
+    rows: "Sequence[Row]",
+    path: Path | None,
 ) -> None:
     """The accuracy table, and the summary file with what the demo's own client received."""
     from dataclasses import asdict
@@ -167,6 +172,7 @@ def _conclude(
     from mtclar.stream.summary import write_json
 
     written = asdict(summary)
+    written["support_frames"] = support_frames
     written["messages_per_s"] = listener.messages_per_s
     written["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
     say(

@@ -1,6 +1,7 @@
 """What a run leaves on disk: latest.pt to go on from, and mtclar.pt, the network alone, to export and to keep."""
 
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _save(path: Path, content: dict[str, Any]) -> None:
     """Whole or not at all, so that a run killed while saving leaves the last checkpoint as it was."""
-    write_whole(path, lambda file: torch.save({"version": VERSION, **content}, file))
+    saved = BytesIO()  # not straight to the disk: torch says in words of its own that one is full
+    torch.save({"version": VERSION, **content}, saved)
+    write_whole(path, lambda file: file.write(saved.getbuffer()))
 
 
 def _load(path: Path, device: str = "cpu") -> dict[str, Any]:

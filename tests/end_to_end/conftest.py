@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import chromium
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
@@ -15,30 +16,19 @@ from mtclar.engine.handover import Affect, Estimate, FaceState
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WAIT_MS = 15_000  # for anything on a page; generous, because machines that test are busy
 DESKTOP = (1280, 800)
 
 
 @pytest.fixture(scope="module")  # not the session: while it runs, no other test could start an event loop
 def browser() -> Iterator[Browser]:
-    if shutil.which(CHROMIUM) is None:
-        pytest.skip(f"{CHROMIUM} is not installed")
+    if shutil.which(chromium.PATH) is None:
+        pytest.skip(f"{chromium.PATH} is not installed")
     with sync_playwright() as playwright:
         expect.set_options(timeout=WAIT_MS)
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
+        running = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
+        yield running
+        running.close()
 
 
 @dataclass

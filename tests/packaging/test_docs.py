@@ -1,11 +1,17 @@
-"""The documentation keeps its promises: links lead somewhere, and the commands of the README exist with their flags."""
+"""The documentation keeps its promises: links lead somewhere, commands run as they stand, figures are from a run."""
 
 import re
+import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import av
+import figures
 import pytest
+
+from mtclar.stream import demo_clip
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -16,10 +22,12 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip().removeprefix("$ ").startswith("mtclar-stream ")
 ]
+PROGRAM = (sys.executable, "-m", "mtclar.cli.main")
+CLIP_S = 12.0  # of the bundled clip; its calibration labels lie within
 
 
 def test_every_link_leads_somewhere() -> None:
-    checker = [sys.executable, str(ROOT / "tools" / "make_docs.py"), "--links"]
+    checker = [sys.executable, str(ROOT / "tools" / "make_docs.py"), "links"]
     done = subprocess.run(checker, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
@@ -31,10 +39,57 @@ def test_the_readme_names_commands() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_exists_with_its_flags(command: str) -> None:
     _, name, *rest = command.split()
-    called = [sys.executable, "-m", "mtclar.cli.main", name, "--help"]
     done = subprocess.run(
-        called, capture_output=True, text=True, timeout=60, env={"COLUMNS": "200", "PATH": ""}
+        [*PROGRAM, name, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"COLUMNS": "200", "PATH": ""},
     )
     assert done.returncode == 0, done.stderr
     for flag in (word.partition("=")[0] for word in rest if word.startswith("--")):
         assert flag in done.stdout, f"{name} has no {flag}"
+
+
+def test_the_readmes_commands_on_files_run_one_after_the_other(tmp_path: Path) -> None:
+    """Those that need a camera or a server cannot run here; nothing that they write is in the way of the others."""
+    written = re.findall(r"--(?:csv|out|summary-json)[ =](\S+)", " ".join(COMMANDS))
+    assert [name for name, times in Counter(written).items() if times > 1] == []
+    beginning(demo_clip.clip_path(), tmp_path / "video.mp4")
+    (tmp_path / "labels.csv").write_bytes(demo_clip.calibration_path().read_bytes())
+    on_files = [shlex.split(command)[1:] for command in COMMANDS if "video.mp4" in command]
+    assert [arguments[0] for arguments in on_files] == ["calibrate", "run"]
+    for arguments in on_files:
+        free_port = ["--port", "0"] if arguments[0] == "run" else []
+        done = subprocess.run(
+            [*PROGRAM, *arguments, *free_port], cwd=tmp_path, capture_output=True, text=True, timeout=110
+        )
+        assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + round(CLIP_S * 25)
+
+
+def beginning(clip: Path, out: Path) -> None:
+    """The first CLIP_S seconds of a video, as they are."""
+    with av.open(str(clip)) as source, av.open(str(out), "w") as container:
+        stream = source.streams.video[0]
+        copied = container.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.pts is not None and packet.pts * packet.time_base < CLIP_S - 1e-6:
+                packet.stream = copied
+                container.mux(packet)
+
+
+@pytest.mark.parametrize("page", figures.PAGES, ids=lambda page: page.name)
+def test_figures_are_those_of_the_stored_results(page: Path) -> None:
+    """`make docs` writes them; a figure changed by hand, or a result without its page, fails here."""
+    text = page.read_text()
+    assert figures.BLOCK.search(text)
+    assert figures.with_figures(text) == text
+
+
+def test_the_stored_demo_is_a_whole_one_above_both_baselines() -> None:
+    demo = figures.stored(figures.DEMO)
+    assert demo["stopped"] is False
+    assert demo["freshness"] == "paced"
+    for by_method in demo["ccc"].values():
+        assert by_method["mtclar"] > max(by_method["absolute"], by_method["nearest"])
