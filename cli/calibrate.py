@@ -242,7 +242,7 @@ def _advice(recording: "Recording") -> str:
     from mtclar.calibrate.session import SKIPPED
 
     if all(one.faults == SKIPPED for one in recording.refused):
-        return "stay with a prompt until its frames are taken; q and s leave out what comes after"
+        return "a prompt gives frames once its countdown is over: stay with it until they are taken"
     if any(one.wrong_number for one in recording.refused):
         return "`run --csv` writes the number of each face into its column track; leave it empty for the largest face"
     return "face the camera in good light, alone, from about an arm's length"

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mtclar.cli.terminal import Terminal, counted
+from mtclar.cli.terminal import Terminal, counted, printable
 
 if TYPE_CHECKING:
     from mtclar.stream.messages import AffectMessage, StatusMessage
@@ -208,11 +208,6 @@ def bar(value: float | None, cells: int, style: str, ascii_only: bool = False) -
         else:
             text.append(zero if cell == middle else ground, style="dim")
     return text
-
-
-def printable(text: str) -> str:
-    """Texts come from elsewhere: nothing in them may steer the terminal."""
-    return "".join(character for character in text if character.isprintable())
 
 
 def _as_mapping(message: "Mapping[str, Any] | AffectMessage | StatusMessage") -> Mapping[str, Any]:

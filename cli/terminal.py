@@ -27,6 +27,11 @@ def say(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """Texts that come from elsewhere: nothing in them may steer the terminal."""
+    return "".join(character for character in text if character.isprintable())
+
+
 def counted(number: int, noun: str) -> str:
     """`1 frame`, `2 frames`, `1,000 frames`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

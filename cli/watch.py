@@ -99,8 +99,8 @@ def _watch_json(
 def _watch_live(
     address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
 ) -> None:
-    from mtclar.cli.live import LiveView, printable
-    from mtclar.cli.terminal import say
+    from mtclar.cli.live import LiveView
+    from mtclar.cli.terminal import printable, say
 
     bye: str | None = None
     with LiveView(address, console) as view:
@@ -134,6 +134,8 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
     """
     import time
 
+    from mtclar.cli.terminal import printable
+
     wait_s = FIRST_WAIT_S
     left = count
     waited_for: str | None = None
@@ -146,10 +148,10 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
                         return
                     if message["type"] == "bye":
                         if message["code"] == "failed":
-                            raise MtclarError(f"the server failed: {message['reason']}")
+                            raise MtclarError(f"the server failed: {printable(message['reason'])}")
                         if wait is None:
                             return
-                        raise UnreachableError(message["reason"])
+                        raise UnreachableError(printable(message["reason"]))
                     if message["type"] == "affect" and left is not None:
                         left -= 1
                         if left == 0:
