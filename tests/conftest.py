@@ -1,7 +1,6 @@
 """What all tests share: in CI every real component is installed, so a skipped test is a failure there."""
 
 import os
-import resource
 import signal
 import subprocess
 from collections.abc import Generator, Iterator
@@ -41,6 +40,8 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
         subprocess.run(["umount", str(folder)], check=True, timeout=30)
     else:
+        import resource  # not on Windows
+
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * SMALL_DISK_KIB, hard))
         yield folder
