@@ -268,7 +268,7 @@ def _pack(support: SupportSet) -> bytes:
 
 def _unpack(payload: bytes) -> dict[str, Any]:
     """The fields of the support set in `payload`; raises SupportSetError, or _DamagedError with the reason."""
-    with _damage("it is no whole zip file"), zipfile.ZipFile(io.BytesIO(payload)) as archive:
+    with _damage("it is cut short, or another kind of file"), zipfile.ZipFile(io.BytesIO(payload)) as archive:
         for member in archive.infolist():  # stored members cannot be larger than the file: no zip bomb
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(payload):
                 raise _DamagedError(f"{member.filename} is not stored as a support set stores it")

@@ -55,8 +55,7 @@ from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed
 from mtclar.train.team import Team, gathered
 
 CURVES = "curves.jsonl"
-CURVES_PICTURE = "curves.png"
-FILES = (WEIGHTS, LATEST, CURVES, CURVES_PICTURE)
+FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))
 """What a run writes into its folder."""
 
 ALONE = Team()
