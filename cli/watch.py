@@ -110,6 +110,7 @@ def _watch_live(
             if message["type"] == "hello":
                 streams = ", ".join(stream["label"] for stream in message["streams"])
                 view.title = f"{address}  {streams}"
+                bye = None
                 view.queued = any(stream.get("freshness") == "all" for stream in message["streams"])
             elif message["type"] == "affect":
                 view.on_affect(message)
