@@ -1,12 +1,13 @@
-"""FER+ from a folder of sheets and labels.csv: pictures, ten crowd votes each, and the targets made of the votes.
+"""FER+: pictures, ten crowd votes each, and the targets made of the votes; from either of two layouts.
 
 FER+ (Barsoum et al. 2016, arXiv:1608.01041) gives every FER2013 picture ten votes over eight expressions, `unknown` and
 `not a face`. It has no valence/arousal: the V/A used here is a proxy, the vote-weighted mean of the classes' centres.
-The folder holds sheet_00.png, sheet_01.png, ... (48x48 grey faces, 40 across and 25 down) and labels.csv.
+The folder holds either sheet_00.png, sheet_01.png, ... (48x48 grey faces, 40 across and 25 down) and labels.csv, or the
+two files as published: fer2013.csv (emotion,pixels,Usage) and, line by line beside it, fer2013new.csv
+(Usage,Image name,neutral,...,contempt,unknown,NF; https://github.com/microsoft/FERPlus).
 """
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,13 +16,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import EXPRESSIONS
+from mtclar.train.labelled import DatasetError as DatasetError
+from mtclar.train.labelled import csv_rows
 
 PICTURE_SIZE = 48
 SHEET_COLUMNS, SHEET_ROWS = 40, 25
 LABELS = "labels.csv"
 VOTES = (*EXPRESSIONS, "unknown", "not_a_face")
+PIXELS_CSV, VOTES_CSV = "fer2013.csv", "fer2013new.csv"
+PIXELS_COLUMNS = ("pixels", "Usage")
+VOTES_COLUMNS = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
 
 Usage = Literal["Training", "PublicTest", "PrivateTest"]
 
@@ -37,10 +43,6 @@ CLASS_CENTRES: dict[str, tuple[float, float]] = {
     "fear": (-0.12, 0.76),
     "contempt": (-0.51, 0.58),
 }
-
-
-class DatasetError(MtclarError):
-    """A data set's folder, file or line is missing or broken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,13 +117,28 @@ def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def load(folder: Path) -> FerPlus:
-    """Reads a FER+ folder. DatasetError names the file and line that is broken; UsageError: no such folder."""
+    """Reads FER+ in either layout. DatasetError names the file and line that is broken; UsageError: no such folder."""
+    if (folder / LABELS).is_file():
+        return _load_sheets(folder)
+    if (folder / PIXELS_CSV).is_file() and (folder / VOTES_CSV).is_file():
+        return _load_csvs(folder / PIXELS_CSV, folder / VOTES_CSV)
+    raise UsageError(
+        f"{folder} is no FER+ folder: it has neither {LABELS} nor {PIXELS_CSV} with {VOTES_CSV}",
+        f"name the folder that holds {LABELS} and sheet_00.png, ..., or {PIXELS_CSV} and {VOTES_CSV}",
+    )
+
+
+def twins_elsewhere(images: NDArray[np.uint8], usage: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """images [n, H, W], usage [n] -> [n] a pixel-identical picture has another usage."""
+    usages: dict[bytes, set[str]] = {}
+    keys = [image.tobytes() for image in images]
+    for key, name in zip(keys, usage.tolist(), strict=True):
+        usages.setdefault(key, set()).add(name)
+    return np.array([len(usages[key]) > 1 for key in keys], bool)
+
+
+def _load_sheets(folder: Path) -> FerPlus:
     labels_path = folder / LABELS
-    if not labels_path.is_file():
-        raise UsageError(
-            f"{folder} is no FER+ folder: it has no {LABELS}",
-            "name the folder that holds labels.csv and sheet_00.png, sheet_01.png, ...",
-        )
     rows = list(_rows(labels_path))
     if not rows:
         raise DatasetError(f"{labels_path} has no rows")
@@ -129,7 +146,7 @@ def load(folder: Path) -> FerPlus:
     images = np.empty((len(rows), PICTURE_SIZE, PICTURE_SIZE), np.uint8)
     for i, row in enumerate(rows):
         if row.sheet not in sheets:
-            sheets[row.sheet] = _read_sheet(folder / f"sheet_{row.sheet:02d}.png", labels_path, row.line)
+            sheets[row.sheet] = _read_sheet(folder / f"sheet_{row.sheet:02d}.png", row.where)
         images[i] = sheets[row.sheet][row.tile]
     return FerPlus(
         images=images,
@@ -141,51 +158,35 @@ def load(folder: Path) -> FerPlus:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    line: int
+    where: str
     sheet: int
     tile: int
     usage: str
-    votes: tuple[int, ...]
+    votes: list[int]
     twin_elsewhere: bool
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        needed = ("sheet", "tile", "usage", *VOTES, "twin_in_other_split")
-        missing = [name for name in needed if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
-        for raw in reader:
-            where = f"{path}, line {reader.line_num}"
-            try:
-                row = _Row(
-                    line=reader.line_num,
-                    sheet=int(raw["sheet"]),
-                    tile=int(raw["tile"]),
-                    usage=raw["usage"],
-                    votes=tuple(int(raw[name]) for name in VOTES),
-                    twin_elsewhere=bool(int(raw["twin_in_other_split"])),
-                )
-            except (TypeError, ValueError) as error:
-                raise DatasetError(
-                    f"{where}: {error}", "every column but name and usage is a whole number"
-                ) from error
-            if row.usage not in get_args(Usage):
-                raise DatasetError(
-                    f"{where}: usage is {row.usage!r}, not one of {', '.join(get_args(Usage))}"
-                )
-            if not 0 <= row.tile < SHEET_COLUMNS * SHEET_ROWS:
-                raise DatasetError(f"{where}: tile {row.tile} is not in 0..{SHEET_COLUMNS * SHEET_ROWS - 1}")
-            if min(row.votes) < 0:
-                raise DatasetError(f"{where}: a vote count is negative")
-            yield row
+    for where, raw in csv_rows(path, ("sheet", "tile", "usage", *VOTES, "twin_in_other_split")):
+        try:
+            sheet, tile, twin = (int(raw[name]) for name in ("sheet", "tile", "twin_in_other_split"))
+        except ValueError as error:
+            raise DatasetError(
+                f"{where}: {error}", "every column but name and usage is a whole number"
+            ) from error
+        if raw["usage"] not in get_args(Usage):
+            raise DatasetError(f"{where}: usage is {raw['usage']!r}, not one of {', '.join(get_args(Usage))}")
+        if not 0 <= tile < SHEET_COLUMNS * SHEET_ROWS:
+            raise DatasetError(f"{where}: tile {tile} is not in 0..{SHEET_COLUMNS * SHEET_ROWS - 1}")
+        yield _Row(
+            where, sheet, tile, raw["usage"], _counts([raw[name] for name in VOTES], where), bool(twin)
+        )
 
 
-def _read_sheet(path: Path, labels_path: Path, line: int) -> NDArray[np.uint8]:
+def _read_sheet(path: Path, where: str) -> NDArray[np.uint8]:
     """One sheet as [1000, 48, 48] tiles."""
     if not path.is_file():
-        raise DatasetError(f"{path} is missing, and {labels_path}, line {line} refers to it")
+        raise DatasetError(f"{path} is missing, and {where} refers to it")
     sheet = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     expected = (SHEET_ROWS * PICTURE_SIZE, SHEET_COLUMNS * PICTURE_SIZE)
     if sheet is None or sheet.shape != expected:
@@ -193,3 +194,62 @@ def _read_sheet(path: Path, labels_path: Path, line: int) -> NDArray[np.uint8]:
         raise DatasetError(f"{path}: {found}, expected a sheet of {expected[1]}x{expected[0]} pixels")
     tiles = sheet.reshape(SHEET_ROWS, PICTURE_SIZE, SHEET_COLUMNS, PICTURE_SIZE).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(tiles.reshape(-1, PICTURE_SIZE, PICTURE_SIZE), np.uint8)
+
+
+def _load_csvs(pixels_path: Path, votes_path: Path) -> FerPlus:
+    """The published pair of files. Rows without an image name were found to show no face and are left out, as there."""
+    images: list[NDArray[np.uint8]] = []
+    votes: list[list[int]] = []
+    usages: list[str] = []
+    pixel_rows = csv_rows(pixels_path, PIXELS_COLUMNS)
+    for where, named in csv_rows(votes_path, VOTES_COLUMNS):
+        where_pixels, pictured = next(pixel_rows, ("", None))
+        if pictured is None:
+            raise DatasetError(f"{where}: {pixels_path} has no such line", "the two files go line by line")
+        if pictured["Usage"] != named["Usage"]:
+            raise DatasetError(
+                f"{where}: Usage is {named['Usage']!r}, and {where_pixels} says {pictured['Usage']!r}",
+                "the two files go line by line",
+            )
+        if named["Usage"] not in get_args(Usage):
+            raise DatasetError(
+                f"{where}: Usage is {named['Usage']!r}, not one of {', '.join(get_args(Usage))}"
+            )
+        if not named["Image name"]:
+            continue
+        images.append(_pixels(pictured["pixels"], where_pixels))
+        votes.append(_counts([named[name] for name in VOTES_COLUMNS[2:]], where))
+        usages.append(named["Usage"])
+    if (rest := next(pixel_rows, None)) is not None:
+        raise DatasetError(f"{rest[0]}: {votes_path} has no such line", "the two files go line by line")
+    if not images:
+        raise DatasetError(f"{votes_path} names no picture")
+    stacked, usage = np.stack(images), np.array(usages)
+    return FerPlus(
+        images=stacked,
+        votes=np.array(votes, np.float32),
+        usage=usage,
+        twin_elsewhere=twins_elsewhere(stacked, usage),
+    )
+
+
+def _pixels(text: str, where: str) -> NDArray[np.uint8]:
+    """`70 80 82 ...` -> [48, 48]."""
+    try:
+        values = bytes(map(int, text.split()))
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}", "pixels are whole numbers from 0 to 255") from error
+    if len(values) != PICTURE_SIZE**2:
+        raise DatasetError(f"{where}: {len(values)} pixels, expected {PICTURE_SIZE}x{PICTURE_SIZE}")
+    return np.frombuffer(values, np.uint8).reshape(PICTURE_SIZE, PICTURE_SIZE)
+
+
+def _counts(cells: Sequence[str], where: str) -> list[int]:
+    """Vote counts of one row."""
+    try:
+        counts = [int(cell) for cell in cells]
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}", "votes are whole numbers") from error
+    if min(counts) < 0:
+        raise DatasetError(f"{where}: a vote count is negative")
+    return counts

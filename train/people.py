@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.ferplus import DatasetError
+from mtclar.train.labelled import DatasetError
 from mtclar.train.rendered.splits import SPLITS
 
 

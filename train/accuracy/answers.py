@@ -1,0 +1,274 @@
+"""What the networks say of every labelled face: faces are found, cut and encoded as at run time.
+
+Faces are measured whatever their pose, size and sharpness: the tracker's gates are not applied, since a figure that
+leaves the hard pictures out would flatter.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine import models
+from mtclar.engine.crop import FRAMING, Framing
+from mtclar.engine.detect import PORTRAIT_BORDER, Detector
+from mtclar.engine.encode import Encoder
+from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
+from mtclar.engine.handover import Encoded, FaceCrop, Frame
+from mtclar.engine.landmarks import FaceMesh
+from mtclar.engine.session import Session, open_session
+from mtclar.engine.support import framing_from
+from mtclar.train.ferplus import Photos
+from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills
+from mtclar.train.people import People
+from mtclar.train.progress import Advance
+
+BATCH = 64
+NETWORKS = ("encoder", "pair")
+FINDERS = ("face_detector", "face_mesh")
+
+T = TypeVar("T")
+Crop = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """n labelled faces and what the encoder says of them."""
+
+    encoded: Encoded
+    va: NDArray[np.float32]  # [n, 2] labels
+    expression: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
+    majority: NDArray[np.bool_] | None = None  # [n] in FER+'s subset that papers report
+    subject: NDArray[np.str_] | None = None  # [n] who it is; empty: not known
+    clip: NDArray[np.int64] | None = None  # [n] number of its clip
+    frame: NDArray[np.int64] | None = None  # [n] its number in the clip
+    no_face: int = 0  # labelled pictures in which no face was found, or none where the label is
+    unlabelled: int = 0  # pictures that the data set itself marks as without a label
+
+    def __len__(self) -> int:
+        return len(self.va)
+
+    def rows(self, chosen: NDArray[np.int64]) -> Encoded:
+        """What the encoder says of some of them."""
+        return Encoded(
+            self.encoded.embedding[chosen], self.encoded.absolute[chosen], self.encoded.expression[chosen]
+        )
+
+
+class Networks:
+    """The four networks, ready to run; a context manager that holds their sessions.
+
+    `folder` holds encoder.onnx, encoder.json and pair.onnx as `export` writes them; None: the bundled ones.
+    """
+
+    def __init__(self, folder: Path | None = None, *, backend: str = "auto", threads: int = 1) -> None:
+        self._folder = folder
+        self._backend = backend
+        self._threads = threads
+        self._sessions = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as sessions:
+
+            def opened(path: Path) -> Session:
+                return sessions.enter_context(open_session(path, self._backend, self._threads))
+
+            encoder, self.pair = (
+                opened(models.path(name) if self._folder is None else self._folder / f"{name}.onnx")
+                for name in NETWORKS
+            )
+            self.card = (
+                models.card("encoder")
+                if self._folder is None
+                else models.Card.read(self._folder / "encoder.json")
+            )
+            framing = FRAMING if self.card.framing is None else framing_from(self.card.framing)
+            self.encoder = Encoder(encoder)
+            detector, mesh = (opened(models.path(name)) for name in FINDERS)
+            self.finder = FaceFinder(Detector(detector), FaceMesh(mesh), framing)
+            self._sessions = sessions.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sessions.close()
+
+    def of_photos(self, photos: Photos, seen: Advance) -> Answers:
+        """FER+: its pictures are cut already."""
+        found = (_fitted(image, self.encoder.size) for image in _counted(photos.images, seen))
+        return Answers(
+            encoded=self._encode(found),
+            va=photos.va,
+            expression=photos.label,
+            majority=photos.majority,
+        )
+
+    def of_people(self, people: People, seen: Advance) -> Answers:
+        """Crops of rendered people: the middle of each is what a camera's face would be cut to."""
+        size = self.encoder.size
+        margin = (people.images.shape[1] - FRAMING.size) // 2
+        middle = slice(margin, margin + FRAMING.size)
+        middles = people.images[:, middle, middle]
+        return Answers(
+            encoded=self._encode(_fitted(image, size) for image in _counted(middles, seen)),
+            va=people.va,
+            expression=np.full(len(people), UNKNOWN, np.int64),
+            subject=people.person.astype(np.str_),
+        )
+
+    def of_stills(self, stills: Stills, seen: Advance) -> Answers:
+        """Whole pictures: the face is found in each by itself."""
+        kept: list[int] = []
+
+        def found() -> Iterator[Crop]:
+            for i in _counted(range(len(stills)), seen):
+                crop = self.finder.in_still(stills.read(i), None if stills.boxes is None else stills.boxes[i])
+                if crop is not None:
+                    kept.append(i)
+                    yield crop
+
+        encoded = self._encode(found())
+        rows = np.array(kept, np.int64)
+        return Answers(
+            encoded=encoded,
+            va=stills.va[rows],
+            expression=stills.expression[rows],
+            subject=None if stills.subject is None else stills.subject[rows],
+            no_face=len(stills) - len(rows),
+            unlabelled=stills.unlabelled,
+        )
+
+    def of_clips(self, clips: Sequence[Clip], seen: Advance) -> Answers:
+        """Clips: the face is followed from frame to frame, and the labelled frames are encoded."""
+        kept: list[tuple[int, int]] = []
+        labelled = [np.flatnonzero(np.isfinite(clip.va).all(axis=1)) for clip in clips]
+
+        def found() -> Iterator[Crop]:
+            for number, clip in enumerate(clips):
+                wanted = set(labelled[number].tolist())
+                for frame, crop in enumerate(_counted(self.finder.in_clip(clip), seen)):
+                    if crop is not None and frame in wanted:
+                        kept.append((number, frame))
+                        yield crop
+
+        encoded = self._encode(found())
+        clip_of, frame_of = np.array(kept, np.int64).reshape(-1, 2).T
+        total = sum(map(len, labelled))
+        va = [clips[number].va[frame] for number, frame in kept]
+        return Answers(
+            encoded=encoded,
+            va=np.array(va, np.float32).reshape(-1, 2),
+            expression=np.full(len(kept), UNKNOWN, np.int64),
+            subject=np.array([clips[number].subject for number in clip_of], np.str_),
+            clip=clip_of,
+            frame=frame_of,
+            no_face=total - len(kept),
+            unlabelled=sum(map(len, clips)) - total,
+        )
+
+    def _encode(self, crops: Iterable[Crop]) -> Encoded:
+        """All crops in batches; only what the encoder says of them is kept."""
+        parts, batch = [], []
+        for crop in crops:
+            batch.append(crop)
+            if len(batch) == BATCH:
+                parts.append(self.encoder(np.stack(batch)))
+                batch.clear()
+        if batch or not parts:
+            size = self.encoder.size
+            parts.append(self.encoder(np.stack(batch) if batch else np.zeros((0, size, size), np.uint8)))
+        return Encoded(
+            np.concatenate([part.embedding for part in parts]),
+            np.concatenate([part.absolute for part in parts]),
+            np.concatenate([part.expression for part in parts]),
+        )
+
+
+class FaceFinder:
+    """The crop of the labelled face, found and framed by the tracker's own code."""
+
+    def __init__(self, detector: Detector, mesh: FaceMesh, framing: Framing = FRAMING) -> None:
+        self._one = FaceTracker(detector, mesh, framing, max_faces=1)
+        self._all = FaceTracker(detector, mesh, framing, MAX_FACES)
+
+    def in_still(self, picture: Picture, box: NDArray[np.float32] | None = None) -> Crop | None:
+        """The largest face, or with `box` [4] the one that is there (nan: not said). None: no such face.
+
+        A face that fills the picture is found only with a border around it, so where there is none at first sight the
+        picture is looked at again with its own border repeated outwards: 1.7 % of tight portraits need it.
+        """
+        known = None if box is None or np.isnan(box).any() else box
+        crop = self._in_still(picture, known)
+        if crop is None:
+            border = round(PORTRAIT_BORDER * max(picture.shape[:2]))
+            wider = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
+            crop = self._in_still(np.asarray(wider, np.uint8), None if known is None else known + border)
+        return crop
+
+    def in_clip(self, clip: Clip) -> Iterator[Crop | None]:
+        """The labelled face of each frame, followed through the clip as at run time. None: not there."""
+        several = clip.boxes is not None or clip.side is not None
+        tracker = self._all if several else self._one
+        tracker.reset()
+        for number, picture in enumerate(clip.frames()):
+            if picture is None:
+                yield None
+                continue
+            crops = tracker(_frame(picture, number, number / clip.fps)).crops
+            box = None if clip.boxes is None or np.isnan(clip.boxes[number]).any() else clip.boxes[number]
+            if clip.side is not None:
+                yield _on_side(crops, clip.side, picture.shape[1])
+            else:
+                yield _chosen(crops, box)
+
+    def _in_still(self, picture: Picture, box: NDArray[np.float32] | None) -> Crop | None:
+        tracker = self._one if box is None else self._all
+        tracker.reset()
+        return _chosen(tracker(_frame(picture)).crops, box)
+
+
+def _frame(picture: Picture, number: int = 0, t_s: float = 0.0) -> Frame:
+    return Frame(picture, number, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="")
+
+
+def _chosen(crops: Sequence[FaceCrop], box: NDArray[np.float32] | None) -> Crop | None:
+    """The largest face, or the largest one that is where `box` is."""
+    if box is not None:
+        where = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+        crops = [crop for crop in crops if same_face(crop.box, where)]
+    return crops[0].image if crops else None
+
+
+def _on_side(crops: Sequence[FaceCrop], side: str, width: int) -> Crop | None:
+    """The leftmost or rightmost of several faces; a single one only when it is in that half of the picture."""
+    across = sorted(crops, key=lambda crop: crop.box[0] + crop.box[2])
+    if not across:
+        return None
+    crop = across[0] if side == "left" else across[-1]
+    in_left_half = (crop.box[0] + crop.box[2]) / 2 < width / 2
+    return crop.image if len(across) > 1 or in_left_half == (side == "left") else None
+
+
+def _fitted(image: Crop, size: int) -> Crop:
+    """[S, S] at the encoder's size."""
+    if image.shape[0] == size:
+        return image
+    shrinks = image.shape[0] > size
+    return np.asarray(
+        cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR),
+        np.uint8,
+    )
+
+
+def _counted(rows: Iterable[T], seen: Advance) -> Iterator[T]:
+    """The same rows, each said when it has been dealt with."""
+    for row in rows:
+        yield row
+        seen(1)

@@ -1,0 +1,33 @@
+"""One evaluation from start to end: answers, classes, few labels, whole clips."""
+
+from collections.abc import Sequence
+
+from mtclar.train.accuracy import few_shot, whole_clips
+from mtclar.train.accuracy.answers import Networks
+from mtclar.train.accuracy.datasets import Opened
+from mtclar.train.accuracy.report import Report, classes_of
+from mtclar.train.progress import Progress, silent
+
+
+def evaluate(
+    opened: Opened, networks: Networks, shots: Sequence[int], seeds: int, progress: Progress = silent
+) -> Report:
+    """Answers an opened data set and scores it with each number of labels in `shots`, `seeds` draws each.
+
+    A data set in which no face is found gives a report without figures.
+    """
+    answers = opened.main.answer(networks, progress("looking at faces", opened.main.count))
+    of_clips = answers
+    if opened.clips is not None:
+        of_clips = opened.clips.answer(networks, progress("looking at clips", opened.clips.count))
+    return Report(
+        data=opened.name,
+        split=opened.split,
+        card=networks.card,
+        answers=answers,
+        classes=classes_of(answers),
+        shots=few_shot.score(answers, networks.pair, shots, seeds, progress),
+        seeds=seeds,
+        clips=whole_clips.score(of_clips, networks.pair, progress=progress),
+        proxy=opened.proxy,
+    )

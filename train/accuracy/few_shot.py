@@ -1,0 +1,139 @@
+"""K labelled faces of a person as support, the other faces of that person to be estimated; many draws of the K.
+
+What is scored, and how it is put together:
+
+- For every person and every seed the faces are shuffled once; the first K are the support and the rest the queries, so
+  no query is ever in the support, all methods answer the same queries, and a larger K contains the smaller one.
+- Somebody with fewer than K + 1 faces is left out at that K, and counted. So different K may rest on different people:
+  compare methods within a K, and look at the number of people before comparing across.
+- Where nobody is known, all faces are dealt from together: the support is of strangers, a control in which labels can
+  help little and must do no harm.
+- At most 20,000 queries are answered a seed, the same number of each person, drawn at random: for long videos.
+- Predictions of all people and all seeds are pooled, and each figure is computed once over the pool, as published
+  figures are over all frames of a test set. A person with many faces therefore weighs more. `rmse_sd` says how much
+  the RMSE differs between seeds.
+- K = 0 is every face once, without any draw.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.session import Session
+from mtclar.engine.support import SupportSet
+from mtclar.train.accuracy.answers import Answers
+from mtclar.train.accuracy.figures import Figures, figures_of
+from mtclar.train.accuracy.methods import ABSOLUTE, METHODS, MTCLAR, Prediction, without_support
+from mtclar.train.progress import Advance, Progress, silent
+
+MAX_QUERIES = 20_000  # of a seed
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shots:
+    """The figures with K labelled faces of each person."""
+
+    k: int
+    subjects: int | None  # people scored; None where nobody is known
+    left_out: int  # people with too few faces
+    queries: int  # answered, over all seeds
+    figures: Mapping[str, tuple[Figures, Figures]]  # method -> valence, arousal
+
+
+def score(
+    answers: Answers,
+    pair: Session | None,
+    shots: Sequence[int],
+    seeds: int,
+    progress: Progress = silent,
+) -> list[Shots]:
+    """Figures for every K of `shots` for which there is anybody with enough faces.
+
+    One step of progress a draw.
+    """
+    done = progress("few labels", len(shots) * seeds)
+    people = subjects_of(answers)
+    results = []
+    for k in shots:
+        enough = {number: rows for number, rows in enumerate(people) if len(rows) > k}
+        if not enough:
+            done(seeds)
+            continue
+        if k == 0:
+            prediction = without_support(pair, answers.encoded)
+            figures = figures_of([prediction], [answers.va])
+            by_method = {MTCLAR: figures, ABSOLUTE: figures}
+            queries = len(answers)
+            done(seeds)
+        else:
+            by_method, queries = _score_k(answers, pair, enough, k, seeds, done)
+        known = answers.subject is not None
+        left_out = len(people) - len(enough) if known else 0
+        results.append(Shots(k, len(enough) if known else None, left_out, queries, by_method))
+    return results
+
+
+def subjects_of(answers: Answers) -> list[Rows]:
+    """Rows of each person by name; of everybody together where nobody is known. Faces of nobody known are left out."""
+    if answers.subject is None:
+        return [np.arange(len(answers), dtype=np.int64)]
+    names = [name for name in np.unique(answers.subject) if name]
+    return [np.flatnonzero(answers.subject == name) for name in names]
+
+
+def draw(rows: Rows, k: int, most: int, seed: int, person: int) -> tuple[Rows, Rows]:
+    """Support [K] and at most `most` queries of one person (a number) and one seed: always the same."""
+    shuffled = np.random.default_rng((seed, person)).permutation(rows)
+    return shuffled[:k], shuffled[k : k + most]
+
+
+def support_of(answers: Answers, rows: Rows) -> SupportSet:
+    """Those labelled faces as a support set."""
+    return SupportSet.from_encoded(
+        answers.rows(rows), answers.va[rows], subject="", model_name="", model_sha256="", framing=FRAMING
+    )
+
+
+def _score_k(
+    answers: Answers,
+    pair: Session | None,
+    people: Mapping[int, Rows],
+    k: int,
+    seeds: int,
+    done: Advance,
+) -> tuple[dict[str, tuple[Figures, Figures]], int]:
+    predictions: dict[str, list[Prediction]] = {name: [] for name in METHODS}
+    truths: list[NDArray[np.float32]] = []
+    for seed in range(seeds):
+        parts = list(_of_seed(answers, pair, people, k, seed))
+        truths.append(np.concatenate([truth for _, truth in parts]))
+        for name in METHODS:
+            predictions[name].append(joined([by_method[name] for by_method, _ in parts]))
+        done(1)
+    figures = {name: figures_of(of_draws, truths) for name, of_draws in predictions.items()}
+    return figures, sum(map(len, truths))
+
+
+def _of_seed(
+    answers: Answers, pair: Session | None, people: Mapping[int, Rows], k: int, seed: int
+) -> Iterator[tuple[dict[str, Prediction], NDArray[np.float32]]]:
+    """Each person's queries by every method, and their labels."""
+    most = MAX_QUERIES // len(people) + 1
+    for person, rows in people.items():
+        chosen, queries = draw(rows, k, most, seed, person)
+        support, faces = support_of(answers, chosen), answers.rows(queries)
+        yield {name: method(pair, support, faces) for name, method in METHODS.items()}, answers.va[queries]
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """End to end."""
+    sds = [part.sd for part in parts if part.sd is not None]
+    return Prediction(
+        np.concatenate([part.value for part in parts]),
+        np.concatenate(sds) if len(sds) == len(parts) else None,
+    )

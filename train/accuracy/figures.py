@@ -1,0 +1,59 @@
+"""Predictions against labels -> CCC, PCC, RMSE, SAGR, and how many labels lie within the interval that was claimed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine import metrics
+from mtclar.train.accuracy.methods import Prediction
+
+DIMENSIONS = ("valence", "arousal")
+CLAIMED = 0.90
+Z_CLAIMED = 1.6449  # 90 % of a normal distribution lie within so many standard deviations
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One dimension. Variances are of the population; a zero label agrees in sign only with zero; nan: undefined."""
+
+    ccc: float
+    pcc: float
+    rmse: float
+    sagr: float
+    coverage: float | None  # share of labels within the 90 % interval; None: the method claims none
+    rmse_sd: float  # standard deviation of the RMSE from draw to draw of the support; 0 with a single draw
+
+
+def figures_of(
+    predictions: Sequence[Prediction], truths: Sequence[NDArray[np.float32]]
+) -> tuple[Figures, Figures]:
+    """Valence and arousal of one method. A prediction and its labels [n, 2] for each draw.
+
+    The figures are over all draws put end to end; only `rmse_sd` looks at the draws one by one.
+    """
+    value = np.concatenate([prediction.value for prediction in predictions])
+    truth = np.concatenate(truths).astype(np.float64)
+    inside: NDArray[np.bool_] | None = None
+    sds = [prediction.sd for prediction in predictions if prediction.sd is not None]
+    if len(sds) == len(predictions):
+        inside = np.abs(value - truth) <= Z_CLAIMED * np.concatenate(sds)
+    of_draws = [
+        [metrics.rmse(prediction.value[:, i], labels[:, i]) for i in range(2)]
+        for prediction, labels in zip(predictions, truths, strict=True)
+        if len(labels)
+    ]
+    spread = np.std(of_draws, axis=0)
+    valence, arousal = (
+        Figures(
+            ccc=metrics.ccc(value[:, i], truth[:, i]),
+            pcc=metrics.pcc(value[:, i], truth[:, i]),
+            rmse=metrics.rmse(value[:, i], truth[:, i]),
+            sagr=metrics.sagr(value[:, i], truth[:, i]),
+            coverage=None if inside is None else float(inside[:, i].mean()),
+            rmse_sd=float(spread[i]),
+        )
+        for i in range(2)
+    )
+    return valence, arousal

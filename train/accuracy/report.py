@@ -1,0 +1,138 @@
+"""One evaluation as plain data: what `--json` holds and what the table prints."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtclar.engine import models
+from mtclar.engine.handover import EXPRESSIONS
+from mtclar.train.accuracy.answers import Answers
+from mtclar.train.accuracy.few_shot import Shots
+from mtclar.train.accuracy.figures import CLAIMED, DIMENSIONS, Figures
+from mtclar.train.accuracy.whole_clips import WholeClips
+from mtclar.train.labelled import UNKNOWN
+
+PROXY = "vote-weighted class centres: a proxy, FER+ has no valence and arousal"
+DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Eight-class accuracy of the expression head."""
+
+    accuracy: float
+    n: int
+    recall: Mapping[str, tuple[float, int]]  # expression -> share found, of how many
+    accuracy_all: float | None = None  # FER+: on all usable pictures, not the `majority` subset alone
+
+
+def classes_of(answers: Answers) -> Classes | None:
+    """None where no expression is known. One view of each picture, not averaged over its mirror image."""
+    known = answers.expression != UNKNOWN
+    scored = known if answers.majority is None else known & answers.majority
+    if not scored.any():
+        return None
+    said = answers.encoded.expression.argmax(1)
+    right = said == answers.expression
+    recall = {
+        name: (float(right[shown].mean()), int(shown.sum()))
+        for i, name in enumerate(EXPRESSIONS)
+        if (shown := scored & (answers.expression == i)).any()
+    }
+    return Classes(
+        accuracy=float(right[scored].mean()),
+        n=int(scored.sum()),
+        recall=recall,
+        accuracy_all=None if answers.majority is None else float(right[known].mean()),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Everything that one evaluation found out."""
+
+    data: str  # what was evaluated, for people
+    split: str | None
+    card: models.Card  # of the encoder
+    answers: Answers
+    classes: Classes | None
+    shots: Sequence[Shots]
+    seeds: int
+    clips: WholeClips | None = None
+    proxy: bool = False  # the labels are FER+'s class centres
+
+    def summary(self) -> list[str]:
+        """How many pictures, how many without a face or a label, the eight classes, who was left out: in sentences."""
+        answers, classes = self.answers, self.classes
+        where = self.data if self.split is None else f"{self.data} {self.split}"
+        lines = [f"{where}: {len(answers):,} labelled faces, {answers.no_face:,} pictures without a face"]
+        if answers.unlabelled:
+            lines[0] += f", {answers.unlabelled:,} without a label"
+        if classes is not None:
+            lines.append(f"Eight expressions: accuracy {classes.accuracy:.4f} (n = {classes.n:,})")
+            if classes.accuracy_all is not None:
+                lines[-1] += f", the majority subset; {classes.accuracy_all:.4f} on all {len(answers):,}"
+        if answers.subject is None and any(shots.k for shots in self.shots):
+            lines.append("Nobody is known here: the labelled faces are of anybody, so they can help little.")
+        lines += [
+            f"With {shots.k} known: {shots.subjects} people; {shots.left_out} have too few photos and are left out."
+            for shots in self.shots
+            if shots.left_out
+        ]
+        return lines
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; what is undefined (the CCC of constant labels) is None."""
+        classes = self.classes
+        return {
+            "data": self.data,
+            "split": self.split,
+            "encoder_sha256": self.card.sha256,
+            "labels": PROXY if self.proxy else "valence and arousal",
+            "n": len(self.answers),
+            "no_face": self.answers.no_face,
+            "unlabelled": self.answers.unlabelled,
+            "classes": None
+            if classes is None
+            else {
+                "accuracy": _round(classes.accuracy),
+                "n": classes.n,
+                "accuracy_all": _round(classes.accuracy_all),
+                "recall": {
+                    name: {"recall": _round(share), "n": n} for name, (share, n) in classes.recall.items()
+                },
+            },
+            "seeds": self.seeds,
+            "interval": CLAIMED,
+            "subjects": {
+                str(shots.k): {"used": shots.subjects, "left_out": shots.left_out, "queries": shots.queries}
+                for shots in self.shots
+            },
+            "shots": {str(shots.k): _methods(shots.figures) for shots in self.shots},
+            "clips": None
+            if self.clips is None
+            else {
+                "every": self.clips.every,
+                "clips": self.clips.clips,
+                "labelled": self.clips.labelled,
+                "queries": self.clips.queries,
+                "methods": _methods(self.clips.figures),
+            },
+        }
+
+
+def _methods(figures: Mapping[str, tuple[Figures, Figures]]) -> dict[str, Any]:
+    return {
+        method: {
+            name: {field: _round(getattr(of, field)) for field in Figures.__slots__}
+            for name, of in zip(DIMENSIONS, of_method, strict=True)
+        }
+        for method, of_method in figures.items()
+    }
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(np.round(value, DIGITS))

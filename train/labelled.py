@@ -1,0 +1,116 @@
+"""What every data set of whole pictures gives: labelled stills, and labelled clips whose frames come in order.
+
+Labels are read at once, pictures only when they are asked for: a data set may have hundreds of thousands of them.
+Reading the same folder twice gives the same rows in the same order.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.errors import MtclarError, UsageError
+
+Picture = NDArray[np.uint8]
+"""[H, W, 3] BGR."""
+
+UNKNOWN = -1
+"""Index of an expression that is not known."""
+
+
+class DatasetError(MtclarError):
+    """A data set's folder, file or line is missing or broken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stills:
+    """n single pictures."""
+
+    files: Sequence[Path]  # [n]
+    va: NDArray[np.float32]  # [n, 2] in [-1, 1]
+    expression: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
+    subject: NDArray[np.str_] | None = None  # [n] who is shown; None: nobody knows
+    boxes: NDArray[np.float32] | None = (
+        None  # [n, 4] x0, y0, x1, y1 of the labelled face, where the data set says it
+    )
+    unlabelled: int = 0  # rows that the data set itself marks as without valence and arousal
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, index: int) -> Picture:
+        """The picture. Raises DatasetError that names the file."""
+        return read_picture(self.files[index])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """The frames of one person, in order."""
+
+    name: str
+    subject: str
+    fps: float
+    va: NDArray[np.float32]  # [n, 2] in [-1, 1]; nan: a frame without a label
+    frames: Callable[[], Iterator[Picture | None]]
+    """The n frames from the first on, decoded as they are asked for; None where the data set lacks the picture."""
+    boxes: NDArray[np.float32] | None = None  # [n, 4] x0, y0, x1, y1 of the labelled face; nan: not said
+    side: Literal["left", "right"] | None = None  # which face of a picture with two is labelled
+
+    def __len__(self) -> int:
+        return len(self.va)
+
+
+def read_picture(path: Path) -> Picture:
+    """A picture file as BGR. Raises DatasetError that names it."""
+    if not path.is_file():
+        raise DatasetError(f"{path} is missing")
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{path} is not a picture that can be read", "is it damaged?")
+    return np.asarray(image, np.uint8)
+
+
+def csv_rows(
+    path: Path, needed: Sequence[str], header: Sequence[str] | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Where each row of a CSV file is, in words, and its cells by column; cells that are missing are empty.
+
+    `header` names the columns of a file that has no header line. Raises DatasetError when a column is missing or the
+    file is no text, UsageError when it does not exist.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, header, skipinitialspace=True, restval="")
+            missing = [name for name in needed if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
+            for row in reader:
+                yield f"{path}, line {reader.line_num}", row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path} is not a CSV file: {error}") from error
+
+
+def va_of(valence: str, arousal: str, where: str) -> tuple[float, float]:
+    """Two cells as valence and arousal in [-1, 1]. Raises DatasetError."""
+    values = []
+    for name, cell in (("valence", valence), ("arousal", arousal)):
+        try:
+            value = float(cell)
+        except ValueError:
+            raise DatasetError(f"{where}: {name} is {cell!r}, not a number") from None
+        if not in_range(value):
+            raise DatasetError(f"{where}: {name} is {value:g}, not in [-1, 1]")
+        values.append(value)
+    return values[0], values[1]
+
+
+def in_range(value: float) -> bool:
+    """Whether a valence or an arousal is one."""
+    return -1.0 <= value <= 1.0

@@ -1,0 +1,36 @@
+"""Your own photos: a CSV with a path, a valence and an arousal each, and perhaps who is shown."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, va_of
+
+COLUMNS = ("path", "valence", "arousal")
+SUBJECT = "subject"
+
+
+def load(path: Path) -> Stills:
+    """Reads a CSV with the columns path (relative to it), valence, arousal and, if there is one, subject.
+
+    Further columns are ignored; a photo whose subject is empty is of nobody known. Raises UsageError when there is no
+    such file, DatasetError that names the line that is broken or whose photo is missing.
+    """
+    files, values, subjects = [], [], []
+    for where, row in csv_rows(path, COLUMNS):
+        if not row["path"]:
+            raise DatasetError(f"{where}: no path")
+        file = path.parent / row["path"]
+        if not file.is_file():
+            raise DatasetError(f"{where}: there is no photo {file}", "paths are relative to the CSV file")
+        files.append(file)
+        values.append(va_of(row["valence"], row["arousal"], where))
+        subjects.append(row.get(SUBJECT, "").strip())
+    if not files:
+        raise DatasetError(f"{path} names no photo")
+    return Stills(
+        files=files,
+        va=np.array(values, np.float32),
+        expression=np.full(len(files), UNKNOWN, np.int64),
+        subject=np.array(subjects) if any(subjects) else None,
+    )

@@ -1,0 +1,71 @@
+"""Clips of rendered people with their labels: `python -m mtclar.train.rendered.clip_set FOLDER --people 1000:1024`.
+
+Each person gets FOLDER/<id>.mp4 and FOLDER/<id>.csv (time, valence, arousal of every frame). The script, the light and
+the background are drawn from the person's id, so a clip is the same wherever it is made; one that is there is kept.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.train.rendered.__main__ import people
+from mtclar.train.rendered.clips import LitAt, encode_h264, random_script, render_clip, write_labels
+from mtclar.train.rendered.people import Person
+from mtclar.train.rendered.pictures import sample_background, sample_light
+
+SIZE = (320, 240)
+FPS = 25
+SECONDS = 10.0
+SPAN = 3.9  # decimetres that the picture is high: the face fills half of it
+LIGHT_CHANGES_S = 5.0
+
+
+def make_clip(person_id: int, folder: Path, seconds: float = SECONDS) -> Path:
+    """Renders one person's clip and labels into `folder` unless they are there -> the video's path."""
+    video, labels = folder / f"{person_id}.mp4", folder / f"{person_id}.csv"
+    if video.is_file() and labels.is_file():
+        return video
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([17, person_id])
+    person = Person.sample(person_id)
+    script = random_script(rng, seconds)
+    times = np.arange(0.0, seconds + LIGHT_CHANGES_S, LIGHT_CHANGES_S)
+    script = type(script)(
+        script.seconds,
+        script.holds,
+        script.blinks,
+        turns=script.turns,
+        lights=[LitAt(float(time_s), sample_light(rng, person.look)) for time_s in times],
+    )
+    background = np.asarray(cv2.resize(sample_background(rng), SIZE), np.float32)
+    truth: list[tuple[float, float, float]] = []
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for frame in render_clip(person, script, SIZE, FPS, background=background, span=SPAN):
+            truth.append((frame.time_s, frame.valence, frame.arousal))
+            yield frame.image
+
+    unfinished = video.with_suffix(".part.mp4")
+    encode_h264(images(), unfinished, SIZE, FPS)
+    write_labels(truth, labels)
+    unfinished.replace(video)  # last: a clip that is there is whole
+    return video
+
+
+def main() -> None:
+    """Parses the command line and renders."""
+    parser = argparse.ArgumentParser(prog="python -m mtclar.train.rendered.clip_set", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--people", type=people, required=True, metavar="A:B", help="person ids A .. B-1")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each clip (%(default)s)")
+    options = parser.parse_args()
+    for person_id in options.people:
+        print(make_clip(person_id, options.folder, options.seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The fixed test split of rendered people: made when first asked for, and kept in a folder from then on.
+
+Each of the 24 people of `splits.TEST` gives 60 single pictures and a clip of 10 s. They lie in a sub-folder named after
+the generator's version, which is a digest of everything that decides what a picture looks like: whoever changes the
+generator gets a new test split, never a mixture of two. Files appear whole or not at all, so an interrupted run goes on
+where it was stopped.
+"""
+
+import hashlib
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import av
+import numpy as np
+
+from mtclar.engine import models
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.errors import MtclarError
+from mtclar.train import extra
+from mtclar.train.labelled import Clip, DatasetError, Picture, csv_rows, va_of
+from mtclar.train.people import People
+from mtclar.train.people import load as load_people
+from mtclar.train.progress import Progress
+from mtclar.train.rendered.splits import TEST
+
+PICTURES = 60  # of each person
+SPLIT = "test"
+VERSION_LETTERS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Where the test split is kept, and who is in it."""
+
+    folder: Path
+    people: Sequence[int] = TEST
+    pictures: int = PICTURES
+    workers: int = 1  # processes that render
+
+    @property
+    def home(self) -> Path:
+        """The sub-folder of this generator."""
+        return self.folder / f"rendered-{version()}"
+
+    def load_pictures(self, progress: Progress) -> People:
+        """The single pictures, rendered first where they are not there yet."""
+        paths = [self.home / f"{person_id}-{self.pictures}.npz" for person_id in self.people]
+        self._make("rendering pictures of test people", paths, _make_pictures, progress)
+        return load_people(paths, SPLIT)
+
+    def load_clips(self, progress: Progress) -> list[Clip]:
+        """The clips, rendered first where they are not there yet."""
+        paths = [self.home / f"{person_id}.mp4" for person_id in self.people]
+        self._make("rendering clips of test people", paths, _make_clip, progress)
+        return [_clip(path) for path in paths]
+
+    def _make(
+        self, stage: str, paths: Sequence[Path], make: Callable[[int, Path, Path], None], progress: Progress
+    ) -> None:
+        everybody = zip(self.people, paths, strict=True)
+        missing = [(person_id, path) for person_id, path in everybody if not path.is_file()]
+        if not missing:
+            return
+        extra.require("numba", purpose="rendering the test people")
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".part-", dir=self.home) as name:
+                jobs = [partial(make, person_id, path, Path(name)) for person_id, path in missing]
+                advance = progress(stage, len(jobs))
+                for _ in _run(jobs, min(self.workers, len(jobs))):
+                    advance(1)
+        except OSError as error:
+            raise MtclarError(
+                f"cannot keep the rendered test people in {self.home}: {error.strerror or error}",
+                "free some space; what was finished is kept",
+            ) from error
+
+
+def _run(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[None]:
+    """Runs the jobs and yields as each is done. When it is left early, running jobs are still finished."""
+    if workers <= 1:
+        for job in jobs:
+            yield job()
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_ctrl_c) as pool:
+        futures: list[Future[None]] = [pool.submit(job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_ctrl_c() -> None:
+    """In a worker: Ctrl-C is for the parent, which lets running jobs finish."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _make_pictures(person_id: int, path: Path, scratch: Path) -> None:
+    import cv2
+
+    from mtclar.train.rendered.pictures import make_pictures
+
+    cv2.setNumThreads(1)
+    make_pictures(range(person_id, person_id + 1), int(path.stem.partition("-")[2])).save(scratch / path.name)
+    (scratch / path.name).replace(path)
+
+
+def _make_clip(person_id: int, path: Path, scratch: Path) -> None:
+    import cv2
+
+    from mtclar.train.rendered.clip_set import make_clip
+
+    cv2.setNumThreads(1)
+    video = make_clip(person_id, scratch)
+    video.with_suffix(".csv").replace(path.with_suffix(".csv"))
+    video.replace(path)  # last: a clip that is there has its labels
+
+
+def _clip(path: Path) -> Clip:
+    rows = csv_rows(path.with_suffix(".csv"), ("time", "valence", "arousal"))
+    labels = [va_of(row["valence"], row["arousal"], where) for where, row in rows]
+    try:
+        with av.open(str(path)) as container:
+            fps = float(container.streams.video[0].average_rate or 0)
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}", "remove it, and it is made again") from error
+
+    def frames() -> Iterator[Picture | None]:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+    return Clip(path.stem, path.stem, fps, np.array(labels, np.float32), frames)
+
+
+@cache
+def version() -> str:
+    """Digest of the generator: its sources and shapes, how faces are cut, and the networks that find them."""
+    digest = hashlib.sha256(repr(FRAMING).encode())
+    for name in ("face_detector", "face_mesh"):
+        digest.update(models.card(name).sha256.encode())
+    folder = Path(__file__).parent
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".py", ".npz") and path != Path(__file__):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:VERSION_LETTERS]
+
+
+def default_workers() -> int:
+    """As many processes as this one may use cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
