@@ -101,9 +101,9 @@ def test_importing_the_packages_needs_no_torch_tensorrt_or_pycuda() -> None:
     """Everything but the named runtime files imports without the heavy extras."""
     code = (
         "import importlib, pkgutil, sys\n"
-        "for name in ('torch', 'tensorrt', 'pycuda', 'mediapipe'): sys.modules[name] = None\n"
-        "import mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli\n"
-        "for package in (mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli):\n"
+        "for name in ('torch', 'numba', 'tensorrt', 'pycuda', 'mediapipe'): sys.modules[name] = None\n"
+        "import mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli, mtclar.train.accuracy\n"
+        "for package in (mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli, mtclar.train.accuracy):\n"
         "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "        if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
     )

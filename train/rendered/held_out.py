@@ -31,6 +31,7 @@ from mtclar.train.progress import Progress
 from mtclar.train.rendered.splits import TEST
 
 PICTURES = 60  # of each person
+SECONDS = 10.0  # of each clip
 SPLIT = "test"
 VERSION_LETTERS = 12
 
@@ -42,6 +43,7 @@ class HeldOut:
     folder: Path
     people: Sequence[int] = TEST
     pictures: int = PICTURES
+    seconds: float = SECONDS
     workers: int = 1  # processes that render
 
     @property
@@ -52,14 +54,16 @@ class HeldOut:
     def load_pictures(self, progress: Progress) -> People:
         """The single pictures, rendered first where they are not there yet."""
         paths = [self.home / f"{person_id}-{self.pictures}.npz" for person_id in self.people]
-        self._make("rendering pictures of test people", paths, _make_pictures, progress)
+        self._make(
+            "rendering pictures of test people", paths, partial(_make_pictures, self.pictures), progress
+        )
         return load_people(paths, SPLIT)
 
     def load_clips(self, progress: Progress) -> list[Clip]:
         """The clips, rendered first where they are not there yet."""
-        paths = [self.home / f"{person_id}.mp4" for person_id in self.people]
-        self._make("rendering clips of test people", paths, _make_clip, progress)
-        return [_clip(path) for path in paths]
+        paths = [self.home / f"{person_id}-{self.seconds:g}s.mp4" for person_id in self.people]
+        self._make("rendering clips of test people", paths, partial(_make_clip, self.seconds), progress)
+        return [_clip(path, str(person_id)) for path, person_id in zip(paths, self.people, strict=True)]
 
     def _make(
         self, stage: str, paths: Sequence[Path], make: Callable[[int, Path, Path], None], progress: Progress
@@ -103,28 +107,28 @@ def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _make_pictures(person_id: int, path: Path, scratch: Path) -> None:
+def _make_pictures(count: int, person_id: int, path: Path, scratch: Path) -> None:
     import cv2
 
     from mtclar.train.rendered.pictures import make_pictures
 
     cv2.setNumThreads(1)
-    make_pictures(range(person_id, person_id + 1), int(path.stem.partition("-")[2])).save(scratch / path.name)
+    make_pictures(range(person_id, person_id + 1), count).save(scratch / path.name)
     (scratch / path.name).replace(path)
 
 
-def _make_clip(person_id: int, path: Path, scratch: Path) -> None:
+def _make_clip(seconds: float, person_id: int, path: Path, scratch: Path) -> None:
     import cv2
 
     from mtclar.train.rendered.clip_set import make_clip
 
     cv2.setNumThreads(1)
-    video = make_clip(person_id, scratch)
+    video = make_clip(person_id, scratch, seconds)
     video.with_suffix(".csv").replace(path.with_suffix(".csv"))
     video.replace(path)  # last: a clip that is there has its labels
 
 
-def _clip(path: Path) -> Clip:
+def _clip(path: Path, name: str) -> Clip:
     rows = csv_rows(path.with_suffix(".csv"), ("time", "valence", "arousal"))
     labels = [va_of(row["valence"], row["arousal"], where) for where, row in rows]
     try:
@@ -138,7 +142,7 @@ def _clip(path: Path) -> Clip:
             for frame in container.decode(video=0):
                 yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
 
-    return Clip(path.stem, path.stem, fps, np.array(labels, np.float32), frames)
+    return Clip(name, name, fps, np.array(labels, np.float32), frames)
 
 
 @cache

@@ -1,0 +1,186 @@
+"""`evaluate` as a user calls it: own photos, data sets in miniature, and the messages for what is wrong."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mtclar.cli.evaluate import decimal
+from mtclar.engine import models
+
+from .conftest import face_pictures
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Eight photos of one real face in slightly different places, two of another name, one of nobody."""
+    pictures = face_pictures(10, (320, 240))
+    pictures.append(np.full((240, 320, 3), 127, np.uint8))
+    with (tmp_path / "photos.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "valence", "arousal", "subject", "remark"])
+        for i, picture in enumerate(pictures):
+            cv2.imwrite(str(tmp_path / f"{i}.jpg"), picture)
+            table.writerow([f"{i}.jpg", 0.05 * i, -0.05 * i, "anna" if i < 8 else "ben", "ignored"])
+    return tmp_path / "photos.csv"
+
+
+def test_photos_with_subjects(command: Command, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "report.json"
+    done = command("evaluate", "--photos", photos, "--shots", "0,1,5", "--seeds", "3", "--json", out)
+    assert done.code == 0, done.err
+    assert "10 labelled faces, 1 pictures without a face" in done.out
+    assert "With 5 known: 1 people; 1 have too few photos and are left out." in done.out
+    assert "proxy" not in done.out
+    content = json.loads(out.read_text())
+    assert (content["n"], content["no_face"], content["classes"]) == (10, 1, None)
+    assert set(content["shots"]) == {"0", "1", "5"}
+    assert content["subjects"]["1"] == {"used": 2, "left_out": 0, "queries": 3 * (7 + 1)}
+    for method in ("mtclar", "absolute", "nearest", "paper"):
+        assert content["shots"]["5"][method]["valence"]["rmse"] > 0
+        assert method in done.out
+    assert content["encoder_sha256"] == models.card("encoder").sha256
+    again = tmp_path / "again.json"
+    command("evaluate", "--photos", photos, "--shots", "0,1,5", "--seeds", "3", "--json", again)
+    assert json.loads(again.read_text()) == content, "a repetition gives the same figures"
+
+
+def test_exported_networks_can_be_named(command: Command, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "graphs"
+    folder.mkdir()
+    for name in ("encoder", "pair"):
+        shutil.copy(models.path(name), folder)
+        shutil.copy(models.path(name).with_suffix(".json"), folder)
+    done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    assert done.code == 0, done.err
+    (folder / "pair.onnx").unlink()
+    done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    assert done.code == 1
+    assert "pair.onnx" in done.err
+
+
+def ferplus_csvs(root: Path) -> Path:
+    """Noise in the published layout: four test pictures, one of them without a majority."""
+    random = np.random.default_rng(0)
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    votes = ["8,2,0,0,0,0,0,0,0,0", "0,9,1,0,0,0,0,0,0,0", "0,0,0,10,0,0,0,0,0,0", "4,4,2,0,0,0,0,0,0,0"]
+    named, pictured = [header], ["emotion,pixels,Usage"]
+    for i, row in enumerate(votes):
+        named.append(f"PrivateTest,fer{i:07d}.png,{row}")
+        pictured.append(f"0,{' '.join(map(str, random.integers(0, 256, 48 * 48)))},PrivateTest")
+    root.mkdir()
+    (root / "fer2013new.csv").write_text("\n".join(named) + "\n")
+    (root / "fer2013.csv").write_text("\n".join(pictured) + "\n")
+    return root
+
+
+def test_ferplus_says_proxy_and_counts_the_majority(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    root = ferplus_csvs(tmp_path / "ferplus")
+    done = command("evaluate", "--dataset", "ferplus", "--root", root, "--shots", "0,1", "--json", out)
+    assert done.code == 0, done.err
+    assert "ferplus PrivateTest: 4 labelled faces" in done.out
+    assert "(n = 3), the majority subset" in done.out
+    assert "a proxy" in done.out
+    assert "Nobody is known here" in done.out
+    content = json.loads(out.read_text())
+    assert (content["n"], content["classes"]["n"]) == (4, 3)
+    assert "proxy" in content["labels"]
+    assert content["subjects"]["1"]["used"] is None
+
+
+def afew_va(root: Path, frames: int = 45) -> Path:
+    """A clip of a real face that moves, its valence rising."""
+    folder = root / "001"
+    folder.mkdir(parents=True)
+    described = {}
+    for i, picture in enumerate(face_pictures(frames, (320, 240))):
+        cv2.imwrite(str(folder / f"{i:05d}.png"), picture)
+        landmarks = np.linspace((100, 60), (230, 190), 68).tolist()
+        described[f"{i:05d}"] = {"valence": i // 5, "arousal": 0, "landmarks": landmarks}
+    content = {"actor": "anna", "video_id": "001", "frames": described}
+    (folder / "001.json").write_text(json.dumps(content))
+    return root
+
+
+def test_clips_are_scored_as_a_whole_too(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    root = afew_va(tmp_path / "afew")
+    options = ["--root", root, "--shots", "5", "--seeds", "2", "--json", out]
+    done = command("evaluate", "--dataset", "afew-va", *options)
+    assert done.code == 0, done.err
+    assert "afew-va all: 45 labelled faces" in done.out
+    assert "1 whole clips, every 20th frame labelled (3), the other 42 scored" in done.out
+    methods = json.loads(out.read_text())["clips"]["methods"]
+    assert methods["hold-last"]["valence"]["rmse"] > 0
+    assert methods["mtclar"]["arousal"]["ccc"] is not None
+
+
+def test_no_face_at_all_is_a_failure_with_a_reason(command: Command, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), np.full((240, 320, 3), 127, np.uint8))
+    (tmp_path / "photos.csv").write_text("path,valence,arousal\n0.png,0,0\n")
+    out = tmp_path / "report.json"
+    done = command("evaluate", "--photos", tmp_path / "photos.csv", "--json", out)
+    assert done.code == 1
+    assert "no face was found in any of 1 pictures" in done.err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name either --dataset or --photos"),
+        (["--dataset", "ferplus", "--photos", "a.csv"], "name either --dataset or --photos"),
+        (["--photos", "a.csv", "--split", "test"], "--photos has no --root and no --split"),
+        (["--photos", "gone.csv"], "there is no file gone.csv"),
+        (["--dataset", "imagenet"], "there is no data set 'imagenet'"),
+        (["--dataset", "ferplus"], "ferplus needs --root DIR"),
+        (["--dataset", "ferplus", "--root", "gone"], "gone is not a folder"),
+        (["--dataset", "rendered", "--root", "."], "rendered people need no --root"),
+        (["--dataset", "rendered", "--split", "train"], "rendered has no split 'train'"),
+        (["--dataset", "affectnet", "--root", "."], ". has no validation split of AffectNet"),
+        (["--dataset", "aff-wild2", "--root", "."], "has no validation labels of Aff-Wild2"),
+        (["--dataset", "afew-va", "--root", "."], ". is no AFEW-VA folder"),
+        (["--dataset", "rendered", "--shots", "1,x"], "--shots '1,x' is not a list of numbers"),
+        (["--dataset", "rendered", "--shots", "-1"], "--shots '-1' is not a list of numbers"),
+        (["--dataset", "rendered", "--json", "here.txt/out.json"], "cannot write here.txt/out.json"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.txt").write_text("a file")
+    done = command("evaluate", *arguments)
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["here.txt"]
+
+
+def test_the_report_never_replaces_the_photos_table(command: Command, photos: Path) -> None:
+    before = photos.read_text()
+    done = command("evaluate", "--photos", photos, "--json", photos)
+    assert done.code == 2
+    assert "would overwrite" in done.err
+    assert photos.read_text() == before
+
+
+def test_a_broken_line_is_one_message(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("path,valence,arousal\ngone.png,0,0\n")
+    done = command("evaluate", "--photos", tmp_path / "photos.csv")
+    assert done.code == 1
+    assert "line 2: there is no photo" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_figures_are_short_and_never_lie_about_one() -> None:
+    texts = [decimal(value) for value in (0.1234, -0.1234, 1.0, 0.9996, -1.0, 0.0, float("nan"), None)]
+    assert texts == [".123", "-.123", "1.000", "1.000", "-1.000", ".000", "-", "-"]

@@ -1,0 +1,80 @@
+"""The report: accuracy on the majority subset, JSON without NaN under the documented keys, sentences for people."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mtclar.engine import models
+from mtclar.engine.handover import EXPRESSIONS, Encoded
+from mtclar.train.accuracy import few_shot
+from mtclar.train.accuracy.answers import Answers
+from mtclar.train.accuracy.report import Report, classes_of
+from mtclar.train.labelled import UNKNOWN
+
+from . import synthetic
+
+
+def said(expressions: list[int], truth: list[int], majority: list[bool] | None = None) -> Answers:
+    count = len(truth)
+    return Answers(
+        encoded=Encoded(
+            embedding=np.ones((count, 4), np.float32),
+            absolute=np.zeros((count, 2), np.float32),
+            expression=np.eye(8, dtype=np.float32)[expressions],
+        ),
+        va=np.zeros((count, 2), np.float32),
+        expression=np.array(truth, np.int64),
+        majority=None if majority is None else np.array(majority),
+    )
+
+
+def report(answers: Answers, shots: list[int]) -> Report:
+    return Report(
+        data="photos",
+        split=None,
+        card=models.card("encoder"),
+        answers=answers,
+        classes=classes_of(answers),
+        shots=few_shot.score(answers, None, shots, 2),
+        seeds=2,
+    )
+
+
+def test_accuracy_is_of_the_majority_subset_and_of_all_beside_it() -> None:
+    classes = classes_of(said([0, 1, 1, 2], [0, 1, 2, 3], [True, True, True, False]))
+    assert classes is not None
+    assert classes.accuracy == pytest.approx(2 / 3)
+    assert classes.n == 3
+    assert classes.accuracy_all == pytest.approx(2 / 4)
+    assert classes.recall == {EXPRESSIONS[0]: (1, 1), EXPRESSIONS[1]: (1, 1), EXPRESSIONS[2]: (0, 1)}
+
+
+def test_faces_without_a_known_expression_do_not_count() -> None:
+    classes = classes_of(said([0, 1, 5], [0, 2, UNKNOWN]))
+    assert classes is not None
+    assert (classes.accuracy, classes.n, classes.accuracy_all) == (0.5, 2, None)
+    assert classes_of(said([0], [UNKNOWN])) is None
+
+
+def test_json_has_the_documented_keys_and_no_nan() -> None:
+    answers = synthetic.answers([8, 3], no_face=4)
+    content = json.loads(json.dumps(report(answers, [0, 5]).as_json(), allow_nan=False))
+    assert (content["n"], content["no_face"], content["classes"]) == (11, 4, None)
+    assert set(content["shots"]) == {"0", "5"}
+    assert set(content["shots"]["5"]) >= {"mtclar", "absolute", "nearest", "paper"}
+    for figures in content["shots"]["5"].values():
+        for dimension in ("valence", "arousal"):
+            assert set(figures[dimension]) >= {"ccc", "pcc", "rmse", "sagr", "coverage"}
+    assert content["subjects"]["5"] == {"used": 1, "left_out": 1, "queries": 6}
+    constant = report(said([0, 0], [0, 0]), [0]).as_json()
+    assert constant["shots"]["0"]["absolute"]["valence"]["ccc"] is None
+    assert constant["shots"]["0"]["absolute"]["valence"]["rmse"] == 0
+    json.dumps(constant, allow_nan=False)
+
+
+def test_sentences_say_what_was_left_out() -> None:
+    text = " ".join(report(synthetic.answers([8, 3], no_face=1234), [5]).summary())
+    assert "11 labelled faces, 1,234 pictures without a face" in text
+    assert "With 5 known: 1 people; 1 have too few photos" in text
+    assert "Nobody is known" in " ".join(report(synthetic.answers([8], known=False), [1]).summary())

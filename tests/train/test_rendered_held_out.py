@@ -1,0 +1,123 @@
+"""The test split of rendered people: made once, whole or not at all, and by another name when the generator changes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtclar.engine.errors import MtclarError
+from mtclar.train import extra
+from mtclar.train.labelled import DatasetError
+from mtclar.train.progress import silent
+from mtclar.train.rendered import held_out, pictures
+from mtclar.train.rendered.held_out import HeldOut
+from mtclar.train.rendered.splits import TEST
+
+SECONDS = 0.2  # five frames
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> HeldOut:
+    """Two people, two pictures and five frames each; kept for the whole module."""
+    folder = tmp_path_factory.mktemp("cache")
+    return HeldOut(folder, people=(1000, 1001), pictures=2, seconds=SECONDS, workers=2)
+
+
+def steps() -> tuple[list[tuple[str, int]], Callable[..., Callable[[int], None]]]:
+    seen: list[tuple[str, int]] = []
+
+    def progress(stage: str, total: int) -> Callable[[int], None]:
+        seen.append((stage, total))
+        return lambda count: seen.append(("done", count))
+
+    return seen, progress
+
+
+def test_everybody_of_the_split_and_nobody_else() -> None:
+    assert HeldOut(Path("x")).people == TEST
+
+
+def test_pictures_are_rendered_once_and_then_read(small: HeldOut) -> None:
+    seen, progress = steps()
+    first = small.load_pictures(progress)
+    assert seen == [("rendering pictures of test people", 2), ("done", 1), ("done", 1)]
+    assert first.person.tolist() == [1000, 1000, 1001, 1001]
+    again = small.load_pictures(lambda *_: pytest.fail("rendered again"))
+    np.testing.assert_array_equal(again.images, first.images)
+    alone = pictures.make_pictures(range(1001, 1002), 2)
+    np.testing.assert_array_equal(first.images[2:], alone.images)
+
+
+def test_clips_are_rendered_once_with_their_labels(small: HeldOut) -> None:
+    clips = small.load_clips(silent)
+    assert [clip.subject for clip in clips] == ["1000", "1001"]
+    for clip in clips:
+        frames = list(clip.frames())
+        assert len(frames) == len(clip) == 5
+        assert clip.fps == 25
+        assert np.isfinite(clip.va).all()
+        assert frames[0] is not None
+        assert frames[0].shape == (240, 320, 3)
+    small.load_clips(lambda *_: pytest.fail("rendered again"))
+    assert not list(small.home.glob(".part*")), "nothing half-made is left"
+
+
+def test_an_interrupted_run_keeps_what_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: HeldOut
+) -> None:
+    mine = replace(small, folder=tmp_path, workers=1, pictures=1)
+    made: list[int] = []
+    make_pictures = pictures.make_pictures
+
+    def interrupted(ids: range, count: int) -> pictures.PictureSet:
+        if made:
+            raise KeyboardInterrupt
+        made.append(ids[0])
+        return make_pictures(ids, count)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "make_pictures", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mine.load_pictures(silent)
+    assert sorted(path.name for path in mine.home.iterdir()) == ["1000-1.npz"]
+    seen, progress = steps()
+    assert len(mine.load_pictures(progress)) == 2
+    assert seen[0] == ("rendering pictures of test people", 1)
+
+
+def test_another_generator_has_a_folder_of_its_own(small: HeldOut, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = small.home
+    held_out.version.cache_clear()
+    try:
+        monkeypatch.setattr(held_out, "FRAMING", replace(held_out.FRAMING, scale=1.2))
+        assert small.home != before
+    finally:
+        monkeypatch.undo()
+        held_out.version.cache_clear()
+    assert small.home == before
+
+
+def test_a_damaged_clip_says_what_to_do(small: HeldOut, tmp_path: Path) -> None:
+    mine = replace(small, folder=tmp_path, people=(1000,))
+    mine.home.mkdir(parents=True)
+    (mine.home / f"1000-{SECONDS:g}s.mp4").write_bytes(b"no video")
+    (mine.home / f"1000-{SECONDS:g}s.csv").write_text("time,valence,arousal\n0,0,0\n")
+    with pytest.raises(DatasetError, match=r"\.mp4 cannot be read") as caught:
+        mine.load_clips(silent)
+    assert "remove it" in caught.value.hint
+
+
+def test_without_numba_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra, "find_spec", lambda _: None)
+    with pytest.raises(MtclarError, match="rendering the test people needs numba") as caught:
+        HeldOut(tmp_path).load_pictures(silent)
+    assert "mtclar-stream[train]" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(MtclarError, match="cannot keep the rendered test people in"):
+        HeldOut(tmp_path / "taken").load_pictures(silent)
