@@ -161,8 +161,9 @@ def print_report(console: "Console", report: "Report") -> None:
         say(console, line)
     if report.proxy:
         say(console, f"Valence and arousal are against {PROXY}.", "yellow")
-    if report.shots:
-        console.print(accuracy_table("labels", [(str(shots.k), shots.figures) for shots in report.shots]))
+    groups = [(str(shots.k), shots.figures) for shots in report.shots if shots.figures]
+    if groups:
+        console.print(accuracy_table("labels", groups))
     if report.clips is not None:
         clips = report.clips
         say(

@@ -37,8 +37,8 @@ def test_photos_with_subjects(command: Command, photos: Path, tmp_path: Path) ->
     out = tmp_path / "out" / "report.json"
     done = command("evaluate", "--photos", photos, "--shots", "0,1,5", "--seeds", "3", "--json", out)
     assert done.code == 0, done.err
-    assert "10 labelled faces, 1 pictures without a face" in done.out
-    assert "With 5 known: 1 people; 1 have too few photos and are left out." in done.out
+    assert "10 labelled faces; no face found in 1 of 11 pictures" in done.out
+    assert "With 5 labelled, 1 of 2 people have enough." in done.out
     assert "proxy" not in done.out
     content = json.loads(out.read_text())
     assert (content["n"], content["no_face"], content["classes"]) == (10, 1, None)
@@ -61,10 +61,14 @@ def test_exported_networks_can_be_named(command: Command, photos: Path, tmp_path
         shutil.copy(models.path(name).with_suffix(".json"), folder)
     done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
     assert done.code == 0, done.err
-    (folder / "pair.onnx").unlink()
+    (folder / "encoder.onnx").write_bytes(b"another network")
     done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
     assert done.code == 1
-    assert "pair.onnx" in done.err
+    assert "encoder.onnx is not the network that encoder.json describes" in done.err
+    (folder / "pair.onnx").unlink()
+    done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    assert done.code == 2
+    assert "has no pair.onnx" in done.err
 
 
 def ferplus_csvs(root: Path) -> Path:
@@ -91,10 +95,20 @@ def test_ferplus_says_proxy_and_counts_the_majority(command: Command, tmp_path: 
     assert "(n = 3), the majority subset" in done.out
     assert "a proxy" in done.out
     assert "Nobody is known here" in done.out
+    assert "trained on" not in done.out
     content = json.loads(out.read_text())
     assert (content["n"], content["classes"]["n"]) == (4, 3)
     assert "proxy" in content["labels"]
     assert content["subjects"]["1"]["used"] is None
+
+
+def test_training_pictures_say_that_they_are(command: Command, tmp_path: Path) -> None:
+    root = ferplus_csvs(tmp_path / "ferplus")
+    for path in root.iterdir():
+        path.write_text(path.read_text().replace("PrivateTest", "Training"))
+    done = command("evaluate", "--dataset", "ferplus", "--root", root, "--split", "Training", "--shots", "0")
+    assert done.code == 0, done.err
+    assert "were trained on these pictures" in done.out
 
 
 def afew_va(root: Path, frames: int = 45) -> Path:

@@ -1,5 +1,7 @@
 """The test split of rendered people: made once, whole or not at all, and by another name when the generator changes."""
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +109,28 @@ def test_a_damaged_clip_says_what_to_do(small: HeldOut, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"\.mp4 cannot be read") as caught:
         mine.load_clips(silent)
     assert "remove it" in caught.value.hint
+
+
+def test_a_damaged_picture_set_too(small: HeldOut, tmp_path: Path) -> None:
+    mine = replace(small, folder=tmp_path, people=(1000,))
+    mine.home.mkdir(parents=True)
+    (mine.home / "1000-2.npz").write_bytes(b"no archive")
+    with pytest.raises(DatasetError, match=r"1000-2\.npz is no file of rendered people") as caught:
+        mine.load_pictures(silent)
+    assert "remove it" in caught.value.hint
+
+
+def _killed(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_said_and_nothing_hangs(
+    small: HeldOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_out, "_make_pictures", _killed)
+    with pytest.raises(MtclarError, match="was killed") as caught:
+        replace(small, folder=tmp_path).load_pictures(silent)
+    assert "--workers 1" in caught.value.hint
 
 
 def test_without_numba_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

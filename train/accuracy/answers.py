@@ -19,6 +19,7 @@ from mtclar.engine import models
 from mtclar.engine.crop import FRAMING, Framing
 from mtclar.engine.detect import PORTRAIT_BORDER, Detector
 from mtclar.engine.encode import Encoder
+from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
 from mtclar.engine.handover import Encoded, FaceCrop, Frame
 from mtclar.engine.landmarks import FaceMesh
@@ -64,7 +65,8 @@ class Answers:
 class Networks:
     """The four networks, ready to run; a context manager that holds their sessions.
 
-    `folder` holds encoder.onnx, encoder.json and pair.onnx as `export` writes them; None: the bundled ones.
+    `folder` holds encoder.onnx, encoder.json and pair.onnx as `export` writes them; None: the bundled ones. Entering
+    raises UsageError when one of them is missing, ModelError when one is damaged.
     """
 
     def __init__(self, folder: Path | None = None, *, backend: str = "auto", threads: int = 1) -> None:
@@ -79,15 +81,8 @@ class Networks:
             def opened(path: Path) -> Session:
                 return sessions.enter_context(open_session(path, self._backend, self._threads))
 
-            encoder, self.pair = (
-                opened(models.path(name) if self._folder is None else self._folder / f"{name}.onnx")
-                for name in NETWORKS
-            )
-            self.card = (
-                models.card("encoder")
-                if self._folder is None
-                else models.Card.read(self._folder / "encoder.json")
-            )
+            paths, self.card = _bundled() if self._folder is None else _exported(self._folder)
+            encoder, self.pair = map(opened, paths)
             framing = FRAMING if self.card.framing is None else framing_from(self.card.framing)
             self.encoder = Encoder(encoder)
             detector, mesh = (opened(models.path(name)) for name in FINDERS)
@@ -232,6 +227,23 @@ class FaceFinder:
         tracker = self._one if box is None else self._all
         tracker.reset()
         return _chosen(tracker(_frame(picture)).crops, box)
+
+
+def _bundled() -> tuple[list[Path], models.Card]:
+    return [models.path(name) for name in NETWORKS], models.card("encoder")
+
+
+def _exported(folder: Path) -> tuple[list[Path], models.Card]:
+    paths, card_path = [folder / f"{name}.onnx" for name in NETWORKS], folder / "encoder.json"
+    missing = [path.name for path in (*paths, card_path) if not path.is_file()]
+    if missing:
+        raise UsageError(
+            f"{folder} has no {', '.join(missing)}", "`mtclar-stream export CHECKPOINT --out DIR` writes them"
+        )
+    card = models.Card.read(card_path)
+    if models.sha256(paths[0]) != card.sha256:
+        raise ModelError(f"{paths[0]} is not the network that {card_path.name} describes", "export it again")
+    return paths, card
 
 
 def _frame(picture: Picture, number: int = 0, t_s: float = 0.0) -> Frame:

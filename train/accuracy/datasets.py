@@ -49,7 +49,8 @@ class Opened:
     split: str | None
     main: Part  # for the table
     clips: Part | None = None  # for the account of whole clips, where that is another part
-    proxy: bool = False
+    proxy: bool = False  # valence and arousal are FER+'s class centres
+    trained_on: bool = False  # the bundled networks saw these very pictures
 
 
 def open_photos(path: Path) -> Opened:
@@ -85,7 +86,8 @@ def _ferplus(root: Path, split: str) -> Opened:
     chosen = ferplus.load(root).split(split)  # type: ignore[arg-type]
     if not len(chosen):
         raise ferplus.DatasetError(f"{root} has no usable picture in {split}")
-    return Opened(FERPLUS, split, Part(len(chosen), lambda n, seen: n.of_photos(chosen, seen)), proxy=True)
+    part = Part(len(chosen), lambda networks, seen: networks.of_photos(chosen, seen))
+    return Opened(FERPLUS, split, part, proxy=True, trained_on=split == "Training")
 
 
 def _affectnet(root: Path, split: str) -> Opened:

@@ -30,4 +30,5 @@ def evaluate(
         seeds=seeds,
         clips=whole_clips.score(of_clips, networks.pair, progress=progress),
         proxy=opened.proxy,
+        trained_on=opened.trained_on,
     )

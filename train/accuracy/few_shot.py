@@ -42,7 +42,9 @@ class Shots:
     subjects: int | None  # people scored; None where nobody is known
     left_out: int  # people with too few faces
     queries: int  # answered, over all seeds
-    figures: Mapping[str, tuple[Figures, Figures]]  # method -> valence, arousal
+    figures: Mapping[
+        str, tuple[Figures, Figures]
+    ]  # method -> valence, arousal; empty: nobody has enough faces
 
 
 def score(
@@ -52,7 +54,7 @@ def score(
     seeds: int,
     progress: Progress = silent,
 ) -> list[Shots]:
-    """Figures for every K of `shots` for which there is anybody with enough faces.
+    """Figures for every K of `shots`; without any where nobody has enough faces.
 
     One step of progress a draw.
     """
@@ -61,17 +63,16 @@ def score(
     results = []
     for k in shots:
         enough = {number: rows for number, rows in enumerate(people) if len(rows) > k}
-        if not enough:
-            done(seeds)
-            continue
-        if k == 0:
+        by_method: dict[str, tuple[Figures, Figures]] = {}
+        queries = 0
+        if k == 0 and len(answers):
             prediction = without_support(pair, answers.encoded)
-            figures = figures_of([prediction], [answers.va])
-            by_method = {MTCLAR: figures, ABSOLUTE: figures}
+            by_method[MTCLAR] = by_method[ABSOLUTE] = figures_of([prediction], [answers.va])
             queries = len(answers)
-            done(seeds)
-        else:
+        elif enough and k > 0:
             by_method, queries = _score_k(answers, pair, enough, k, seeds, done)
+        if k == 0 or not enough:
+            done(seeds)
         known = answers.subject is not None
         left_out = len(people) - len(enough) if known else 0
         results.append(Shots(k, len(enough) if known else None, left_out, queries, by_method))

@@ -63,14 +63,22 @@ class Report:
     seeds: int
     clips: WholeClips | None = None
     proxy: bool = False  # the labels are FER+'s class centres
+    trained_on: bool = False  # the networks saw these very pictures
 
     def summary(self) -> list[str]:
         """How many pictures, how many without a face or a label, the eight classes, who was left out: in sentences."""
         answers, classes = self.answers, self.classes
         where = self.data if self.split is None else f"{self.data} {self.split}"
-        lines = [f"{where}: {len(answers):,} labelled faces, {answers.no_face:,} pictures without a face"]
+        pictures = len(answers) + answers.no_face
+        lines = [
+            f"{where}: {len(answers):,} labelled faces; no face found in {answers.no_face:,} of {pictures:,} pictures"
+        ]
         if answers.unlabelled:
-            lines[0] += f", {answers.unlabelled:,} without a label"
+            lines[0] += f"; {answers.unlabelled:,} more have no label"
+        if self.trained_on:
+            lines.append(
+                "The bundled networks were trained on these pictures: this says nothing about new ones."
+            )
         if classes is not None:
             lines.append(f"Eight expressions: accuracy {classes.accuracy:.4f} (n = {classes.n:,})")
             if classes.accuracy_all is not None:
@@ -78,9 +86,9 @@ class Report:
         if answers.subject is None and any(shots.k for shots in self.shots):
             lines.append("Nobody is known here: the labelled faces are of anybody, so they can help little.")
         lines += [
-            f"With {shots.k} known: {shots.subjects} people; {shots.left_out} have too few photos and are left out."
+            f"With {shots.k} labelled, {shots.subjects} of {shots.subjects + shots.left_out} people have enough."
             for shots in self.shots
-            if shots.left_out
+            if shots.subjects is not None and shots.left_out
         ]
         return lines
 
@@ -91,6 +99,7 @@ class Report:
             "data": self.data,
             "split": self.split,
             "encoder_sha256": self.card.sha256,
+            "trained_on": self.trained_on,
             "labels": PROXY if self.proxy else "valence and arousal",
             "n": len(self.answers),
             "no_face": self.answers.no_face,

@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
@@ -34,6 +35,7 @@ PICTURES = 60  # of each person
 SECONDS = 10.0  # of each clip
 SPLIT = "test"
 VERSION_LETTERS = 12
+MADE_AGAIN = "remove it, and it is made again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,10 @@ class HeldOut:
         self._make(
             "rendering pictures of test people", paths, partial(_make_pictures, self.pictures), progress
         )
-        return load_people(paths, SPLIT)
+        try:
+            return load_people(paths, SPLIT)
+        except DatasetError as error:
+            raise DatasetError(error.what, MADE_AGAIN) from error
 
     def load_clips(self, progress: Progress) -> list[Clip]:
         """The clips, rendered first where they are not there yet."""
@@ -80,6 +85,11 @@ class HeldOut:
                 advance = progress(stage, len(jobs))
                 for _ in _run(jobs, min(self.workers, len(jobs))):
                     advance(1)
+        except BrokenProcessPool as error:
+            raise MtclarError(
+                "a process that rendered test people was killed",
+                "was the memory full? --workers 1 needs least; what was finished is kept",
+            ) from error
         except OSError as error:
             raise MtclarError(
                 f"cannot keep the rendered test people in {self.home}: {error.strerror or error}",
@@ -135,7 +145,7 @@ def _clip(path: Path, name: str) -> Clip:
         with av.open(str(path)) as container:
             fps = float(container.streams.video[0].average_rate or 0)
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}", "remove it, and it is made again") from error
+        raise DatasetError(f"{path} cannot be read: {error}", MADE_AGAIN) from error
 
     def frames() -> Iterator[Picture | None]:
         with av.open(str(path)) as container:

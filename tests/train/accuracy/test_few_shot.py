@@ -39,7 +39,7 @@ def test_who_has_too_few_photos_is_left_out_and_counted() -> None:
     assert (by_k[4].subjects, by_k[4].left_out, by_k[4].queries) == (2, 1, 3 * (5 + 5))
     assert (by_k[8].subjects, by_k[8].left_out, by_k[8].queries) == (2, 1, 3 * 2)
     assert by_k[0].queries == 22
-    assert 9 not in by_k, "nobody has ten"
+    assert (by_k[9].subjects, by_k[9].left_out, by_k[9].figures) == (0, 3, {}), "nobody has ten"
 
 
 def test_faces_of_nobody_known_count_without_labels_alone() -> None:
@@ -112,4 +112,5 @@ def test_without_labels_every_face_is_scored_once() -> None:
 
 
 def test_no_faces_give_no_figures() -> None:
-    assert few_shot.score(synthetic.answers([]), None, [0, 1], seeds=2) == []
+    scored = few_shot.score(synthetic.answers([]), None, [0, 1], seeds=2)
+    assert [(shots.queries, shots.figures) for shots in scored] == [(0, {}), (0, {})]

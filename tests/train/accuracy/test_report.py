@@ -75,6 +75,6 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
 
 def test_sentences_say_what_was_left_out() -> None:
     text = " ".join(report(synthetic.answers([8, 3], no_face=1234), [5]).summary())
-    assert "11 labelled faces, 1,234 pictures without a face" in text
-    assert "With 5 known: 1 people; 1 have too few photos" in text
+    assert "11 labelled faces; no face found in 1,234 of 1,245 pictures" in text
+    assert "With 5 labelled, 1 of 2 people have enough." in text
     assert "Nobody is known" in " ".join(report(synthetic.answers([8], known=False), [1]).summary())
