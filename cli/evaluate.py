@@ -210,7 +210,8 @@ def decimal(value: float | None) -> str:
 
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
+    text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no minus before a zero
+    return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
 def percent(share: float | None) -> str:

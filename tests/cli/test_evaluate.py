@@ -196,5 +196,7 @@ def test_a_broken_line_is_one_message(command: Command, tmp_path: Path) -> None:
 
 
 def test_figures_are_short_and_never_lie_about_one() -> None:
-    texts = [decimal(value) for value in (0.1234, -0.1234, 1.0, 0.9996, -1.0, 0.0, float("nan"), None)]
-    assert texts == [".123", "-.123", "1.000", "1.000", "-1.000", ".000", "-", "-"]
+    texts = [
+        decimal(value) for value in (0.1234, -0.1234, 1.0, 0.9996, -1.0, 10.5, -0.0004, float("nan"), None)
+    ]
+    assert texts == [".123", "-.123", "1.000", "1.000", "-1.000", "10.500", ".000", "-", "-"]
