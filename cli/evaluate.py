@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SHOTS = "0,1,3,5,10"
 SEEDS = 20
 MOST_SHOTS = 500  # labelled photos of a person: far more than anybody gives
+MAX_REPORT_BYTES = 2**24
+REPORT_KEYS = {"n", "no_face", "classes", "shots"}
 CACHE = "evaluate"  # folder below the user's cache folder
 
 
@@ -68,8 +70,9 @@ def command(
     and never the same photo; otherwise of anybody.
     """
     from platformdirs import user_cache_path
-    from rich.console import Console
 
+    from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.stream.summary import write_json
     from mtclar.train.accuracy.answers import Networks
@@ -82,7 +85,9 @@ def command(
     if photos is not None and (root is not None or split is not None):
         raise UsageError("--photos has no --root and no --split", "paths are relative to the CSV file")
     if json_file is not None:
-        refuse_output(json_file, photos)
+        hint = "name another file: only an earlier report is overwritten"
+        inputs = {} if photos is None else {"--photos": [photos]}
+        require_safe([Output("--json", json_file, is_report, hint)], inputs)
     ks = shots_of(shots)
     with progress_bars() as progress:
         if photos is not None:
@@ -98,11 +103,11 @@ def command(
             f"no face was found in any of {report.answers.no_face} pictures",
             "does the face fill at least a tenth of the picture?",
         )
-    console = Console()
+    console = Terminal()
     print_report(console, report)
     if json_file is not None:
         write_json(json_file, report.as_json())
-        console.print(f"Written: {json_file}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Written: {json_file}")
 
 
 def shots_of(text: str) -> list[int]:
@@ -121,17 +126,15 @@ def shots_of(text: str) -> list[int]:
     return ks
 
 
-def refuse_output(path: Path, photos: Path | None) -> None:
-    """UsageError, before anything was computed, for a place that cannot be written or holds what is read."""
-    import os
+def is_report(path: Path) -> bool:
+    """Whether the file at `path` is empty or holds a report, and so may be replaced by the next one."""
+    import json
 
-    from mtclar.engine.errors import UsageError
-
-    if photos is not None and path.resolve() == photos.resolve():
-        raise UsageError(f"--json would overwrite {photos}", "name another file")
-    existing = path if path.exists() else next(p for p in path.absolute().parents if p.exists())
-    if not os.access(existing, os.W_OK) or (existing != path and not existing.is_dir()):
-        raise UsageError(f"cannot write {path}", f"{existing} cannot be written")
+    try:
+        content = path.read_bytes() if path.stat().st_size <= MAX_REPORT_BYTES else b"-"
+        return not content or set(json.loads(content)) >= REPORT_KEYS
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 @contextmanager

@@ -183,8 +183,22 @@ def test_the_report_never_replaces_the_photos_table(command: Command, photos: Pa
     before = photos.read_text()
     done = command("evaluate", "--photos", photos, "--json", photos)
     assert done.code == 2
-    assert "would overwrite" in done.err
+    assert "is the file of --photos" in done.err
     assert photos.read_text() == before
+
+
+def test_only_an_earlier_report_is_overwritten(command: Command, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    evaluate = ["evaluate", "--photos", photos, "--shots", "0", "--json", out]
+    out.write_text('{"mine": 1}')
+    done = command(*evaluate)
+    assert done.code == 2
+    assert "exists already" in done.err
+    out.write_text("")
+    assert command(*evaluate).code == 0
+    first = out.read_text()
+    assert command(*evaluate).code == 0
+    assert out.read_text() == first
 
 
 def test_a_broken_line_is_one_message(command: Command, tmp_path: Path) -> None:

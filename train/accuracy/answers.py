@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
 from mtclar.engine.handover import Encoded, FaceCrop, Frame
 from mtclar.engine.landmarks import FaceMesh
-from mtclar.engine.session import Session, open_session
+from mtclar.engine.session import Closing, Session, open_session
 from mtclar.engine.support import framing_from
 from mtclar.train.ferplus import Photos
 from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills
@@ -62,37 +61,29 @@ class Answers:
         )
 
 
-class Networks:
+class Networks(Closing):
     """The four networks, ready to run; a context manager that holds their sessions.
 
-    `folder` holds encoder.onnx, encoder.json and pair.onnx as `export` writes them; None: the bundled ones. Entering
-    raises UsageError when one of them is missing, ModelError when one is damaged.
+    `folder` holds encoder.onnx, encoder.json and pair.onnx as `export` writes them; None: the bundled ones. Raises
+    UsageError when one of them is missing, ModelError when one is damaged.
     """
 
     def __init__(self, folder: Path | None = None, *, backend: str = "auto", threads: int = 1) -> None:
-        self._folder = folder
-        self._backend = backend
-        self._threads = threads
-        self._sessions = ExitStack()
-
-    def __enter__(self) -> Self:
+        paths, self.card = _bundled() if folder is None else _exported(folder)
         with ExitStack() as sessions:
 
             def opened(path: Path) -> Session:
-                return sessions.enter_context(open_session(path, self._backend, self._threads))
+                return sessions.enter_context(open_session(path, backend, threads))
 
-            paths, self.card = _bundled() if self._folder is None else _exported(self._folder)
             encoder, self.pair = map(opened, paths)
+            detector, mesh = (opened(models.path(name)) for name in FINDERS)
             framing = FRAMING if self.card.framing is None else framing_from(self.card.framing)
             self.encoder = Encoder(encoder)
-            detector, mesh = (opened(models.path(name)) for name in FINDERS)
             self.finder = FaceFinder(Detector(detector), FaceMesh(mesh), framing)
             self._sessions = sessions.pop_all()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Closes the sessions; safe to call twice."""
         self._sessions.close()
 
     def of_photos(self, photos: Photos, seen: Advance) -> Answers:
