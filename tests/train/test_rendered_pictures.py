@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mtclar.engine.crop import FRAMING, cut
+from mtclar.engine.errors import WriteError
 from mtclar.train.people import load
 from mtclar.train.rendered import pictures
 from mtclar.train.rendered.__main__ import main, people
@@ -58,13 +59,15 @@ def test_a_saved_set_loads_as_it_was_and_training_reads_it(made, tmp_path):
 
 
 def test_a_set_that_cannot_be_written_leaves_nothing(made, tmp_path):
-    with pytest.raises(FileNotFoundError):
-        made.save(tmp_path / "absent" / "people.npz")
     blocked = tmp_path / "taken.npz"
     blocked.mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(WriteError, match="cannot write"):
         made.save(blocked)
     assert list(tmp_path.iterdir()) == [blocked]
+    assert list(blocked.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="cannot write"):
+        made.save(tmp_path / "file" / "people.npz")
 
 
 def test_the_middle_of_a_crop_is_what_the_engine_cuts(show):
