@@ -27,7 +27,7 @@ class AugmentConfig:
         0.3  # share of the grey level that a light from one side adds or takes at the border, +-
     )
     noise: float = 6.0  # grey levels: largest standard deviation of sensor noise
-    erase_share: float = 0.3
+    erase_share: float = 0.15
     erase_side: tuple[int, int] = (6, 16)  # pixels
 
 

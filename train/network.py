@@ -32,7 +32,7 @@ class NetworkConfig:
     # Ordinary 3x3 convolutions: depthwise ones train 20 times slower on a CPU at equal cost.
     stages: tuple[tuple[int, int], ...] = ((48, 2), (96, 2), (160, 2), (256, 1))
     embedding: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.1
     # Widths between the embedding and V/A; with any, the embedding takes no gradient from V/A and expression, as in
     # the published second stage (MT-CLAR+SL), which trains such layers on a frozen embedding.
     absolute_hidden: tuple[int, ...] = ()

@@ -4,7 +4,6 @@ from mtclar.train.augment import AugmentConfig
 from mtclar.train.loop import TrainConfig
 from mtclar.train.network import NetworkConfig
 from mtclar.train.objective import ObjectiveConfig
-from mtclar.train.soften import SoftenConfig
 
 PRESETS: dict[str, TrainConfig] = {
     # Chosen by the ablations in docs/training.md.
@@ -42,7 +41,6 @@ PRESETS: dict[str, TrainConfig] = {
             noise=0.0,
             erase_share=0.0,
         ),
-        soften=SoftenConfig(mixup_share=0.0, distil=0.0),
         epochs=40,
         batch=256,
         learning_rate=1e-4,

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
 from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed  # noqa: E402
 
-CONFIG = SoftenConfig()
+CONFIG = SoftenConfig(mixup_share=0.5, distil=0.4)
 
 
 def targets(count: int) -> Targets:
@@ -41,7 +41,7 @@ def test_at_most_half_of_the_other_picture_is_laid_over() -> None:
 
 def test_nothing_is_mixed_when_switched_off() -> None:
     views, truth = torch.rand(10, 3, 3), targets(10)
-    view, target = mixed(views, truth, SoftenConfig(mixup_share=0), np.random.default_rng(0))
+    view, target = mixed(views, truth, SoftenConfig(), np.random.default_rng(0))
     assert torch.equal(view, views)
     assert torch.equal(target.shares, truth.shares)
 
