@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate train cli
 
-.PHONY: help setup setup-train demo test faults lint types bench docs clean
+.PHONY: help setup setup-train setup-all demo test faults lint types bench docs clean
 .DEFAULT_GOAL := help
 
 help:                ## say what there is
@@ -22,6 +22,9 @@ setup: $(SETUP)      ## .venv with all that tests and the demo need, without tor
 
 setup-train: $(SETUP)  ## adds torch and what training needs
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
+
+setup-all: setup-train  ## adds TensorRT for RTX too, which compiles without a card: with this, no test is skipped
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json

@@ -26,6 +26,11 @@ EXTRAS = {
         "`mtclar-stream train` and rendered people",
     ),
     "mediapipe": (("mediapipe",), "Google's own face landmarks in place of the bundled ones"),
+    "tensorrt-rtx": (
+        ("tensorrt_rtx", "cuda", "onnx", "filelock"),
+        "`--backend tensorrt` on GeForce and RTX cards",
+    ),
+    "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre cards"),
 }
 SIGNS = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
 
@@ -67,6 +72,7 @@ def all_checks() -> Iterator[Check]:
         yield _package(module, distribution)
     yield from _extras()
     yield _onnxruntime_providers()
+    yield _tensorrt()
     yield from _models()
     yield _demo_clip()
     yield _gpu()
@@ -124,6 +130,30 @@ def _onnxruntime_providers() -> Check:
         return Check("backend onnxruntime", "broken", type(error).__name__, "", True)
     providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
     return Check("backend onnxruntime", "ok", f"can run on: {', '.join(providers)}", "", True)
+
+
+def _tensorrt() -> Check:
+    """Whether `--backend tensorrt` would start, and if not, what is missing first."""
+    from mtclar.engine.errors import BackendError
+
+    what = "backend tensorrt"
+    try:
+        from mtclar.engine.session_tensorrt import open_flavour
+        from mtclar.engine.tensorrt.cache import default_folder
+        from mtclar.engine.tensorrt.device import open_device
+
+        flavour = open_flavour("tensorrt")
+        device = open_device()
+        try:
+            flavour.require_target(device.capability)
+        finally:
+            device.close()
+    except ImportError as error:
+        return Check(what, "absent", f"without {error.name}", "pip install 'mtclar-stream[tensorrt-rtx]'")
+    except BackendError as error:
+        return Check(what, "absent", error.what, error.hint)
+    detail = f"{flavour.name} {flavour.version} on {device.name}; engines in {default_folder()}"
+    return Check(what, "ok", detail)
 
 
 def _models() -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""`mtclar-stream export`: turns a checkpoint into the two ONNX graphs with their cards."""
+"""`mtclar-stream export`: a checkpoint as ONNX graphs, or the networks in use as engines compiled ahead of time."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,59 @@ import typer
 
 from mtclar.cli.options import expanded
 
+TARGETS = ("onnx", "tensorrt", "tensorrt-rtx")
+
 
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="mtclar.pt, as `train` wrote it.")],
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="mtclar.pt, as `train` wrote it; with --to onnx only.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option(metavar="|".join(TARGETS), help="Graphs with their cards, or compiled engines.")
+    ] = "onnx",
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            help="Folder for encoder.onnx, pair.onnx and their cards; older ones are overwritten.",
+            metavar="FOLDER",
+            help="Where to write; engines go where `run` looks for them unless told otherwise.",
+            file_okay=False,
             callback=expanded,
         ),
-    ],
+    ] = None,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X.Y", help="Card to compile for, such as 8.6, once for each; by default the one at hand."
+        ),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(metavar="fp16|fp32", help="Of compiled engines; landmarks stay in fp32.")
+    ] = "fp16",
 ) -> None:
-    """Export a trained network to ONNX."""
+    """Export a trained network to ONNX, or compile the networks in use for a card."""
+    from mtclar.engine.errors import UsageError
+
+    if to not in TARGETS:
+        raise UsageError(f"cannot export to {to!r}", f"one of: {', '.join(TARGETS)}")
+    if to == "onnx":
+        if compute_capability:
+            raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
+        _onnx(checkpoint, out)
+        return
+    if checkpoint is not None:
+        raise UsageError(
+            f"--to {to} compiles the networks that `run` uses, not a checkpoint",
+            "leave the checkpoint out",
+        )
+    _engines(to, compute_capability or [], precision, out)
+
+
+def _onnx(checkpoint: Path | None, out: Path | None) -> None:
+    from mtclar.engine.errors import UsageError
     from mtclar.train import extra
 
+    if checkpoint is None or out is None:
+        raise UsageError("--to onnx needs a checkpoint and --out FOLDER", "`train` writes mtclar.pt")
     extra.require("torch", "onnx", purpose="export")
     from mtclar.cli.outputs import Output, always, require_safe
     from mtclar.cli.terminal import Terminal, say
@@ -33,3 +72,53 @@ def command(
     for graph in export.export(loaded, out):
         size_mb = graph.stat().st_size / 1e6
         say(console, f"{graph} ({size_mb:.1f} MB) and {graph.with_suffix('.json').name}")
+
+
+def _engines(to: str, capabilities: list[str], precision: str, out: Path | None) -> None:
+    """Compiles every network of the tracker and says what the engines say of themselves."""
+    from mtclar.engine import models
+    from mtclar.engine.errors import BackendError, MtclarError, UsageError
+
+    try:
+        from mtclar.engine.tensorrt.ahead import compile_ahead
+        from mtclar.engine.tensorrt.cache import EngineCache, default_folder
+        from mtclar.engine.tensorrt.device import open_device
+        from mtclar.engine.tensorrt.flavour import Flavour, parse_capability
+        from mtclar.engine.typed_onnx import PRECISIONS
+    except ImportError as error:
+        raise BackendError(
+            f"--to {to} needs a package that is missing: {error.name}", f"pip install 'mtclar-stream[{to}]'"
+        ) from error
+
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
+    wanted = [parse_capability(text) for text in capabilities]
+    flavour = Flavour.load(to)
+    if not wanted:
+        try:
+            device = open_device()
+        except BackendError as error:
+            raise UsageError(f"for which card? {error.what}", "name it: --compute-capability 8.6") from error
+        wanted = [device.capability]
+        device.close()
+    for capability in wanted:
+        flavour.require_target(capability)
+    folder = default_folder() if out is None else out
+    try:
+        for done in compile_ahead(
+            flavour,
+            [models.path(name) for name in models.NAMES],
+            wanted,
+            precision,
+            EngineCache(folder),
+        ):
+            typer.echo(
+                f"{done.path.name}: {done.label.split()[0]} for {done.capability}, "
+                f"{done.precision} as the engine says, {done.nbytes / 1e6:.1f} MB"
+            )
+    except OSError as error:
+        raise MtclarError(
+            f"cannot write engines to {folder}: {error.strerror or error}", "choose another --out"
+        ) from error
+    if out is not None:
+        typer.echo(f"On the machine with the card, put them into {default_folder()} (of its user).")

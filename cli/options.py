@@ -22,7 +22,16 @@ SourceOption = Annotated[
     ),
 ]
 BackendOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Inference backend: auto or onnxruntime.", show_default=True)
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Inference backend: auto, onnxruntime, tensorrt or tensorrt-rtx; a variant may follow: "
+        "onnxruntime:cuda, tensorrt:fp32.",
+    ),
+]
+ProviderOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The backend's variant: cpu, cuda or tensorrt for onnxruntime."),
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of each network.")]
 NoLiveOption = Annotated[
@@ -90,3 +99,17 @@ def default_support_path() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path(APP_NAME, appauthor=False) / DEFAULT_SUPPORT
+
+
+def backend_spec(backend: str, provider: str | None) -> str:
+    """`onnxruntime` and `cuda` -> `onnxruntime:cuda`. UsageError when the backend names a variant already."""
+    from mtclar.engine.errors import UsageError
+
+    if provider is None:
+        return backend
+    if ":" in backend or backend == "auto":
+        raise UsageError(
+            f"--provider {provider} does not go with --backend {backend}",
+            "name a backend, such as --backend onnxruntime",
+        )
+    return f"{backend}:{provider}"

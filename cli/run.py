@@ -15,10 +15,12 @@ from mtclar.cli.options import (
     BackendOption,
     CsvOption,
     NoLiveOption,
+    ProviderOption,
     SourceOption,
     SummaryOption,
     ThreadsOption,
     TokenFileOption,
+    backend_spec,
     default_support_path,
     read_token,
 )
@@ -69,6 +71,7 @@ def command(
     summary_json: SummaryOption = None,
     no_live: NoLiveOption = False,
     backend: BackendOption = "auto",
+    provider: ProviderOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
@@ -101,10 +104,11 @@ def command(
         tracker = stack.enter_context(
             Tracker.open(
                 supports,
-                backend=backend,
+                backend=backend_spec(backend, provider),
                 threads=threads,
                 smoother=smoother or DEFAULT_SMOOTHER,
                 max_faces=max_faces or MAX_FACES,
+                progress=lambda text: say(console, text),
             )
         )
         service = Service(

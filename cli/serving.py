@@ -137,6 +137,8 @@ class Service:
     def announce(self) -> None:
         """Says what is analysed and where to look."""
         say(self._console, f"Source     {self._prepared.source.label}")
+        why = f" ({self._tracker.why})" if self._tracker.why else ""
+        say(self._console, f"Backend    {self._tracker.backend}{why}")
         say(self._console, f"Dashboard  {self.broadcaster.url}")
         say(self._console, f"Websocket  {self.broadcaster.ws_url}")
         for warning in self.broadcaster.warnings:

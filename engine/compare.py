@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.handover import EXPRESSIONS, Encoded, Estimate
 from mtclar.engine.residual_gp import Kernel, ResidualGp, ResidualPrior, Variance, unit
-from mtclar.engine.session import Session
+from mtclar.engine.session import Runs, Session
 from mtclar.engine.support import SupportSet
 
 Array = NDArray[np.float64]
@@ -180,9 +180,11 @@ class Comparer:
                 f"the network is not a pair graph: inputs {sorted(pair.inputs)}, outputs {sorted(pair.outputs)}",
                 f"it takes {', '.join(PAIR_INPUTS)} and gives {', '.join(PAIR_OUTPUTS)}",
             )
-        self._pair = pair
+        self._pair: Runs | None = pair
         self._support = support
         self._params = params
+        if pair is not None and support is not None:
+            self._pair = pair.holding({"support": support.embeddings})
         if support is not None:
             self._rule = chosen(support, params)
             self._kernel = Kernel(support.embeddings, params.tau)
@@ -242,12 +244,16 @@ def rule_named(name: str) -> type[Rule]:
     return RULES[name]
 
 
-def make_query(pair: Session | None, encoded: Encoded, support: SupportSet) -> Query:
-    """B encoded crops beside the support set: similarity and delta by the pair graph, or without one by geometry."""
+def make_query(pair: Runs | None, encoded: Encoded, support: SupportSet) -> Query:
+    """B encoded crops beside the support set: similarity and delta by the pair graph, or without one by geometry.
+
+    `pair` may hold the support frames already.
+    """
     absolute = encoded.absolute.astype(np.float64)
     cosine = unit(encoded.embedding) @ unit(support.embeddings).T
     if pair is not None:
-        outputs = pair.run({"embedding": encoded.embedding, "support": support.embeddings})
+        feeds = {"embedding": encoded.embedding, "support": support.embeddings}
+        outputs = pair.run({name: feeds[name] for name in pair.inputs})
         similarity = outputs["similarity"].astype(np.float32, copy=False)
         delta = outputs["delta"].astype(np.float64)
     else:

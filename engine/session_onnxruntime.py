@@ -1,27 +1,53 @@
-"""The embedded default backend: ONNX Runtime on the CPU."""
+"""The embedded default backend: ONNX Runtime on the CPU, or on a card through its CUDA and TensorRT providers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from mtclar.engine.errors import BackendError, ModelError
-from mtclar.engine.session import Arrays, Closing, Shape
+from mtclar.engine.errors import BackendError, ModelError, UsageError
+from mtclar.engine.session import Arrays, Closing, HeldSession, Runs, Shape
 
 ERRORS_ONLY = 3  # ONNX Runtime's log levels: 0 verbose .. 4 fatal
 
 
+# Variant -> its providers, and the device that feeds and answers lie on.
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+NAMES = {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT"}
+
+
 class OnnxRuntimeSession(Closing):
-    """One graph on the CPU. Implements `mtclar.engine.session.Session`."""
+    """One graph on the CPU or a card. Implements `mtclar.engine.session.Session`."""
 
-    backend = "onnxruntime (CPU)"
-
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        """Raises ModelError when `path` is missing or no ONNX graph that this ONNX Runtime can run."""
+    def __init__(
+        self,
+        path: Path,
+        threads: int = 1,
+        *,
+        name: str = "onnxruntime",
+        variant: str | None = None,
+        progress: Callable[[str], None] | None = None,  # noqa: ARG002  # nothing here takes long
+    ) -> None:
+        """`variant` is the provider. Raises UsageError for an unknown one, BackendError when it does not work here,
+        ModelError when `path` is missing or no ONNX graph that this ONNX Runtime can run.
+        """
+        provider = variant or "cpu"
+        if provider not in PROVIDERS:
+            raise UsageError(f"there is no {name}:{provider}", f"a provider is one of {', '.join(PROVIDERS)}")
         if not path.is_file():
             raise ModelError(f"{path}: there is no such network", "install mtclar-stream again")
+        wanted = PROVIDERS[provider]
+        if wanted[0] not in onnxruntime.get_available_providers():
+            raise BackendError(
+                f"this ONNX Runtime was built without {NAMES[provider]}",
+                "pip install onnxruntime-gpu in place of onnxruntime",
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -29,26 +55,59 @@ class OnnxRuntimeSession(Closing):
         # Waiting threads would spin a whole core between two frames, 33 ms apart.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(str(path), options, providers=list(wanted))
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise ModelError(
                 f"{path} cannot be loaded: {_first_line(error)}",
                 "install mtclar-stream again, or export it again",
             ) from error
-        self.inputs: Mapping[str, Shape] = {node.name: _shape(node) for node in self._session.get_inputs()}
-        self.outputs: Mapping[str, Shape] = {node.name: _shape(node) for node in self._session.get_outputs()}
+        if wanted[0] not in session.get_providers():  # it falls back to the CPU without a word
+            raise BackendError(
+                f"ONNX Runtime's {NAMES[provider]} provider does not start here",
+                "see `mtclar-stream doctor`; it needs NVIDIA's driver and the CUDA version that it was built for",
+            )
+        self._session: onnxruntime.InferenceSession | None = session
+        self.backend = f"onnxruntime ({NAMES[provider]})"
+        self.device = "cpu" if provider == "cpu" else "cuda"
+        self.inputs: Mapping[str, Shape] = {node.name: _shape(node) for node in session.get_inputs()}
+        self.outputs: Mapping[str, Shape] = {node.name: _shape(node) for node in session.get_outputs()}
         self._names = list(self.outputs)
-        self._takes = ", ".join(
-            f"{node.name} {node.type} {node.shape}" for node in self._session.get_inputs()
-        )
+        self._takes = ", ".join(f"{node.name} {node.type} {node.shape}" for node in session.get_inputs())
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
+        return self._try(lambda session: session.run(self._names, dict(feeds)))
+
+    def holding(self, feeds: Arrays) -> Runs:
+        if self.device == "cpu":
+            return HeldSession(self, feeds)
+        return BoundSession(self, feeds)
+
+    def run_bound(
+        self, feeds: Arrays, held: Mapping[str, onnxruntime.OrtValue]
+    ) -> dict[str, NDArray[np.generic]]:
+        """As `run`, with inputs that lie on the device already."""
+
+        def bound(session: onnxruntime.InferenceSession) -> list[NDArray[np.generic]]:
+            binding = session.io_binding()
+            for name, value in held.items():
+                binding.bind_ortvalue_input(name, value)
+            for name, array in feeds.items():
+                binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            for name in self._names:
+                binding.bind_output(name)
+            session.run_with_iobinding(binding)
+            outputs: list[NDArray[np.generic]] = binding.copy_outputs_to_cpu()
+            return outputs
+
+        return self._try(bound)
+
+    def _try(
+        self, call: Callable[[onnxruntime.InferenceSession], list[NDArray[np.generic]]]
+    ) -> dict[str, NDArray[np.generic]]:
         if self._session is None:
             raise BackendError("the session is closed")
         try:
-            values = self._session.run(self._names, dict(feeds))
+            values = call(self._session)
         except Exception as error:  # as above
             raise BackendError(
                 f"ONNX Runtime: {_first_line(error)}", f"the network takes {self._takes}"
@@ -57,6 +116,23 @@ class OnnxRuntimeSession(Closing):
 
     def close(self) -> None:
         self._session = None
+
+
+class BoundSession:
+    """A session some inputs of which lie on its device and are not copied there again (I/O binding)."""
+
+    def __init__(self, session: OnnxRuntimeSession, feeds: Arrays) -> None:
+        self._session = session
+        self._held = {
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), session.device, 0)
+            for name, array in feeds.items()
+        }
+        self.backend = session.backend
+        self.inputs: Mapping[str, Shape] = {n: s for n, s in session.inputs.items() if n not in feeds}
+        self.outputs: Mapping[str, Shape] = session.outputs
+
+    def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
+        return self._session.run_bound(feeds, self._held)
 
 
 def _shape(node: onnxruntime.NodeArg) -> Shape:

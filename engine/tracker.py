@@ -3,7 +3,7 @@
 Frame -> find (faces) -> Faces -> estimate (encode, compare, smooth) -> Affect, one for each face
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
@@ -21,7 +21,7 @@ from mtclar.engine.faces import FaceTracker
 from mtclar.engine.gates import RUN_GATES, Gates, faults
 from mtclar.engine.handover import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.landmarks import FaceMesh
-from mtclar.engine.session import Closing, Session, open_session
+from mtclar.engine.session import Closing, Session, open_sessions
 from mtclar.engine.smooth import DEFAULT_SMOOTHER, DRIFT_PER_SQRT_S, Array, Smoother, make_smoother
 from mtclar.engine.support import SupportSet, framing_from
 
@@ -55,6 +55,7 @@ class Tracker(Closing):
         *,
         model: models.Card,
         backend: str = "",
+        why: str = "",
         smoother: str = DEFAULT_SMOOTHER,
         rule: str = DEFAULT_RULE,
         gates: Gates = RUN_GATES,
@@ -73,6 +74,7 @@ class Tracker(Closing):
         self.model = model
         self.framing = face_tracker.framing
         self.backend = backend
+        self.why = why  # this backend and no faster one, when `auto` chose it
         self._find = face_tracker
         self._comparers = {support.subject: Comparer(pair, support, rule) for support in supports}
         self._uncalibrated = Comparer(None, None, rule)
@@ -92,19 +94,20 @@ class Tracker(Closing):
         rule: str = DEFAULT_RULE,
         max_faces: int = MAX_FACES,
         gates: Gates = RUN_GATES,
+        progress: Callable[[str], None] | None = None,
     ) -> Self:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 
-        Raises BackendError when the backend cannot run here, SupportSetError when a support set was made with another
-        encoder or framing, UsageError for an unknown smoother or rule.
+        `progress` is told what takes long. Raises BackendError when the backend cannot run here, SupportSetError when a
+        support set was made with another encoder or framing, UsageError for an unknown smoother or rule.
         """
         model = models.card("encoder")
         framing = FRAMING if model.framing is None else framing_from(model.framing)
+        opened = open_sessions([models.path(name) for name in models.NAMES], backend, threads, progress)
         with ExitStack() as sessions:
-            detector, mesh, encoder, pair = (
-                sessions.enter_context(open_session(models.path(name), backend=backend, threads=threads))
-                for name in ("face_detector", "face_mesh", "encoder", "pair")
-            )
+            for session in opened.sessions:
+                sessions.enter_context(session)
+            detector, mesh, encoder, pair = opened.sessions
             tracker = cls(
                 FaceTracker(Detector(detector), FaceMesh(mesh), framing, max_faces),
                 Encoder(encoder),
@@ -112,6 +115,7 @@ class Tracker(Closing):
                 supports,
                 model=model,
                 backend=encoder.backend,
+                why=opened.why,
                 smoother=smoother,
                 rule=rule,
                 gates=gates,

@@ -30,6 +30,12 @@ def test_everything_essential_works_here(command: Command) -> None:
     assert "calibrate" in found["your calibration"]["hint"]
 
 
+def test_what_tensorrt_lacks_is_said_and_not_essential(command: Command) -> None:
+    found = checks(command("doctor", "--json").out)["backend tensorrt"]
+    assert found["state"] == "ok" or (found["detail"] and found["hint"])
+    assert not found["essential"]
+
+
 def test_the_table_says_ready(command: Command) -> None:
     done = command("doctor")
     assert done.code == 0

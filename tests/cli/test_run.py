@@ -401,3 +401,39 @@ def audio_file(tmp_path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
+def test_tensorrt_without_a_driver_says_what_is_missing(
+    command: Command, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(
+        "tensorrt_rtx", reason="TensorRT for RTX is not installed; `make setup-all` brings it"
+    )
+    import ctypes
+
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        pass
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # a machine with a card: hide it
+    done = command("run", "--source", "demo", "--support", "none", "--port", "0", "--backend", backend)
+    assert done.code == 1
+    assert "NVIDIA" in done.err
+    assert "--backend onnxruntime" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--backend", "auto", "--provider", "cuda"], "name a backend"),
+        (["--backend", "onnxruntime:cpu", "--provider", "cuda"], "does not go with"),
+        (["--backend", "onnxruntime", "--provider", "abacus"], "a provider is one of"),
+    ],
+)
+def test_a_provider_that_cannot_be_is_a_usage_error(command: Command, options: list[str], says: str) -> None:
+    done = command("run", "--source", "demo", "--support", "none", "--port", "0", *options)
+    assert done.code == 2
+    assert says in done.err

@@ -4,13 +4,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from mtclar.engine import models, session
 from mtclar.engine.errors import BackendError, ModelError, UsageError
-from mtclar.engine.session import open_session
+from mtclar.engine.session import HeldSession, open_session, open_sessions
+from mtclar.engine.session_onnxruntime import BoundSession, OnnxRuntimeSession
 
-from .tiny_graphs import SIZE, write_encoder
+from .tiny_graphs import EMBEDDING_DIM, SIZE, write_encoder, write_pair
 
 
 @pytest.fixture
@@ -86,4 +88,77 @@ def test_missing_and_damaged_graphs_are_model_errors(tmp_path: Path) -> None:
 
 def test_backends_are_imported_only_when_chosen() -> None:
     assert all(":" in place for place in session.BACKENDS.values())
-    assert set(session.AUTO) <= set(session.BACKENDS)
+    assert {name.partition(":")[0] for name in session.AUTO} <= set(session.BACKENDS)
+
+
+def test_auto_says_why_it_took_the_cpu(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: False)
+    opened = open_sessions([graph])
+    assert (opened.backend, opened.why) == ("onnxruntime", "there is no NVIDIA driver")
+    opened.sessions[0].close()
+
+
+def test_auto_tries_the_card_first_and_says_what_each_lacked(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver, and nothing that uses it."""
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    opened = open_sessions([graph])
+    assert opened.backend == "onnxruntime"
+    assert opened.why == (
+        "not tensorrt: neither tensorrt nor tensorrt-rtx is installed; "
+        "not onnxruntime:cuda: this ONNX Runtime was built without CUDA"
+    )
+    opened.sessions[0].close()
+
+
+def test_what_was_opened_is_closed_when_a_later_graph_cannot_be(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    monkeypatch.setattr(OnnxRuntimeSession, "close", lambda self: closed.append(self))
+    with pytest.raises(ModelError, match="nothing"):
+        open_sessions([graph, tmp_path / "nothing.onnx"], "onnxruntime")
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize("variant", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_there_is_refused_not_replaced(graph: Path, variant: str) -> None:
+    """ONNX Runtime itself would quietly run on the CPU."""
+    with pytest.raises(BackendError, match="built without") as caught:
+        open_session(graph, f"onnxruntime:{variant}")
+    assert "onnxruntime-gpu" in caught.value.hint
+
+
+def test_a_provider_that_does_not_start_is_refused_too(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(BackendError) as caught:
+        open_session(graph, "onnxruntime:cuda")
+    assert "does not start" in caught.value.what
+
+
+def test_an_unknown_provider_names_the_known_ones(graph: Path) -> None:
+    with pytest.raises(UsageError, match="onnxruntime:abacus") as caught:
+        open_session(graph, "onnxruntime:abacus")
+    assert "cuda" in caught.value.hint
+
+
+@pytest.mark.parametrize("held_by", [HeldSession, BoundSession])
+def test_a_held_input_need_not_be_fed(tmp_path: Path, held_by: type) -> None:
+    pair = write_pair(tmp_path / "pair.onnx")
+    rng = np.random.default_rng(0)
+    query, support = (rng.normal(size=(n, EMBEDDING_DIM)).astype(np.float32) for n in (3, 5))
+    with open_session(pair, "onnxruntime") as network:
+        expected = network.run({"embedding": query, "support": support})
+        held = held_by(network, {"support": support})
+        assert set(held.inputs) == {"embedding"}
+        for _ in range(2):
+            outputs = held.run({"embedding": query})
+            for name, array in expected.items():
+                np.testing.assert_array_equal(outputs[name], array)
+        with pytest.raises(BackendError):
+            held.run({"embedding": query[:, :1]})

@@ -1,0 +1,1 @@
+"""What a TensorRT session is made of: flavour, compiler, cache of engines, device memory, compiled networks."""

@@ -1,0 +1,129 @@
+"""Compiled engines on the disk: found again by everything that they depend on, checked before they are believed.
+
+An engine file is one line of JSON (what it is, its size and sha256) and then the engine as TensorRT serialised it. It
+is written beside its place and renamed, under a lock that the system lets go of when its holder dies. What is cut off,
+was made for something else or belongs to another user is built again: an engine is code.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from mtclar.engine.tensorrt.builder import Progress
+
+FORMAT = "mtclar-engine 1"
+ANY_CARD = "any"  # of its compute capability: compiled ahead of time, without a card
+LOCK_TIMEOUT_S = 900.0  # a data-centre build of all graphs takes minutes
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """Everything that an engine depends on."""
+
+    label: str  # 'encoder fp16', for people and for the file's name
+    graph_sha256: str  # of the typed graph that was compiled: its weights, shapes and precision
+    runtime: str  # 'tensorrt-rtx 1.7.1.116'
+    capability: str  # '8.6'
+    card: str  # its name, or ANY_CARD
+    shapes: str  # the profiles
+
+    @property
+    def file_name(self) -> str:
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return f"{self.label.replace(' ', '-')}-{digest[:20]}.engine"
+
+
+def default_folder() -> Path:
+    """Where engines are kept: the user's cache folder."""
+    return user_cache_path("mtclar-stream", appauthor=False) / "engines"
+
+
+class EngineCache:
+    """A folder of engines. Losing it costs time and nothing else, so a failure to write is said and not raised."""
+
+    def __init__(self, folder: Path, progress: Progress | None = None) -> None:
+        self.folder = folder
+        self._say = progress or (lambda _: None)
+
+    def path(self, key: EngineKey) -> Path:
+        return self.folder / key.file_name
+
+    def load(self, key: EngineKey) -> bytes | None:
+        """The engine of `key`, or None when there is none that can be believed."""
+        path = self.path(key)
+        try:
+            if not _own(path):
+                return None
+            header, _, plan = path.read_bytes().partition(b"\n")
+            said = json.loads(header)
+        except (OSError, ValueError):
+            return None
+        expected = {"format": FORMAT, **asdict(key), **_digest(plan)}
+        return plan if said == expected else None
+
+    def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
+        """The engine of `key`, built if it must be; of several processes, one builds and the others wait for it."""
+        if (plan := self.load(key)) is not None:
+            return plan
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self.path(key).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
+                if (plan := self.load(key)) is None:
+                    self._sweep(key)
+                    plan = build()
+                    self.store(key, plan)
+                return plan
+        except Timeout:
+            self._say(f"Another process has been compiling {key.label} for long: compiling it here as well.")
+        except OSError as error:
+            self._say(f"Compiled engines cannot be kept in {self.folder} ({error.strerror or error}).")
+        return plan if plan is not None else build()
+
+    def store(self, key: EngineKey, plan: bytes) -> Path:
+        """Writes an engine whole or not at all. Raises OSError when the disk refuses."""
+        header = json.dumps({"format": FORMAT, **asdict(key), **_digest(plan)}).encode()
+        path = self.path(key)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=self.folder)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(header + b"\n")
+                file.write(plan)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:  # also Ctrl-C: nothing half-written stays behind
+            temporary.unlink(missing_ok=True)
+            raise
+        return path
+
+    def discard(self, key: EngineKey) -> None:
+        """Forgets an engine that TensorRT did not take."""
+        try:
+            self.path(key).unlink(missing_ok=True)
+        except OSError as error:
+            self._say(f"{self.path(key)} cannot be removed ({error.strerror or error}).")
+
+    def _sweep(self, key: EngineKey) -> None:
+        """Removes what builds of this engine left behind that were killed; the lock is held, so none is running."""
+        for left in self.folder.glob(f".{self.path(key).name}.*.part"):
+            left.unlink(missing_ok=True)
+
+
+def _digest(plan: bytes) -> dict[str, str | int]:
+    return {"size": len(plan), "sha256": hashlib.sha256(plan).hexdigest()}
+
+
+def _own(path: Path) -> bool:
+    """Whether the file is this user's (or the administrator's), where the system knows owners."""
+    if not hasattr(os, "geteuid"):
+        return True
+    return path.stat().st_uid in (os.geteuid(), 0)

@@ -1,0 +1,82 @@
+"""`export --to` compiled engines, as a user calls it; checkpoints are tested with `train`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtclar.engine import models
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def _rtx() -> None:
+    pytest.importorskip(
+        "tensorrt_rtx", reason="TensorRT for RTX is not installed; `make setup-all` brings it"
+    )
+
+
+@pytest.mark.usefixtures("_rtx")
+def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command("export", "--to", "tensorrt-rtx", "--compute-capability", "8.6", "--out", tmp_path)
+    assert done.code == 0
+    lines = [line for line in done.out.splitlines() if ".engine:" in line]
+    parts = {
+        "encoder": "fp16",
+        "pair-once": "fp16",
+        "pair-rest": "fp16",
+        "face_mesh": "fp32",
+        "face_detector": "fp32",
+    }
+    for name, precision in parts.items():
+        (line,) = (line for line in lines if f": {name} for 8.6, {precision} as the engine says" in line)
+        assert (tmp_path / line.partition(":")[0]).is_file()
+    assert len(lines) == len(parts) > len(models.NAMES)
+    assert "put them into" in done.out
+
+
+@pytest.mark.usefixtures("_rtx")
+@pytest.mark.parametrize(
+    ("options", "says", "code"),
+    [
+        (["--to", "tensorrt-rtx"], "--compute-capability 8.6", 2),
+        (
+            ["--to", "tensorrt-rtx", "--compute-capability", "9.0"],
+            "does not support compute capability 9.0",
+            1,
+        ),
+        (["--to", "tensorrt-rtx", "--compute-capability", "ampere"], "is not a compute capability", 2),
+        (["--to", "tensorrt-rtx", "--precision", "fp7"], "no precision 'fp7'", 2),
+        (["--to", "tensorrt-rtx", "mtclar.pt"], "not a checkpoint", 2),
+        (["--to", "onnx", "--compute-capability", "8.6"], "is for engines", 2),
+        (["--to", "coreml"], "one of: onnx, tensorrt", 2),
+        ([], "needs a checkpoint", 2),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(
+    command: Command, options: list[str], says: str, code: int
+) -> None:
+    done = command("export", *options)
+    assert done.code == code
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.usefixtures("_rtx")
+def test_a_place_that_cannot_be_written_is_said(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = command(
+        "export",
+        "--to",
+        "tensorrt-rtx",
+        "--compute-capability",
+        "8.6",
+        "--out",
+        tmp_path / "file" / "engines",
+    )
+    assert done.code == 1
+    assert "cannot write engines" in done.err
