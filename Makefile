@@ -44,8 +44,8 @@ types: $(SETUP)      ## mypy over the packages
 	@for p in $(PACKAGES); do ln -s ../../../$$p build/typing/mtclar/$$p; done
 	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p))
 
-bench: $(SETUP)      ## start-up, frames per second and latency on this machine -> build/bench.json
-	$(BIN)/python tools/bench.py
+bench: $(SETUP)      ## stages, latency, throughput and scaling on this machine -> build/bench.json and .html
+	$(BIN)/mtclar-stream bench --json build/bench.json --html build/bench.html
 
 docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the picture, check links
 	$(BIN)/python tools/make_docs.py

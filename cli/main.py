@@ -14,7 +14,7 @@ import typer
 
 from mtclar.engine.errors import MtclarError
 
-COMMANDS = ("demo", "calibrate", "run", "watch", "doctor", "evaluate", "train", "export")
+COMMANDS = ("demo", "calibrate", "run", "watch", "bench", "doctor", "evaluate", "train", "export")
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"

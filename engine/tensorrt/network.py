@@ -93,7 +93,7 @@ class Network:
         self, shop: Workshop, model: onnx.ModelProto, label: str, held: Mapping[str, Resident] | None = None
     ) -> None:
         """Raises BackendError when the graph cannot be compiled or the card refuses."""
-        self._bench = shop
+        self._shop = shop
         self._device = shop.device
         self._held = dict(held or {})
         self.inputs = {b.name: b for b in bindings_of(model.graph.input)}
@@ -137,7 +137,7 @@ class Network:
                 address = self._device.allocate(b.nbytes(lengths))
                 stack.callback(self._device.free, address)
                 kept[name] = Resident(address, b.shape(lengths))
-            lane = _Lane(self._bench, self, lengths, held=self._held, kept=kept, record=False)
+            lane = _Lane(self._shop, self, lengths, held=self._held, kept=kept, record=False)
             try:
                 lane.run(feeds)
             finally:
@@ -172,12 +172,12 @@ class Network:
             fixed[BATCH] = 1 << (fixed[BATCH] - 1).bit_length()
         which = tuple(sorted(fixed.items()))
         if which not in self._lanes:
-            self._lanes[which] = _Lane(self._bench, self, fixed, held=self._held)
+            self._lanes[which] = _Lane(self._shop, self, fixed, held=self._held)
         return self._lanes[which].run(feeds, lengths.get(BATCH))
 
     def _engine(self, graph: bytes, model: onnx.ModelProto, label: str) -> tuple[bytes, Any, Any]:
         """From the cache, or compiled; one that TensorRT does not take is compiled again, once."""
-        shop, device = self._bench, self._device
+        shop, device = self._shop, self._device
         shop.flavour.require_target(device.capability)
         logger, messages = builder.new_logger(shop.flavour.api)
         runtime = shop.flavour.api.Runtime(logger)
@@ -209,7 +209,7 @@ class Network:
         """What the engine itself says."""
         if stored := builder.stored_precisions(plan):
             return builder.main_precision(stored)
-        api = self._bench.flavour.api
+        api = self._shop.flavour.api
         inspector = self.engine.create_engine_inspector()
         found = builder.inspected_precisions(
             inspector.get_engine_information(api.LayerInformationFormat.JSON)

@@ -1,0 +1,132 @@
+"""What is measured on, and where: pictures of a clip with a support set of the same face, and this machine."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtclar.cli.demo import calibrated
+from mtclar.engine.handover import Frame
+from mtclar.engine.support import SupportSet
+from mtclar.stream import demo_clip
+from mtclar.stream.sources import Source, open_source
+
+FPS = 30.0  # what is paced is paced at this, whatever the clip's own rate
+PERCENTILES = (50, 95, 99)
+START_UP = {
+    "bare_interpreter_ms": (sys.executable, "-c", "pass"),
+    "help_ms": (sys.executable, "-m", "mtclar.cli.main", "--help"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """A clip and the support set that belongs to its face (the bundled one), or none."""
+
+    clip: str  # as --source names it
+    support: SupportSet | None
+
+    @classmethod
+    def prepare(cls, clip: str | None, support: Path | None) -> "Material":
+        """The bundled clip with a support set of its first seconds, unless a clip and a support set are named."""
+        if clip is None and support is None:
+            return cls(str(demo_clip.clip_path()), calibrated("onnxruntime", 1))
+        return cls(clip or str(demo_clip.clip_path()), None if support is None else SupportSet.load(support))
+
+    def frames(self, count: int) -> list[Frame]:
+        """The clip's first `count` pictures, from its beginning again where it is shorter; kept in memory."""
+        with closing(open_source(self.clip, loop=True)) as source:
+            return list(islice(retimed(source.frames(), FPS), count))
+
+
+class RetimedSource:
+    """A clip played at another rate, for `count` pictures; it begins again where it is shorter."""
+
+    live = False
+
+    def __init__(self, clip: str, fps: float, count: int, stream_id: str = "bench") -> None:
+        self._source = open_source(clip, stream_id=stream_id, loop=True)
+        self._count = count
+        self.fps: float | None = fps
+        self.stream_id = stream_id
+        self.label = self._source.label
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self._source.size
+
+    def frames(self) -> Iterator[Frame]:
+        assert self.fps is not None
+        return islice(retimed(self._source.frames(), self.fps), self._count)
+
+    def reachable(self) -> bool | None:
+        return self._source.reachable()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
+    """The same pictures, `fps` of them to a second of source time."""
+    for seq, frame in enumerate(frames):
+        yield replace(frame, seq=seq, pts_s=seq / fps)
+
+
+def as_source(clip: str, fps: float, count: int) -> Source:
+    """The clip as the pipeline takes it."""
+    return RetimedSource(clip, fps, count)
+
+
+def percentiles(values_ms: Sequence[float]) -> dict[str, float | None]:
+    """p50, p95, p99, rounded to microseconds; None where nothing was measured."""
+    if not len(values_ms):
+        return {f"p{p}": None for p in PERCENTILES}
+    return {f"p{p}": round(float(np.percentile(values_ms, p)), 3) for p in PERCENTILES}
+
+
+def machine(rounds: int) -> dict[str, Any]:
+    """What the figures belong to. `rounds` of the comparison of start-up times; 0 leaves it out."""
+    described: dict[str, Any] = {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+    }
+    if rounds:
+        described["start_up"] = start_up(rounds)
+    return described
+
+
+def start_up(rounds: int) -> dict[str, float]:
+    """`mtclar-stream --help` against a bare interpreter, alternating."""
+    taken: dict[str, list[float]] = {name: [] for name in START_UP}
+    for _ in range(rounds):
+        for name, command in START_UP.items():
+            started_s = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+            taken[name].append(1e3 * (time.perf_counter() - started_s))
+    bare, with_help = taken.values()
+    return {
+        **{name: round(statistics.median(values), 1) for name, values in taken.items()},
+        "ratio": round(statistics.median(h / b for h, b in zip(with_help, bare, strict=True)), 2),
+    }
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

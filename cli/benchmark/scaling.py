@@ -1,0 +1,157 @@
+"""How the work grows: with streams, with faces in a picture, with the support set, with the encoder's batch."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mtclar.cli.benchmark.effort import Sizes
+from mtclar.cli.benchmark.material import Material, percentiles
+from mtclar.engine import models
+from mtclar.engine.compare import Comparer
+from mtclar.engine.encode import Encoder
+from mtclar.engine.handover import EXPRESSIONS, Encoded, Frame
+from mtclar.engine.session import open_session
+from mtclar.engine.support import SupportSet
+from mtclar.engine.tracker import Tracker
+
+
+def measure(material: Material, backend: str, threads: int, sizes: Sizes) -> dict[str, list[dict[str, Any]]]:
+    """`scaling`: one row for each size of each kind."""
+    frames = material.frames(sizes.frames)
+    return {
+        "streams": [
+            {"streams": count, "fps": round(_streams(material, frames, backend, threads, count), 1)}
+            for count in sizes.streams
+        ],
+        "faces": [_faces(frames, backend, threads, count) for count in sizes.faces],
+        "support": _support(backend, threads, sizes),
+        "batch": _batch(backend, threads, sizes),
+    }
+
+
+def _streams(material: Material, frames: Sequence[Frame], backend: str, threads: int, count: int) -> float:
+    """Pictures a second over `count` trackers, each in a thread of its own, as `run` has them."""
+    supports = [] if material.support is None else [material.support]
+    with ExitStack() as stack:
+        trackers = [
+            stack.enter_context(Tracker.open(supports, backend=backend, threads=threads))
+            for _ in range(count)
+        ]
+        for tracker in trackers:
+            tracker(frames[0])
+            tracker.reset()
+        ready = threading.Barrier(count + 1)
+
+        def follow(tracker: Tracker) -> None:
+            ready.wait()
+            for frame in frames:
+                tracker(frame)
+
+        workers = [threading.Thread(target=follow, args=(tracker,), daemon=True) for tracker in trackers]
+        for worker in workers:
+            worker.start()
+        ready.wait()
+        started_s = time.perf_counter()
+        for worker in workers:
+            worker.join()
+        return count * len(frames) / (time.perf_counter() - started_s)
+
+
+def _faces(frames: Sequence[Frame], backend: str, threads: int, count: int) -> dict[str, Any]:
+    """Milliseconds a picture with `count` faces: the clip beside itself."""
+    taken: list[float] = []
+    seen: list[int] = []
+    with Tracker.open(backend=backend, threads=threads, max_faces=count) as tracker:
+        for frame in frames:
+            picture = replace(frame, image=beside_itself(frame.image, count))
+            started_s = time.perf_counter()
+            affects = tracker(picture)
+            taken.append(1e3 * (time.perf_counter() - started_s))
+            seen.append(sum(affect.raw is not None for affect in affects))
+    return {
+        "faces": count,
+        "seen": round(float(np.mean(seen[len(seen) // 5 :])), 2),
+        "frame_ms": percentiles(taken[len(taken) // 5 :])["p50"],
+    }
+
+
+def beside_itself(image: np.ndarray, count: int) -> np.ndarray:
+    """`count` copies of a picture in a grid, at the size of the one."""
+    if count == 1:
+        return image
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    height, width = image.shape[0] // columns, image.shape[1] // columns
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    grid = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for i in range(count):
+        row, column = divmod(i, columns)
+        grid[row * height : (row + 1) * height, column * width : (column + 1) * width] = small
+    return grid
+
+
+def _support(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
+    """Milliseconds a face for the pair network and the comparison with N support frames."""
+    card = models.card("encoder")
+    rng = np.random.default_rng(0)
+    dim = card.embedding_dim or 1
+    query = _encoded(rng, 1, dim)
+    rows = []
+    with open_session(models.path("pair"), backend, threads) as pair:
+        for count in sizes.support:
+            support = SupportSet.from_encoded(
+                _encoded(rng, count, dim),
+                rng.uniform(-1, 1, (count, 2)),
+                subject="bench",
+                model_name=card.name,
+                model_sha256=card.sha256,
+                framing=_framing(),
+            )
+            comparer = Comparer(pair, support)
+            rows.append({"support": count, "pair_ms": _median_ms(lambda c=comparer: c(query), sizes.rounds)})  # type: ignore[misc]
+    return rows
+
+
+def _batch(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
+    """Milliseconds a face for the encoder with B faces at once."""
+    rng = np.random.default_rng(0)
+    rows = []
+    with open_session(models.path("encoder"), backend, threads) as session:
+        encoder = Encoder(session)
+        for count in sizes.batch:
+            crops = rng.integers(0, 256, (count, encoder.size, encoder.size)).astype(np.uint8)
+            taken = _median_ms(lambda crops=crops: encoder(crops), sizes.rounds)  # type: ignore[misc]
+            rows.append({"batch": count, "face_ms": round(taken / count, 4)})
+    return rows
+
+
+def _median_ms(work: Callable[[], object], rounds: int) -> float:
+    taken = []
+    for i in range(rounds + rounds // 5):
+        started_s = time.perf_counter()
+        work()
+        if i >= rounds // 5:
+            taken.append(1e3 * (time.perf_counter() - started_s))
+    return round(float(np.median(taken)), 4)
+
+
+def _encoded(rng: np.random.Generator, count: int, dim: int) -> Encoded:
+    return Encoded(
+        rng.normal(size=(count, dim)).astype(np.float32),
+        rng.uniform(-1, 1, (count, 2)).astype(np.float32),
+        np.zeros((count, len(EXPRESSIONS)), np.float32),
+    )
+
+
+def _framing() -> Any:
+    from mtclar.engine.crop import FRAMING
+    from mtclar.engine.support import framing_from
+
+    framing = models.card("encoder").framing
+    return FRAMING if framing is None else framing_from(framing)

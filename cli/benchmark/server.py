@@ -1,0 +1,53 @@
+"""The measured process: tracker, pipeline and server on a clip, told what to do in one JSON argument.
+
+    python -m mtclar.cli.benchmark.server '{...}'
+
+Prints its websocket's address, waits for a line on stdin, runs, and prints the run's summary as JSON. A process of
+its own, so that processor time and memory are those of the work alone.
+"""
+
+import json
+import sys
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+
+from mtclar.cli.benchmark.material import as_source
+from mtclar.engine.support import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.mailbox import Freshness
+from mtclar.stream.messages import ByeMessage, Hello
+from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.summary import Meter
+
+TIMEOUT_S = 600.0
+
+
+def serve(
+    clip: str, support: str | None, backend: str, threads: int, freshness: Freshness, fps: float, frames: int
+) -> None:
+    """Answers `frames` pictures of the clip: paced at `fps`, or with freshness `all` as fast as this machine can."""
+    meter = Meter()
+    with ExitStack() as stack:
+        supports = [] if support is None else [SupportSet.load(Path(support))]
+        tracker = stack.enter_context(Tracker.open(supports, backend=backend, threads=threads))
+        source = stack.enter_context(closing(as_source(clip, fps, frames)))
+        server = Broadcaster(port=0, hello=lambda: Hello((pipeline.info(),)), on_sent=meter.sent)
+        pipeline = Pipeline(
+            source, tracker, freshness=freshness, sinks=[server], meter=meter, backend=tracker.backend
+        )
+        stack.enter_context(server)
+        print(server.ws_url, flush=True)
+        sys.stdin.readline()  # the clients are connected
+        stack.enter_context(pipeline)
+        if not pipeline.wait(TIMEOUT_S):
+            raise TimeoutError(f"not done after {TIMEOUT_S:g} s")
+        if pipeline.error is not None:
+            raise pipeline.error
+        server.close(ByeMessage("ended", "the measurement is over"))
+        print(json.dumps(asdict(pipeline.summary())), flush=True)
+
+
+if __name__ == "__main__":
+    serve(**json.loads(sys.argv[1]))
