@@ -25,7 +25,7 @@ BackendOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Inference backend: auto, onnxruntime, tensorrt or tensorrt-rtx; a variant may follow: "
+        help="Inference backend: auto, onnxruntime, tensorrt, tensorrt-rtx or torch; a variant may follow: "
         "onnxruntime:cuda, tensorrt:fp32.",
     ),
 ]

@@ -73,13 +73,14 @@ BACKENDS = {
     "onnxruntime": "mtclar.engine.session_onnxruntime:OnnxRuntimeSession",
     "tensorrt": "mtclar.engine.session_tensorrt:TensorRtSession",
     "tensorrt-rtx": "mtclar.engine.session_tensorrt:TensorRtSession",
+    "torch": "mtclar.engine.session_torch:TorchSession",
 }
 """Name on the command line -> where its class is. A variant may follow a colon: tensorrt:fp32, onnxruntime:cuda."""
 
-AUTO = ("tensorrt", "onnxruntime:cuda", "onnxruntime")
+AUTO = ("tensorrt", "onnxruntime:cuda", "torch:cuda", "onnxruntime")
 """What `auto` tries, best first; the last one needs no card."""
 
-EXTRAS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx"}
+EXTRAS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx", "torch": "train"}
 """Backend -> the extra that brings its packages."""
 
 

@@ -35,6 +35,7 @@ class Side:
     backend: str
     frame_ms: dict[str, float | None]
     estimate_ms: dict[str, float | None]  # encoder, pair and comparison alone
+    cpu_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Comparison:
     b: Side
     frame_ratio: Ratio
     estimate_ratio: Ratio
+    cpu_ratio: Ratio  # processor time of all threads for a frame: hardly moved by what else runs
     largest_difference: float  # in valence or arousal, before smoothing
 
     def as_json(self) -> dict[str, Any]:
@@ -89,6 +91,7 @@ def compare(material: Material, one: str, other: str, count: int) -> Comparison:
             b=sides[1].side(other, b.backend),
             frame_ratio=ratio(sides[0].frame_blocks, sides[1].frame_blocks, rng),
             estimate_ratio=ratio(sides[0].estimate_blocks, sides[1].estimate_blocks, rng),
+            cpu_ratio=ratio(sides[0].cpu_blocks, sides[1].cpu_blocks, rng),
             largest_difference=max((float(np.abs(np.subtract(*pair)).max()) for pair in values), default=0.0),
         )
 
@@ -113,10 +116,12 @@ class _Runner:
         self._estimate_ms: list[float] = []
         self.frame_blocks: list[float] = []
         self.estimate_blocks: list[float] = []
+        self.cpu_blocks: list[float] = []
         self.values: list[tuple[float, float] | None] = []
 
     def block(self, frames: Sequence[Frame]) -> None:
         frame_ms, estimate_ms = [], []
+        cpu_s = time.process_time()
         for frame in frames:
             started_s = time.perf_counter()
             faces: Faces = self._tracker.find(frame)
@@ -127,10 +132,17 @@ class _Runner:
             estimate_ms.append(1e3 * (done_s - found_s))
             raw = affects[0].raw if affects else None
             self.values.append(None if raw is None else (raw.valence, raw.arousal))
+        self.cpu_blocks.append(1e3 * (time.process_time() - cpu_s) / len(frames))
         self._frame_ms += frame_ms
         self._estimate_ms += estimate_ms
         self.frame_blocks.append(float(np.mean(frame_ms)))
         self.estimate_blocks.append(float(np.mean(estimate_ms)))
 
     def side(self, name: str, backend: str) -> Side:
-        return Side(name, backend, percentiles(self._frame_ms), percentiles(self._estimate_ms))
+        return Side(
+            name,
+            backend,
+            percentiles(self._frame_ms),
+            percentiles(self._estimate_ms),
+            round(float(np.median(self.cpu_blocks)), 3),
+        )

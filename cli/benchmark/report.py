@@ -67,6 +67,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
         ("encode, compare, smooth, p50", a.estimate_ms, b.estimate_ms, comparison.estimate_ratio),
     ):
         table.add_row(what, _number(mine["p50"]), _number(theirs["p50"]), str(ratio))
+    table.add_row("processor time", _number(a.cpu_ms), _number(b.cpu_ms), str(comparison.cpu_ratio))
     table.add_row("largest difference in V/A", "", "", f"{comparison.largest_difference:.4f}")
     console.print(table)
 

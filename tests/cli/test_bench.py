@@ -83,7 +83,7 @@ def test_two_backends_side_by_side(command: Command, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     compared = json.loads((tmp_path / "c.json").read_text())["compare"]
     assert compared["a"]["name"] == "onnxruntime"
-    for kind in ("frame_ratio", "estimate_ratio"):
+    for kind in ("frame_ratio", "estimate_ratio", "cpu_ratio"):
         assert 0 < compared[kind]["low"] <= compared[kind]["median"] <= compared[kind]["high"]
     assert compared["largest_difference"] < 1e-4  # the same networks
     assert "Side by side" in done.out

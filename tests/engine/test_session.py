@@ -105,11 +105,14 @@ def test_auto_tries_the_card_first_and_says_what_each_lacked(
     monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "mtclar.engine.session_torch", raising=False)
     opened = open_sessions([graph])
     assert opened.backend == "onnxruntime"
     assert opened.why == (
         "not tensorrt: neither tensorrt nor tensorrt-rtx is installed; "
-        "not onnxruntime:cuda: this ONNX Runtime was built without CUDA"
+        "not onnxruntime:cuda: this ONNX Runtime was built without CUDA; "
+        "not torch:cuda: the backend torch cannot be imported: import of torch halted; None in sys.modules"
     )
     opened.sessions[0].close()
 
