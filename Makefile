@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate train cli
 
-.PHONY: help setup setup-train setup-all demo test faults lint types bench docs clean
+.PHONY: help setup setup-train setup-all demo test faults lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
 help:                ## say what there is
@@ -46,6 +46,9 @@ types: $(SETUP)      ## mypy over the packages
 
 bench: $(SETUP)      ## stages, latency, throughput and scaling on this machine -> build/bench.json and .html
 	$(BIN)/mtclar-stream bench --json build/bench.json --html build/bench.html
+
+gpu-check: $(SETUP)  ## all that needs a graphics card, under 8 minutes -> build/gpu-check.json and .md
+	$(BIN)/python tools/gpu_check.py --out build
 
 docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the picture, check links
 	$(BIN)/python tools/make_docs.py
