@@ -7,7 +7,7 @@ import typer
 
 from mtclar.cli.options import expanded
 
-TARGETS = ("onnx", "tensorrt", "tensorrt-rtx")
+TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton")
 
 
 def command(
@@ -15,7 +15,8 @@ def command(
         Path | None, typer.Argument(help="mtclar.pt, as `train` wrote it; with --to onnx only.")
     ] = None,
     to: Annotated[
-        str, typer.Option(metavar="|".join(TARGETS), help="Graphs with their cards, or compiled engines.")
+        str,
+        typer.Option(metavar="|".join(TARGETS), help="Graphs with cards, engines, or a Triton repository."),
     ] = "onnx",
     out: Annotated[
         Path | None,
@@ -33,7 +34,7 @@ def command(
         ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(metavar="fp16|fp32", help="Of compiled engines; landmarks stay in fp32.")
+        str, typer.Option(metavar="fp16|fp32", help="Of engines and of a repository; landmarks stay in fp32.")
     ] = "fp16",
 ) -> None:
     """Export a trained network to ONNX, or compile the networks in use for a card."""
@@ -48,9 +49,14 @@ def command(
         return
     if checkpoint is not None:
         raise UsageError(
-            f"--to {to} compiles the networks that `run` uses, not a checkpoint",
+            f"--to {to} takes the networks that `run` uses, not a checkpoint",
             "leave the checkpoint out",
         )
+    if to == "triton":
+        if compute_capability:
+            raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
+        _triton(precision, out)
+        return
     _engines(to, compute_capability or [], precision, out)
 
 
@@ -72,6 +78,34 @@ def _onnx(checkpoint: Path | None, out: Path | None) -> None:
     for graph in export.export(loaded, out):
         size_mb = graph.stat().st_size / 1e6
         say(console, f"{graph} ({size_mb:.1f} MB) and {graph.with_suffix('.json').name}")
+
+
+def _triton(precision: str, out: Path | None) -> None:
+    """Writes the model repository."""
+    from mtclar.engine import models
+    from mtclar.engine.errors import BackendError, MtclarError, UsageError
+
+    if out is None:
+        raise UsageError(
+            "--to triton needs --out FOLDER", "the folder that tritonserver gets as --model-repository"
+        )
+    try:
+        from mtclar.engine.triton_repository import write_repository
+        from mtclar.engine.typed_onnx import PRECISIONS
+    except ImportError as error:
+        raise BackendError(
+            f"--to triton needs a package that is missing: {error.name}",
+            "pip install 'mtclar-stream[tensorrt-rtx]'",
+        ) from error
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
+    try:
+        for path in write_repository(models.path("encoder"), models.path("pair"), out, precision):
+            typer.echo(str(path))
+    except OSError as error:
+        raise MtclarError(
+            f"cannot write the repository to {out}: {error.strerror or error}", "choose another --out"
+        ) from error
 
 
 def _engines(to: str, capabilities: list[str], precision: str, out: Path | None) -> None:

@@ -6,14 +6,13 @@ Engines are compiled on first use and kept (mtclar.engine.tensorrt.cache), or co
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import BackendError, ModelError, UsageError
-from mtclar.engine.session import Arrays, Shape
+from mtclar.engine.session import Arrays, Closing, Shape
 from mtclar.engine.tensorrt.ahead import DEFAULT_PRECISION, part_labels, precision_for
 from mtclar.engine.tensorrt.builder import MAX_SUPPORT, SUPPORT, Progress
 from mtclar.engine.tensorrt.cache import EngineCache, default_folder
@@ -40,7 +39,7 @@ def open_flavour(name: str) -> Flavour:
         ) from None
 
 
-class TensorRtSession:
+class TensorRtSession(Closing):
     """One graph on the card. Implements `mtclar.engine.session.Session`; one thread at a time runs it."""
 
     def __init__(
@@ -131,14 +130,6 @@ class TensorRtSession:
             self._network.close()
         self._stack.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _whole(self) -> Network:
         if self._network is None:
             typed = with_precision(self._model, self.asked)
@@ -146,7 +137,7 @@ class TensorRtSession:
         return self._network
 
 
-class HeldTensorRtSession:
+class HeldTensorRtSession(Closing):
     """A session one input of which stays on the card. Closed with the session that it came from, or before."""
 
     def __init__(self, session: TensorRtSession, feeds: Arrays) -> None:
@@ -192,14 +183,6 @@ class HeldTensorRtSession:
             self._closed = True
             self._device.activate()
             self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _upload(self, array: NDArray[Any], stack: ExitStack) -> Resident:
         """Copies an array to the card, where it stays."""

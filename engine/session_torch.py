@@ -5,8 +5,7 @@ It runs where torch runs, also on cards that no TensorRT at hand supports. Only 
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from mtclar.engine.errors import BackendError, ModelError, UsageError
-from mtclar.engine.session import Arrays, Shape
+from mtclar.engine.session import Arrays, Closing, Shape
 from mtclar.engine.typed_onnx import cut, parse
 
 VARIANTS = ("cpu", "cuda")
@@ -25,7 +24,7 @@ Attributes = Mapping[str, Any]
 Operator = Callable[[Sequence[Any], Attributes], Any]
 
 
-class TorchSession:
+class TorchSession(Closing):
     """One graph in torch. Implements `mtclar.engine.session.Session`."""
 
     def __init__(
@@ -82,14 +81,6 @@ class TorchSession:
 
     def close(self) -> None:
         self._program = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class HeldTorchSession:

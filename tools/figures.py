@@ -5,8 +5,8 @@
     <!-- end of figures -->
 
 `docs/results/demo.json` is the summary of `mtclar-stream demo`, `docs/results/bench.json` what `mtclar-stream
-bench` measured, and accuracy on photographs stands in the encoder's card. Nothing here computes: a figure that is not stored
-is not shown.
+bench` measured, and accuracy on photographs stands in the encoder's card. Nothing here computes: a figure that is not
+stored is not shown.
 """
 
 import json

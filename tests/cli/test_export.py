@@ -53,6 +53,10 @@ def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
         (["--to", "tensorrt-rtx", "--precision", "fp7"], "no precision 'fp7'", 2),
         (["--to", "tensorrt-rtx", "mtclar.pt"], "not a checkpoint", 2),
         (["--to", "onnx", "--compute-capability", "8.6"], "is for engines", 2),
+        (["--to", "triton"], "needs --out FOLDER", 2),
+        (["--to", "triton", "--out", "x", "--precision", "fp7"], "no precision 'fp7'", 2),
+        (["--to", "triton", "--out", "x", "--compute-capability", "8.6"], "is for engines", 2),
+        (["--to", "triton", "--out", "/proc/x"], "cannot write the repository", 1),
         (["--to", "coreml"], "one of: onnx, tensorrt", 2),
         ([], "needs a checkpoint", 2),
     ],
@@ -80,3 +84,11 @@ def test_a_place_that_cannot_be_written_is_said(command: Command, tmp_path: Path
     )
     assert done.code == 1
     assert "cannot write engines" in done.err
+
+
+def test_a_triton_repository_is_written(command: Command, tmp_path: Path) -> None:
+    done = command("export", "--to", "triton", "--out", tmp_path / "repository")
+    assert done.code == 0
+    written = [Path(line) for line in done.out.splitlines()]
+    assert {path.name for path in written} == {"config.pbtxt", "model.onnx"}
+    assert all(path.stat().st_size > 0 for path in written)
