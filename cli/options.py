@@ -21,6 +21,16 @@ SourceOption = Annotated[
         help="webcam, webcam:N, /dev/videoN, rtsp://..., a video file, demo or synthetic.",
     ),
 ]
+SourcesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        "-s",
+        metavar="SOURCE",
+        help="webcam (the default), webcam:N, /dev/videoN, rtsp://..., a video file, demo or synthetic; once for each "
+        "stream.",
+    ),
+]
 BackendOption = Annotated[
     str,
     typer.Option(

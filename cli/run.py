@@ -16,7 +16,7 @@ from mtclar.cli.options import (
     CsvOption,
     NoLiveOption,
     ProviderOption,
-    SourceOption,
+    SourcesOption,
     SummaryOption,
     ThreadsOption,
     TokenFileOption,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    source: SourceOption = WEBCAM,
+    source: SourcesOption = None,
     support: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,17 +73,26 @@ def command(
     backend: BackendOption = "auto",
     provider: ProviderOption = None,
     threads: ThreadsOption = 1,
+    batch_wait_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="How long a face may wait for those of other streams, to be encoded with them; by default 2 ms on a "
+            "card, and on the CPU every stream encodes for itself.",
+        ),
+    ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run, stop_on_signals
+    from mtclar.cli.streams import follow_all, open_all
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
     from mtclar.engine.support import SupportSet
-    from mtclar.engine.tracker import MAX_FACES, Tracker
+    from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.csv_sink import CsvSink
     from mtclar.stream.mailbox import FRESHNESS
-    from mtclar.stream.sources import open_source
 
     console = Terminal()
     # Everything that can be refused is refused before the first file is made.
@@ -92,27 +101,28 @@ def command(
         secret = read_token(token, token_file)
         paths = _support_paths(support)
         supports = [SupportSet.load(path) for path in paths]
-        opened = stack.enter_context(closing(open_source(source)))
+        sources = open_all(stack, source or [WEBCAM])
         inputs = {
-            "--source": opened.files,
+            "--source": [file for opened in sources for file in opened.files],
             "--support": paths,
             "--token-file": _given(token_file),
             "--tls-cert": _given(tls_cert),
             "--tls-key": _given(tls_key),
         }
         require_safe(outputs_of_a_run(csv, summary_json), inputs)
-        tracker = stack.enter_context(
-            Tracker.open(
-                supports,
-                backend=backend_spec(backend, provider),
-                threads=threads,
-                smoother=smoother or DEFAULT_SMOOTHER,
-                max_faces=max_faces or MAX_FACES,
-                progress=lambda text: say(console, text),
-            )
+        streams = follow_all(
+            stack,
+            sources,
+            supports,
+            backend=backend_spec(backend, provider),
+            threads=threads,
+            smoother=smoother or DEFAULT_SMOOTHER,
+            max_faces=max_faces or MAX_FACES,
+            batch_wait_ms=batch_wait_ms,
+            progress=lambda text: say(console, text),
         )
         service = Service(
-            tracker,
+            streams[0].tracker,
             console,
             host=host,
             port=port,
@@ -121,7 +131,7 @@ def command(
             tls_key=tls_key,
             values=not no_live,
         )
-        service.prepare(opened, policy)
+        service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
         stack.enter_context(service)
         sinks = [] if csv is None else [stack.enter_context(closing(CsvSink(csv)))]
         _say_supports(console, paths, supports, asked_for_none=bool(support))

@@ -3,7 +3,8 @@
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -72,8 +73,18 @@ def latency_words(latency_ms: Mapping[str, float | None], freshness: Freshness) 
     return f"{words} ms" + (", waiting in the queue included" if freshness == "all" else "")
 
 
+def whole_summary(summaries: Sequence[Summary]) -> Summary:
+    """Of pipelines that share a meter: its counts stand in each; drops and lost connections are added."""
+    return replace(
+        summaries[0],
+        dropped=sum(summary.dropped for summary in summaries),
+        reconnects=sum(summary.reconnects for summary in summaries),
+        stopped=any(summary.stopped for summary in summaries),
+    )
+
+
 class Service:
-    """The server of one command and the pipeline behind it; a context manager.
+    """The server of one command and the pipelines behind it; a context manager.
 
     `prepare` names the source; entering listens (ServeError when that cannot be), so that the first client learns
     already what there is; `answer` works until the end; leaving says `bye` to every client.
@@ -104,7 +115,10 @@ class Service:
         self._console = console
         self._values = values
         self._view: LiveView | None = None
-        self._pipeline: Pipeline | None = None
+        self._pipelines: Sequence[Pipeline] = ()
+        self._subjects: Sequence[Sequence[SubjectInfo]] = ()
+        self._meter = Meter()
+        self._writing = threading.Lock()  # sinks take messages from one stream at a time
         self._sinks: tuple[Sink, ...] = ()
         self._bye = ByeMessage("shutdown", "the server is stopping")
 
@@ -123,60 +137,91 @@ class Service:
 
     def prepare(self, source: Source, freshness: Freshness | None = None, truth: Truth | None = None) -> None:
         """Makes the pipeline of a source; nothing is read yet."""
-        self._pipeline = Pipeline(
-            source,
-            self._tracker,
-            freshness=freshness,
-            sinks=[self],
-            on_status=self._status,
-            truth=truth,
-            meter=Meter(),
-            backend=self._tracker.backend,
-        )
+        self.prepare_all([(source, self._tracker)], freshness, truth)
+
+    def prepare_all(
+        self,
+        streams: Sequence[tuple[Source, Tracker]],
+        freshness: Freshness | None = None,
+        truth: Truth | None = None,
+    ) -> None:
+        """Makes the pipelines of several sources, each with a tracker of its own; one meter counts for all."""
+        self._meter = Meter()
+        self._subjects = [
+            [SubjectInfo(support.subject, len(support)) for support in tracker.supports]
+            for _, tracker in streams
+        ]
+        self._pipelines = [
+            Pipeline(
+                source,
+                tracker,
+                freshness=freshness,
+                sinks=[self],
+                on_status=self._status,
+                truth=truth,
+                meter=self._meter,
+                backend=tracker.backend,
+            )
+            for source, tracker in streams
+        ]
 
     def announce(self) -> None:
         """Says what is analysed and where to look."""
-        say(self._console, f"Source     {self._prepared.source.label}")
+        for pipeline in self._prepared:
+            say(self._console, f"Source     {pipeline.source.label}")
         why = f" ({self._tracker.why})" if self._tracker.why else ""
         say(self._console, f"Backend    {self._tracker.backend}{why}")
         say(self._console, f"Dashboard  {self.broadcaster.url}")
         say(self._console, f"Websocket  {self.broadcaster.ws_url}")
         for warning in self.broadcaster.warnings:
             say(self._console, f"warning: {warning}", "yellow")
-        if self._prepared.freshness == "latest" and not self._prepared.source.live:
+        if any(p.freshness == "latest" and not p.source.live for p in self._prepared):
             say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
         say(self._console, ANALYSED)
 
     def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
-        """Answers frames until the source ends or `stopped` is set; raises what made it fail. Once a `prepare`."""
-        pipeline, self._sinks = self._prepared, tuple(sinks)
+        """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
+        pipelines, self._sinks = self._prepared, tuple(sinks)
+        labels = ", ".join(pipeline.source.label for pipeline in pipelines)
         self._view = LiveView(
-            pipeline.source.label,
+            labels,
             self._console,
             clients=lambda: self.broadcaster.clients,
             values=self._values,
-            queued=pipeline.freshness == "all",
+            queued=pipelines[0].freshness == "all",
         )
-        with self._view, pipeline:
-            while not (pipeline.wait(TICK_S) or stopped.is_set() or self._runs_unseen()):
+        with self._view, ExitStack() as running:
+            for pipeline in pipelines:
+                running.enter_context(pipeline)
+            while not (self._over(TICK_S) or stopped.is_set() or self._runs_unseen()):
                 pass
-        if pipeline.error is not None:
-            raise pipeline.error
-        summary = pipeline.summary()
+        for pipeline in pipelines:
+            if pipeline.error is not None:
+                raise pipeline.error
+        summary = whole_summary([pipeline.summary() for pipeline in pipelines])
         if not summary.stopped:
-            self._bye = ByeMessage("ended", f"{pipeline.source.label} has ended")
+            self._bye = ByeMessage("ended", f"{labels} {'has' if len(pipelines) == 1 else 'have'} ended")
         return summary
+
+    def _over(self, timeout_s: float) -> bool:
+        """Whether all have ended, or one has failed; waits for that, a moment."""
+        running = [pipeline for pipeline in self._prepared if not pipeline.wait(0)]
+        if not running or any(pipeline.error is not None for pipeline in self._prepared):
+            return True
+        running[0].wait(timeout_s)
+        return False
 
     def _runs_unseen(self) -> bool:
         """Whether a camera would go on for ever behind a closed pipe; a file is played out: whole outputs."""
-        return self._console.unread and self._prepared.source.live
+        return self._console.unread and all(pipeline.source.live for pipeline in self._prepared)
 
     def publish(self, message: AffectMessage) -> None:
-        """The pipeline's sink: clients first, since they wait."""
+        """The pipelines' sink: clients first, since they wait. The terminal shows the values of the first stream."""
         self.broadcaster.publish(message)
-        for sink in self._sinks:
-            sink.publish(message)
-        if self._view is not None:
+        with self._writing:
+            for sink in self._sinks:
+                sink.publish(message)
+        if self._view is not None and message.stream == self._prepared[0].source.stream_id:
             self._view.publish(message)
 
     def print_summary(self, summary: Summary) -> None:
@@ -197,9 +242,9 @@ class Service:
             say(self._console, "No face was seen in any frame.", "yellow")
 
     @property
-    def _prepared(self) -> Pipeline:
-        assert self._pipeline is not None, "prepare() comes first"
-        return self._pipeline
+    def _prepared(self) -> Sequence[Pipeline]:
+        assert self._pipelines, "prepare() comes first"
+        return self._pipelines
 
     def _status(self, status: StatusMessage) -> None:
         self.broadcaster.publish(status)
@@ -207,13 +252,12 @@ class Service:
             self._view.on_status(status)
 
     def _sent(self, t_capture_s: float) -> None:
-        self._prepared.meter.sent(t_capture_s)
+        self._meter.sent(t_capture_s)
 
     def _hello(self) -> Hello:
-        subjects = [SubjectInfo(support.subject, len(support)) for support in self._tracker.supports]
         model = self._tracker.model
         return Hello(
-            streams=(self._prepared.info(subjects),),
+            streams=tuple(p.info(who) for p, who in zip(self._prepared, self._subjects, strict=True)),
             model=ModelInfo(model.name, model.sha256, self._tracker.backend),
             server=f"{PROGRAM} {version()}",
         )

@@ -95,26 +95,34 @@ class Tracker(Closing):
         max_faces: int = MAX_FACES,
         gates: Gates = RUN_GATES,
         progress: Callable[[str], None] | None = None,
+        encoder: Session | None = None,
     ) -> Self:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 
-        `progress` is told what takes long. Raises BackendError when the backend cannot run here, SupportSetError when a
-        support set was made with another encoder or framing, UsageError for an unknown smoother or rule.
+        `progress` is told what takes long; `encoder` is a session that stands in for the encoder's own (a share of one
+        that many streams use) and is closed with this tracker. Raises BackendError when the backend cannot run here,
+        SupportSetError when a support set was made with another encoder or framing, UsageError for an unknown smoother
+        or rule.
         """
         model = models.card("encoder")
         framing = FRAMING if model.framing is None else framing_from(model.framing)
-        opened = open_sessions([models.path(name) for name in models.NAMES], backend, threads, progress)
+        names = [name for name in models.NAMES if encoder is None or name != "encoder"]
+        opened = open_sessions([models.path(name) for name in names], backend, threads, progress)
         with ExitStack() as sessions:
-            for session in opened.sessions:
-                sessions.enter_context(session)
-            detector, mesh, encoder, pair = opened.sessions
+            by_name = {
+                name: sessions.enter_context(session)
+                for name, session in zip(names, opened.sessions, strict=True)
+            }
+            encoding = by_name["encoder"] if encoder is None else sessions.enter_context(encoder)
             tracker = cls(
-                FaceTracker(Detector(detector), FaceMesh(mesh), framing, max_faces),
-                Encoder(encoder),
-                pair,
+                FaceTracker(
+                    Detector(by_name["face_detector"]), FaceMesh(by_name["face_mesh"]), framing, max_faces
+                ),
+                Encoder(encoding),
+                by_name["pair"],
                 supports,
                 model=model,
-                backend=encoder.backend,
+                backend=encoding.backend,
                 why=opened.why,
                 smoother=smoother,
                 rule=rule,

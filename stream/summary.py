@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -82,10 +83,11 @@ def write_json(path: Path, content: object) -> None:
 
 
 class Meter:
-    """Collects a run's figures. `answered` is called by the worker thread, `sent` by the event loop's."""
+    """Collects a run's figures. `answered` is called by the streams' worker threads, `sent` by the event loop's."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._built = LatencyHistogram()
         self._sent = LatencyHistogram()
         self._cpu_s = time.process_time()
@@ -96,16 +98,18 @@ class Meter:
 
     def started(self) -> None:
         """The first frame is being answered: start-up is not part of the rate."""
-        if self._started_s is None:
-            self._started_s = self._clock()
-            self._cpu_s = time.process_time()
+        with self._lock:
+            if self._started_s is None:
+                self._started_s = self._clock()
+                self._cpu_s = time.process_time()
 
     def answered(self, t_capture_s: float, with_face: bool) -> None:
         """A frame's message was built and handed to the sinks."""
-        self._last_s = self._clock()
-        self._built.record(1e3 * (self._last_s - t_capture_s))
-        self.frames += 1
-        self.frames_with_face += with_face
+        with self._lock:
+            self._last_s = self._clock()
+            self._built.record(1e3 * (self._last_s - t_capture_s))
+            self.frames += 1
+            self.frames_with_face += with_face
 
     def sent(self, t_capture_s: float) -> None:
         """A frame's message was written to the first socket (or no client wanted it)."""

@@ -62,6 +62,10 @@ class RetimedSource:
         self.label = self._source.label
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        return self._source.files
+
+    @property
     def size(self) -> tuple[int, int] | None:
         return self._source.size
 
