@@ -35,23 +35,31 @@ def command(
     ] = None,
 ) -> None:
     """Measure this machine: stages, latency at 30 frames a second, throughput, processor, memory, scaling."""
-    from rich.console import Console
-
     from mtclar.cli.benchmark import end_to_end, report, scaling, stages
     from mtclar.cli.benchmark.compare import compare as compare_backends
     from mtclar.cli.benchmark.effort import FULL, QUICK
     from mtclar.cli.benchmark.material import Material, machine
-    from mtclar.cli.terminal import say
+    from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
+    from mtclar.engine.files import write_whole
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.summary import write_json
 
-    console = Console()
+    console = Terminal()
     if compare is not None and html_file is not None:
         raise UsageError("--html has no page for --compare", "use --json, or leave --compare out")
-    for path in (json_file, html_file):
-        if path is not None:
-            _writable(path)
+    hint = "name another file: only an earlier report is overwritten"
+    outputs = [
+        Output(option, path, report.is_report, hint)
+        for option, path in (("--json", json_file), ("--html", html_file))
+        if path is not None
+    ]
+    inputs = {
+        "--source": [] if source is None else [Path(source)],
+        "--support": [] if support is None else [support],
+    }
+    require_safe(outputs, inputs)
     material = Material.prepare(source, support)
     effort = QUICK if quick else FULL
     if compare is not None:
@@ -62,7 +70,9 @@ def command(
             say(console, f"Written: {json_file}")
         return
     chosen = backend_spec(backend, provider)
-    with Tracker.open(backend=chosen, threads=threads) as tracker:  # refused now, and engines compiled
+    with Tracker.open(  # refused now, and engines are compiled now
+        backend=chosen, threads=threads, progress=lambda text: say(console, text)
+    ) as tracker:
         name = tracker.backend
     described = machine(effort.start_ups)
     say(console, "Stages, one after the other ...")
@@ -85,19 +95,6 @@ def command(
         write_json(json_file, figures)
         say(console, f"Written: {json_file}")
     if html_file is not None:
-        html_file.write_text(report.html(figures), encoding="utf-8")
+        page = report.html(figures).encode()
+        write_whole(html_file, lambda file: file.write(page))
         say(console, f"Written: {html_file}")
-
-
-def _writable(path: Path) -> None:
-    """Refused before the measurement, not after it."""
-    from mtclar.engine.errors import UsageError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a"):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror or error}", "name a place that can be written"
-        ) from error

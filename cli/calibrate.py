@@ -73,7 +73,9 @@ def command(
         with ExitStack() as stack:
             opened = stack.enter_context(_opened(source, fps))
             _refuse_target(target, out is None or force, opened, labels)
-            tracker = stack.enter_context(Tracker.open(backend=backend, threads=threads))
+            tracker = stack.enter_context(
+                Tracker.open(backend=backend, threads=threads, progress=lambda text: say(console, text))
+            )
             if labels is not None:
                 recording = _by_labels(opened, labels, tracker)
             else:

@@ -64,7 +64,11 @@ def command(
         support = calibrated(backend, threads)
         last_s = float(support.times_s.max())
         say(console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s.")
-        tracker = stack.enter_context(RecordingTracker.open([support], backend=backend, threads=threads))
+        tracker = stack.enter_context(
+            RecordingTracker.open(
+                [support], backend=backend, threads=threads, progress=lambda text: say(console, text)
+            )
+        )
         recorder, truth = Recorder(tracker), script()
 
         def play() -> Rest:

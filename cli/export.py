@@ -83,7 +83,7 @@ def _onnx(checkpoint: Path | None, out: Path | None) -> None:
 def _triton(precision: str, out: Path | None) -> None:
     """Writes the model repository."""
     from mtclar.engine import models
-    from mtclar.engine.errors import BackendError, MtclarError, UsageError
+    from mtclar.engine.errors import BackendError, UsageError
 
     if out is None:
         raise UsageError(
@@ -99,19 +99,14 @@ def _triton(precision: str, out: Path | None) -> None:
         ) from error
     if precision not in PRECISIONS:
         raise UsageError(f"there is no precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
-    try:
-        for path in write_repository(models.path("encoder"), models.path("pair"), out, precision):
-            typer.echo(str(path))
-    except OSError as error:
-        raise MtclarError(
-            f"cannot write the repository to {out}: {error.strerror or error}", "choose another --out"
-        ) from error
+    for path in write_repository(models.path("encoder"), models.path("pair"), out, precision):
+        typer.echo(str(path))
 
 
 def _engines(to: str, capabilities: list[str], precision: str, out: Path | None) -> None:
     """Compiles every network of the tracker and says what the engines say of themselves."""
     from mtclar.engine import models
-    from mtclar.engine.errors import BackendError, MtclarError, UsageError
+    from mtclar.engine.errors import BackendError, UsageError
 
     try:
         from mtclar.engine.tensorrt.ahead import compile_ahead
@@ -138,21 +133,11 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
     for capability in wanted:
         flavour.require_target(capability)
     folder = default_folder() if out is None else out
-    try:
-        for done in compile_ahead(
-            flavour,
-            [models.path(name) for name in models.NAMES],
-            wanted,
-            precision,
-            EngineCache(folder),
-        ):
-            typer.echo(
-                f"{done.path.name}: {done.label.split()[0]} for {done.capability}, "
-                f"{done.precision} as the engine says, {done.nbytes / 1e6:.1f} MB"
-            )
-    except OSError as error:
-        raise MtclarError(
-            f"cannot write engines to {folder}: {error.strerror or error}", "choose another --out"
-        ) from error
+    graphs = [models.path(name) for name in models.NAMES]
+    for done in compile_ahead(flavour, graphs, wanted, precision, EngineCache(folder)):
+        typer.echo(
+            f"{done.path.name}: {done.label.split()[0]} for {done.capability}, "
+            f"{done.precision} as the engine says, {done.nbytes / 1e6:.1f} MB"
+        )
     if out is not None:
         typer.echo(f"On the machine with the card, put them into {default_folder()} (of its user).")

@@ -5,13 +5,16 @@ and model_config.proto of github.com/triton-inference-server/common. Face findin
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from mtclar.engine.errors import ModelError
+from mtclar.engine.files import write_together
 from mtclar.engine.tensorrt.builder import BATCH, MAX_BATCH, SUPPORT
 from mtclar.engine.tensorrt.network import Binding, bindings_of
 from mtclar.engine.typed_onnx import parse, with_precision
@@ -23,8 +26,8 @@ TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32"}
 
 
 def write_repository(encoder: Path, pair: Path, folder: Path, precision: str) -> list[Path]:
-    """Writes the repository into `folder`; the paths of its files. OSError when the disk refuses, ModelError when the
-    graphs are not encoder and pair.
+    """Writes the repository into `folder`; the paths of its files. WriteError when the disk refuses, ModelError when
+    the graphs are not encoder and pair.
     """
     graphs = {
         ENCODER: with_precision(parse(encoder.read_bytes()), precision),
@@ -35,11 +38,14 @@ def write_repository(encoder: Path, pair: Path, folder: Path, precision: str) ->
         files.append((folder / name / "1" / "model.onnx", graph.SerializeToString()))
         files.append((folder / name / "config.pbtxt", model_config(name, graph).encode()))
     files.append((folder / ENSEMBLE / "config.pbtxt", ensemble_config(graphs).encode()))
-    for path, content in files:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    (folder / ENSEMBLE / "1").mkdir(exist_ok=True)  # an ensemble has a version and no file in it
-    return [path for path, _ in files]
+    # An ensemble has a version without a model in it; a file keeps the folder where empty ones are not kept.
+    files.append((folder / ENSEMBLE / "1" / ".keep", b""))
+    write_together({path: partial(_fill, content) for path, content in files})
+    return [path for path, content in files if content]
+
+
+def _fill(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def with_support_per_query(pair: onnx.ModelProto) -> onnx.ModelProto:

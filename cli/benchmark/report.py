@@ -1,7 +1,9 @@
 """The figures for people: tables in the terminal, and one HTML file with its plots inside, asking for nothing else."""
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +14,8 @@ from mtclar.cli.benchmark.material import FPS
 
 BAR_WIDTH, BAR_HEIGHT, LABEL_WIDTH, ROOM = 420, 22, 100, 170
 SIDE = 260  # of a line plot
+HEAD = "<!doctype html><html lang=en><meta charset=utf-8><title>mtclar-stream bench</title>"
+MAX_REPORT_BYTES = 2**20
 SHADES = {"p50": "#2f6fb0", "p95": "#8fb8de", "p99": "#d3e3f2"}
 
 # Kind of scaling -> its size, its figure, and what the figure is called.
@@ -93,7 +97,7 @@ def html(figures: Mapping[str, Any]) -> str:
     )
     where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_1min']}, {figures['backend']}"
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>mtclar-stream bench</title>"
+        f"{HEAD}"
         "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2630}"
         "th{text-align:left;font-weight:500;padding-right:1.5rem}td{font-variant-numeric:tabular-nums}"
         "svg text{font:12px system-ui,sans-serif;fill:#1d2630}figure{display:inline-block;margin:0 1rem 1rem 0}"
@@ -103,6 +107,18 @@ def html(figures: Mapping[str, Any]) -> str:
         f"<p>Bars reach to p50, p95 and p99 in milliseconds. A tracker detects about once a second.</p>"
         f"<h2>Scaling</h2>{plots}</html>\n"
     )
+
+
+def is_report(path: Path) -> bool:
+    """Whether the file at `path` is empty or one that `bench` wrote, and so may be replaced by the next one."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_REPORT_BYTES else "-"
+        if not text or text.startswith(HEAD):
+            return True
+        keys = set(json.loads(text))
+    except (OSError, ValueError, TypeError):
+        return False
+    return "machine" in keys and bool(keys & {"stages_ms", "compare"})
 
 
 def _stage_plot(stages: Mapping[str, Mapping[str, float | None]]) -> str:

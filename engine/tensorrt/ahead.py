@@ -71,7 +71,7 @@ def compile_ahead(
 ) -> Iterator[Compiled]:
     """Compiles each graph for each compute capability into the cache's folder, where a session looks for it.
 
-    Raises BackendError with TensorRT's reason, OSError when the disk refuses.
+    Raises BackendError with TensorRT's reason, WriteError when the disk refuses.
     """
     for path in graphs:
         for label, model in parts_of(path.stem, parse(path.read_bytes()), precision):

@@ -8,7 +8,6 @@ was made for something else or belongs to another user is built again: an engine
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from mtclar.engine.errors import WriteError
+from mtclar.engine.files import write_whole
 from mtclar.engine.tensorrt.builder import Progress
 
 FORMAT = "mtclar-engine 1"
@@ -82,27 +83,15 @@ class EngineCache:
                 return plan
         except Timeout:
             self._say(f"Another process has been compiling {key.label} for long: compiling it here as well.")
-        except OSError as error:
-            self._say(f"Compiled engines cannot be kept in {self.folder} ({error.strerror or error}).")
+        except (OSError, WriteError) as error:
+            self._say(f"Compiled engines cannot be kept in {self.folder}: {error}.")
         return plan if plan is not None else build()
 
     def store(self, key: EngineKey, plan: bytes) -> Path:
-        """Writes an engine whole or not at all. Raises OSError when the disk refuses."""
+        """Writes an engine whole or not at all. Raises WriteError when the disk refuses."""
         header = json.dumps({"format": FORMAT, **asdict(key), **_digest(plan)}).encode()
         path = self.path(key)
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=self.folder)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(header + b"\n")
-                file.write(plan)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:  # also Ctrl-C: nothing half-written stays behind
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, lambda file: file.writelines((header, b"\n", plan)), private=True)
         return path
 
     def discard(self, key: EngineKey) -> None:

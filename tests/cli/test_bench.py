@@ -69,6 +69,8 @@ def test_the_whole_measurement(command: Command, tmp_path: Path) -> None:
     assert [row["batch"] for row in figures["scaling"]["batch"]] == [1, 3]
     for text in ("landmarks", "frames/s", "cores"):
         assert text in done.out
+    assert report.is_report(tmp_path / "b.json")
+    assert report.is_report(tmp_path / "b.html")
     page = (tmp_path / "b.html").read_text()
     assert page.count("<svg") == 5
     assert "http" not in page  # asks for nothing from elsewhere
@@ -113,6 +115,9 @@ def test_percentiles_of_nothing_are_none() -> None:
     [
         (["--source", "/no/clip.mp4"], "there is no file /no/clip.mp4", 2),
         (["--json", "/proc/b.json"], "cannot write /proc/b.json", 2),
+        (["--json", __file__], "exists already", 2),
+        (["--source", __file__, "--json", __file__], "writing would destroy it", 2),
+        (["--json", "x.json", "--html", "x.json"], "exclude each other", 2),
         (["--backend", "abacus"], "there is no backend 'abacus'", 2),
         (["--compare", "onnxruntime", "abacus"], "there is no backend 'abacus'", 2),
         (["--compare", "onnxruntime", "onnxruntime", "--html", "x.html"], "--html has no page", 2),
@@ -155,6 +160,17 @@ def test_a_picture_beside_itself_has_the_size_of_one() -> None:
     assert scaling.beside_itself(picture, 4).shape == picture.shape
     three = scaling.beside_itself(picture, 3)
     assert not three[60:, 80:].any()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hello", "[]", "3", '{"machine": 1}', '{"stages_ms": {}}', 'KEYS = {"machine", "stages_ms"}', "\udcff"],
+)
+def test_what_is_no_report_is_not_overwritten(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert not report.is_report(path)
+    assert not report.is_report(tmp_path)
 
 
 def test_a_page_escapes_what_it_is_told() -> None:

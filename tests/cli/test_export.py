@@ -56,7 +56,7 @@ def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
         (["--to", "triton"], "needs --out FOLDER", 2),
         (["--to", "triton", "--out", "x", "--precision", "fp7"], "no precision 'fp7'", 2),
         (["--to", "triton", "--out", "x", "--compute-capability", "8.6"], "is for engines", 2),
-        (["--to", "triton", "--out", "/proc/x"], "cannot write the repository", 1),
+        (["--to", "triton", "--out", "/proc/x"], "cannot write /proc/x", 1),
         (["--to", "coreml"], "one of: onnx, tensorrt", 2),
         ([], "needs a checkpoint", 2),
     ],
@@ -83,7 +83,7 @@ def test_a_place_that_cannot_be_written_is_said(command: Command, tmp_path: Path
         tmp_path / "file" / "engines",
     )
     assert done.code == 1
-    assert "cannot write engines" in done.err
+    assert "cannot write" in done.err
 
 
 def test_a_triton_repository_is_written(command: Command, tmp_path: Path) -> None:
