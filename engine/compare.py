@@ -4,16 +4,20 @@
 that every report can print them beside it. docs/few-shot.md has the measurement.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine import models
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.handover import EXPRESSIONS, Encoded, Estimate
-from mtclar.engine.residual_gp import Kernel, ResidualGp, ResidualPrior, Variance, unit
+from mtclar.engine.residual_gp import Explanation, Labelled, Likeness, ResidualGp, ResidualPrior, beside, unit
 from mtclar.engine.session import Runs, Session
 from mtclar.engine.support import SupportSet
 
@@ -25,14 +29,16 @@ PAIR_OUTPUTS = ("similarity", "delta")
 
 @dataclass(frozen=True, slots=True)
 class CompareParams:
-    """Constants of the comparison."""
+    """Constants of the comparison. They belong to one encoder: tools/measure_fewshot.py --fit makes them."""
 
-    tau: float  # how fast the kernel falls with 1 - cosine
+    encoder_sha256: str  # whose residuals they were fitted to
+    likeness: Likeness
     valence: ResidualPrior
     arousal: ResidualPrior
+    same_cosine: float  # frames with one label whose embeddings are as near as this count as one label
     covered_jitter: float
     covered_share: (
-        float  # a face is in support when noise-free labels would settle this share of its residual
+        float  # a face is in support when noise-free labels would settle this share of its local error
     )
 
     @property
@@ -40,28 +46,50 @@ class CompareParams:
         """Of valence and of arousal."""
         return self.valence, self.arousal
 
-    @property
-    def prior_sd(self) -> tuple[float, float]:
-        """The typical error of the absolute head on a new person, valence and arousal."""
-        return self.valence.sd, self.arousal.sd
+    def prior_sd(self, encoded: Encoded) -> Array:
+        """How far the labels [B, 2] of a new person lie from the absolute values of B crops."""
+        length = np.linalg.norm(encoded.embedding.astype(np.float64), axis=1)
+        absolute = encoded.absolute.astype(np.float64)
+        return np.stack(
+            [prior.sd(length, absolute[:, i], self.likeness) for i, prior in enumerate(self.priors)], 1
+        )
+
+    def write(self, path: Path) -> None:
+        """As JSON, for people and for `read`."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises ModelError when the file is missing or holds something else."""
+        try:
+            fields = json.loads(path.read_text())
+            fields["likeness"] = Likeness(**fields["likeness"])
+            for name in ("valence", "arousal"):
+                explanations = tuple(Explanation(**e) for e in fields[name].pop("explanations"))
+                fields[name] = ResidualPrior(explanations, **fields[name])
+            return cls(**fields)
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{path}: the constants of the comparison are missing", models.REINSTALL
+            ) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(
+                f"{path} does not hold the constants of the comparison: {error}", models.REINSTALL
+            ) from error
 
 
-# Measured by tools/measure_fewshot.py; docs/few-shot.md has the table.
-DEFAULT_PARAMS = CompareParams(
-    tau=0.15,
-    valence=ResidualPrior(Variance(0.02, 1.0), Variance(0.003, 2.5), Variance(0.035, 1.3)),
-    arousal=ResidualPrior(Variance(0.02, 1.0), Variance(0.004, 2.7), Variance(0.02, 1.6)),
-    covered_jitter=0.1,
-    covered_share=0.5,
-)
+@cache
+def bundled_params() -> CompareParams:
+    """The constants that were fitted to the bundled encoder; docs/few-shot.md has the measurement."""
+    return CompareParams.read(models.compare_path())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """B encoded crops beside N support frames."""
 
-    embedding: NDArray[np.float32]  # [B, D]
-    absolute: Array  # [B, 2]
+    encoded: Encoded
+    absolute: Array  # [B, 2] of them
     cosine: Array  # [B, N] between embeddings
     similarity: NDArray[np.float32]  # [B, N] in [0, 1]
     delta: Array  # [B, N, 2] V/A of the crop less V/A of the support frame
@@ -75,9 +103,6 @@ class Rule(Protocol):
     def __call__(self, query: Query) -> tuple[Array, Array]:
         """V/A [B, 2], not clipped, and the standard deviation [B, 2] of the label that the person would give."""
 
-    def leave_one_out(self, among: Query) -> Array:
-        """`among` is the support set queried with itself -> V/A [N, 2] of each frame by the others alone."""
-
 
 class GpRule:
     """The absolute head plus a Gaussian process on its residuals (mtclar.engine.residual_gp).
@@ -88,25 +113,28 @@ class GpRule:
 
     def __init__(self, support: SupportSet, params: CompareParams) -> None:
         self._labels = support.labels.astype(np.float64)
-        residuals = self._labels - support.absolute
-        self._kernel = Kernel(support.embeddings, params.tau)
+        self._likeness = params.likeness
+        self._merge = merging(support, params.same_cosine)  # [M, N]
+        frames = Labelled.of(support.embeddings, support.absolute, support.labels)
+        self._labelled = Labelled(
+            unit(self._merge @ frames.unit),
+            self._merge @ frames.length,
+            self._merge @ frames.absolute,
+            self._merge @ frames.residual,
+        )
         self._gps = [
-            ResidualGp(self._kernel, residuals[:, i], prior) for i, prior in enumerate(params.priors)
+            ResidualGp(self._labelled, prior, params.likeness, axis)
+            for axis, prior in enumerate(params.priors)
         ]
 
     def __call__(self, query: Query) -> tuple[Array, Array]:
-        rows, residuals = self._kernel(query.embedding), self._residuals(query)
-        mean, variance = zip(*(gp(rows, residuals[:, :, i]) for i, gp in enumerate(self._gps)), strict=True)
+        faces = beside(query.encoded.embedding, query.absolute, self._labelled, self._likeness)
+        # How far what each support frame says of each crop is off the crop's absolute value.
+        residuals = self._merge @ (self._labels + query.delta - query.absolute[:, None, :])  # [B, M, 2]
+        mean, variance = zip(
+            *(gp(faces, residuals[:, :, axis]) for axis, gp in enumerate(self._gps)), strict=True
+        )
         return query.absolute + np.stack(mean, 1), np.sqrt(np.stack(variance, 1))
-
-    def leave_one_out(self, among: Query) -> Array:
-        residuals = self._residuals(among)
-        left_out = [gp.leave_one_out(residuals[:, :, i])[0] for i, gp in enumerate(self._gps)]
-        return among.absolute + np.stack(left_out, 1)
-
-    def _residuals(self, query: Query) -> Array:
-        """[B, N, 2] how far what each support frame says of each crop is off the crop's absolute value."""
-        return self._labels + query.delta - query.absolute[:, None, :]
 
 
 class AbsoluteRule:
@@ -114,19 +142,13 @@ class AbsoluteRule:
 
     def __init__(self, support: SupportSet, params: CompareParams) -> None:
         self._labels = support.labels.astype(np.float64)
-        self._sd = params.prior_sd
+        self._params = params
 
     def __call__(self, query: Query) -> tuple[Array, Array]:
-        value = self._values(query, np.ones(query.similarity.shape, bool))
-        return value, np.broadcast_to(self._sd, value.shape)
+        return self._values(query), self._params.prior_sd(query.encoded)
 
-    def leave_one_out(self, among: Query) -> Array:
-        if len(self._labels) == 1:
-            return among.absolute
-        return self._values(among, ~np.eye(len(self._labels), dtype=bool))
-
-    def _values(self, query: Query, kept: NDArray[np.bool_]) -> Array:  # noqa: ARG002  # for those who override it
-        """V/A [B, 2] from the support frames that `kept` [B, N] lets each crop see; at least one each."""
+    def _values(self, query: Query) -> Array:
+        """V/A [B, 2]."""
         return query.absolute
 
 
@@ -137,16 +159,15 @@ class NearestRule(AbsoluteRule):
     and is nearly equal for too many frames; docs/few-shot.md.
     """
 
-    def _values(self, query: Query, kept: NDArray[np.bool_]) -> Array:
-        return self._labels[np.where(kept, query.cosine, -2.0).argmax(1)]
+    def _values(self, query: Query) -> Array:
+        return self._labels[query.cosine.argmax(1)]
 
 
 class PaperRule(AbsoluteRule):
     """Label plus predicted difference, averaged over the support set, as MT-CLAR was published."""
 
-    def _values(self, query: Query, kept: NDArray[np.bool_]) -> Array:
-        weight = kept / kept.sum(1, keepdims=True)  # [B, N]
-        return np.einsum("bn,bnd->bd", weight, self._labels + query.delta)
+    def _values(self, query: Query) -> Array:
+        return np.asarray((self._labels + query.delta).mean(1))
 
 
 RULES: Mapping[str, type[Rule]] = {
@@ -162,7 +183,8 @@ class Comparer:
     """Compares encoded crops with one support set; without one (None) every value is the absolute head's.
 
     `pair` is the session of the `pair` graph. Without it similarity is (1 + cosine) / 2, and the predicted difference
-    that of two absolute outputs. Raises UsageError for an unknown rule, ModelError when the graph is not a pair graph.
+    that of two absolute outputs. `params` are those of the bundled encoder unless given. Raises UsageError for an
+    unknown rule, ModelError when the graph is not a pair graph.
     """
 
     def __init__(
@@ -170,7 +192,7 @@ class Comparer:
         pair: Session | None,
         support: SupportSet | None,
         rule: str = DEFAULT_RULE,
-        params: CompareParams = DEFAULT_PARAMS,
+        params: CompareParams | None = None,
     ) -> None:
         chosen = rule_named(rule)
         if pair is not None and not (
@@ -182,12 +204,12 @@ class Comparer:
             )
         self._pair: Runs | None = pair
         self._support = support
-        self._params = params
+        self._params = params or bundled_params()
         if pair is not None and support is not None:
             self._pair = pair.holding({"support": support.embeddings})
         if support is not None:
-            self._rule = chosen(support, params)
-            self._kernel = Kernel(support.embeddings, params.tau)
+            self._rule = chosen(support, self._params)
+            self._coverage = Coverage(support, self._params)
 
     def __call__(self, encoded: Encoded) -> list[Estimate]:
         """One estimate for each of the B encoded crops, V/A clipped to [-1, 1]."""
@@ -195,7 +217,7 @@ class Comparer:
             return []
         if self._support is None:
             value = encoded.absolute.astype(np.float64)
-            sd: Array = np.broadcast_to(self._params.prior_sd, value.shape)
+            sd = self._params.prior_sd(encoded)
             similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
             nearest: list[int | None] = [None] * len(value)
         else:
@@ -203,8 +225,7 @@ class Comparer:
             value, sd = self._rule(query)
             similarity = query.similarity
             nearest = query.cosine.argmax(1).tolist()
-            covered = self._kernel.covered(query.embedding, self._params.covered_jitter)
-            in_support = covered >= self._params.covered_share
+            in_support = self._coverage(query) >= self._params.covered_share
         return [
             Estimate(
                 valence=float(v),
@@ -221,20 +242,61 @@ class Comparer:
         ]
 
 
+class Coverage:
+    """How much of a face's local error noise-free labels of this support set would settle: kernel only, no label."""
+
+    def __init__(self, support: SupportSet, params: CompareParams) -> None:
+        self._tau = params.likeness.tau
+        known = unit(support.embeddings)
+        kernel = np.exp((known @ known.T - 1.0) / self._tau)
+        self._inverse = np.linalg.inv(kernel + params.covered_jitter * np.eye(len(known)))
+
+    def __call__(self, query: Query) -> Array:
+        """[B] in [0, 1)."""
+        rows = np.exp((query.cosine - 1.0) / self._tau)
+        return np.asarray(((rows @ self._inverse) * rows).sum(1))
+
+
+def merging(support: SupportSet, same_cosine: float) -> Array:
+    """[M, N] averages over the N frames that give the M labels which count.
+
+    Frames of one prompt are nearly the same picture under one label. They repeat its error, so as several labels they
+    would be believed too much.
+    """
+    known = unit(support.embeddings)
+    heads: list[int] = []
+    group = np.zeros(len(support), np.int64)
+    for i, label in enumerate(support.labels):
+        same = (
+            j
+            for j, head in enumerate(heads)
+            if (support.labels[head] == label).all() and known[head] @ known[i] >= same_cosine
+        )
+        group[i] = next(same, len(heads))
+        if group[i] == len(heads):
+            heads.append(i)
+    members = (group == np.arange(len(heads))[:, None]).astype(np.float64)
+    return np.asarray(members / members.sum(1, keepdims=True))
+
+
 def leave_one_out(
     support: SupportSet,
     rule: str = DEFAULT_RULE,
     pair: Session | None = None,
-    params: CompareParams = DEFAULT_PARAMS,
+    params: CompareParams | None = None,
 ) -> NDArray[np.float32]:
     """V/A [N, 2] that each support frame gets from the others alone, clipped; the absolute head's when N is 1."""
-    itself = Encoded(
-        embedding=support.embeddings,
-        absolute=support.absolute,
-        expression=np.zeros((len(support), len(EXPRESSIONS)), np.float32),
-    )
-    predicted = rule_named(rule)(support, params).leave_one_out(make_query(pair, itself, support))
-    return np.clip(predicted, -1.0, 1.0).astype(np.float32)
+    predicted = np.zeros((len(support), 2), np.float32)
+    for i in range(len(support)):
+        frame = Encoded(
+            support.embeddings[i : i + 1],
+            support.absolute[i : i + 1],
+            np.zeros((1, len(EXPRESSIONS)), np.float32),
+        )
+        others = support.without(i) if len(support) > 1 else None
+        (estimate,) = Comparer(pair, others, rule, params)(frame)
+        predicted[i] = estimate.valence, estimate.arousal
+    return predicted
 
 
 def rule_named(name: str) -> type[Rule]:
@@ -259,4 +321,4 @@ def make_query(pair: Runs | None, encoded: Encoded, support: SupportSet) -> Quer
     else:
         similarity = np.clip((1.0 + cosine) / 2.0, 0.0, 1.0).astype(np.float32)
         delta = absolute[:, None, :] - support.absolute.astype(np.float64)
-    return Query(encoded.embedding, absolute, cosine, similarity, delta)
+    return Query(encoded, absolute, cosine, similarity, delta)

@@ -1,201 +1,358 @@
-"""What a support set of K frames is worth, by rule: the tables of docs/few-shot.md.
+"""What a support set of K frames is worth, by rule: the tables and the plot of docs/few-shot.md.
 
-    python tools/measure_fewshot.py rendered_test.npz path/to/ferplus [--fit]
+    python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
+    python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024
+    python tools/measure_fewshot.py --people test_people.npz --clips test_clips --ferplus FERPLUS [--write]
 
-Takes picture sets of rendered people (mtclar.train.rendered.pictures), FER+ folders (PublicTest is used), or dumps of
-an encoder's answers (`embeddings` [M, D], `absolute` [M, 2], `va` [M, 2], `person` [M]); the first two go through the
-bundled networks, and must not be what those were trained on. For each person, K of their faces are drawn as support
-and the others are predicted; `styled` repeats that after every person's labels were given a gain and an offset of
-their own (labels that mean something else than in training). FER+ knows no persons: its faces are dealt into groups at
-random, a control in which support of other people must do no harm. `--fit` prints the variances that explain each
-person best, from which the priors were set.
+Everybody here is new to the networks and to the constants (tools/fit_fewshot.py): rendered people of the test split
+and FER+ PrivateTest. For each person, K of their faces are drawn as support and others are predicted. `styled`
+repeats that after every person's labels were given an offset and a gain of their own. FER+ knows no persons: its faces
+are dealt into groups at random, a control in which support of other people must do no harm. `--write` puts the tables
+into docs/few-shot.md and the plot beside it; without it they are printed.
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fewshot_people import People, clips, rendered, strangers
+from fewshot_rules import RULES, Rule, values
+from generated import replace_section, table
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.compare import DEFAULT_RULE, Comparer
-from mtclar.engine.crop import FRAMING
+from mtclar.engine.compare import Comparer, Coverage, bundled_params, make_query
 from mtclar.engine.encode import Encoder
 from mtclar.engine.handover import Encoded
-from mtclar.engine.metrics import rmse
-from mtclar.engine.residual_gp import Kernel
+from mtclar.engine.metrics import ccc, rmse
 from mtclar.engine.session import Session, open_session
-from mtclar.engine.support import SupportSet
-from mtclar.train import ferplus
 
 Array = NDArray[Any]
 
-KS = (1, 3, 5, 10)
-DRAWS = 10
-MIN_QUERIES = 5
-BATCH = 256
-GROUP = 40  # faces in a group of strangers
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "few-shot.md"
+PLOT = ROOT / "docs" / "few-shot.png"
+KS = (1, 2, 3, 5, 10, 20)
+DRAWS = 150  # of all people together, about
+EVERY = 20  # frames of a clip to a label
 Z_90 = 1.6449  # 90 % of a normal distribution lie within so many sd
 
-# rule -> (name in RULES, whether the pair graph takes part): without it the paper's rule is absolute + mean residual
-RULES = {
-    "absolute head": ("absolute", True),
-    "nearest label": ("nearest", True),
-    "paper": ("paper", True),
-    "absolute + mean residual": ("paper", False),
-    DEFAULT_RULE: (DEFAULT_RULE, True),
-}
+
+def both(score: Callable[[Array, Array], float], predicted: Array, truth: Array, digits: int = 3) -> str:
+    """A score of valence and of arousal."""
+    return " / ".join(f"{score(predicted[:, i], truth[:, i]):.{digits}f}" for i in (0, 1))
 
 
-@dataclass(frozen=True)
-class People:
-    """Labelled faces of several people."""
+def draws_of(people: People) -> int:
+    """Draws of each person."""
+    return max(1, DRAWS // len(people.rows_of()))
 
-    name: str
-    embeddings: NDArray[np.float32]  # [M, D]
-    absolute: NDArray[np.float32]  # [M, 2]
-    va: NDArray[np.float32]  # [M, 2]
-    person: NDArray[np.int64]  # [M]
 
-    @classmethod
-    def load(cls, path: Path, encoder: Encoder) -> "People":
-        """From a FER+ folder, a picture set or a dump."""
-        if path.is_dir():
-            photos = ferplus.load(path).split("PublicTest")
-            person = np.random.default_rng(0).permutation(len(photos.va)) // GROUP
-            return cls._encoded(path.name, photos.images, photos.va, person, encoder)
-        with np.load(path, allow_pickle=False) as stored:
-            if "images" in stored:
-                margin = (stored["images"].shape[1] - encoder.size) // 2  # room for augmentation, in training
-                images = stored["images"][:, margin : margin + encoder.size, margin : margin + encoder.size]
-                return cls._encoded(path.stem, images, stored["va"], stored["person"], encoder)
-            return cls._checked(
-                path.stem, stored["embeddings"], stored["absolute"], stored["va"], stored["person"]
-            )
+def bold(text: str, name: str) -> str:
+    return f"**{text}**" if name == "gp" else text
 
-    @classmethod
-    def _encoded(cls, name: str, images: Array, va: Array, person: Array, encoder: Encoder) -> "People":
-        parts = [encoder(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-        return cls._checked(
-            name,
-            np.concatenate([part.embedding for part in parts]),
-            np.concatenate([part.absolute for part in parts]),
-            va,
-            person,
+
+# --- single pictures ----------------------------------------------------------------------------------------------
+
+
+def by_rule(people: People, k: int, pair: Session, rules: dict[str, Rule]) -> dict[str, tuple[float, float]]:
+    """RMSE of valence and arousal of each rule."""
+    predicted: dict[str, list[Array]] = {name: [] for name in rules}
+    truth = []
+    for support_rows, query_rows in people.draws(k, max(KS), draws_of(people)):
+        support, faces = people.support(support_rows), people.encoded(query_rows)
+        for name, rule in rules.items():
+            predicted[name].append(rule(pair, support, faces))
+        truth.append(people.va[query_rows])
+    labels = np.concatenate(truth)
+    joined = {name: np.concatenate(parts) for name, parts in predicted.items()}
+    return {
+        name: (rmse(value[:, 0], labels[:, 0]), rmse(value[:, 1], labels[:, 1]))
+        for name, value in joined.items()
+    }
+
+
+def figures_by_k(
+    everyone: Sequence[People], pair: Session
+) -> dict[str, dict[int, dict[str, tuple[float, float]]]]:
+    found: dict[str, dict[int, dict[str, tuple[float, float]]]] = {}
+    for people in everyone:
+        found[people.name] = {k: by_rule(people, k, pair, dict(RULES)) for k in KS}
+        print(f"{people.name}: done", flush=True)
+    return found
+
+
+def pictures_table(found: dict[str, dict[int, dict[str, tuple[float, float]]]]) -> str:
+    rows = []
+    for name, by_k in found.items():
+        for k, by in by_k.items():
+            cells = [bold(f"{v:.3f} / {a:.3f}", rule) for rule, (v, a) in by.items()]
+            absolute, gp = by["absolute head"], by["gp"]
+            gain = " / ".join(f"{100 * (g / a - 1):+.0f}" for g, a in zip(gp, absolute, strict=True))
+            rows.append([name, str(k), *cells, f"{gain} %"])
+    return table(["faces", "K", *RULES, "gp against absolute"], rows)
+
+
+def plot(found: dict[str, dict[int, dict[str, tuple[float, float]]]], path: Path) -> None:
+    """RMSE over K, a panel for each kind of faces and dimension."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    styles = {
+        "absolute head": ("black", "--"),
+        "nearest label": ("tab:gray", ":"),
+        "GP on embeddings": ("tab:brown", "-."),
+        "paper": ("tab:orange", "-"),
+        "absolute + mean residual": ("tab:green", "-"),
+        "absolute + shrunk residual": ("tab:purple", "-"),
+        "gp": ("tab:blue", "-"),
+    }
+    figure, axes = pyplot.subplots(2, len(found), figsize=(3.4 * len(found), 6), sharex=True, squeeze=False)
+    for column, (name, by_k) in enumerate(found.items()):
+        for i, dimension in enumerate(("valence", "arousal")):
+            panel = axes[i][column]
+            for rule, (colour, line) in styles.items():
+                errors = [by_k[k][rule][i] for k in KS]
+                width = 2.4 if rule == "gp" else 1.2
+                panel.plot(
+                    KS, errors, line, color=colour, linewidth=width, label=rule, marker="o", markersize=3
+                )
+            panel.set_xscale("log")
+            panel.set_xticks(KS, [str(k) for k in KS])
+            panel.minorticks_off()
+            top = 1.7 * by_k[KS[0]]["absolute head"][i]
+            panel.set_ylim(0, top)
+            panel.grid(alpha=0.3)
+            if i == 0:
+                panel.set_title(name)
+            else:
+                panel.set_xlabel("labelled faces, K")
+            if column == 0:
+                panel.set_ylabel(f"RMSE of {dimension}")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def interval_table(everyone: Sequence[People], pair: Session) -> str:
+    """Share of labels within the 90 % interval, and what in_support separates."""
+    rows = []
+    for people in everyone:
+        for k in (0, 1, 3, 5, 10, 20):
+            error, sd, inside, alone = [], [], [], []
+            for support_rows, query_rows in people.draws(k, max(KS), draws_of(people) if k else 1):
+                support = people.support(support_rows) if k else None
+                estimates = Comparer(pair, support)(people.encoded(query_rows))
+                error.append(values(estimates) - people.va[query_rows])
+                alone.append(people.absolute[query_rows] - people.va[query_rows])
+                sd += [(estimate.valence_sd, estimate.arousal_sd) for estimate in estimates]
+                inside += [estimate.in_support for estimate in estimates]
+            e, a, s, i = np.concatenate(error), np.concatenate(alone), np.array(sd), np.array(inside)
+            covered = (np.abs(e) <= Z_90 * s).mean(0) * 100
+            cells = [f"{covered[0]:.0f} / {covered[1]:.0f} %", f"{i.mean() * 100:.0f} %"]
+            for group in (i, ~i):
+                few = group.sum() < 50
+                before, after = (np.sqrt((x[group] ** 2).mean(0)) if not few else x for x in (a, e))
+                change = 100 * (after / before - 1) if not few else None
+                cells.append("-" if change is None else f"{change[0]:+.0f} / {change[1]:+.0f} %")
+            rows.append([people.name, str(k), *cells])
+    head = ["faces", "K", "within the 90 % interval, V / A", "in support"]
+    return table([*head, "RMSE against absolute, in support", "the same, outside"], rows)
+
+
+def neutral_table(everyone: Sequence[People], pair: Session) -> str:
+    """One neutral face as the only label; and without any label, a person's own typical value as their neutral."""
+    rows = []
+    for people in everyone:
+        found: dict[str, list[Array]] = {}
+        truth = []
+        for own in people.rows_of():
+            neutral = own[np.hypot(*people.va[own].T) < 0.05]
+            for draw in range(min(len(neutral), draws_of(people))):
+                queries = np.setdiff1d(own, neutral[draw : draw + 1])
+                faces, support = people.encoded(queries), people.support(neutral[draw : draw + 1])
+                for name in ("absolute head", "paper", "gp"):
+                    found.setdefault(name, []).append(RULES[name](pair, support, faces))
+                typical = np.median(people.absolute[own], axis=0)
+                at_rest = np.median(people.absolute[neutral], axis=0)
+                for name, offset in (("all their faces", typical), ("their neutral faces", at_rest)):
+                    found.setdefault(f"absolute - median of {name}", []).append(faces.absolute - offset)
+                    found.setdefault(f"half of it, {name}", []).append(faces.absolute - 0.5 * offset)
+                truth.append(people.va[queries])
+        if truth:
+            labels = np.concatenate(truth)
+            cells = [bold(both(rmse, np.concatenate(p), labels), name) for name, p in found.items()]
+            rows.append([people.name, *cells])
+    return table(["faces", *found], rows)
+
+
+# --- clips --------------------------------------------------------------------------------------------------------
+
+
+def clip_rules(film: People, pair: Session) -> Iterator[tuple[dict[str, Array], Array]]:
+    """Predictions of each clip's unlabelled frames, by rule, and their labels."""
+    assert film.frame is not None
+    for rows in film.rows_of():
+        labelled = rows[film.frame[rows] % EVERY == 0]
+        asked = rows[film.frame[rows] % EVERY != 0]
+        asked = asked[film.frame[asked] > film.frame[labelled[0]]]
+        faces, support, labels = film.encoded(asked), film.support(labelled), film.va[labelled]
+        last = np.searchsorted(film.frame[labelled], film.frame[asked]) - 1  # index of the latest label
+        query = make_query(pair, faces, support)
+        by = {
+            name: RULES[name](pair, support, faces)
+            for name in ("absolute head", "absolute + mean residual", "paper", "nearest label")
+        }
+        by["hold the last label"] = labels[last]
+        by["last label + delta"] = np.clip(labels[last] + query.delta[np.arange(len(asked)), last], -1, 1)
+        by["interpolation (not causal)"] = np.stack(
+            [np.interp(film.frame[asked], film.frame[labelled], labels[:, i]) for i in (0, 1)], 1
         )
-
-    @classmethod
-    def _checked(cls, name: str, embeddings: Array, absolute: Array, va: Array, person: Array) -> "People":
-        """People numbered from 0, labels within [-1, 1]."""
-        _, numbers = np.unique(person, return_inverse=True)
-        return cls(name, embeddings, absolute, np.clip(va, -1, 1).astype(np.float32), numbers)
-
-    def styled(self, rng: np.random.Generator) -> "People":
-        """Everyone's labels with a gain (factor 1.35 either way, sd) and an offset (sd 0.25) of their own."""
-        people = self.person.max() + 1
-        gain = np.exp(rng.normal(0, 0.3, (people, 2)))[self.person]
-        offset = rng.normal(0, 0.25, (people, 2))[self.person]
-        va = np.clip(self.va * gain + offset, -1, 1).astype(np.float32)
-        return replace(self, name=f"{self.name}, styled", va=va)
-
-    def encoded(self, rows: NDArray[np.int64]) -> Encoded:
-        return Encoded(self.embeddings[rows], self.absolute[rows], np.zeros((len(rows), 8), np.float32))
-
-    def support(self, rows: NDArray[np.int64]) -> SupportSet:
-        return SupportSet.from_encoded(
-            self.encoded(rows), self.va[rows], subject="s", model_name="m", model_sha256="", framing=FRAMING
-        )
-
-    def draws(self, k: int, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Rows of the support and of the queries, for each person with enough faces and each draw."""
-        for person in range(self.person.max() + 1):
-            rows = np.flatnonzero(self.person == person)
-            if len(rows) < max(KS) + MIN_QUERIES:
-                continue
-            for draw in range(DRAWS):
-                shuffled = np.random.default_rng((seed, person, draw)).permutation(rows)
-                yield shuffled[:k], shuffled[max(KS) :]
+        causal = np.empty_like(by["absolute head"])
+        for count in range(1, len(labelled) + 1):
+            now = last == count - 1
+            if now.any():
+                comparer = Comparer(pair, film.support(labelled[:count]))
+                causal[now] = values(comparer(film.encoded(asked[now])))
+        by["gp, earlier labels only"] = causal
+        estimates = Comparer(pair, support)(faces)
+        by["gp"] = values(estimates)
+        by["sd"] = np.array([(e.valence_sd, e.arousal_sd) for e in estimates])
+        yield by, film.va[asked]
 
 
-def row(people: People, k: int, pair: Session) -> str:
-    """One row of the table: RMSE V / A by every rule; coverage and share in support of the Gaussian process."""
-    cells = []
-    for rule, with_pair in RULES.values():
-        values, sds, inside, truths = [], [], [], []
-        for support_rows, query_rows in people.draws(k, seed=0):
-            comparer = Comparer(pair if with_pair else None, people.support(support_rows), rule)
-            estimates = comparer(people.encoded(query_rows))
-            values += [(estimate.valence, estimate.arousal) for estimate in estimates]
-            sds += [(estimate.valence_sd, estimate.arousal_sd) for estimate in estimates]
-            inside += [estimate.in_support for estimate in estimates]
-            truths.append(people.va[query_rows])
-        value, sd, truth = np.array(values), np.array(sds), np.concatenate(truths)
-        error = f"{rmse(value[:, 0], truth[:, 0]):.3f} / {rmse(value[:, 1], truth[:, 1]):.3f}"
-        cells.append(f"**{error}**" if rule == DEFAULT_RULE else error)
-    covered = (np.abs(value - truth) <= Z_90 * sd).mean(0) * 100  # the last rule is the default one
-    cells += [f"{covered[0]:.0f} / {covered[1]:.0f} %", f"{np.mean(inside) * 100:.0f} %"]
-    return f"| {people.name} | {k} | {' | '.join(cells)} |"
+def clips_table(film: People, pair: Session) -> str:
+    parts = list(clip_rules(film, pair))
+    truth = np.concatenate([labels for _, labels in parts])
+    rows = []
+    joined = {name: np.concatenate([by[name] for by, _ in parts]) for name in parts[0][0]}
+    sd = joined.pop("sd")
+    for name, value in joined.items():
+        rows.append([name, bold(both(ccc, value, truth), name), bold(both(rmse, value, truth), name)])
+    covered = (np.abs(joined["gp"] - truth) <= Z_90 * sd).mean(0) * 100
+    rows.append(["gp: within the 90 % interval", f"{covered[0]:.0f} / {covered[1]:.0f} %", ""])
+    return table(["rule", "CCC, V / A", "RMSE, V / A"], rows)
 
 
-def fit(people: People) -> None:
-    """Prints centre and spread (octaves, between people) of the variances with the highest marginal likelihood."""
-    octaves = np.arange(-12, 1, dtype=np.float64)  # variances from 0.0002 to 1
-    grid = 2.0 ** np.stack(np.meshgrid(octaves, octaves, octaves, indexing="ij"), -1).reshape(-1, 3)  # [G, 3]
-    for tau in (0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7):
-        for dim, name in enumerate(("valence", "arousal")):
-            best, total = [], 0.0
-            for person in range(people.person.max() + 1):
-                rows = np.flatnonzero(people.person == person)[:200]
-                if len(rows) < MIN_QUERIES:
-                    continue
-                likelihood = _log_likelihood(Kernel(people.embeddings[rows], tau), people, rows, dim, grid)
-                best.append(np.log2(grid[likelihood.argmax()]))
-                total += float(likelihood.max())
-            centre, spread = np.median(best, 0), np.std(best, 0)
-            found = ", ".join(
-                f"{part} {2.0**c:.4f} (spread {s:.1f})"
-                for part, c, s in zip(("local", "offset", "noise"), centre, spread, strict=True)
-            )
-            print(f"{people.name}: tau {tau}, {name}: log likelihood {total:.1f}; {found}", flush=True)
+def prompts_table(film: People, pair: Session, frames: int = 5, error_sd: float = 0.12) -> str:
+    """Several frames of each prompt under one label that is a little wrong: counted as one label, or as several."""
+    params = bundled_params()
+    ways = {"one label a prompt": params, "every frame a label": replace(params, same_cosine=2.0)}
+    rows = []
+    for prompts in (4, 8):
+        for name, chosen in ways.items():
+            error, sd = [], []
+            for number, own in enumerate(film.rows_of()):
+                for draw in range(draws_of(film)):
+                    rng = np.random.default_rng((number, draw))
+                    starts = rng.choice(np.arange(0, len(own) - frames, 10), prompts, replace=False)
+                    support = np.concatenate([own[start : start + frames] for start in starts])
+                    middle = film.va[own[starts + frames // 2]]
+                    said = np.repeat(middle + rng.normal(0, error_sd, middle.shape), frames, axis=0)
+                    asked = np.setdiff1d(own, support)[::7]
+                    comparer = Comparer(pair, film.support(support, said), params=chosen)
+                    estimates = comparer(film.encoded(asked))
+                    error.append(values(estimates) - film.va[asked])
+                    sd += [(e.valence_sd, e.arousal_sd) for e in estimates]
+            e = np.concatenate(error)
+            covered = (np.abs(e) <= Z_90 * np.array(sd)).mean(0) * 100
+            shown = both(rmse, e, np.zeros_like(e))
+            rows.append([f"{prompts} x {frames}", name, shown, f"{covered[0]:.0f} / {covered[1]:.0f} %"])
+    return table(["prompts x frames", "", "RMSE, V / A", "within the 90 % interval"], rows)
 
 
-def _log_likelihood(
-    kernel: Kernel, people: People, rows: NDArray[np.int64], dim: int, grid: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Marginal likelihood of the residuals of those faces under each (local, offset, noise) of the grid [G, 3]."""
-    residuals = people.va[rows, dim].astype(np.float64) - people.absolute[rows, dim]
-    z, u = kernel.eigenvectors.T @ residuals, kernel.eigenvectors.sum(0)
-    d = grid[:, :1] * kernel.eigenvalues + grid[:, 2:]
-    v, offset = u / d, grid[:, 1]
-    s = 1 + offset * (v @ u)
-    return -0.5 * ((z**2 / d).sum(1) - offset / s * (v @ z) ** 2 + np.log(d).sum(1) + np.log(s))
+def coverage_table(film: People, people: People) -> str:
+    """What the error gains at each level of coverage: from here the threshold of in_support."""
+    params = bundled_params()
+    rows = []
+    with open_session(models.path("pair")) as pair:
+        for where in (people, film):
+            share, before, after = [], [], []
+            for support_rows, query_rows in where.draws(10, 20, 2):
+                asked = query_rows[:60]
+                support, faces = where.support(support_rows), where.encoded(asked)
+                share.append(Coverage(support, params)(make_query(pair, faces, support)))
+                before.append(faces.absolute - where.va[asked])
+                after.append(RULES["gp"](pair, support, faces) - where.va[asked])
+            s, b, a = np.concatenate(share), np.concatenate(before), np.concatenate(after)
+            edges = (0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+            for low, high in itertools.pairwise(edges):
+                here = (s >= low) & (s < high)
+                if here.sum() > 50:
+                    change = 100 * (np.sqrt((a[here] ** 2).mean(0) / (b[here] ** 2).mean(0)) - 1)
+                    cells = [f"{low:g} to {high:g}", f"{here.mean() * 100:.0f} %"]
+                    rows.append([where.name, *cells, f"{change[0]:+.0f} / {change[1]:+.0f} %"])
+    return table(["faces, K = 10", "covered", "of the faces", "RMSE against absolute, V / A"], rows)
+
+
+def cost_table(people: People, pair: Session) -> str:
+    """Milliseconds to take a support set in, and for one face beside it."""
+    rows = []
+    one = Encoded(people.embeddings[:1], people.absolute[:1], np.zeros((1, 8), np.float32))
+    for k in (1, 16, 64, 256):
+        support = people.support(np.arange(k))
+        started = time.perf_counter()
+        comparer = Comparer(pair, support)
+        made = time.perf_counter() - started
+        times = []
+        for _ in range(200):
+            started = time.perf_counter()
+            comparer(one)
+            times.append(time.perf_counter() - started)
+        rows.append([str(k), f"{1e3 * made:.0f}", f"{1e3 * float(np.median(times)):.2f}"])
+    return table(["K", "once, ms", "a face, ms (pair graph included)"], rows)
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Prints or writes the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("faces", nargs="+", type=Path, help="picture set, FER+ folder or dump")
-    parser.add_argument("--fit", action="store_true", help="print the variances that explain the people best")
+    parser.add_argument("--people", type=Path, required=True, help="pictures of rendered test people")
+    parser.add_argument("--clips", type=Path, required=True, help="folder of clips of rendered test people")
+    parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PrivateTest is used)")
+    parser.add_argument("--write", action="store_true", help="into docs/few-shot.md and docs/few-shot.png")
     options = parser.parse_args()
-    pair = open_session(models.path("pair"))
-    encoder = Encoder(open_session(models.path("encoder")))
-    everyone = [People.load(path, encoder) for path in options.faces]
-    if options.fit:
-        for people in everyone:
-            fit(people)
-        return
-    print(f"RMSE V / A; encoder {models.card('encoder').sha256[:12]}\n")
-    print(f"| faces | K | {' | '.join(RULES)} | gp: within the 90 % interval | gp: in support |")
-    print("|---|---|" + "---|" * (len(RULES) + 2))
-    for people in everyone:
-        for labelled in (people, people.styled(np.random.default_rng(1))):
-            for k in KS:
-                print(row(labelled, k, pair), flush=True)
+    with open_session(models.path("encoder")) as session, open_session(models.path("pair")) as pair:
+        encoder = Encoder(session)
+        faces = rendered(options.people, encoder)
+        others = strangers(options.ferplus, "PrivateTest", encoder)
+        everyone = [faces, faces.styled(seed=2), others, others.styled(seed=2)]
+        film = clips(options.clips)
+        found = figures_by_k(everyone, pair)
+        parts = [
+            f"Encoder `{models.card('encoder').sha256[:12]}`; {len(faces):,} pictures of {len(faces.rows_of())} "
+            f"rendered people, {len(others):,} FER+ photos, {len(film):,} frames of {len(film.rows_of())} clips.",
+            "### Single pictures: RMSE, valence / arousal",
+            pictures_table(found),
+            "### The 90 % interval, and `in_support`",
+            interval_table(everyone, pair),
+            coverage_table(film, faces),
+            "### One neutral face, and a person's own neutral without any label: RMSE",
+            neutral_table([faces, others], pair),
+            f"### Clips: frame 0 and every {EVERY}th labelled, the others scored",
+            clips_table(film, pair),
+            "### Several frames of one prompt",
+            prompts_table(film, pair),
+            "### Cost",
+            cost_table(others, pair),
+        ]
+    text = "\n\n".join(parts)
+    if options.write:
+        replace_section(PAGE, "measured", text)
+        plot(found, PLOT)
+        print(f"wrote {PAGE} and {PLOT}")
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,11 @@ def card(name: str) -> Card:
     return Card.read(_folder() / f"{name}.json")
 
 
+def compare_path() -> Path:
+    """Where the constants are that mtclar.engine.compare was fitted with to the bundled encoder."""
+    return _folder() / "compare.json"
+
+
 def sha256(file: Path) -> str:
     """Hexadecimal digest of a file's bytes."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,139 @@
+"""Labelled faces of several people through the encoder, for the tools that measure few-shot use.
+
+FER+ knows no persons: its faces are dealt into groups of strangers. `styled` gives every person a labelling style of
+their own. Clips are followed by the real tracker, frame by frame.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.encode import Encoder
+from mtclar.engine.handover import EXPRESSIONS, Encoded
+from mtclar.engine.support import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.sources import open_source
+from mtclar.train import ferplus
+
+Rows = NDArray[np.int64]
+
+BATCH = 256
+GROUP = 40  # faces in a group of strangers
+STYLE_OFFSET_SD = 0.3
+STYLE_GAIN = (0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class People:
+    """Labelled faces of several people, numbered from 0."""
+
+    name: str
+    embeddings: NDArray[np.float32]  # [n, D]
+    absolute: NDArray[np.float32]  # [n, 2]
+    va: NDArray[np.float32]  # [n, 2] in [-1, 1]
+    person: Rows  # [n]
+    frame: Rows | None = None  # [n] number in the clip
+
+    def __len__(self) -> int:
+        return len(self.va)
+
+    def rows_of(self) -> list[Rows]:
+        """The rows of each person."""
+        return [np.flatnonzero(self.person == number) for number in range(self.person.max() + 1)]
+
+    def styled(self, seed: int) -> "People":
+        """Everyone's labels with an offset and a gain of their own, drawn for valence and arousal apart."""
+        rng, count = np.random.default_rng(seed), self.person.max() + 1
+        gain = rng.uniform(*STYLE_GAIN, (count, 2))[self.person]
+        offset = rng.normal(0, STYLE_OFFSET_SD, (count, 2))[self.person]
+        va = np.clip(self.va * gain + offset, -1, 1).astype(np.float32)
+        return replace(self, name=f"{self.name}, styled", va=va)
+
+    def some(self, people: Rows) -> "People":
+        """Only these people."""
+        kept = np.isin(self.person, people)
+        return replace(
+            self,
+            embeddings=self.embeddings[kept],
+            absolute=self.absolute[kept],
+            va=self.va[kept],
+            person=np.unique(self.person[kept], return_inverse=True)[1],
+            frame=None if self.frame is None else self.frame[kept],
+        )
+
+    def encoded(self, rows: Rows) -> Encoded:
+        nothing = np.zeros((len(rows), len(EXPRESSIONS)), np.float32)
+        return Encoded(self.embeddings[rows], self.absolute[rows], nothing)
+
+    def support(self, rows: Rows, labels: NDArray[Any] | None = None) -> SupportSet:
+        """Those faces as a support set, with their own labels unless others [K, 2] are given."""
+        return SupportSet.from_encoded(
+            self.encoded(rows),
+            self.va[rows] if labels is None else np.clip(labels, -1, 1),
+            subject="",
+            model_name="",
+            model_sha256="",
+            framing=FRAMING,
+        )
+
+    def draws(self, k: int, queries_after: int, draws: int, seed: int = 0) -> Iterator[tuple[Rows, Rows]]:
+        """Support [k] and queries of each person and draw; the same queries for every k <= queries_after."""
+        for number, rows in enumerate(self.rows_of()):
+            if len(rows) < queries_after + 5:
+                continue
+            for draw in range(draws):
+                shuffled = np.random.default_rng((seed, number, draw)).permutation(rows)
+                yield shuffled[:k], shuffled[queries_after:]
+
+
+def encode(encoder: Encoder, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Embeddings and absolute values of the middles of pictures [n, S, S]."""
+    margin = (images.shape[1] - encoder.size) // 2
+    middle = images[:, margin : margin + encoder.size, margin : margin + encoder.size]
+    parts = [encoder(np.ascontiguousarray(middle[i : i + BATCH])) for i in range(0, len(middle), BATCH)]
+    return np.concatenate([p.embedding for p in parts]), np.concatenate([p.absolute for p in parts])
+
+
+def rendered(path: Path, encoder: Encoder, name: str = "rendered") -> People:
+    """A picture set (mtclar.train.rendered)."""
+    with np.load(path, allow_pickle=False) as stored:
+        images, va, person = stored["images"], stored["va"], stored["person"]
+    embeddings, absolute = encode(encoder, images)
+    va = np.clip(va, -1, 1).astype(np.float32)
+    return People(name, embeddings, absolute, va, np.unique(person, return_inverse=True)[1])
+
+
+def strangers(
+    folder: Path, usage: Literal["PublicTest", "PrivateTest"], encoder: Encoder, name: str = "strangers"
+) -> People:
+    """FER+ faces dealt into groups."""
+    photos = ferplus.load(folder).split(usage)
+    embeddings, absolute = encode(encoder, photos.images)
+    person = np.random.default_rng(0).permutation(len(photos)) // GROUP
+    return People(name, embeddings, absolute, np.clip(photos.va, -1, 1), person)
+
+
+def clips(folder: Path, name: str = "clips") -> People:
+    """A folder of clips (mtclar.train.rendered.clip_set): every frame in which the tracker finds the face."""
+    embeddings, absolute, va, person, frames = [], [], [], [], []
+    with Tracker.open(max_faces=1) as tracker:
+        for number, video in enumerate(sorted(folder.glob("*.mp4"))):
+            truth = np.loadtxt(video.with_suffix(".csv"), delimiter=",", skiprows=1)
+            tracker.reset()
+            with closing(open_source(str(video))) as source:
+                for index, frame in enumerate(source.frames()):
+                    if crops := tracker.find(frame).crops:
+                        encoded = tracker.encode(crops[:1])
+                        embeddings.append(encoded.embedding[0])
+                        absolute.append(encoded.absolute[0])
+                        va.append(truth[index, 1:])
+                        person.append(number)
+                        frames.append(index)
+    labels = np.clip(np.array(va), -1, 1).astype(np.float32)
+    return People(name, np.array(embeddings), np.array(absolute), labels, np.array(person), np.array(frames))
