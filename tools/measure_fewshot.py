@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "few-shot.md"
 PLOT = ROOT / "docs" / "few-shot.png"
 KS = (1, 2, 3, 5, 10, 20)
-DRAWS = 150  # of all people together, about
+DRAWS = 72  # of all people together, about
 EVERY = 20  # frames of a clip to a label
 Z_90 = 1.6449  # 90 % of a normal distribution lie within so many sd
 

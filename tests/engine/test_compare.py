@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtclar.engine.compare import DEFAULT_PARAMS, RULES, Comparer, leave_one_out
+from mtclar.engine import models
+from mtclar.engine.compare import (
+    RULES,
+    CompareParams,
+    Comparer,
+    bundled_params,
+    leave_one_out,
+    merging,
+)
 from mtclar.engine.crop import Framing
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.handover import Encoded
@@ -47,7 +55,8 @@ def test_without_support_it_is_the_absolute_head(tiny_pair) -> None:
         assert estimate.similarity.shape == (0,)
         assert estimate.nearest is None
         assert not estimate.in_support
-        assert (estimate.valence_sd, estimate.arousal_sd) == DEFAULT_PARAMS.prior_sd
+    sd = [(estimate.valence_sd, estimate.arousal_sd) for estimate in estimates]
+    np.testing.assert_allclose(sd, bundled_params().prior_sd(query))
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
@@ -133,9 +142,49 @@ def test_values_are_affect_whatever_comes_in(rule, count, seed, scale) -> None:
 
 def test_one_label_moves_a_look_alike_a_part_of_the_way() -> None:
     what = encoded(1, seed=0)
-    anna = support_set(what, what.absolute + 0.4)
+    anna = support_set(what, what.absolute + 0.2)
     moved = values(Comparer(None, anna)(what))[0] - what.absolute[0]
-    assert ((moved > 0.1) & (moved < 0.4)).all()
+    assert ((moved > 0.01) & (moved < 0.2)).all()
+
+
+def test_frames_of_one_prompt_count_as_one_label() -> None:
+    """The same picture under the same label five times says no more than once; under five labels it does."""
+    once = encoded(1, seed=0)
+    again = Encoded(*(np.repeat(a, 5, axis=0) for a in (once.embedding, once.absolute, once.expression)))
+    query = encoded(6, seed=3)
+    alone = Comparer(None, support_set(once, once.absolute + 0.3))(query)
+    repeated = Comparer(None, support_set(again, again.absolute + 0.3))(query)
+    np.testing.assert_allclose(values(repeated), values(alone), atol=1e-6)
+    assert [e.valence_sd for e in repeated] == pytest.approx([e.valence_sd for e in alone])
+    graded = support_set(again, again.absolute + np.linspace(0.28, 0.32, 5)[:, None])
+    assert merging(graded, bundled_params().same_cosine).shape == (5, 5)
+    assert merging(support_set(again, again.absolute), bundled_params().same_cosine).shape == (1, 5)
+
+
+def test_faces_that_differ_count_apart_under_one_label() -> None:
+    what = encoded(4, seed=0)
+    np.testing.assert_array_equal(
+        merging(support_set(what, np.zeros((4, 2))), bundled_params().same_cosine), np.eye(4)
+    )
+
+
+def test_the_constants_belong_to_the_bundled_encoder() -> None:
+    """When this fails, the encoder was exchanged: run tools/fit_fewshot.py."""
+    assert bundled_params().encoder_sha256 == models.card("encoder").sha256
+
+
+def test_constants_are_read_as_they_were_written(tmp_path) -> None:
+    bundled_params().write(tmp_path / "compare.json")
+    assert CompareParams.read(tmp_path / "compare.json") == bundled_params()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"likeness": 3}'])
+def test_broken_constants_name_their_file(tmp_path, text) -> None:
+    path = tmp_path / "compare.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ModelError, match=r"compare\.json"):
+        CompareParams.read(path)
 
 
 @pytest.mark.parametrize("offset", [0.4, -0.3])
@@ -145,7 +194,7 @@ def test_labels_of_another_meaning_are_learnt(offset) -> None:
     comparer = Comparer(None, support_set(what, what.absolute + offset))
     query = encoded(50, seed=7)
     error = values(comparer(query)) - np.clip(query.absolute + offset, -1, 1)
-    assert np.abs(error).mean() < 0.25 * abs(offset)
+    assert np.abs(error).mean() < 0.3 * abs(offset)
 
 
 def test_unknown_rules_and_other_graphs_are_refused(tiny_pair, tiny_encoder_session, anna) -> None:

@@ -1,0 +1,379 @@
+"""What bad pictures cost: the tables and the plot of docs/robustness.md, and the tracker's gates from them.
+
+    python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
+    python tools/measure_robustness.py --ferplus FERPLUS --frames frames.npz [--write]
+
+FER+ PrivateTest faces are degraded as crops. Rendered test people are degraded as whole frames, which then go through
+the detector, the landmarks and the framing of the tracker; `--frames` keeps them (rendered once, a few minutes). Every
+degraded face keeps what the gates look at (sharpness, brightness, side, yaw), and a gate is put where the error, seen
+over that quantity, has grown by GROWTH. Jitter is that of a still face with sensor noise through the whole tracker.
+"""
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from degradations import KINDS, Degrade, clipped
+from generated import replace_section, table
+from numpy.typing import NDArray
+
+from mtclar.engine import models
+from mtclar.engine.crop import FRAMING, box_of, brightness, cut, pose_deg, sharpness
+from mtclar.engine.encode import Encoder
+from mtclar.engine.gates import CALIBRATION_GATES, RUN_GATES
+from mtclar.engine.handover import Encoded, Frame
+from mtclar.engine.metrics import ccc
+from mtclar.engine.session import open_session
+from mtclar.engine.smooth import SMOOTHERS
+from mtclar.engine.support import framing_from
+from mtclar.engine.tracker import Tracker
+from mtclar.train import ferplus
+from mtclar.train.rendered.clips import SENSOR_NOISE
+from mtclar.train.rendered.expressions import mixed
+from mtclar.train.rendered.face_crop import FaceCropper
+from mtclar.train.rendered.head import load_head
+from mtclar.train.rendered.people import Person
+from mtclar.train.rendered.pictures import sample_background, sample_light, sample_mixture
+from mtclar.train.rendered.renderer import View
+from mtclar.train.rendered.splits import TEST
+
+Array = NDArray[Any]
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "robustness.md"
+PLOT = ROOT / "docs" / "robustness.png"
+
+SIDE = 224  # pixels of a rendered frame; the face takes about 60 % of it
+PICTURES = 6  # of each person
+YAWS = (0, 15, 25, 35, 45)  # degrees, to either side in turn
+GROWTH = {"run": 1.5, "calibration": 1.25}  # of the RMSE, at which the gates close
+BATCH = 256
+STILL_PEOPLE, STILL_S, FPS = 6, 10.0, 25
+STILL_SIZE = (320, 240)
+
+
+# --- what a set of degraded faces gives ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """n faces, degraded in one way, and what the encoder and the gates see."""
+
+    kind: str
+    level: Any
+    encoded: Encoded
+    va: Array  # [n, 2]
+    sharpness: Array  # [n]
+    brightness: Array
+    side: Array  # [n] larger side of the landmarks' box in pixels; nan for crops
+    yaw: Array  # [n] degrees as the engine measures it; nan for crops
+    asked: int  # faces that there were, found or not
+    label: Array | None = None  # [n] class, and whether it is in the majority subset
+    majority: Array | None = None
+
+    def row(self) -> list[str]:
+        error = np.sqrt(np.mean((self.encoded.absolute - self.va) ** 2, axis=0))
+        scores = [float(ccc(self.encoded.absolute[:, i], self.va[:, i])) for i in (0, 1)]
+        found = "" if self.label is not None else f"{100 * len(self.va) / self.asked:.0f} %"
+        accuracy = ""
+        if self.label is not None and self.majority is not None:
+            chosen = self.encoded.expression.argmax(1)
+            accuracy = f"{np.mean((chosen == self.label)[self.majority]):.3f}"
+        middle = [f"{np.median(value):.0f}" for value in (self.sharpness, self.brightness)]
+        shown = [f"{scores[0]:.3f} / {scores[1]:.3f}", f"{error[0]:.3f} / {error[1]:.3f}"]
+        return [self.kind, str(self.level), accuracy or found, *shown, *middle]
+
+
+def encoded_of(encoder: Encoder, crops: NDArray[np.uint8]) -> Encoded:
+    parts = [encoder(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
+    return Encoded(*(np.concatenate([getattr(p, n) for p in parts]) for n in Encoded.__slots__))
+
+
+def photos(folder: Path, encoder: Encoder) -> list[Seen]:
+    """FER+ PrivateTest, degraded as crops."""
+    test = ferplus.load(folder).split("PrivateTest")
+    size = test.images.shape[1]
+
+    def seen(kind: str, level: Any, degrade: Degrade | None) -> Seen:
+        rng = np.random.default_rng(0)
+        crops = test.images if degrade is None else np.stack([degrade(image, rng) for image in test.images])
+        if encoder.size != size:
+            crops = np.stack(
+                [cv2.resize(c, (encoder.size,) * 2, interpolation=cv2.INTER_LINEAR) for c in crops]
+            )
+        nothing = np.full(len(crops), np.nan)
+        return Seen(
+            kind,
+            level,
+            encoded_of(encoder, crops),
+            test.va,
+            np.array([sharpness(crop) for crop in crops]),
+            np.array([brightness(crop) for crop in crops]),
+            nothing,
+            nothing,
+            len(crops),
+            test.label,
+            test.majority,
+        )
+
+    found = [seen("as it is", "", None)]
+    for kind, (make, levels, _) in KINDS.items():
+        found += [seen(kind, level, make(level, size)) for level in levels if level != size]
+    return found
+
+
+def frames(path: Path) -> dict[str, Array]:
+    """Rendered test people at every yaw, the same faces in the same light; from the file, or made and kept there."""
+    if not path.is_file():
+        head, images, labels, yaws, faces = load_head(), [], [], [], []
+        for person_id in TEST:
+            person, rng = Person.sample(person_id), np.random.default_rng([29, person_id])
+            renderer = person.renderer((SIDE, SIDE))
+            light, background = sample_light(rng, person.look), sample_background(rng)
+            for number in range(PICTURES):
+                mixture = sample_mixture(rng)
+                weights, va = mixed(mixture)
+                shown = person.shows(weights, head)
+                for yaw in YAWS:
+                    turned = math.radians(yaw) * (-1) ** number
+                    view = View(yaw=turned, pitch=0.0, roll=0.0, shift=(0.0, 0.0), distance=12.0, span=3.4)
+                    picture = renderer.render(shown, view, light, background)
+                    picture = picture + rng.normal(0, SENSOR_NOISE, picture.shape)
+                    images.append(clipped(picture))
+                    labels.append(np.clip(va, -1, 1))
+                    yaws.append(yaw)
+                    faces.append(person_id)
+            print(f"person {person_id} rendered", flush=True)
+        np.savez_compressed(
+            path, images=np.array(images), va=np.array(labels), yaw=np.array(yaws), person=np.array(faces)
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def people(path: Path, encoder: Encoder) -> list[Seen]:
+    """Rendered test people, degraded as frames, found and cut by the engine."""
+    data = frames(path)
+    framing = models.card("encoder").framing
+    how = FRAMING if framing is None else framing_from(framing)
+    with FaceCropper() as cropper:
+        straight = data["yaw"] == 0
+        clean = [cropper.points(image) for image in data["images"][straight]]
+        boxes = [None if points is None else box_of(points) for points in clean]
+
+        def seen(kind: str, level: Any, images: Sequence[NDArray[np.uint8]], va: Array) -> Seen:
+            crops, kept, measured = [], [], []
+            for image, label in zip(images, va, strict=True):
+                points = cropper.points(_framed(image))
+                if points is None:
+                    continue
+                crop = cut(_framed(image), points, how)
+                x0, y0, x1, y1 = box_of(points)
+                crops.append(crop)
+                kept.append(label)
+                measured.append(
+                    (sharpness(crop), brightness(crop), max(x1 - x0, y1 - y0), abs(pose_deg(points)[0]))
+                )
+            columns = np.array(measured, np.float64).reshape(-1, 4).T
+            encoded = encoded_of(encoder, np.array(crops, np.uint8).reshape(-1, how.size, how.size))
+            return Seen(kind, level, encoded, np.array(kept), *columns, len(images))
+
+        whole, labels = data["images"][straight], data["va"][straight]
+        found = [seen("as it is", "", whole, labels)]
+        for kind, (make, levels, _) in KINDS.items():
+            for level in levels:
+                rng = np.random.default_rng(0)
+                if kind == "covered":
+                    images = [
+                        image if box is None else _in_box(image, box, make(level, 0.0), rng)
+                        for image, box in zip(whole, boxes, strict=True)
+                    ]
+                else:
+                    images = []
+                    for image, box in zip(whole, boxes, strict=True):
+                        side = SIDE * 0.6 if box is None else max(box[2] - box[0], box[3] - box[1])
+                        images.append(make(level, side)(image, rng))
+                found.append(seen(kind, level, images, labels))
+        for yaw in YAWS[1:]:
+            at = data["yaw"] == yaw
+            found.append(seen("turned", yaw, data["images"][at], data["va"][at]))
+    return found
+
+
+def _framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small picture in the corner of a larger frame, where the detector can still find it."""
+    if image.shape[0] >= SIDE:
+        return image
+    frame = np.full((SIDE, SIDE, 3), 96, np.uint8)
+    side = image.shape[0]
+    first = (SIDE - side) // 2
+    frame[first : first + side, first : first + side] = image
+    return frame
+
+
+def _in_box(
+    image: NDArray[np.uint8], box: Sequence[float], degrade: Degrade, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    x0, y0, x1, y1 = (max(0, round(edge)) for edge in box)
+    out = image.copy()
+    out[y0:y1, x0:x1] = degrade(image[y0:y1, x0:x1], rng)
+    return out
+
+
+# --- gates --------------------------------------------------------------------------------------------------------
+
+
+def gates_table(sets: Mapping[str, list[Seen]]) -> str:
+    """Error over what each gate looks at, and where it has grown by GROWTH."""
+    quantities: dict[str, tuple[str, Sequence[str], Sequence[float], bool]] = {
+        "min_sharpness": ("sharpness", ("blur", "small face"), (0, 10, 25, 40, 60, 100, 200, 400), True),
+        "min_brightness": ("brightness", ("darkness",), (0, 4, 8, 12, 20, 30, 45, 70), True),
+        "min_side_px": ("side", ("small face",), (0, 14, 18, 22, 28, 36, 50), True),
+        "max_yaw_deg": ("yaw", ("turned",), (0, 8, 14, 20, 26, 32, 38, 50), False),
+    }
+    rows = []
+    for gate, (name, kinds, edges, low_is_bad) in quantities.items():
+        for where, seen in sets.items():
+            chosen = [one for one in seen if one.kind in (*kinds, "as it is")]
+            value = np.concatenate([getattr(one, name) for one in chosen])
+            if np.isnan(value).all():
+                continue
+            error = np.concatenate([one.encoded.absolute - one.va for one in chosen])
+            clean = np.sqrt(np.mean((seen[0].encoded.absolute - seen[0].va) ** 2))
+            cells, growth = [], []
+            for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
+                here = (value >= low) & (value < high)
+                if here.sum() >= 40:
+                    ratio = float(np.sqrt(np.mean(error[here] ** 2)) / clean)
+                    growth.append((low, high, ratio))
+                    cells.append(f"{low:g}-{high:g}: {ratio:.2f}")
+            limits = []
+            for use, gates in (("run", RUN_GATES), ("calibration", CALIBRATION_GATES)):
+                bad = [step for step in growth if step[2] > GROWTH[use]]
+                if not bad:
+                    limit = "none needed"
+                else:
+                    limit = f"{max(b[1] for b in bad):g}" if low_is_bad else f"{min(b[0] for b in bad):g}"
+                limits.append(f"{limit} (is {getattr(gates, gate):g})")
+            rows.append([f"`{gate}`", where, "; ".join(cells), *limits])
+    head = ["gate", "faces", "RMSE over that of good pictures, by what the gate sees"]
+    return table([*head, f"x {GROWTH['run']:g}: run", f"x {GROWTH['calibration']:g}: calibration"], rows)
+
+
+# --- jitter -------------------------------------------------------------------------------------------------------
+
+
+def jitter_table() -> str:
+    """sd over time of V and A of a still face whose pictures differ by sensor noise alone, mean over people."""
+    rows = []
+    for grain in (SENSOR_NOISE, 4.0, 8.0):
+        for smoother in ("none", *(name for name in SMOOTHERS if name == "one-euro")):
+            spread = []
+            for person_id in TEST[:STILL_PEOPLE]:
+                rng = np.random.default_rng(person_id)
+                person = Person.sample(person_id)
+                renderer = person.renderer(STILL_SIZE)
+                weights, _ = mixed({"happy": 0.6})
+                background = cv2.resize(sample_background(rng), STILL_SIZE)
+                picture = renderer.render(
+                    person.shows(weights), View(), sample_light(rng, person.look), background
+                )
+                values = []
+                with Tracker.open(max_faces=1, smoother=smoother) as tracker:
+                    for seq in range(round(STILL_S * FPS)):
+                        image = clipped(picture + rng.normal(0, grain, picture.shape))
+                        t_s = seq / FPS
+                        for face in tracker(Frame(image, seq, t_s, "file", t_s, "still")):
+                            if face.state == "ok":
+                                values.append((face.valence, face.arousal))
+                spread.append(np.std(np.array(values)[FPS:], axis=0))  # the first second settles
+            sd = np.mean(spread, axis=0)
+            rows.append([f"{grain:g}", smoother, f"{sd[0]:.4f} / {sd[1]:.4f}"])
+    return table(["noise, grey levels", "smoother", "sd of valence / arousal"], rows)
+
+
+def plot(sets: Mapping[str, list[Seen]], path: Path) -> None:
+    """RMSE by level, a panel for each kind of degradation."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    kinds = [*KINDS, "turned"]
+    figure, axes = pyplot.subplots(2, 4, figsize=(13, 6), sharey=True)
+    for panel, kind in zip(axes.flat, kinds, strict=False):
+        for where, colour in zip(sets, ("tab:blue", "tab:orange"), strict=True):
+            seen = [one for one in sets[where] if one.kind in ("as it is", kind)]
+            if len(seen) < 2:
+                continue
+            for i, (dimension, line) in enumerate((("valence", "-"), ("arousal", "--"))):
+                errors = [np.sqrt(np.mean((o.encoded.absolute[:, i] - o.va[:, i]) ** 2)) for o in seen]
+                panel.plot(
+                    ["good", *(str(one.level) for one in seen[1:])],
+                    errors,
+                    line,
+                    marker="o",
+                    markersize=3,
+                    color=colour,
+                    label=f"{where}, {dimension}",
+                )
+        panel.set_title(kind)
+        panel.set_xlabel("degrees" if kind == "turned" else KINDS[kind][2])
+        panel.grid(alpha=0.3)
+        panel.set_ylim(bottom=0)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("RMSE, no support")
+    axes.flat[-1].axis("off")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    axes.flat[-1].legend(handles, labels, loc="center", frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    """Prints or writes the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ferplus", type=Path, required=True)
+    parser.add_argument("--frames", type=Path, required=True, help="where the rendered frames are kept")
+    parser.add_argument(
+        "--write", action="store_true", help="into docs/robustness.md and docs/robustness.png"
+    )
+    options = parser.parse_args()
+    with open_session(models.path("encoder")) as session:
+        encoder = Encoder(session)
+        sets = {
+            "photos": photos(options.ferplus, encoder),
+            "rendered": people(options.frames, encoder),
+        }
+    columns = ["CCC, V / A", "RMSE, V / A", "sharpness", "brightness"]
+    text = "\n\n".join(
+        [
+            f"Encoder `{models.card('encoder').sha256[:12]}`, no support set.",
+            f"### FER+ PrivateTest ({sets['photos'][0].asked:,} crops; accuracy on the majority subset)",
+            table(["", "level", "accuracy", *columns], [one.row() for one in sets["photos"]]),
+            f"### Rendered test people ({sets['rendered'][0].asked} frames at each level)",
+            table(["", "level", "face found", *columns], [one.row() for one in sets["rendered"]]),
+            "### Gates",
+            gates_table(sets),
+            f"### A still face for {STILL_S:g} s at {FPS} frames/s, {STILL_PEOPLE} people",
+            jitter_table(),
+        ]
+    )
+    if options.write:
+        replace_section(PAGE, "measured", text)
+        plot(sets, PLOT)
+        print(f"wrote {PAGE} and {PLOT}")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
