@@ -264,17 +264,16 @@ def merging(support: SupportSet, same_cosine: float) -> Array:
     would be believed too much.
     """
     known = unit(support.embeddings)
+    _, label = np.unique(support.labels, axis=0, return_inverse=True)
     heads: list[int] = []
     group = np.zeros(len(support), np.int64)
-    for i, label in enumerate(support.labels):
-        same = (
-            j
-            for j, head in enumerate(heads)
-            if (support.labels[head] == label).all() and known[head] @ known[i] >= same_cosine
-        )
-        group[i] = next(same, len(heads))
-        if group[i] == len(heads):
-            heads.append(i)
+    for value in np.unique(label):
+        first = len(heads)
+        for i in np.flatnonzero(label == value):
+            near = known[heads[first:]] @ known[i] >= same_cosine
+            group[i] = first + int(near.argmax()) if near.any() else len(heads)
+            if group[i] == len(heads):
+                heads.append(int(i))
     members = (group == np.arange(len(heads))[:, None]).astype(np.float64)
     return np.asarray(members / members.sum(1, keepdims=True))
 

@@ -49,7 +49,7 @@ PAGE = ROOT / "docs" / "robustness.md"
 PLOT = ROOT / "docs" / "robustness.png"
 
 SIDE = 224  # pixels of a rendered frame; the face takes about 60 % of it
-PICTURES = 6  # of each person
+PICTURES = 4  # of each person
 YAWS = (0, 15, 25, 35, 45)  # degrees, to either side in turn
 GROWTH = {"run": 1.5, "calibration": 1.25}  # of the RMSE, at which the gates close
 BATCH = 256
