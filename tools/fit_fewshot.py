@@ -45,9 +45,9 @@ LOCALS = (0.002, 0.008, 0.03, 0.1)
 NOISES = (0.0007, 0.002, 0.005, 0.012, 0.025, 0.05, 0.1)
 RARE = 0.002  # an explanation with a smaller weight is dropped
 
-TAUS = (0.18, 0.3)
+TAUS = (0.12, 0.18)
 POWERS = (0.0, 0.3, 0.6, 0.9)
-NEAR_TAU, NEAR_SHARE = 0.1, 0.95  # by the error on clips of rendered people 950 to 957; pictures do not mind
+NEAR_TAU, NEAR_SHARE = 0.05, 0.95  # by the error on clips of rendered people 950 to 957
 TAIL = 4.0
 SAME_COSINE = 0.95
 COVERED_JITTER, COVERED_SHARE = 0.1, 0.3
