@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine import models
 from mtclar.engine.errors import ModelError, UsageError
+from mtclar.engine.files import write_whole
 from mtclar.engine.handover import EXPRESSIONS, Encoded, Estimate
 from mtclar.engine.residual_gp import Explanation, Labelled, Likeness, ResidualGp, ResidualPrior, beside, unit
 from mtclar.engine.session import Runs, Session
@@ -55,8 +56,9 @@ class CompareParams:
         )
 
     def write(self, path: Path) -> None:
-        """As JSON, for people and for `read`."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        """As JSON, for people and for `read`. Raises WriteError when the disk refuses."""
+        content = json.dumps(asdict(self), indent=1) + "\n"
+        write_whole(path, lambda file: file.write(content.encode()))
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -11,9 +11,3 @@ def replace_section(page: Path, name: str, text: str) -> None:
     if len(marks.findall(before)) != 1:
         raise ValueError(f"{page} has not exactly one section '{name}'")
     page.write_text(marks.sub(lambda found: f"{found[1]}\n{text.strip()}\n\n{found[2]}", before))
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

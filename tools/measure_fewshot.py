@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from fewshot_people import People, clips, rendered, strangers
 from fewshot_rules import RULES, Rule, values
-from generated import replace_section, table
+from figures import table
+from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
@@ -346,7 +347,7 @@ def main() -> None:
             "### Cost",
             cost_table(others, pair),
         ]
-    text = "\n\n".join(parts)
+    text = "\n\n".join(part.strip() for part in parts)
     if options.write:
         replace_section(PAGE, "measured", text)
         plot(found, PLOT)

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 from fewshot_people import rendered
-from generated import replace_section, table
+from figures import table
+from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
@@ -114,13 +115,14 @@ def main() -> None:
     with open_session(models.path("encoder")) as session:
         encoder = Encoder(session)
         text = "\n\n".join(
-            [
+            part.strip()
+            for part in (
                 f"Encoder `{card.sha256[:12]}`, no support set. Trained on: {card.data}.",
                 "### Real faces, by expression (FER+ PrivateTest; V/A is the proxy)",
                 by_expression(options.ferplus, encoder),
                 "### Rendered people, by age, sex and skin",
                 by_people(options.people, encoder),
-            ]
+            )
         )
     if options.write:
         replace_section(PAGE, "measured", text)

@@ -19,7 +19,8 @@ from typing import Any
 import cv2
 import numpy as np
 from degradations import KINDS, Degrade, clipped
-from generated import replace_section, table
+from figures import table
+from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
@@ -362,7 +363,8 @@ def main() -> None:
         }
     columns = ["CCC, V / A", "RMSE, V / A", "sharpness", "brightness"]
     text = "\n\n".join(
-        [
+        part.strip()
+        for part in (
             f"Encoder `{models.card('encoder').sha256[:12]}`, no support set.",
             f"### FER+ PrivateTest ({sets['photos'][0].asked:,} crops; accuracy on the majority subset)",
             table(["", "level", "accuracy", *columns], [one.row() for one in sets["photos"]]),
@@ -372,7 +374,7 @@ def main() -> None:
             gates_table(sets),
             f"### A still face for {STILL_S:g} s at {FPS} frames/s, {STILL_PEOPLE} people",
             jitter_table(),
-        ]
+        )
     )
     if options.write:
         replace_section(PAGE, "measured", text)
