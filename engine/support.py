@@ -181,6 +181,8 @@ class SupportSet:
             payload = path.read_bytes()
         except FileNotFoundError as error:
             raise UsageError(f"there is no support set at {path}", RECORD_AGAIN) from error
+        except IsADirectoryError as error:
+            raise UsageError(f"{path} is a folder", "name a support set: a .mtclar file") from error
         except OSError as error:
             raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
         try:

@@ -232,7 +232,7 @@ def test_a_folder_that_is_none_is_a_clear_error(anna) -> None:
 def test_missing_file_folder_and_something_else(tmp_path) -> None:
     with pytest.raises(UsageError, match="there is no support set"):
         SupportSet.load(tmp_path / "none.mtclar")
-    with pytest.raises(SupportSetError, match="cannot read"):
+    with pytest.raises(UsageError, match="is a folder"):
         SupportSet.load(tmp_path)
     assert "not a support set" in refused(tmp_path, b"time,valence,arousal\n0,0,0\n")
     assert "not a support set" in refused(tmp_path, b"")
