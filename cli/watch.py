@@ -169,6 +169,8 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
 
 
 def _connected(address: str, token: str | None) -> "ClientConnection":
+    from ssl import SSLCertVerificationError
+
     from websockets.exceptions import InvalidStatus, WebSocketException
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
@@ -196,6 +198,11 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
     except TimeoutError as error:
         raise UnreachableError(
             f"{address} did not answer within {OPEN_TIMEOUT_S:.0f} s", "is that mtclar-stream's port?"
+        ) from error
+    except SSLCertVerificationError as error:  # waiting for it would not make it known
+        raise MtclarError(
+            f"the certificate of {address} is not trusted here: {error.verify_message}",
+            "name your own one's file in the variable SSL_CERT_FILE, and the host as the certificate does",
         ) from error
     except OSError as error:
         reason = error.strerror or str(error)

@@ -1,6 +1,7 @@
 """`watch` against servers that are not there, not ours, or say no; and against the real broadcaster."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -316,3 +317,26 @@ def test_exit_codes(url: str, code: int) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_nobody_here_knows_is_said_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl command")
+    subprocess.run(
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}".split(),
+        capture_output=True,
+        check=True,
+    )
+    with Broadcaster(port=0, tls_cert=cert, tls_key=key) as server:
+        with pytest.raises(MtclarError, match=r"certificate of wss://.* is not trusted here") as caught:
+            watch(server.ws_url, reconnect=True)
+        assert "SSL_CERT_FILE" in caught.value.hint
+        # What the hint says leads on.
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        threading.Timer(1.0, server.close).start()
+        watch(server.ws_url)
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["type"] == "hello"
