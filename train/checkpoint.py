@@ -130,7 +130,9 @@ def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
     try:
         stored = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises whatever pickle, zip or its own reader met
-        raise MtclarError(f"{path} is no checkpoint, or a damaged one: {type(error).__name__}") from error
+        raise MtclarError(
+            f"{path} is no checkpoint, or a damaged one", "name a checkpoint that `train` wrote, whole"
+        ) from error
     if not isinstance(stored, dict) or stored.get("version") != VERSION:
         raise MtclarError(f"{path} is no checkpoint of version {VERSION}")
     return stored
