@@ -93,7 +93,9 @@ def csv_rows(
                 raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
             for row in reader:
                 yield f"{path}, line {reader.line_num}", row
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not a CSV file: it is no text in UTF-8") from error
+    except csv.Error as error:
         raise DatasetError(f"{path} is not a CSV file: {error}") from error
 
 

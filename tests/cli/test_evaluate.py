@@ -204,7 +204,7 @@ def test_only_an_earlier_report_is_overwritten(command: Command, photos: Path, t
 def test_a_broken_line_is_one_message(command: Command, tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("path,valence,arousal\ngone.png,0,0\n")
     done = command("evaluate", "--photos", tmp_path / "photos.csv")
-    assert done.code == 1
+    assert done.code == 2
     assert "line 2: there is no photo" in done.err
     assert "Traceback" not in done.err
 

@@ -51,20 +51,25 @@ def test_subjects(folder: Path) -> None:
         ("in here/0.png,0\n", r"line 2: arousal is '', not a number"),
         (",0,0\n", "line 2: no path"),
         ("", "names no photo"),
+        (
+            "in here/0.png,0,0\nin here/../in here/0.png,1,0\n",
+            r"line 3: the photo .*0\.png was named before: .*line 2",
+        ),
     ],
 )
 def test_a_broken_line_is_named(folder: Path, rows: str, said: str) -> None:
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(UsageError, match=said) as caught:
         photos.load(write(folder, "path,valence,arousal\n" + rows))
+    assert caught.value.hint
 
 
 def test_what_is_no_such_table(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no file .*gone\.csv"):
         photos.load(folder / "gone.csv")
-    with pytest.raises(DatasetError, match="line 1: no column arousal"):
+    with pytest.raises(UsageError, match="line 1: no column arousal"):
         photos.load(write(folder, "path,valence\n"))
     (folder / "photos.csv").write_bytes(b"path,valence,arousal\n\xff\xfe\n")
-    with pytest.raises(DatasetError, match=r"photos\.csv is not a CSV file"):
+    with pytest.raises(UsageError, match=r"photos\.csv is not a CSV file: it is no text in UTF-8$"):
         photos.load(folder / "photos.csv")
 
 
