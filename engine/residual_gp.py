@@ -3,18 +3,18 @@
 The residual of labelled face i is r_i = label_i - absolute_i, valence and arousal apart. Its covariance is
 
     cov(r_i, r_j) = offset + gain a_i a_j + h_i h_j (local exp((c - 1) / tau) + noise S_ij),
-    S_ij = near_share exp((c - 1) / near_tau) + (1 - near_share) [i = j]
+    S_ij = sqrt(f_i f_j) (near_share exp((c - 1) / near_tau) + (1 - near_share) [i = j])
 
 with c = cos(x_i, x_j) of the embeddings and a the absolute values. `offset` and `gain` say that this person's labels
 mean something else than the encoder's values, everywhere; `local` is the error shared by faces that look alike to the
 encoder; `noise` is what one label adds, and nearly equal pictures share it. h_i falls with the length of the
-embedding, which is short where the encoder is in doubt.
+embedding, which is short where the encoder is in doubt. f_i is 1, and more where a label is far off the others.
 
 How much of a support set to believe is not fixed: there are a few explanations (offset, gain, local, noise), each with
 a prior weight (docs/few-shot.md says what they were measured on); each is weighted by how well it explains this support
 set (its marginal likelihood), and the estimate is the mean over all. So one label changes little, and five consistent
-ones that contradict the encoder win. A label far off the others is trusted less, as if the noise had Student's
-distribution (one step of iteratively reweighted least squares).
+ones that contradict the encoder win. A label far off the others is trusted less elsewhere, as if the noise had
+Student's distribution (one step of iteratively reweighted least squares).
 
 Equations: Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006: 2.25-2.26 (posterior), 2.30 (marginal
 likelihood); Lange et al., Robust statistical modeling using the t distribution, 1989 (weights).
@@ -131,8 +131,9 @@ def covariances(labelled: Labelled, prior: ResidualPrior, likeness: Likeness, ax
     h, a = prior.doubt(labelled.length, likeness), labelled.absolute[:, axis]
     own = beside(labelled.unit, labelled.absolute, labelled, likeness)
     hh = np.outer(h, h)
-    excess = far_off(labelled, prior, h, axis) - 1.0
-    noise_kernel = hh * (likeness.near_share * own.near + np.diag(1.0 - likeness.near_share + excess))
+    far = far_off(labelled, prior, h, axis)
+    shared = likeness.near_share * own.near * np.sqrt(np.outer(far, far))
+    noise_kernel = hh * (shared + np.diag((1.0 - likeness.near_share) * far))
     return np.asarray(offset + gain * np.outer(a, a) + local * hh * own.local + noise * noise_kernel)
 
 
@@ -169,6 +170,7 @@ class ResidualGp:
         count = len(labelled)
         h = prior.doubt(labelled.length, likeness)  # [M]
         a, r = labelled.absolute[:, axis], labelled.residual[:, axis]
+        self._far = far_off(labelled, prior, h, axis)  # [M]
         covariance = covariances(labelled, prior, likeness, axis)
         posterior = _softmax(np.log(weight) + log_evidence(covariance, r))
         kept = np.flatnonzero(posterior >= NEGLIGIBLE)
@@ -183,7 +185,7 @@ class ResidualGp:
         for i, g in enumerate(kept):
             t = np.zeros((size, count))  # T transposed
             t[:count] = np.diag(local[g] * h)
-            t[count:-2] = np.diag(noise[g] * likeness.near_share * h)
+            t[count:-2] = np.diag(noise[g] * likeness.near_share * h * np.sqrt(self._far))
             t[-2], t[-1] = offset[g], gain[g] * a
             gained = t @ np.linalg.inv(covariance[g])
             self._to_mean += self.posterior[g] * gained
@@ -194,7 +196,7 @@ class ResidualGp:
         apart = by_explanation - w @ by_explanation
         self._to_variance += (apart.T * w) @ apart
         self._offset, self._gain = float(self.posterior @ offset), float(self.posterior @ gain)
-        self._by_doubt = float(self.posterior @ (local + noise))
+        self._local, self._noise = float(self.posterior @ local), float(self.posterior @ noise)
 
     def __call__(self, query: Beside, residuals: Array) -> tuple[Array, Array]:
         """Mean residual [B] and variance [B] of a label of B faces, its noise included.
@@ -203,11 +205,18 @@ class ResidualGp:
         """
         h = self._prior.doubt(query.length, self._likeness)
         absolute = query.absolute[:, self._axis]
+        # Pictures nearly equal to one whose label is far off share that noise: its label comes back for itself.
+        far = 1.0 + (query.near * (self._far - 1.0)).max(1, initial=0.0)
         features = np.hstack(
-            [h[:, None] * query.local, h[:, None] * query.near, np.ones((len(h), 1)), absolute[:, None]]
+            [
+                h[:, None] * query.local,
+                (h * np.sqrt(far))[:, None] * query.near,
+                np.ones((len(h), 1)),
+                absolute[:, None],
+            ]
         )
         mean = ((features @ self._to_mean) * residuals).sum(1)
-        alone = self._offset + self._gain * absolute**2 + self._by_doubt * h**2
+        alone = self._offset + self._gain * absolute**2 + (self._local + self._noise * far) * h**2
         variance = alone + ((features @ self._to_variance) * features).sum(1)
         return mean, self._prior.sd_scale**2 * np.maximum(variance, 1e-9)
 

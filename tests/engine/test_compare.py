@@ -147,6 +147,15 @@ def test_one_label_moves_a_look_alike_a_part_of_the_way() -> None:
     assert ((moved > 0.01) & (moved < 0.2)).all()
 
 
+def test_even_an_odd_label_comes_back_for_its_own_picture_and_hardly_moves_others() -> None:
+    what = encoded(1, seed=0)
+    anna = support_set(what, what.absolute - [[0.9, 0.0]])
+    (itself,) = Comparer(None, anna)(what)
+    assert itself.valence - what.absolute[0, 0] < -0.6
+    other = Encoded(-what.embedding, what.absolute, what.expression)
+    assert abs(Comparer(None, anna)(other)[0].valence - what.absolute[0, 0]) < 0.3
+
+
 def test_frames_of_one_prompt_count_as_one_label() -> None:
     """The same picture under the same label five times says no more than once; under five labels it does."""
     once = encoded(1, seed=0)

@@ -40,13 +40,16 @@ def labelled_faces(count: int, seed: int = 0) -> Labelled:
     )
 
 
-def covariance(g: Explanation, one: np.ndarray, other: np.ndarray, a: float, b: float) -> float:
-    """Between the residuals of two different faces, word by word as the module says."""
+def covariance(g: Explanation, one: np.ndarray, other: np.ndarray, a: float, b: float, far: float) -> float:
+    """Between the residuals of two different faces, word by word as the module says.
+
+    `far`: by how much the noise that they share is larger, since their labels are far off.
+    """
     lengths = np.linalg.norm(one), np.linalg.norm(other)
     c = one @ other / (lengths[0] * lengths[1]) - 1
     h = [(length / LIKENESS.typical_length) ** -PRIOR.length_power for length in lengths]
     alike = g.local * np.exp(c / LIKENESS.tau)
-    near = g.noise * LIKENESS.near_share * np.exp(c / LIKENESS.near_tau)
+    near = far * g.noise * LIKENESS.near_share * np.exp(c / LIKENESS.near_tau)
     return g.offset + g.gain * a * b + h[0] * h[1] * (alike + near)
 
 
@@ -56,24 +59,34 @@ def by_definition(
     """Posterior mean and variance of the valence residual of each query [B, D] by one inverse an explanation."""
     embeddings, a = faces.unit * faces.length[:, None], faces.absolute[:, 0]
     h = (faces.length / LIKENESS.typical_length) ** -prior.length_power
-    inflated = far_off(faces, prior, h, 0)
+    far = far_off(faces, prior, h, 0)
+    near = np.exp(
+        (query / np.linalg.norm(query, axis=1, keepdims=True) @ faces.unit.T - 1) / LIKENESS.near_tau
+    )
+    far_there = 1 + (near * (far - 1)).max(1)
     means, variances, evidence = [], [], []
     for g in prior.explanations:
         between = np.array(
             [
-                [covariance(g, x, y, b, c) for y, c in zip(embeddings, a, strict=True)]
-                for x, b in zip(embeddings, a, strict=True)
+                [
+                    covariance(g, x, y, b, c, np.sqrt(e * f))
+                    for y, c, f in zip(embeddings, a, far, strict=True)
+                ]
+                for x, b, e in zip(embeddings, a, far, strict=True)
             ]
         ).reshape(len(a), len(a))
-        between += np.diag(h**2 * g.noise * (1 - LIKENESS.near_share + inflated - 1))
+        between += np.diag(h**2 * g.noise * (1 - LIKENESS.near_share) * far)
         rows = np.array(
             [
-                [covariance(g, x, y, b, c) for y, c in zip(embeddings, a, strict=True)]
-                for x, b in zip(query, absolute[:, 0], strict=True)
+                [
+                    covariance(g, x, y, b, c, np.sqrt(e * f))
+                    for y, c, f in zip(embeddings, a, far, strict=True)
+                ]
+                for x, b, e in zip(query, absolute[:, 0], far_there, strict=True)
             ]
         ).reshape(len(query), len(a))
         own_h = (np.linalg.norm(query, axis=1) / LIKENESS.typical_length) ** -prior.length_power
-        alone = g.offset + g.gain * absolute[:, 0] ** 2 + own_h**2 * (g.local + g.noise)
+        alone = g.offset + g.gain * absolute[:, 0] ** 2 + own_h**2 * (g.local + g.noise * far_there)
         weights = rows @ np.linalg.inv(between)
         r = faces.residual[:, 0]
         # The mean is of what the query brings; how far explanations are apart, of the labels themselves.
