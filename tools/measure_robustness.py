@@ -310,26 +310,27 @@ def plot(sets: Mapping[str, list[Seen]], path: Path) -> None:
     kinds = [*KINDS, "turned"]
     figure, axes = pyplot.subplots(2, 4, figsize=(13, 6), sharey=True)
     for panel, kind in zip(axes.flat, kinds, strict=False):
+        shown = {
+            where: [one for one in seen if one.kind in ("as it is", kind)] for where, seen in sets.items()
+        }
+        levels = [
+            one.level for one in max(shown.values(), key=len)
+        ]  # the other kind of faces has some of them
         for where, colour in zip(sets, ("tab:blue", "tab:orange"), strict=True):
-            seen = [one for one in sets[where] if one.kind in ("as it is", kind)]
+            seen = [one for one in shown[where] if len(one.va)]
             if len(seen) < 2:
                 continue
             for i, (dimension, line) in enumerate((("valence", "-"), ("arousal", "--"))):
-                errors = [
-                    np.sqrt(np.mean((one.encoded.absolute[:, i] - one.va[:, i]) ** 2))
-                    if len(one.va)
-                    else np.nan
-                    for one in seen
-                ]
                 panel.plot(
-                    ["good", *(str(one.level) for one in seen[1:])],
-                    errors,
+                    [levels.index(one.level) for one in seen],
+                    [np.sqrt(np.mean((one.encoded.absolute[:, i] - one.va[:, i]) ** 2)) for one in seen],
                     line,
                     marker="o",
                     markersize=3,
                     color=colour,
                     label=f"{where}, {dimension}",
                 )
+        panel.set_xticks(range(len(levels)), ["good", *map(str, levels[1:])])
         panel.set_title(kind)
         panel.set_xlabel("degrees" if kind == "turned" else KINDS[kind][2])
         panel.grid(alpha=0.3)
