@@ -76,19 +76,26 @@ def read_picture(path: Path) -> Picture:
 
 
 def csv_rows(
-    path: Path, needed: Sequence[str], header: Sequence[str] | None = None
+    path: Path,
+    needed: Sequence[str],
+    header: Sequence[str] | None = None,
+    optional: Sequence[str] = (),
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Where each row of a CSV file is, in words, and its cells by column; cells that are missing are empty.
 
-    `header` names the columns of a file that has no header line. Raises DatasetError when a column is missing or the
-    file is no text, UsageError when it does not exist.
+    `needed` and `optional` columns are found whatever their case and the blanks around them, as spreadsheets write
+    them. `header` names the columns of a file that has no header line. Raises DatasetError when a column is missing or
+    the file is no text, UsageError when it does not exist.
     """
+    spelt = {name.lower(): name for name in (*needed, *optional)}
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, header, skipinitialspace=True, restval="")
-            missing = [name for name in needed if name not in (reader.fieldnames or ())]
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = [spelt.get(name.lower(), name) for name in columns]
+            missing = [name for name in needed if name not in reader.fieldnames]
             if missing:
                 raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
             for row in reader:

@@ -31,7 +31,7 @@ def _stills(path: Path) -> Stills:
     """Raises UsageError or DatasetError."""
     files, values, subjects = [], [], []
     place_of: dict[Path, str] = {}
-    for where, row in csv_rows(path, COLUMNS):
+    for where, row in csv_rows(path, COLUMNS, optional=(SUBJECT,)):
         if not row["path"]:
             raise DatasetError(f"{where}: no path")
         file = path.parent / row["path"]

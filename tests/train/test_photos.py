@@ -34,6 +34,13 @@ def test_paths_are_relative_and_further_columns_ignored(folder: Path) -> None:
     assert read.expression.tolist() == [UNKNOWN, UNKNOWN]
 
 
+def test_column_names_as_a_spreadsheet_writes_them(folder: Path) -> None:
+    read = photos.load(write(folder, "Path, Valence ,AROUSAL,Subject \nin here/0.png,0.5,-0.5,anna\n"))
+    np.testing.assert_allclose(read.va, [[0.5, -0.5]])
+    assert read.subject is not None
+    assert read.subject.tolist() == ["anna"]
+
+
 def test_subjects(folder: Path) -> None:
     rows = "path,valence,arousal,subject\nin here/0.png,0,0, anna \nin here/1.png,0,0,\n"
     read = photos.load(write(folder, rows))
