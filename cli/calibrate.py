@@ -66,7 +66,7 @@ def command(
     from mtclar.engine.tracker import Tracker
 
     console = Terminal()
-    _refuse_nonsense(source, labels, neutral, grid)
+    _refuse_nonsense(source, labels, neutral, grid, subject)
     target = default_support_path() if out is None else out
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
     try:
@@ -94,9 +94,15 @@ def command(
     say(console, "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}")
 
 
-def _refuse_nonsense(source: str, labels: Path | None, neutral: bool, grid: bool) -> None:
+def _refuse_nonsense(
+    source: str, labels: Path | None, neutral: bool, grid: bool, subject: str | None
+) -> None:
     from mtclar.engine.errors import UsageError
 
+    if subject is not None and not subject.isprintable():
+        raise UsageError(
+            "--subject holds a character that cannot be printed", "letters, digits and blanks do"
+        )
     if neutral and grid:
         raise UsageError("--neutral and --grid exclude each other", "choose one")
     if labels is None:

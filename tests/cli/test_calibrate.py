@@ -207,6 +207,7 @@ def test_the_largest_face_is_taken_unless_a_track_is_named(
         (("--labels", "x.csv"), "is live"),
         (("--source", "rtsp://user:secret@host/x", "--labels", "x.csv"), "is live"),
         (("--neutral", "--grid"), "exclude each other"),
+        (("--source", "demo", "--subject", "an\nna"), "--subject holds a character"),
         (("--source", "demo", "--labels", "x.csv", "--grid"), "takes no prompts"),
         (("--source", "/no/such/file.mp4"), "there is no file"),
         (("--source", "demo", "--labels", "/no/labels.csv"), "there is no label file"),
