@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mtclar.cli.options import default_support_path
+
 Command = Callable[..., Any]
 
 SUMMARY = json.dumps({"frames": 1, "fps": 1.0, "latency_ms": {}})
@@ -80,9 +82,10 @@ def test_a_run_refuses_what_would_destroy_or_cannot_be_written(
     assert digests(desk) == before
 
 
-def test_the_default_support_set_is_an_input_too(command: Command, desk: Path) -> None:
+@pytest.mark.usefixtures("desk")
+def test_the_default_support_set_is_an_input_too(command: Command) -> None:
     assert command("calibrate", "--source", "clip.mp4", "--labels", "labels.csv").code == 0
-    default = next(Path(path) for path in (desk.parent.parent).rglob("default.mtclar"))
+    default = default_support_path()
     before = default.read_bytes()
     done = command("run", "--source", "clip.mp4", "--port", "0", "--summary-json", default)
     assert done.code == 2
