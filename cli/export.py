@@ -23,7 +23,6 @@ def command(
         typer.Option(
             metavar="FOLDER",
             help="Where to write; engines go where `run` looks for them unless told otherwise.",
-            file_okay=False,
             callback=expanded,
         ),
     ] = None,
@@ -39,6 +38,7 @@ def command(
 ) -> None:
     """Export a trained network to ONNX, or compile the networks in use for a card."""
     from mtclar.engine.errors import UsageError
+    from mtclar.engine.files import require_writable
 
     if to not in TARGETS:
         raise UsageError(f"cannot export to {to!r}", f"one of: {', '.join(TARGETS)}")
@@ -52,6 +52,8 @@ def command(
             f"--to {to} takes the networks that `run` uses, not a checkpoint",
             "leave the checkpoint out",
         )
+    if out is not None:
+        require_writable(out / to)
     if to == "triton":
         if compute_capability:
             raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")

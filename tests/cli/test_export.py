@@ -56,7 +56,7 @@ def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
         (["--to", "triton"], "needs --out FOLDER", 2),
         (["--to", "triton", "--out", "x", "--precision", "fp7"], "no precision 'fp7'", 2),
         (["--to", "triton", "--out", "x", "--compute-capability", "8.6"], "is for engines", 2),
-        (["--to", "triton", "--out", "/proc/x"], "cannot write /proc/x", 1),
+        (["--to", "triton", "--out", "/proc/x"], "cannot write /proc/x", 2),
         (["--to", "coreml"], "one of: onnx, tensorrt", 2),
         ([], "needs a checkpoint", 2),
     ],
@@ -82,8 +82,17 @@ def test_a_place_that_cannot_be_written_is_said(command: Command, tmp_path: Path
         "--out",
         tmp_path / "file" / "engines",
     )
-    assert done.code == 1
+    assert done.code == 2
     assert "cannot write" in done.err
+
+
+@pytest.mark.parametrize("to", ["triton", "tensorrt-rtx"])
+def test_a_file_in_place_of_a_folder_is_a_wrong_argument(to: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = command("export", "--to", to, "--out", tmp_path / "file")
+    assert done.code == 2
+    assert f"cannot write {tmp_path / 'file'}" in done.err
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_triton_repository_is_written(command: Command, tmp_path: Path) -> None:
