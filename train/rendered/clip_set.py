@@ -1,7 +1,9 @@
 """Clips of rendered people with their labels: `python -m mtclar.train.rendered.clip_set FOLDER --people 1000:1024`.
 
 Each person gets FOLDER/<id>.mp4 and FOLDER/<id>.csv (time, valence, arousal of every frame). The script, the light and
-the background are drawn from the person's id, so a clip is the same wherever it is made; one that is there is kept.
+the background are drawn from the person's id, so the pictures are the same wherever they are made; their H.264 differs
+between runs by about a grey level (seen, not explained), so figures of clips may move in the last digit. A clip that
+is there is kept.
 """
 
 import argparse
