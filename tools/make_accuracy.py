@@ -8,13 +8,14 @@ tables of FER+ stay as they are.
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from generated import replace_section
 
 from mtclar.cli.evaluate import decimal, percent
 from mtclar.train.accuracy.methods import MTCLAR
@@ -85,13 +86,10 @@ def ferplus(report: Json) -> str:
     )
 
 
-def replace(page: str, name: str, content: str, report: Json) -> str:
-    """The page with new content between the marks of that name."""
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-    if not marks.search(page):
-        raise SystemExit(f"{PAGE} has no marks <!-- {name} --> ... <!-- /{name} -->")
-    made = f"Encoder `{report['encoder_sha256'][:12]}`, {report['seeds']} draws.\n\n{content}"
-    return marks.sub(lambda found: found[1] + made + found[2], page)
+def write(name: str, content: str, report: Json) -> None:
+    """New content between the marks of that name."""
+    head = f"Encoder `{report['encoder_sha256'][:12]}`, {report['seeds']} draws."
+    replace_section(PAGE, name, f"{head}\n\n{content}")
 
 
 def main() -> None:
@@ -102,14 +100,12 @@ def main() -> None:
     parser.add_argument("--ferplus", type=Path, help="FER+ folder")
     parser.add_argument("--workers", type=int, default=1, help="processes that render (%(default)s)")
     given = parser.parse_args()
-    page = PAGE.read_text()
     rendered = evaluate("--dataset", "rendered", "--workers", str(given.workers))
-    page = replace(page, "rendered-pictures", few_labels(rendered), rendered)
-    page = replace(page, "rendered-clips", whole_clips(rendered), rendered)
+    write("rendered-pictures", few_labels(rendered), rendered)
+    write("rendered-clips", whole_clips(rendered), rendered)
     if given.ferplus:
         report = evaluate("--dataset", "ferplus", "--root", str(given.ferplus))
-        page = replace(page, "ferplus", ferplus(report), report)
-    PAGE.write_text(page)
+        write("ferplus", ferplus(report), report)
     print(f"wrote {PAGE}")
 
 
