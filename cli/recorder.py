@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
@@ -17,6 +16,7 @@ from mtclar.cli.scores import Row
 from mtclar.engine.handover import Encoded, FaceCrop
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.messages import PROTOCOL, AffectMessage
+from mtclar.stream.summary import percentiles
 
 CLIENT_TIMEOUT_S = 5.0
 
@@ -104,9 +104,7 @@ class Listener:
     @property
     def latency_ms(self) -> dict[str, float | None]:
         """p50, p95 and p99 from capture to received."""
-        if not self.latencies_ms:
-            return {"p50": None, "p95": None, "p99": None}
-        return {f"p{p}": round(float(np.percentile(self.latencies_ms, p)), 3) for p in (50, 95, 99)}
+        return percentiles(self.latencies_ms)
 
     def _listen(self) -> None:
         try:

@@ -5,7 +5,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,9 +14,17 @@ import numpy as np
 from mtclar.engine.files import write_whole
 from mtclar.stream.mailbox import Freshness
 
+PERCENTILES = (50, 95, 99)
 SUMMARY_KEYS = frozenset({"frames", "fps", "latency_ms"})  # any summary has these
 MAX_SUMMARY_BYTES = 2**20
 FINEST_MS, COARSEST_MS, RATIO = 1e-3, 1e6, 1.01  # bins of 1 %: a percentile is right within half of that
+
+
+def percentiles(values_ms: Sequence[float]) -> dict[str, float | None]:
+    """p50, p95, p99, rounded to microseconds; None where nothing was measured."""
+    if not len(values_ms):
+        return {f"p{p}": None for p in PERCENTILES}
+    return {f"p{p}": round(float(np.percentile(values_ms, p)), 3) for p in PERCENTILES}
 
 
 class LatencyHistogram:
@@ -133,7 +141,7 @@ class Meter:
             fps=round(rate, 2),
             dropped=dropped,
             messages_per_s=round(rate, 2),
-            latency_ms={f"p{p}": _rounded(latency.percentile(p)) for p in (50, 95, 99)},
+            latency_ms={f"p{p}": _rounded(latency.percentile(p)) for p in PERCENTILES},
             backend=backend,
             cpu_cores=round((time.process_time() - self._cpu_s) / wall_s, 3) if wall_s > 0 else 0.0,
             peak_rss_mb=_rounded(peak_rss_mb()),

@@ -41,11 +41,11 @@ PARITY = 0.01  # of valence and arousal at fp16
 def measure(backend: str, rounds: int) -> dict[str, Any]:
     """What one backend does; runs in a process of its own."""
     from mtclar.cli.benchmark.gpu import GpuMeter
-    from mtclar.cli.benchmark.material import percentiles
     from mtclar.engine import models
     from mtclar.engine.encode import Encoder
     from mtclar.engine.errors import MtclarError
     from mtclar.engine.session import open_session, open_sessions
+    from mtclar.stream.summary import percentiles
 
     rng = np.random.default_rng(0)
     started_s = time.perf_counter()

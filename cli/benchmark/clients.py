@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from mtclar.cli.benchmark.material import percentiles
 from mtclar.stream.messages import PROTOCOL
+from mtclar.stream.summary import percentiles
 
 
 @dataclass(slots=True)

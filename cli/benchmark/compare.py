@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mtclar.cli.benchmark.material import Material, percentiles
+from mtclar.cli.benchmark.material import Material
 from mtclar.engine.handover import Faces, Frame
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.summary import percentiles
 
 BLOCK_FRAMES = 10
 RESAMPLES = 2000

@@ -6,14 +6,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mtclar.cli.demo import calibrated
 from mtclar.engine.handover import Frame
@@ -22,7 +20,6 @@ from mtclar.stream import demo_clip
 from mtclar.stream.sources import Source, open_source
 
 FPS = 30.0  # what is paced is paced at this, whatever the clip's own rate
-PERCENTILES = (50, 95, 99)
 START_UP = {
     "bare_interpreter_ms": (sys.executable, "-c", "pass"),
     "help_ms": (sys.executable, "-m", "mtclar.cli.main", "--help"),
@@ -89,13 +86,6 @@ def retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
 def as_source(clip: str, fps: float, count: int) -> Source:
     """The clip as the pipeline takes it."""
     return RetimedSource(clip, fps, count)
-
-
-def percentiles(values_ms: Sequence[float]) -> dict[str, float | None]:
-    """p50, p95, p99, rounded to microseconds; None where nothing was measured."""
-    if not len(values_ms):
-        return {f"p{p}": None for p in PERCENTILES}
-    return {f"p{p}": round(float(np.percentile(values_ms, p)), 3) for p in PERCENTILES}
 
 
 def machine(rounds: int) -> dict[str, Any]:

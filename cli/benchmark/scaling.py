@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mtclar.cli.benchmark.effort import Sizes
-from mtclar.cli.benchmark.material import Material, percentiles
+from mtclar.cli.benchmark.material import Material
 from mtclar.engine import models
 from mtclar.engine.compare import Comparer
 from mtclar.engine.encode import Encoder
@@ -19,6 +19,7 @@ from mtclar.engine.handover import EXPRESSIONS, Encoded, Frame
 from mtclar.engine.session import open_session
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.summary import percentiles
 
 
 def measure(material: Material, backend: str, threads: int, sizes: Sizes) -> dict[str, list[dict[str, Any]]]:

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from mtclar.cli.benchmark.material import FPS, Material, percentiles, retimed
+from mtclar.cli.benchmark.material import FPS, Material, retimed
 from mtclar.engine import models
 from mtclar.engine.compare import Comparer
 from mtclar.engine.crop import FRAMING
@@ -27,6 +27,7 @@ from mtclar.engine.support import framing_from
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import PROTOCOL, AffectMessage, LatencyMs
 from mtclar.stream.sources import open_source
+from mtclar.stream.summary import percentiles
 
 STAGES = ("decode", "detect", "landmarks", "align", "encode", "pair", "smooth", "serialise", "send")
 WARM_UP_FRAMES = 10

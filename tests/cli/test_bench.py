@@ -12,9 +12,10 @@ import pytest
 from mtclar.cli.benchmark import effort, end_to_end, report, scaling
 from mtclar.cli.benchmark.compare import compare, parse, ratio
 from mtclar.cli.benchmark.gpu import GpuMeter
-from mtclar.cli.benchmark.material import Material, percentiles
+from mtclar.cli.benchmark.material import Material
 from mtclar.cli.benchmark.stages import STAGES
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.stream.summary import percentiles
 
 Command = Callable[..., Any]
 TINY = effort.Effort(
