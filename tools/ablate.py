@@ -40,7 +40,7 @@ def variants() -> dict[str, TrainConfig]:
         ),
         "similar means the same class": replace(BEST, objective=replace(objective, alike_by_class=True)),
         "no CCC in the losses": replace(BEST, objective=replace(objective, absolute_ccc=0, delta_ccc=0)),
-        "strong class weights": replace(BEST, objective=replace(objective, rare_class_limits=(0.7, 3.0))),
+        "class weights": replace(BEST, objective=replace(objective, rare_class_limits=(0.8, 2.0))),
         "mixup": replace(BEST, soften=replace(soften, mixup_share=0.5)),
         "self-distillation": replace(BEST, soften=replace(soften, distil=0.4)),
         "more dropout": replace(BEST, network=replace(network, dropout=0.3)),

@@ -37,7 +37,7 @@ class ObjectiveConfig:
     alike_distance: float = (
         0.3  # V/A distance at which two pictures of one person are alike with probability exp(-1/2)
     )
-    rare_class_limits: tuple[float, float] = (0.8, 2.0)  # of the weight of a class in the cross entropy
+    rare_class_limits: tuple[float, float] = (1.0, 1.0)  # of the weight of a class in the cross entropy
 
 
 @dataclass(frozen=True, slots=True)
