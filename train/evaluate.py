@@ -21,8 +21,7 @@ def evaluate_photos(network: Siamese, photos: Photos, device: str = "cpu") -> Ph
 
 def evaluate_people(network: Siamese, people: People, device: str = "cpu") -> VaFigures:
     """Scores a network on single pictures of rendered people, without any support."""
-    core = people.core(network.config.input_size)
-    return VaFigures.of(encode(network, people.images, core, device).absolute, people.va)
+    return VaFigures.of(encode(network, people.images, people.core, device).absolute, people.va)
 
 
 def encode(network: Siamese, images: NDArray[np.uint8], core: float, device: str = "cpu") -> Encoded:

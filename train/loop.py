@@ -276,7 +276,7 @@ def batch_losses(
     views = [view]
     if people is not None and data.people is not None:
         crops = torch.from_numpy(data.people.images[people]).to(device)
-        views.append(augment(crops, size, data.people.core(size), config.augment, changes))
+        views.append(augment(crops, size, data.people.core, config.augment, changes))
     with autocast:
         outputs = network.encoder(torch.cat(views))
     embedding, absolute, logits = (output.float() for output in outputs)
@@ -284,18 +284,20 @@ def batch_losses(
     objective = config.objective
     first, second = (torch.from_numpy(i) for i in stranger_pairs(data.photos.label[chosen], photos, numbers))
     truth = stranger_targets(shares, va, first, second, objective)
-    delta, similarity, cosine = _pair_losses(
-        network, embedding[first], embedding[second], truth, objective, progress
-    )
+    pairs = []
+    if objective.pairs != "same person" or people is None:
+        pairs.append((embedding[first], embedding[second], truth))
     single = absolute_loss(absolute[:photos], va, objective)
     if people is not None and data.people is not None:
         known = torch.from_numpy(data.people.va[people]).to(device)
         first, second = (torch.from_numpy(i) for i in same_person_pairs(data.people.person[people]))
         truth = same_person_targets(known, first, second, objective)
         own = embedding[photos:]
-        terms = _pair_losses(network, own[first], own[second], truth, objective, progress)
-        delta, similarity, cosine = delta + terms[0], similarity + terms[1], cosine + terms[2]
+        if objective.pairs != "strangers":
+            pairs.append((own[first], own[second], truth))
         single = single + absolute_loss(absolute[photos:], known, objective)
+    compared = [_pair_losses(network, a, b, true, objective, progress) for a, b, true in pairs]
+    delta, similarity, cosine = (sum(terms, single.new_zeros(())) for terms in zip(*compared, strict=True))
     losses = Losses(
         expression=objective.expression * expression_loss(logits[:photos], shares, weights),
         absolute=single,

@@ -7,6 +7,7 @@ the same network; similarity targets are probabilities (below), since both votes
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ class ObjectiveConfig:
     expression: float = 1.0
     absolute_mse: float = 2.0
     absolute_ccc: float = 0.5
+    pairs: Literal["both", "strangers", "same person"] = "both"  # which pairs the four losses below see
     delta_mse: float = 1.0
     delta_ccc: float = 0.25
     similarity: float = 0.25

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import UsageError
 from mtclar.train.labelled import DatasetError
 from mtclar.train.rendered.splits import SPLITS
@@ -28,9 +29,10 @@ class People:
     def __len__(self) -> int:
         return len(self.images)
 
-    def core(self, size: int) -> float:
-        """Side of the middle that an encoder of `size` pixels sees at run time, as a share of the crop's side."""
-        return size / self.images.shape[1]
+    @property
+    def core(self) -> float:
+        """Side of the middle that an encoder sees at run time, as a share of the crop's side."""
+        return FRAMING.size / self.images.shape[1]
 
 
 def load(paths: Sequence[Path], split: str) -> People:

@@ -25,7 +25,7 @@ def test_files_are_joined(tmp_path: Path) -> None:
     found = people.load([write(tmp_path / "a.npz", 4), write(tmp_path / "b.npz", 9)], "train")
     assert found.images.shape == (6, 56, 56)
     assert found.person.tolist() == [4, 4, 4, 9, 9, 9]
-    assert found.core(48) == 48 / 56
+    assert found.core == 48 / 56
 
 
 @pytest.mark.parametrize("stranger", [TEST.start, TEST.stop - 1, DEMO.start])
