@@ -39,13 +39,19 @@ class Stills:
         None  # [n, 4] x0, y0, x1, y1 of the labelled face, where the data set says it
     )
     unlabelled: int = 0  # rows that the data set itself marks as without valence and arousal
+    named: Sequence[str] | None = None  # [n] where each file is named, for messages
 
     def __len__(self) -> int:
         return len(self.files)
 
     def read(self, index: int) -> Picture:
-        """The picture. Raises DatasetError that names the file."""
-        return read_picture(self.files[index])
+        """The picture. Raises DatasetError that names the file, and where it was named."""
+        try:
+            return read_picture(self.files[index])
+        except DatasetError as error:
+            if self.named is None:
+                raise
+            raise DatasetError(f"{self.named[index]}: {error.what}", error.hint) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +91,7 @@ def csv_rows(
 
     `needed` and `optional` columns are found whatever their case and the blanks around them, as spreadsheets write
     them. `header` names the columns of a file that has no header line. Raises DatasetError when a column is missing or
-    the file is no text, UsageError when it does not exist.
+    there twice, a line has more values than columns or the file is no text, UsageError when it does not exist.
     """
     spelt = {name.lower(): name for name in (*needed, *optional)}
     if not path.is_file():
@@ -95,11 +101,20 @@ def csv_rows(
             reader = csv.DictReader(file, header, skipinitialspace=True, restval="")
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = [spelt.get(name.lower(), name) for name in columns]
+            for name in (*needed, *optional):
+                count = list(reader.fieldnames).count(name)
+                if count > 1:
+                    raise DatasetError(f"{path}, line 1: {count} columns are called {name}")
             missing = [name for name in needed if name not in reader.fieldnames]
             if missing:
                 raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
             for row in reader:
-                yield f"{path}, line {reader.line_num}", row
+                where = f"{path}, line {reader.line_num}"
+                if any(row.pop(None, ())):  # where DictReader puts surplus cells
+                    raise DatasetError(
+                        f"{where}: more values than the {len(columns)} columns", "is a comma unquoted?"
+                    )
+                yield where, row
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not a CSV file: it is no text in UTF-8") from error
     except csv.Error as error:

@@ -29,7 +29,7 @@ def load(path: Path) -> Stills:
 
 def _stills(path: Path) -> Stills:
     """Raises UsageError or DatasetError."""
-    files, values, subjects = [], [], []
+    files, values, subjects, named = [], [], [], []
     place_of: dict[Path, str] = {}
     for where, row in csv_rows(path, COLUMNS, optional=(SUBJECT,)):
         if not row["path"]:
@@ -43,6 +43,7 @@ def _stills(path: Path) -> Stills:
                 f"{where}: the photo {file} was named before: {earlier}", "name each photo once"
             )
         files.append(file)
+        named.append(where)
         values.append(va_of(row["valence"], row["arousal"], where))
         subjects.append(row.get(SUBJECT, "").strip())
     if not files:
@@ -52,4 +53,5 @@ def _stills(path: Path) -> Stills:
         va=np.array(values, np.float32),
         expression=np.full(len(files), UNKNOWN, np.int64),
         subject=np.array(subjects) if any(subjects) else None,
+        named=named,
     )

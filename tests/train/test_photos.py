@@ -57,6 +57,7 @@ def test_subjects(folder: Path) -> None:
         ("in here/0.png,0,nan\n", r"line 2: arousal is nan, not in"),
         ("in here/0.png,0\n", r"line 2: arousal is '', not a number"),
         (",0,0\n", "line 2: no path"),
+        ("in here/0.png,0,0,7\n", "line 2: more values than the 3 columns"),
         ("", "names no photo"),
         (
             "in here/0.png,0,0\nin here/../in here/0.png,1,0\n",
@@ -75,6 +76,8 @@ def test_what_is_no_such_table(folder: Path) -> None:
         photos.load(folder / "gone.csv")
     with pytest.raises(UsageError, match="line 1: no column arousal"):
         photos.load(write(folder, "path,valence\n"))
+    with pytest.raises(UsageError, match="line 1: 2 columns are called valence"):
+        photos.load(write(folder, "path,valence,Valence,arousal\n"))
     (folder / "photos.csv").write_bytes(b"path,valence,arousal\n\xff\xfe\n")
     with pytest.raises(UsageError, match=r"photos\.csv is not a CSV file: it is no text in UTF-8$"):
         photos.load(folder / "photos.csv")
@@ -84,5 +87,7 @@ def test_a_picture_that_cannot_be_read_names_itself_when_it_is_asked_for(folder:
     (folder / "in here" / "1.png").write_text("no picture")
     read = photos.load(write(folder, "path,valence,arousal\nin here/1.png,0,0\nin here/2.png,0,0\n"))
     assert level_of(read.read(1)) == 100
-    with pytest.raises(DatasetError, match=r"1\.png is not a picture that can be read"):
+    with pytest.raises(
+        DatasetError, match=r"photos\.csv, line 2: .*1\.png is not a picture that can be read"
+    ):
         read.read(0)
