@@ -117,13 +117,7 @@ class GpRule:
         self._labels = support.labels.astype(np.float64)
         self._likeness = params.likeness
         self._merge = merging(support, params.same_cosine)  # [M, N]
-        frames = Labelled.of(support.embeddings, support.absolute, support.labels)
-        self._labelled = Labelled(
-            unit(self._merge @ frames.unit),
-            self._merge @ frames.length,
-            self._merge @ frames.absolute,
-            self._merge @ frames.residual,
-        )
+        self._labelled = merged(support, self._merge)
         self._gps = [
             ResidualGp(self._labelled, prior, params.likeness, axis)
             for axis, prior in enumerate(params.priors)
@@ -278,6 +272,21 @@ def merging(support: SupportSet, same_cosine: float) -> Array:
                 heads.append(int(i))
     members = (group == np.arange(len(heads))[:, None]).astype(np.float64)
     return np.asarray(members / members.sum(1, keepdims=True))
+
+
+def merged(support: SupportSet, merge: Array) -> Labelled:
+    """The M labels that count, as averages `merge` [M, N] over the N frames."""
+    frames = Labelled.of(support.embeddings, support.absolute, support.labels)
+    return Labelled(
+        unit(merge @ frames.unit), merge @ frames.length, merge @ frames.absolute, merge @ frames.residual
+    )
+
+
+def labelled_frames(support: SupportSet | None, params: CompareParams) -> Labelled:
+    """What the rule `gp` takes as the labelled faces of a support set; none without one."""
+    if support is None:
+        return Labelled(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2)))
+    return merged(support, merging(support, params.same_cosine))
 
 
 def leave_one_out(
