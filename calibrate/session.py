@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.labels import Label
 from mtclar.calibrate.prompts import Prompt
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.gates import CALIBRATION_GATES, Gates, faults
 from mtclar.engine.handover import FaceCrop, Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.labels import Label
 
 NO_FACE = "no face"
 SKIPPED = ("skipped",)

@@ -135,7 +135,7 @@ def _opened(spec: str, fps: float | None) -> "Iterator[Source]":
 
     source: Source
     if Path(spec).expanduser().is_dir():
-        from mtclar.calibrate.folder import FolderSource
+        from mtclar.stream.sources.folder import FolderSource
 
         if fps is None:
             raise UsageError(f"{spec} is a folder: how many pictures are a second?", "say it with --fps")
@@ -159,8 +159,8 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
 
 
 def _by_labels(source: "Source", path: Path, tracker: "Tracker") -> "Recording":
-    from mtclar.calibrate.labels import read_labels
     from mtclar.calibrate.session import by_labels
+    from mtclar.stream.labels import read_labels
 
     with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
         return by_labels(frames, read_labels(path), tracker)

@@ -105,10 +105,10 @@ def command(
 
 def calibrated(backend: str, threads: int) -> "SupportSet":
     """The support set of the clip's first seconds, made as `calibrate --labels` makes one."""
-    from mtclar.calibrate.labels import read_labels
     from mtclar.calibrate.session import by_labels, make_support
     from mtclar.engine.tracker import Tracker
     from mtclar.stream import demo_clip
+    from mtclar.stream.labels import read_labels
     from mtclar.stream.sources import open_source
 
     labels = read_labels(demo_clip.calibration_path())

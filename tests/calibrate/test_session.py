@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.calibrate.labels import Label
 from mtclar.calibrate.prompts import Prompt
 from mtclar.calibrate.session import Guide, Look, Progress, nearest_frames
 from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import FaceCrop, Frame
+from mtclar.stream.labels import Label
 
 FPS = 25.0
 PROMPTS = (Prompt("neutral", "Rest.", 0.0, 0.0, frames=3), Prompt("happy", "Smile.", 0.7, 0.1, frames=2))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.calibrate.labels import Label, parse_labels, read_labels, write_labels
 from mtclar.engine.errors import UsageError
+from mtclar.stream.labels import Label, parse_labels, read_labels, write_labels
 
 SCORE = st.floats(-1, 1)
 LABELS = st.lists(

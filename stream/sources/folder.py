@@ -1,4 +1,4 @@
-"""A folder of pictures as a source for calibration: sorted by name, one every 1/fps seconds."""
+"""A folder of pictures as a source: sorted by name, one every 1/fps seconds."""
 
 import re
 import threading
