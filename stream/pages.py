@@ -16,6 +16,7 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".json": "application/json",
+    ".yaml": "application/yaml",
 }
 
 # The pages load nothing from elsewhere and cannot be framed. ws: and wss: are named because not every browser counts
@@ -31,7 +32,9 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 
+PROTOCOL_PATH = "/protocol"
 SCHEMA_FILE = "mtclar.v1.schema.json"
+ASYNCAPI_FILE = "mtclar.v1.asyncapi.yaml"  # refers to the schema as the file beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,16 @@ def dashboard_pages() -> dict[str, Page]:
     return pages
 
 
-def schema() -> bytes:
-    """The JSON Schema of `mtclar.v1`, as docs/protocol has it."""
-    return (resources.files("mtclar.stream") / SCHEMA_FILE).read_bytes()
+def protocol_pages() -> dict[str, Page]:
+    """The contract of `mtclar.v1` for machines: its JSON Schema at /protocol, and beside it AsyncAPI."""
+    files = resources.files("mtclar.stream")
+    schema = Page((files / SCHEMA_FILE).read_bytes(), "application/schema+json")
+    asyncapi = Page((files / ASYNCAPI_FILE).read_bytes(), CONTENT_TYPES[".yaml"])
+    return {
+        PROTOCOL_PATH: schema,
+        f"{PROTOCOL_PATH}/{SCHEMA_FILE}": schema,
+        f"{PROTOCOL_PATH}/{ASYNCAPI_FILE}": asyncapi,
+    }
 
 
 def json_page(content: object, status: HTTPStatus = HTTPStatus.OK) -> Page:
@@ -78,7 +88,7 @@ class Pages:
     """Finds the page of a path; `/ws` is not one."""
 
     def __init__(self, health: Callable[[], object], routes: Mapping[str, Route] | None = None) -> None:
-        self._fixed = dashboard_pages() | {"/protocol": Page(schema(), "application/schema+json")}
+        self._fixed = dashboard_pages() | protocol_pages()
         self._routes: dict[str, Route] = {"/health": lambda: json_page(health()), **(routes or {})}
 
     def find(self, method: str, target: str) -> Page:

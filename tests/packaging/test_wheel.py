@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
-SHIPPED_SUFFIXES = {".py", ".onnx", ".json", ".html", ".js", ".css", ".svg", ".mp4", ".csv", ".npz", ".typed"}
+SHIPPED_SUFFIXES = {".py", ".onnx", ".json", ".yaml", ".html", ".js", ".css", ".svg", ".mp4", ".csv", ".npz"}
+SHIPPED_SUFFIXES |= {".typed"}
 PACKAGES = ("engine", "stream", "calibrate", "train", "cli")
 HEAVY = ("cv2", "av", "onnxruntime", "torch", "websockets", "numpy", "pydantic")
 

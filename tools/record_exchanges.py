@@ -1,0 +1,229 @@
+"""Conversations between a client and a running server, written down for who writes a client: docs/protocol/exchanges.
+
+    python tools/record_exchanges.py --write
+
+One line a message: {"client": ...}, {"server": ...}, or {"closed": code}. What differs from run to run (the session's
+name, the wall clock) has a fixed value in them. The tests play every conversation again and compare.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from mtclar.engine.handover import Affect, Estimate
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.messages import (
+    PROTOCOL,
+    AffectMessage,
+    ByeMessage,
+    Hello,
+    LatencyMs,
+    ModelInfo,
+    StatusMessage,
+    StreamInfo,
+    SubjectInfo,
+)
+
+FOLDER = Path(__file__).parents[1] / "docs" / "protocol" / "exchanges"
+WAIT_S = 20.0
+NOW_S, SESSION, UNIX_S = 1250.0, "0" * 32, 1800000000.0
+TOKEN = "an-example-of-a-token"
+
+Line = dict[str, Any]
+
+
+class Conversation:
+    """One client of one server; every message of both sides becomes a line, in the order the client has them."""
+
+    def __init__(self, server: Broadcaster, connection: ClientConnection) -> None:
+        self.server = server
+        self.lines: list[Line] = []
+        self._connection = connection
+
+    def say(self, message: object) -> None:
+        """As the client; a text goes out as it is."""
+        self._connection.send(message if isinstance(message, str) else json.dumps(message))
+        self.lines.append({"client": message})
+
+    def hear(self, kind: str) -> None:
+        """The server's next message, which has to be of that kind."""
+        message = json.loads(self._connection.recv(WAIT_S))
+        assert message["type"] == kind, f"waited for {kind}, got {message}"
+        if kind == "hello":
+            message["session"], message["clock"]["unix"] = SESSION, UNIX_S
+        self.lines.append({"server": message})
+
+    def closed(self) -> None:
+        """The connection's end."""
+        try:
+            message = self._connection.recv(WAIT_S)
+        except ConnectionClosed:
+            self.lines.append({"closed": self._connection.protocol.close_code})
+        else:
+            raise AssertionError(f"waited for the end, got {message!r}")
+
+
+@contextmanager
+def conversation(token: str | None = None) -> Iterator[Conversation]:
+    """A server with two streams and a client that has just connected."""
+    streams = (
+        StreamInfo("webcam-0", "webcam:0", True, (640, 480), 30.0, "latest", (SubjectInfo("anna", 16),)),
+        StreamInfo("door", "rtsp://camera/door", True, None, None, "latest"),
+    )
+    hello = Hello(streams, ModelInfo("encoder", "5c2e" * 16, "onnxruntime (CPU)"), "mtclar-stream")
+    server = Broadcaster(port=0, token=token, hello=lambda: hello, clock=lambda: NOW_S)
+    with (
+        server,
+        connect(
+            server.ws_url,
+            subprotocols=[Subprotocol(PROTOCOL)],
+            proxy=None,
+            open_timeout=WAIT_S,
+            close_timeout=WAIT_S,
+        ) as connection,
+    ):
+        yield Conversation(server, connection)
+
+
+def affect(seq: int, *faces: Affect, stream: str = "webcam-0") -> AffectMessage:
+    """The answer to frame `seq` of a camera of 25 frames a second."""
+    latency = LatencyMs(queue=0.41, track=3.2, estimate=4.1)
+    t_s = seq / 25
+    return AffectMessage(stream, seq, seq, NOW_S + t_s, "arrival", t_s, (640, 480), latency, 0, faces)
+
+
+def face(state: str = "ok", faults: tuple[str, ...] = ()) -> Affect:
+    """One face, measured or (any state but ok) not."""
+    measured = state == "ok"
+    raw = Estimate(0.53, 0.1, 0.05, 0.06, np.array([0.25, 0.93], np.float32), 1, True) if measured else None
+    box, pose = (210.0, 120.0, 390.5, 320.0), (3.1, -4.0, 0.7) if measured else None
+    return Affect(0, "anna", state, box, pose, 0.51, 0.12, 0.05, 0.06, raw, faults)  # type: ignore[arg-type]
+
+
+# --- the conversations --------------------------------------------------------------------------------------------
+
+
+def ordinary() -> list[Line]:
+    """A client that says nothing: hello, how the sources are, frames with and without a face, bye."""
+    with conversation() as talk:
+        talk.hear("hello")
+        for message in (
+            StatusMessage("webcam-0", "live"),
+            affect(0, face()),
+            affect(1, face("low_quality", ("too dark",))),
+            affect(2, face("held", ("unseen",))),
+            affect(3, face("lost", ("unseen",))),
+            affect(4),
+            StatusMessage("door", "reconnecting", 2.1, "no picture for 2.0 s", 3),
+        ):
+            talk.server.publish(message)
+            talk.hear("status" if isinstance(message, StatusMessage) else "affect")
+        talk.server.close(ByeMessage("ended", "the file has ended"))
+        talk.hear("bye")
+        talk.closed()
+        return talk.lines
+
+
+def subscribing() -> list[Line]:
+    """Fewer fields, one stream, at most ten messages a second; then the defaults again."""
+    with conversation() as talk:
+        talk.hear("hello")
+        talk.say({"type": "subscribe", "streams": ["webcam-0"], "max_hz": 10, "fields": ["sd", "similarity"]})
+        talk.hear("subscribed")
+        for seq in (0, 1, 2, 3):  # 25 a second: the 3rd and 4th pictures are 80 and 120 ms after the first
+            talk.server.publish(affect(seq, face(), stream="door"))
+            talk.server.publish(affect(seq, face()))
+            if seq in (0, 3):
+                talk.hear("affect")
+        talk.say({"type": "subscribe", "delivery": "all"})
+        talk.hear("subscribed")
+        talk.server.publish(affect(4, face(), stream="door"))
+        talk.hear("affect")
+        return talk.lines
+
+
+def marking() -> list[Line]:
+    """A label for who records, told to all."""
+    with conversation() as talk:
+        talk.hear("hello")
+        talk.say({"type": "mark", "label": "video starts", "stream": "webcam-0"})
+        talk.hear("mark")
+        return talk.lines
+
+
+def faults() -> list[Line]:
+    """What is refused, each with its code; the connection goes on."""
+    with conversation() as talk:
+        talk.hear("hello")
+        for said in (
+            "{",
+            {"type": "affect"},
+            {"type": "subscribe", "max_hz": 0},
+            {"type": "subscribe", "max_hertz": 10},
+            {"type": "subscribe", "streams": ["garden"]},
+        ):
+            talk.say(said)
+            talk.hear("error")
+        talk.say({"type": "subscribe"})
+        talk.hear("subscribed")
+        return talk.lines
+
+
+def token() -> list[Line]:
+    """The token as the first message, where the client cannot send a header."""
+    with conversation(TOKEN) as talk:
+        talk.hear("error")
+        talk.say({"type": "hello", "token": TOKEN})
+        talk.hear("hello")
+        return talk.lines
+
+
+def wrong_token() -> list[Line]:
+    """Not the token."""
+    with conversation(TOKEN) as talk:
+        talk.hear("error")
+        talk.say({"type": "hello", "token": "a-wrong-one"})
+        talk.hear("error")
+        talk.closed()
+        return talk.lines
+
+
+CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (
+    ordinary,
+    subscribing,
+    marking,
+    faults,
+    token,
+    wrong_token,
+)
+
+
+def path_of(take_down: Callable[[], list[Line]]) -> Path:
+    """Where a conversation is kept."""
+    return FOLDER / f"{take_down.__name__.replace('_', '-')}.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help=f"replace the files of {FOLDER.name}")
+    wanted = parser.parse_args()
+    for take_down in CONVERSATIONS:
+        text = "".join(f"{json.dumps(line)}\n" for line in take_down())
+        if wanted.write:
+            path_of(take_down).write_text(text)
+        else:
+            print(f"# {take_down.__name__}\n{text}")
+
+
+if __name__ == "__main__":
+    main()
