@@ -60,7 +60,7 @@ def command(
     extra.require("torch", "matplotlib", purpose="training")
     import torch
 
-    from mtclar.cli.outputs import Output, always, require_safe
+    from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, say
     from mtclar.train import checkpoint, evaluate, figures, loop, people, presets
     from mtclar.train import ferplus as ferplus_data
@@ -70,7 +70,12 @@ def command(
     if preset not in presets.PRESETS:
         raise UsageError(f"there is no preset {preset!r}", f"choose from {', '.join(presets.PRESETS)}")
     console = Terminal()
-    outputs = [Output("--out", out / name, always) for name in loop.FILES]
+    outputs = [
+        Output(
+            "--out", out / name, always if resume else never, "go on with --resume, or name another folder"
+        )
+        for name in loop.FILES
+    ]
     require_safe(outputs, {"--init": [] if init is None else [init]})
     if threads is not None:
         torch.set_num_threads(threads)

@@ -86,6 +86,18 @@ def test_a_run_does_not_overwrite_the_checkpoint_that_it_starts_from(
 
 
 @needs_torch
+def test_a_run_does_not_overwrite_an_older_one(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "latest.pt").write_text("an older run")
+    assert exit_code("train", "--ferplus", folder, "--out", tmp_path) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "latest.pt exists already" in said
+    assert "--resume" in said
+    assert (tmp_path / "latest.pt").read_text() == "an older run"
+
+
+@needs_torch
 def test_a_disk_that_fills_up_ends_a_training_with_the_reason(
     folder: Path, full_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
