@@ -112,7 +112,8 @@ def predict_left_out(
             support.absolute[inside],
             np.zeros((count, len(EXPRESSIONS)), np.float32),
         )
-        estimates = Comparer(pair, others, rule)(encoded)
+        with Comparer(pair, others, rule) as comparer:
+            estimates = comparer(encoded)
         predicted[inside] = [(estimate.valence, estimate.arousal) for estimate in estimates]
     return predicted
 

@@ -42,6 +42,26 @@ def supports_of(index: int, count: int, supports: Sequence[SupportSet]) -> Seque
     return [supports[index]] if count > 1 and len(supports) == count else supports
 
 
+def shared_encoder(
+    stack: ExitStack,
+    streams: int,
+    backend: str,
+    threads: int,
+    batch_wait_ms: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[str, Batcher | None]:
+    """One encoder for so many streams where that pays, closed with the stack, and the backend that all are on."""
+    if streams < 2 or (batch_wait_ms is None and backend in ON_CPU):
+        return backend, None
+    opened = open_sessions([models.path("encoder")], backend, threads, progress)
+    (session,) = opened.sessions
+    stack.enter_context(session)
+    backend = opened.backend  # what `auto` took: all streams are on one
+    if batch_wait_ms is None and backend in ON_CPU:
+        return backend, None
+    return backend, Batcher(session, wait_ms=DEFAULT_WAIT_MS if batch_wait_ms is None else batch_wait_ms)
+
+
 def follow_all(
     stack: ExitStack,
     sources: Sequence[Source],
@@ -57,15 +77,7 @@ def follow_all(
     """A tracker for each source. With several, faces of all streams go through one encoder in batches: on a card, or
     where a wait is named; `batch_wait_ms` is how long a face may wait for others. Raises what Tracker.open raises.
     """
-    batcher = None
-    if len(sources) > 1 and (batch_wait_ms is not None or backend not in ON_CPU):
-        opened = open_sessions([models.path("encoder")], backend, threads, progress)
-        (session,) = opened.sessions
-        stack.enter_context(session)
-        backend = opened.backend  # what `auto` took: all streams are on one
-        if batch_wait_ms is not None or backend not in ON_CPU:
-            wait_ms = DEFAULT_WAIT_MS if batch_wait_ms is None else batch_wait_ms
-            batcher = Batcher(session, wait_ms=wait_ms)
+    backend, batcher = shared_encoder(stack, len(sources), backend, threads, batch_wait_ms, progress)
     return [
         Stream(
             source,

@@ -19,7 +19,7 @@ from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.files import write_whole
 from mtclar.engine.handover import EXPRESSIONS, Encoded, Estimate
 from mtclar.engine.residual_gp import Explanation, Labelled, Likeness, ResidualGp, ResidualPrior, beside, unit
-from mtclar.engine.session import Runs, Session
+from mtclar.engine.session import Closing, Runs, Session
 from mtclar.engine.support import SupportSet
 
 Array = NDArray[np.float64]
@@ -175,11 +175,12 @@ RULES: Mapping[str, type[Rule]] = {
 DEFAULT_RULE = "gp"
 
 
-class Comparer:
+class Comparer(Closing):
     """Compares encoded crops with one support set; without one (None) every value is the absolute head's.
 
     `pair` is the session of the `pair` graph. Without it similarity is (1 + cosine) / 2, and the predicted difference
-    that of two absolute outputs. `params` are those of the bundled encoder unless given. Raises UsageError for an
+    that of two absolute outputs. `params` are those of the bundled encoder unless given. Leaving it, or closing the
+    session, lets go of what a card holds of the support set. Raises UsageError for an
     unknown rule, ModelError when the graph is not a pair graph.
     """
 
@@ -198,14 +199,19 @@ class Comparer:
                 f"the network is not a pair graph: inputs {sorted(pair.inputs)}, outputs {sorted(pair.outputs)}",
                 f"it takes {', '.join(PAIR_INPUTS)} and gives {', '.join(PAIR_OUTPUTS)}",
             )
-        self._pair: Runs | None = pair
         self._support = support
         self._params = params or bundled_params()
+        self._held: Runs | None = None
         if pair is not None and support is not None:
-            self._pair = pair.holding({"support": support.embeddings})
+            self._held = pair.holding({"support": support.embeddings})
         if support is not None:
             self._rule = chosen(support, self._params)
             self._coverage = Coverage(support, self._params)
+
+    def close(self) -> None:
+        """Lets go of the support set, which a card holds in its memory; the pair session goes on."""
+        if self._held is not None:
+            self._held.close()
 
     def __call__(self, encoded: Encoded) -> list[Estimate]:
         """One estimate for each of the B encoded crops, V/A clipped to [-1, 1]."""
@@ -217,7 +223,7 @@ class Comparer:
             similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
             nearest: list[int | None] = [None] * len(value)
         else:
-            query = make_query(self._pair, encoded, self._support)
+            query = make_query(self._held, encoded, self._support)
             value, sd = self._rule(query)
             similarity = query.similarity
             nearest = query.cosine.argmax(1).tolist()
@@ -304,7 +310,8 @@ def leave_one_out(
             np.zeros((1, len(EXPRESSIONS)), np.float32),
         )
         others = support.without(i) if len(support) > 1 else None
-        (estimate,) = Comparer(pair, others, rule, params)(frame)
+        with Comparer(pair, others, rule, params) as comparer:
+            (estimate,) = comparer(frame)
         predicted[i] = estimate.valence, estimate.arousal
     return predicted
 

@@ -52,15 +52,19 @@ class Runs(Protocol):
         """Every output for the named inputs. Raises BackendError when names, types or shapes do not fit."""
         ...
 
+    def close(self) -> None:
+        """Frees what the backend holds for it; safe to call twice."""
+        ...
+
 
 class Session(Runs, Protocol):
     """One network, ready to run. A context manager: leaving it frees what the backend holds."""
 
     def holding(self, feeds: Arrays) -> Runs:
-        """The same network with these inputs fixed: a card keeps them in its memory. Lives as long as the session."""
+        """The same network with these inputs fixed: a card keeps them in its memory until the result is closed, or the
+        session is.
+        """
         ...
-
-    def close(self) -> None: ...
 
     def __enter__(self) -> Self: ...
 
@@ -105,6 +109,9 @@ class HeldSession:
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         return self._session.run({**self._feeds, **feeds})
+
+    def close(self) -> None:
+        """Nothing is held but a reference; the session goes on."""
 
 
 def open_session(

@@ -20,6 +20,8 @@ PROVIDERS = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 NAMES = {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT"}
+OF_THE_GRAPH = frozenset({"InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel"})
+"""ONNX Runtime's exceptions that are the graph's fault, and not the card's."""
 
 
 class OnnxRuntimeSession(Closing):
@@ -57,6 +59,11 @@ class OnnxRuntimeSession(Closing):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=list(wanted))
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            if provider != "cpu" and type(error).__name__ not in OF_THE_GRAPH:
+                raise BackendError(
+                    f"ONNX Runtime's {NAMES[provider]} provider cannot take {path.name}: {_first_line(error)}",
+                    "look at `nvidia-smi`; --backend onnxruntime does without the card",
+                ) from error
             raise ModelError(
                 f"{path} cannot be loaded: {_first_line(error)}",
                 "install mtclar-stream again, or export it again",
@@ -123,16 +130,30 @@ class BoundSession:
 
     def __init__(self, session: OnnxRuntimeSession, feeds: Arrays) -> None:
         self._session = session
-        self._held = {
-            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), session.device, 0)
-            for name, array in feeds.items()
-        }
+        try:
+            self._held = {
+                name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), session.device, 0)
+                for name, array in feeds.items()
+            }
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise BackendError(
+                f"ONNX Runtime could not keep {', '.join(feeds)} on the card: {_first_line(error)}",
+                "free memory on the card, or use --backend onnxruntime",
+            ) from error
+        self._closed = False
         self.backend = session.backend
         self.inputs: Mapping[str, Shape] = {n: s for n, s in session.inputs.items() if n not in feeds}
         self.outputs: Mapping[str, Shape] = session.outputs
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
+        if self._closed:
+            raise BackendError("the session is closed")
         return self._session.run_bound(feeds, self._held)
+
+    def close(self) -> None:
+        """Frees what lies on the device; the session goes on."""
+        self._closed = True
+        self._held = {}
 
 
 def _shape(node: onnxruntime.NodeArg) -> Shape:

@@ -26,13 +26,15 @@ def open_flavour(name: str) -> Flavour:
     """The flavour of that name; `tensorrt` takes the one for RTX cards where the other is not installed."""
     try:
         return Flavour.load(name)
-    except BackendError:
+    except BackendError as error:
         if name != "tensorrt":
             raise
         try:
             return Flavour.load("tensorrt-rtx")
         except BackendError:
             pass
+        if not isinstance(error.__cause__, ModuleNotFoundError):
+            raise  # it is installed, and something is wrong with it
         raise BackendError(
             "neither tensorrt nor tensorrt-rtx is installed",
             "pip install 'mtclar-stream[tensorrt-rtx]' for a GeForce or RTX card, 'mtclar-stream[tensorrt]' for others",
@@ -81,7 +83,7 @@ class TensorRtSession(Closing):
                 self._stack.callback(opened.close)
             self._shop = Workshop(flavour, opened, cache or EngineCache(default_folder(), say), say)
             self._network: Network | None = None
-            self._held: list[HeldTensorRtSession] = []
+            self._held: set[HeldTensorRtSession] = set()
             self._describe()
             if not any(SUPPORT in axes for axes in self._axes.values()):
                 self._whole()  # compiled now; a graph with a support set is compiled when that is held
@@ -116,19 +118,22 @@ class TensorRtSession(Closing):
         if self._closed:
             raise BackendError("the session is closed")
         check_feeds(feeds, {name: self._bindings[name] for name in feeds if name in self._bindings})
-        held = HeldTensorRtSession(self, feeds)
-        self._held.append(held)
-        return held
+        return HeldTensorRtSession(self, feeds)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether runs are replays of CUDA graphs by now."""
+        return self._network is not None and self._network.replayed
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        for held in self._held:
-            held.close()
-        if self._network is not None:
-            self._network.close()
-        self._stack.close()
+        with self._stack as stack:
+            if self._network is not None:
+                stack.callback(self._network.close)
+            for held in self._held:
+                stack.callback(held.close)
 
     def _whole(self) -> Network:
         if self._network is None:
@@ -138,7 +143,7 @@ class TensorRtSession(Closing):
 
 
 class HeldTensorRtSession(Closing):
-    """A session one input of which stays on the card. Closed with the session that it came from, or before."""
+    """A session one input of which stays on the card. Closed by its owner, at the latest with its session."""
 
     def __init__(self, session: TensorRtSession, feeds: Arrays) -> None:
         if len(feeds) != 1:
@@ -148,7 +153,7 @@ class HeldTensorRtSession(Closing):
         labels = part_labels(session.label, asked)
         self._device = shop.device
         self._closed = False
-        self._stack = ExitStack()
+        self._owner = session
         with ExitStack() as stack:
             parts = cut(model, name)
             rest = model
@@ -166,6 +171,7 @@ class HeldTensorRtSession(Closing):
             self._network = Network(shop, with_precision(rest, asked), labels.rest, held=resident)
             stack.callback(self._network.close)
             self._stack = stack.pop_all()
+        session._held.add(self)
         self.backend = (
             f"{shop.flavour.name} {shop.flavour.version} ({self._network.precision}) on {shop.device.name}"
         )
@@ -178,11 +184,17 @@ class HeldTensorRtSession(Closing):
         check_feeds(feeds, self._network.fed)
         return dict(self._network.run(feeds))
 
+    @property
+    def replayed(self) -> bool:
+        """Whether runs are replays of CUDA graphs by now."""
+        return self._network.replayed
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._device.activate()
-            self._stack.close()
+            self._owner._held.discard(self)
+            with self._stack:
+                self._device.activate()
 
     def _upload(self, array: NDArray[Any], stack: ExitStack) -> Resident:
         """Copies an array to the card, where it stays."""
@@ -203,10 +215,8 @@ class HeldTensorRtSession(Closing):
 
 def check_feeds(feeds: Arrays, bindings: Mapping[str, Binding]) -> None:
     """Raises BackendError unless the feeds are exactly these inputs, of their types and shapes."""
-    takes = ", ".join(f"{b.name} tensor({b.dtype.name}) {list(b.axes)}" for b in bindings.values())
-    hint = f"the network takes {takes}"
     if set(feeds) != set(bindings):
-        raise BackendError(f"TensorRT: inputs {sorted(feeds)} instead of {sorted(bindings)}", hint)
+        raise BackendError(f"TensorRT: inputs {sorted(feeds)} instead of {sorted(bindings)}", takes(bindings))
     lengths: dict[str, int] = {}
     for name, array in feeds.items():
         b = bindings[name]
@@ -216,12 +226,18 @@ def check_feeds(feeds: Arrays, bindings: Mapping[str, Binding]) -> None:
                 wanted = lengths.setdefault(axis, length) if isinstance(axis, str) else axis
                 fits = fits and wanted == length and length > 0
         if not fits:
-            raise BackendError(f"TensorRT: {name} is {array.dtype.name} {list(array.shape)}", hint)
+            raise BackendError(f"TensorRT: {name} is {array.dtype.name} {list(array.shape)}", takes(bindings))
     if lengths.get(SUPPORT, 1) > MAX_SUPPORT:
         raise BackendError(
             f"TensorRT: engines are compiled for at most {MAX_SUPPORT} support frames, not {lengths[SUPPORT]}",
             "use --backend onnxruntime, or fewer frames",
         )
+
+
+def takes(bindings: Mapping[str, Binding]) -> str:
+    """What a network takes, for people."""
+    listed = ", ".join(f"{b.name} tensor({b.dtype.name}) {list(b.axes)}" for b in bindings.values())
+    return f"the network takes {listed}"
 
 
 def _shape(binding: Binding) -> Shape:

@@ -3,7 +3,8 @@
 It runs where torch runs, also on cards that no TensorRT at hand supports. Only the operators of the shipped graphs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ class TorchSession(Closing):
         self.backend = f"torch ({on})"
         self.inputs: Mapping[str, Shape] = {v.name: _shape(v) for v in self._model.graph.input}
         self.outputs: Mapping[str, Shape] = {v.name: _shape(v) for v in self._model.graph.output}
-        self._program: Program | None = Program(self._model, self.device, {})
+        with _cuda_errors():
+            self._program: Program | None = Program(self._model, self.device, {})
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         if self._program is None:
@@ -72,15 +74,28 @@ class TorchSession(Closing):
             raise BackendError("the session is closed")
         ((held, array),) = feeds.items()
         parts = cut(self._model, held)
-        if parts is None:
-            program = Program(self._model, self.device, {held: _tensor(array, self.device)})
-        else:
-            once = Program(parts.once, self.device, {})
-            program = Program(parts.rest, self.device, once.tensors({held: _tensor(array, self.device)}))
+        with _cuda_errors():
+            if parts is None:
+                program = Program(self._model, self.device, {held: _tensor(array, self.device)})
+            else:
+                once = Program(parts.once, self.device, {})
+                program = Program(parts.rest, self.device, once.tensors({held: _tensor(array, self.device)}))
         return HeldTorchSession(self, held, program)
 
     def close(self) -> None:
         self._program = None
+
+
+@contextmanager
+def _cuda_errors() -> Iterator[None]:
+    """What torch raises for a full card or a failed kernel, as one of our errors."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError and torch.AcceleratorError are such
+        raise BackendError(
+            f"torch: {(str(error).splitlines() or [type(error).__name__])[0][:300]}",
+            "look at `nvidia-smi`; --backend onnxruntime does without the card",
+        ) from error
 
 
 class HeldTorchSession:
@@ -90,10 +105,16 @@ class HeldTorchSession:
         self.backend = session.backend
         self.inputs: Mapping[str, Shape] = {n: s for n, s in session.inputs.items() if n != held}
         self.outputs: Mapping[str, Shape] = session.outputs
-        self._program = program
+        self._program: Program | None = program
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
+        if self._program is None:
+            raise BackendError("the session is closed")
         return self._program.run(feeds)
+
+    def close(self) -> None:
+        """Frees what lies on the device; the session goes on."""
+        self._program = None
 
 
 class Program:
@@ -144,7 +165,8 @@ class Program:
             raise BackendError(f"torch: these inputs do not fit: {given}", f"the network takes {takes}")
         with torch.inference_mode():
             if self._device.type == "cuda":
-                return self._replayed(feeds)
+                with _cuda_errors():
+                    return self._replayed(feeds)
             found = self.tensors({n: _tensor(a, self._device) for n, a in feeds.items()})
             return {n: t.numpy() for n, t in found.items()}
 

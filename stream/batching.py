@@ -28,6 +28,7 @@ class _Request:
 
     feeds: Arrays
     rows: int
+    asked_s: float
     answer: Answer | None = None
     error: BaseException | None = None
     done: bool = False
@@ -80,7 +81,7 @@ class Batcher:
 
     def ask(self, stream_id: str, feeds: Arrays) -> Answer:
         """Answers as the session does; raises what the session raises for the batch that these feeds were in."""
-        request = _Request(feeds, len(next(iter(feeds.values()), ())))
+        request = _Request(feeds, len(next(iter(feeds.values()), ())), self._clock())
         with self._changed:
             self._waiting.append(request)
             self._changed.notify_all()
@@ -115,9 +116,9 @@ class Batcher:
                 self._changed.notify_all()
 
     def _collect(self) -> list[_Request]:
-        """The next batch, in the order of asking."""
+        """The next batch, in the order of asking; nobody waits for others longer than was allowed since it asked."""
         with self._changed:
-            until_s = self._clock() + self._wait_s
+            until_s = self._waiting[0].asked_s + self._wait_s
             while (
                 len(self._waiting) < self._streams
                 and sum(request.rows for request in self._waiting) < self._max_batch

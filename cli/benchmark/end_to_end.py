@@ -4,16 +4,20 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mtclar.cli.benchmark.gpu import GpuMeter
 from mtclar.cli.benchmark.material import FPS, Material
 from mtclar.engine.errors import MtclarError
 
 CLIENTS = 2
-START_TIMEOUT_S = 600.0  # a card's engines may have to be compiled first
+TIMEOUT_S = (
+    660.0  # of one line: a card's engines may have to be compiled first; the server itself gives up at 600
+)
 
 
 def measure(
@@ -51,43 +55,69 @@ def _run(
             "fps": FPS,
             "frames": frames,
         }
-        server = _start(stack, "server", json.dumps(task))
-        url = _line(server, "the measured process")
-        clients = _start(stack, "clients", url, str(CLIENTS))
-        _line(clients, "the clients")
+        server = Child.start(stack, "the measured process", "server", json.dumps(task))
+        clients = Child.start(stack, "the clients", "clients", server.line(), str(CLIENTS))
+        clients.line()  # connected
         meter = GpuMeter()
-        assert server.stdin is not None
         with meter:
-            server.stdin.write("go\n")
-            server.stdin.flush()
-            summary = json.loads(_line(server, "the measured process"))
-        received = json.loads(_line(clients, "the clients"))
+            server.tell("go")
+            summary = json.loads(server.line())
+        received = json.loads(clients.line())
         return summary, received, meter.report(frames)
 
 
-def _start(stack: ExitStack, module: str, *arguments: str) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"mtclar.cli.benchmark.{module}", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class Child:
+    """A process and what it says; its errors go to a file, so that it never waits for them to be read."""
 
-    def end() -> None:
-        process.kill()  # nothing if it has ended
-        process.communicate()
+    who: str
+    process: "subprocess.Popen[str]"
+    errors: IO[str]
 
-    stack.callback(end)
-    return process
+    @classmethod
+    def start(cls, stack: ExitStack, who: str, module: str, *arguments: str) -> "Child":
+        """One that is killed when the stack is left."""
+        errors = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115  # the stack closes it
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"mtclar.cli.benchmark.{module}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
+        def end() -> None:
+            process.kill()  # nothing if it has ended
+            process.communicate()
 
-def _line(process: "subprocess.Popen[str]", who: str) -> str:
-    """The next line that a process prints; MtclarError with its last words when it ends instead."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if line:
-        return line.strip()
-    _, errors = process.communicate(timeout=START_TIMEOUT_S)
-    last = (errors.strip().splitlines() or ["it ended without a word"])[-1]
-    raise MtclarError(f"{who} failed: {last}", "try `mtclar-stream run` with the same --backend")
+        stack.callback(end)
+        return cls(who, process, errors)
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def line(self, timeout_s: float = TIMEOUT_S) -> str:
+        """The next line that it prints; MtclarError with its last words when it ends instead, or says nothing."""
+        assert self.process.stdout is not None
+        silent = threading.Event()
+
+        def give_up() -> None:
+            silent.set()
+            self.process.kill()
+
+        timer = threading.Timer(timeout_s, give_up)
+        timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
+        if line:
+            return line.strip()
+        self.process.wait()
+        self.errors.seek(0)
+        last = (self.errors.read().strip().splitlines() or ["it ended without a word"])[-1]
+        if silent.is_set():
+            last = f"it said nothing for {timeout_s:g} s"
+        raise MtclarError(f"{self.who} failed: {last}", "try `mtclar-stream run` with the same --backend")

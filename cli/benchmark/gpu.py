@@ -1,6 +1,7 @@
 """What a card does while something runs: utilisation, memory and energy, read from NVML in a thread of its own."""
 
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
@@ -25,10 +26,12 @@ class GpuMeter:
         try:
             self._nvml = self._nvml or import_module("pynvml")
             self._nvml.nvmlInit()
-        except Exception:  # not installed, or no driver: NVML's errors share no base class with import's
+            self._handle = self._nvml.nvmlDeviceGetHandleByIndex(0)
+        except (
+            Exception
+        ):  # not installed, no driver, no card: NVML's errors share no base class with import's
             self._nvml = None
             return self
-        self._handle = self._nvml.nvmlDeviceGetHandleByIndex(0)
         self._before_mj = self._energy()
         self._thread.start()
         return self
@@ -47,12 +50,11 @@ class GpuMeter:
 
     def report(self, frames: int) -> dict[str, float] | None:
         """Mean utilisation in %, peak memory in MB, joules for each of `frames`; None without a card."""
-        if self._nvml is None or not self._use:
+        if self._nvml is None or not self._memory:
             return None
-        figures = {
-            "utilisation_percent": round(sum(self._use) / len(self._use), 1),
-            "device_memory_mb": round(max(self._memory) / 1e6, 1),
-        }
+        figures = {"device_memory_mb": round(max(self._memory) / 1e6, 1)}
+        if self._use:
+            figures["utilisation_percent"] = round(sum(self._use) / len(self._use), 1)
         if self._energy_mj is not None:
             figures["joules_per_frame"] = round(
                 (self._energy_mj[1] - self._energy_mj[0]) / 1e3 / max(frames, 1), 4
@@ -61,12 +63,18 @@ class GpuMeter:
 
     def _energy(self) -> int | None:
         """Millijoules since the driver was loaded; None on cards that do not count them."""
-        try:
-            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        except self._nvml.NVMLError:
-            return None
+        return self._ask(lambda nvml, card: int(nvml.nvmlDeviceGetTotalEnergyConsumption(card)))
 
     def _watch(self) -> None:
         while not self._over.wait(PERIOD_S):
-            self._use.append(int(self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu))
-            self._memory.append(int(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used))
+            use = self._ask(lambda nvml, card: int(nvml.nvmlDeviceGetUtilizationRates(card).gpu))
+            memory = self._ask(lambda nvml, card: int(nvml.nvmlDeviceGetMemoryInfo(card).used))
+            self._use += [] if use is None else [use]
+            self._memory += [] if memory is None else [memory]
+
+    def _ask(self, question: Callable[[Any, Any], int]) -> int | None:
+        """What the card says; None where it does not count such a thing (a slice of a card has no utilisation)."""
+        try:
+            return question(self._nvml, self._handle)
+        except self._nvml.NVMLError:
+            return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from mtclar.cli.benchmark.effort import Sizes
 from mtclar.cli.benchmark.material import Material
+from mtclar.cli.streams import shared_encoder
 from mtclar.engine import models
 from mtclar.engine.compare import Comparer
 from mtclar.engine.encode import Encoder
@@ -40,9 +41,17 @@ def _streams(material: Material, frames: Sequence[Frame], backend: str, threads:
     """Pictures a second over `count` trackers, each in a thread of its own, as `run` has them."""
     supports = [] if material.support is None else [material.support]
     with ExitStack() as stack:
+        backend, batcher = shared_encoder(stack, count, backend, threads)
         trackers = [
-            stack.enter_context(Tracker.open(supports, backend=backend, threads=threads))
-            for _ in range(count)
+            stack.enter_context(
+                Tracker.open(
+                    supports,
+                    backend=backend,
+                    threads=threads,
+                    encoder=None if batcher is None else batcher.join(f"stream {i}"),
+                )
+            )
+            for i in range(count)
         ]
         for tracker in trackers:
             tracker(frames[0])
@@ -51,8 +60,9 @@ def _streams(material: Material, frames: Sequence[Frame], backend: str, threads:
 
         def follow(tracker: Tracker) -> None:
             ready.wait()
-            for frame in frames:
-                tracker(frame)
+            with tracker:  # whoever is done is waited for by nobody
+                for frame in frames:
+                    tracker(frame)
 
         workers = [threading.Thread(target=follow, args=(tracker,), daemon=True) for tracker in trackers]
         for worker in workers:

@@ -77,7 +77,7 @@ def compile_ahead(
         for label, model in parts_of(path.stem, parse(path.read_bytes()), precision):
             for capability in capabilities:
                 plan = builder.build(flavour, model, label=label, capability=capability, progress=progress)
-                key = key_of(label, model.SerializeToString(), flavour, capability, ANY_CARD)
+                key = key_of(label, model, flavour, capability, ANY_CARD)
                 yield Compiled(
                     label=label,
                     capability=dotted(capability),

@@ -8,7 +8,9 @@ was made for something else or belongs to another user is built again: an engine
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,11 +60,11 @@ class EngineCache:
 
     def load(self, key: EngineKey) -> bytes | None:
         """The engine of `key`, or None when there is none that can be believed."""
-        path = self.path(key)
         try:
-            if not _own(path):
-                return None
-            header, _, plan = path.read_bytes().partition(b"\n")
+            with self.path(key).open("rb") as file:
+                if not _trusted(os.fstat(file.fileno())):
+                    return None
+                header, _, plan = file.read().partition(b"\n")
             said = json.loads(header)
         except (OSError, ValueError):
             return None
@@ -75,7 +77,7 @@ class EngineCache:
             return plan
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(self.path(key).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
+            with self._locked(key):
                 if (plan := self.load(key)) is None:
                     self._sweep(key)
                     plan = build()
@@ -83,7 +85,7 @@ class EngineCache:
                 return plan
         except Timeout:
             self._say(f"Another process has been compiling {key.label} for long: compiling it here as well.")
-        except (OSError, WriteError) as error:
+        except (OSError, WriteError, NotImplementedError) as error:  # the last: a file system without locks
             self._say(f"Compiled engines cannot be kept in {self.folder}: {error}.")
         return plan if plan is not None else build()
 
@@ -101,6 +103,20 @@ class EngineCache:
         except OSError as error:
             self._say(f"{self.path(key)} cannot be removed ({error.strerror or error}).")
 
+    @contextmanager
+    def _locked(self, key: EngineKey) -> Iterator[None]:
+        """Holds the key's lock; that another process has it is said. Raises Timeout."""
+        lock = FileLock(self.path(key).with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._say(f"Another process is compiling {key.label}: waiting for it.")
+            lock.acquire(timeout=LOCK_TIMEOUT_S)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _sweep(self, key: EngineKey) -> None:
         """Removes what builds of this engine left behind that were killed; the lock is held, so none is running."""
         for left in self.folder.glob(f".{self.path(key).name}.*.part"):
@@ -111,8 +127,8 @@ def _digest(plan: bytes) -> dict[str, str | int]:
     return {"size": len(plan), "sha256": hashlib.sha256(plan).hexdigest()}
 
 
-def _own(path: Path) -> bool:
-    """Whether the file is this user's (or the administrator's), where the system knows owners."""
+def _trusted(file: os.stat_result) -> bool:
+    """Whether nobody but this user and the administrator can have written it, where the system knows owners."""
     if not hasattr(os, "geteuid"):
         return True
-    return path.stat().st_uid in (os.geteuid(), 0)
+    return file.st_uid in (os.geteuid(), 0) and not file.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from mtclar.engine.tensorrt.builder import BATCH, MAX_BATCH, axes_of, profiles_o
 from mtclar.engine.tensorrt.cache import ANY_CARD, EngineCache, EngineKey
 from mtclar.engine.tensorrt.device import Device, Pinned
 from mtclar.engine.tensorrt.flavour import Flavour, dotted
-from mtclar.engine.typed_onnx import parse
 
 Array = NDArray[Any]
 Axes = tuple[int | str, ...]
 WARM_UP_RUNS = 2  # before a graph is recorded: the first run compiles kernels and allocates
+MAX_LANES = (
+    16  # contexts of one network: more than batch sizes, few enough for support sets that change every call
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,17 @@ def bindings_of(values: "onnx.ValueInfoProto") -> tuple[Binding, ...]:
     )
 
 
-def key_of(label: str, graph: bytes, flavour: Flavour, capability: tuple[int, int], card: str) -> EngineKey:
+def key_of(
+    label: str, model: onnx.ModelProto, flavour: Flavour, capability: tuple[int, int], card: str
+) -> EngineKey:
     """What the engine of a typed graph depends on."""
     shapes = "; ".join(
         ", ".join(f"{name} {b.least}..{b.likely}..{b.largest}" for name, b in sorted(profile.items()))
-        for profile in profiles_of(parse(graph))
+        for profile in profiles_of(model)
     )
     return EngineKey(
         label=label,
-        graph_sha256=hashlib.sha256(graph).hexdigest(),
+        graph_sha256=hashlib.sha256(model.SerializeToString()).hexdigest(),
         runtime=f"{flavour.name} {flavour.version}",
         capability=dotted(capability),
         card=card,
@@ -100,9 +104,10 @@ class Network:
         self.outputs = {b.name: b for b in bindings_of(model.graph.output)}
         self.fed = {name: b for name, b in self.inputs.items() if name not in self._held}
         self._largest = MAX_BATCH if self._open(BATCH) else 1
-        self._lanes: dict[tuple[tuple[str, int], ...], _Lane] = {}
-        graph = model.SerializeToString()
-        plan, self.engine, self._logger = self._engine(graph, model, label)
+        self._lanes: dict[tuple[tuple[str, int], ...], _Lane] = {}  # the longest unused first
+        logger, self.messages = builder.new_logger(shop.flavour.api)
+        self._runtime: Any = shop.flavour.api.Runtime(logger)
+        plan, self.engine = self._engine(model, label)
         self.precision = self._read_precision(plan)
 
     def _open(self, axis: str) -> bool:
@@ -156,14 +161,24 @@ class Network:
             if isinstance(axis, str)
         }
 
+    @property
+    def replayed(self) -> bool:
+        """Whether a run is a replayed CUDA graph by now."""
+        return any(lane.replayed for lane in self._lanes.values())
+
     def close(self) -> None:
-        """Frees buffers, contexts and the engine."""
+        """Frees buffers, contexts and the engine; what cannot be freed keeps nothing else from being freed."""
         lanes, self._lanes = list(self._lanes.values()), {}
-        if lanes:
+        with ExitStack() as stack:
+            stack.callback(self._forget_engine)
+            for lane in lanes:
+                stack.callback(lane.close)
             self._device.activate()
-        for lane in lanes:
-            lane.close()
+
+    def _forget_engine(self) -> None:
+        """TensorRT frees an object with its last reference; the device must be there still."""
         self.engine = None
+        self._runtime = None
 
     def _run_once(self, feeds: Mapping[str, Array], lengths: Mapping[str, int]) -> dict[str, Array]:
         """Padded to the next batch size that has, or now gets, a context of its own."""
@@ -171,39 +186,45 @@ class Network:
         if BATCH in fixed:
             fixed[BATCH] = 1 << (fixed[BATCH] - 1).bit_length()
         which = tuple(sorted(fixed.items()))
-        if which not in self._lanes:
-            self._lanes[which] = _Lane(self._shop, self, fixed, held=self._held)
-        return self._lanes[which].run(feeds, lengths.get(BATCH))
+        lane = self._lanes.pop(which, None)
+        if lane is None:
+            while len(self._lanes) >= MAX_LANES:
+                self._lanes.pop(next(iter(self._lanes))).close()
+            lane = _Lane(self._shop, self, fixed, held=self._held)
+        self._lanes[which] = lane  # behind all others: the last that was used
+        return lane.run(feeds, lengths.get(BATCH))
 
-    def _engine(self, graph: bytes, model: onnx.ModelProto, label: str) -> tuple[bytes, Any, Any]:
+    def _engine(self, model: onnx.ModelProto, label: str) -> tuple[bytes, Any]:
         """From the cache, or compiled; one that TensorRT does not take is compiled again, once."""
-        shop, device = self._shop, self._device
+        shop, device, runtime = self._shop, self._device, self._runtime
         shop.flavour.require_target(device.capability)
-        logger, messages = builder.new_logger(shop.flavour.api)
-        runtime = shop.flavour.api.Runtime(logger)
-        key = key_of(label, graph, shop.flavour, device.capability, device.name)
-        ahead = key_of(label, graph, shop.flavour, device.capability, ANY_CARD)
+        key = key_of(label, model, shop.flavour, device.capability, device.name)
+        ahead = replace(key, card=ANY_CARD)
 
         def compile_it() -> bytes:
             shop.progress(f"Compiling {label} for {device.name}: this is done once and takes a while.")
             return builder.build(shop.flavour, model, label=label, progress=shop.progress)
 
         plan = shop.cache.load(ahead)
-        if plan is not None and (engine := runtime.deserialize_cuda_engine(plan)) is not None:
-            return plan, engine, (logger, runtime)
+        if plan is not None:
+            if (engine := runtime.deserialize_cuda_engine(plan)) is not None:
+                return plan, engine
+            shop.progress(
+                f"The engine of {label} compiled ahead of time does not fit this machine: {self.messages.last}"
+            )
         plan = shop.cache.get(key, compile_it)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            shop.progress(f"The kept engine of {label} does not fit this machine: {messages.last}")
+            shop.progress(f"The kept engine of {label} does not fit this machine: {self.messages.last}")
             shop.cache.discard(key)
             plan = shop.cache.get(key, compile_it)
             engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise BackendError(
-                f"{shop.flavour.name} cannot load the engine that it compiled for {label}: {messages.last}",
+                f"{shop.flavour.name} cannot load the engine that it compiled for {label}: {self.messages.last}",
                 "update NVIDIA's driver, or use --backend onnxruntime",
             )
-        return plan, engine, (logger, runtime)
+        return plan, engine
 
     def _read_precision(self, plan: bytes) -> str:
         """What the engine itself says."""
@@ -244,7 +265,7 @@ class _Lane:
             self._context = _new_context(shop.flavour.api, network.engine)
             if self._context is None:
                 raise BackendError(
-                    f"{shop.flavour.name} has no memory for another context",
+                    f"{shop.flavour.name} makes no context for {dict(lengths)}: {network.messages.last}",
                     "free memory on the card, or use --backend onnxruntime",
                 )
             if (profile := 0 if lengths.get(BATCH, 1) == 1 else 1) < network.engine.num_optimization_profiles:
@@ -274,12 +295,14 @@ class _Lane:
             pinned.array[: row.nbytes] = row
         if self._graph is None and self._runs_before_graph == 0:
             self._record()
-        if self._graph is not None:
-            self._device.launch(self._graph, self._stream)
-        else:
-            self._runs_before_graph = max(self._runs_before_graph - 1, -1)
-            self._queue()
-        self._device.synchronize(self._stream)
+        try:
+            if self._graph is not None:
+                self._device.launch(self._graph, self._stream)
+            else:
+                self._runs_before_graph = max(self._runs_before_graph - 1, -1)
+                self._queue()
+        finally:  # also when half of it was queued: the buffers may be freed next
+            self._device.synchronize(self._stream)
         outputs = {}
         for b, _, pinned in self._down:
             whole = pinned.array.view(b.dtype).reshape(b.shape(self._lengths))
@@ -292,11 +315,10 @@ class _Lane:
         return self._graph is not None
 
     def close(self) -> None:
-        if self._graph is not None:
-            self._device.free_graph(self._graph)
-            self._graph = None
-        self._context = None
-        self._stack.close()
+        graph, self._graph, self._context = self._graph, None, None
+        with self._stack:
+            if graph is not None:
+                self._device.free_graph(graph)
 
     def _queue(self) -> None:
         """Everything of one run, in order."""
@@ -331,7 +353,9 @@ class _Lane:
 
     def _must(self, done: bool, what: str) -> None:
         if not done:
-            raise BackendError(f"TensorRT could not {what}", "use --backend onnxruntime")
+            raise BackendError(
+                f"TensorRT could not {what}: {self._network.messages.last}", "use --backend onnxruntime"
+            )
 
 
 def _new_context(api: Any, engine: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtclar.cli import streams
 from mtclar.cli.benchmark import effort, end_to_end, report, scaling
 from mtclar.cli.benchmark.compare import compare, parse, ratio
 from mtclar.cli.benchmark.gpu import GpuMeter
 from mtclar.cli.benchmark.material import Material
 from mtclar.cli.benchmark.stages import STAGES
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.stream.batching import Batcher
 from mtclar.stream.summary import percentiles
 
 Command = Callable[..., Any]
@@ -237,6 +240,70 @@ def test_a_card_is_watched_through_nvml() -> None:
         "joules_per_frame": 0.05,
     }
     assert nvml.open == 0
+
+
+def test_a_card_that_counts_little_tells_what_it_counts() -> None:
+    """A slice of a card has memory, no utilisation and no counter of energy."""
+
+    class Slice:
+        class NVMLError(Exception):
+            pass
+
+        def nvmlInit(self) -> None: ...
+
+        def nvmlShutdown(self) -> None: ...
+
+        def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+            return index
+
+        def nvmlDeviceGetTotalEnergyConsumption(self, _: int) -> int:
+            raise self.NVMLError("Not Supported")
+
+        nvmlDeviceGetUtilizationRates = nvmlDeviceGetTotalEnergyConsumption
+
+        def nvmlDeviceGetMemoryInfo(self, _: int) -> SimpleNamespace:
+            return SimpleNamespace(used=100_000_000)
+
+    meter = GpuMeter(Slice())
+    with meter:
+        for _ in range(500):
+            if meter._memory:
+                break
+            meter._over.wait(0.01)
+    assert meter.report(10) == {"device_memory_mb": 100.0}
+
+
+def test_a_driver_without_a_card_is_no_card() -> None:
+    class Cardless:
+        def nvmlInit(self) -> None: ...
+
+        def nvmlDeviceGetHandleByIndex(self, _: int) -> None:
+            raise LookupError("Not Found")
+
+    with GpuMeter(Cardless()) as meter:
+        pass
+    assert meter.report(10) is None
+
+
+def test_a_process_that_says_nothing_is_given_up() -> None:
+    with ExitStack() as stack:
+        child = end_to_end.Child.start(
+            stack, "the clients", "clients", "ws://192.0.2.1:9/ws", "1"
+        )  # nobody answers
+        with pytest.raises(MtclarError, match=r"the clients failed: it said nothing for 0\.2 s"):
+            child.line(timeout_s=0.2)
+
+
+def test_many_streams_share_an_encoder_where_that_pays(
+    material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `run` has them on a card; here the CPU stands in for it."""
+    monkeypatch.setattr(streams, "ON_CPU", frozenset())
+    joined: list[str] = []
+    join = Batcher.join
+    monkeypatch.setattr(Batcher, "join", lambda self, name: joined.append(name) or join(self, name))
+    assert scaling._streams(material, material.frames(6), "onnxruntime", 1, 2) > 0
+    assert joined == ["stream 0", "stream 1"]
 
 
 def test_without_a_card_there_is_nothing_to_report() -> None:

@@ -315,6 +315,7 @@ class FakeTensorRt:
         self.builds = 0
         self.takes_plans_of = self.__version__
         self.on_build: Callable[[], None] = lambda: None
+        self.refuses_to_run = ""  # the reason that it gives
         self.NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
         self.ProfilingVerbosity = SimpleNamespace(DETAILED=2)
         self.BuilderFlag = SimpleNamespace(TF32="tf32")
@@ -338,7 +339,7 @@ class FakeTensorRt:
             if not plan.startswith(self.MAGIC) or json.loads(head)["version"] != self.takes_plans_of:
                 logger.log(self.ILogger.Severity.ERROR, "the plan is of another version")
                 return None
-            return _Engine(self, graph, json.loads(head)["profiles"])
+            return _Engine(self, graph, json.loads(head)["profiles"], logger)
 
         return SimpleNamespace(deserialize_cuda_engine=deserialize)
 
@@ -377,8 +378,8 @@ class _Builder:
 
 
 class _Engine:
-    def __init__(self, api: FakeTensorRt, graph: bytes, profiles: list[dict[str, Any]]) -> None:
-        self.api, self.profiles = api, profiles
+    def __init__(self, api: FakeTensorRt, graph: bytes, profiles: list[dict[str, Any]], logger: Any) -> None:
+        self.api, self.profiles, self.logger = api, profiles, logger
         self.num_optimization_profiles = len(profiles)
         self.model = onnx.load_from_string(graph)
         options = onnxruntime.SessionOptions()
@@ -401,6 +402,7 @@ class _Engine:
 class _Context:
     def __init__(self, engine: _Engine) -> None:
         self._engine = engine
+        self._api = engine.api
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
         self._profile = 0
@@ -423,6 +425,9 @@ class _Context:
         return self._engine.api.capturable
 
     def execute_async_v3(self, stream: int) -> bool:
+        if self._api.refuses_to_run:
+            self._engine.logger.log(self._api.ILogger.Severity.ERROR, self._api.refuses_to_run)
+            return False
         driver, graph, session = self._engine.api.driver, self._engine.model.graph, self._engine.session
         sources, targets = [], []
         axes: dict[str, int] = {}

@@ -122,6 +122,19 @@ def test_a_held_support_set_gives_the_same_as_a_fed_one(backend: str, support: i
                 assert np.abs(found[output] - array).max() <= TOLERANCE.get(backend, 1e-3)
 
 
+def test_a_held_support_set_can_be_let_go(backend: str) -> None:
+    """The session goes on, and holds the next one."""
+    feeds = feeds_of("pair", 2, 5)
+    with open_session(models.path("pair"), backend) as session:
+        for _ in range(2):
+            held = session.holding({"support": feeds["support"]})
+            found = held.run({"embedding": feeds["embedding"]})["delta"]
+            held.close()
+            held.close()
+        again = session.run(feeds)["delta"]
+    assert np.abs(found - again).max() <= TOLERANCE.get(backend, 1e-3)
+
+
 def test_answers_are_the_callers_own(backend: str) -> None:
     """A later run does not change what an earlier one gave."""
     with open_session(models.path("encoder"), backend) as session:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from mtclar.engine.tensorrt.cache import EngineCache, EngineKey
 
@@ -31,7 +32,7 @@ def build():
     while not (notes / "go").exists():
         time.sleep(0.01)
     return bytes(range(256)) * (plan_bytes // 256)
-print(len(EngineCache(folder, print).get(key, build)), flush=True)
+print(len(EngineCache(folder, lambda text: print(text, flush=True)).get(key, build)), flush=True)
 """
 
 
@@ -149,6 +150,26 @@ def test_an_engine_of_another_user_is_not_believed(
     assert cache.load(KEY) is None
 
 
+def test_an_engine_that_others_may_write_is_not_believed(cache: EngineCache) -> None:
+    cache.get(KEY, lambda: PLAN)
+    cache.path(KEY).chmod(0o666)
+    assert cache.load(KEY) is None
+    assert cache.get(KEY, lambda: PLAN) == PLAN
+    assert cache.path(KEY).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_system_without_locks_costs_the_cache_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: FileLock, **_: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    said: list[str] = []
+    assert EngineCache(tmp_path / "engines", said.append).get(KEY, lambda: PLAN) == PLAN
+    assert "cannot be kept" in said[0]
+
+
 def test_a_build_that_fails_leaves_nothing_and_can_be_repeated(cache: EngineCache) -> None:
     def fails() -> bytes:
         raise ZeroDivisionError
@@ -163,9 +184,8 @@ def test_of_two_processes_one_builds_and_both_get_it(processes: Processes) -> No
     one = processes.start()
     processes.wait_for_build()
     other = processes.start()
-    time.sleep(
-        0.3
-    )  # long enough to come to the lock; if it were not held, the assertion below would see two builds
+    assert other.stdout is not None
+    assert other.stdout.readline() == "Another process is compiling encoder fp16: waiting for it.\n"
     processes.go()
     answers = [process.communicate(timeout=60)[0].split()[-1] for process in (one, other)]
     assert answers == [str(len(PLAN))] * 2

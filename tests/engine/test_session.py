@@ -144,6 +144,29 @@ def test_a_provider_that_does_not_start_is_refused_too(graph: Path, monkeypatch:
     assert "does not start" in caught.value.what
 
 
+def test_a_card_that_cannot_take_a_good_graph_is_no_damaged_graph(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that `auto` goes on to the next backend."""
+
+    def out_of_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", out_of_memory)
+    with pytest.raises(BackendError, match=r"cannot take encoder\.onnx: CUDA failure 2") as caught:
+        open_session(graph, "onnxruntime:cuda")
+    assert "--backend onnxruntime" in caught.value.hint
+
+
+def test_a_device_that_keeps_nothing_is_an_error_in_words(tmp_path: Path) -> None:
+    """Here: a CUDA device for an ONNX Runtime that was built without one."""
+    with open_session(write_pair(tmp_path / "pair.onnx"), "onnxruntime") as network:
+        network.device = "cuda"
+        with pytest.raises(BackendError, match="could not keep support on the card"):
+            network.holding({"support": np.zeros((5, EMBEDDING_DIM), np.float32)})
+
+
 def test_an_unknown_provider_names_the_known_ones(graph: Path) -> None:
     with pytest.raises(UsageError, match="onnxruntime:abacus") as caught:
         open_session(graph, "onnxruntime:abacus")
@@ -165,3 +188,5 @@ def test_a_held_input_need_not_be_fed(tmp_path: Path, held_by: type) -> None:
                 np.testing.assert_array_equal(outputs[name], array)
         with pytest.raises(BackendError):
             held.run({"embedding": query[:, :1]})
+        held.close()
+        assert set(network.run({"embedding": query, "support": support})) == set(expected)

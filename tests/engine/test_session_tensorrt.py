@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 from mtclar.engine import models
+from mtclar.engine.compare import Comparer, leave_one_out
 from mtclar.engine.errors import BackendError, ModelError, UsageError
+from mtclar.engine.handover import EXPRESSIONS, Encoded
 from mtclar.engine.session import open_session
-from mtclar.engine.session_tensorrt import TensorRtSession
+from mtclar.engine.session_tensorrt import TensorRtSession, open_flavour
+from mtclar.engine.support import SupportSet, framing_from
+from mtclar.engine.tensorrt import flavour
 from mtclar.engine.tensorrt.cache import EngineCache
 from mtclar.engine.tensorrt.device_cuda_bindings import CudaBindingsDevice
 from mtclar.engine.tensorrt.flavour import Flavour
+from mtclar.engine.tensorrt.network import MAX_LANES
 
 from .fake_cuda import CUresult, FakeDriver, FakeTensorRt, Misuse
 
@@ -164,6 +169,92 @@ def test_a_pair_session_without_a_held_support_set_runs_too(opened: Open) -> Non
         expected = reference.run(feeds)
     outputs = opened(models.path("pair"), variant="fp32").run(feeds)
     np.testing.assert_allclose(outputs["delta"], expected["delta"], atol=1e-5)
+
+
+def test_support_sets_that_come_and_go_leave_nothing_on_the_card(opened: Open, driver: FakeDriver) -> None:
+    """A recalibration replaces the support set of a session that goes on; leave-one-out makes one for every frame."""
+    pair = opened(models.path("pair"))
+    what = Encoded(embeddings(6), np.zeros((6, 2), np.float32), np.zeros((6, len(EXPRESSIONS)), np.float32))
+    card = models.card("encoder")
+    support = SupportSet.from_encoded(
+        what,
+        np.linspace(-1, 1, 12).reshape(6, 2),
+        subject="anna",
+        model_name=card.name,
+        model_sha256=card.sha256,
+        framing=framing_from(card.framing),
+    )
+    before = driver.held
+    leave_one_out(support, pair=pair)
+    assert driver.held == before
+    for _ in range(3):
+        with Comparer(pair, support) as comparer:
+            comparer(what)
+            assert driver.held["memory"] > before["memory"]
+    assert driver.held == before
+
+
+def test_support_sets_of_ever_new_sizes_do_not_fill_the_card(opened: Open, driver: FakeDriver) -> None:
+    """Fed, not held: each size has buffers of its own, and the longest unused ones go."""
+    pair = opened(models.path("pair"))
+    with open_session(models.path("pair"), "onnxruntime") as reference:
+        for support in (*range(1, 30), 1, 29):
+            feeds = {"embedding": embeddings(1), "support": embeddings(support)}
+            found, expected = pair.run(feeds)["delta"], reference.run(feeds)["delta"]
+            np.testing.assert_allclose(found, expected, atol=0.01)
+    assert driver.held["streams"] == MAX_LANES
+
+
+def test_what_cannot_be_freed_keeps_nothing_else_from_being_freed(
+    driver: FakeDriver, api: FakeTensorRt, tmp_path: Path
+) -> None:
+    session = TensorRtSession(
+        models.path("encoder"),
+        flavour=Flavour("tensorrt", api),
+        device=CudaBindingsDevice(driver),
+        cache=EngineCache(tmp_path),
+    )
+    for batch in (1, 1, 1, 2, 4):
+        session.run({"face": faces(batch)})
+    driver.fail["cuGraphExecDestroy"] = [CUresult.CUDA_ERROR_NO_DEVICE]
+    with pytest.raises(BackendError, match="cuGraphExecDestroy failed"):
+        session.close()
+    assert driver.held == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 1, "contexts": 1}
+    session.close()
+
+
+def test_a_session_knows_whether_it_is_replayed(opened: Open, api: FakeTensorRt) -> None:
+    pair = opened(models.path("pair"))
+    held = pair.holding({"support": embeddings(3)})
+    seen = []
+    for _ in range(4):
+        held.run({"embedding": embeddings(1)})
+        seen.append(held.replayed)
+    assert seen == [False, False, True, True]
+    api.capturable = False
+    encoder = opened(models.path("encoder"))
+    for _ in range(4):
+        encoder.run({"face": faces(1)})
+    assert not encoder.replayed
+
+
+def test_a_run_that_tensorrt_refuses_says_why(opened: Open, api: FakeTensorRt) -> None:
+    session = opened(models.path("encoder"))
+    api.refuses_to_run = "the kernel needs more shared memory"
+    with pytest.raises(BackendError, match="could not run: the kernel needs more shared memory"):
+        session.run({"face": faces(1)})
+
+
+def test_a_tensorrt_that_is_installed_and_broken_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(name: str) -> None:
+        missing = name == "tensorrt_rtx"
+        raise ModuleNotFoundError(name) if missing else ImportError("libnvinfer.so.10: cannot open")
+
+    monkeypatch.setattr(flavour, "import_module", load)
+    with pytest.raises(BackendError, match=r"tensorrt cannot be loaded: libnvinfer\.so\.10"):
+        open_flavour("tensorrt")
 
 
 def test_it_runs_in_another_thread_than_it_was_opened_in(opened: Open) -> None:

@@ -191,7 +191,7 @@ def test_engines_compiled_ahead_lie_where_a_session_looks(rtx: Flavour, tmp_path
         ("pair-rest fp16", "fp16"),
     ]
     for label, model in {**typed("encoder", "fp16"), **typed("pair", "fp16")}.items():
-        assert cache.load(key_of(label, model.SerializeToString(), rtx, (8, 6), ANY_CARD))
+        assert cache.load(key_of(label, model, rtx, (8, 6), ANY_CARD))
 
 
 def test_progress_is_told(rtx: Flavour) -> None:

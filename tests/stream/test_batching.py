@@ -119,6 +119,32 @@ def test_the_wait_ends_when_all_streams_have_asked() -> None:
     assert session.batches == [6]
 
 
+def test_the_wait_counts_from_when_a_stream_asked() -> None:
+    """Who asked while a batch ran has waited already: with a clock that moved on meanwhile, it waits no longer."""
+    now = [0.0]
+    session = Doubling()
+    batcher = Batcher(session, wait_ms=3_600_000, clock=lambda: now[0])
+    shares = [batcher.join(f"s{number}") for number in range(2)]
+    session.go.clear()
+    pair = [
+        threading.Thread(target=lambda s=share: s.run({"x": np.arange(1)}), daemon=True) for share in shares
+    ]
+    for thread in pair:
+        thread.start()
+    assert session.began.wait(PATIENCE_S)  # both have asked, so their batch runs
+    late = batcher.join("late")
+    asks = threading.Thread(target=lambda: late.run({"x": np.arange(2)}), daemon=True)
+    asks.start()
+    while not batcher._waiting:
+        threading.Event().wait(0.005)
+    now[0] += 3600.0
+    session.go.set()
+    for thread in (*pair, asks):
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert session.batches == [2, 2]
+
+
 def test_nobody_waits_for_a_stream_that_ended() -> None:
     session = Doubling()
     batcher = Batcher(session, wait_ms=3_600_000)
