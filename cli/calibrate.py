@@ -103,6 +103,11 @@ def _refuse_nonsense(
         raise UsageError(
             "--subject holds a character that cannot be printed", "letters, digits and blanks do"
         )
+    if source == "browser":
+        raise UsageError(
+            "a browser's camera is calibrated in the browser, and calibrate guides in the terminal",
+            "name a webcam, a stream or a file with --source",
+        )
     if neutral and grid:
         raise UsageError("--neutral and --grid exclude each other", "choose one")
     if labels is None:

@@ -18,7 +18,7 @@ SourceOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="webcam, webcam:N, /dev/videoN, rtsp://..., a video file, demo or synthetic.",
+        help="webcam, webcam:N, /dev/videoN, rtsp://..., browser, a video file, demo or synthetic.",
     ),
 ]
 SourcesOption = Annotated[
@@ -27,8 +27,8 @@ SourcesOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="webcam (the default), webcam:N, /dev/videoN, rtsp://..., a video file, demo or synthetic; once for each "
-        "stream.",
+        help="webcam (the default), webcam:N, /dev/videoN, rtsp://..., browser, a video file, demo or synthetic; once "
+        "for each stream.",
     ),
 ]
 BackendOption = Annotated[

@@ -19,8 +19,11 @@ from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, ModelInfo, StatusMessage, SubjectInfo
 from mtclar.stream.pipeline import Pipeline, Sink, Truth
+from mtclar.stream.reader import PUSHED
 from mtclar.stream.sources import Source
+from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.summary import Meter, Summary, is_summary
+from mtclar.stream.uploads import Door
 
 TICK_S = 0.2
 DROPS_OF_A_FILE = (
@@ -117,6 +120,7 @@ class Service:
         self._view: LiveView | None = None
         self._pipelines: Sequence[Pipeline] = ()
         self._subjects: Sequence[Sequence[SubjectInfo]] = ()
+        self._has_camera_page = False
         self._meter = Meter()
         self._writing = threading.Lock()  # sinks take messages from one stream at a time
         self._sinks: tuple[Sink, ...] = ()
@@ -161,9 +165,14 @@ class Service:
                 truth=truth,
                 meter=self._meter,
                 backend=tracker.backend,
+                patience=PUSHED if isinstance(source, BrowserSource) else None,
             )
             for source, tracker in streams
         ]
+        doors = {i: Door(s) for i, (s, _) in enumerate(streams) if isinstance(s, BrowserSource)}
+        if doors:
+            self.broadcaster.take_pictures(doors)
+        self._has_camera_page = bool(doors)
 
     def announce(self) -> None:
         """Says what is analysed and where to look."""
@@ -173,6 +182,8 @@ class Service:
         say(self._console, f"Backend    {self._tracker.backend}{why}")
         say(self._console, f"Dashboard  {self.broadcaster.url}")
         say(self._console, f"Websocket  {self.broadcaster.ws_url}")
+        if self._has_camera_page:
+            say(self._console, f"Camera     {self.broadcaster.url}camera  (open it where the camera is)")
         for warning in self.broadcaster.warnings:
             say(self._console, f"warning: {warning}", "yellow")
         if any(p.freshness == "latest" and not p.source.live for p in self._prepared):

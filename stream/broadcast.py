@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
 from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
-from mtclar.stream.inbound import Inbound
+from mtclar.stream.inbound import TOO_BIG, Inbound
 from mtclar.stream.listening import connection_log, keep_little_unsent, start_error, tls_context
 from mtclar.stream.messages import (
     DEFAULT_FIELDS,
@@ -29,6 +29,7 @@ from mtclar.stream.messages import (
     PROTOCOL,
     AffectMessage,
     ByeMessage,
+    Camera,
     ClientMessage,
     ErrorMessage,
     Hello,
@@ -38,7 +39,8 @@ from mtclar.stream.messages import (
     StatusMessage,
     Subscribe,
 )
-from mtclar.stream.pages import Pages, Route, problem, response
+from mtclar.stream.pages import Pages, Route, camera_routes, problem, response
+from mtclar.stream.uploads import Door, Uploads
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,9 @@ class Broadcaster:
         self._max_clients = max_clients
         self._clock = clock
         self._session = uuid.uuid4().hex
-        self._pages = Pages(self._health, routes)
+        self._routes = dict(routes or {})
+        self._pages = Pages(self._health, self._routes)
+        self._uploads: Uploads | None = None
         self._clients: set[Client] = set()
         self._statuses: dict[str, StatusMessage] = {}
         self._wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
@@ -143,6 +147,12 @@ class Broadcaster:
     def written(self) -> int:
         """How many `affect` messages were written to sockets, over all clients."""
         return self._written
+
+    def take_pictures(self, doors: Mapping[int, Door]) -> None:
+        """Before `start`: serves the camera page, and hands its pictures to the streams, by their place in `hello`."""
+        self._uploads = Uploads(doors, self._clock)
+        self._routes |= camera_routes()
+        self._pages = Pages(self._health, self._routes)
 
     def start(self) -> None:
         """Listens; returns when clients can connect."""
@@ -196,6 +206,12 @@ class Broadcaster:
             self._waiting.append(item)
             if len(self._waiting) == 1:  # else a wake-up is on its way already
                 self._loop.call_soon_threadsafe(self._distribute)
+
+    def _tell(self, client: Client, message: bytes) -> None:
+        """To one client, from any thread."""
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(client.tell, message)
 
     def _reachable_host(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
@@ -306,11 +322,23 @@ class Broadcaster:
                 client.tell(status.encode())
             self._clients.add(client)
             client.start()
-            await inbound.listen(lambda said: self._obey(client, said), client.tell)
-        except ConnectionClosed:
-            pass  # the client went: that is how connections end
+            uploads = self._uploads
+            if uploads is None:
+                await inbound.listen(lambda said: self._obey(client, said), client.tell)
+            else:
+                inbound.expect_pictures()
+                await inbound.listen(
+                    lambda said: self._obey(client, said),
+                    client.tell,
+                    lambda data: uploads.take(client, data, lambda answer: self._tell(client, answer)),
+                )
+        except ConnectionClosed as error:  # the client went: that is how connections end
+            if self._uploads is not None and error.sent is not None and error.sent.code == TOO_BIG:
+                self._uploads.too_large()
         finally:
             self._clients.discard(client)
+            if self._uploads is not None:
+                self._uploads.left(client)
             self._note_fields()
             await client.stop()
 
@@ -330,6 +358,12 @@ class Broadcaster:
             if self._on_mark is not None:
                 self._on_mark(mark)
             self._enqueue(mark)
+        elif isinstance(said, Camera):
+            if self._uploads is None:
+                raise ProtocolError(
+                    "unknown_stream", "no stream takes pictures here: run --source browser does"
+                )
+            client.tell(self._uploads.claim(client, said.stream).encode())
 
     def _note_fields(self) -> None:
         """What clients want has changed: the worker threads serialise these sets of fields from now on."""
@@ -343,6 +377,7 @@ class Broadcaster:
             "streams": {name: status.state for name, status in self._statuses.items()},
             "clients": len(self._clients),
             "messages": self._published,
+            **({} if self._uploads is None else {"pictures": self._uploads.counts()}),
         }
 
 

@@ -8,9 +8,19 @@ from dataclasses import dataclass, field
 from websockets.asyncio.server import ServerConnection
 
 from mtclar.stream.access import Access
-from mtclar.stream.messages import ClientHello, ClientMessage, ErrorMessage, ProtocolError, parse_client
+from mtclar.stream.messages import (
+    MAX_CLIENT_MESSAGE_BYTES,
+    ClientHello,
+    ClientMessage,
+    ErrorMessage,
+    ProtocolError,
+    parse_client,
+)
+from mtclar.stream.uploads import CLOSE_ABOVE_BYTES
+from mtclar.stream.uploads import MAX_PER_S as MAX_FRAMES_PER_S
 
 POLICY_VIOLATION = 1008
+TOO_BIG = 1009
 MAX_FAULTS = 20
 MAX_PER_S = 50.0
 
@@ -67,21 +77,37 @@ class Inbound:
         await connection.close(POLICY_VIOLATION, "bad token")
         return False
 
-    async def listen(self, obey: Callable[[ClientMessage], None], tell: Callable[[bytes], None]) -> None:
-        """Passes the client's messages to `obey` until it goes; raises ConnectionClosed unless it left in order.
+    def expect_pictures(self) -> None:
+        """Lets larger messages in, from the one after the next: the next one's limit is settled already."""
+        self._connection.protocol.max_message_size = CLOSE_ABOVE_BYTES
 
-        A fault (of form, or a ProtocolError of `obey`) is told to the client, which is closed after too many of them.
+    async def listen(
+        self,
+        obey: Callable[[ClientMessage], None],
+        tell: Callable[[bytes], None],
+        take: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Passes the client's messages to `obey`, and binary ones to `take`, until it goes; raises ConnectionClosed
+        unless it left in order.
+
+        A fault (of form, or a ProtocolError of either) is told to the client, which is closed after too many of them.
         """
-        limit = Limit()
+        limit, frames_limit = Limit(), Limit(MAX_FRAMES_PER_S)
         faults = 0
         async for data in self._connection:
-            if not limit.passes():
+            if not (frames_limit if isinstance(data, bytes) else limit).passes():
                 await self._connection.close(POLICY_VIOLATION, "too many messages")
                 return
+            if isinstance(data, str) and len(data) > MAX_CLIENT_MESSAGE_BYTES:
+                await self._connection.close(TOO_BIG, "the message is too large")
+                return
             try:
-                if isinstance(data, bytes):
+                if isinstance(data, str):
+                    obey(parse_client(data))
+                elif take is None:
                     raise ProtocolError("binary_not_expected", "messages are text frames of JSON")
-                obey(parse_client(data))
+                else:
+                    take(data)
             except ProtocolError as error:
                 faults += 1
                 tell(ErrorMessage(error.code, error.message).encode())

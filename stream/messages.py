@@ -236,6 +236,46 @@ class MarkMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraReadyMessage:
+    """This client is the camera of a stream now: the answer to its `camera`."""
+
+    stream: str
+    number: int  # of the stream, for the header of each picture
+    max_bytes: int  # of a picture with its header
+
+    def encode(self) -> bytes:
+        return _dump(
+            {
+                "type": "camera_ready",
+                "stream": self.stream,
+                "number": self.number,
+                "max_bytes": self.max_bytes,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTakenMessage:
+    """A picture that this client sent was taken: it may send the next one. The times let it set its clock."""
+
+    stream: str
+    seq: int  # the client's own number of the picture
+    t_arrived_s: float  # when its message came in, on the clock of t_capture
+    t_taken_s: float
+
+    def encode(self) -> bytes:
+        return _dump(
+            {
+                "type": "frame_taken",
+                "stream": self.stream,
+                "seq": self.seq,
+                "t_arrived": self.t_arrived_s,
+                "t": self.t_taken_s,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ByeMessage:
     """The last message before the server closes the connection."""
 
@@ -335,8 +375,15 @@ class Mark(_ClientMessage):
     stream: StreamName | None = None
 
 
-ClientMessage = ClientHello | Subscribe | Mark
-_CLIENT_TYPES = ("hello", "subscribe", "mark")
+class Camera(_ClientMessage):
+    """The client wants to be the camera of a stream of `--source browser`; binary messages with pictures follow."""
+
+    type: Literal["camera"]
+    stream: StreamName | None = None  # None: the first one that takes pictures
+
+
+ClientMessage = ClientHello | Subscribe | Mark | Camera
+_CLIENT_TYPES = ("hello", "subscribe", "mark", "camera")
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
 )

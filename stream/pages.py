@@ -50,13 +50,31 @@ Route = Callable[[], Page]
 """Makes a page on each request. It runs on the event loop's thread: it must be quick, and not wait."""
 
 
-def dashboard_pages() -> dict[str, Page]:
-    """The dashboard's files by path, read once: a request can name none but these."""
+def folder_pages(package: str) -> dict[str, Page]:
+    """The files of a package by path, read once: a request can name none but these. `x.html` is found as `/x` too."""
     pages = {}
-    for file in resources.files("mtclar.stream.dashboard").iterdir():
-        suffix = "." + file.name.rpartition(".")[2]
-        if suffix in CONTENT_TYPES and file.is_file():
-            pages[f"/{file.name}"] = Page(file.read_bytes(), CONTENT_TYPES[suffix])
+    for file in resources.files(package).iterdir():
+        name, _, ending = file.name.rpartition(".")
+        if f".{ending}" in CONTENT_TYPES and file.is_file():
+            pages[f"/{file.name}"] = Page(file.read_bytes(), CONTENT_TYPES[f".{ending}"])
+            if ending == "html":
+                pages[f"/{name}"] = pages[f"/{file.name}"]
+    return pages
+
+
+def folder_routes(package: str) -> dict[str, "Route"]:
+    """The same as pages to plug in."""
+    return {path: (lambda page=page: page) for path, page in folder_pages(package).items()}  # type: ignore[misc]
+
+
+def camera_routes() -> dict[str, "Route"]:
+    """The page that sends a browser's camera."""
+    return folder_routes("mtclar.stream.camera")
+
+
+def dashboard_pages() -> dict[str, Page]:
+    """The dashboard's files by path."""
+    pages = folder_pages("mtclar.stream.dashboard")
     if "/index.html" in pages:
         pages["/"] = pages["/index.html"]
     return pages

@@ -1,6 +1,7 @@
 """The thread that drains a source into a mailbox, and the one that watches over it and connects again."""
 
 import logging
+import math
 import random
 import threading
 import time
@@ -45,6 +46,10 @@ class Patience:
         """Seconds to wait before try `attempt` (from 0), `random_share` in [0, 1]."""
         wait_s = min(self.first_retry_s * 2.0 ** min(attempt, 16), self.longest_retry_s)
         return wait_s * (1.0 + self.jitter * (2.0 * random_share - 1.0))
+
+
+PUSHED = Patience(connect_s=math.inf, stalled_s=math.inf)
+"""For pictures that somebody sends: whoever has not come, or stopped for a while, may come at any time."""
 
 
 @dataclass(eq=False)

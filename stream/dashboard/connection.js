@@ -8,11 +8,13 @@ const LONGEST_WAIT_S = 5;
  * Keeps one websocket open, for ever. Calls
  *   onMessage(object)          for every message of the server
  *   onState(state, detail)     connecting | live | waiting (detail: seconds to the next try) | denied
+ *   onBytes(ArrayBuffer)       for every binary message, where it is given
  *   onTokenNeeded(wrong)       when the server wants a token; wrong: one was given and refused. Answer with useToken().
  */
 export class Connection {
-  constructor({ onMessage, onState, onTokenNeeded }) {
+  constructor({ onMessage, onState, onTokenNeeded, onBytes }) {
     this.onMessage = onMessage;
+    this.onBytes = onBytes;
     this.onState = onState;
     this.onTokenNeeded = onTokenNeeded;
     this.token = null; // in memory alone: a reload asks again
@@ -30,6 +32,7 @@ export class Connection {
     const url = new URL("ws", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url, PROTOCOL);
+    socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
       if (this.token !== null) socket.send(JSON.stringify({ type: "hello", token: this.token }));
@@ -48,8 +51,19 @@ export class Connection {
     if (this.retryAt) this.open();
   }
 
-  #receive(text) {
-    const message = JSON.parse(text);
+  /** Sends an object as JSON, or bytes; false while there is no connection. */
+  send(message) {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(message instanceof ArrayBuffer || message instanceof Blob ? message : JSON.stringify(message));
+    return true;
+  }
+
+  #receive(data) {
+    if (typeof data !== "string") {
+      this.onBytes?.(data);
+      return;
+    }
+    const message = JSON.parse(data);
     if (message.type === "hello") {
       this.failures = 0;
       this.onState("live");

@@ -1,4 +1,4 @@
-"""Where frames come from: webcams, RTSP, files, the demo clip and synthetic pictures, opened by name."""
+"""Where frames come from: webcams, RTSP, browsers, files, the demo clip and synthetic pictures, opened by name."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from mtclar.engine.errors import UsageError
 from mtclar.stream.sources.base import Source
 
-KINDS = "webcam[:N], /dev/videoN, rtsp://..., a video file, demo or synthetic[:WxH@FPS][?faces=N]"
+KINDS = "webcam[:N], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
 
 
 def open_source(
@@ -41,6 +41,10 @@ def _open(spec: str, stream_id: str | None, loop: bool) -> Source:
         from mtclar.stream.sources.video import RtspCamera
 
         return RtspCamera(spec, stream_id or _name(re.sub(r".*@|^\w+://|\?.*", "", spec)))
+    if spec == "browser":
+        from mtclar.stream.sources.browser import BrowserSource
+
+        return BrowserSource(stream_id or "browser")
     if spec == "demo":
         from mtclar.stream import demo_clip
         from mtclar.stream.sources.video import VideoFile

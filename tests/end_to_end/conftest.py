@@ -16,6 +16,10 @@ from mtclar.engine.handover import Affect, Estimate, FaceState
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 
+from ..cli.conftest import home, process  # noqa: TID252 (the tests have no absolute name)
+
+__all__ = ["home", "process"]
+
 WAIT_MS = 15_000  # for anything on a page; generous, because machines that test are busy
 DESKTOP = (1280, 800)
 

@@ -20,7 +20,9 @@ from mtclar.stream.messages import (
     DEFAULT_FIELDS,
     AffectMessage,
     ByeMessage,
+    CameraReadyMessage,
     ErrorMessage,
+    FrameTakenMessage,
     Hello,
     LatencyMs,
     MarkMessage,
@@ -60,6 +62,8 @@ def check(data: bytes) -> dict[str, Any]:
         SubscribedMessage(None, None, DEFAULT_FIELDS, "latest").encode(),
         SubscribedMessage(("cam",), 10.0, frozenset(), "all").encode(),
         MarkMessage("starts", 12.5).encode(),
+        CameraReadyMessage("browser", 0, 2**21).encode(),
+        FrameTakenMessage("browser", 3, 1.5, 1.75).encode(),
         ByeMessage("ended", "the file has ended").encode(),
     ],
 )
@@ -187,7 +191,7 @@ def test_schema_and_parser_agree_on_subscribe(wish: dict[str, Any]) -> None:
 def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
     blocks = (DOCS / "README.md").read_text().split("```json\n")[1:]
     examples = [json.loads(block.split("```")[0]) for block in blocks]
-    client_side = {"subscribe"}
+    client_side = {"subscribe", "camera"}
     assert {e["type"] for e in examples} >= {
         "hello",
         "affect",
@@ -197,6 +201,9 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
         "error",
         "bye",
         "subscribe",
+        "camera",
+        "camera_ready",
+        "frame_taken",
     }
     for example in examples:
         if (

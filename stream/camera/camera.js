@@ -1,0 +1,45 @@
+// The camera page's order of events: a person presses the button, pictures go out, figures come back.
+
+import { Connection } from "./connection.js";
+import { showConnection, TokenPrompt } from "./readout.js";
+import { CameraSender } from "./sender.js";
+
+const element = (id) => document.getElementById(id);
+const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };
+const COLOUR = { sending: "ok", failed: "gone", waiting: "source" };
+
+const connection = new Connection({
+  onMessage: (message) => {
+    if (message.type === "hello") connection.send({ type: "subscribe", streams: [], max_hz: 1 }); // this page draws no values
+    sender.hear(message);
+  },
+  onState: (state, wait_s) => {
+    showConnection(state, wait_s);
+    if (state !== "live") sender.lost();
+  },
+  onTokenNeeded: (wrong) => prompt.ask(wrong),
+});
+
+const sender = new CameraSender({
+  connection,
+  video: element("video"),
+  onState: (state, text) => {
+    element("camera-state").textContent = STATE[state];
+    element("camera-state").dataset.state = COLOUR[state] ?? "waiting";
+    element("camera-words").textContent = text;
+    element("camera-words").dataset.kind = state === "failed" ? "bad" : "";
+    element("start").hidden = sender.on;
+    element("stop").hidden = !sender.on;
+  },
+  onFigures: ({ perSecond, roundTrip_ms, refused }) => {
+    element("sent").textContent = perSecond.toFixed(1);
+    element("round-trip").textContent = roundTrip_ms === null ? "–" : roundTrip_ms.toFixed(0);
+    element("refused").textContent = refused;
+  },
+});
+const prompt = new TokenPrompt((token) => connection.useToken(token));
+
+element("retry").addEventListener("click", () => connection.retryNow());
+element("start").addEventListener("click", () => sender.start());
+element("stop").addEventListener("click", () => sender.stop());
+connection.open();

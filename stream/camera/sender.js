@@ -1,0 +1,194 @@
+// The browser's camera as a source: one JPEG at a time, the next one only when the server has taken the last.
+
+import { ServerClock } from "./server-clock.js";
+
+const HEADER_BYTES = 20; // docs/protocol: "MTF1", number of the stream, 0, seq, t_capture
+const MAGIC = [0x4d, 0x54, 0x46, 0x31];
+const QUALITIES = [0.85, 0.6, 0.4]; // the next one where a picture would be too large
+const LONGEST_SIDE = 960; // a face needs a hundred pixels; more would only fill the line
+const PATIENCE_MS = 3000; // no answer for that long: the picture counts as lost
+const CAMERA = { audio: false, video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, facingMode: "user" } };
+
+const now_s = () => performance.now() / 1000;
+
+/**
+ * Sends what `video` shows over `connection` while it is on. Calls
+ *   onState(state, text)   off | asking | waiting | sending | failed, with plain words
+ *   onFigures({ perSecond, roundTrip_ms, refused })   twice a second while sending
+ * The page passes every message of the server to `hear`, and says `lost` when the connection goes.
+ */
+export class CameraSender {
+  constructor({ connection, video, onState, onFigures = () => {} }) {
+    this.connection = connection;
+    this.video = video;
+    this.onState = onState;
+    this.onFigures = onFigures;
+    this.canvas = document.createElement("canvas");
+    this.context = this.canvas.getContext("2d", { alpha: false });
+    this.clock = new ServerClock();
+    this.stream = null; // the MediaStream, while it is on
+    this.ready = null; // the server's camera_ready
+    this.seq = 0;
+    this.waitingFor = null; // { seq, sent_s } of the picture that has not been taken yet
+    this.encoding = false;
+    this.quality = 0;
+    this.taken = []; // when the last pictures were taken
+    this.refused = 0;
+    this.claimTimer = null;
+    setInterval(() => this.#tellFigures(), 500);
+  }
+
+  get on() {
+    return this.stream !== null;
+  }
+
+  /** Asks the person for the camera. */
+  async start() {
+    if (this.on) return;
+    if (!navigator.mediaDevices?.getUserMedia) {
+      this.onState("failed", "A browser gives its camera only to pages of this machine or over https: open the server's https address (it is started with --tls-cert and --tls-key).");
+      return;
+    }
+    this.onState("asking", "The browser asks you whether this page may use the camera.");
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia(CAMERA);
+    } catch (error) {
+      this.onState("failed", refusal(error));
+      return;
+    }
+    this.stream.getVideoTracks()[0].addEventListener("ended", () => {
+      this.stop();
+      this.onState("failed", "The camera was unplugged, or another program has taken it.");
+    });
+    this.video.srcObject = this.stream;
+    await this.video.play().catch(() => {}); // stopped again before it began
+    if (!this.on) return;
+    this.#stayAwake();
+    this.#claim();
+    this.#next();
+  }
+
+  stop() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+    this.video.srcObject = null;
+    this.ready = null;
+    this.waitingFor = null;
+    clearTimeout(this.claimTimer);
+    this.awake?.release().catch(() => {});
+    this.onState("off", "Nothing is sent.");
+  }
+
+  /** The connection is gone: what was on its way is lost. */
+  lost() {
+    this.ready = null;
+    this.waitingFor = null;
+    clearTimeout(this.claimTimer);
+    if (this.on) this.onState("waiting", "The server is gone; the camera goes on when it is back.");
+  }
+
+  hear(message) {
+    switch (message.type) {
+      case "hello":
+        this.clock.greet(message.clock.monotonic, now_s());
+        if (this.on) this.#claim();
+        break;
+      case "camera_ready":
+        this.ready = message;
+        this.onState("sending", "The pictures are on their way. Keep this page in front: a browser stops a hidden page's camera.");
+        break;
+      case "frame_taken":
+        if (message.seq !== this.waitingFor?.seq) break;
+        this.clock.answered(this.waitingFor.sent_s, message.t_arrived, message.t, now_s());
+        this.waitingFor = null;
+        this.taken.push(now_s());
+        break;
+      case "error":
+        if (["bad_frame", "frame_too_large"].includes(message.code)) {
+          this.refused += 1;
+          this.waitingFor = null;
+        } else if (["stream_taken", "unknown_stream"].includes(message.code) && this.on && !this.ready) {
+          const taken = message.code === "stream_taken";
+          this.onState("waiting", taken ? "Another page is the camera already; this one goes on when that one is closed." : message.message);
+          if (taken) this.claimTimer = setTimeout(() => this.#claim(), 2000);
+        }
+        break;
+      default:
+    }
+  }
+
+  #claim() {
+    if (!this.connection.send({ type: "camera" })) this.onState("waiting", "Waiting for the server.");
+  }
+
+  /** Called again for every picture that the camera gives. */
+  #next() {
+    if (!this.on) return;
+    const look = (now_ms, picture) => {
+      this.#picture((picture?.captureTime ?? now_ms) / 1000);
+      this.#next();
+    };
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(look);
+    else requestAnimationFrame(look);
+  }
+
+  #picture(captured_s) {
+    if (this.waitingFor && now_s() - this.waitingFor.sent_s > PATIENCE_MS / 1000) this.waitingFor = null;
+    if (!this.ready || this.waitingFor || this.encoding || !this.video.videoWidth) return;
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(this.video.videoWidth, this.video.videoHeight));
+    this.canvas.width = Math.round(scale * this.video.videoWidth);
+    this.canvas.height = Math.round(scale * this.video.videoHeight);
+    this.context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
+    this.encoding = true;
+    this.canvas.toBlob((jpeg) => this.#send(jpeg, captured_s), "image/jpeg", QUALITIES[this.quality]);
+  }
+
+  #send(jpeg, captured_s) {
+    this.encoding = false;
+    if (!jpeg || !this.ready) return;
+    if (jpeg.size + HEADER_BYTES > this.ready.max_bytes) {
+      this.quality = Math.min(this.quality + 1, QUALITIES.length - 1);
+      return;
+    }
+    const header = new DataView(new ArrayBuffer(HEADER_BYTES));
+    MAGIC.forEach((byte, i) => header.setUint8(i, byte));
+    header.setUint16(4, this.ready.number);
+    header.setUint32(8, this.seq);
+    header.setFloat64(12, this.clock.toServer(captured_s));
+    const waiting = { seq: this.seq, sent_s: now_s() };
+    if (this.connection.send(new Blob([header.buffer, jpeg]))) this.waitingFor = waiting;
+    this.seq = (this.seq + 1) % 2 ** 32;
+  }
+
+  #tellFigures() {
+    if (!this.on) return;
+    const since_s = now_s() - 2;
+    this.taken = this.taken.filter((taken_s) => taken_s > since_s);
+    this.onFigures({ perSecond: this.taken.length / 2, roundTrip_ms: this.clock.roundTrip_ms, refused: this.refused });
+  }
+
+  async #stayAwake() {
+    try {
+      this.awake = await navigator.wakeLock?.request("screen");
+    } catch {
+      // refused on low battery, or the page is hidden: the screen may go dark, no more
+    }
+  }
+}
+
+/** Why there is no camera, in plain words. */
+function refusal(error) {
+  switch (error.name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return "The browser was not allowed to use the camera. Allow it (the camera symbol beside the address), then press the button again.";
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return "This machine has no camera that the browser can see. Plug one in, then press the button again.";
+    case "NotReadableError":
+    case "AbortError":
+      return "The camera cannot be opened: another program may be using it. Close that, then press the button again.";
+    default:
+      return `The camera cannot be opened (${error.name}).`;
+  }
+}
