@@ -82,6 +82,7 @@ def whole_summary(summaries: Sequence[Summary]) -> Summary:
         summaries[0],
         dropped=sum(summary.dropped for summary in summaries),
         reconnects=sum(summary.reconnects for summary in summaries),
+        abandoned=sum(summary.abandoned for summary in summaries),
         stopped=any(summary.stopped for summary in summaries),
     )
 

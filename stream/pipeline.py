@@ -130,6 +130,7 @@ class Pipeline:
             reconnects=self._reader.reconnects,
             freshness=self.freshness,
             stopped=not self._ended,
+            abandoned=self._reader.abandoned,
         )
 
     # --- the worker thread ---

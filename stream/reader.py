@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 OnStatus = Callable[[StatusMessage], None]
 
+PERIOD_SHARE = 0.2
+"""What the newest gap counts in the measured period between pictures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -37,10 +40,16 @@ class Patience:
     often_s: float = 60.0
     probe_seldom_s: float = 5.0
     tick_s: float = 0.1
+    hanging: int = (
+        4  # connections that hang in native code at the same time, each with its thread and its buffers
+    )
 
-    def silence(self, fps: float | None) -> float:
-        """Seconds without a picture after which a source of `fps` is stalled."""
-        return max(self.silence_s, self.silence_frames / fps if fps else 0.0)
+    def silence(self, fps: float | None, measured_period_s: float = 0.0) -> float:
+        """Seconds without a picture after which a source that announces `fps` is stalled.
+
+        A camera that exposes longer in the dark is slower than it says: the period that was measured counts as well.
+        """
+        return max(self.silence_s, self.silence_frames * max(1.0 / fps if fps else 0.0, measured_period_s))
 
     def retry(self, attempt: int, random_share: float) -> float:
         """Seconds to wait before try `attempt` (from 0), `random_share` in [0, 1]."""
@@ -61,15 +70,29 @@ class _Connection:
     over: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
     last_frame_s: float | None = None
+    period_s: float = 0.0  # between pictures, as measured: a mean over the last few
     error: Exception | None = None
     thread: threading.Thread | None = None
+
+    def note_frame(self, now_s: float) -> None:
+        """A picture has come."""
+        if self.last_frame_s is not None:
+            gap_s = now_s - self.last_frame_s
+            self.period_s += (gap_s - self.period_s) * (PERIOD_SHARE if self.period_s else 1.0)
+        self.last_frame_s = now_s
+
+    @property
+    def hangs(self) -> bool:
+        """Given up, and still in native code."""
+        return self.left.is_set() and not self.over.is_set()
 
 
 class Reader:
     """Reads a source for ever if it is live, or to its end; says how it is through `on_status`.
 
     A live source that ends, fails or hangs is connected to again, with growing pauses that a cheap look at the server
-    cuts short. A connection that hangs in native code is left to itself and counted in `abandoned`.
+    cuts short. A connection that hangs in native code is left to itself and counted in `abandoned`; while as many as
+    `patience.hanging` do so at the same time, no other is begun.
     """
 
     def __init__(
@@ -92,6 +115,7 @@ class Reader:
         self._stopped = threading.Event()
         self._state: tuple[SourceState, str | None] | None = None
         self._connection: _Connection | None = None
+        self._left: list[_Connection] = []
         self._thread = threading.Thread(target=self._run, name=f"reader-{source.stream_id}", daemon=True)
 
     def start(self) -> None:
@@ -144,7 +168,7 @@ class Reader:
 
     def _read_for_ever(self) -> None:
         attempt = 0
-        while not self._stopped.is_set():
+        while self._may_connect():
             self._say("connecting")
             connection = self._connect()
             reason = self._watch(connection)
@@ -172,11 +196,12 @@ class Reader:
                 if now_s - connection.began_s > patience.connect_s:
                     return self._leave(connection, f"no picture within {patience.connect_s:g} s")
                 continue
-            silent_s, limit_s = now_s - connection.last_frame_s, patience.silence(self._source.fps)
+            silent_s = now_s - connection.last_frame_s
+            limit_s = patience.silence(self._source.fps, connection.period_s)
             if silent_s > limit_s + patience.stalled_s:
                 return self._leave(connection, f"no picture for {silent_s:.1f} s")
             if silent_s > limit_s:
-                self._say("stalled", reason=f"no picture for {limit_s:g} s")
+                self._say("stalled", reason=f"no picture for {limit_s:.3g} s")
             else:
                 self._say("live")
         return "the stream ended" if connection.error is None else _why(connection.error)
@@ -185,8 +210,19 @@ class Reader:
         """Gives up a connection that does not answer; its thread ends by itself, or never."""
         connection.left.set()
         self.abandoned += 1
+        self._left = [other for other in self._left if other.hangs] + [connection]
         log.warning("%s: %s; connection given up", self._source.label, reason)
         return reason
+
+    def _may_connect(self) -> bool:
+        """Waits while too many connections hang; False when the reader was stopped."""
+        while not self._stopped.is_set():
+            hanging = sum(connection.hangs for connection in self._left)
+            if hanging < self._patience.hanging:
+                return True
+            self._say("reconnecting", reason=f"{hanging} connections hang; waiting for one of them to end")
+            self._stopped.wait(self._patience.tick_s)
+        return False
 
     def _wait_to_retry(self, wait_s: float) -> None:
         """Waits, but less when the source was unreachable and is now back."""
@@ -231,7 +267,7 @@ class Reader:
             for frame in connection.frames:
                 if self._stopped.is_set() or connection.left.is_set():
                     return
-                connection.last_frame_s = self._clock()
+                connection.note_frame(self._clock())
                 if not self._mailbox.put(frame):
                     return
         except Exception as error:  # told to the watching thread, which decides what it means

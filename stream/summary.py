@@ -69,6 +69,7 @@ class Summary:
     frames_with_face: int
     freshness: Freshness  # with `all` a frame's latency holds its wait in the queue: the reader runs ahead
     stopped: bool  # somebody ended it before the source did
+    abandoned: int = 0  # connections that did not answer any more and were left to themselves
 
     def write(self, path: Path) -> None:
         """JSON, whole or not at all. Raises WriteError when the disk refuses."""
@@ -131,6 +132,7 @@ class Meter:
         reconnects: int,
         freshness: Freshness = "latest",
         stopped: bool = False,
+        abandoned: int = 0,
     ) -> Summary:
         """The figures so far."""
         wall_s = self._last_s - self._started_s if self._started_s is not None and self.frames else 0.0
@@ -150,6 +152,7 @@ class Meter:
             frames_with_face=self.frames_with_face,
             freshness=freshness,
             stopped=stopped,
+            abandoned=abandoned,
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from mtclar.engine.errors import UsageError
 from mtclar.stream.sources.base import Source
 
-KINDS = "webcam[:N], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
+KINDS = "webcam[:N or name], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
 
 
 def open_source(
@@ -30,17 +30,18 @@ def _open(spec: str, stream_id: str | None, loop: bool) -> Source:
     # Each kind is imported when it is chosen: cv2 and av cost start-up time, and neither is needed by the other.
     if not spec:
         raise UsageError("the source is empty", f"a source is {KINDS}")
-    if match := re.fullmatch(r"webcam(?::(.+))?|/dev/video(\d+)", spec):
-        from mtclar.stream.sources.webcam import Webcam
+    if match := re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+))(?:\?(.*))?", spec):
+        from mtclar.stream.sources.webcam import Webcam, parse_mode
 
-        number = match[1] or match[2] or "0"
-        if not number.isdecimal():
-            raise UsageError(f"'{number}' is not the number of a camera", "write webcam:0, webcam:1, ...")
-        return Webcam(int(number), stream_id or f"webcam-{number}")
+        which = match[1] or match[2] or "0"
+        mode = None if match[3] is None else parse_mode(match[3])
+        return Webcam(
+            int(which) if which.isdecimal() else which, stream_id or f"webcam-{_name(which)}", mode=mode
+        )
     if re.match(r"rtsps?://", spec, re.IGNORECASE):
-        from mtclar.stream.sources.video import RtspCamera
+        from mtclar.stream.sources.rtsp import RtspCamera
 
-        return RtspCamera(spec, stream_id or _name(re.sub(r".*@|^\w+://|\?.*", "", spec)))
+        return RtspCamera(spec, stream_id or _name(re.sub(r".*@|^\w+://|[?#].*", "", spec)))
     if spec == "browser":
         from mtclar.stream.sources.browser import BrowserSource
 

@@ -1,5 +1,6 @@
-"""Cameras of this machine through OpenCV, and the list of those that there are."""
+"""Cameras of this machine through OpenCV: by number, path or name, with the format and rate that suit best."""
 
+import logging
 import re
 import sys
 import threading
@@ -8,15 +9,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import cv2
 
-from mtclar.engine.errors import SourceError
-from mtclar.engine.handover import Frame
+from mtclar.engine.errors import SourceError, UsageError
+from mtclar.engine.handover import Clock, Frame
+from mtclar.stream.sources.capture_time import driver_time
+
+log = logging.getLogger(__name__)
 
 DEVICES = Path("/dev")
 NAMES = Path("/sys/class/video4linux")
 MISSED_READS = 5  # a camera may miss a picture while it sets its exposure; this many in a row are an end
+MAX_SIDE, MAX_FPS = 16384, 1000.0
+COMPRESSED = "MJPG"
+ENOUGH = 0.9  # of the rate asked for: a driver's 29.97 is 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,49 @@ class Camera:
     index: int
     path: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """Size, rate and pixel format of a camera; asked for, it may leave the format open."""
+
+    size: tuple[int, int] = (640, 480)
+    fps: float = 30.0
+    fourcc: str | None = None
+
+    def misses(self, wish: "Mode") -> bool:
+        """Whether this is less than `wish`, or another size or format."""
+        other_format = wish.fourcc is not None and self.fourcc != wish.fourcc
+        return other_format or self.size != wish.size or self.fps < ENOUGH * wish.fps
+
+    def __str__(self) -> str:
+        return f"{self.size[0]}x{self.size[1]} at {self.fps:g}/s" + (f" {self.fourcc}" if self.fourcc else "")
+
+
+def parse_mode(text: str) -> Mode:
+    """`size=1280x720&fps=30&format=MJPG`, each part optional. Raises UsageError."""
+    hint = "after webcam:N? may stand size=1280x720, fps=30 and format=MJPG, joined by &"
+    given = dict(parse_qsl(text, keep_blank_values=True))
+    if unknown := set(given) - {"size", "fps", "format"}:
+        raise UsageError(f"a webcam has no '{min(unknown)}'", hint)
+    if not given:
+        raise UsageError(f"'?{text}' asks a webcam for nothing", hint)
+    mode = Mode()
+    size, fps, fourcc = mode.size, mode.fps, mode.fourcc
+    if "size" in given:
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given["size"])
+        if not match or not all(0 < int(side) <= MAX_SIDE for side in match.groups()):
+            raise UsageError(f"'{given['size']}' is not the size of a picture", hint)
+        size = (int(match[1]), int(match[2]))
+    if "fps" in given:
+        if not re.fullmatch(r"\d{1,4}(\.\d+)?", given["fps"]) or not 0 < float(given["fps"]) <= MAX_FPS:
+            raise UsageError(f"'{given['fps']}' is not a number of frames per second", hint)
+        fps = float(given["fps"])
+    if "format" in given:
+        if not re.fullmatch(r"[!-~]{4}", given["format"]):
+            raise UsageError(f"'{given['format']}' is not a pixel format of four letters", hint)
+        fourcc = given["format"].upper()
+    return Mode(size, fps, fourcc)
 
 
 def list_cameras(devices: Path = DEVICES, names: Path = NAMES) -> list[Camera]:
@@ -44,27 +95,34 @@ def list_cameras(devices: Path = DEVICES, names: Path = NAMES) -> list[Camera]:
 
 
 class Webcam:
-    """One local camera; its first connection is made at once, so that a missing one is said before anything starts."""
+    """One local camera; its first connection is made at once, so that a missing one is said before anything starts.
+
+    `which` is a number, or the camera's name or a part of it, which is looked up at every connection: the number
+    changes when a camera is plugged in elsewhere. `t_capture_s` is the driver's (clock `v4l2`) where it gives one on
+    the monotonic clock. Raises SourceError, UsageError for a name that fits several cameras.
+    """
 
     live = True
     files: tuple[Path, ...] = ()
 
     def __init__(
         self,
-        index: int,
+        which: int | str,
         stream_id: str,
         *,
-        open_capture: Callable[[int], Any] = cv2.VideoCapture,
+        mode: Mode | None = None,
+        open_capture: Callable[[int], Any] | None = None,
         devices: Path = DEVICES,
         names: Path = NAMES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream_id = stream_id
-        self.label = f"webcam:{index}"
+        self.label = f"webcam:{which}"
         self.size: tuple[int, int] | None = None
         self.fps: float | None = None
-        self._index = index
-        self._open_capture = open_capture
+        self._which = which
+        self._mode = mode
+        self._open_capture = open_capture or _open_capture
         self._devices, self._names = devices, names
         self._clock = clock
         self._closed = threading.Event()
@@ -77,7 +135,10 @@ class Webcam:
 
     def reachable(self) -> bool | None:
         """Whether the system lists the camera: an unplugged one is not there."""
-        return self._device().exists() if self._lists_devices() else None
+        if not _lists_devices():
+            return None
+        index = self._index()
+        return index is not None and self._device(index).exists()
 
     def frames(self) -> Iterator[Frame]:
         capture, self._capture = self._capture, None  # taken over: a hung connection keeps its own
@@ -95,39 +156,52 @@ class Webcam:
                     self._closed.wait(0.02)
                     continue
                 missed = 0
-                if self._first_s is None:
-                    self._first_s = now_s
                 if image.ndim == 2:
                     image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
                 self.size = (image.shape[1], image.shape[0])
-                # Arrival is the only time that OpenCV gives reliably, so it is the source's own time too.
-                yield Frame(image, self._seq, now_s, "arrival", now_s - self._first_s, self.stream_id)
-                self._seq += 1
+                taken_s = driver_time(float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, now_s)
+                t_capture_s = now_s if taken_s is None else taken_s
+                if self._first_s is None:
+                    self._first_s = t_capture_s
+                pts_s = max(0.0, t_capture_s - self._first_s)  # a camera has no other time of its own
+                seq, self._seq = self._seq, self._seq + 1
+                clock: Clock = "arrival" if taken_s is None else "v4l2"
+                yield Frame(image, seq, t_capture_s, clock, pts_s, self.stream_id)
         finally:
             capture.release()
 
-    def _lists_devices(self) -> bool:
-        return sys.platform == "linux"
+    def _index(self) -> int | None:
+        """The camera's number now; None when no camera has that name."""
+        if isinstance(self._which, int):
+            return self._which
+        cameras = list_cameras(self._devices, self._names)
+        wanted = self._which.casefold()
+        same = [camera for camera in cameras if camera.name.casefold() == wanted]
+        found = same or [camera for camera in cameras if wanted in camera.name.casefold()]
+        if len({camera.name for camera in found}) > 1:
+            raise UsageError(f"several cameras are called like '{self._which}'", self._hint())
+        return found[0].index if found else None
 
-    def _device(self) -> Path:
-        return self._devices / f"video{self._index}"
+    def _device(self, index: int) -> Path:
+        return self._devices / f"video{index}"
 
     def _connect(self) -> Any:
-        if self._lists_devices() and not self._device().exists():  # OpenCV would print warnings and wait
-            raise SourceError(f"there is no camera {self._index} ({self._device()})", self._hint())
-        capture = self._open_capture(self._index)
+        index = self._index()
+        if index is None:
+            raise SourceError(f"there is no camera called '{self._which}'", self._hint())
+        if _lists_devices() and not self._device(index).exists():  # OpenCV would print warnings and wait
+            raise SourceError(f"there is no camera {index} ({self._device(index)})", self._hint())
+        capture = self._open_capture(index)
         if not capture.isOpened():
             capture.release()
             raise SourceError(
-                f"camera {self._index} cannot be opened", f"does another program use it? {self._hint()}"
+                f"camera {index} cannot be opened", f"does another program use it? {self._hint()}"
             )
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        width, height = (
-            int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        )
-        fps = float(capture.get(cv2.CAP_PROP_FPS))
-        self.size = (width, height) if width > 0 and height > 0 else None
-        self.fps = fps if 0 < fps <= 1000 else None
+        got = negotiate(capture, self._mode or Mode())
+        if self._mode is not None and got.misses(self._mode):
+            log.warning("%s: asked for %s, gives %s", self.label, self._mode, got)
+        self.size = got.size if min(got.size) > 0 else None
+        self.fps = got.fps if 0 < got.fps <= MAX_FPS else None
         return capture
 
     def _hint(self) -> str:
@@ -135,3 +209,47 @@ class Webcam:
         if cameras:
             return "cameras here: " + ", ".join(f"webcam:{c.index} ({c.name})" for c in cameras)
         return "no camera is listed here; try --source demo, a file, or rtsp://..."
+
+
+def negotiate(capture: Any, wish: Mode) -> Mode:
+    """Sets what is wished for and returns what the driver made of it.
+
+    Uncompressed pictures of more than VGA do not fit through USB 2 at 30/s, and drivers then lower the rate in silence.
+    So where no format is wished for and the size or rate falls short, MJPG is tried, and kept if it comes nearer.
+    """
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    got = _ask(capture, wish)
+    if wish.fourcc is not None or got.fourcc == COMPRESSED or not got.misses(wish):
+        return got
+    compressed = _ask(capture, Mode(wish.size, wish.fps, COMPRESSED))
+    if (_off(compressed, wish), -compressed.fps) < (_off(got, wish), -got.fps):
+        return compressed
+    return _ask(capture, Mode(wish.size, wish.fps, got.fourcc))
+
+
+def _ask(capture: Any, mode: Mode) -> Mode:
+    """The format first: it decides which sizes there are, and the size which rates."""
+    if mode.fourcc is not None:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.fourcc))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.size[0])
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.size[1])
+    capture.set(cv2.CAP_PROP_FPS, mode.fps)
+    size = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    letters = code.to_bytes(4, "little").decode("latin-1")
+    known = letters.isascii() and letters.isprintable()
+    return Mode(size, float(capture.get(cv2.CAP_PROP_FPS)), letters if known else None)
+
+
+def _off(got: Mode, wish: Mode) -> int:
+    """How many pixels the size is off."""
+    return abs(got.size[0] - wish.size[0]) + abs(got.size[1] - wish.size[1])
+
+
+def _lists_devices() -> bool:
+    return sys.platform == "linux"
+
+
+def _open_capture(index: int) -> Any:
+    """On Linux through V4L2 itself: what else OpenCV finds there does not say when a picture was taken."""
+    return cv2.VideoCapture(index, cv2.CAP_V4L2 if _lists_devices() else cv2.CAP_ANY)

@@ -1,5 +1,7 @@
 """What the stream tests share: clips made on the spot, a small tracker, a running server, real RTSP."""
 
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -144,6 +146,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         codec: str = "libx264",
         pix_fmt: str = "yuv420p",
         times: list[int] | None = None,
+        rate: int = 25,
         audio: bool = False,
         options: dict[str, str] | None = None,
     ) -> Path:
@@ -152,7 +155,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
             if audio:
                 _add_tone(out)
                 return path
-            stream = out.add_stream(codec, rate=25)
+            stream = out.add_stream(codec, rate=rate)
             stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
             stream.codec_context.time_base = stream.time_base = av.time_base and _thousandth()
             if codec == "libx264":
@@ -189,6 +192,23 @@ def server() -> Iterator[Broadcaster]:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
     with Broadcaster(port=0, hello=lambda: Hello((info,))) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that nobody has signed, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl command")
+    folder = tmp_path_factory.mktemp("certificate")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    subprocess.run(
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost "
+        f"-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout {key} -out {chain}".split(),
+        check=True,
+        capture_output=True,
+        timeout=WAIT_S,
+    )
+    return chain, key
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from mtclar.engine.errors import SourceError
 from mtclar.engine.handover import Frame
 from mtclar.stream.mailbox import Mailbox
 from mtclar.stream.messages import StatusMessage
-from mtclar.stream.reader import Patience, Reader
+from mtclar.stream.reader import Patience, Reader, _Connection
 
 PIXEL = np.zeros((2, 2, 3), np.uint8)
 QUICK = Patience(
@@ -119,6 +120,29 @@ def test_a_connection_that_hangs_in_native_code_is_left_behind(run: Any, eventua
     eventually(lambda: source.connections == 2 and states(statuses)[-1] == "live")
     assert reader.abandoned == 1
     assert "stalled" in states(statuses)
+
+
+def test_connections_that_all_hang_do_not_pile_up(run: Any, eventually: Any) -> None:
+    source = Scripted(*[HANG] * 12)
+    reader, statuses = run(source, replace(QUICK, hanging=2))
+    eventually(lambda: any("2 connections hang" in (status.reason or "") for status in statuses))
+    threading.Event().wait(0.5)
+    assert (reader.abandoned, source.connections) == (2, 2)
+    source.steps.clear()
+    source.released.set()  # the driver lets go
+    eventually(lambda: states(statuses)[-1] == "live")
+    assert source.connections == 3
+
+
+def test_a_camera_that_is_slower_than_it_says_is_not_stalled() -> None:
+    connection = _Connection(iter(()), 0.0)
+    for n in range(30):  # 25 a second by day, one in a second and a half by night
+        connection.note_frame(n / 25)
+    patience = Patience()
+    assert patience.silence(25.0, connection.period_s) == 2.0
+    for n in range(30):
+        connection.note_frame(30 / 25 + 1.5 * n)
+    assert patience.silence(25.0, connection.period_s) == pytest.approx(15.0, rel=0.05)
 
 
 def test_a_fault_of_the_source_itself_is_not_retried(run: Any, eventually: Any) -> None:

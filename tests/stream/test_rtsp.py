@@ -1,12 +1,21 @@
-"""A real RTSP camera (GStreamer's server with a real face): read, lost, found again."""
+"""A real RTSP camera (GStreamer's server with a real face): read over TCP, UDP and TLS, lost, found again."""
 
+import ssl
+import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.reader import Patience
 from mtclar.stream.sources import open_source
+from mtclar.stream.sources.rtsp import RtspCamera, without_credentials
+
+from .proxy import Proxy
 
 
 def test_a_camera_that_is_killed_and_comes_back(
@@ -59,3 +68,113 @@ def test_a_real_face_is_found_in_the_stream(rtsp_server: Any, collector: Any, ev
     assert 0 < x1 - x0 < 320
     assert 0 < y1 - y0 < 320
     assert not face.calibrated
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_capture_times_come_from_sender_reports(
+    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any, transport: str
+) -> None:
+    source = open_source(f"{rtsp_server.url}#transport={transport}")
+    assert source.label == rtsp_server.url
+    with Pipeline(source, tracker, sinks=[collector]) as pipeline:
+        eventually(lambda: sum(m.clock == "rtcp" for m in collector.messages) >= 25 or pipeline.error)
+        assert pipeline.error is None
+    clocks = [message.clock for message in collector.messages]
+    first = clocks.index("rtcp")  # GStreamer's first report comes after a second or two
+    assert set(clocks[:first]) == {"arrival"}
+    assert set(clocks[first:]) == {"rtcp"}
+    for message in collector.messages[first:]:
+        # Taken by the server before it arrived here: encoded, sent, decoded.
+        assert 0 <= message.latency_ms.queue < 2000
+    steps_s = [b.t_capture_s - a.t_capture_s for a, b in pairwise(collector.messages[first:])]
+    frames = [b.frame - a.frame for a, b in pairwise(collector.messages[first:])]
+    for step_s, count in zip(steps_s, frames, strict=True):  # the camera's rhythm, not that of arrival
+        assert step_s == pytest.approx(count / 25, abs=0.005)
+
+
+def test_arrival_is_the_time_where_that_is_asked_for(
+    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    with Pipeline(open_source(f"{rtsp_server.url}#clock=arrival"), tracker, sinks=[collector]):
+        eventually(lambda: len(collector.messages) >= 75)
+    assert {message.clock for message in collector.messages} == {"arrival"}
+
+
+def test_a_camera_whose_wall_clock_is_wrong_is_not_believed(
+    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    def ahead() -> float:
+        return time.time() + 3600.0  # the same as a camera that is an hour behind
+
+    source = RtspCamera(rtsp_server.url, "cam", unix_clock=ahead)
+    with Pipeline(source, tracker, sinks=[collector]):
+        eventually(lambda: len(collector.messages) >= 75)
+    assert {message.clock for message in collector.messages} == {"arrival"}
+
+
+def test_over_tls_the_cameras_certificate_is_checked(
+    rtsp_server: Any, certificate: tuple[Path, Path], tracker: Any, collector: Any, eventually: Any
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with Proxy(rtsp_server.port, context) as camera:
+        url = f"rtsps://127.0.0.1:{camera.port}/clip"
+        source = open_source(url)
+        assert source.reachable()
+        with pytest.raises(SourceError) as caught:
+            next(iter(source.frames()))
+        assert "#ca=FILE" in caught.value.hint
+        for trusting in (f"{url}#ca={certificate[0]}", f"{url}#verify=no"):
+            before = len(collector.messages)
+            with Pipeline(open_source(trusting), tracker, sinks=[collector]) as pipeline:
+                eventually(lambda before=before: len(collector.messages) >= before + 10 or pipeline.error)
+                assert pipeline.error is None
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("rtsp://cam:99999/live", "port"),
+        ("rtsp://cam:port/live", "port"),
+        ("rtsp:///live", "no host"),
+        ("rtsp://cam/live#transport=pigeon", "tcp, udp"),
+        ("rtsps://cam/live#transport=udp", "one of: tcp"),
+        ("rtsp://cam/live#verify=no", "rtsps://"),
+        ("rtsps://cam/live#ca=/no/such.pem", "/no/such.pem"),
+        ("rtsp://cam/live#hunter2", "#transport=udp"),
+        ("rtsp://cam/live#hunter2=1", "#transport=udp"),
+        ("rtsp://user:hun#ter2@cam/live", "port"),
+        ("rtsp://user:554#hunter2@cam/live", "#transport=udp"),
+    ],
+)
+def test_an_address_that_cannot_be_is_said_without_its_secrets(address: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_source(address)
+    text = f"{caught.value.what} {caught.value.hint}"
+    assert says in text
+    assert "ter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "label"),
+    [
+        ("rtsp://user:secret@cam.local:8554/main?token=secret#x", "rtsp://cam.local:8554/main"),
+        ("rtsp://user:p%40ss@[fe80::1]/a", "rtsp://[fe80::1]/a"),
+        ("rtsp://cam/live", "rtsp://cam/live"),
+        ("rtsps://u@cam:99999/live", "rtsps://cam/live"),
+    ],
+)
+def test_no_label_or_id_holds_credentials(url: str, label: str) -> None:
+    assert without_credentials(url) == label
+
+
+def test_an_rtsp_camera_hides_its_password_in_every_error() -> None:
+    camera = open_source("rtsp://user:hunter2@127.0.0.1:9/live?key=hunter2")
+    assert isinstance(camera, RtspCamera)
+    assert "hunter2" not in camera.label + camera.stream_id
+    with pytest.raises(SourceError) as caught:
+        next(iter(camera.frames()))
+    error: BaseException | None = caught.value
+    assert "hunter2" not in str(error) + caught.value.hint
+    assert caught.value.__suppress_context__
+    assert camera.reachable() is False

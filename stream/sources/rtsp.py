@@ -1,0 +1,195 @@
+"""RTSP cameras through PyAV: over TCP, UDP or TLS, with the capture times that their sender reports allow."""
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import av
+import av.error
+
+from mtclar.engine.errors import SourceError, UsageError
+from mtclar.engine.handover import Frame
+from mtclar.stream.sources.base import TimeLine
+from mtclar.stream.sources.capture_time import SenderClock
+from mtclar.stream.sources.decoding import announced_fps, pictures, reason_of, video_stream
+
+log = logging.getLogger(__name__)
+
+RTSP_OPTIONS = {
+    "rtsp_transport": "tcp",
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "max_delay": "500000",
+    "reorder_queue_size": "0",
+    "timeout": "5000000",
+    # FFmpeg looks at a stream for 1.2 s before it gives the first picture (measured: 1.6 s from connecting to the first
+    # picture, 0.55 s with this); what it would find out, the SDP and the first key frame say as well.
+    "analyzeduration": "300000",
+}
+UDP_OPTIONS = {"rtsp_transport": "udp", "reorder_queue_size": "16"}  # datagrams overtake each other
+OPEN_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = 0.5
+RTSP_PORT, RTSPS_PORT = 554, 322
+LIVE_BELIEVED_GAP_S = 10.0
+
+WISHES = "#transport=udp, #ca=FILE, #verify=no, #clock=arrival"
+"""What may follow an address, joined by `&`. A fragment is ours: it is never sent to the camera."""
+
+# Debian, Fedora, and what OpenSSL was built with; PyAV's wheel brings its own OpenSSL, which knows no place.
+CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+class RtspCamera:
+    """An RTSP stream; each `frames()` is one connection. `pts_s` follows the stream's own time.
+
+    `t_capture_s` comes from RTCP sender reports (clock `rtcp`) once there are any and as long as the camera's wall
+    clock agrees with this machine's; else it is the time of arrival. With rtsps:// the camera's certificate is checked.
+    Raises UsageError for an address that cannot be.
+    """
+
+    live = True
+    files: tuple[Path, ...] = ()
+
+    def __init__(
+        self,
+        url: str,
+        stream_id: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        unix_clock: Callable[[], float] = time.time,
+    ) -> None:
+        parts = urlsplit(url)
+        self.label = without_credentials(url)
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise UsageError(f"the port of '{self.label}' is none", "a port is 1 to 65535") from error
+        if not parts.hostname:
+            raise UsageError(f"no host in '{self.label}'", "write rtsp://host[:port]/path")
+        self.stream_id = stream_id
+        self.size: tuple[int, int] | None = None
+        self.fps: float | None = None
+        self._url = parts._replace(fragment="").geturl()
+        self._tls = parts.scheme.lower() == "rtsps"
+        self._address = (parts.hostname, port or (RTSPS_PORT if self._tls else RTSP_PORT))
+        wishes = _wishes(parts.fragment, self._tls)
+        self._options = _options(wishes, self._tls)
+        self._believes_camera = wishes.get("clock") != "arrival"
+        self._clock, self._unix_clock = clock, unix_clock
+        self._closed = threading.Event()
+        self._seq = 0
+        self._first_s: float | None = None
+        self._time_line = TimeLine(None, LIVE_BELIEVED_GAP_S)
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def reachable(self) -> bool:
+        """True when the server answers OPTIONS (a frozen one still accepts connections); with TLS, when it accepts."""
+        request = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: mtclar-stream\r\n\r\n"
+        try:
+            with socket.create_connection(self._address, timeout=PROBE_TIMEOUT_S) as probe:
+                if self._tls:
+                    return True
+                probe.settimeout(PROBE_TIMEOUT_S)
+                probe.sendall(request)
+                return probe.recv(16).startswith(b"RTSP/")
+        except OSError as error:
+            log.debug("%s does not answer: %s", self.label, error)
+            return False
+
+    def frames(self) -> Iterator[Frame]:
+        container = self._connect()
+        with container:
+            stream = video_stream(container, self.label)
+            self.fps = announced_fps(stream)
+            sender = SenderClock(self._clock, self._unix_clock) if self._believes_camera else None
+            first = True
+            for picture in pictures(container, stream, self.label, self._closed, self._warn):
+                now_s = self._clock()
+                self.size = (picture.image.shape[1], picture.image.shape[0])
+                if self._first_s is None:
+                    self._first_s = now_s
+                if first:
+                    self._time_line.resume(now_s - self._first_s)
+                first = False
+                pts_s = self._time_line(picture.stamp_s)
+                taken_s = None if sender is None else sender.taken(picture.unix_s, now_s)
+                seq, self._seq = self._seq, self._seq + 1
+                if taken_s is None:
+                    yield Frame(picture.image, seq, now_s, "arrival", pts_s, self.stream_id)
+                else:
+                    yield Frame(picture.image, seq, taken_s, "rtcp", pts_s, self.stream_id)
+
+    def _connect(self) -> Any:
+        try:
+            return av.open(self._url, options=self._options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            hint = "check the address, the camera's power and network, and its user name and password"
+            if self._tls:
+                hint += "; '#ca=FILE' behind the address trusts a certificate of its own, '#verify=no' any"
+            # Not the error's own text: it names the URL with its password.
+            raise SourceError(f"{self.label} cannot be opened: {reason_of(error)}", hint) from None
+
+    def _warn(self, text: str) -> None:
+        log.info("%s: %s", self.label, text)
+
+
+def without_credentials(url: str) -> str:
+    """The URL with its scheme, host, port and path only: user, password and query can all hold secrets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        port = ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _wishes(fragment: str, tls: bool) -> dict[str, str]:
+    """What follows the address; UsageError for what is not known, so that nothing is ignored in silence."""
+    wishes = dict(parse_qsl(fragment, keep_blank_values=True))
+    known = {
+        "transport": {"tcp"} if tls else {"tcp", "udp"},
+        "clock": {"arrival", "rtcp"},
+        **({"verify": {"yes", "no"}, "ca": None} if tls else {}),
+    }
+    if fragment and not wishes:
+        raise UsageError("what stands behind the # of an address says nothing", f"it can say {WISHES}")
+    for name, value in wishes.items():
+        if name in ("verify", "ca") and not tls:
+            raise UsageError(f"#{name}= is for rtsps://", "a connection without TLS has no certificate")
+        if name not in known:  # not repeated: a '#' in a password would end up here
+            raise UsageError("what stands behind the # of an address is not known", f"it can say {WISHES}")
+        among = known[name]
+        if among is not None and value not in among:
+            raise UsageError(f"'#{name}={value}' cannot be", f"one of: {', '.join(sorted(among))}")
+    if "ca" in wishes and not Path(wishes["ca"]).expanduser().is_file():
+        raise UsageError(f"there is no file {wishes['ca']}", "#ca= names a PEM file of certificates to trust")
+    return wishes
+
+
+def _options(wishes: dict[str, str], tls: bool) -> dict[str, str]:
+    """FFmpeg's options for a connection."""
+    options = RTSP_OPTIONS | (UDP_OPTIONS if wishes.get("transport") == "udp" else {})
+    if tls and wishes.get("verify") != "no":
+        options["tls_verify"] = "1"
+        own = str(Path(wishes["ca"]).expanduser()) if "ca" in wishes else _ca_file()
+        if own is not None:
+            options["ca_file"] = own
+    return options
+
+
+def _ca_file() -> str | None:
+    """The certificates that this system trusts, in one file."""
+    places = (ssl.get_default_verify_paths().cafile, *CA_FILES)
+    return next((place for place in places if place and Path(place).is_file()), None)

@@ -1,0 +1,153 @@
+"""A TCP proxy on loopback that makes a good network bad: delay, loss, damage, silence, cuts; TLS in front if wanted."""
+
+import asyncio
+import contextlib
+import random
+import re
+import ssl
+import threading
+from collections.abc import Callable
+
+CHUNK_BYTES = 65536
+STARTED_WITHIN_S = 10.0
+
+
+class Proxy:
+    """Stands between an RTSP client and its server, in a thread of its own; a context manager.
+
+    What is set holds from the next piece of data on. `loss` and `damage` are shares of the RTP packets that the server
+    sends interleaved in the connection (RFC 2326, 10.12): a packet is left out as a gateway to a bad radio link would,
+    or has some bytes changed. Everything else passes whole.
+    """
+
+    def __init__(self, server_port: int, tls: ssl.SSLContext | None = None, seed: int = 0) -> None:
+        self.server_port = server_port
+        self.port = 0
+        self.delay_s = 0.0
+        self.loss = 0.0
+        self.damage = 0.0
+        self.lost = self.damaged = self.connections = 0
+        self._tls = tls
+        self._random = random.Random(seed)
+        self._loop = asyncio.new_event_loop()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._open: asyncio.Event | None = None  # cleared: bytes are held back, connections stay
+        self._accepting = True
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+
+    def __enter__(self) -> "Proxy":
+        self._thread.start()
+        assert self._ready.wait(STARTED_WITHIN_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._loop.stop)
+        self._thread.join(STARTED_WITHIN_S)
+
+    def cut(self) -> None:
+        """Every connection ends at once, without a farewell; new ones are accepted."""
+        self._do(lambda: [writer.transport.abort() for writer in self._writers])
+
+    def refuse(self, refused: bool = True) -> None:
+        """Whether new connections are closed as soon as they come."""
+        self._accepting = not refused
+
+    def freeze(self) -> None:
+        """No byte passes any more, and nobody is told."""
+        self._do(lambda: self._open and self._open.clear())
+
+    def thaw(self) -> None:
+        """What was held back passes."""
+        self._do(lambda: self._open and self._open.set())
+
+    def _do(self, what: Callable[[], object]) -> None:
+        self._loop.call_soon_threadsafe(what)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._open = asyncio.Event()
+        self._open.set()
+        start = asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
+        server = self._loop.run_until_complete(start)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._loop.run_until_complete(
+            asyncio.sleep(0)
+        )  # a handler that has not begun begins, to be ended below
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
+
+    async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if not self._accepting:
+            to_client.transport.abort()
+            return
+        try:
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self.server_port)
+        except OSError:
+            to_client.transport.abort()
+            return
+        both = {to_client, to_server}
+        self._writers |= both
+        flows = [
+            asyncio.ensure_future(self._carry(from_client, to_server)),
+            asyncio.ensure_future(self._carry_rtsp(from_server, to_client)),
+        ]
+        try:
+            await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # the proxy is being closed; asyncio would print what a handler lets through
+        finally:
+            for flow in flows:
+                flow.add_done_callback(_forget)
+                flow.cancel()
+            self._writers -= both
+            for writer in both:
+                writer.transport.abort()
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(CHUNK_BYTES):
+            await self._pass(data, sink)
+
+    async def _carry_rtsp(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """The server's side: replies as they are, interleaved packets at the mercy of `loss` and `damage`."""
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while first := await source.read(1):
+                if first != b"$":
+                    reply = first + await source.readuntil(b"\r\n\r\n")
+                    if length := re.search(rb"content-length: *(\d+)", reply, re.IGNORECASE):
+                        reply += await source.readexactly(int(length[1]))
+                    await self._pass(reply, sink)
+                    continue
+                head = await source.readexactly(3)
+                packet = bytearray(await source.readexactly(int.from_bytes(head[1:], "big")))
+                if self._random.random() < self.loss:
+                    self.lost += 1
+                    continue
+                if self._random.random() < self.damage and len(packet) > 40:
+                    self.damaged += 1
+                    for _ in range(8):  # after the RTP header: the packet is taken, its picture is not
+                        packet[self._random.randrange(16, len(packet))] ^= 0xFF
+                await self._pass(first + head + packet, sink)
+
+    async def _pass(self, data: bytes, sink: asyncio.StreamWriter) -> None:
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        assert self._open is not None
+        await self._open.wait()
+        sink.write(data)
+        await sink.drain()
+
+
+def _forget(flow: asyncio.Task[None]) -> None:
+    """A flow that ended with its connection is no news."""
+    if not flow.cancelled():
+        flow.exception()

@@ -1,0 +1,57 @@
+"""Times as a client uses them: mapped to Unix time by the clock pair of `hello`, from a frame to what arrives."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mtclar.engine.handover import Clock, Frame
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.messages import Hello
+from mtclar.stream.pipeline import Pipeline
+
+from .talk import join, say, until
+
+PATIENCE_S = 1.0  # between two lines of this test on a busy machine
+
+
+class TwoFrames:
+    """A camera whose first picture has the time of its arrival and whose second that of its sender, 80 ms earlier."""
+
+    stream_id = label = "cam"
+    live = False
+    size = (4, 4)
+    fps = 25.0
+    files = ()
+
+    def __init__(self) -> None:
+        self.taken_unix_s: list[float] = []
+
+    def frames(self) -> Iterator[Frame]:
+        clocks: tuple[tuple[Clock, float], ...] = (("arrival", 0.0), ("rtcp", 0.08))
+        for seq, (clock, age_s) in enumerate(clocks):
+            self.taken_unix_s.append(time.time() - age_s)
+            yield Frame(np.zeros((4, 4, 3), np.uint8), seq, time.monotonic() - age_s, clock, seq / 25, "cam")
+
+    def reachable(self) -> None:
+        return None
+
+    def close(self) -> None: ...
+
+
+def test_the_clock_pair_maps_capture_to_unix_time_and_says_whose_it_is(tracker: Any) -> None:
+    source = TwoFrames()
+    with Broadcaster(port=0, hello=lambda: Hello(())) as server, join(server) as client:
+        pair = until(client, "hello")["clock"]
+        say(client, type="subscribe", delivery="all")
+        until(client, "subscribed")
+        with Pipeline(source, tracker, sinks=[server], freshness="all"):
+            messages = [until(client, "affect") for _ in range(2)]
+    assert [message["clock"] for message in messages] == ["arrival", "rtcp"]
+    for message, taken_s in zip(messages, source.taken_unix_s, strict=True):
+        unix_s = message["t_capture"] - pair["monotonic"] + pair["unix"]
+        assert abs(unix_s - taken_s) < PATIENCE_S
+        parts = message["latency_ms"]
+        assert abs(parts["queue"] + parts["track"] + parts["estimate"] - parts["total"]) < 1e-3
+    assert messages[1]["latency_ms"]["queue"] >= 80  # from the sender's time on, not from arrival
