@@ -4,7 +4,7 @@
 same Gaussian process that later uses the labels (mtclar.engine.residual_gp). A label says something of every face that
 looks alike to the encoder, so what it is worth is a sum over them; that needs no label's value, and the labels that are
 there already say how far this person is off the encoder at all. `farthest`, `evenly` and `random` are the baselines
-that it has to beat.
+that it has to beat; docs/active-choice.md has the measurement.
 
     proposals = propose(tracker.encode(crops), support, count=3)  # best first; `index` is the row of the face
 
@@ -84,8 +84,9 @@ class ExpectedError:
     """The squared error that the estimates of B faces are expected to have, and what one more label would take from it.
 
     Which explanation of a person's residuals holds is open, each has a posterior weight; the covariance of residuals
-    is the mean over them, exactly, and the error counted here is that of the best linear estimate under it. That label
-    of a face also tells the explanations apart is left out.
+    is the mean over them, exactly, and the error counted here is that of the best linear estimate under it. That a
+    label also tells the explanations apart is left out. The error of a face that is labelled itself does not count:
+    these faces stand for others that are still to come.
     """
 
     def __init__(self, faces: Encoded, support: SupportSet | None, params: CompareParams) -> None:
@@ -98,9 +99,9 @@ class ExpectedError:
             np.concatenate([known.residual, unlabelled.residual]),
         )
         self._first = len(known)
-        self._of = self._first + _spread(len(unlabelled), MAX_REFERENCES)  # [R] the faces summed over
+        summed_over = self._first + _spread(len(unlabelled), MAX_REFERENCES)
         self._axes = [
-            _Axis(both, self._of, known, prior, params.likeness, axis)
+            _Axis(both, summed_over, known, prior, params.likeness, axis)
             for axis, prior in enumerate(params.priors)
         ]
         for row in range(self._first):
@@ -109,12 +110,15 @@ class ExpectedError:
 
     @property
     def squared(self) -> tuple[float, float]:
-        """Expected squared error of valence and of arousal, the mean over the faces; no label can take all of it."""
-        valence, arousal = (axis.error(self._of) for axis in self._axes)
+        """Expected squared error of valence and of arousal, the mean over the faces; no label can take all of it.
+
+        0 when every face is labelled.
+        """
+        valence, arousal = (axis.error() for axis in self._axes)
         return valence, arousal
 
     def gains(self) -> Array:
-        """[B] by how much the label of each face would lower `squared`, valence and arousal together."""
+        """[B] by how much the label of each face would lower what the others add to `squared`, V and A together."""
         return np.asarray(sum(axis.gains()[self._first :] for axis in self._axes))
 
     def label(self, index: int) -> None:
@@ -149,34 +153,39 @@ class _Axis:
         self._variance = self._offset + self._gain * self._a**2 + alike  # [n] what other pictures share
         self._own = self._noise * (1.0 - likeness.near_share) * far * self._h**2  # [n] a label's own noise
         self._white = np.zeros((0, len(faces)))  # rows of the Cholesky factor of what was labelled
-        self._references = references
-        self._shared = np.stack([self._prior(row) for row in references])  # [R, n]
+        self._references = references  # [R]
+        self._shared = self._prior(references)  # [R, n]
 
-    def _prior(self, row: int) -> Array:
-        """Covariance [n] of one face with all, before any label and without the labels' own noise."""
-        distance = self._unit @ self._unit[row] - 1.0
-        likeness = self._likeness
-        local = self._local * np.exp(distance / likeness.tau)
-        shared = self._noise * likeness.near_share * np.exp(distance / likeness.near_tau)
-        alike = local + shared * self._root_far * self._root_far[row]
-        return np.asarray(self._offset + self._gain * self._a * self._a[row] + self._h * self._h[row] * alike)
+    def _prior(self, rows: Rows) -> Array:
+        """Covariance [m, n] of m faces with all, before any label and without the labels' own noise."""
+        distance = self._unit[rows] @ self._unit.T - 1.0
+        alike = self._local * np.exp(distance / self._likeness.tau)
+        shared = self._noise * self._likeness.near_share * np.exp(distance / self._likeness.near_tau)
+        alike += shared * np.outer(self._root_far[rows], self._root_far)
+        same = self._offset + self._gain * np.outer(self._a[rows], self._a)
+        return np.asarray(same + np.outer(self._h[rows], self._h) * alike)
 
     def label(self, row: int) -> None:
         """One step of a Cholesky factorisation: what the label of `row` says of all faces leaves their covariance."""
-        left = self._prior(row) - self._white[:, row] @ self._white
+        left = self._prior(np.array([row]))[0] - self._white[:, row] @ self._white
         white = left / np.sqrt(self._variance[row] + self._own[row])
         self._white = np.vstack([self._white, white])
         self._variance = np.maximum(self._variance - white**2, 0.0)
         self._shared -= np.outer(white[self._references], white)
+        others = self._references != row
+        self._references, self._shared = self._references[others], self._shared[others]
 
     def gains(self) -> Array:
-        """[n] mean reduction of the variance over the R faces, were each face labelled."""
+        """[n] by how much the mean variance over the R faces falls, were each face labelled, less its own share."""
+        reduction = self._shared**2
+        reduction[np.arange(len(self._references)), self._references] = 0.0
         total = np.maximum(self._variance + self._own, 1e-12)
-        return np.asarray(self._scale * (self._shared**2).mean(0) / total)
+        return np.asarray(self._scale * reduction.sum(0) / (max(len(self._references), 1) * total))
 
-    def error(self, of: Rows) -> float:
+    def error(self) -> float:
         """Mean variance over the R faces, the own noise of their labels included."""
-        return float(self._scale * (self._variance[of] + self._own[of]).mean())
+        of = self._references
+        return float(self._scale * (self._variance[of] + self._own[of]).sum() / max(len(of), 1))
 
 
 def by_expected_error(pool: Pool, count: int) -> list[Proposal]:
@@ -186,7 +195,7 @@ def by_expected_error(pool: Pool, count: int) -> list[Proposal]:
     for _ in range(count):
         gains, before = expected.gains(), sum(expected.squared)
         index = int(np.where(free, gains, -1.0).argmax())
-        found.append(Proposal(index, float(gains[index] / before)))
+        found.append(Proposal(index, float(gains[index] / before) if before else 0.0))
         free[index] = False
         expected.label(index)
     return found
