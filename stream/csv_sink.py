@@ -1,11 +1,11 @@
-"""`--csv FILE`: one row per face per frame, written as it happens."""
+"""`--csv FILE`: one row per face per frame, written as it happens; whole rows, whatever ends the process."""
 
 import contextlib
 import csv
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.handover import Affect
@@ -38,6 +38,7 @@ COLUMNS = (
 )
 
 FLUSH_EVERY_S = 1.0
+"""What a SIGKILL or a power cut may cost, and no more."""
 
 
 class CsvSink:
@@ -53,43 +54,54 @@ class CsvSink:
     ) -> None:
         self.path = path
         self._clock = clock
-        self._file: TextIO | None = None
+        self._file: io.FileIO | None = None
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already", "name another file, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w" if overwrite else "x", newline="", encoding="utf-8")
+            # Without a buffer: one that is full is written in the middle of a row.
+            self._file = path.open("wb" if overwrite else "xb", buffering=0)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._flushed_s = clock()
-        self._attempt(lambda: self._writer.writerow(COLUMNS))
-        self._attempt(self._file.flush)
+        self._rows = io.StringIO()
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+        self._flush()
 
     def publish(self, message: AffectMessage) -> None:
         """One row per face of this frame."""
         if self._file is None:
             return
-        rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
-        self._attempt(lambda: self._writer.writerows(rows))
+        self._writer.writerows([_row(message, face) for face in message.faces] or [_row(message, None)])
         if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
-            self._attempt(self._file.flush)
-            self._flushed_s = self._clock()
+            self._flush()
 
     def close(self) -> None:
         """Writes out what is left; safe to call twice."""
+        if self._file is not None:
+            self._flush()
         file, self._file = self._file, None
         if file is not None:
-            self._attempt(file.close)
+            file.close()
 
-    def _attempt(self, write: Callable[[], object]) -> None:
+    def _flush(self) -> None:
+        """All rows so far in one go, so that the file ends with a whole row; of a full disk, those that fit."""
+        assert self._file is not None
+        rows = self._rows.getvalue().encode()
+        self._rows.seek(0)
+        self._rows.truncate()
+        self._flushed_s = self._clock()
+        written = 0
         try:
-            write()
+            while written < len(rows):
+                written += self._file.write(rows[written:]) or 0
         except OSError as error:
             file, self._file = self._file, None
-            if file is not None:
-                with contextlib.suppress(OSError):  # closing tries to write the rest once more, then lets go
-                    file.close()
+            torn = written - (rows.rfind(b"\n", 0, written) + 1)
+            with contextlib.suppress(OSError):
+                file.truncate(file.tell() - torn)
+            with contextlib.suppress(OSError):
+                file.close()
             raise MtclarError(
                 f"cannot write {self.path}: {error.strerror}",
                 "what was written so far stays; is the disk full?",

@@ -1,6 +1,5 @@
 """An RTSP camera on a bad day: frozen and thawed, killed again and again, another size, garbage on its port."""
 
-import signal
 import socket
 import threading
 from pathlib import Path
@@ -24,13 +23,13 @@ def test_a_frozen_server_is_a_stall_and_its_thaw_is_noticed(
     source = open_source(rtsp_server.url)
     with Pipeline(source, tracker, sinks=[collector], on_status=collector.statuses.append) as pipeline:
         eventually(lambda: len(collector.messages) >= 10)
-        rtsp_server.process.send_signal(signal.SIGSTOP)
+        rtsp_server.freeze()
         eventually(lambda: "stalled" in collector.states())
         # A reader that failed would wait for ever: its error says more than the wait that was in vain.
         eventually(lambda: "reconnecting" in collector.states() or pipeline.error)
         assert pipeline.error is None
         before = len(collector.messages)
-        rtsp_server.process.send_signal(signal.SIGCONT)
+        rtsp_server.thaw()
         eventually(lambda: len(collector.messages) >= before + 10)
         eventually(lambda: collector.states()[-1] == "live")
         assert pipeline.error is None

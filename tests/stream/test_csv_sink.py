@@ -94,3 +94,25 @@ def test_a_full_disk_is_an_error_and_not_a_loss_in_silence() -> None:
         CsvSink(Path("/dev/full"), overwrite=True)
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.ENOSPC
+
+
+def test_on_a_full_disk_the_rows_that_fit_are_whole(full_disk: Path, make_message: Make) -> None:
+    path = full_disk / "out.csv"
+    sink = CsvSink(path)
+    with pytest.raises(MtclarError, match="cannot write"):
+        publish_many(sink, make_message)
+    text = path.read_text()
+    assert text.endswith("\n")
+    kept = rows(path)
+    assert len(kept) > 100
+    assert [int(row["frame"]) for row in kept] == list(range(len(kept)))
+    assert all(None not in row.values() for row in kept)  # every row has all its cells
+    sink.close()
+
+
+def publish_many(sink: CsvSink, make_message: Make) -> None:
+    """More than a small disk holds, written out every hundred messages."""
+    for n in range(2000):
+        sink.publish(make_message(n))
+        if n % 100 == 99:
+            sink._flush()

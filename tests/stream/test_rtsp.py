@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faulty.proxy import Proxy
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
@@ -14,8 +15,6 @@ from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.reader import Patience
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.rtsp import RtspCamera, without_credentials
-
-from .proxy import Proxy
 
 
 def test_a_camera_that_is_killed_and_comes_back(

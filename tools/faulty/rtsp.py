@@ -1,36 +1,32 @@
 """The real RTSP server of rtsp_server.py as an object, and pictures of a real face for it to serve."""
 
+import signal
 import subprocess
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
-from skimage import data
 
 WAIT_S = 20.0
+SYSTEM_PYTHON = Path("/usr/bin/python3")  # Debian's GStreamer bindings are its modules
+
+
+def is_installed() -> bool:
+    """Whether this machine has GStreamer's RTSP server (.ci/system installs it)."""
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    command = [str(SYSTEM_PYTHON), "-c", probe]
+    return SYSTEM_PYTHON.exists() and not subprocess.run(command, capture_output=True).returncode
 
 
 def write_face_pictures(folder: Path) -> None:
     """A second of a real face (astronaut of scikit-image, public domain), drifting."""
+    from skimage import data
+
     photo = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
     for n in range(25):
         shift = np.array([[1, 0, 60 + 12 * np.sin(n / 25 * 2 * np.pi)], [0, 1, 0]], np.float32)
         image = cv2.warpAffine(photo, shift, (640, 480), borderMode=cv2.BORDER_REPLICATE)
         cv2.imwrite(str(folder / f"frame{n:05d}.jpg"), image)
-
-
-def require_gstreamer() -> None:
-    """Skips the test where the server's system packages are missing (.ci/system installs them)."""
-    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
-    if (
-        not SYSTEM_PYTHON.exists()
-        or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True).returncode
-    ):
-        pytest.skip("GStreamer's RTSP server is not installed")
-
-
-SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
 class RtspServer:
@@ -65,3 +61,12 @@ class RtspServer:
             assert self.process.stdout is not None
             self.process.stdout.close()
             self.process = None
+
+    def freeze(self) -> None:
+        """It goes on accepting connections and says nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)

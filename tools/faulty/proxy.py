@@ -1,7 +1,6 @@
 """A TCP proxy on loopback that makes a good network bad: delay, loss, damage, silence, cuts; TLS in front if wanted."""
 
 import asyncio
-import contextlib
 import random
 import re
 import ssl
@@ -10,6 +9,10 @@ from collections.abc import Callable
 
 CHUNK_BYTES = 65536
 STARTED_WITHIN_S = 10.0
+PIECES_ON_THE_WAY = 10_000
+
+Way = asyncio.Queue[tuple[float, bytes]]
+"""From one side to the other: when a piece is due, and the piece."""
 
 
 class Proxy:
@@ -97,9 +100,16 @@ class Proxy:
             return
         both = {to_client, to_server}
         self._writers |= both
+        up: Way = asyncio.Queue(PIECES_ON_THE_WAY)
+        down: Way = asyncio.Queue(PIECES_ON_THE_WAY)
         flows = [
-            asyncio.ensure_future(self._carry(from_client, to_server)),
-            asyncio.ensure_future(self._carry_rtsp(from_server, to_client)),
+            asyncio.ensure_future(flow)
+            for flow in (
+                self._take(from_client, up),
+                self._take_rtsp(from_server, down),
+                self._give(up, to_server),
+                self._give(down, to_client),
+            )
         ]
         try:
             await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
@@ -113,38 +123,42 @@ class Proxy:
             for writer in both:
                 writer.transport.abort()
 
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _take(self, source: asyncio.StreamReader, way: Way) -> None:
         while data := await source.read(CHUNK_BYTES):
-            await self._pass(data, sink)
+            await self._send_off(data, way)
 
-    async def _carry_rtsp(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _take_rtsp(self, source: asyncio.StreamReader, way: Way) -> None:
         """The server's side: replies as they are, interleaved packets at the mercy of `loss` and `damage`."""
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while first := await source.read(1):
-                if first != b"$":
-                    reply = first + await source.readuntil(b"\r\n\r\n")
-                    if length := re.search(rb"content-length: *(\d+)", reply, re.IGNORECASE):
-                        reply += await source.readexactly(int(length[1]))
-                    await self._pass(reply, sink)
-                    continue
-                head = await source.readexactly(3)
-                packet = bytearray(await source.readexactly(int.from_bytes(head[1:], "big")))
-                if self._random.random() < self.loss:
-                    self.lost += 1
-                    continue
-                if self._random.random() < self.damage and len(packet) > 40:
-                    self.damaged += 1
-                    for _ in range(8):  # after the RTP header: the packet is taken, its picture is not
-                        packet[self._random.randrange(16, len(packet))] ^= 0xFF
-                await self._pass(first + head + packet, sink)
+        while first := await source.read(1):
+            if first != b"$":
+                reply = first + await source.readuntil(b"\r\n\r\n")
+                if length := re.search(rb"content-length: *(\d+)", reply, re.IGNORECASE):
+                    reply += await source.readexactly(int(length[1]))
+                await self._send_off(reply, way)
+                continue
+            head = await source.readexactly(3)
+            packet = bytearray(await source.readexactly(int.from_bytes(head[1:], "big")))
+            if self._random.random() < self.loss:
+                self.lost += 1
+                continue
+            if self._random.random() < self.damage and len(packet) > 40:
+                self.damaged += 1
+                for _ in range(8):  # after the RTP header: the packet is taken, its picture is not
+                    packet[self._random.randrange(16, len(packet))] ^= 0xFF
+            await self._send_off(first + head + packet, way)
 
-    async def _pass(self, data: bytes, sink: asyncio.StreamWriter) -> None:
-        if self.delay_s:
-            await asyncio.sleep(self.delay_s)
+    async def _send_off(self, data: bytes, way: Way) -> None:
+        await way.put((self._loop.time() + self.delay_s, data))
+
+    async def _give(self, way: Way, sink: asyncio.StreamWriter) -> None:
+        """Each piece after its delay: it comes later, not slower."""
         assert self._open is not None
-        await self._open.wait()
-        sink.write(data)
-        await sink.drain()
+        while True:
+            due_s, data = await way.get()
+            await asyncio.sleep(max(0.0, due_s - self._loop.time()))
+            await self._open.wait()
+            sink.write(data)
+            await sink.drain()
 
 
 def _forget(flow: asyncio.Task[None]) -> None:

@@ -1,0 +1,174 @@
+"""A network on a bad day: slow, lossy, damaging, silent, cut; seen through the whole chain behind a real camera."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from faulty.proxy import Proxy
+
+from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.reader import Patience
+from mtclar.stream.sources import open_source
+
+pytestmark = pytest.mark.faults
+QUICK = Patience(silence_s=1.0, stalled_s=1.0, first_retry_s=0.2)
+CUTS = 5
+
+
+def url(network: Proxy) -> str:
+    return f"rtsp://127.0.0.1:{network.port}/clip"
+
+
+def in_order(messages: list[Any]) -> bool:
+    """No message is missing, none comes twice, and the source's time goes on through every reconnection."""
+    return all(b.seq == a.seq + 1 and b.frame > a.frame and b.pts_s > a.pts_s for a, b in pairwise(messages))
+
+
+def test_cut_again_and_again(network: Proxy, tracker: Any, collector: Any, eventually: Any) -> None:
+    with Pipeline(
+        open_source(url(network)),
+        tracker,
+        sinks=[collector],
+        on_status=collector.statuses.append,
+        patience=QUICK,
+    ) as pipeline:
+        for cut in range(CUTS):
+            before = len(collector.messages)
+            eventually(lambda before=before: len(collector.messages) >= before + 5)
+            network.cut()
+            eventually(lambda cut=cut: collector.states().count("reconnecting") == cut + 1)
+        eventually(lambda: collector.states()[-1] == "live")
+        assert pipeline.error is None
+        assert pipeline.summary().reconnects == CUTS
+        assert pipeline.summary().abandoned == 0
+    assert in_order(collector.messages)
+    assert {status.reason for status in collector.statuses if status.state == "reconnecting"} <= {
+        "the stream ended"
+    }
+
+
+def test_a_delay_is_seen_in_the_latency_and_disturbs_nothing(
+    network: Proxy, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    network.delay_s = 0.3
+    with Pipeline(
+        open_source(url(network)), tracker, sinks=[collector], on_status=collector.statuses.append
+    ) as pipeline:
+        eventually(lambda: sum(m.clock == "rtcp" for m in collector.messages) >= 10)
+        assert pipeline.error is None
+    assert collector.states() == ["connecting", "live"]
+    assert all(m.latency_ms.queue >= 300 for m in collector.messages if m.clock == "rtcp")
+    assert in_order(collector.messages)
+
+
+@pytest.mark.parametrize("trouble", ["loss", "damage"])
+def test_lost_and_damaged_packets_cost_pictures_and_not_the_stream(
+    network: Proxy, tracker: Any, collector: Any, eventually: Any, trouble: str
+) -> None:
+    with Pipeline(
+        open_source(url(network)), tracker, sinks=[collector], on_status=collector.statuses.append
+    ) as pipeline:
+        eventually(lambda: len(collector.messages) >= 10)
+        setattr(network, trouble, 0.1)
+        eventually(lambda: network.lost + network.damaged >= 20)
+        setattr(network, trouble, 0.0)
+        before = len(collector.messages)
+        eventually(lambda: len(collector.messages) >= before + 25)
+        eventually(lambda: collector.states()[-1] == "live")
+        assert pipeline.error is None
+    assert in_order(collector.messages)
+
+
+def test_silence_is_a_stall_then_a_lost_connection_and_its_end_is_noticed(
+    network: Proxy, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    with Pipeline(
+        open_source(url(network)),
+        tracker,
+        sinks=[collector],
+        on_status=collector.statuses.append,
+        patience=QUICK,
+    ) as pipeline:
+        eventually(lambda: len(collector.messages) >= 10)
+        network.freeze()
+        eventually(lambda: "stalled" in collector.states())
+        eventually(lambda: "reconnecting" in collector.states())
+        network.thaw()
+        before = len(collector.messages)
+        eventually(lambda: len(collector.messages) >= before + 25)
+        eventually(lambda: collector.states()[-1] == "live")
+        assert pipeline.error is None
+    assert in_order(collector.messages)
+
+
+def test_a_short_silence_is_a_stall_and_no_reconnection(
+    network: Proxy, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    patience = Patience(silence_s=0.5, stalled_s=15.0)
+    with Pipeline(
+        open_source(url(network)),
+        tracker,
+        sinks=[collector],
+        on_status=collector.statuses.append,
+        patience=patience,
+    ) as pipeline:
+        eventually(lambda: len(collector.messages) >= 10)
+        network.freeze()
+        eventually(lambda: collector.states()[-1] == "stalled")
+        network.thaw()
+        eventually(lambda: collector.states()[-1] == "live")
+        assert pipeline.summary().reconnects == 0
+    assert collector.states() == ["connecting", "live", "stalled", "live"]
+    assert network.connections == 1
+
+
+def test_a_server_that_hangs_up_at_once_is_asked_with_growing_pauses(
+    network: Proxy, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    network.refuse()
+    with Pipeline(
+        open_source(url(network)),
+        tracker,
+        sinks=[collector],
+        on_status=collector.statuses.append,
+        patience=Patience(first_retry_s=0.1, longest_retry_s=0.8, jitter=0.0),
+    ) as pipeline:
+        eventually(lambda: collector.states().count("reconnecting") >= 5)
+        network.refuse(False)
+        eventually(lambda: len(collector.messages) >= 5)
+        assert pipeline.error is None
+    pauses_s = [status.retry_s for status in collector.statuses if status.state == "reconnecting"]
+    assert pauses_s[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 0.8])
+
+
+def test_of_two_cameras_one_is_lost_and_the_other_does_not_notice(
+    network: Proxy, rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    good, bad = type(collector)(), collector
+    with (
+        Pipeline(
+            open_source(rtsp_server.url, stream_id="good"),
+            type(tracker)(),
+            sinks=[good],
+            on_status=good.statuses.append,
+        ) as healthy,
+        Pipeline(
+            open_source(url(network), stream_id="bad"),
+            tracker,
+            sinks=[bad],
+            on_status=bad.statuses.append,
+            patience=QUICK,
+        ),
+    ):
+        eventually(lambda: len(good.messages) >= 10 and len(bad.messages) >= 10)
+        network.refuse()
+        network.cut()
+        eventually(lambda: bad.states().count("reconnecting") >= 2)
+        before = len(good.messages)
+        eventually(lambda: len(good.messages) >= before + 25)
+        network.refuse(False)
+        eventually(lambda: bad.states()[-1] == "live")
+        assert healthy.error is None
+    assert good.states() == ["connecting", "live"]
+    assert in_order(good.messages)
+    assert in_order(bad.messages)
