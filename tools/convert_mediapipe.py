@@ -18,6 +18,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from plain_prelu import rewrite
+
 from mtclar.engine.models import Card
 
 WHEEL = "mediapipe==0.10.21"
@@ -90,6 +92,7 @@ def main() -> None:
                 inputs=network.inputs,
                 outputs=network.outputs,
             ).write(out / f"{network.name}.json")
+            rewrite(target)
             print(f"{target}: {target.stat().st_size:,} bytes")
 
 
