@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate train cli
 
-.PHONY: help setup setup-train setup-all demo test faults lint types bench gpu-check docs clean
+.PHONY: help setup setup-train setup-all demo test faults soak lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
 help:                ## say what there is
@@ -32,8 +32,12 @@ demo: $(SETUP)       ## a rendered face through the whole chain, with its dashbo
 test: $(SETUP)       ## all tests but the fault suite
 	$(BIN)/pytest -m 'not faults'
 
-faults: $(SETUP)     ## the fault suite: killed servers, frozen clients, garbage
+faults: $(SETUP)     ## the fault suite: killed servers, bad networks, frozen clients, kills at any moment, a short soak
 	$(BIN)/pytest -m faults
+
+MINUTES ?= 60
+soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> docs/results/soak.json and .png
+	$(BIN)/python tools/soak.py --minutes $(MINUTES) --write
 
 lint: $(SETUP)       ## ruff: rules and format
 	$(BIN)/ruff check .

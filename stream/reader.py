@@ -5,7 +5,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 from mtclar.engine.errors import MtclarError, SourceError
@@ -273,6 +273,9 @@ class Reader:
         except Exception as error:  # told to the watching thread, which decides what it means
             connection.error = error
         finally:
+            # At once: one that was given up and woke again would keep its socket until nobody knows it any more.
+            if isinstance(connection.frames, Generator):
+                connection.frames.close()
             connection.over.set()
 
 

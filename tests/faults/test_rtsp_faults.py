@@ -23,6 +23,8 @@ def test_a_frozen_server_is_a_stall_and_its_thaw_is_noticed(
     source = open_source(rtsp_server.url)
     with Pipeline(source, tracker, sinks=[collector], on_status=collector.statuses.append) as pipeline:
         eventually(lambda: len(collector.messages) >= 10)
+        process = psutil.Process()
+        held = (process.num_fds(), process.num_threads())
         rtsp_server.freeze()
         eventually(lambda: "stalled" in collector.states())
         # A reader that failed would wait for ever: its error says more than the wait that was in vain.
@@ -33,6 +35,8 @@ def test_a_frozen_server_is_a_stall_and_its_thaw_is_noticed(
         eventually(lambda: len(collector.messages) >= before + 10)
         eventually(lambda: collector.states()[-1] == "live")
         assert pipeline.error is None
+        # The connection that was given up wakes, is not needed any more, and lets go of what it held.
+        eventually(lambda: (process.num_fds(), process.num_threads()) <= held)
 
 
 def test_killed_again_and_again_nothing_piles_up(

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import psutil
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 WAIT_S = 30.0
 
@@ -67,6 +69,11 @@ class Running:
         with process.oneshot():
             return Footprint(process.memory_info().rss / 2**20, process.num_threads(), process.num_fds())
 
+    def processor_s(self) -> float:
+        """Seconds of processor that it has used."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def end(self, wait_s: float = WAIT_S) -> int:
         """SIGTERM, and the exit code; SIGKILL when that does not help."""
         if self.process.poll() is None:
@@ -110,21 +117,32 @@ class Watcher:
     """A client that keeps all it gets, in a thread of its own; a context manager."""
 
     def __init__(self, url: str, subscribe: dict[str, Any] | None = None) -> None:
+        self.url = url
         self.received: list[Received] = []
         self._subscribe = subscribe
         self._changed = threading.Condition()
-        self._connection = connect(url, subprotocols=["mtclar.v1"], proxy=None, open_timeout=WAIT_S)  # type: ignore[list-item]
-        self._thread = threading.Thread(target=self._listen, args=(self._connection,), daemon=True)
+        self._stack = ExitStack()
 
     def __enter__(self) -> "Watcher":
+        connection = self._stack.enter_context(
+            connect(
+                self.url,
+                subprotocols=[Subprotocol("mtclar.v1")],
+                proxy=None,
+                open_timeout=WAIT_S,
+                max_queue=None,
+            )
+        )
+        thread = threading.Thread(target=self._listen, args=(connection,), daemon=True)
+        self._stack.callback(thread.join, WAIT_S)
+        self._stack.callback(connection.close)
         if self._subscribe is not None:
-            self._connection.send(json.dumps({"type": "subscribe", **self._subscribe}))
-        self._thread.start()
+            connection.send(json.dumps({"type": "subscribe", **self._subscribe}))
+        thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self._thread.join(WAIT_S)
+        self._stack.close()
 
     def wait(self, what: Callable[[Received], bool], since: int = 0, wait_s: float = WAIT_S) -> Received:
         """The first message from number `since` on for which `what` holds; TimeoutError when none comes."""
@@ -139,6 +157,12 @@ class Watcher:
                 left_s = until_s - time.monotonic()
                 if left_s <= 0 or not self._changed.wait(left_s):
                     raise TimeoutError(f"not within {wait_s:g} s; last: {self.received[-3:]}")
+
+    def take(self) -> list[Received]:
+        """What has come since the last call, which is forgotten here: for watching long."""
+        with self._changed:
+            taken, self.received = self.received, []
+        return taken
 
     def affects(self, since: int = 0, stream: str | None = None) -> Sequence[Received]:
         return [

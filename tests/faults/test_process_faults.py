@@ -1,0 +1,157 @@
+"""The tracker's own process on a bad day: ended at any moment, killed at any moment, its wall clock set."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faulty.serving import Received, Running, Watcher, is_affect
+
+from mtclar.engine.support import SupportSet
+from mtclar.stream.csv_sink import COLUMNS, FLUSH_EVERY_S
+
+pytestmark = pytest.mark.faults
+Start = Callable[..., Running]
+
+OLDER_SUMMARY = '{"frames": 1, "fps": 2.0, "latency_ms": {}}'
+WAIT_S = 30.0
+FAKETIME = (
+    Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"),
+    Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"),
+)
+
+
+def whole_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV, each of which must be whole."""
+    text = path.read_text()
+    assert text.endswith("\n")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(tuple(row) == COLUMNS and None not in row.values() for row in rows)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment_what_was_written_is_whole(
+    running: Start, long_clip: Path, tmp_path: Path, seed: int
+) -> None:
+    rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
+    summary.write_text(OLDER_SUMMARY)
+    run = running(
+        *("--source", long_clip, "--freshness", "paced", "--no-live", "--support", "none"),
+        *("--csv", rows, "--summary-json", summary),
+    )
+    with Watcher(run.url, {"delivery": "all"}) as watcher:
+        watcher.wait(is_affect)
+        time.sleep(random.Random(seed).uniform(0.5, 3.0))
+        killed_s = time.monotonic()
+        run.process.kill()
+    assert run.wait() == -signal.SIGKILL
+    kept = [int(row["frame"]) for row in whole_rows(rows)]
+    assert kept == sorted(kept)
+    # What a client had got a little longer ago than rows may wait is on the disk; the machine may be busy.
+    old_s = killed_s - FLUSH_EVERY_S - 0.5
+    assert set(kept) >= {one.message["frame"] for one in watcher.affects() if one.at_s < old_s}
+    assert summary.read_text() == OLDER_SUMMARY
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ended_at_any_moment_everything_is_written(
+    running: Start, long_clip: Path, tmp_path: Path, seed: int
+) -> None:
+    rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
+    summary.write_text(OLDER_SUMMARY)
+    run = running(
+        *("--source", long_clip, "--freshness", "paced", "--no-live", "--support", "none"),
+        *("--csv", rows, "--summary-json", summary),
+    )
+    assert run.url
+    time.sleep(random.Random(seed).uniform(0.0, 2.0))
+    assert run.end() == 0, run.output
+    assert "Traceback" not in run.output
+    said = json.loads(summary.read_text())
+    assert said["stopped"] is True
+    assert said["frames"] == len(whole_rows(rows))
+
+
+def test_killed_at_any_moment_a_support_set_is_the_old_one_or_the_new_one(
+    face_clip: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "anna.mtclar"
+    command = [
+        *(sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", face_clip),
+        *("--labels", labels, "--out", out, "--force"),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=WAIT_S)
+    frames = len(SupportSet.load(out))
+    chance = random.Random(0)
+    for _ in range(6):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.5, 3.0))
+        process.kill()
+        process.wait(WAIT_S)
+        assert len(SupportSet.load(out)) == frames
+
+
+def test_a_step_of_the_wall_clock_disturbs_nothing_and_new_clients_learn_the_new_time(
+    running: Start, rtsp_server: Any, tmp_path: Path
+) -> None:
+    library = next((path for path in FAKETIME if path.exists()), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    wall = tmp_path / "wall clock"
+    wall.write_text("+0\n")
+    environment = os.environ | {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(wall),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    run = running("--source", rtsp_server.url, "--support", "none", "--no-live", environment=environment)
+    with Watcher(run.url, {"delivery": "all"}) as watcher:
+        watcher.wait(lambda one: is_affect(one) and one.message["clock"] == "rtcp")
+        for step in ("+1.5", "+3600", "-7200"):
+            before = len(watcher.received)
+            wall.write_text(f"{step}\n")
+            # The camera's wall clock and ours do not agree any more: its times are not taken for true.
+            watcher.wait(lambda one: is_affect(one) and one.message["clock"] == "arrival", before)
+            with Watcher(run.url) as newcomer:
+                hello = newcomer.wait(lambda one: one.kind == "hello")
+                pair = hello.message["clock"]
+            offset_s = pair["unix"] - pair["monotonic"] - (time.time() - time.monotonic())
+            assert abs(offset_s - float(step)) < 1.0
+        count = len(watcher.affects())
+        watcher.wait(lambda _: len(watcher.affects()) >= count + 25)
+        assert "stalled" not in watcher.states()
+        assert "reconnecting" not in watcher.states()
+    assert without_gap(watcher.affects())
+    assert run.end() == 0
+
+
+def without_gap(affects: Any) -> bool:
+    """Whether this client got every message, in order."""
+    seqs = [one.message["seq"] for one in affects]
+    return seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+
+def test_a_source_that_is_not_there_when_it_starts(running: Start, rtsp_server: Any) -> None:
+    rtsp_server.kill()
+    run = running("--source", rtsp_server.url, "--support", "none", "--no-live")
+    with Watcher(run.url) as watcher:
+        watcher.wait(is_reconnecting)
+        rtsp_server.start()
+        watcher.wait(is_affect)
+    assert run.end() == 0
+    assert "reconnecting, next try in" in run.output
+
+
+def is_reconnecting(one: Received) -> bool:
+    return one.kind == "status" and one.message["state"] == "reconnecting"
