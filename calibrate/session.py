@@ -304,14 +304,14 @@ def make_support(
         model_name=tracker.model.name,
         model_sha256=tracker.model.sha256,
         framing=tracker.framing,
-        quality=_qualities(crops),
+        quality=qualities(crops),
         times_s=np.array([one.t_s for one in taken]),
         source=source,
         crops=np.stack([crop.image for crop in crops]) if keep_crops else None,
     )
 
 
-def _qualities(crops: Sequence[FaceCrop]) -> NDArray[np.float32]:
+def qualities(crops: Sequence[FaceCrop]) -> NDArray[np.float32]:
     """[N] 0..1: the landmark network's score, less for a turned head."""
     return np.array([_crop_quality(crop) for crop in crops], np.float32)
 

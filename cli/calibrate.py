@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.cli.options import (
+    DEFAULT_SUBJECT,
+    HOST,
+    PORT,
     WEBCAM,
     BackendOption,
     OutOption,
     SourceOption,
     ThreadsOption,
+    TlsCertOption,
+    TlsKeyOption,
+    TokenFileOption,
     default_support_path,
+    read_token,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +35,6 @@ if TYPE_CHECKING:
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.sources import Source
 
-DEFAULT_SUBJECT = "me"
 MOST_REFUSED_SHOWN = 12
 
 
@@ -58,17 +64,49 @@ def command(
         typer.Option("--keep-crops", help="Keep the face pictures in the file, not only their embeddings."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")] = False,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Calibrate on a page in the browser; --source browser needs it.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option(help="With --ui: address to listen on; beyond this machine it needs a token.")
+    ] = HOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="With --ui: port to listen on; 0 takes a free one.")
+    ] = PORT,
+    token_file: TokenFileOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
     """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
+    from mtclar.cli.outputs import keep_previous
     from mtclar.cli.terminal import Terminal, counted, say
     from mtclar.engine.tracker import Tracker
 
     console = Terminal()
-    _refuse_nonsense(source, labels, neutral, grid, subject)
+    _refuse_nonsense(source, labels, neutral, grid, subject, ui)
     target = default_support_path() if out is None else out
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
+    if ui:
+        from mtclar.cli.calibrating import Listening, calibrate_on_page
+
+        calibrate_on_page(
+            console,
+            source,
+            target,
+            may_replace=out is None or force,
+            subject=chosen_subject,
+            keep_crops=keep_crops,
+            backend=backend,
+            threads=threads,
+            listening=Listening(host, port, read_token(None, token_file), tls_cert, tls_key),
+        )
+        say(
+            console,
+            "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}",
+        )
+        return
     try:
         with ExitStack() as stack:
             opened = stack.enter_context(_opened(source, fps))
@@ -95,7 +133,7 @@ def command(
 
 
 def _refuse_nonsense(
-    source: str, labels: Path | None, neutral: bool, grid: bool, subject: str | None
+    source: str, labels: Path | None, neutral: bool, grid: bool, subject: str | None, ui: bool
 ) -> None:
     from mtclar.engine.errors import UsageError
 
@@ -103,10 +141,11 @@ def _refuse_nonsense(
         raise UsageError(
             "--subject holds a character that cannot be printed", "letters, digits and blanks do"
         )
-    if source == "browser":
+    if source == "browser" and not ui:
+        raise UsageError("a browser's camera is calibrated on a page, not in the terminal", "add --ui")
+    if ui and (labels is not None or neutral or grid):
         raise UsageError(
-            "a browser's camera is calibrated in the browser, and calibrate guides in the terminal",
-            "name a webcam, a stream or a file with --source",
+            "--ui has prompts of its own, so --labels, --neutral and --grid mean nothing beside it", "drop it"
         )
     if neutral and grid:
         raise UsageError("--neutral and --grid exclude each other", "choose one")
@@ -259,28 +298,6 @@ def _advice(recording: "Recording") -> str:
     if any(one.wrong_number for one in recording.refused):
         return "`run --csv` writes the number of each face into its column track; leave it empty for the largest face"
     return "face the camera in good light, alone, from about an arm's length"
-
-
-def keep_previous(path: Path) -> Path | None:
-    """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one.
-
-    Raises WriteError when that cannot be; nothing has been changed then.
-    """
-    from mtclar.engine.errors import WriteError
-    from mtclar.engine.files import write_whole
-
-    if not path.exists():
-        return None
-    previous = path.with_name(f"{path.stem}.previous{path.suffix}")
-    try:
-        before = path.read_bytes()
-    except OSError as error:
-        raise WriteError(
-            f"cannot keep the calibration that is there: {path} cannot be read: {error.strerror or error}",
-            "nothing was changed; write elsewhere with --out",
-        ) from error
-    write_whole(previous, lambda file: file.write(before), private=True)  # biometric data
-    return previous
 
 
 def _print_refused(console: "Console", recording: "Recording") -> None:

@@ -7,6 +7,7 @@ import typer
 
 APP_NAME = "mtclar-stream"
 DEFAULT_SUPPORT = "default.mtclar"
+DEFAULT_SUBJECT = "me"
 WEBCAM = "webcam"
 NO_SUPPORT = "none"
 HOST = "127.0.0.1"
@@ -53,6 +54,11 @@ NoLiveOption = Annotated[
 TokenFileOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
 ]
+
+TlsCertOption = Annotated[
+    Path | None, typer.Option("--tls-cert", metavar="PEM", help="Certificate chain, for https:// and wss://.")
+]
+TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", help="Its private key.")]
 
 
 def expanded(path: Path | None) -> Path | None:

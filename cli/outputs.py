@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtclar.engine.errors import UsageError
-from mtclar.engine.files import require_writable
+from mtclar.engine.errors import UsageError, WriteError
+from mtclar.engine.files import require_writable, write_whole
 
 
 def never(_: Path) -> bool:
@@ -51,6 +51,25 @@ def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]
                 )
         if output.path.exists() and not output.may_replace(output.path):
             raise UsageError(f"{output.path} exists already", output.hint)
+
+
+def keep_previous(path: Path) -> Path | None:
+    """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one.
+
+    Raises WriteError when that cannot be; nothing has been changed then.
+    """
+    if not path.exists():
+        return None
+    previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+    try:
+        before = path.read_bytes()
+    except OSError as error:
+        raise WriteError(
+            f"cannot keep the calibration that is there: {path} cannot be read: {error.strerror or error}",
+            "nothing was changed; write elsewhere with --out",
+        ) from error
+    write_whole(previous, lambda file: file.write(before), private=True)  # biometric data
+    return previous
 
 
 def _same(one: Path, other: Path) -> bool:

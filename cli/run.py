@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.cli.options import (
+    DEFAULT_SUBJECT,
     HOST,
     NO_SUPPORT,
     PORT,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.engine.support import SupportSet
+    from mtclar.stream.sources import Source
 
 
 def command(
@@ -73,6 +75,14 @@ def command(
     backend: BackendOption = "auto",
     provider: ProviderOption = None,
     threads: ThreadsOption = 1,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Serve the calibration page, which shows the camera's picture and writes a support set; by default "
+            "where only this machine can reach it.",
+        ),
+    ] = None,
     batch_wait_ms: Annotated[
         float | None,
         typer.Option(
@@ -84,6 +94,7 @@ def command(
     ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
+    from mtclar.cli.calibrating import CALIBRATE_PAGE, calibration_routes, make_desk
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run, stop_on_signals
     from mtclar.cli.streams import follow_all, open_all
@@ -132,6 +143,17 @@ def command(
             values=not no_live,
         )
         service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
+        if _offers_calibration(calibrate, host, sources[0], supports):
+            target = paths[0] if paths else default_support_path()
+            desk = make_desk(
+                sources[0],
+                target,
+                subject=supports[0].subject if supports else DEFAULT_SUBJECT,
+                backend=backend_spec(backend, provider),
+                threads=threads,
+                on_saved=streams[0].tracker.adopt,
+            )
+            service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
         stack.enter_context(service)
         sinks = [] if csv is None else [stack.enter_context(closing(CsvSink(csv)))]
         _say_supports(console, paths, supports, asked_for_none=bool(support))
@@ -143,6 +165,23 @@ def command(
         if summary_json is not None:
             summary.write(summary_json)
             say(console, f"Written: {summary_json}")
+
+
+def _offers_calibration(
+    wish: bool | None, host: str, source: "Source", supports: "Sequence[SupportSet]"
+) -> bool:
+    """By default on cameras, where only this machine can reach the page; UsageError for a wish that cannot be."""
+    from mtclar.engine.errors import UsageError
+    from mtclar.stream.access import is_loopback
+
+    if len(supports) > 1:
+        if wish:
+            raise UsageError(
+                "--calibrate with several support sets: which one would be written?",
+                "name the one of the person to calibrate with --support",
+            )
+        return False
+    return source.live and is_loopback(host) if wish is None else wish
 
 
 def _given(path: Path | None) -> tuple[Path, ...]:

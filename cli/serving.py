@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,13 @@ from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.handover import Frame
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.extension import Extension
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, ModelInfo, StatusMessage, SubjectInfo
+from mtclar.stream.pages import Route
 from mtclar.stream.pipeline import Pipeline, Sink, Truth
 from mtclar.stream.reader import PUSHED
 from mtclar.stream.sources import Source
@@ -26,11 +29,16 @@ from mtclar.stream.summary import Meter, Summary, is_summary
 from mtclar.stream.uploads import Door
 
 TICK_S = 0.2
+CAMERA_PAGE = "camera"
 DROPS_OF_A_FILE = (
     "with --freshness latest most frames of a file are dropped, since it is read faster than it is answered: "
     "`all` answers every one, `paced` plays it as if it were live"
 )
 ANALYSED = "Who is in the picture is being analysed: tell them. Pictures stay on this machine; only numbers leave it."
+ANALYSED_SHOWN = (
+    "Who is in the picture is being analysed: tell them. Pictures are shown on the calibration page, to whoever may "
+    "open it; otherwise only numbers leave this machine."
+)
 
 
 @contextmanager
@@ -120,8 +128,9 @@ class Service:
         self._values = values
         self._view: LiveView | None = None
         self._pipelines: Sequence[Pipeline] = ()
-        self._subjects: Sequence[Sequence[SubjectInfo]] = ()
-        self._has_camera_page = False
+        self._trackers: Sequence[Tracker] = ()
+        self._tap: Callable[[Frame], None] | None = None
+        self._pages: list[str] = []  # besides the dashboard
         self._meter = Meter()
         self._writing = threading.Lock()  # sinks take messages from one stream at a time
         self._sinks: tuple[Sink, ...] = ()
@@ -152,10 +161,7 @@ class Service:
     ) -> None:
         """Makes the pipelines of several sources, each with a tracker of its own; one meter counts for all."""
         self._meter = Meter()
-        self._subjects = [
-            [SubjectInfo(support.subject, len(support)) for support in tracker.supports]
-            for _, tracker in streams
-        ]
+        self._trackers = [tracker for _, tracker in streams]
         self._pipelines = [
             Pipeline(
                 source,
@@ -167,13 +173,22 @@ class Service:
                 meter=self._meter,
                 backend=tracker.backend,
                 patience=PUSHED if isinstance(source, BrowserSource) else None,
+                on_frame=self._tapped if i == 0 else None,
             )
-            for source, tracker in streams
+            for i, (source, tracker) in enumerate(streams)
         ]
         doors = {i: Door(s) for i, (s, _) in enumerate(streams) if isinstance(s, BrowserSource)}
         if doors:
             self.broadcaster.take_pictures(doors)
-        self._has_camera_page = bool(doors)
+            self._pages.append(CAMERA_PAGE)
+
+    def plug(
+        self, extension: Extension, routes: Mapping[str, Route], page: str, tap: Callable[[Frame], None]
+    ) -> None:
+        """Before entering: messages and pages of a layer above, found at `page`; `tap` gets the first stream."""
+        self.broadcaster.plug(extension, routes)
+        self._pages.append(page)
+        self._tap = tap
 
     def announce(self) -> None:
         """Says what is analysed and where to look."""
@@ -183,13 +198,13 @@ class Service:
         say(self._console, f"Backend    {self._tracker.backend}{why}")
         say(self._console, f"Dashboard  {self.broadcaster.url}")
         say(self._console, f"Websocket  {self.broadcaster.ws_url}")
-        if self._has_camera_page:
-            say(self._console, f"Camera     {self.broadcaster.url}camera  (open it where the camera is)")
+        for page in self._pages:
+            say(self._console, f"{page.capitalize():<10} {self.broadcaster.url}{page}")
         for warning in self.broadcaster.warnings:
             say(self._console, f"warning: {warning}", "yellow")
         if any(p.freshness == "latest" and not p.source.live for p in self._prepared):
             say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
-        say(self._console, ANALYSED)
+        say(self._console, ANALYSED if self._tap is None else ANALYSED_SHOWN)
 
     def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
         """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
@@ -258,6 +273,10 @@ class Service:
         assert self._pipelines, "prepare() comes first"
         return self._pipelines
 
+    def _tapped(self, frame: Frame) -> None:
+        if self._tap is not None:
+            self._tap(frame)
+
     def _status(self, status: StatusMessage) -> None:
         self.broadcaster.publish(status)
         if self._view is not None:
@@ -269,7 +288,11 @@ class Service:
     def _hello(self) -> Hello:
         model = self._tracker.model
         return Hello(
-            streams=tuple(p.info(who) for p, who in zip(self._prepared, self._subjects, strict=True)),
+            streams=tuple(
+                pipeline.info([SubjectInfo(support.subject, len(support)) for support in tracker.supports])
+                for pipeline, tracker in zip(self._prepared, self._trackers, strict=True)
+            ),
             model=ModelInfo(model.name, model.sha256, self._tracker.backend),
             server=f"{PROGRAM} {version()}",
+            pages=tuple(self._pages),
         )

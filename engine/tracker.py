@@ -3,6 +3,7 @@
 Frame -> find (faces) -> Faces -> estimate (encode, compare, smooth) -> Affect, one for each face
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -76,7 +77,9 @@ class Tracker(Closing):
         self.backend = backend
         self.why = why  # this backend and no faster one, when `auto` chose it
         self._find = face_tracker
-        self._comparers = {support.subject: Comparer(pair, support, rule) for support in supports}
+        self._pair, self._rule = pair, rule
+        self._comparers = {support.subject: self.comparer(support) for support in supports}
+        self._adopted: deque[SupportSet] = deque()
         self._uncalibrated = Comparer(None, None, rule)
         self._smoother = smoother
         self._gates = gates
@@ -146,6 +149,8 @@ class Tracker(Closing):
     def estimate(self, frame: Frame, faces: Faces) -> tuple[Affect, ...]:
         """The affect of those faces; all good crops go through the encoder in one batch."""
         t_s = frame.pts_s
+        while self._adopted:
+            self._take_in(self._adopted.popleft(), faces.crops)
         self._meet(faces.crops)
         faults_of = {crop.track_id: faults(crop, self._gates) for crop in faces.crops}
         good = [crop for crop in faces.crops if not faults_of[crop.track_id]]
@@ -169,6 +174,18 @@ class Tracker(Closing):
         size = self.encoder.size
         images = np.stack([crop.image for crop in crops]) if crops else np.zeros((0, size, size), np.uint8)
         return self.encoder(images)
+
+    def comparer(self, support: SupportSet) -> Comparer:
+        """Compares what `encode` gives with a support set, as this tracker does."""
+        return Comparer(self._pair, support, self._rule)
+
+    def adopt(self, support: SupportSet) -> None:
+        """Takes a support set in, in place of the one of the same subject; from any thread, before the next frame.
+
+        A new subject belongs to the largest face that has none. Raises SupportSetError as the constructor does.
+        """
+        support.require_model(self.model.sha256, self.encoder.embedding_dim, self.framing)
+        self._adopted.append(support)
 
     def assign(self, track_id: int, subject: str | None) -> None:
         """Gives a face the support set of `subject` (None: takes it away); a face that has it gets the other's.
@@ -194,6 +211,17 @@ class Tracker(Closing):
         """Forgets every face: the stream began again."""
         self._find.reset()
         self._tracks.clear()
+
+    def _take_in(self, support: SupportSet, crops: Sequence[FaceCrop]) -> None:
+        subject = support.subject
+        is_new = subject not in self._comparers
+        self._comparers[subject] = self.comparer(support)
+        self.supports = (*(other for other in self.supports if other.subject != subject), support)
+        if is_new:
+            free = [c for c in crops if (t := self._tracks.get(c.track_id)) is not None and t.subject is None]
+            if free:
+                largest = max(free, key=lambda crop: _area(crop.box))
+                self._tracks[largest.track_id] = self._new_track(subject)
 
     def _meet(self, crops: Sequence[FaceCrop]) -> None:
         """Starts a track for each new face and hands out the free support sets."""

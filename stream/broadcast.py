@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
 from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
+from mtclar.stream.extension import Extension
 from mtclar.stream.inbound import TOO_BIG, Inbound
 from mtclar.stream.listening import connection_log, keep_little_unsent, start_error, tls_context
 from mtclar.stream.messages import (
@@ -35,6 +36,7 @@ from mtclar.stream.messages import (
     Hello,
     Mark,
     MarkMessage,
+    Plugged,
     ProtocolError,
     StatusMessage,
     Subscribe,
@@ -102,6 +104,7 @@ class Broadcaster:
         self._routes = dict(routes or {})
         self._pages = Pages(self._health, self._routes)
         self._uploads: Uploads | None = None
+        self._extensions: dict[str, Extension] = {}
         self._clients: set[Client] = set()
         self._statuses: dict[str, StatusMessage] = {}
         self._wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
@@ -152,6 +155,12 @@ class Broadcaster:
         """Before `start`: serves the camera page, and hands its pictures to the streams, by their place in `hello`."""
         self._uploads = Uploads(doors, self._clock)
         self._routes |= camera_routes()
+        self._pages = Pages(self._health, self._routes)
+
+    def plug(self, extension: Extension, routes: Mapping[str, Route]) -> None:
+        """Before `start`: hands the messages of its prefix to the extension, and serves its pages."""
+        self._extensions[extension.prefix] = extension
+        self._routes |= routes
         self._pages = Pages(self._health, self._routes)
 
     def start(self) -> None:
@@ -207,11 +216,11 @@ class Broadcaster:
             if len(self._waiting) == 1:  # else a wake-up is on its way already
                 self._loop.call_soon_threadsafe(self._distribute)
 
-    def _tell(self, client: Client, message: bytes) -> None:
-        """To one client, from any thread."""
+    def _call(self, work: Callable[[bytes], None], data: bytes) -> None:
+        """On the event loop, from any thread; nothing once it has ended."""
         with self._lock:
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(client.tell, message)
+                self._loop.call_soon_threadsafe(work, data)
 
     def _reachable_host(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
@@ -314,6 +323,7 @@ class Broadcaster:
     async def _handle(self, connection: ServerConnection) -> None:
         inbound = Inbound(connection, self.access)
         client = Client(connection, self._note_written)
+        peer = _Peer(self, client)
         try:
             if not await inbound.authenticate(OPEN_TIMEOUT_S):
                 return
@@ -323,15 +333,14 @@ class Broadcaster:
             self._clients.add(client)
             client.start()
             uploads = self._uploads
-            if uploads is None:
-                await inbound.listen(lambda said: self._obey(client, said), client.tell)
-            else:
+            if uploads is not None:
                 inbound.expect_pictures()
-                await inbound.listen(
-                    lambda said: self._obey(client, said),
-                    client.tell,
-                    lambda data: uploads.take(client, data, lambda answer: self._tell(client, answer)),
-                )
+            await inbound.listen(
+                lambda said: self._obey(client, peer, said),
+                client.tell,
+                None if uploads is None else lambda data: uploads.take(client, data, peer.tell),
+                self._extensions,
+            )
         except ConnectionClosed as error:  # the client went: that is how connections end
             if self._uploads is not None and error.sent is not None and error.sent.code == TOO_BIG:
                 self._uploads.too_large()
@@ -339,10 +348,12 @@ class Broadcaster:
             self._clients.discard(client)
             if self._uploads is not None:
                 self._uploads.left(client)
+            for extension in self._extensions.values():
+                extension.left(peer)
             self._note_fields()
             await client.stop()
 
-    def _obey(self, client: Client, said: ClientMessage) -> None:
+    def _obey(self, client: Client, peer: "_Peer", said: ClientMessage | Plugged) -> None:
         if isinstance(said, Subscribe | Mark):
             known = {stream.stream for stream in self._hello().streams} | set(self._statuses)
             named = (
@@ -358,6 +369,8 @@ class Broadcaster:
             if self._on_mark is not None:
                 self._on_mark(mark)
             self._enqueue(mark)
+        elif isinstance(said, Plugged):
+            self._extensions[said.prefix].said(peer, said.content)
         elif isinstance(said, Camera):
             if self._uploads is None:
                 raise ProtocolError(
@@ -379,6 +392,20 @@ class Broadcaster:
             "messages": self._published,
             **({} if self._uploads is None else {"pictures": self._uploads.counts()}),
         }
+
+
+class _Peer:
+    """One client, for other threads."""
+
+    def __init__(self, broadcaster: Broadcaster, client: Client) -> None:
+        self._broadcaster = broadcaster
+        self._client = client
+
+    def tell(self, message: bytes) -> None:
+        self._broadcaster._call(self._client.tell, message)
+
+    def show(self, picture: bytes) -> None:
+        self._broadcaster._call(self._client.show, picture)
 
 
 def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -79,6 +79,7 @@ class Client:
         self.missed = 0  # replaced by a newer one before they were written
         self._on_sent = on_sent
         self._control: deque[bytes] = deque()
+        self._picture: bytes | None = None
         self._latest: dict[str, Outgoing] = {}  # by stream
         self._backlog: deque[Outgoing] = deque()
         self._bye: ByeMessage | None = None
@@ -138,6 +139,11 @@ class Client:
             self._control.append(message)
             self._wake.set()
 
+    def show(self, picture: bytes) -> None:
+        """Puts a binary message in; it takes the place of one that was not written yet."""
+        self._picture = picture
+        self._wake.set()
+
     def say_bye(self, bye: ByeMessage) -> asyncio.Task[None] | None:
         """Sends what waits, then `bye`; the task that is returned ends with that."""
         self._bye = self._bye or bye
@@ -164,6 +170,9 @@ class Client:
                 await self._send(self._backlog.popleft())
             elif self._latest:
                 await self._send(self._latest.pop(next(iter(self._latest))))
+            elif self._picture is not None:
+                picture, self._picture = self._picture, None
+                await self.connection.send(picture, text=False)
             elif self._bye is not None:
                 await self.connection.send(self._bye.encode(), text=True)
                 return

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from websockets.asyncio.server import ServerConnection
@@ -13,6 +13,7 @@ from mtclar.stream.messages import (
     ClientHello,
     ClientMessage,
     ErrorMessage,
+    Plugged,
     ProtocolError,
     parse_client,
 )
@@ -83,12 +84,13 @@ class Inbound:
 
     async def listen(
         self,
-        obey: Callable[[ClientMessage], None],
+        obey: Callable[[ClientMessage | Plugged], None],
         tell: Callable[[bytes], None],
         take: Callable[[bytes], None] | None = None,
+        prefixes: Collection[str] = (),
     ) -> None:
         """Passes the client's messages to `obey`, and binary ones to `take`, until it goes; raises ConnectionClosed
-        unless it left in order.
+        unless it left in order. `prefixes`: of the messages of extensions.
 
         A fault (of form, or a ProtocolError of either) is told to the client, which is closed after too many of them.
         """
@@ -103,7 +105,7 @@ class Inbound:
                 return
             try:
                 if isinstance(data, str):
-                    obey(parse_client(data))
+                    obey(parse_client(data, prefixes))
                 elif take is None:
                     raise ProtocolError("binary_not_expected", "messages are text frames of JSON")
                 else:

@@ -84,6 +84,7 @@ class Hello:
     streams: tuple[StreamInfo, ...]
     model: ModelInfo | None = None
     server: str = "mtclar-stream"
+    pages: tuple[str, ...] = ()  # served besides the dashboard; each is its path too
 
     def encode(self, session: str, unix_s: float, monotonic_s: float) -> bytes:
         """`session` names this run of the server; the clock pair is read when a client joins."""
@@ -110,6 +111,7 @@ class Hello:
                     }
                     for s in self.streams
                 ],
+                **({"pages": list(self.pages)} if self.pages else {}),
             }
         )
 
@@ -382,6 +384,14 @@ class Camera(_ClientMessage):
     stream: StreamName | None = None  # None: the first one that takes pictures
 
 
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A message for an extension, which parses it itself."""
+
+    prefix: str
+    content: Mapping[str, Any]
+
+
 ClientMessage = ClientHello | Subscribe | Mark | Camera
 _CLIENT_TYPES = ("hello", "subscribe", "mark", "camera")
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
@@ -389,14 +399,20 @@ _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
 )
 
 
-def parse_client(data: str | bytes) -> ClientMessage:
-    """One client message; raises ProtocolError `bad_json`, `unknown_type` or `bad_message`."""
+def parse_client(data: str | bytes, prefixes: Iterable[str] = ()) -> ClientMessage | Plugged:
+    """One client message; raises ProtocolError `bad_json`, `unknown_type` or `bad_message`.
+
+    `prefixes`: of the types that extensions understand.
+    """
     try:
         message = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("bad_json", "not a JSON text") from error
     if not isinstance(message, dict):
         raise ProtocolError("bad_message", "a message is a JSON object with a 'type'")
+    for prefix in prefixes:
+        if str(message.get("type")).startswith(prefix):
+            return Plugged(prefix, message)
     if message.get("type") not in _CLIENT_TYPES:
         raise ProtocolError("unknown_type", f"'type' is one of {', '.join(_CLIENT_TYPES)}")
     try:

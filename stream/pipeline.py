@@ -48,8 +48,8 @@ class Pipeline:
     """Answers the frames of one source. `start`, then `wait`; `stop` ends it early; it is a context manager.
 
     The pipeline ends when a file ends, when `stop` is called, or when the source, the tracker or a sink fails; the
-    failure is then in `error`. `meter` may be shared with a Broadcaster (`on_sent=meter.sent`), so that the summary's
-    latency reaches to the socket.
+    failure is then in `error`. `on_frame` gets every answered frame, on the worker's thread. `meter` may be shared with
+    a Broadcaster (`on_sent=meter.sent`), so that the summary's latency reaches to the socket.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Pipeline:
         backend: str | None = None,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_frame: Callable[[Frame], None] | None = None,
     ) -> None:
         self.source = source
         self.freshness: Freshness = freshness or default_freshness(source)
@@ -75,6 +76,7 @@ class Pipeline:
         self._sinks = tuple(sinks)
         self._truth = truth
         self._clock = clock
+        self._on_frame = on_frame
         self._mailbox = Mailbox(self.freshness)
         self._reader = Reader(source, self._mailbox, on_status=on_status, clock=clock, patience=patience)
         self._stopping = threading.Event()
@@ -180,4 +182,6 @@ class Pipeline:
         self._seq += 1
         for sink in self._sinks:
             sink.publish(message)
+        if self._on_frame is not None:
+            self._on_frame(frame)
         self.meter.answered(frame.t_capture_s, with_face=any(face.state != "lost" for face in affects))

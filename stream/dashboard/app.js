@@ -5,6 +5,7 @@ import { drawCircumplex } from "./circumplex.js";
 import { Connection } from "./connection.js";
 import { History } from "./history.js";
 import { Meter } from "./meter.js";
+import { showPages } from "./pages.js";
 import { FaceList, showConnection, showHello, showNumbers, showReading, showState, TokenPrompt } from "./readout.js";
 import { drawStrip } from "./strips.js";
 import { facesState, seconds, sourceState } from "./words.js";
@@ -120,6 +121,7 @@ const receive = {
       for (const { subject, frames } of stream.subjects) supportFrames.set(subject, frames);
     }
     showHello(message);
+    showPages(message.pages);
   },
   affect(message) {
     meter.count(message);

@@ -17,8 +17,9 @@ from rich.console import Console
 
 from mtclar.calibrate.prompts import Prompt
 from mtclar.calibrate.screen import LineScreen, PanelScreen, affect_plane
-from mtclar.cli.calibrate import guided, keep_previous
+from mtclar.cli.calibrate import guided
 from mtclar.cli.options import default_support_path
+from mtclar.cli.outputs import keep_previous
 from mtclar.engine import models
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker

@@ -1,0 +1,515 @@
+"""Calibration behind a page: takes a running source's frames and a person's labels, and tells the page how it stands.
+
+One thread of its own does all the work, with a tracker of its own, so neither the event loop nor the running stream
+waits for it. `offer` and `said` only put things down for that thread.
+"""
+
+import base64
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from mtclar.calibrate import journal, messages
+from mtclar.calibrate.advice import advise
+from mtclar.calibrate.collection import Check, Collection, Sample
+from mtclar.calibrate.coverage import REGIONS, covered, judge, next_region, region_of
+from mtclar.calibrate.outline import outline
+from mtclar.calibrate.prompts import Prompt
+from mtclar.calibrate.report import FAR_OFF, Report, make_report
+from mtclar.calibrate.session import Guide, Look, Progress, look
+from mtclar.engine.enough import MIN_LABELS, Enough, enough
+from mtclar.engine.errors import MtclarError
+from mtclar.engine.handover import Encoded, Frame
+from mtclar.engine.support import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.extension import Peer
+from mtclar.stream.messages import ErrorMessage, ProtocolError
+from mtclar.stream.uploads import write_header
+
+log = logging.getLogger(__name__)
+
+LOOKS_PER_S = 15.0
+TICK_S = 0.5
+PICTURE_WIDTH = 480
+PICTURE_QUALITY = 70
+FRAMES = 3  # of a label
+SLOT_S = 0.3  # one from each slot of this length
+COUNTDOWN_S = 1.0  # from saying where one is to the first frame: time to look up from the grid
+PATIENCE_S = 6.0
+CHECKS = 4  # labels that the validation step asks for
+SHOWN_EVERY_S = 0.5  # of source time: how often a face that is shown is kept in mind, as numbers
+MAX_SHOWN = 240
+MAX_WAITING = 64  # messages of all pages that have not been worked off
+LABEL_DECIMALS = 2  # what a person can point at
+
+Camera = Literal["server", "browser"]
+
+
+@dataclass(slots=True, eq=False)
+class _Capture:
+    """Frames being taken for one label."""
+
+    kind: Literal["take", "redo", "check"]
+    number: int | None
+    valence: float
+    arousal: float
+    guide: Guide
+    progress: Progress | None = None
+
+
+class Desk:
+    """An Extension of the Broadcaster for messages `calibrate.*`; a context manager around its thread.
+
+    `open_tracker` is called on first use. `save` writes the support set and returns where; what it raises is told to
+    the page. `camera`: whether the page itself has to send the pictures.
+    """
+
+    prefix = messages.PREFIX
+
+    def __init__(
+        self,
+        open_tracker: Callable[[], Tracker],
+        save: Callable[[SupportSet], Path],
+        *,
+        target: Path,
+        subject: str,
+        source: str,
+        camera: Camera = "server",
+        keep_crops: bool = False,
+        on_saved: Callable[[SupportSet], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open_tracker = open_tracker
+        self._save = save
+        self._journal = journal.journal_path(target)
+        self._subject = subject
+        self._source = source
+        self._camera = camera
+        self._keep_crops = keep_crops
+        self._on_saved = on_saved
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._peers: set[Peer] = set()
+        self._said: deque[tuple[Peer, messages.Said]] = deque()
+        self._frame: Frame | None = None
+        self._due_s = 0.0
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, name="calibrate", daemon=True)
+        # Of the thread alone:
+        self._tracker: Tracker | None = None
+        self._collection = Collection()
+        self._report: Report | None = None
+        self._capture: _Capture | None = None
+        self._saved: Path | None = None
+        self._notice = ""
+        self._shown = Shown()
+        self._expected = Enough(0, MIN_LABELS, None, False)
+
+    def __enter__(self) -> "Desk":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join()
+
+    # --- any thread, never waiting ---
+
+    def offer(self, frame: Frame) -> None:
+        """The newest frame of the source; most are passed over, and all while no page is open."""
+        if not self._peers:
+            return
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + 1 / LOOKS_PER_S
+        with self._changed:
+            self._frame = frame
+            self._changed.notify()
+
+    def said(self, peer: Peer, message: Mapping[str, Any]) -> None:
+        """A page's message; ProtocolError when it is none of ours, or there are too many."""
+        self._put(peer, messages.parse(message))
+
+    def left(self, peer: Peer) -> None:
+        """The page is gone."""
+        if peer in self._peers:
+            self._put(peer, messages.Leave(type="calibrate.leave"))
+
+    def _put(self, peer: Peer, said: messages.Said) -> None:
+        with self._changed:
+            if len(self._said) >= MAX_WAITING and not isinstance(said, messages.Leave):
+                raise ProtocolError("busy", "calibration has not come to the messages before this one")
+            self._said.append((peer, said))
+            self._changed.notify()
+
+    # --- the desk's thread ---
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._stopped or self._said or self._frame, TICK_S)
+                    if self._stopped:
+                        return
+                    said, self._said = self._said, deque()
+                    frame, self._frame = self._frame, None
+                for peer, message in said:
+                    self._try(peer, lambda peer=peer, message=message: self._obey(peer, message))  # type: ignore[misc]
+                if frame is not None and self._tracker is not None and self._peers:
+                    self._try(None, lambda frame=frame: self._look(frame))  # type: ignore[misc]
+        finally:
+            if self._tracker is not None:
+                self._tracker.close()
+
+    def _try(self, peer: Peer | None, work: Callable[[], None]) -> None:
+        """What goes wrong is told to who asked, or to all; the work goes on."""
+        try:
+            work()
+        except MtclarError as error:
+            self._tell(
+                ErrorMessage("calibrate_failed", f"{error.what}. {error.hint}".rstrip(". ")).encode(), peer
+            )
+        except Exception:
+            log.exception("calibration failed")
+            self._capture = None
+            self._tell(
+                ErrorMessage("calibrate_failed", "an internal error; the server's log says more").encode(),
+                peer,
+            )
+
+    def _tell(self, data: bytes, peer: Peer | None = None) -> None:
+        for one in [peer] if peer is not None else list(self._peers):
+            one.tell(data)
+
+    def _obey(self, peer: Peer, said: messages.Said) -> None:
+        match said:
+            case messages.Join():
+                self._ready()
+                self._peers.add(peer)
+            case messages.Leave():
+                self._peers.discard(peer)
+                if not self._peers:
+                    self._capture = None
+                return
+            case messages.Take():
+                self._begin("take", None, _rounded(said.valence), _rounded(said.arousal))
+            case messages.Redo():
+                sample = self._sample(said.number)
+                self._begin("redo", sample.number, sample.valence, sample.arousal)
+            case messages.CheckOne():
+                sample = self._sample(said.number)
+                self._begin("check", sample.number, sample.valence, sample.arousal)
+            case messages.Cancel():
+                self._capture = None
+            case messages.Delete():
+                self._sample(said.number)
+                self._collection.delete(said.number)
+                self._changed_samples()
+            case messages.Relabel():
+                self._sample(said.number)
+                self._collection.relabel(said.number, _rounded(said.valence), _rounded(said.arousal))
+                self._changed_samples()
+            case messages.Undo():
+                if self._collection.undo():
+                    self._changed_samples()
+            case messages.Clear():
+                self._collection.clear()
+                self._changed_samples()
+            case messages.Save():
+                self._write()
+        self._tell_state()
+
+    def _ready(self) -> Tracker:
+        """Opens the tracker and goes on with what was left unfinished, the first time."""
+        if self._tracker is None:
+            self._tracker = self._open_tracker()
+            try:
+                step = journal.read(
+                    self._journal, subject=self._subject, model_sha256=self._tracker.model.sha256
+                )
+            except MtclarError as error:
+                step = None
+                self._notice = f"{error.what}: {error.hint}"
+            if step is not None and step.samples:
+                self._collection = Collection(step)
+                self._notice = "This goes on with a calibration that was left unfinished"
+                self._update_report()
+        return self._tracker
+
+    def _sample(self, number: int) -> Sample:
+        try:
+            return self._collection[number]
+        except KeyError as error:
+            raise MtclarError(f"there is no label {number} any more") from error
+
+    # --- frames ---
+
+    def _begin(
+        self, kind: Literal["take", "redo", "check"], number: int | None, valence: float, arousal: float
+    ) -> None:
+        prompt = Prompt("label", "", valence, arousal, FRAMES, SLOT_S)
+        self._capture = _Capture(kind, number, valence, arousal, Guide([prompt], COUNTDOWN_S, PATIENCE_S))
+        self._saved = None
+
+    def _look(self, frame: Frame) -> None:
+        assert self._tracker is not None
+        seen = look(self._tracker, frame)
+        capture = self._capture
+        if capture is not None:
+            capture.progress = capture.guide.step(seen)
+        self._show(frame, seen)
+        if seen.crop is not None and seen.usable and self._shown.due(seen.t_s):
+            self._shown.note(seen.t_s, self._tracker.encode([seen.crop]))
+        if capture is not None and capture.guide.done:
+            self._capture = None
+            self._finish(capture)
+            self._tell_state()
+
+    def _show(self, frame: Frame, seen: Look) -> None:
+        height, width = frame.image.shape[:2]
+        self._tell(
+            messages.encode(
+                "look",
+                seq=frame.seq,
+                outline=[] if seen.crop is None else outline(seen.crop, (width, height)),
+                usable=seen.usable,
+                advice=advise(seen.faults),
+                capture=_capture_state(self._capture),
+            )
+        )
+        small = cv2.resize(
+            frame.image,
+            (PICTURE_WIDTH, max(1, round(PICTURE_WIDTH * height / width))),
+            interpolation=cv2.INTER_AREA if width > PICTURE_WIDTH else cv2.INTER_LINEAR,
+        )
+        picture = write_header(0, frame.seq % 2**32, frame.t_capture_s) + _jpeg(small)
+        for peer in self._peers:
+            peer.show(picture)
+
+    def _finish(self, capture: _Capture) -> None:
+        tracker = self._ready()
+        recording = capture.guide.recording
+        if not recording.taken:
+            faults = recording.refused[0].faults if recording.refused else ()
+            raise MtclarError("No usable picture was taken", ". ".join(advise(faults)))
+        encoded = tracker.encode([one.crop for one in recording.taken])
+        if capture.kind == "check":
+            estimates = tracker.comparer(self._support(tracker))(encoded)
+            valence = float(np.mean([estimate.valence for estimate in estimates]))
+            arousal = float(np.mean([estimate.arousal for estimate in estimates]))
+            error = float(np.hypot(valence - capture.valence, arousal - capture.arousal))
+            self._collection.checked(self._sample(capture.number or 0).number, Check(valence, arousal, error))
+            self._write_journal(tracker)
+        elif capture.kind == "redo":
+            number = self._sample(capture.number or 0).number
+            self._collection.replace_frames(number, recording.taken, encoded, self._keep_crops)
+            self._changed_samples()
+        else:
+            self._collection.add(capture.valence, capture.arousal, recording.taken, encoded, self._keep_crops)
+            self._changed_samples(added=True)
+
+    # --- what follows from a change ---
+
+    def _support(self, tracker: Tracker) -> SupportSet:
+        return self._collection.support(
+            subject=self._subject,
+            source=self._source,
+            model_name=tracker.model.name,
+            model_sha256=tracker.model.sha256,
+            framing=tracker.framing,
+        )
+
+    def _changed_samples(self, added: bool = False) -> None:
+        self._saved = None
+        self._notice = ""
+        self._update_report()
+        if added and self._report is not None:
+            self._collection.note_error(_whole(self._report.calibrated))
+        self._write_journal(self._ready())
+
+    def _update_report(self) -> None:
+        if not self._collection.samples:
+            self._report, self._expected = None, enough(None)
+            return
+        support = self._support(self._ready())
+        self._report = make_report(support)
+        self._expected = enough(support, self._shown.faces)
+
+    def _write_journal(self, tracker: Tracker) -> None:
+        if self._collection.samples:
+            journal.write(
+                self._journal, self._collection.now, subject=self._subject, model_sha256=tracker.model.sha256
+            )
+        else:
+            with suppress(OSError):
+                self._journal.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        support = self._support(self._ready())
+        self._saved = self._save(support)
+        with suppress(OSError):
+            self._journal.unlink(missing_ok=True)
+        if self._on_saved is not None:
+            self._tell_state()
+            self._on_saved(support)
+
+    # --- how it stands ---
+
+    def _tell_state(self) -> None:
+        self._tell(messages.encode("state", **self.state()))
+
+    def state(self) -> dict[str, Any]:
+        """All that the page shows besides the picture."""
+        samples = self._collection.samples
+        labels = [(sample.valence, sample.arousal) for sample in samples]
+        have = covered(labels)
+        ask = next_region(labels)
+        verdict = judge(labels, self._collection.now.errors, self._expected)
+        report = self._report
+        checks = [sample.check.error for sample in samples if sample.check is not None]
+        return {
+            "subject": self._subject,
+            "camera": self._camera,
+            "keep_crops": self._keep_crops,
+            "notice": self._notice,
+            "saved": None if self._saved is None else str(self._saved),
+            "can_undo": self._collection.can_undo,
+            "samples": [self._sample_state(sample) for sample in samples],
+            "regions": [
+                {"title": r.title, "valence": r.valence, "arousal": r.arousal, "covered": r.title in have}
+                for r in REGIONS
+            ],
+            "ask": None
+            if ask is None
+            else {"title": ask.title, "words": ask.ask, "valence": ask.valence, "arousal": ask.arousal},
+            "error": None
+            if report is None or not report.conclusive
+            else {
+                "valence": round(report.calibrated[0], 4),
+                "arousal": round(report.calibrated[1], 4),
+                "absolute": round(_whole(report.absolute), 4),
+                "calibrated": round(_whole(report.calibrated), 4),
+            },
+            "errors": [round(error, 4) for error in self._collection.now.errors],
+            "enough": {"enough": verdict.enough, "why": verdict.why},
+            "to_check": [sample.number for sample in to_check(samples)],
+            "check_error": round(float(np.mean(checks)), 4) if checks else None,
+        }
+
+    def _sample_state(self, sample: Sample) -> dict[str, Any]:
+        label = (sample.valence, sample.arousal)
+        points = self._report.points if self._report is not None and self._report.conclusive else ()
+        point = next((p for p in points if (_rounded(p.valence), _rounded(p.arousal)) == label), None)
+        check = sample.check
+        return {
+            "number": sample.number,
+            "valence": sample.valence,
+            "arousal": sample.arousal,
+            "region": region_of(*label).title,
+            "frames": len(sample),
+            "predicted": None
+            if point is None
+            else [round(point.predicted_valence, 4), round(point.predicted_arousal, 4)],
+            "error": None
+            if point is None
+            else round(float(np.hypot(point.rmse_valence, point.rmse_arousal)), 4),
+            "check": None
+            if check is None
+            else {
+                "valence": round(check.valence, 4),
+                "arousal": round(check.arousal, 4),
+                "error": round(check.error, 4),
+                "redo": check.error > FAR_OFF,
+            },
+            "thumbnail": None if sample.crops is None else _data_url(sample.crops[0]),
+        }
+
+
+class Shown:
+    """Faces that were shown since the page was opened, labelled or not: what is still to come looks like them."""
+
+    def __init__(self) -> None:
+        self._rows: list[Encoded] = []
+        self._last_s = -np.inf
+        self._random = np.random.default_rng(0)
+
+    @property
+    def faces(self) -> Encoded | None:
+        if not self._rows:
+            return None
+        return Encoded(
+            np.concatenate([row.embedding for row in self._rows]),
+            np.concatenate([row.absolute for row in self._rows]),
+            np.concatenate([row.expression for row in self._rows]),
+        )
+
+    def due(self, t_s: float) -> bool:
+        return not 0 <= t_s - self._last_s < SHOWN_EVERY_S
+
+    def note(self, t_s: float, face: Encoded) -> None:
+        """Keeps one; when there are too many, in the place of one that is drawn."""
+        self._last_s = t_s
+        if len(self._rows) < MAX_SHOWN:
+            self._rows.append(face)
+        else:
+            self._rows[int(self._random.integers(MAX_SHOWN))] = face
+
+
+def to_check(samples: tuple[Sample, ...], count: int = CHECKS) -> list[Sample]:
+    """The samples whose labels lie far from one another: what the validation step asks for."""
+    chosen: list[Sample] = list(samples[:1])
+    while len(chosen) < min(count, len(samples)):
+        chosen.append(
+            max(
+                (sample for sample in samples if sample not in chosen),
+                key=lambda s: min(
+                    (s.valence - c.valence) ** 2 + (s.arousal - c.arousal) ** 2 for c in chosen
+                ),
+            )
+        )
+    return chosen
+
+
+def _capture_state(capture: _Capture | None) -> dict[str, Any] | None:
+    if capture is None or capture.progress is None:
+        return None
+    progress = capture.progress
+    return {
+        "kind": capture.kind,
+        "number": capture.number,
+        "valence": capture.valence,
+        "arousal": capture.arousal,
+        "phase": progress.phase,
+        "left_s": round(progress.left_s, 2),
+        "taken": progress.taken,
+        "of": FRAMES,
+    }
+
+
+def _whole(rmse: tuple[float, float]) -> float:
+    """Over both axes."""
+    return float(np.sqrt((rmse[0] ** 2 + rmse[1] ** 2) / 2))
+
+
+def _rounded(value: float) -> float:
+    return round(value, LABEL_DECIMALS) + 0.0  # no negative zero
+
+
+def _jpeg(image: Any) -> bytes:
+    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY])[1].tobytes())
+
+
+def _data_url(crop: Any) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(_jpeg(crop)).decode()

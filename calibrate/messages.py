@@ -1,0 +1,124 @@
+"""The messages `calibrate.*`: what the calibration page says, parsed by declared types, and what it is told.
+
+docs/protocol/calibrate.md describes each; calibrate/calibrate.v1.schema.json is the contract.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from mtclar.stream.messages import ProtocolError
+
+PREFIX = "calibrate."
+SCHEMA_FILE = "calibrate.v1.schema.json"
+
+Unit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Number = Annotated[int, Field(ge=1)]
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Join(_Said):
+    """Be told how it stands, and see the picture."""
+
+    type: Literal["calibrate.join"]
+
+
+class Leave(_Said):
+    """No more of that."""
+
+    type: Literal["calibrate.leave"]
+
+
+class Take(_Said):
+    """The person says where they are: frames are taken for that label."""
+
+    type: Literal["calibrate.take"]
+    valence: Unit
+    arousal: Unit
+
+
+class Redo(_Said):
+    """Other frames for a label."""
+
+    type: Literal["calibrate.redo"]
+    number: Number
+
+
+class CheckOne(_Said):
+    """Fresh frames of a label, to see what the support set makes of them."""
+
+    type: Literal["calibrate.check"]
+    number: Number
+
+
+class Cancel(_Said):
+    """Stop taking frames."""
+
+    type: Literal["calibrate.cancel"]
+
+
+class Delete(_Said):
+    """Take a label away."""
+
+    type: Literal["calibrate.delete"]
+    number: Number
+
+
+class Relabel(_Said):
+    """Another label for the same frames."""
+
+    type: Literal["calibrate.relabel"]
+    number: Number
+    valence: Unit
+    arousal: Unit
+
+
+class Undo(_Said):
+    """Take the last change back."""
+
+    type: Literal["calibrate.undo"]
+
+
+class Clear(_Said):
+    """Begin anew."""
+
+    type: Literal["calibrate.clear"]
+
+
+class Save(_Said):
+    """Write the support set."""
+
+    type: Literal["calibrate.save"]
+
+
+Said = Join | Leave | Take | Redo | CheckOne | Cancel | Delete | Relabel | Undo | Clear | Save
+_SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="type")])
+
+
+def parse(message: Mapping[str, Any]) -> Said:
+    """One message of the page; ProtocolError `unknown_type` or `bad_message`."""
+    try:
+        return _SAID.validate_python(dict(message))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        if fault["type"] == "union_tag_invalid":
+            raise ProtocolError("unknown_type", "there is no such message of calibration") from error
+        where = ".".join(str(part) for part in fault["loc"][1:]) or "message"
+        raise ProtocolError("bad_message", f"{where[:100]}: {fault['msg'][:200]}") from error
+
+
+def encode(kind: str, **content: Any) -> bytes:
+    """A message to the page, `calibrate.<kind>`."""
+    message = {"type": f"{PREFIX}{kind}", **content}
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def schema() -> bytes:
+    """The JSON Schema of these messages."""
+    return (resources.files("mtclar.calibrate") / SCHEMA_FILE).read_bytes()

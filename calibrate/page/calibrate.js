@@ -1,0 +1,259 @@
+// The calibration page's order of events: the server says how it stands, the page shows it, the person acts, the server answers.
+
+import { CameraSender } from "./sender.js";
+import { Connection } from "./connection.js";
+import { AffectGrid } from "./grid.js";
+import { LabelList } from "./labels.js";
+import { PictureView } from "./picture.js";
+import { showConnection, TokenPrompt } from "./readout.js";
+import { signed } from "./words.js";
+
+const element = (id) => document.getElementById(id);
+const SILENCE_MS = 3000;
+const NOTICE_MS = 8000;
+
+let state = null; // the server's last calibrate.state
+let capture = null; // of its last look
+let chosen = null; // the label that the next place on the grid is for
+let checking = null; // { numbers, at }: the validation step
+let asked = null; // title of the region that the mark was put on
+let lookedAt_ms = 0;
+let notice = null; // { text, until_ms }: what went wrong last
+let redone = null; // a label that was taken anew in the validation step, and is checked next
+
+const say = (node, text) => {
+  if (node.textContent !== text) node.textContent = text;
+};
+const act = (kind, content = {}) => connection.send({ type: `calibrate.${kind}`, ...content });
+
+// --- what a person does -------------------------------------------------------------------------------------------
+
+const grid = new AffectGrid(element("grid"), {
+  onMove: () => showPlace(),
+  onTake: () => go(),
+  onChoose: (number) => choose(number),
+});
+const labels = new LabelList(element("labels"), {
+  onChoose: (number) => choose(number),
+  onRedo: (number) => {
+    redone = checking ? number : null;
+    act("redo", { number });
+  },
+  onDelete: (number) => {
+    if (chosen === number) chosen = null;
+    act("delete", { number });
+  },
+});
+const picture = new PictureView(element("picture"));
+
+function choose(number) {
+  chosen = chosen === number ? null : number;
+  const sample = state?.samples.find((one) => one.number === chosen);
+  if (sample) {
+    checking = null;
+    grid.put(sample.valence, sample.arousal);
+    element("grid").focus();
+  }
+  show();
+}
+
+/** The large button: takes pictures for the place of the mark, moves the chosen label there, or checks the next one. */
+function go() {
+  if (capture || !state) return;
+  if (checking) {
+    act("check", { number: checking.numbers[checking.at] });
+  } else if (chosen !== null) {
+    act("relabel", { number: chosen, valence: grid.valence, arousal: grid.arousal });
+    chosen = null;
+  } else {
+    act("take", { valence: grid.valence, arousal: grid.arousal });
+  }
+}
+
+element("take").addEventListener("click", go);
+element("cancel").addEventListener("click", () => {
+  if (capture) act("cancel");
+  else chosen = checking = null;
+  show();
+});
+element("undo").addEventListener("click", () => act("undo"));
+element("clear").addEventListener("click", () => act("clear"));
+element("save").addEventListener("click", () => act("save"));
+element("check").addEventListener("click", () => {
+  chosen = null;
+  checking = state.to_check.length ? { numbers: state.to_check, at: 0 } : null;
+  show();
+  element("take").focus();
+});
+element("retry").addEventListener("click", () => connection.retryNow());
+
+// --- what the page shows ------------------------------------------------------------------------------------------
+
+const place = (number) => state.samples.findIndex((sample) => sample.number === number) + 1;
+
+function show() {
+  if (!state) return;
+  const { samples, ask, enough, error } = state;
+  if (checking && !samples.some((sample) => sample.number === checking.numbers[checking.at])) checking = null;
+  if (chosen !== null && !place(chosen)) chosen = null;
+  if (checking || chosen !== null) asked = null; // the mark goes back to the region that is asked for
+  document.body.dataset.mode = checking ? "check" : "label";
+  say(element("subject"), state.subject);
+  say(element("kept"), state.keep_crops ? "Cut-outs of your face are kept in the support set." : "Only numbers are kept, no pictures.");
+  element("camera-line").hidden = state.camera !== "browser";
+
+  if (checking) {
+    const sample = samples.find((one) => one.number === checking.numbers[checking.at]);
+    say(element("step"), `Check ${checking.at + 1} of ${checking.numbers.length}`);
+    say(element("where-title"), `Show “${sample.region}” once more`);
+    say(element("ask"), `The face that you labelled with ${place(sample.number)}: look at the camera, press the button, hold it.`);
+    grid.put(sample.valence, sample.arousal);
+  } else if (chosen !== null) {
+    say(element("step"), "Relabel");
+    say(element("where-title"), `Where does label ${place(chosen)} belong?`);
+    say(element("ask"), "Point at its place on the grid.");
+  } else if (ask) {
+    say(element("step"), `Next: ${ask.title}`);
+    say(element("where-title"), ask.words);
+    say(element("ask"), "Show it, move the mark to where you really are, press the button, and look at the camera.");
+    if (asked !== ask.title) {
+      asked = ask.title;
+      grid.put(ask.valence, ask.arousal);
+    }
+  } else {
+    say(element("step"), "Label");
+    say(element("where-title"), "Where are you?");
+    say(element("ask"), "Every region has a label. More of what you show most often still helps.");
+  }
+  grid.show(state, chosen);
+  labels.show(samples, chosen);
+  showPlace();
+
+  element("enough").dataset.enough = enough.enough;
+  say(element("enough"), enough.enough ? `Enough: ${enough.why}. Check it, then save.` : `Not enough yet: ${enough.why}.`);
+  say(element("count"), String(samples.length));
+  say(element("error"), error ? error.calibrated.toFixed(2) : "–");
+  say(element("absolute"), error ? error.absolute.toFixed(2) : "–");
+  say(element("check-error"), state.check_error === null ? "–" : state.check_error.toFixed(2));
+  element("undo").disabled = !state.can_undo;
+  for (const id of ["clear", "check", "save"]) element(id).disabled = samples.length === 0;
+  element("saved").hidden = state.saved === null;
+  say(element("saved"), state.saved === null ? "" : `Saved: ${state.saved}`);
+  showNotice();
+}
+
+function showPlace() {
+  say(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
+  const button = element("take");
+  say(button, checking ? "Check this one" : chosen !== null ? "It belongs here" : "I am here");
+  button.disabled = !state || capture !== null;
+  element("cancel").hidden = capture === null && checking === null && chosen === null;
+  say(element("cancel"), capture ? "Stop" : "Leave it");
+}
+
+function showLook(look) {
+  const before = capture;
+  capture = look.capture;
+  lookedAt_ms = performance.now();
+  const advice = element("advice");
+  advice.dataset.kind = look.usable ? "ok" : "bad";
+  say(advice, look.usable ? "Good picture" : look.advice.join(". "));
+  const cue = element("cue");
+  cue.hidden = capture === null;
+  if (capture) say(cue, capture.phase === "countdown" ? "Look at the camera" : `Hold it: ${capture.taken} of ${capture.of}`);
+  if ((before === null) !== (capture === null)) showPlace();
+}
+
+function showNotice() {
+  const failed = notice && performance.now() < notice.until_ms ? notice.text : null;
+  const text = failed ?? state?.notice ?? "";
+  const node = element("notice");
+  node.hidden = text === "";
+  node.dataset.kind = failed ? "bad" : "";
+  say(node, text);
+}
+
+setInterval(() => {
+  if (performance.now() - lookedAt_ms > SILENCE_MS) {
+    element("advice").dataset.kind = "waiting";
+    say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No picture comes from the camera");
+    capture = null;
+    element("cue").hidden = true;
+    picture.clear();
+    showPlace();
+  }
+  showNotice();
+}, 500);
+
+// --- messages -----------------------------------------------------------------------------------------------------
+
+/** A checked label makes room for the next one; one that was taken anew in between is checked again. */
+function stepOn(before, now) {
+  if (!checking) return;
+  const number = redone ?? checking.numbers[checking.at];
+  const check = (one) => one?.samples.find((sample) => sample.number === number)?.check ?? null;
+  if (redone !== null && check(before) !== null && check(now) === null) {
+    act("check", { number });
+    return;
+  }
+  if (check(now) === null || JSON.stringify(check(before)) === JSON.stringify(check(now))) return;
+  if (redone !== null) redone = null;
+  else checking = checking.at + 1 < checking.numbers.length ? { ...checking, at: checking.at + 1 } : null;
+}
+
+const receive = {
+  hello() {
+    connection.send({ type: "subscribe", streams: [] }); // this page draws no values
+    act("join");
+  },
+  "calibrate.state"(message) {
+    const before = state;
+    state = message;
+    capture = null;
+    stepOn(before, message);
+    show();
+  },
+  "calibrate.look"(message) {
+    picture.expect(message);
+    showLook(message);
+  },
+  error(message) {
+    if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate --ui`, or `run`.", until_ms: Infinity };
+    else if (!["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"].includes(message.code)) {
+      notice = { text: message.message, until_ms: performance.now() + NOTICE_MS };
+    }
+    capture = null;
+    showNotice();
+    showPlace();
+  },
+  bye(message) {
+    if (state?.saved) return;
+    notice = { text: `The server has closed: ${message.reason || message.code}`, until_ms: performance.now() + NOTICE_MS };
+    showNotice();
+  },
+};
+
+const connection = new Connection({
+  onMessage: (message) => {
+    sender.hear(message);
+    receive[message.type]?.(message);
+  },
+  onBytes: (bytes) => picture.show(bytes),
+  onState: (connected, wait_s) => {
+    showConnection(connected, wait_s);
+    if (connected !== "live") sender.lost();
+  },
+  onTokenNeeded: (wrong) => prompt.ask(wrong),
+});
+const sender = new CameraSender({
+  connection,
+  video: element("video"),
+  onState: (sending, text) => {
+    element("camera-start").hidden = sender.on;
+    say(element("camera-words"), text);
+    element("camera-words").dataset.kind = sending === "failed" ? "bad" : "";
+  },
+});
+const prompt = new TokenPrompt((token) => connection.useToken(token));
+element("camera-start").addEventListener("click", () => sender.start());
+connection.open();

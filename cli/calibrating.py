@@ -1,0 +1,136 @@
+"""The calibration page behind `run` and `calibrate --ui`: its desk, where it saves, and what it is plugged in with."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtclar.calibrate import messages
+from mtclar.calibrate.desk import Desk
+from mtclar.cli.outputs import Output, always, keep_previous, never, require_safe
+from mtclar.cli.serving import Service, stop_on_signals
+from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.engine.errors import CalibrationError
+from mtclar.engine.support import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.pages import CONTENT_TYPES, Page, Route, camera_routes, folder_routes
+from mtclar.stream.sources import Source, open_source
+from mtclar.stream.sources.browser import BrowserSource
+
+CALIBRATE_PAGE = "calibrate"
+SCHEMA_PATH = f"/protocol/{messages.SCHEMA_FILE}"
+
+
+def make_desk(
+    source: Source,
+    target: Path,
+    *,
+    subject: str,
+    backend: str,
+    threads: int,
+    keep_crops: bool = False,
+    on_saved: Callable[[SupportSet], None] | None = None,
+) -> Desk:
+    """A desk that calibrates on `source` and saves at `target`, keeping a copy of what is there."""
+
+    def save(support: SupportSet) -> Path:
+        keep_previous(target)
+        support.save(target)
+        return target
+
+    return Desk(
+        lambda: Tracker.open(backend=backend, threads=threads),
+        save,
+        target=target,
+        subject=subject,
+        source=source.label,
+        camera="browser" if isinstance(source, BrowserSource) else "server",
+        keep_crops=keep_crops,
+        on_saved=on_saved,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a page is served, and to whom."""
+
+    host: str
+    port: int
+    token: str | None
+    tls_cert: Path | None
+    tls_key: Path | None
+
+
+def calibrate_on_page(
+    console: Terminal,
+    spec: str,
+    target: Path,
+    *,
+    may_replace: bool,
+    subject: str,
+    keep_crops: bool,
+    backend: str,
+    threads: int,
+    listening: Listening,
+) -> None:
+    """Serves the page until the support set is saved. A file is played as if live, again and again.
+
+    Raises CalibrationError when it was stopped before that; what was labelled is kept and found again.
+    """
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        source = stack.enter_context(closing(open_source(spec, loop=True)))
+        hint = "choose another name, or --force to overwrite it"
+        require_safe(
+            [Output("--out", target, always if may_replace else never, hint)], {"--source": source.files}
+        )
+        tracker = stack.enter_context(
+            Tracker.open(backend=backend, threads=threads, progress=lambda text: say(console, text))
+        )
+        saved: list[SupportSet] = []
+
+        def on_saved(support: SupportSet) -> None:
+            saved.append(support)
+            stopped.set()
+
+        desk = make_desk(
+            source,
+            target,
+            subject=subject,
+            backend=backend,
+            threads=threads,
+            keep_crops=keep_crops,
+            on_saved=on_saved,
+        )
+        service = Service(
+            tracker,
+            console,
+            host=listening.host,
+            port=listening.port,
+            token=listening.token,
+            tls_cert=listening.tls_cert,
+            tls_key=listening.tls_key,
+            values=False,
+        )
+        service.prepare(source, "latest" if source.live else "paced")
+        service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
+        stack.enter_context(service)
+        service.announce()
+        say(
+            console,
+            f"Open {service.broadcaster.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops, and keeps what was labelled.",
+        )
+        service.answer(stopped)
+        if not saved:
+            raise CalibrationError(
+                "stopped before the support set was saved",
+                "what was labelled is kept: the same command goes on with it",
+            )
+        support = saved[-1]
+        say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
+
+
+def calibration_routes() -> dict[str, Route]:
+    """The page's files, and the schema of its messages."""
+    schema = Page(messages.schema(), CONTENT_TYPES[".json"])
+    sending = {path: route for path, route in camera_routes().items() if path.endswith(".js")}
+    return {**sending, **folder_routes("mtclar.calibrate.page"), SCHEMA_PATH: lambda: schema}

@@ -1,0 +1,278 @@
+"""Calibration in a real browser, as a person does it, on a camera that plays a face; and what can go wrong there."""
+
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from websockets.sync.client import connect
+
+from mtclar.engine.support import SupportSet
+from mtclar.stream.sources import open_source
+
+from .conftest import watching
+from .fake_camera import browser_with_camera, write_mjpeg
+
+OpenPage = Callable[..., Page]
+PHONE = (390, 844)
+DESKTOP = (1280, 800)
+WAIT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight seconds of the demo's face, every second picture."""
+    images = [frame.image for frame in open_source("demo").frames() if frame.seq % 2 == 0][:100]
+    return write_mjpeg(tmp_path_factory.mktemp("camera") / "face.mjpeg", images, fps=15)
+
+
+@pytest.fixture(scope="module")
+def browser(clip: Path) -> Iterator[Browser]:
+    with browser_with_camera(clip) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    with watching(browser) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def server(process: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Starts `calibrate --ui` and returns the process and the page's address."""
+
+    def start(*arguments: str | Path, source: str | Path = "browser", port: int = 0) -> tuple[Any, str]:
+        out = () if "--out" in arguments else ("--out", tmp_path / "anna.mtclar")
+        running = process("calibrate", "--ui", "--source", source, "--port", port, *out, *arguments)
+        line = running.read_until("Open http")
+        found = re.search(r"http://\S+/calibrate", line)
+        assert found is not None
+        return running, found[0]
+
+    return start
+
+
+def ready(page: Page) -> None:
+    """The page shows a face that can be used."""
+    expect(page.locator("#advice")).to_have_text("Good picture")
+
+
+def take(page: Page, count: int) -> None:
+    """Follows the prompt as it stands; `count` labels are there then."""
+    page.locator("#take").click()
+    expect(page.locator("#count")).to_have_text(str(count))
+
+
+def test_from_the_first_label_to_values_that_move(
+    open_page: OpenPage, server: Callable[..., Any], process: Callable[..., Any], tmp_path: Path
+) -> None:
+    running, url = server("--keep-crops")
+    page = open_page(url, gone=True)
+    expect(page.locator(".banner")).to_contain_text("You are being analysed")
+    expect(page.locator("#kept")).to_contain_text("Cut-outs of your face are kept")
+    expect(page.locator("#advice")).to_have_text("Start the camera below")
+    page.locator("#camera-start").click()
+    ready(page)
+    expect(page.locator("#step")).to_have_text("Next: neither, nor")
+    take(page, 1)
+    expect(page.locator("#step")).to_have_text("Next: pleasant")  # the region that is still uncovered
+    take(page, 2)
+
+    # With the mouse: another place than the one that was proposed.
+    box = page.locator("#grid").bounding_box()
+    assert box is not None
+    page.locator("#grid").click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.25})
+    expect(page.locator("#place")).to_have_text(re.compile(r"Valence −0\.6\d, arousal \+0\.6\d"))
+    take(page, 3)
+    expect(page.locator("#labels li").nth(2)).to_contain_text("unpleasant, awake")
+    expect(page.locator("#error")).to_have_text(re.compile(r"^\d\.\d\d$"))  # leave-one-out, from three on
+
+    # Reload in the middle: nothing is lost.
+    page.reload()
+    expect(page.locator("#count")).to_have_text("3")
+    page.locator("#camera-start").click()
+    ready(page)
+
+    # With the keyboard alone.
+    page.locator("#grid").focus()
+    before = page.locator("#place").inner_text()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    expect(page.locator("#place")).not_to_have_text(before)
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("4")
+
+    # Delete a point, and take that back; move one.
+    page.locator("#labels li").nth(1).get_by_role("button", name="Delete").click()
+    expect(page.locator("#count")).to_have_text("3")
+    page.locator("#undo").click()
+    expect(page.locator("#count")).to_have_text("4")
+    page.locator("#labels li").nth(0).get_by_role("button", name="Delete").click()
+    expect(page.locator("#count")).to_have_text("3")
+    page.locator("#labels .number").nth(0).click()
+    expect(page.locator("#where-title")).to_have_text("Where does label 1 belong?")
+    page.keyboard.press("ArrowRight")
+    page.locator("#take").click()
+    expect(page.locator("#labels li").nth(0)).to_contain_text("+0.70")
+
+    # The face behind a point is seen when it is pointed at.
+    page.locator("#grid .sample").nth(0).hover()
+    expect(page.locator("#grid .thumbnail")).to_have_attribute("visibility", "visible")
+
+    # Check it on fresh pictures; take one anew and check that again.
+    page.locator("#check").click()
+    expect(page.locator("#step")).to_have_text("Check 1 of 3")
+    page.locator("#take").click()
+    expect(page.locator("#step")).to_have_text("Check 2 of 3")
+    expect(page.locator("#labels li").nth(0)).to_contain_text("on fresh pictures")
+    expect(page.locator("#check-error")).to_have_text(re.compile(r"^\d\.\d\d$"))
+    page.locator("#labels li").nth(0).get_by_role("button", name="anew").click()
+    expect(page.locator("#labels li").nth(0)).not_to_contain_text("on fresh pictures")
+    expect(page.locator("#labels li").nth(0)).to_contain_text("on fresh pictures")
+    expect(page.locator("#step")).to_have_text("Check 2 of 3")
+
+    page.locator("#save").click()
+    expect(page.locator("#saved")).to_contain_text("anna.mtclar")
+    done = running.end()
+    assert done.code == 0, done.out
+    assert "9 frames of 'anna'" in done.out
+    support = SupportSet.load(tmp_path / "anna.mtclar")
+    assert len(support) == 9
+    assert support.crops is not None
+    assert [entry.name for entry in tmp_path.iterdir()] == ["anna.mtclar"]
+
+    # And `run` uses it.
+    run = process(
+        "run", "--source", "browser", "--port", 0, "--support", tmp_path / "anna.mtclar", "--no-live"
+    )
+    found = re.search(r"http://\S+/", run.read_until("Dashboard "))
+    assert found is not None
+    camera = open_page(f"{found[0]}camera", own=found[0])
+    camera.locator("#start").click()
+    dashboard = open_page(found[0])
+    expect(dashboard.locator(".face").first).to_contain_text("anna")
+    seen = set()
+    until_s = time.monotonic() + WAIT_S
+    while len(seen) < 4 and time.monotonic() < until_s:
+        seen.add(dashboard.locator("#valence").inner_text())
+        dashboard.wait_for_timeout(200)
+    assert len(seen) >= 4
+
+
+def test_run_offers_it_and_uses_the_new_set_at_once(
+    open_page: OpenPage, process: Callable[..., Any], home: Path
+) -> None:
+    run = process("run", "--source", "browser", "--port", 0, "--no-live")
+    found = re.search(r"http://\S+/", run.read_until("Dashboard "))
+    assert found is not None
+    dashboard = open_page(found[0])
+    dashboard.get_by_role("link", name="Calibrate").click()
+    dashboard.locator("#camera-start").click()
+    ready(dashboard)
+    values = open_page(found[0])
+    expect(values.locator(".face").first).to_contain_text("not calibrated")
+    take(dashboard, 1)
+    take(dashboard, 2)
+    dashboard.locator("#save").click()
+    expect(dashboard.locator("#saved")).to_contain_text("default.mtclar")
+    expect(values.locator(".face").first).to_contain_text("me")
+    expect(values.locator(".face").first).not_to_contain_text("not calibrated")
+    assert len(SupportSet.load(home / "mtclar-stream" / "default.mtclar")) == 6
+
+
+def test_a_killed_server_goes_on_where_it_was(
+    open_page: OpenPage, server: Callable[..., Any], tmp_path: Path
+) -> None:
+    running, url = server(source="demo")
+    page = open_page(url, gone=True)
+    ready(page)
+    take(page, 1)
+    take(page, 2)
+    port = int(url.split(":")[2].split("/")[0])
+    running.send(signal.SIGKILL)
+    running.end()
+    expect(page.locator("#connection")).to_contain_text("Server gone")
+    assert not (tmp_path / "anna.mtclar").exists()
+    again, _ = server(source="demo", port=port)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(page.locator("#count")).to_have_text("2")
+    expect(page.locator("#notice")).to_contain_text("left unfinished")
+    again.send(signal.SIGTERM)
+    done = again.end()
+    assert done.code == 1
+    assert "what was labelled is kept" in done.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("two", "Two people in the picture: only one, please"), ("nobody", "No face in the picture")],
+)
+def test_two_people_or_nobody(
+    open_page: OpenPage, server: Callable[..., Any], tmp_path: Path, kind: str, words: str
+) -> None:
+    face = next(iter(open_source("demo").frames())).image
+    picture = np.concatenate([face, face], axis=1) if kind == "two" else np.full_like(face, 90)
+    still = write_mjpeg(tmp_path / "still.mjpeg", [picture] * 50)
+    _, url = server(source=still)
+    page = open_page(url)
+    expect(page.locator("#advice")).to_contain_text(words)
+    page.locator("#take").click()
+    expect(page.locator("#notice")).to_contain_text("No usable picture was taken")
+    expect(page.locator("#notice")).to_contain_text(words)
+    expect(page.locator("#take")).to_be_enabled()
+    expect(page.locator("#count")).to_have_text("0")
+
+
+def test_a_denied_camera_is_told_in_plain_words(open_page: OpenPage, server: Callable[..., Any]) -> None:
+    _, url = server()
+    deny = (
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));"
+    )
+    page = open_page(url, script=deny)
+    page.locator("#camera-start").click()
+    expect(page.locator("#camera-words")).to_contain_text("was not allowed to use the camera")
+    expect(page.locator("#advice")).to_have_text("Start the camera below")
+
+
+def test_junk_on_the_socket_disturbs_nobody(open_page: OpenPage, server: Callable[..., Any]) -> None:
+    _, url = server(source="demo")
+    page = open_page(url)
+    ready(page)
+    with connect(url.replace("http", "ws").replace("calibrate", "ws"), proxy=None) as hostile:
+        for text in (
+            "calibrate.",
+            '{"type":"calibrate.take"}',
+            '{"type":"calibrate.take","valence":9,"arousal":0}',
+        ):
+            hostile.send(text)
+        hostile.send(b"\xff" * 3000)
+        codes = []
+        while len(codes) < 4:
+            message = json.loads(hostile.recv(WAIT_S))
+            if message["type"] == "error":
+                codes.append(message["code"])
+    assert codes == ["bad_json", "bad_message", "bad_message", "binary_not_expected"]
+    take(page, 1)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE, (320, 640)])
+def test_it_fits_the_screen(open_page: OpenPage, server: Callable[..., Any], size: tuple[int, int]) -> None:
+    _, url = server(source="demo")
+    page = open_page(url, size)
+    ready(page)
+    take(page, 1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    if size == DESKTOP:
+        assert page.evaluate("document.documentElement.scrollHeight") <= size[1]
+    if size == PHONE:  # who presses the button sees the face and the grid
+        page.locator("#take").scroll_into_view_if_needed()
+        expect(page.locator("#take")).to_be_in_viewport(ratio=1)
+        expect(page.locator("#grid")).to_be_in_viewport(ratio=1)
+        expect(page.locator("#picture")).to_be_in_viewport(ratio=0.5)
