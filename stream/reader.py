@@ -22,6 +22,9 @@ OnStatus = Callable[[StatusMessage], None]
 PERIOD_SHARE = 0.2
 """What the newest gap counts in the measured period between pictures."""
 
+LONGEST_PERIOD_S = 5.0
+"""A longer gap is an interruption: it counts no more than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -31,6 +34,9 @@ class Patience:
     silence_frames: int = 10
     connect_s: float = 12.0  # from connecting to the first picture
     stalled_s: float = 3.0  # stalled for this long: the connection is given up
+    again_s: float = (
+        0.3  # a connection that gave pictures was lost: before the first try, which mostly succeeds
+    )
     first_retry_s: float = 1.0
     longest_retry_s: float = 30.0
     jitter: float = (
@@ -41,7 +47,7 @@ class Patience:
     probe_seldom_s: float = 5.0
     tick_s: float = 0.1
     hanging: int = (
-        4  # connections that hang in native code at the same time, each with its thread and its buffers
+        4  # connections that hang in native code, each with its thread and its buffers: no more than that
     )
 
     def silence(self, fps: float | None, measured_period_s: float = 0.0) -> float:
@@ -53,7 +59,12 @@ class Patience:
 
     def retry(self, attempt: int, random_share: float) -> float:
         """Seconds to wait before try `attempt` (from 0), `random_share` in [0, 1]."""
-        wait_s = min(self.first_retry_s * 2.0 ** min(attempt, 16), self.longest_retry_s)
+        return self.spread(
+            min(self.first_retry_s * 2.0 ** min(attempt, 16), self.longest_retry_s), random_share
+        )
+
+    def spread(self, wait_s: float, random_share: float) -> float:
+        """`wait_s`, up to `jitter` of it earlier or later."""
         return wait_s * (1.0 + self.jitter * (2.0 * random_share - 1.0))
 
 
@@ -77,7 +88,7 @@ class _Connection:
     def note_frame(self, now_s: float) -> None:
         """A picture has come."""
         if self.last_frame_s is not None:
-            gap_s = now_s - self.last_frame_s
+            gap_s = min(now_s - self.last_frame_s, LONGEST_PERIOD_S)
             self.period_s += (gap_s - self.period_s) * (PERIOD_SHARE if self.period_s else 1.0)
         self.last_frame_s = now_s
 
@@ -180,8 +191,10 @@ class Reader:
                 attempt = 0
                 self.reconnects += 1
                 self._say("stalled", reason=reason)
-            wait_s = self._patience.retry(attempt, random.random())
-            attempt += 1
+                wait_s = self._patience.spread(self._patience.again_s, random.random())
+            else:
+                wait_s = self._patience.retry(attempt, random.random())
+                attempt += 1
             self._say("reconnecting", retry_s=wait_s, reason=reason)
             self._wait_to_retry(wait_s)
 

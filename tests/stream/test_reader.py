@@ -143,6 +143,8 @@ def test_a_camera_that_is_slower_than_it_says_is_not_stalled() -> None:
     for n in range(30):
         connection.note_frame(30 / 25 + 1.5 * n)
     assert patience.silence(25.0, connection.period_s) == pytest.approx(15.0, rel=0.05)
+    connection.note_frame(90_000.0)  # back after a day: a day is not its rhythm
+    assert patience.silence(25.0, connection.period_s) < 30.0
 
 
 def test_a_fault_of_the_source_itself_is_not_retried(run: Any, eventually: Any) -> None:
