@@ -14,7 +14,7 @@ import typer
 
 from mtclar.engine.errors import MtclarError
 
-COMMANDS = ("demo", "calibrate", "run", "watch", "bench", "doctor", "evaluate", "train", "export")
+COMMANDS = ("demo", "calibrate", "run", "watch", "bench", "doctor", "evaluate", "train", "export", "config")
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
@@ -105,8 +105,11 @@ def _print_error(what: str, hint: str) -> None:
     """One message on stderr, in words."""
     from rich.text import Text
 
+    from mtclar.cli.logs import report_error
     from mtclar.cli.terminal import Terminal
 
+    if report_error(what, hint):
+        return
     console = Terminal(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text.assemble(("error: ", "bold red"), what))
     if hint:

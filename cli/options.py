@@ -1,7 +1,7 @@
 """What several commands share: option types, defaults of the command line, and the place of the user's support set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -49,6 +49,12 @@ NoLiveOption = Annotated[
     bool,
     typer.Option(
         "--no-live", help="No live values in the terminal; the source's changes of state are still said."
+    ),
+]
+LogOption = Annotated[
+    Literal["plain", "json"],
+    typer.Option(
+        help="plain: sentences for people; json: one object a line on stderr for every event, and nothing else."
     ),
 ]
 TokenFileOption = Annotated[

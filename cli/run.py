@@ -15,6 +15,7 @@ from mtclar.cli.options import (
     WEBCAM,
     BackendOption,
     CsvOption,
+    LogOption,
     NoLiveOption,
     ProviderOption,
     SourcesOption,
@@ -31,6 +32,17 @@ if TYPE_CHECKING:
 
     from mtclar.engine.support import SupportSet
     from mtclar.stream.sources import Source
+
+
+def _take_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Lets the file's values stand where the command line says nothing."""
+    if path is not None:
+        from mtclar.cli.config_file import read_config, readable_secrets, settings_of
+
+        context.default_map = read_config(path, settings_of(command))
+        if readable_secrets(path):
+            typer.echo(f"warning: others can read the secrets in {path}: chmod 600 {path}", err=True)
+    return path
 
 
 def command(
@@ -64,6 +76,16 @@ def command(
         Path | None, typer.Option(metavar="PEM", help="Certificate chain, for wss://.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL", help="A page from there may connect, besides the server's own; repeatable."
+        ),
+    ] = None,
+    max_clients: Annotated[int | None, typer.Option(min=1, help="How many websockets at once.")] = None,
+    max_clients_per_address: Annotated[
+        int | None, typer.Option(min=1, help="Of those, how many from one address; raise it behind a proxy.")
+    ] = None,
     smoother: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="one-euro (default), exponential, kalman or none."),
@@ -92,11 +114,30 @@ def command(
             "card, and on the CPU every stream encodes for itself.",
         ),
     ] = None,
+    log: LogOption = "plain",
+    config: Annotated[  # noqa: ARG001 (its callback has done the work)
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            is_eager=True,
+            callback=_take_config,
+            help="Take what is not said here from a TOML file; `mtclar-stream config --example` shows one.",
+        ),
+    ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
     from mtclar.cli.calibrating import CALIBRATE_PAGE, calibration_routes, make_desk
+    from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import require_safe
-    from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run, stop_on_signals
+    from mtclar.cli.serving import (
+        Service,
+        freshness_named,
+        limits_of,
+        outputs_of_a_run,
+        reload_on_hangup,
+        stop_on_signals,
+    )
     from mtclar.cli.streams import follow_all, open_all
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
@@ -105,11 +146,12 @@ def command(
     from mtclar.stream.csv_sink import CsvSink
     from mtclar.stream.mailbox import FRESHNESS
 
-    console = Terminal()
+    secret = read_token(token, token_file)
+    set_up_logs(log, source or [], secret)
+    console = Terminal(quiet=log == "json")
     # Everything that can be refused is refused before the first file is made.
     with stop_on_signals() as stopped, ExitStack() as stack:
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
-        secret = read_token(token, token_file)
         paths = _support_paths(support)
         supports = [SupportSet.load(path) for path in paths]
         sources = open_all(stack, source or [WEBCAM])
@@ -140,7 +182,9 @@ def command(
             token=secret,
             tls_cert=tls_cert,
             tls_key=tls_key,
-            values=not no_live,
+            origins=origin or (),
+            limits=limits_of(max_clients, max_clients_per_address),
+            values=not no_live and log == "plain",
         )
         service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
         if _offers_calibration(calibrate, host, sources[0], supports):
@@ -156,6 +200,8 @@ def command(
             service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
         stack.enter_context(service)
         sinks = [] if csv is None else [stack.enter_context(closing(CsvSink(csv)))]
+        if tls_cert is not None:
+            stack.enter_context(reload_on_hangup(service.broadcaster))
         _say_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce()
         summary = service.answer(stopped, sinks)

@@ -1,25 +1,39 @@
 """What `run` and `demo` share: the server, a source answered behind it, stopping on a signal, the summary in words."""
 
+import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
 from mtclar.cli.live import LiveView
+from mtclar.cli.logs import event, speaks_json
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output
+from mtclar.cli.supervisor import Supervisor
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.handover import Frame
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.extension import Extension
+from mtclar.stream.limits import Limits
 from mtclar.stream.mailbox import Freshness
-from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, ModelInfo, StatusMessage, SubjectInfo
+from mtclar.stream.messages import (
+    AffectMessage,
+    ByeMessage,
+    Hello,
+    ModelInfo,
+    SourceState,
+    StatusMessage,
+    SubjectInfo,
+)
+from mtclar.stream.metrics import Metrics
 from mtclar.stream.pages import Route
 from mtclar.stream.pipeline import Pipeline, Sink, Truth
 from mtclar.stream.reader import PUSHED
@@ -30,6 +44,7 @@ from mtclar.stream.uploads import Door
 
 TICK_S = 0.2
 CAMERA_PAGE = "camera"
+STUCK_S = 30.0  # a network that takes that long for a frame will not come back
 DROPS_OF_A_FILE = (
     "with --freshness latest most frames of a file are dropped, since it is read faster than it is answered: "
     "`all` answers every one, `paced` plays it as if it were live"
@@ -57,6 +72,25 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
+    """SIGHUP loads the certificate again, as is usual for services. On a terminal it goes on meaning hang up."""
+    if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: broadcaster.reload_certificate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def limits_of(clients: int | None, per_address: int | None) -> Limits:
+    """The server's limits with those that somebody asked for."""
+    given = {"clients": clients, "clients_per_address": per_address}
+    return replace(Limits(), **{name: value for name, value in given.items() if value is not None})
 
 
 def freshness_named(name: str, among: Sequence[Freshness]) -> Freshness:
@@ -112,8 +146,12 @@ class Service:
         token: str | None = None,
         tls_cert: Path | None = None,
         tls_key: Path | None = None,
+        origins: Sequence[str] = (),
+        limits: Limits | None = None,
         values: bool = True,
     ) -> None:
+        self._metrics = Metrics()
+        self._supervisor = Supervisor()
         self.broadcaster = Broadcaster(
             host,
             port,
@@ -121,6 +159,10 @@ class Service:
             token=token,
             tls_cert=tls_cert,
             tls_key=tls_key,
+            origins=origins,
+            limits=limits,
+            private={"/metrics": self._metrics.page},
+            failing=self._failing,
             on_sent=self._sent,
         )
         self._tracker = tracker
@@ -135,9 +177,12 @@ class Service:
         self._writing = threading.Lock()  # sinks take messages from one stream at a time
         self._sinks: tuple[Sink, ...] = ()
         self._bye = ByeMessage("shutdown", "the server is stopping")
+        self._states: dict[str, SourceState] = {}
 
     def __enter__(self) -> Self:
         self.broadcaster.start()
+        self._metrics.watch(self._prepared, self.broadcaster, self._states, self._model(), version())
+        self._supervisor.ready(f"serving {self.broadcaster.ws_url}")
         return self
 
     def __exit__(
@@ -147,6 +192,7 @@ class Service:
             self._bye = ByeMessage(
                 "failed", error.what if isinstance(error, MtclarError) else "an internal error"
             )
+        self._supervisor.stopping()
         self.broadcaster.close(self._bye)
 
     def prepare(self, source: Source, freshness: Freshness | None = None, truth: Truth | None = None) -> None:
@@ -205,6 +251,17 @@ class Service:
         if any(p.freshness == "latest" and not p.source.live for p in self._prepared):
             say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
         say(self._console, ANALYSED if self._tap is None else ANALYSED_SHOWN)
+        event(
+            "serving",
+            f"serving {self.broadcaster.ws_url}",
+            version=version(),
+            dashboard=self.broadcaster.url,
+            backend=self._tracker.backend,
+            sources=[pipeline.source.label for pipeline in self._prepared],
+            subjects=[[one.subject for one in tracker.supports] for tracker in self._trackers],
+        )
+        for warning in self.broadcaster.warnings if speaks_json() else ():
+            event("warning", warning, logging.WARNING)
 
     def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
         """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
@@ -221,7 +278,7 @@ class Service:
             for pipeline in pipelines:
                 running.enter_context(pipeline)
             while not (self._over(TICK_S) or stopped.is_set() or self._runs_unseen()):
-                pass
+                self._look_after()
         for pipeline in pipelines:
             if pipeline.error is not None:
                 raise pipeline.error
@@ -229,6 +286,22 @@ class Service:
         if not summary.stopped:
             self._bye = ByeMessage("ended", f"{labels} {'has' if len(pipelines) == 1 else 'have'} ended")
         return summary
+
+    def _look_after(self) -> None:
+        """What a service manager and metrics need, a few times a second."""
+        self._metrics.tick()
+        if self._failing() is None:
+            states = ", ".join(f"{stream} {state}" for stream, state in self._states.items())
+            self._supervisor.alive(f"{states}; {counted(self.broadcaster.clients, 'client')}")
+
+    def _failing(self) -> str | None:
+        """Why this process should be started anew; None while it works, or waits for a source that is away."""
+        for pipeline in self._pipelines:
+            if pipeline.busy_s > STUCK_S:
+                return f"{pipeline.source.label}: no answer to a frame for {pipeline.busy_s:.0f} s"
+        if self.broadcaster.silent_s > STUCK_S:
+            return f"the server has not turned for {self.broadcaster.silent_s:.0f} s"
+        return None
 
     def _over(self, timeout_s: float) -> bool:
         """Whether all have ended, or one has failed; waits for that, a moment."""
@@ -245,6 +318,7 @@ class Service:
     def publish(self, message: AffectMessage) -> None:
         """The pipelines' sink: clients first, since they wait. The terminal shows the values of the first stream."""
         self.broadcaster.publish(message)
+        self._metrics.answered(message)
         with self._writing:
             for sink in self._sinks:
                 sink.publish(message)
@@ -265,6 +339,7 @@ class Service:
             f"Capture to socket p50 / p95 / p99: {latency_words(summary.latency_ms, summary.freshness)}; "
             f"{summary.cpu_cores:.2f} cores{memory}; {summary.backend}",
         )
+        event("summary", f"{counted(summary.frames, 'frame')} answered", **asdict(summary))
         if summary.frames and not summary.frames_with_face:
             say(self._console, "No face was seen in any frame.", "yellow")
 
@@ -279,20 +354,26 @@ class Service:
 
     def _status(self, status: StatusMessage) -> None:
         self.broadcaster.publish(status)
+        self._states[status.stream] = status.state
+        event("status", f"{status.stream}: {status.state}", **asdict(status))
         if self._view is not None:
             self._view.on_status(status)
 
     def _sent(self, t_capture_s: float) -> None:
         self._meter.sent(t_capture_s)
+        self._metrics.sent(t_capture_s)
+
+    def _model(self) -> ModelInfo:
+        model = self._tracker.model
+        return ModelInfo(model.name, model.sha256, self._tracker.backend)
 
     def _hello(self) -> Hello:
-        model = self._tracker.model
         return Hello(
             streams=tuple(
                 pipeline.info([SubjectInfo(support.subject, len(support)) for support in tracker.supports])
                 for pipeline, tracker in zip(self._prepared, self._trackers, strict=True)
             ),
-            model=ModelInfo(model.name, model.sha256, self._tracker.backend),
+            model=self._model(),
             server=f"{PROGRAM} {version()}",
             pages=tuple(self._pages),
         )

@@ -72,6 +72,15 @@ class Access:
         own = len(hosts) == 1 and _origin(f"{scheme}://{hosts[0]}") == (scheme, name, port)
         return own and (self.token is not None or is_loopback(name))
 
+    def host_allowed(self, hosts: Sequence[str]) -> bool:
+        """Whether a page may be asked for under that name. Without a token only under one of this machine (or of an
+        allowed origin): under a foreign name that was made to point here a stranger's page could read it."""
+        if self.token is not None or not hosts:  # no browser leaves the header out
+            return True
+        allowed = {name for origin in self.origins if (named := _origin(origin)) for name in [named[1]]}
+        named = _origin(f"http://{hosts[0]}")
+        return len(hosts) == 1 and named is not None and (is_loopback(named[1]) or named[1] in allowed)
+
 
 def _origin(text: str) -> tuple[str, str, int] | None:
     """Scheme, host, port; None for anything that is not an origin ('null' of a sandboxed page among them)."""

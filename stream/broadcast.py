@@ -10,24 +10,25 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from pathlib import Path
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
 from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
+from mtclar.stream.entrance import Entrance, open_entrance
 from mtclar.stream.extension import Extension
+from mtclar.stream.gate import WEBSOCKET_PATH, Gate, select_subprotocol
+from mtclar.stream.health import health_page, readiness_page
 from mtclar.stream.inbound import TOO_BIG, Inbound
-from mtclar.stream.listening import connection_log, keep_little_unsent, start_error, tls_context
+from mtclar.stream.limits import DESCRIPTORS_KEPT, Limits, address_of, allow_descriptors
+from mtclar.stream.listening import connection_log, keep_little_unsent, reachable, start_error
 from mtclar.stream.messages import (
     DEFAULT_FIELDS,
     MAX_CLIENT_MESSAGE_BYTES,
-    PROTOCOL,
     AffectMessage,
     ByeMessage,
     Camera,
@@ -41,17 +42,15 @@ from mtclar.stream.messages import (
     StatusMessage,
     Subscribe,
 )
-from mtclar.stream.pages import Pages, Route, camera_routes, problem, response
+from mtclar.stream.pages import Page, Pages, Route, camera_routes, response
+from mtclar.stream.tls import certificate, keep_fresh
 from mtclar.stream.uploads import Door, Uploads
 
 log = logging.getLogger(__name__)
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
-WEBSOCKET_PATH = "/ws"
-MAX_CLIENTS = 1024
 START_TIMEOUT_S = 10.0
-OPEN_TIMEOUT_S = 5.0  # for the handshake, and again for the token
-PING_S = 20.0  # a half-open connection is noticed after two of these
+BEAT_S = 1.0
 WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
 
 WRITE_LIMIT_BYTES = 8 * 1024
@@ -64,7 +63,8 @@ class Broadcaster:
 
     An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is
     asked for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to
-    a socket, or when no client wanted it. `routes` adds pages by path.
+    a socket, or when no client wanted it. `routes` adds pages by path, `private` those that need the token. `failing`
+    says why whoever runs this should start it anew, for /health; None while all is well.
 
     Compression is off. Measured on messages of one face: deflate makes 480 bytes into 106 for 12 us a client and
     message, half of what sending one costs; at 30 a second a client saves 11 kB/s, which no network misses.
@@ -80,10 +80,12 @@ class Broadcaster:
         tls_cert: Path | None = None,
         tls_key: Path | None = None,
         origins: Sequence[str] = (),
+        limits: Limits | None = None,
         routes: Mapping[str, Route] | None = None,
+        private: Mapping[str, Route] | None = None,
+        failing: Callable[[], str | None] | None = None,
         on_sent: Callable[[float], None] | None = None,
         on_mark: Callable[[MarkMessage], None] | None = None,
-        max_clients: int = MAX_CLIENTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = host
@@ -95,21 +97,32 @@ class Broadcaster:
             )
         self._wanted_port = port
         self._hello = hello or (lambda: Hello(()))
-        self._tls = tls_context(tls_cert, tls_key)
+        self._certificate = certificate(tls_cert, tls_key)
         self._on_sent = on_sent
         self._on_mark = on_mark
-        self._max_clients = max_clients
+        self._failing = failing or (lambda: None)
         self._clock = clock
         self._session = uuid.uuid4().hex
-        self._routes = dict(routes or {})
-        self._pages = Pages(self._health, self._routes)
         self._uploads: Uploads | None = None
         self._extensions: dict[str, Extension] = {}
+        states = {"/health": self._health, "/ready": self._readiness}
+        wanted = limits or Limits()
+        # A descriptor for each connection: beyond what the system lets us have, cameras could not reconnect either.
+        most = allow_descriptors(wanted.clients + wanted.pages + DESCRIPTORS_KEPT)
+        self.limits = wanted.for_descriptors(most)
+        if self.limits.clients < wanted.clients:
+            self.warnings.append(
+                f"only {self.limits.clients} clients fit into this process's {most} open files: raise `ulimit -n`"
+            )
+        self._gate = Gate(self.access, self.limits, Pages(states, routes, private))
+        self._entrance: Entrance | None = None
         self._clients: set[Client] = set()
         self._statuses: dict[str, StatusMessage] = {}
         self._wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
         self._published = 0
         self._written = 0
+        self._missed_before = 0  # by clients that have gone
+        self._beat_s = 0.0  # when the event loop last turned
         self._waiting: deque[Outgoing | StatusMessage | MarkMessage | ErrorMessage] = deque()
         self._lock = threading.Lock()  # of _waiting, and of starting and closing
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -134,12 +147,12 @@ class Broadcaster:
     @property
     def url(self) -> str:
         """The dashboard's address, as one types it on this machine."""
-        return f"{'https' if self._tls else 'http'}://{self._reachable_host()}:{self.port}/"
+        return f"{'https' if self._certificate else 'http'}://{reachable(self.host)}:{self.port}/"
 
     @property
     def ws_url(self) -> str:
         """The websocket's address."""
-        return f"{'wss' if self._tls else 'ws'}://{self._reachable_host()}:{self.port}{WEBSOCKET_PATH}"
+        return f"{'wss' if self._certificate else 'ws'}://{reachable(self.host)}:{self.port}{WEBSOCKET_PATH}"
 
     @property
     def clients(self) -> int:
@@ -154,14 +167,37 @@ class Broadcaster:
     def take_pictures(self, doors: Mapping[int, Door]) -> None:
         """Before `start`: serves the camera page, and hands its pictures to the streams, by their place in `hello`."""
         self._uploads = Uploads(doors, self._clock)
-        self._routes |= camera_routes()
-        self._pages = Pages(self._health, self._routes)
+        self._gate.pages.add(camera_routes())
+
+    @property
+    def missed(self) -> int:
+        """How many `affect` messages a newer one replaced before they were written, over all clients."""
+        return self._missed_before + sum(client.missed for client in tuple(self._clients))
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the event loop has not turned."""
+        return 0.0 if self._loop is None else self._clock() - self._beat_s
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many requests and connections were refused so far, by reason."""
+        return {"room": self._entrance.refused if self._entrance else 0, **self._gate.refused}
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, those of pages and unfinished handshakes included."""
+        return self._entrance.inside if self._entrance else 0
+
+    def reload_certificate(self) -> None:
+        """Loads the TLS files again for connections from now on; a warning in the log if they are unusable."""
+        if self._certificate is not None:
+            self._certificate.reload()
 
     def plug(self, extension: Extension, routes: Mapping[str, Route]) -> None:
         """Before `start`: hands the messages of its prefix to the extension, and serves its pages."""
         self._extensions[extension.prefix] = extension
-        self._routes |= routes
-        self._pages = Pages(self._health, self._routes)
+        self._gate.pages.add(routes)
 
     def start(self) -> None:
         """Listens; returns when clients can connect."""
@@ -222,41 +258,50 @@ class Broadcaster:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(work, data)
 
-    def _reachable_host(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
-        return f"[{host}]" if ":" in host else host
-
     # --- the event loop's thread ---
 
     async def _serve(self, ready: threading.Event) -> None:
         loop = asyncio.get_running_loop()
         self._bye = loop.create_future()
+        limits, tls = self.limits, self._certificate
         # 'localhost' is two addresses, and port 0 would give each a port of its own.
         host = DEFAULT_HOST if self.host == "localhost" else self.host
-        server = await serve(
-            self._handle,
+        self._entrance = open_entrance(
             host,
             self._wanted_port,
-            ssl=self._tls,
+            room=limits.clients + limits.pages,
+            room_per_address=limits.clients_per_address + limits.pages,
+        )
+        server = await serve(
+            self._handle,
+            sock=self._entrance,
+            ssl=None if tls is None else tls.context,
+            ssl_handshake_timeout=None if tls is None else limits.handshake_s,
             process_request=self._answer_request,
-            select_subprotocol=_select_subprotocol,
+            select_subprotocol=select_subprotocol,
             compression=None,
             server_header=None,
-            open_timeout=OPEN_TIMEOUT_S,
+            open_timeout=limits.handshake_s,
             close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
+            ping_interval=limits.ping_s,
+            ping_timeout=limits.ping_s,
             max_size=MAX_CLIENT_MESSAGE_BYTES,
             max_queue=4,
             write_limit=WRITE_LIMIT_BYTES,
             logger=connection_log(),
         )
+        tasks = [asyncio.create_task(self._beat())]
+        if tls is not None:
+            tasks.append(asyncio.create_task(keep_fresh(tls)))
         self._addresses = [listening.getsockname()[:2] for listening in server.sockets]
+        self._beat_s = self._clock()
         self._loop = loop
         ready.set()
         try:
             bye = await self._bye
         finally:
+            for task in tasks:
+                task.cancel()
             with self._lock:
                 self._loop = None
             self._distribute()
@@ -306,31 +351,34 @@ class Broadcaster:
         self._written += 1
         self._note_sent(outgoing)
 
+    async def _beat(self) -> None:
+        while True:
+            self._beat_s = self._clock()
+            await asyncio.sleep(BEAT_S)
+
     def _answer_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """None lets the websocket handshake go on; a response is a page or a refusal."""
-        headers = request.headers
-        if request.path.partition("?")[0] != WEBSOCKET_PATH:
-            return response(self._pages.find(request.method, request.path))
-        if len(self._clients) >= self._max_clients:
-            return response(problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients"))
-        if not self.access.origin_allowed(headers.get_all("Origin"), headers.get_all("Host")):
-            return response(problem(HTTPStatus.FORBIDDEN, "this Origin is not allowed here"))
-        if self.access.token is not None and self.access.bearer(headers.get_all("Authorization")) is False:
-            return response(problem(HTTPStatus.UNAUTHORIZED, "this is not the token"))
+        address = address_of(connection.remote_address)
+        page = self._gate.answer(request.method, request.path, request.headers, address)
+        if page is not None:
+            return response(page)
         keep_little_unsent(connection.transport)
         return None
 
     async def _handle(self, connection: ServerConnection) -> None:
-        inbound = Inbound(connection, self.access)
+        address = address_of(connection.remote_address)
+        leave = self._gate.enter(address)
+        inbound = Inbound(connection, self.access, self._gate.guesses, address)
         client = Client(connection, self._note_written)
         peer = _Peer(self, client)
         try:
-            if not await inbound.authenticate(OPEN_TIMEOUT_S):
+            if not await inbound.authenticate(self.limits.handshake_s):
                 return
             client.tell(self._hello().encode(self._session, time.time(), self._clock()))
             for status in self._statuses.values():
                 client.tell(status.encode())
             self._clients.add(client)
+            log.info("a client joined", extra=self._who(address))
             client.start()
             uploads = self._uploads
             if uploads is not None:
@@ -345,13 +393,20 @@ class Broadcaster:
             if self._uploads is not None and error.sent is not None and error.sent.code == TOO_BIG:
                 self._uploads.too_large()
         finally:
-            self._clients.discard(client)
+            leave()
+            if client in self._clients:
+                self._clients.remove(client)
+                self._missed_before += client.missed
+                log.info("a client left", extra=self._who(address))
             if self._uploads is not None:
                 self._uploads.left(client)
             for extension in self._extensions.values():
                 extension.left(peer)
             self._note_fields()
             await client.stop()
+
+    def _who(self, address: str) -> dict[str, object]:
+        return {"fields": {"event": "client", "address": address, "clients": len(self._clients)}}
 
     def _obey(self, client: Client, peer: "_Peer", said: ClientMessage | Plugged) -> None:
         if isinstance(said, Subscribe | Mark):
@@ -383,10 +438,15 @@ class Broadcaster:
         wanted = {client.subscription.fields for client in self._clients}
         self._wanted_fields = frozenset(wanted or {DEFAULT_FIELDS})
 
-    def _health(self) -> dict[str, object]:
+    def _health(self, trusted: bool) -> Page:
+        return health_page(self._failing(), self._details() if trusted else None)
+
+    def _readiness(self, trusted: bool) -> Page:
+        names = [stream.stream for stream in self._hello().streams]
+        return readiness_page(names, self._statuses, self._details() if trusted else None)
+
+    def _details(self) -> dict[str, object]:
         return {
-            "status": "ok",
-            "protocol": PROTOCOL,
             "streams": {name: status.state for name, status in self._statuses.items()},
             "clients": len(self._clients),
             "messages": self._published,
@@ -406,11 +466,3 @@ class _Peer:
 
     def show(self, picture: bytes) -> None:
         self._broadcaster._call(self._client.show, picture)
-
-
-def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    if PROTOCOL in offered:
-        return Subprotocol(PROTOCOL)
-    if offered:
-        raise NegotiationError(f"this server speaks {PROTOCOL}")
-    return None

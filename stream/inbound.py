@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from websockets.asyncio.server import ServerConnection
 
 from mtclar.stream.access import Access
+from mtclar.stream.limits import Guesses
 from mtclar.stream.messages import (
     MAX_CLIENT_MESSAGE_BYTES,
     ClientHello,
@@ -49,9 +50,11 @@ class Limit:
 class Inbound:
     """Reads one client's messages."""
 
-    def __init__(self, connection: ServerConnection, access: Access) -> None:
+    def __init__(self, connection: ServerConnection, access: Access, guesses: Guesses, address: str) -> None:
         self._connection = connection
         self._access = access
+        self._guesses = guesses
+        self._address = address
 
     async def authenticate(self, timeout_s: float) -> bool:
         """True at once without a token or with the right header; else the first message must be the right `hello`."""
@@ -61,6 +64,10 @@ class Inbound:
         headers = connection.request.headers if connection.request is not None else None
         if headers is not None and self._access.bearer(headers.get_all("Authorization")):
             return True
+        if not self._guesses.may_try(self._address):
+            await self._error("too_many_guesses", "too many wrong tokens from your address: come later")
+            await connection.close(POLICY_VIOLATION, "too many guesses")
+            return False
         await self._error("token_required", "say hello with the token first")
         try:
             async with asyncio.timeout(timeout_s):
@@ -74,6 +81,7 @@ class Inbound:
             return False
         if isinstance(said, ClientHello) and self._access.token_matches(said.token):
             return True
+        self._guesses.was_wrong(self._address)
         await self._error("bad_token", "this is not the token")
         await connection.close(POLICY_VIOLATION, "bad token")
         return False

@@ -1,11 +1,9 @@
-"""How the port is opened: TLS, buffers of a connection, what can go wrong in words."""
+"""How the port is opened: buffers of a connection, what can go wrong in words, the library's log."""
 
 import asyncio
 import errno
 import logging
 import socket
-import ssl
-from pathlib import Path
 
 from mtclar.engine.errors import ServeError, UsageError
 
@@ -14,34 +12,18 @@ SEND_BUFFER_BYTES = 64 * 1024
 UNSENT_BYTES = 8 * 1024
 
 
-def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """The server's TLS context; None without files. Raises UsageError or ServeError when they cannot be used."""
-    if cert is None and key is None:
-        return None
-    if cert is None or key is None:
-        raise UsageError("TLS needs a certificate and its key", "give both --tls-cert and --tls-key")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for path in (cert, key):
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}", "name the PEM files of a certificate and its key")
-    try:
-        context.load_cert_chain(cert, key, password="")  # an encrypted key fails here instead of asking
-    except (OSError, ValueError) as error:  # SSLError is an OSError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ServeError(
-            f"the certificate {cert} with the key {key} cannot be used: {reason}",
-            "both are PEM files, and the key has no passphrase",
-        ) from error
-    return context
-
-
 def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
     """Small buffers between a client's mailbox and its network."""
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+
+def reachable(host: str) -> str:
+    """The bound address as one types it into an address bar on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def require_free(host: str, port: int) -> None:
@@ -76,6 +58,7 @@ def connection_log() -> logging.Logger:
     log = logging.getLogger(f"{__name__}.connections")
     if not log.filters:
         log.addFilter(_ours)
+        log.setLevel(logging.WARNING)  # its debug lines hold every header and message, and so the token
     return log
 
 

@@ -1,4 +1,4 @@
-"""What the port answers to a browser: the dashboard's files, the protocol's schema, /health and plugged-in pages."""
+"""What the port answers to a browser: the dashboard's files, the protocol's schema, states and plugged-in pages."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -103,17 +103,37 @@ def problem(status: HTTPStatus, text: str) -> Page:
 
 
 class Pages:
-    """Finds the page of a path; `/ws` is not one."""
+    """Finds the page of a path; `/ws` is not one.
 
-    def __init__(self, health: Callable[[], object], routes: Mapping[str, Route] | None = None) -> None:
+    `states` (/health, /ready) tell their details only to who may know them; `private` routes need the token, where
+    there is one.
+    """
+
+    def __init__(
+        self,
+        states: Mapping[str, Callable[[bool], Page]],
+        routes: Mapping[str, Route] | None = None,
+        private: Mapping[str, Route] | None = None,
+    ) -> None:
         self._fixed = dashboard_pages() | protocol_pages()
-        self._routes: dict[str, Route] = {"/health": lambda: json_page(health()), **(routes or {})}
+        self._states = dict(states)
+        self._private = dict(private or {})
+        self._routes = {**(routes or {}), **self._private}
 
-    def find(self, method: str, target: str) -> Page:
-        """The page for a request line's method and target; queries are ignored."""
+    def add(self, routes: Mapping[str, Route]) -> None:
+        """More pages, for everybody."""
+        self._routes |= routes
+
+    def is_private(self, path: str) -> bool:
+        """Whether the page needs the token."""
+        return path in self._private
+
+    def find(self, method: str, path: str, trusted: bool = True) -> Page:
+        """The page for a request line's method and path; `trusted` has given the token, or none is needed."""
         if method != "GET":
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
-        path = target.partition("?")[0]
+        if path in self._states:
+            return self._states[path](trusted)
         if path in self._routes:
             return self._routes[path]()
         return self._fixed.get(path) or problem(

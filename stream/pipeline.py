@@ -84,6 +84,7 @@ class Pipeline:
         self._ended = False  # the source came to its end and every frame was answered
         self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
         self._seq = 0
+        self._taken_s: float | None = None  # when the frame that is being answered was taken
 
     def __enter__(self) -> "Pipeline":
         self.start()
@@ -124,6 +125,32 @@ class Pipeline:
             truth=self._truth is not None,
         )
 
+    @property
+    def answered(self) -> int:
+        """Frames answered so far."""
+        return self._seq
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one replaced before they were answered, so far."""
+        return self._mailbox.dropped
+
+    @property
+    def reconnects(self) -> int:
+        """Connections to the source that were lost and made again."""
+        return self._reader.reconnects
+
+    @property
+    def abandoned(self) -> int:
+        """Connections that hung and were left to themselves."""
+        return self._reader.abandoned
+
+    @property
+    def busy_s(self) -> float:
+        """For how long one frame has been worked on; 0 while waiting for the next."""
+        taken_s = self._taken_s
+        return 0.0 if taken_s is None else self._clock() - taken_s
+
     def summary(self) -> Summary:
         """The figures so far; at any time, from any thread."""
         return self.meter.summary(
@@ -157,7 +184,7 @@ class Pipeline:
 
     def _answer(self, frame: Frame) -> None:
         self.meter.started()
-        taken_s = self._clock()
+        self._taken_s = taken_s = self._clock()
         faces = self._tracker.find(frame)
         found_s = self._clock()
         affects = tuple(self._tracker.estimate(frame, faces))
@@ -185,3 +212,4 @@ class Pipeline:
         if self._on_frame is not None:
             self._on_frame(frame)
         self.meter.answered(frame.t_capture_s, with_face=any(face.state != "lost" for face in affects))
+        self._taken_s = None

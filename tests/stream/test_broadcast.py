@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import subprocess
 import threading
 import time
 import urllib.error
@@ -16,9 +15,10 @@ from websockets.exceptions import InvalidStatus
 
 from mtclar.engine.errors import MtclarError, ServeError, UsageError
 from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import ErrorMessage, Hello, MarkMessage, StatusMessage
+from mtclar.stream.messages import ErrorMessage, Hello, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.pages import Page
 
+from .certificates import make_certificate
 from .talk import SCHEMA, WAIT_S, Eventually, Make, join, receive, say, until, until_closed
 
 TOKEN = "a-long-enough-token"
@@ -207,15 +207,7 @@ def test_beyond_loopback_without_tls_is_warned_of() -> None:
 
 
 def test_tls(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = subprocess.run(
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost "
-        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}".split(),
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip("no openssl command")
+    cert, key = make_certificate(tmp_path)
     with Broadcaster(port=0, tls_cert=cert, tls_key=key) as server:
         assert server.ws_url.startswith("wss://")
         with join(server, ssl=ssl.create_default_context(cafile=str(cert))) as client:
@@ -235,6 +227,10 @@ def test_the_pages_and_their_headers(server: Broadcaster) -> None:
     assert get(server, "/app.js")[2]["Content-Type"].startswith("text/javascript")
     assert get(server, "/style.css?v=1")[2]["Content-Type"].startswith("text/css")
     assert json.loads(get(server, "/protocol")[1]) == SCHEMA
+    assert json.loads(get(server, "/protocol/mtclar.v1.schema.json")[1]) == SCHEMA
+    status, body, headers = get(server, "/protocol/mtclar.v1.asyncapi.yaml")
+    assert (status, headers["Content-Type"]) == (200, "application/yaml")
+    assert b"'mtclar.v1.schema.json#/$defs/hello'" in body
 
 
 @pytest.mark.parametrize(
@@ -259,8 +255,34 @@ def test_health_and_plugged_in_routes(make_message: Make, eventually: Eventually
         server.publish(make_message(0))
         health = eventually(lambda: (h := json.loads(get(server, "/health")[1]))["messages"] and h)
         assert health["streams"] == {"cam": "live"}
-        assert health["clients"] == 0
+        assert (health["status"], health["clients"]) == ("ok", 0)
         assert get(server, "/calibrate")[1] == b"hello"
+
+
+def test_health_says_when_the_process_should_be_started_anew() -> None:
+    failing: list[str] = []
+    with Broadcaster(port=0, failing=lambda: failing[0] if failing else None) as server:
+        assert get(server, "/health")[0] == 200
+        failing.append("no answer to a frame for 30 s")
+        status, body, _ = get(server, "/health")
+        assert status == 503
+        assert json.loads(body)["reason"] == "no answer to a frame for 30 s"
+
+
+def test_ready_is_when_every_stream_is_live(server: Broadcaster, eventually: Eventually) -> None:
+    status, body, _ = get(server, "/ready")
+    assert (status, json.loads(body)["reason"]) == (503, "not live: cam")
+    server.publish(StatusMessage("cam", "live"))
+    assert eventually(lambda: get(server, "/ready")[0] == 200)
+    server.publish(StatusMessage("cam", "stalled"))
+    assert eventually(lambda: get(server, "/ready")[0] == 503)
+
+
+def test_with_a_token_strangers_learn_only_whether_it_is_well() -> None:
+    info = StreamInfo("bedroom", "rtsp://camera/bedroom", True, None, None, "latest")
+    with Broadcaster(port=0, token=TOKEN, hello=lambda: Hello((info,))) as server:
+        for path in ("/health", "/ready"):
+            assert b"bedroom" not in get(server, path)[1]
 
 
 def test_a_plain_get_of_the_websocket_says_what_it_is(server: Broadcaster) -> None:

@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.limits import Limits
 from mtclar.stream.messages import ByeMessage, MarkMessage
 
 from .talk import WAIT_S, Eventually, Make, join, receive, say, until, until_closed
@@ -168,7 +169,7 @@ def test_bye_comes_last_and_closing_does_not_hang_on_a_frozen_client(
 
 
 def test_more_clients_than_allowed_are_told_to_come_later(eventually: Eventually) -> None:
-    with Broadcaster(port=0, max_clients=1) as server, join(server) as client:
+    with Broadcaster(port=0, limits=Limits(clients=1)) as server, join(server) as client:
         until(client, "hello")
         eventually(lambda: server.clients == 1)
         with pytest.raises(InvalidStatus) as refused:

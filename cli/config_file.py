@@ -1,0 +1,198 @@
+"""One TOML file for everything that a command's flags can say, read and explained from the options themselves.
+
+A key is a flag's long name without its dashes. Types, limits, defaults and words all come from the command's signature,
+so that nothing is written twice; a flag on the command line wins over the file.
+"""
+
+import difflib
+import inspect
+import re
+import stat
+import textwrap
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtclar.engine.errors import UsageError
+
+CONFIG_FLAG = "--config"
+WIDTH = 100
+EXAMPLE_HINT = "`mtclar-stream config --example` shows every key"
+SECRETS = re.compile(r"^\s*token\s*=|://[^/\s\"']*:[^/\s\"']*@", re.MULTILINE)
+
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What one option may be in the file."""
+
+    name: str  # the parameter of the command
+    key: str  # in the file
+    kind: type  # str, int, float, bool or Path
+    many: bool  # a list of them
+    default: Any
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    help: str = ""
+    metavar: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the value has to be, for people."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        return f'a list of texts, such as {self.key} = ["..."]' if self.many else _WORDS[self.kind]
+
+
+def settings_of(command: Callable[..., object]) -> list[Setting]:
+    """The options of a command, in their order; --config itself is none of them."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    found = [_setting(one, hints[one.name]) for one in inspect.signature(command).parameters.values()]
+    return [setting for setting in found if f"--{setting.key}" != CONFIG_FLAG]
+
+
+def _setting(parameter: inspect.Parameter, hint: Any) -> Setting:
+    annotation, option = typing.get_args(hint)[:2]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        (annotation,) = (one for one in typing.get_args(annotation) if one is not types.NoneType)
+    many = typing.get_origin(annotation) is list
+    if many:
+        (annotation,) = typing.get_args(annotation)
+    choices: tuple[str, ...] = ()
+    if typing.get_origin(annotation) is typing.Literal:
+        choices, annotation = typing.get_args(annotation), str
+    long = [name for name in option.param_decls or () if name.startswith("--")]
+    key = long[0].removeprefix("--") if long else parameter.name.replace("_", "-")
+    return Setting(
+        name=parameter.name,
+        key=key,
+        kind=annotation,
+        many=many,
+        default=parameter.default,
+        choices=choices,
+        least=option.min,
+        most=option.max,
+        help=option.help or "",
+        metavar=option.metavar or "",
+    )
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
+    """The file's values by parameter. Raises UsageError that names the file, the line, and what to do."""
+    path = path.expanduser()
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text file in UTF-8", EXAMPLE_HINT) from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", EXAMPLE_HINT) from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}", EXAMPLE_HINT) from error
+    by_key = {setting.key: setting for setting in settings}
+    values = {}
+    for key, value in content.items():
+        where = f"{path}, line {_line_of(key, text)}"
+        if key not in by_key:
+            raise UsageError(f"{where}: there is no key '{key}'", _meant(key, value, by_key))
+        values[by_key[key].name] = _checked(by_key[key], value, where)
+    return values
+
+
+def readable_secrets(path: Path) -> bool:
+    """Whether others on this machine can read a token or a password in the file."""
+    path = path.expanduser()
+    others = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    return bool(others) and SECRETS.search(path.read_text()) is not None
+
+
+def _line_of(key: str, text: str) -> int:
+    """Where the key stands; the parser does not say. A table's line for a table."""
+    written = re.compile(rf"^\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[\].=]")
+    return next((n for n, line in enumerate(text.splitlines(), 1) if written.match(line)), 1)
+
+
+def _meant(key: str, value: object, by_key: Mapping[str, Setting]) -> str:
+    if isinstance(value, dict):
+        return "keys stand by themselves here: leave out the [table]"
+    near = difflib.get_close_matches(key.replace("_", "-"), by_key, n=1)
+    return f"did you mean '{near[0]}'? {EXAMPLE_HINT}" if near else EXAMPLE_HINT
+
+
+def _checked(setting: Setting, value: Any, where: str) -> Any:
+    values = value if setting.many else [value]
+    if not isinstance(values, list) or not all(_fits(setting, one) for one in values):
+        shown = "something else" if setting.choices else _shown(value)
+        raise UsageError(f"{where}: {setting.key} is {shown}", f"it has to be {setting.words}")
+    if setting.kind in (int, float):
+        least, most = setting.least, setting.most
+        if (least is not None and value < least) or (most is not None and value > most):
+            limits = [f"at least {least:g}"] if least is not None else []
+            limits += [f"at most {most:g}"] if most is not None else []
+            raise UsageError(f"{where}: {setting.key} is {value}", f"it has to be {' and '.join(limits)}")
+    if setting.kind is Path:
+        return str(Path(value).expanduser())
+    return value
+
+
+def _fits(setting: Setting, value: object) -> bool:
+    if setting.choices:
+        return value in setting.choices
+    if setting.kind is bool or isinstance(value, bool):
+        return setting.kind is bool and isinstance(value, bool)
+    if setting.kind is float:
+        return isinstance(value, int | float)
+    return isinstance(value, int if setting.kind is int else str)
+
+
+def _shown(value: object) -> str:
+    """The kind of value and not the value itself, which may be a secret."""
+    return {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+    }.get(type(value), "something else")
+
+
+# --- explaining ---------------------------------------------------------------------------------------------------
+
+
+def example(settings: Sequence[Setting], program: str) -> str:
+    """A file with every key, explained and commented out, so that it says what is so without it."""
+    lines = [
+        f"# Everything that the flags of `{program} run` can say: `{program} run {CONFIG_FLAG} FILE`.",
+        "# Remove the # before a key to set it; what stands there is the default, or an example where there is none.",
+        "# A flag on the command line wins over this file. Paths are as on the command line, ~ included.",
+        "# With a token or a camera's password in it, nobody else should be able to read it: chmod 600 FILE",
+    ]
+    for setting in settings:
+        lines += ["", *textwrap.wrap(setting.help, WIDTH, initial_indent="# ", subsequent_indent="# ")]
+        shown = "  # an example" if setting.default is None else ""
+        lines.append(f"#{setting.key} = {_toml(setting)}{shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(setting: Setting) -> str:
+    """The default, or where there is none what a value looks like."""
+    default = setting.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, int | float):
+        return f"{default:g}"
+    if setting.kind in (int, float):
+        return f"{max(setting.least or 0, 1):g}"
+    sample = setting.choices[0] if setting.choices else (setting.metavar or setting.key).split("|")[0]
+    text = f'"{default if default is not None else sample}"'
+    return f"[{text}]" if setting.many else text

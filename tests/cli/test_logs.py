@@ -1,0 +1,96 @@
+"""Logs: secrets are taken out of whatever is logged, and JSON is one object a line."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtclar.cli import logs
+from mtclar.cli.logs import event, report_error, secrets_of, set_up_logs, speaks_json
+
+SOURCE = "rtsp://anna:p%40ss-word@camera:8554/live?key=long-key"
+TOKEN = "a-long-enough-token"
+SECRETS = ("p%40ss-word", "p@ss-word", "long-key", TOKEN)
+
+
+@pytest.fixture(autouse=True)
+def undone() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("mtclar")
+    handlers, level, hook = list(root.handlers), ours.level, logs.threading.excepthook
+    yield
+    root.handlers[:] = handlers
+    ours.setLevel(level)
+    logs.threading.excepthook = hook
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+def test_an_event_is_one_json_object_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs("json")
+    event("status", "door: live", stream="door", retry_s=None, parts={"a": [1, 2.5]})
+    logging.getLogger("some.library").info("chatter")
+    logging.getLogger("some.library").warning("two\nlines")
+    first, second = map(json.loads, lines(capsys))
+    assert first | {"level": "info", "event": "status", "stream": "door", "retry_s": None} == first
+    assert first["parts"] == {"a": [1, 2.5]}
+    assert first["time"].endswith("+00:00")
+    assert second["message"] == "two\nlines"
+
+
+def test_plain_logs_are_for_people_and_say_only_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs("plain")
+    event("status", "door: live")
+    event("warning", "the disk is nearly full", logging.WARNING)
+    assert lines(capsys) == ["warning: the disk is nearly full"]
+    assert not speaks_json()
+    assert not report_error("it broke", "mend it")
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_no_secret_gets_into_a_log(form: logs.LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(form, [SOURCE, "webcam", "video.mp4"], TOKEN)
+    log = logging.getLogger("some.library")
+    log.error("cannot open %s", SOURCE)
+    log.error("https://other:unknown-password@host/ and Authorization: Bearer unknown-token")
+    log.error("%s %s", TOKEN, {"password": "p@ss-word"})
+    event("error", "failed", logging.ERROR, url=SOURCE, nested=[{"query": "key=long-key"}])
+    try:
+        raise OSError(f"timeout of {SOURCE} with {TOKEN}")
+    except OSError:
+        log.exception("reading failed")
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) >= 5
+    for secret in (*SECRETS, "unknown-password", "unknown-token", "anna"):
+        assert secret not in said, said
+    assert "camera:8554/live" in said  # what is not secret stays
+
+
+@given(st.text(st.characters(exclude_characters="/@ \"'", categories=["L", "N", "P", "S"]), min_size=1))
+def test_user_information_of_any_address_is_taken_out(password: str) -> None:
+    formatter = logs._Plain([])
+    text = f"open rtsp://user:{password}@host/path failed"
+    assert formatter.clean(text) == "open rtsp://***@host/path failed"
+
+
+def test_what_is_secret_in_an_address() -> None:
+    assert set(secrets_of(SOURCE)) == {"p%40ss-word", "p@ss-word", "key=long-key"}
+    for harmless in ("webcam:1", "video.mp4", "/dev/video0", "rtsp://camera/live", "rtsp://[bad"):
+        assert secrets_of(harmless) == []
+
+
+def test_an_uncaught_error_of_a_thread_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs("json", [SOURCE])
+    try:
+        raise RuntimeError(SOURCE)
+    except RuntimeError:
+        logs._log_uncaught(logs.threading.ExceptHookArgs((*sys.exc_info(), None)))
+    (line,) = map(json.loads, lines(capsys))
+    assert line["level"] == "error"
+    assert "RuntimeError" in line["traceback"]
+    assert "p%40ss-word" not in json.dumps(line)
