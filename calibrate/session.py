@@ -307,8 +307,14 @@ def make_support(
         quality=qualities(crops),
         times_s=np.array([one.t_s for one in taken]),
         source=source,
+        conditions=np.array([conditions(crop) for crop in crops], np.float32),
         crops=np.stack([crop.image for crop in crops]) if keep_crops else None,
     )
+
+
+def conditions(crop: FaceCrop) -> tuple[float, float, float, float]:
+    """Light and pose of a crop, in the order of mtclar.engine.support.CONDITIONS."""
+    return crop.brightness, crop.sharpness, crop.pose_deg[0], crop.pose_deg[1]
 
 
 def qualities(crops: Sequence[FaceCrop]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from mtclar.cli.options import (
     default_support_path,
     read_token,
 )
+from mtclar.cli.passphrase import PassphraseFileOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +64,13 @@ def command(
         bool,
         typer.Option("--keep-crops", help="Keep the face pictures in the file, not only their embeddings."),
     ] = False,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt", help="Encrypt the file with a passphrase; so it is when the one before was."
+        ),
+    ] = False,
+    passphrase_file: PassphraseFileOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")] = False,
     ui: Annotated[
         bool, typer.Option("--ui", help="Calibrate on a page in the browser; --source browser needs it.")
@@ -111,6 +119,7 @@ def command(
         with ExitStack() as stack:
             opened = stack.enter_context(_opened(source, fps))
             _refuse_target(target, out is None or force, opened, labels)
+            secret = _secret(target, encrypt, passphrase_file)
             tracker = stack.enter_context(
                 Tracker.open(backend=backend, threads=threads, progress=lambda text: say(console, text))
             )
@@ -125,7 +134,7 @@ def command(
     _print_refused(console, recording)
     print_report(console, report)
     previous = None if out is not None else keep_previous(target)
-    support.save(target)
+    support.save(target, secret)
     say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
     if previous is not None:
         say(console, f"The calibration before it is kept: {previous}")
@@ -169,6 +178,19 @@ def _refuse_target(target: Path, may_replace: bool, source: "Source", labels: Pa
     hint = "choose another name, or --force to overwrite it"
     inputs = {"--source": source.files, "--labels": () if labels is None else (labels,)}
     require_safe([Output("--out", target, always if may_replace else never, hint)], inputs)
+
+
+def _secret(target: Path, encrypt: bool, passphrase_file: Path | None) -> str | None:
+    """The passphrase to encrypt with, asked for before a person spends a minute in front of the camera."""
+    from mtclar.cli.passphrase import new_passphrase
+    from mtclar.engine.sealed import seal
+    from mtclar.engine.support import is_encrypted
+
+    if not (encrypt or is_encrypted(target)):
+        return None
+    secret = new_passphrase(target, passphrase_file)
+    seal(b"", secret)  # an empty passphrase or a missing package is said now
+    return secret
 
 
 @contextmanager

@@ -234,9 +234,11 @@ def _default_support() -> Check:
     if not path.exists():
         return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
     try:
-        from mtclar.engine.support import SupportSet
+        from mtclar.engine.support import SupportSet, is_encrypted
         from mtclar.engine.tracker import Tracker
 
+        if is_encrypted(path):
+            return Check("your calibration", "ok", f"encrypted, {path}")
         support = SupportSet.load(path)
         with Tracker.open([support]):  # refuses what was made with another encoder or framing
             pass

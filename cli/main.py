@@ -15,6 +15,7 @@ import typer
 from mtclar.engine.errors import MtclarError
 
 COMMANDS = ("demo", "calibrate", "run", "watch", "bench", "doctor", "evaluate", "train", "export", "config")
+GROUPS = ("support",)  # commands of commands
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
@@ -41,6 +42,12 @@ def make_app() -> typer.Typer:
     for name in COMMANDS:
         command = import_module(f"mtclar.cli.{name}").command
         app.command(name)(_interruptible(command))
+    for name in GROUPS:
+        module = import_module(f"mtclar.cli.{name}")
+        group = typer.Typer(no_args_is_help=True, help=module.HELP)
+        for command in module.COMMANDS:
+            group.command(command.__name__)(_interruptible(command))
+        app.add_typer(group, name=name)
     return app
 
 

@@ -26,6 +26,7 @@ from mtclar.cli.options import (
     default_support_path,
     read_token,
 )
+from mtclar.cli.passphrase import PassphraseFileOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,6 +55,7 @@ def command(
             help="A support set, once for each person; by default the one that `calibrate` wrote.",
         ),
     ] = None,
+    passphrase_file: PassphraseFileOption = None,
     freshness: Annotated[
         str | None,
         typer.Option(
@@ -130,6 +132,7 @@ def command(
     from mtclar.cli.calibrating import CALIBRATE_PAGE, calibration_routes, make_desk
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import require_safe
+    from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.serving import (
         Service,
         freshness_named,
@@ -153,12 +156,13 @@ def command(
     with stop_on_signals() as stopped, ExitStack() as stack:
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = _support_paths(support)
-        supports = [SupportSet.load(path) for path in paths]
+        supports = [SupportSet.load(path, passphrase_of(path, passphrase_file)) for path in paths]
         sources = open_all(stack, source or [WEBCAM])
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
             "--support": paths,
             "--token-file": _given(token_file),
+            "--passphrase-file": _given(passphrase_file),
             "--tls-cert": _given(tls_cert),
             "--tls-key": _given(tls_key),
         }

@@ -2,7 +2,8 @@
 
 A .mtclar file is a zip of `manifest.json` and one .npy file per array, all stored uncompressed: so a reader can bound
 what it reads by the file's size, and never unpickles anything. The manifest carries the format version and the shape,
-type and sha256 of every member. The file holds biometric data: mode 0600, and face crops only when asked for.
+type and sha256 of every member. The file holds biometric data: mode 0600, and face crops only when asked for; with a
+passphrase the whole of it is encrypted (mtclar.engine.sealed).
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import json
 import os
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from mtclar.engine.crop import Framing
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.files import write_whole
 from mtclar.engine.handover import Encoded
+from mtclar.engine.sealed import SealedError, is_sealed, seal, unseal
 
 FORMAT = "mtclar-support-set"
 VERSION = 1
@@ -38,10 +40,18 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "labels": np.dtype("<f4"),
     "quality": np.dtype("<f4"),
     "times_s": np.dtype("<f8"),
+    "conditions": np.dtype("<f4"),
     "crops": np.dtype("u1"),
 }
-OPTIONAL = frozenset({"crops"})
+OPTIONAL = frozenset({"conditions", "crops"})
+CONDITIONS = (
+    "brightness",
+    "sharpness",
+    "yaw_deg",
+    "pitch_deg",
+)  # columns of `conditions`, as FaceCrop has them
 RECORD_AGAIN = "run `mtclar-stream calibrate` to record a new one"
+REEMBED = "its face pictures were kept: `mtclar-stream support reembed` takes it over to this encoder"
 
 # What zipfile, json, numpy and the checks below raise on damaged bytes (found by flipping bytes at random).
 DAMAGE = (
@@ -81,6 +91,7 @@ class SupportSet:
     model_name: str
     model_sha256: str  # of the encoder's file
     framing: Framing  # how the crops were cut
+    conditions: NDArray[np.float32] | None = None  # [N, 4] light and pose of each frame: CONDITIONS
     crops: NDArray[np.uint8] | None = None  # [N, S, S] grey, kept only when the person asked for it
     notes: str = ""
 
@@ -108,6 +119,7 @@ class SupportSet:
         times_s: NDArray[np.floating[Any]] | None = None,
         source: str = "",
         created: datetime | None = None,
+        conditions: NDArray[np.floating[Any]] | None = None,
         crops: NDArray[np.uint8] | None = None,
         notes: str = "",
     ) -> Self:
@@ -126,6 +138,7 @@ class SupportSet:
             model_name=model_name,
             model_sha256=model_sha256,
             framing=framing,
+            conditions=conditions,
             crops=crops,
             notes=notes,
         )
@@ -135,12 +148,11 @@ class SupportSet:
 
     def without(self, index: int) -> Self:
         """The same support set less frame `index`."""
-        index = range(len(self))[index]
-        kept = {
-            name: np.delete(value, index, axis=0)
-            for name in ARRAYS
-            if (value := getattr(self, name)) is not None
-        }
+        return self.only(np.delete(np.arange(len(self)), index))
+
+    def only(self, rows: NDArray[np.integer[Any]]) -> Self:
+        """Those frames of it, in that order."""
+        kept = {name: value[rows] for name in ARRAYS if (value := getattr(self, name)) is not None}
         return replace(self, **kept)
 
     def require_model(self, sha256: str, embedding_dim: int, framing: Framing) -> None:
@@ -150,7 +162,7 @@ class SupportSet:
             raise SupportSetError(
                 f"{made} the encoder {self.model_name} ({self.model_sha256[:12]}), and this one is {sha256[:12]}: "
                 "their embeddings do not compare",
-                RECORD_AGAIN,
+                RECORD_AGAIN if self.crops is None or self.framing != framing else REEMBED,
             )
         width = self.embeddings.shape[1]
         if width != embedding_dim:
@@ -163,14 +175,21 @@ class SupportSet:
                 RECORD_AGAIN,
             )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the file whole or not at all, mode 0600; makes the folder. WriteError when the disk refuses."""
+    def save(self, path: str | os.PathLike[str], passphrase: str | None = None) -> None:
+        """Writes the file whole or not at all, mode 0600; makes the folder. WriteError when the disk refuses.
+
+        With a passphrase the file is encrypted: UsageError when the package for that is missing.
+        """
         payload = _pack(self)
-        write_whole(Path(path), lambda file: file.write(payload), private=True)
+        data = payload if passphrase is None else seal(payload, passphrase)
+        write_whole(Path(path), lambda file: file.write(data), private=True)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Reads and checks a .mtclar file. SupportSetError: what is wrong with it; UsageError: there is none."""
+    def load(cls, path: str | os.PathLike[str], passphrase: Callable[[], str] | None = None) -> Self:
+        """Reads and checks a .mtclar file. SupportSetError: what is wrong with it; UsageError: there is none.
+
+        `passphrase` is called only when the file is encrypted.
+        """
         path = Path(path)
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
@@ -185,6 +204,13 @@ class SupportSet:
             raise UsageError(f"{path} is a folder", "name a support set: a .mtclar file") from error
         except OSError as error:
             raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
+        if is_sealed(payload):
+            if passphrase is None:
+                raise SupportSetError(f"{path} is encrypted, and no passphrase was given")
+            try:
+                payload = unseal(payload, passphrase())
+            except SealedError as error:
+                raise SupportSetError(f"{path}: {error.what}", error.hint) from error
         try:
             with _damage("its contents do not fit together"):
                 return cls(**_unpack(payload))
@@ -192,6 +218,15 @@ class SupportSet:
             raise SupportSetError(f"{path}: {error.what}", error.hint) from error
         except _DamagedError as error:
             raise SupportSetError(f"{path} is damaged or not a support set: {error}", RECORD_AGAIN) from error
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether there is an encrypted support set at `path`."""
+    try:
+        with path.open("rb") as file:
+            return is_sealed(file.read(64))
+    except OSError:
+        return False
 
 
 def without_credentials(source: str) -> str:
@@ -217,6 +252,8 @@ def _problem(support: SupportSet) -> str | None:
         "quality": (count,),
         "times_s": (count,),
     }
+    if support.conditions is not None:
+        shapes["conditions"] = (count, len(CONDITIONS))
     if support.crops is not None:
         shapes["crops"] = (count, support.framing.size, support.framing.size)
     if not count:

@@ -19,7 +19,7 @@ from mtclar.engine import support as support_module
 from mtclar.engine.crop import Framing
 from mtclar.engine.errors import SupportSetError, UsageError, WriteError
 from mtclar.engine.handover import Encoded
-from mtclar.engine.support import ARRAYS, SupportSet
+from mtclar.engine.support import ARRAYS, SupportSet, is_encrypted
 
 FRAMING = Framing(size=8, scale=1.05, shift_up=0.05)
 SHA256 = hashlib.sha256(b"an encoder").hexdigest()
@@ -33,6 +33,7 @@ def unit_floats(shape: tuple[int, ...], low: float = -1.0) -> st.SearchStrategy[
 def support_sets(draw: st.DrawFn) -> SupportSet:
     count, dim = draw(st.integers(1, 5)), draw(st.integers(1, 6))
     crops = hnp.arrays(np.uint8, (count, FRAMING.size, FRAMING.size))
+    conditions = hnp.arrays(np.float32, (count, 4), elements=st.floats(-1e4, 1e4, width=32))
     return SupportSet(
         embeddings=draw(unit_floats((count, dim))),
         absolute=draw(unit_floats((count, 2))),
@@ -45,6 +46,7 @@ def support_sets(draw: st.DrawFn) -> SupportSet:
         model_name="encoder",
         model_sha256=SHA256,
         framing=FRAMING,
+        conditions=draw(st.none() | conditions),
         crops=draw(st.none() | crops),
         notes=draw(st.text(max_size=20)),
     )
@@ -177,7 +179,10 @@ def test_another_encoder_is_refused_with_what_to_do(anna) -> None:
         with pytest.raises(SupportSetError) as raised:
             anna.require_model(*wrong)
         assert says in raised.value.what
-        assert "calibrate" in raised.value.hint
+        assert ("reembed" if says == SHA256[:12] else "calibrate") in raised.value.hint  # its crops are kept
+    with pytest.raises(SupportSetError) as raised:
+        replace(anna, crops=None).require_model("f" * 64, 6, FRAMING)
+    assert "calibrate" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -191,6 +196,7 @@ def test_another_encoder_is_refused_with_what_to_do(anna) -> None:
         ("quality", np.full(4, -0.1), "quality"),
         ("times_s", np.zeros((4, 1)), "times_s"),
         ("crops", np.zeros((4, 9, 9), np.uint8), "crops"),
+        ("conditions", np.zeros((4, 3)), "conditions has shape [4, 3], expected [4, 4]"),
         ("labels", np.zeros((0, 2)), "no frame"),
         ("labels", np.float32(0), "no frame"),
     ],
@@ -338,3 +344,34 @@ def test_any_damage_is_refused_or_harmless(tmp_path, anna, payload, cut, flips) 
     except SupportSetError:
         return
     assert equal(anna, loaded)
+
+
+# --- encrypted ----------------------------------------------------------------------------------------------------
+
+
+def test_an_encrypted_file_opens_with_its_passphrase_alone(anna, tmp_path: Path) -> None:
+    path = tmp_path / "anna.mtclar"
+    anna.save(path, "correct horse")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    content = path.read_bytes()
+    assert b"PK" not in content[:64]
+    assert anna.subject.encode() not in content
+    assert is_encrypted(path)
+    back = SupportSet.load(path, lambda: "correct horse")
+    np.testing.assert_array_equal(back.embeddings, anna.embeddings)
+    with pytest.raises(SupportSetError, match="passphrase is wrong"):
+        SupportSet.load(path, lambda: "wrong horse")
+    with pytest.raises(SupportSetError, match="is encrypted, and no passphrase"):
+        SupportSet.load(path)
+
+
+def test_a_plain_file_asks_for_no_passphrase(anna, tmp_path: Path) -> None:
+    path = tmp_path / "anna.mtclar"
+    anna.save(path)
+    assert not is_encrypted(path)
+    assert not is_encrypted(tmp_path / "nothing there")
+
+    def never() -> str:
+        raise AssertionError
+
+    assert SupportSet.load(path, never).subject == anna.subject

@@ -1,0 +1,68 @@
+"""Files that only a passphrase opens: scrypt makes the key, AES-256-GCM encrypts and vouches for every byte.
+
+    magic | log2 n, r, p (1 byte each) | salt [16] | nonce [12] | ciphertext and tag
+
+The parameters and the salt are authenticated with the text. Needs the package `cryptography` (the extra `encrypt`).
+scrypt: RFC 7914, with the parameters that OWASP's Password Storage Cheat Sheet names first (n = 2^17, r = 8, p = 1:
+128 MB and some tenths of a second). GCM: NIST SP 800-38D; salt and nonce are drawn anew for every file.
+"""
+
+import secrets
+from typing import TYPE_CHECKING
+
+from mtclar.engine.errors import MtclarError, UsageError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+MAGIC = b"MTCLAR-SEALED-1\n"
+LOG_N, R, P = 17, 8, 1
+MAX_LOG_N, MAX_R, MAX_P = 20, 16, 4  # what a file may ask for: 2 GB and seconds at the most
+SALT_BYTES, NONCE_BYTES, KEY_BYTES = 16, 12, 32
+HEAD_BYTES = len(MAGIC) + 3 + SALT_BYTES + NONCE_BYTES
+
+
+class SealedError(MtclarError):
+    """A sealed file cannot be opened: the passphrase is wrong, or bytes were changed."""
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether a file that begins with `data` is one of these."""
+    return data.startswith(MAGIC)
+
+
+def seal(payload: bytes, passphrase: str) -> bytes:
+    """The file's bytes. Raises UsageError for an empty passphrase, and when `cryptography` is not installed."""
+    head = MAGIC + bytes((LOG_N, R, P)) + secrets.token_bytes(SALT_BYTES + NONCE_BYTES)
+    return head + _cipher(head, passphrase).encrypt(head[-NONCE_BYTES:], payload, head)
+
+
+def unseal(data: bytes, passphrase: str) -> bytes:
+    """What was sealed. Raises SealedError; UsageError for an empty passphrase or without `cryptography`."""
+    head = data[:HEAD_BYTES]
+    log_n, r, p = head[len(MAGIC) : len(MAGIC) + 3] if len(head) == HEAD_BYTES else (0, 0, 0)
+    if not (is_sealed(data) and 1 <= log_n <= MAX_LOG_N and 1 <= r <= MAX_R and 1 <= p <= MAX_P):
+        raise SealedError("the encrypted file is cut short or damaged")
+    cipher = _cipher(head, passphrase)
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return cipher.decrypt(head[-NONCE_BYTES:], data[HEAD_BYTES:], head)
+    except InvalidTag as error:
+        raise SealedError("the passphrase is wrong, or the file is damaged", "try again") from error
+
+
+def _cipher(head: bytes, passphrase: str) -> "AESGCM":
+    if not passphrase:
+        raise UsageError("the passphrase is empty", "one character at least; several words are better")
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    except ImportError as error:
+        raise UsageError(
+            "encrypted support sets need the package cryptography", "pip install 'mtclar-stream[encrypt]'"
+        ) from error
+    log_n, r, p = head[len(MAGIC) : len(MAGIC) + 3]
+    salt = head[len(MAGIC) + 3 : -NONCE_BYTES]
+    kdf = Scrypt(salt=salt, length=KEY_BYTES, n=2**log_n, r=r, p=p)
+    return AESGCM(kdf.derive(passphrase.encode()))
