@@ -67,7 +67,7 @@ def _setting(parameter: inspect.Parameter, hint: Any) -> Setting:
     choices: tuple[str, ...] = ()
     if typing.get_origin(annotation) is typing.Literal:
         choices, annotation = typing.get_args(annotation), str
-    long = [name for name in option.param_decls or () if name.startswith("--")]
+    long = [name.split("/")[0] for name in option.param_decls or () if name.startswith("--")]
     key = long[0].removeprefix("--") if long else parameter.name.replace("_", "-")
     return Setting(
         name=parameter.name,
@@ -187,8 +187,8 @@ def example(settings: Sequence[Setting], program: str) -> str:
 def _toml(setting: Setting) -> str:
     """The default, or where there is none what a value looks like."""
     default = setting.default
-    if isinstance(default, bool):
-        return str(default).lower()
+    if setting.kind is bool:
+        return str(bool(default)).lower()
     if isinstance(default, int | float):
         return f"{default:g}"
     if setting.kind in (int, float):
