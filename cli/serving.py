@@ -19,6 +19,7 @@ from mtclar.cli.supervisor import Supervisor
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.handover import Frame
+from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.extension import Extension
@@ -370,10 +371,14 @@ class Service:
     def _hello(self) -> Hello:
         return Hello(
             streams=tuple(
-                pipeline.info([SubjectInfo(support.subject, len(support)) for support in tracker.supports])
+                pipeline.info([_subject_info(support) for support in tracker.supports])
                 for pipeline, tracker in zip(self._prepared, self._trackers, strict=True)
             ),
             model=self._model(),
             server=f"{PROGRAM} {version()}",
             pages=tuple(self._pages),
         )
+
+
+def _subject_info(support: SupportSet) -> SubjectInfo:
+    return SubjectInfo(support.subject, len(support), tuple(map(tuple, support.labels.tolist())))

@@ -61,6 +61,7 @@ class SubjectInfo:
 
     subject: str
     frames: int
+    labels: tuple[tuple[float, float], ...] = ()  # V/A of each frame, in the order of `similarity`
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,14 @@ class Hello:
                         "size": None if s.size is None else list(s.size),
                         "fps": s.fps,
                         "freshness": s.freshness,
-                        "subjects": [{"subject": x.subject, "frames": x.frames} for x in s.subjects],
+                        "subjects": [
+                            {
+                                "subject": x.subject,
+                                "frames": x.frames,
+                                "labels": [list(va) for va in x.labels],
+                            }
+                            for x in s.subjects
+                        ],
                         "truth": s.truth,
                     }
                     for s in self.streams

@@ -1,32 +1,65 @@
-// The dashboard's order of events: a message comes, the history grows, the next animation frame draws it.
+// The dashboard's order of events: a message comes, the history grows, the next animation frame draws what is in view.
 
 import { readTheme, Sheet } from "./canvas.js";
 import { drawCircumplex } from "./circumplex.js";
 import { Connection } from "./connection.js";
+import { connectControls, showControls } from "./controls.js";
+import { element } from "./dom.js";
+import { save, toCsv, toPicture } from "./export.js";
+import { FaceList } from "./faces.js";
 import { History } from "./history.js";
+import { barOrder, drawLikeness, frameAt, frontFrame } from "./likeness.js";
 import { Meter } from "./meter.js";
+import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
-import { FaceList, showConnection, showHello, showNumbers, showReading, showState, TokenPrompt } from "./readout.js";
-import { drawStrip } from "./strips.js";
-import { facesState, seconds, sourceState } from "./words.js";
+import { showConnection, showHello, showMoment, showNumbers, showReading, showState, showWhy, TokenPrompt } from "./readout.js";
+import { StreamChooser } from "./streams.js";
+import { drawStrips } from "./strips.js";
+import { View } from "./view.js";
+import { counted, facesState, momentText, seconds, sourceState, spanText } from "./words.js";
 
 const SILENCE_S = 3; // connected, but nothing comes: worth saying
 const CALM_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
+const FIELDS = ["faults", "raw", "sd", "in_support"];
 
 const history = new History();
+const view = new View(history, () => {
+  showControls(view);
+  refreshTexts();
+  invalidate();
+});
 const meter = new Meter();
-const supportFrames = new Map(); // subject -> size of their support set
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let theme = readTheme();
-let session = null;
+let hello = null; // what the server said first
+let supports = new Map(); // "stream/subject" -> {frames, labels, order} of a support set
 let connectionState = "connecting";
-let sourceStatus = null; // the source's last status, when it is not live
+const statuses = new Map(); // stream -> its source's last status, where that is not live
 let farewell = null; // what the server said when it went
-let chosen = null; // the face that a person picked
+let chosen = null; // key of the face that a person picked
+let picked = null; // the support frame that a person picked
 let latestSeq = -1;
 
-// --- drawing: only when something new came -----------------------------------------------------------------------
+// --- what is looked at -------------------------------------------------------------------------------------------
+
+/** The face whose values are the large ones: the person's choice while it is there, else the first. */
+function focusIn(look) {
+  const there = look.faces.filter((face) => look.described(face));
+  return there.find((face) => face.key === chosen) ?? there[0];
+}
+
+const supportOf = (face) => supports.get(`${face.stream}/${face.latest.subject}`);
+
+/** The support frames of a face and how alike it is to each; null where nothing is known of that. */
+function likenessOf(look, face) {
+  const similarity = face && look.described(face).similarity;
+  const support = face && supportOf(face);
+  if (!similarity?.length || support?.labels.length !== similarity.length) return null;
+  return { ...support, similarity, picked };
+}
+
+// --- drawing: only when something new is to be seen --------------------------------------------------------------
 
 let asked = false;
 let drawnAt_ms = 0;
@@ -40,17 +73,21 @@ function invalidate() {
 }
 
 const sheets = {
-  plane: new Sheet(document.getElementById("circumplex"), invalidate),
-  valence: new Sheet(document.getElementById("valence-strip"), invalidate),
-  arousal: new Sheet(document.getElementById("arousal-strip"), invalidate),
+  plane: new Sheet(element("circumplex"), invalidate),
+  valence: new Sheet(element("valence-strip"), invalidate),
+  arousal: new Sheet(element("arousal-strip"), invalidate),
+  likeness: new Sheet(element("likeness"), invalidate),
 };
 
 function draw(now_ms) {
   asked = false;
   drawnAt_ms = now_ms;
-  drawCircumplex(sheets.plane, history, theme, focus()?.key);
-  drawStrip(sheets.valence, history, theme, "valence");
-  drawStrip(sheets.arousal, history, theme, "arousal");
+  const look = view.look();
+  const focus = focusIn(look);
+  const support = likenessOf(look, focus);
+  drawCircumplex(sheets.plane, look, theme, focus, support);
+  drawStrips(sheets.valence, sheets.arousal, look, theme, focus);
+  if (element("why").open) drawLikeness(sheets.likeness, support, theme, theme.slots[focus?.slot]);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -65,20 +102,49 @@ let textTimer = null;
 function refreshTexts() {
   textTimer ??= setTimeout(() => {
     textTimer = null;
-    const current = connectionState === "live" && !sourceStatus && meter.silence_s() <= SILENCE_S;
-    showReading(focus(), latestSeq, current);
-    faceList.show(history.present, focus()?.key, supportFrames, current);
-    showState(currentState());
+    showTexts();
   }, TEXT_INTERVAL_MS);
 }
 
-/** The face whose values are the large ones: the person's choice while it is there, else the first. */
-function focus() {
-  const picked = history.faces.get(chosen);
-  return picked?.present ? picked : history.present[0];
+function showTexts() {
+  const look = view.look();
+  const focus = focusIn(look);
+  const described = focus && look.described(focus);
+  const support = likenessOf(look, focus);
+  const streams = hello ? hello.streams.map(streamNow) : [];
+  const shown = streams.filter(({ stream }) => view.stream === null || stream === view.stream);
+  const current = !look.live || (connectionState === "live" && shown.some(({ flows }) => flows));
+  showState(stateOf(look, shown));
+  const others = look.faces.some((face) => face !== focus && look.described(face));
+  showReading(described, others ? focus : null, latestSeq, current);
+  showMoment(look, focus?.name, described);
+  showWhy(described, focus?.name, support, support && frontFrame(support));
+  chooser.show(streams);
+  const lanes = shown.map((stream) => ({ ...stream, faces: facesIn(look, stream.stream) }));
+  faceList.show(lanes, focus, (face) => supportOf(face)?.frames, current);
 }
 
-function currentState() {
+function facesIn(look, stream) {
+  const faces = look.faces.filter((face) => face.stream === stream);
+  return faces.map((face) => ({ face, described: look.described(face) })).filter(({ described }) => described);
+}
+
+/** How a stream is at present: {stream, label, people, fps, state, flows}. */
+function streamNow({ stream, label, subjects }) {
+  const silence_s = meter.silence_s(stream);
+  const flows = !statuses.has(stream) && silence_s <= SILENCE_S;
+  let state;
+  if (statuses.has(stream)) state = sourceState(statuses.get(stream));
+  else if (silence_s === undefined) state = { state: "waiting", text: "Waiting for the first picture" };
+  else if (!flows) state = { state: "source", text: `Nothing came for ${seconds(Math.floor(silence_s))}` };
+  else state = facesState(history.presentIn(stream).map((face) => face.latest));
+  const people = hello.accepts?.includes("assign") ? subjects.map(({ subject }) => subject) : null;
+  return { stream, label: label || stream, people, fps: meter.read(stream).fps, state, flows };
+}
+
+/** The sentence above the circumplex: {state, text}. */
+function stateOf(look, streams) {
+  if (!look.live) return { state: "paused", text: `Paused, showing ${momentText(look.newest - look.at)}` };
   if (connectionState === "denied") return { state: "denied", text: "The server wants a token" };
   if (connectionState !== "live") {
     if (farewell) return { state: "gone", text: farewell };
@@ -86,40 +152,108 @@ function currentState() {
       ? { state: "gone", text: "The server cannot be reached" }
       : { state: "waiting", text: "Waiting for the server" };
   }
-  if (sourceStatus) return sourceState(sourceStatus);
-  const silence_s = meter.silence_s();
-  if (latestSeq < 0) return { state: "waiting", text: "Waiting for the first picture" };
-  if (silence_s > SILENCE_S) return { state: "source", text: `Nothing came for ${seconds(Math.floor(silence_s))}` };
-  return facesState(history.present.map((face) => face.latest));
+  if (streams.length === 1) return streams[0].state;
+  if (streams.length === 0) return { state: "waiting", text: "The server has no stream" };
+  const flowing = streams.filter(({ flows }) => flows).length;
+  const faces = look.faces.filter((face) => face.present).length;
+  const text = `${flowing} of ${streams.length} streams, ${counted(faces, "face")}`;
+  return { state: flowing === streams.length ? "ok" : "source", text };
 }
 
-const faceList = new FaceList((key) => {
-  chosen = key;
-  refreshTexts();
-  invalidate();
-});
-
 setInterval(() => {
-  showNumbers(meter.read());
+  showNumbers(meter.read(view.stream));
   refreshTexts();
 }, 500);
+
+// --- what a person does ------------------------------------------------------------------------------------------
+
+const chooser = new StreamChooser((stream) => view.choose(stream));
+const faceList = new FaceList(element("faces"), {
+  chosen(face) {
+    chosen = face.key;
+    pick(null);
+  },
+  assigned: (face, subject) => connection.send({ type: "assign", stream: face.stream, face: face.id, subject }),
+});
+
+function pick(frame) {
+  picked = frame;
+  refreshTexts();
+  invalidate();
+}
+
+connectControls(view, [element("valence-strip"), element("arousal-strip")]);
+
+const bars = element("likeness");
+bars.addEventListener("click", (event) => {
+  const look = view.look();
+  const support = likenessOf(look, focusIn(look));
+  if (!support) return;
+  const frame = frameAt(event.offsetX, bars.clientWidth, support.order);
+  pick(frame === picked ? null : frame);
+});
+bars.addEventListener("keydown", (event) => {
+  const look = view.look();
+  const support = likenessOf(look, focusIn(look));
+  if (!support) return;
+  const place = support.order.indexOf(frontFrame(support));
+  const last = support.order.length - 1;
+  const to = { ArrowLeft: Math.max(place - 1, 0), ArrowRight: Math.min(place + 1, last), Home: 0, End: last }[event.key];
+  if (event.key === "Escape") pick(null);
+  else if (to === undefined) return;
+  else pick(support.order[to]);
+  event.preventDefault();
+});
+
+/** Likeness is asked for only while its bars are open: it is the largest part of a message. */
+function askForFields() {
+  connection.subscribe(element("why").open ? [...FIELDS, "similarity"] : FIELDS);
+  invalidate();
+}
+element("why").addEventListener("toggle", askForFields);
+
+const unix = (t) => t - (hello?.clock.monotonic ?? 0) + (hello?.clock.unix ?? 0);
+const momentName = (look) => new Date(1000 * unix(look.to)).toISOString();
+
+element("export-csv").addEventListener("click", () => {
+  const look = view.look();
+  const csv = new Blob([toCsv(look, unix)], { type: "text/csv" });
+  save(csv, `mtclar_${momentName(look).slice(0, 19).replaceAll(":", "-")}.csv`);
+});
+element("export-png").addEventListener("click", () => {
+  const look = view.look();
+  const focus = focusIn(look);
+  const streams = (hello?.streams ?? []).filter(({ stream }) => view.stream === null || stream === view.stream);
+  const picture = toPicture({
+    look,
+    theme,
+    focus,
+    support: element("why").open ? likenessOf(look, focus) : null,
+    title: streams.map(({ label, stream }) => label || stream).join(", ") || "mtclar-stream",
+    note: `${spanText(view.span_s)} until ${momentName(look).slice(0, 19).replace("T", " ")} UTC`,
+  });
+  picture.toBlob((blob) => save(blob, `mtclar_${momentName(look).slice(0, 19).replaceAll(":", "-")}.png`));
+});
 
 // --- messages ----------------------------------------------------------------------------------------------------
 
 const receive = {
   hello(message) {
-    if (message.session !== session) {
+    if (message.session !== hello?.session) {
       history.clear();
       meter.clear();
       latestSeq = -1;
-      session = message.session;
     }
+    hello = message;
     farewell = null;
-    sourceStatus = null;
-    supportFrames.clear();
-    for (const stream of message.streams) {
-      for (const { subject, frames } of stream.subjects) supportFrames.set(subject, frames);
+    statuses.clear();
+    supports = new Map();
+    for (const { stream, subjects } of message.streams) {
+      for (const { subject, frames, labels = [] } of subjects) {
+        supports.set(`${stream}/${subject}`, { frames, labels, order: barOrder(labels) });
+      }
     }
+    view.choose(chooser.announce(message.streams));
     showHello(message);
     showPages(message.pages);
   },
@@ -127,16 +261,18 @@ const receive = {
     meter.count(message);
     latestSeq = message.seq;
     history.addAffect(message);
-    if (message.truth) document.getElementById("legend-script").hidden = false;
+    if (message.truth) element("legend-script").hidden = false;
+    if (view.paused) return;
     refreshTexts();
     invalidate();
   },
   status(message) {
-    sourceStatus = message.state === "live" ? null : message;
+    if (message.state === "live") statuses.delete(message.stream);
+    else statuses.set(message.stream, message);
     refreshTexts();
   },
-  error(message) {
-    console.warn(`mtclar-stream: ${message.code}: ${message.message}`);
+  error({ code, message }) {
+    notice(`error ${code}`, `The server says: ${message} (${code})`);
   },
   bye(message) {
     farewell = `The server has closed: ${message.reason || message.code}`;
@@ -155,5 +291,7 @@ const connection = new Connection({
 });
 const prompt = new TokenPrompt((token) => connection.useToken(token));
 
-document.getElementById("retry").addEventListener("click", () => connection.retryNow());
+element("retry").addEventListener("click", () => connection.retryNow());
+askForFields();
+showControls(view);
 connection.open();

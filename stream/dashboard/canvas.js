@@ -2,32 +2,50 @@
 
 import { SLOTS } from "./history.js";
 
-/** Follows its CSS size and the screen's pixel ratio; `changed` is called when it must be drawn again. */
-export class Sheet {
-  constructor(canvas, changed) {
+/** A drawing surface in CSS pixels. What seldom changes is drawn once and kept behind. */
+export class Surface {
+  #behind = null;
+
+  constructor(canvas = document.createElement("canvas")) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.width = 0;
     this.height = 0;
+    this.ratio = 1;
+  }
+
+  resize(width, height, ratio) {
+    Object.assign(this, { width, height, ratio });
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#behind = null;
+    return this;
+  }
+
+  /** Clears the surface and hands out its context. `drawBehind(context)` runs only when the size or the theme is new. */
+  blank(theme, drawBehind) {
+    this.context.clearRect(0, 0, this.width, this.height);
+    if (drawBehind && this.width > 0 && this.height > 0) {
+      if (this.#behind?.theme !== theme) {
+        const surface = new Surface().resize(this.width, this.height, this.ratio);
+        drawBehind(surface.context);
+        this.#behind = { theme, canvas: surface.canvas };
+      }
+      this.context.drawImage(this.#behind.canvas, 0, 0, this.width, this.height);
+    }
+    return this.context;
+  }
+}
+
+/** The surface of a canvas on the page: follows its CSS size and the screen's pixel ratio; `changed` asks to draw again. */
+export class Sheet extends Surface {
+  constructor(canvas, changed) {
+    super(canvas);
     new ResizeObserver(() => {
-      this.#fit();
+      this.resize(canvas.clientWidth, canvas.clientHeight, window.devicePixelRatio || 1);
       changed();
     }).observe(canvas);
-  }
-
-  #fit() {
-    const ratio = window.devicePixelRatio || 1;
-    this.width = this.canvas.clientWidth;
-    this.height = this.canvas.clientHeight;
-    this.canvas.width = Math.round(this.width * ratio);
-    this.canvas.height = Math.round(this.height * ratio);
-    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  }
-
-  /** Clears the sheet and hands out its context, in CSS pixels. */
-  blank() {
-    this.context.clearRect(0, 0, this.width, this.height);
-    return this.context;
   }
 }
 
@@ -36,10 +54,10 @@ export function readTheme() {
   const style = getComputedStyle(document.documentElement);
   const value = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
+    page: value("page"),
     card: value("card"),
     ink: value("ink"),
     muted: value("muted"),
-    faint: value("faint"),
     line: value("line"),
     script: value("script"),
     slots: Array.from({ length: SLOTS }, (_, slot) => value(`slot-${slot}`)),

@@ -1,29 +1,31 @@
-// The affect circumplex (Russell 1980): valence to the right, arousal upwards, each face a point with its trail and its sd.
+// The affect circumplex (Russell 1980): valence to the right, arousal upwards; each face a point, its trail and its sd.
 
 const TRAIL_S = 5;
+const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
 const RING = 0.88; // radius of valence or arousal 1, as a share of half the sheet
 const WORDS = [ // angle in degrees, counted from pleasant towards activated
   ["happy", 21], ["excited", 51], ["alert", 77], ["alarmed", 104], ["angry", 133], ["upset", 159],
   ["sad", 201], ["gloomy", 226], ["bored", 252], ["sleepy", 282], ["calm", 309], ["content", 338],
 ];
 
-/** Draws the faces of `history` on `sheet`; `focus` is the key of the face whose name stands in front. */
-export function drawCircumplex(sheet, history, theme, focus) {
-  const context = sheet.blank();
-  const place = { x: sheet.width / 2, y: sheet.height / 2, r: (RING * Math.min(sheet.width, sheet.height)) / 2 };
-  drawPlane(context, place, theme);
-  for (const script of history.scripts.values()) {
-    drawTrail(context, place, script, history.now, theme.script, 1.2, 0.5);
+/**
+ * Draws what `look` shows on `surface`. `focus` is the face in front; `support` its support frames and how alike they
+ * are, {labels, similarity, picked}, or null.
+ */
+export function drawCircumplex(surface, look, theme, focus, support) {
+  const place = { x: surface.width / 2, y: surface.height / 2, r: (RING * Math.min(surface.width, surface.height)) / 2 };
+  const context = surface.blank(theme, (behind) => drawPlane(behind, place, theme));
+  const faces = look.faces.toSorted((a, b) => (a === focus) - (b === focus));
+  const points = faces.map((face) => ({ face, sample: look.sampleOf(face) })).filter(({ sample }) => sample);
+  if (support) drawSupport(context, place, support, theme, theme.slots[focus.slot]);
+  for (const { track } of look.scripts) drawTrail(context, place, track, look.at, theme.script, 1.2, 0.5);
+  for (const face of faces) drawTrail(context, place, face, look.at, theme.slots[face.slot], 3, 0.75);
+  for (const { face, sample } of points) drawSpread(context, place, sample, theme.slots[face.slot]);
+  for (const { stream, track } of look.scripts) {
+    const script = track.at(look.at);
+    if (script) drawScript(context, place, script, theme, points.find(({ face }) => face.stream === stream)?.sample);
   }
-  const faces = [...history.faces.values()].sort((a, b) => (a.key === focus) - (b.key === focus));
-  for (const face of faces) drawTrail(context, place, face, history.now, theme.slots[face.slot], 3, 0.75);
-  for (const face of faces) if (face.present && face.last) drawSpread(context, place, face.last, theme.slots[face.slot]);
-  for (const [stream, script] of history.scripts) {
-    const estimate = faces.find((face) => face.stream === stream && face.present)?.last;
-    if (script.last?.t >= history.now - 0.5) drawScript(context, place, script.last, theme, estimate);
-  }
-  const named = faces.filter((face) => face.present).length > 1;
-  for (const face of faces) if (face.present && face.last) drawPoint(context, place, face, theme, named);
+  for (const { face, sample } of points) drawPoint(context, place, face, sample, theme, points.length > 1);
 }
 
 const spot = (place, v, a) => [place.x + place.r * v, place.y - place.r * a];
@@ -62,13 +64,12 @@ function drawPlane(context, place, theme) {
   const size = Math.max(11, Math.min(13.5, r / 15));
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.fillStyle = theme.faint;
+  context.fillStyle = theme.muted;
   context.font = `${size}px ${theme.font}`;
   for (const [word, degrees] of WORDS) {
     const angle = (degrees * Math.PI) / 180;
     context.fillText(word, x + 0.84 * r * Math.cos(angle), y - 0.86 * r * Math.sin(angle));
   }
-  context.fillStyle = theme.muted;
   context.font = `600 ${size}px ${theme.font}`;
   context.fillText("activated", x, y - r - 0.9 * size);
   context.fillText("deactivated", x, y + r + 0.9 * size);
@@ -81,18 +82,42 @@ function drawPlane(context, place, theme) {
   }
 }
 
-function drawTrail(context, place, track, now, colour, width, strength) {
+/** The labels of the support frames, as rings: the more alike a frame is, the fuller its ring. */
+function drawSupport(context, place, { labels, similarity, picked }, theme, colour) {
+  context.lineWidth = 1.2;
+  labels.forEach(([v, a], i) => {
+    const [x, y] = spot(place, v, a);
+    context.beginPath();
+    context.arc(x, y, i === picked ? 7 : 4.5, 0, 2 * Math.PI);
+    context.globalAlpha = 0.8 * similarity[i];
+    context.fillStyle = colour;
+    context.fill();
+    context.globalAlpha = i === picked ? 1 : 0.7;
+    context.strokeStyle = i === picked ? theme.ink : colour;
+    context.stroke();
+  });
+  context.globalAlpha = 1;
+}
+
+function drawTrail(context, place, track, at, colour, width, strength) {
   const { samples } = track;
+  const end = track.from(at + 1e-9);
   context.strokeStyle = colour;
   context.lineCap = "butt"; // round ends overlap, and half-transparent overlaps look like beads
-  for (let i = Math.max(track.from(now - TRAIL_S), 1); i < samples.length; i += 1) {
-    if (samples[i].gap) continue;
-    const fresh = 1 - (now - samples[i].t) / TRAIL_S;
+  context.lineJoin = "round";
+  let i = Math.max(track.from(at - TRAIL_S), track.first + 1);
+  for (let piece = 0; piece < TRAIL_PIECES && i < end; piece += 1) {
+    const until = at - TRAIL_S * (1 - (piece + 1) / TRAIL_PIECES);
+    const fresh = (piece + 1) / TRAIL_PIECES;
     context.globalAlpha = strength * fresh * fresh;
     context.lineWidth = width * (0.4 + 0.6 * fresh);
     context.beginPath();
     context.moveTo(...spot(place, samples[i - 1].v, samples[i - 1].a));
-    context.lineTo(...spot(place, samples[i].v, samples[i].a));
+    for (; i < end && samples[i].t <= until + 1e-9; i += 1) {
+      const point = spot(place, samples[i].v, samples[i].a);
+      if (samples[i].gap) context.moveTo(...point);
+      else context.lineTo(...point);
+    }
     context.stroke();
   }
   context.globalAlpha = 1;
@@ -105,9 +130,9 @@ function drawSpread(context, place, sample, colour) {
   context.fillStyle = colour;
   context.strokeStyle = colour;
   context.lineWidth = 1;
-  context.globalAlpha = sample.seen ? 0.12 : 0.06;
+  context.globalAlpha = sample.seen ? 0.15 : 0.07;
   context.fill();
-  context.globalAlpha = sample.seen ? 0.45 : 0.3;
+  context.globalAlpha = sample.seen ? 0.6 : 0.4;
   context.stroke();
   context.globalAlpha = 1;
 }
@@ -134,24 +159,24 @@ function drawScript(context, place, sample, theme, estimate) {
   label(context, theme, "script", x + 13 * side, y);
 }
 
-function drawPoint(context, place, face, theme, named) {
-  const { last } = face;
-  const [x, y] = spot(place, last.v, last.a);
+function drawPoint(context, place, face, sample, theme, named) {
+  const [x, y] = spot(place, sample.v, sample.a);
   const colour = theme.slots[face.slot];
   context.beginPath();
   context.arc(x, y, 8, 0, 2 * Math.PI);
-  context.globalAlpha = last.seen ? 1 : 0.75;
-  context.fillStyle = last.seen ? colour : theme.card;
+  context.globalAlpha = sample.seen ? 1 : 0.75;
+  context.fillStyle = sample.seen ? colour : theme.card;
   context.fill();
   context.lineWidth = 2.5;
-  context.strokeStyle = last.seen ? theme.card : colour;
+  context.strokeStyle = sample.seen ? theme.card : colour;
   context.stroke();
   context.globalAlpha = 1;
   if (!named) return;
   context.font = `600 12.5px ${theme.font}`;
-  context.textAlign = "left";
+  const right = sample.v < 0.6; // a name must not run out of the sheet
+  context.textAlign = right ? "left" : "right";
   context.fillStyle = colour;
-  label(context, theme, face.name, x + 13, y);
+  label(context, theme, face.name, x + (right ? 13 : -13), y);
 }
 
 /** Text with a halo, so that it can be read on trails. */

@@ -18,7 +18,9 @@ export class Connection {
     this.onState = onState;
     this.onTokenNeeded = onTokenNeeded;
     this.token = null; // in memory alone: a reload asks again
+    this.wish = null; // the last `subscribe`, said again to every server that says hello
     this.socket = null;
+    this.live = false;
     this.failures = 0;
     this.timer = null;
     this.retryAt = 0;
@@ -51,6 +53,12 @@ export class Connection {
     if (this.retryAt) this.open();
   }
 
+  /** Asks for these optional fields of each face, now and after every reconnection. */
+  subscribe(fields) {
+    this.wish = { type: "subscribe", fields };
+    if (this.live) this.send(this.wish);
+  }
+
   /** Sends an object as JSON, or bytes; false while there is no connection. */
   send(message) {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
@@ -66,11 +74,14 @@ export class Connection {
     const message = JSON.parse(data);
     if (message.type === "hello") {
       this.failures = 0;
+      this.live = true;
       this.onState("live");
+      if (this.wish) this.send(this.wish);
     }
-    if (message.type === "error" && message.code === "bad_token") this.#denied(true);
-    if (message.type === "error" && message.code === "token_required" && this.token === null) this.#denied(false);
-    this.onMessage(message);
+    const code = message.type === "error" ? message.code : "";
+    if (code === "bad_token") this.#denied(true);
+    else if (code !== "token_required") this.onMessage(message);
+    else if (this.token === null) this.#denied(false);
   }
 
   /** No use in trying again before a person has given another token. */
@@ -83,6 +94,7 @@ export class Connection {
 
   #closed(socket) {
     if (socket !== this.socket) return; // left behind on purpose
+    this.live = false;
     const wait_s = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.failures) * (0.7 + 0.3 * Math.random());
     this.failures += 1;
     this.retryAt = performance.now() + 1000 * wait_s;

@@ -1,4 +1,4 @@
-// Messages a second, latency, dropped and missed: counted from the messages as they arrive.
+// Messages a second, latency, dropped and missed of each stream: counted from the messages as they arrive.
 
 const WINDOW_MS = 2000;
 
@@ -8,40 +8,48 @@ export class Meter {
   }
 
   clear() {
-    this.arrivals = []; // {at, latency_ms}, of the last two seconds
-    this.lastAt = performance.now();
-    this.streams = new Map(); // stream -> {seq, dropped}
-    this.missed = 0;
+    this.streams = new Map(); // stream -> {seq, dropped, missed, lastAt, arrivals: [{at, latency_ms}]}
   }
 
-  count(message) {
+  count({ stream, seq, dropped, latency_ms }) {
     const at = performance.now();
-    this.lastAt = at;
-    this.arrivals.push({ at, latency_ms: message.latency_ms.total });
-    const before = this.streams.get(message.stream);
-    if (before && message.seq > before.seq + 1) this.missed += message.seq - before.seq - 1;
-    this.streams.set(message.stream, { seq: message.seq, dropped: message.dropped });
-    this.#forget(at);
+    if (!this.streams.has(stream)) this.streams.set(stream, { missed: 0, arrivals: [] });
+    const counts = this.streams.get(stream);
+    if (seq > counts.seq + 1) counts.missed += seq - counts.seq - 1;
+    Object.assign(counts, { seq, dropped, lastAt: at });
+    counts.arrivals.push({ at, latency_ms: latency_ms.total });
+    forget(counts.arrivals, at);
   }
 
-  silence_s() {
-    return (performance.now() - this.lastAt) / 1000;
+  /** Seconds since the last message of a stream; undefined before its first. */
+  silence_s(stream) {
+    const counts = this.streams.get(stream);
+    return counts && (performance.now() - counts.lastAt) / 1000;
   }
 
-  /** {fps of one stream, median latency, dropped by the server, messages that this page missed}. */
-  read() {
-    this.#forget(performance.now());
-    if (this.streams.size === 0) return { fps: null, latency_ms: null, dropped: null, missed: 0 };
-    const { arrivals } = this;
-    const span_ms = arrivals.length > 1 ? arrivals.at(-1).at - arrivals[0].at : 0;
-    const fps = span_ms > 0 ? ((arrivals.length - 1) * 1000) / span_ms / this.streams.size : 0;
-    const sorted = arrivals.map((arrival) => arrival.latency_ms).sort((a, b) => a - b);
-    let dropped = 0;
-    for (const stream of this.streams.values()) dropped += stream.dropped;
-    return { fps, latency_ms: sorted.length ? sorted[sorted.length >> 1] : null, dropped, missed: this.missed };
+  /**
+   * {fps, median latency, dropped by the server, missed by this page} of one stream, or of all (null): rates and counts
+   * add up. Null where nothing was measured.
+   */
+  read(stream) {
+    const chosen = stream === null ? [...this.streams.values()] : [this.streams.get(stream)].filter(Boolean);
+    if (chosen.length === 0) return { fps: null, latency_ms: null, dropped: null, missed: 0 };
+    const now = performance.now();
+    const latencies = [];
+    const sums = { fps: 0, dropped: 0, missed: 0 };
+    for (const { arrivals, dropped, missed } of chosen) {
+      forget(arrivals, now);
+      const span_ms = arrivals.length > 1 ? arrivals.at(-1).at - arrivals[0].at : 0;
+      if (span_ms > 0) sums.fps += ((arrivals.length - 1) * 1000) / span_ms;
+      sums.dropped += dropped;
+      sums.missed += missed;
+      latencies.push(...arrivals.map((arrival) => arrival.latency_ms));
+    }
+    latencies.sort((a, b) => a - b);
+    return { ...sums, latency_ms: latencies.length ? latencies[latencies.length >> 1] : null };
   }
+}
 
-  #forget(now) {
-    while (this.arrivals.length && this.arrivals[0].at < now - WINDOW_MS) this.arrivals.shift();
-  }
+function forget(arrivals, now) {
+  while (arrivals.length && arrivals[0].at < now - WINDOW_MS) arrivals.shift();
 }

@@ -1,20 +1,7 @@
-// The page's texts: numbers, states and the list of faces. Remote strings go in by textContent alone.
+// The page's single texts: connection, token, server, state, the two large values, the numbers, why this value.
 
-import { connectionText, faceState, signed } from "./words.js";
-
-const element = (id) => document.getElementById(id);
-
-/** Sets a text only when it changed: an aria-live region must not repeat itself. */
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function make(tag, className, parent) {
-  const node = document.createElement(tag);
-  node.className = className;
-  parent.append(node);
-  return node;
-}
+import { element, say } from "./dom.js";
+import { connectionText, frameText, momentText, signed } from "./words.js";
 
 export function showConnection(state, wait_s) {
   document.body.dataset.connection = state;
@@ -26,102 +13,9 @@ export function showConnection(state, wait_s) {
   element("retry").hidden = state !== "waiting";
 }
 
-/** The sentence above the circumplex. */
-export function showState({ state, text }) {
-  element("state").dataset.state = state;
-  say(element("state"), text);
-}
-
-export function showHello(hello) {
-  say(element("stream"), hello.streams.map((stream) => stream.label || stream.stream).join(", "));
-  say(element("model"), hello.model ? `${hello.model.id} (${hello.model.sha256.slice(0, 8)})` : "none");
-  say(element("backend"), hello.model?.backend ?? "–");
-  say(element("protocol"), hello.protocol);
-  say(element("session"), hello.session.slice(0, 8));
-  // With `all` the reader runs ahead, and a frame waits in a queue that is meant to be full.
-  const queued = hello.streams.some((stream) => stream.freshness === "all");
-  say(element("latency-unit"), queued ? "ms with the queue" : "ms");
-  element("legend-script").hidden = !hello.streams.some((stream) => stream.truth);
-}
-
-export function showNumbers({ fps, latency_ms, dropped, missed }) {
-  say(element("fps"), fps === null ? "–" : fps.toFixed(1));
-  say(element("latency"), latency_ms === null ? "–" : latency_ms.toFixed(1));
-  say(element("dropped"), dropped === null ? "–" : String(dropped));
-  say(element("missed"), String(missed));
-}
-
-/** The two large values: of the face in focus, or none. `current` is false when nothing new comes: no value is measured then. */
-export function showReading(face, seq, current) {
-  const latest = face?.present ? face.latest : null;
-  for (const [name, axis] of [["valence", 0], ["arousal", 1]]) {
-    const value = latest?.[name] ?? null;
-    const output = element(name);
-    output.dataset.value = value ?? "";
-    output.dataset.seq = seq;
-    output.parentElement.dataset.measured = current && latest?.state === "ok";
-    say(output, signed(value));
-    say(element(`${name}-sd`), latest?.sd ? `± ${latest.sd[axis].toFixed(2)}` : "");
-  }
-}
-
-/** The list of faces, which is the legend too: a button each, that brings the face to the front. */
-export class FaceList {
-  constructor(chosen) {
-    this.chosen = chosen;
-    this.rows = new Map(); // face key -> its nodes
-  }
-
-  show(faces, focus, supportFrames, current) {
-    for (const [key, row] of this.rows) {
-      if (faces.some((face) => face.key === key)) continue;
-      row.item.remove();
-      this.rows.delete(key);
-    }
-    for (const face of faces) {
-      if (!this.rows.has(face.key)) this.rows.set(face.key, this.#newRow(face));
-      fill(this.rows.get(face.key), face, face.key === focus, supportFrames, current);
-    }
-  }
-
-  #newRow(face) {
-    const item = make("li", "", element("faces"));
-    const button = make("button", "face", item);
-    button.type = "button";
-    button.dataset.face = face.id;
-    button.addEventListener("click", () => this.chosen(face.key));
-    make("span", "swatch", button).setAttribute("aria-hidden", "true");
-    const title = make("span", "face-title", button);
-    const name = make("span", "face-name", title);
-    const badge = make("span", "badge", title);
-    const values = make("span", "face-values", button);
-    make("span", "", values).textContent = "valence";
-    const valence = make("b", "", values);
-    make("span", "", values).textContent = "arousal";
-    const arousal = make("b", "", values);
-    const note = make("span", "face-note", button);
-    return { item, button, name, badge, valence, arousal, note };
-  }
-}
-
-function fill(row, face, inFocus, supportFrames, current) {
-  const { latest } = face;
-  row.button.dataset.slot = face.slot;
-  row.button.dataset.state = current ? latest.state : "stale";
-  row.button.setAttribute("aria-pressed", String(inFocus));
-  say(row.name, face.name);
-  row.badge.dataset.calibrated = latest.calibrated;
-  const frames = supportFrames.get(latest.subject);
-  say(row.badge, latest.calibrated ? `calibrated${frames ? ` on ${frames} frames` : ""}` : "not calibrated");
-  row.valence.dataset.value = latest.valence ?? "";
-  row.arousal.dataset.value = latest.arousal ?? "";
-  say(row.valence, signed(latest.valence));
-  say(row.arousal, signed(latest.arousal));
-  say(row.note, current ? faceState(latest).text : "Last known value");
-}
-
-/** Asks for the server's token until it is given; `give` gets it. */
+/** Asks for the server's token until it is given. */
 export class TokenPrompt {
+  /** `give(token)` gets what the person typed. */
   constructor(give) {
     this.dialog = element("token-dialog");
     element("token-form").addEventListener("submit", (event) => {
@@ -139,4 +33,81 @@ export class TokenPrompt {
     say(message, wrong ? "That was not this server's token." : "It was printed or chosen where the server was started.");
     if (!this.dialog.open) this.dialog.showModal();
   }
+}
+
+/** The sentence above the circumplex. */
+export function showState({ state, text }) {
+  element("state").dataset.state = state;
+  say(element("state"), text);
+}
+
+export function showHello(hello) {
+  say(element("model"), hello.model ? `${hello.model.id} (${hello.model.sha256.slice(0, 8)})` : "none");
+  say(element("backend"), hello.model?.backend ?? "–");
+  say(element("protocol"), hello.protocol);
+  say(element("session"), hello.session.slice(0, 8));
+  // With `all` the reader runs ahead, and a frame waits in a queue that is meant to be full.
+  const queued = hello.streams.some((stream) => stream.freshness === "all");
+  say(element("latency-unit"), queued ? "ms with the queue" : "ms");
+  element("legend-script").hidden = !hello.streams.some((stream) => stream.truth);
+}
+
+export function showNumbers({ fps, latency_ms, dropped, missed }) {
+  say(element("fps"), fps === null ? "–" : fps.toFixed(1));
+  say(element("latency"), latency_ms === null ? "–" : latency_ms.toFixed(1));
+  say(element("dropped"), dropped === null ? "–" : String(dropped));
+  say(element("missed"), String(missed));
+}
+
+/**
+ * The two large values, of the face as a message describes it, or none. `whose` is its {name, slot} where there are
+ * others too; `measured` is false for what only seems new.
+ */
+export function showReading(described, whose, seq, measured) {
+  for (const [name, axis] of [["valence", 0], ["arousal", 1]]) {
+    const value = described?.[name] ?? null;
+    const output = element(name);
+    output.dataset.value = value ?? "";
+    output.dataset.seq = seq;
+    output.parentElement.dataset.measured = measured && described?.state === "ok";
+    const owner = element(`${name}-whose`);
+    say(owner, whose?.name ?? "");
+    owner.dataset.slot = whose?.slot ?? "";
+    say(output, signed(value));
+    say(element(`${name}-sd`), described?.sd ? `± ${described.sd[axis].toFixed(2)}` : "");
+  }
+}
+
+/** Where the cursor stands, for those who do not see it: the strips are sliders over time. */
+export function showMoment(look, name, described) {
+  const ago_s = look.newest - look.at;
+  const moment = look.live ? "now" : momentText(ago_s);
+  for (const value of ["valence", "arousal"]) {
+    const slider = element(`${value}-strip`);
+    // In words only while it stands still: a screen reader would read every change aloud.
+    const said = look.live || !described ? "" : `, ${name}: ${value} ${signed(described[value])}`;
+    slider.setAttribute("aria-valuenow", look.live ? "0" : (-ago_s).toFixed(1));
+    slider.setAttribute("aria-valuetext", `${moment}${said}`);
+  }
+}
+
+/** Under the bars: the frame in front, or why there are none. `front` is its index, null without bars. */
+export function showWhy(described, name, support, front) {
+  const bars = element("likeness");
+  bars.hidden = !described?.calibrated; // while nothing is measured the place is kept
+  element("legend-support").hidden = bars.hidden;
+  say(element("why-hint"), support ? `how alike ${name} is to each of ${support.labels.length} support frames` : "");
+  let text;
+  if (!described) text = "There is no face to explain.";
+  else if (!described.calibrated) text = "Not calibrated: without a support set this is the value of an average face.";
+  else if (!support) text = "Nothing was measured at this moment: the last value is held.";
+  else {
+    const picked = support.picked === null ? "Most alike" : "Picked";
+    text = `${picked}: ${frameText(front, support.labels[front], support.similarity[front])} alike.`;
+  }
+  say(element("why-text"), text);
+  if (!support) return;
+  bars.setAttribute("aria-valuemax", String(support.labels.length));
+  bars.setAttribute("aria-valuenow", String(support.order.indexOf(front) + 1));
+  bars.setAttribute("aria-valuetext", support.picked === null ? "the frame that is most alike" : text);
 }

@@ -1,4 +1,4 @@
-// Plain words for what the protocol says in codes.
+// Plain words for what the protocol says in codes, and for numbers.
 
 const SOURCE = {
   connecting: "Opening the camera",
@@ -15,6 +15,7 @@ const FACE = {
 };
 
 export const seconds = (number) => `${number} s`;
+export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 /** Two decimals with sign and a true minus; an en dash for nothing. */
 export function signed(number) {
@@ -23,7 +24,7 @@ export function signed(number) {
   return Number(text) === 0 ? "0.00" : `${number > 0 ? "+" : "−"}${text}`;
 }
 
-/** What to say of one face: {state, text}. */
+/** What to say of one face, as a message describes it: {state, text}. */
 export function faceState(face) {
   if (face.state === "low_quality" && face.faults?.length) {
     return { state: face.state, text: `Low quality: ${face.faults.join(", ")}` };
@@ -55,4 +56,19 @@ export function connectionText(state, wait_s) {
   if (state === "waiting") return `Server gone, trying again in ${seconds(wait_s)}`;
   if (state === "denied") return "Token needed";
   return "Connecting";
+}
+
+/** The seconds in view, as the zoom's display says them. */
+export function spanText(span_s) {
+  return span_s < 60 ? seconds(Number(span_s.toFixed(span_s < 10 ? 1 : 0))) : `${Number((span_s / 60).toFixed(1))} min`;
+}
+
+/** Where the cursor of a pause stands. */
+export function momentText(ago_s) {
+  return ago_s < 0.05 ? "the last moment before the pause" : `${ago_s.toFixed(1)} s before the pause`;
+}
+
+/** A support frame and how alike the face is to it. */
+export function frameText(i, [valence, arousal], share) {
+  return `frame ${i + 1}, labelled valence ${signed(valence)}, arousal ${signed(arousal)}: ${Math.round(100 * share)} %`;
 }

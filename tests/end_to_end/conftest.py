@@ -103,6 +103,7 @@ def watching(browser: Browser) -> Iterator[OpenPage]:
 
 STREAM = "demo"
 FRAME_S = 0.04
+LABELS = ((0.75, 0.5), (-0.5, 0.25), (0.0, -0.5))  # of every support set
 
 
 class Speaker:
@@ -117,7 +118,7 @@ class Speaker:
             size=(640, 480),
             fps=25.0,
             freshness="paced",
-            subjects=(SubjectInfo("anna", 12), SubjectInfo("ben", 8)),
+            subjects=(SubjectInfo("anna", 3, LABELS), SubjectInfo("ben", 3, LABELS)),
             truth=truth,
         )
         model = ModelInfo("encoder-1", "5c2e9f0a" * 8, "onnxruntime (CPU)")
@@ -138,11 +139,12 @@ class Speaker:
         state: FaceState = "ok",
         faults: tuple[str, ...] = (),
         in_support: bool = True,
+        alike: tuple[float, ...] = (0.9, 0.2, 0.4),
     ) -> Affect:
         """One face as the engine hands it over."""
         raw = None
         if state == "ok" and valence is not None and arousal is not None:
-            similarity = np.array([0.9], np.float32)
+            similarity = np.array(alike, np.float32)
             raw = Estimate(valence + 0.03, arousal - 0.03, 0.08, 0.06, similarity, 0, in_support)
         sd = None if valence is None else 0.08
         box = (100.0, 80.0, 300.0, 320.0)

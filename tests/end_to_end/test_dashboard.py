@@ -88,7 +88,7 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
     server.say(server.face(0.1, 0.1))
     expect(state).to_have_text("Seen clearly")
     expect(row).to_contain_text("anna")
-    expect(row).to_contain_text("calibrated on 12 frames")
+    expect(row).to_contain_text("calibrated on 3 frames")
     server.say(server.face(0.1, 0.1, in_support=False))
     expect(state).to_have_text("Seen clearly, but unlike the support set")
     server.say(server.face(0.1, 0.1, state="low_quality", faults=("turned away", "too dark")))

@@ -53,7 +53,7 @@ def check(data: bytes) -> dict[str, Any]:
     [
         Hello(()).encode("s", 1.0, 2.0),
         Hello(
-            (StreamInfo("c", "c", True, None, None, "latest", (SubjectInfo("anna", 3),)),),
+            (StreamInfo("c", "c", True, None, None, "latest", (SubjectInfo("anna", 1, ((0.5, -0.25),)),)),),
             ModelInfo("encoder", "ab", "onnxruntime"),
         ).encode("s", 1.0, 2.0),
         StatusMessage("cam", "live").encode(),

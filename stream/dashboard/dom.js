@@ -1,0 +1,15 @@
+// Small helpers for the page's nodes. Remote strings go in by textContent alone.
+
+export const element = (id) => document.getElementById(id);
+
+/** Sets a text only when it changed: an aria-live region must not repeat itself. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function make(tag, className, parent) {
+  const node = document.createElement(tag);
+  node.className = className;
+  parent.append(node);
+  return node;
+}

@@ -1,0 +1,88 @@
+// "Why this value?": a bar for each support frame, as high as the face is alike to it, ordered by the frame's label.
+
+const TOP = 6;
+const LEFT = 50; // room for what the rows of labels are
+const RIGHT = 2;
+const LABEL_PX = 32; // a bar this wide has room for its label
+
+/** The order of the bars: from the most unpleasant label to the most pleasant, then by arousal. */
+export function barOrder(labels) {
+  return [...labels.keys()].sort((i, j) => labels[i][0] - labels[j][0] || labels[i][1] - labels[j][1]);
+}
+
+/** Index of the support frame whose bar is the highest, or of the one that a person picked. */
+export function frontFrame({ similarity, picked }) {
+  if (picked !== null && picked < similarity.length) return picked;
+  return similarity.reduce((best, share, i) => (share > similarity[best] ? i : best), 0);
+}
+
+/** The bar under x pixels, as the index of its support frame. */
+export function frameAt(x, width, order) {
+  const place = Math.floor(((x - LEFT) / (width - LEFT - RIGHT)) * order.length);
+  return order[Math.min(Math.max(place, 0), order.length - 1)];
+}
+
+/** Draws the bars of `support`, {labels, similarity, picked, order}, in the face's colour; nothing for null. */
+export function drawLikeness(surface, support, theme, colour) {
+  const context = surface.blank();
+  if (!support) return;
+  const { labels, similarity, order } = support;
+  const pitch = (surface.width - LEFT - RIGHT) / order.length;
+  const labelled = pitch >= LABEL_PX;
+  const ground = Math.round(surface.height - (labelled ? 29 : 16));
+  const front = frontFrame(support);
+  const gap = Math.min(6, 0.25 * pitch);
+  context.font = `10.5px ${theme.font}`;
+  context.textBaseline = "alphabetic";
+  context.textAlign = "center";
+  context.fillStyle = colour;
+  order.forEach((i, place) => {
+    const left = LEFT + place * pitch;
+    const height = (ground - TOP) * similarity[i];
+    context.globalAlpha = i === front ? 1 : 0.5;
+    context.fillRect(left + gap / 2, ground - height, pitch - gap, height);
+  });
+  context.globalAlpha = 1;
+  drawLevels(context, surface, theme, ground);
+  if (labelled) {
+    context.fillStyle = theme.muted;
+    context.textAlign = "right";
+    context.fillText("valence", LEFT - 6, ground + 13);
+    context.fillText("arousal", LEFT - 6, ground + 26);
+    context.textAlign = "center";
+    order.forEach((i, place) => {
+      context.fillStyle = i === front ? theme.ink : theme.muted;
+      const middle = LEFT + (place + 0.5) * pitch;
+      context.fillText(short(labels[i][0]), middle, ground + 13);
+      context.fillText(short(labels[i][1]), middle, ground + 26);
+    });
+  } else {
+    context.fillStyle = theme.muted;
+    context.textAlign = "left";
+    context.fillText("unpleasant labels", LEFT, surface.height - 3);
+    context.textAlign = "right";
+    context.fillText("pleasant labels", surface.width - RIGHT, surface.height - 3);
+  }
+  if (support.picked !== null) {
+    const left = LEFT + order.indexOf(front) * pitch;
+    context.strokeStyle = theme.ink;
+    context.strokeRect(left + 0.5, TOP - 1.5, pitch - 1, ground - TOP + 2);
+  }
+}
+
+function drawLevels(context, surface, theme, ground) {
+  context.textAlign = "right";
+  context.fillStyle = theme.muted;
+  context.lineWidth = 1;
+  for (const [share, text, colour] of [[1, "100 %", theme.line], [0.5, "50 %", theme.line], [0, "", theme.muted]]) {
+    const y = Math.round(ground - share * (ground - TOP)) + 0.5;
+    context.strokeStyle = colour;
+    context.beginPath();
+    context.moveTo(LEFT, y);
+    context.lineTo(surface.width - RIGHT, y);
+    context.stroke();
+    context.fillText(text, LEFT - 6, y + 4);
+  }
+}
+
+const short = (number) => (Math.abs(number) < 0.05 ? "0" : `${number > 0 ? "+" : "−"}${Math.abs(number).toFixed(1)}`);

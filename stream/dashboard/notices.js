@@ -1,0 +1,24 @@
+// Sentences that a person should read and can put away: what the server warns of.
+
+import { element, make, say } from "./dom.js";
+
+const shown = new Map(); // key -> its nodes
+
+/** Shows a sentence; a later one with the same key takes its place. */
+export function notice(key, text) {
+  if (!shown.has(key)) {
+    const item = make("li", "notice", element("notices"));
+    const words = make("span", "", item);
+    const close = make("button", "quiet", item);
+    close.type = "button";
+    close.textContent = "Dismiss";
+    close.addEventListener("click", () => dismiss(key));
+    shown.set(key, { item, words });
+  }
+  say(shown.get(key).words, text);
+}
+
+export function dismiss(key) {
+  shown.get(key)?.item.remove();
+  shown.delete(key);
+}
