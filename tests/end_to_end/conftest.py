@@ -1,6 +1,7 @@
 """What the end-to-end tests share: Debian's Chromium, pages that must stay free of errors, and a speaking server."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,20 +110,30 @@ LABELS = ((0.75, 0.5), (-0.5, 0.25), (0.0, -0.5))  # of every support set
 class Speaker:
     """The real server, with a test in the place of the tracker."""
 
-    def __init__(self, *, port: int = 0, token: str | None = None, truth: bool = False) -> None:
-        self.seq = 0
-        stream = StreamInfo(
-            stream=STREAM,
-            label="demo: a rendered face",
-            live=False,
-            size=(640, 480),
-            fps=25.0,
-            freshness="paced",
-            subjects=(SubjectInfo("anna", 3, LABELS), SubjectInfo("ben", 3, LABELS)),
-            truth=truth,
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        token: str | None = None,
+        truth: bool = False,
+        streams: tuple[str, ...] = (STREAM,),
+    ) -> None:
+        self.seqs = dict.fromkeys(streams, 0)
+        infos = tuple(
+            StreamInfo(
+                stream=stream,
+                label=f"{stream}: a rendered face",
+                live=False,
+                size=(640, 480),
+                fps=25.0,
+                freshness="paced",
+                subjects=(SubjectInfo("anna", 3, LABELS), SubjectInfo("ben", 3, LABELS)),
+                truth=truth,
+            )
+            for stream in streams
         )
         model = ModelInfo("encoder-1", "5c2e9f0a" * 8, "onnxruntime (CPU)")
-        self.server = Broadcaster(port=port, token=token, hello=lambda: Hello((stream,), model))
+        self.server = Broadcaster(port=port, token=token, hello=lambda: Hello(infos, model))
         self.server.start()
 
     @property
@@ -150,15 +161,21 @@ class Speaker:
         box = (100.0, 80.0, 300.0, 320.0)
         return Affect(track, subject, state, box, (1.0, 2.0, 3.0), valence, arousal, sd, sd, raw, faults)
 
-    def say(self, *faces: Affect, truth: tuple[float, float] | None = None, dropped: int = 0) -> int:
-        """Publishes the answer to the next frame and returns its seq."""
-        seq = self.seq
-        self.seq += 1
+    def say(
+        self,
+        *faces: Affect,
+        stream: str = STREAM,
+        truth: tuple[float, float] | None = None,
+        dropped: int = 0,
+    ) -> int:
+        """Publishes the answer to a stream's next frame and returns its seq."""
+        seq = self.seqs[stream]
+        self.seqs[stream] += 1
         latency_ms = LatencyMs(queue=0.5, track=3.0, estimate=4.25)
         times_s = seq * FRAME_S
         self.server.publish(
             AffectMessage(
-                STREAM,
+                stream,
                 seq,
                 seq,
                 100.0 + times_s,
@@ -171,6 +188,16 @@ class Speaker:
                 truth,
             )
         )
+        return seq
+
+    def tell(self, *faces: Affect) -> int:
+        """Says it and waits until the one page that is connected has it: with `latest` it could be replaced."""
+        written = self.server.written
+        seq = self.say(*faces)
+        until_s = time.monotonic() + WAIT_MS / 1e3
+        while self.server.written == written:
+            assert time.monotonic() < until_s
+            time.sleep(0.001)
         return seq
 
 

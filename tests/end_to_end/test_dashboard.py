@@ -113,7 +113,7 @@ def test_numbers(speaker: StartSpeaker, open_page: OpenPage) -> None:
     for _ in range(10):
         server.say(server.face(0.1, 0.1))
         page.wait_for_timeout(30)
-    server.seq += 3  # messages that this page does not get
+    server.seqs["demo"] += 3  # messages that this page does not get
     server.say(server.face(0.1, 0.1), dropped=7)
     expect(page.locator("#latency")).to_have_text("7.8")
     expect(page.locator("#dropped")).to_have_text("7")

@@ -1,0 +1,174 @@
+"""The dashboard with several streams, and why a value is what it is."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from mtclar.stream.messages import StatusMessage
+
+OpenPage = Callable[..., Page]
+StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+
+
+@pytest.fixture
+def two(speaker: StartSpeaker, open_page: OpenPage) -> tuple[Any, Page]:
+    """A server of two streams with a face each, whose tracks have the same number, and its page."""
+    server = speaker(streams=("door", "desk"))
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    say_both(server)
+    expect(page.locator(".face")).to_have_count(2)
+    return server, page
+
+
+def say_both(server: Any, **at_the_door: Any) -> None:
+    server.say(server.face(0.5, 0.25, **at_the_door), stream="door")
+    server.say(server.face(-0.5, -0.25, subject="ben"), stream="desk")
+
+
+def test_each_stream_has_a_lane(two: tuple[Any, Page]) -> None:
+    _, page = two
+    lanes = page.locator(".lane")
+    expect(lanes).to_have_count(2)
+    expect(lanes.nth(0)).to_contain_text("door: a rendered face")
+    expect(lanes.nth(0).locator(".face")).to_contain_text("anna")
+    expect(lanes.nth(1).locator(".face")).to_contain_text("ben")
+    expect(page.locator("#state")).to_have_text("2 of 2 streams, 2 faces")
+    expect(page.locator("#valence-whose")).to_have_text("anna")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+
+
+def test_one_stream_is_chosen_by_keyboard(two: tuple[Any, Page]) -> None:
+    server, page = two
+    chooser = page.get_by_role("group", name="Streams shown")
+    expect(chooser.get_by_role("radio")).to_have_count(3)
+    chooser.get_by_role("radio", name="All").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(chooser.get_by_role("radio", name="desk")).to_be_checked()
+    expect(page.locator(".face")).to_have_count(1)
+    expect(page.locator("#valence")).to_have_text("−0.50")
+    expect(page.locator("#state")).to_have_text("Seen clearly")
+    for _ in range(3):
+        say_both(server)
+        page.wait_for_timeout(20)
+    server.say(server.face(0.9, 0.9), stream="door", dropped=9)
+    expect(page.locator("#valence")).to_have_text("−0.50")
+    expect(page.locator("#dropped")).to_have_text("0")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#valence")).to_have_text("+0.90")
+    expect(page.locator("#dropped")).to_have_text("9")
+
+
+def test_a_stream_that_stalls_says_so_and_the_other_goes_on(two: tuple[Any, Page]) -> None:
+    server, page = two
+    server.server.publish(StatusMessage("desk", "reconnecting", retry_s=2.1))
+    server.server.publish(StatusMessage("door", "live"))
+    lanes = page.locator(".lane")
+    expect(lanes.nth(1).locator(".state").first).to_have_text("The camera is gone, next try in 3 s")
+    expect(page.locator("#state")).to_have_text("1 of 2 streams, 2 faces")
+    server.say(server.face(0.75, 0.25), stream="door")
+    expect(page.locator("#valence")).to_have_text("+0.75")
+    expect(lanes.nth(0).locator(".state").first).to_have_text("Seen clearly")
+
+
+def test_one_stream_alone_needs_no_choice(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    expect(page.locator("#stream")).to_have_text("demo: a rendered face")
+    expect(page.locator("#streams")).to_be_hidden()
+    server.say(server.face(0.1, 0.1))
+    expect(page.locator(".face")).to_have_count(1)
+    expect(page.locator(".lane-head")).to_be_hidden()
+
+
+def test_a_stream_may_lag_behind_another(two: tuple[Any, Page]) -> None:
+    server, page = two
+    server.seqs["door"] += 100  # its pictures are four seconds younger
+    server.say(server.face(0.6, 0.1), stream="door")
+    for _ in range(3):
+        server.say(server.face(-0.6, 0.1, subject="ben"), stream="desk")
+    expect(page.locator(".face")).to_have_count(2)
+    expect(page.locator(".lane").nth(1).locator(".face-values")).to_contain_text("−0.60")
+
+
+# --- why this value --------------------------------------------------------------------------------------------------
+
+
+def test_the_most_alike_support_frame_is_told_and_others_can_be_asked_for(
+    speaker: StartSpeaker, open_page: OpenPage
+) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    text, bars = page.locator("#why-text"), page.locator("#likeness")
+    expect(text).to_have_text("There is no face to explain.")
+    page.wait_for_timeout(300)  # until the server has heard what the page wants
+    server.say(server.face(0.5, 0.25))
+    expect(text).to_have_text("Most alike: frame 1, labelled valence +0.75, arousal +0.50: 90 % alike.")
+    expect(page.locator("#why-hint")).to_have_text("how alike anna is to each of 3 support frames")
+    server.say(server.face(0.5, 0.25, alike=(0.1, 0.8, 0.3)))
+    expect(text).to_have_text("Most alike: frame 2, labelled valence −0.50, arousal +0.25: 80 % alike.")
+    bars.focus()
+    page.keyboard.press("ArrowRight")  # in order of valence: frames 2, 3, 1
+    expect(text).to_have_text("Picked: frame 3, labelled valence 0.00, arousal −0.50: 30 % alike.")
+    expect(bars).to_have_attribute("aria-valuenow", "2")
+    box = bars.bounding_box()
+    assert box is not None
+    bars.click(position={"x": box["width"] - 20, "y": 40})
+    expect(text).to_contain_text("Picked: frame 1")
+    page.keyboard.press("Escape")
+    expect(text).to_contain_text("Most alike: frame 2")
+    server.say(server.face(0.5, 0.25, state="held"))
+    expect(text).to_have_text("Nothing was measured at this moment: the last value is held.")
+    server.say(server.face(0.5, 0.25, subject=None))
+    expect(text).to_contain_text("Not calibrated")
+    expect(bars).to_be_hidden()
+
+
+def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    page.wait_for_timeout(300)
+    text = page.locator("#why-text")
+    for alike, frame in (((0.9, 0.1, 0.1), 1), ((0.1, 0.9, 0.1), 2), ((0.1, 0.1, 0.9), 3)):
+        server.say(server.face(0.5, 0.25, alike=alike))
+        expect(text).to_contain_text(f"frame {frame},")
+    page.locator("#valence-strip").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(text).to_contain_text("frame 2,")
+    page.keyboard.press("ArrowLeft")
+    expect(text).to_contain_text("frame 1,")
+
+
+def test_likeness_is_asked_for_only_while_it_is_shown(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    got: list[dict[str, Any]] = []
+
+    def note(payload: str | bytes) -> None:
+        got.append(json.loads(payload))
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", note)
+
+    page = open_page("about:blank", own=server.url)
+    page.on("websocket", listen)
+    page.goto(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+
+    def fields() -> list[str]:
+        return [message["fields"] for message in got if message["type"] == "subscribed"][-1]
+
+    page.wait_for_timeout(300)
+    assert "similarity" in fields()
+    page.locator("#why summary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert "similarity" not in fields()
+    server.say(server.face(0.5, 0.25))
+    expect(page.locator("#valence")).to_have_text("+0.50")
+    assert "similarity" not in [message for message in got if message["type"] == "affect"][-1]["faces"][0]
