@@ -8,7 +8,7 @@ import { element } from "./dom.js";
 import { save, toCsv, toPicture } from "./export.js";
 import { FaceList } from "./faces.js";
 import { History } from "./history.js";
-import { barOrder, drawLikeness, frameAt, frontFrame } from "./likeness.js";
+import { barOrder, connectBars, drawLikeness, frontFrame } from "./likeness.js";
 import { Meter } from "./meter.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
@@ -16,9 +16,8 @@ import { showConnection, showHello, showMoment, showNumbers, showReading, showSt
 import { StreamChooser } from "./streams.js";
 import { drawStrips } from "./strips.js";
 import { View } from "./view.js";
-import { counted, facesState, momentText, seconds, sourceState, spanText } from "./words.js";
+import { absenceState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
-const SILENCE_S = 3; // connected, but nothing comes: worth saying
 const CALM_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
 const FIELDS = ["faults", "raw", "sd", "in_support"];
@@ -132,32 +131,23 @@ function facesIn(look, stream) {
 /** How a stream is at present: {stream, label, people, fps, state, flows}. */
 function streamNow({ stream, label, subjects }) {
   const silence_s = meter.silence_s(stream);
-  const flows = !statuses.has(stream) && silence_s <= SILENCE_S;
-  let state;
-  if (statuses.has(stream)) state = sourceState(statuses.get(stream));
-  else if (silence_s === undefined) state = { state: "waiting", text: "Waiting for the first picture" };
-  else if (!flows) state = { state: "source", text: `Nothing came for ${seconds(Math.floor(silence_s))}` };
-  else state = facesState(history.presentIn(stream).map((face) => face.latest));
-  const people = hello.accepts?.includes("assign") ? subjects.map(({ subject }) => subject) : null;
-  return { stream, label: label || stream, people, fps: meter.read(stream).fps, state, flows };
+  const status = statuses.get(stream);
+  return {
+    stream,
+    label: label || stream,
+    people: hello.accepts?.includes("assign") ? subjects.map(({ subject }) => subject) : null,
+    fps: meter.read(stream).fps,
+    state: streamState(status, silence_s, history.presentIn(stream).map((face) => face.latest)),
+    flows: !status && silence_s <= SILENCE_S,
+  };
 }
 
 /** The sentence above the circumplex: {state, text}. */
 function stateOf(look, streams) {
   if (!look.live) return { state: "paused", text: `Paused, showing ${momentText(look.newest - look.at)}` };
-  if (connectionState === "denied") return { state: "denied", text: "The server wants a token" };
-  if (connectionState !== "live") {
-    if (farewell) return { state: "gone", text: farewell };
-    return connectionState === "waiting"
-      ? { state: "gone", text: "The server cannot be reached" }
-      : { state: "waiting", text: "Waiting for the server" };
-  }
+  if (connectionState !== "live") return absenceState(connectionState, farewell);
   if (streams.length === 1) return streams[0].state;
-  if (streams.length === 0) return { state: "waiting", text: "The server has no stream" };
-  const flowing = streams.filter(({ flows }) => flows).length;
-  const faces = look.faces.filter((face) => face.present).length;
-  const text = `${flowing} of ${streams.length} streams, ${counted(faces, "face")}`;
-  return { state: flowing === streams.length ? "ok" : "source", text };
+  return streamsState(streams.filter(({ flows }) => flows).length, streams.length, history.presentIn(null).length);
 }
 
 setInterval(() => {
@@ -184,26 +174,14 @@ function pick(frame) {
 
 connectControls(view, [element("valence-strip"), element("arousal-strip")]);
 
-const bars = element("likeness");
-bars.addEventListener("click", (event) => {
-  const look = view.look();
-  const support = likenessOf(look, focusIn(look));
-  if (!support) return;
-  const frame = frameAt(event.offsetX, bars.clientWidth, support.order);
-  pick(frame === picked ? null : frame);
-});
-bars.addEventListener("keydown", (event) => {
-  const look = view.look();
-  const support = likenessOf(look, focusIn(look));
-  if (!support) return;
-  const place = support.order.indexOf(frontFrame(support));
-  const last = support.order.length - 1;
-  const to = { ArrowLeft: Math.max(place - 1, 0), ArrowRight: Math.min(place + 1, last), Home: 0, End: last }[event.key];
-  if (event.key === "Escape") pick(null);
-  else if (to === undefined) return;
-  else pick(support.order[to]);
-  event.preventDefault();
-});
+connectBars(
+  element("likeness"),
+  () => {
+    const look = view.look();
+    return likenessOf(look, focusIn(look));
+  },
+  pick,
+);
 
 /** Likeness is asked for only while its bars are open: it is the largest part of a message. */
 function askForFields() {
@@ -213,26 +191,27 @@ function askForFields() {
 element("why").addEventListener("toggle", askForFields);
 
 const unix = (t) => t - (hello?.clock.monotonic ?? 0) + (hello?.clock.unix ?? 0);
-const momentName = (look) => new Date(1000 * unix(look.to)).toISOString();
+const momentOf = (look) => new Date(1000 * unix(look.to)).toISOString().slice(0, 19);
+const fileName = (look, ending) => `mtclar_${momentOf(look).replaceAll(":", "-")}.${ending}`;
 
 element("export-csv").addEventListener("click", () => {
   const look = view.look();
-  const csv = new Blob([toCsv(look, unix)], { type: "text/csv" });
-  save(csv, `mtclar_${momentName(look).slice(0, 19).replaceAll(":", "-")}.csv`);
+  save(new Blob([toCsv(look, unix)], { type: "text/csv" }), fileName(look, "csv"));
 });
+
 element("export-png").addEventListener("click", () => {
   const look = view.look();
   const focus = focusIn(look);
-  const streams = (hello?.streams ?? []).filter(({ stream }) => view.stream === null || stream === view.stream);
+  const shown = (hello?.streams ?? []).filter(({ stream }) => view.stream === null || stream === view.stream);
   const picture = toPicture({
     look,
     theme,
     focus,
     support: element("why").open ? likenessOf(look, focus) : null,
-    title: streams.map(({ label, stream }) => label || stream).join(", ") || "mtclar-stream",
-    note: `${spanText(view.span_s)} until ${momentName(look).slice(0, 19).replace("T", " ")} UTC`,
+    title: ["mtclar-stream", ...shown.map(({ label, stream }) => label || stream)].join(" · "),
+    note: `${spanText(view.span_s)} until ${momentOf(look).replace("T", " ")} UTC`,
   });
-  picture.toBlob((blob) => save(blob, `mtclar_${momentName(look).slice(0, 19).replaceAll(":", "-")}.png`));
+  picture.toBlob((blob) => save(blob, fileName(look, "png")));
 });
 
 // --- messages ----------------------------------------------------------------------------------------------------

@@ -16,8 +16,31 @@ export function frontFrame({ similarity, picked }) {
   return similarity.reduce((best, share, i) => (share > similarity[best] ? i : best), 0);
 }
 
+/**
+ * Lets a person pick a bar by click or arrow keys: `pick(index of its support frame)`, or null for the highest again.
+ * `current()` is what the bars show, or null.
+ */
+export function connectBars(canvas, current, pick) {
+  canvas.addEventListener("click", (event) => {
+    const support = current();
+    if (!support) return;
+    const frame = frameAt(event.offsetX, canvas.clientWidth, support.order);
+    pick(frame === support.picked ? null : frame);
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const support = current();
+    if (!support) return;
+    const place = support.order.indexOf(frontFrame(support));
+    const last = support.order.length - 1;
+    const to = { ArrowLeft: Math.max(place - 1, 0), ArrowRight: Math.min(place + 1, last), Home: 0, End: last }[event.key];
+    if (to === undefined && event.key !== "Escape") return;
+    pick(to === undefined ? null : support.order[to]);
+    event.preventDefault();
+  });
+}
+
 /** The bar under x pixels, as the index of its support frame. */
-export function frameAt(x, width, order) {
+function frameAt(x, width, order) {
   const place = Math.floor(((x - LEFT) / (width - LEFT - RIGHT)) * order.length);
   return order[Math.min(Math.max(place, 0), order.length - 1)];
 }
@@ -34,7 +57,7 @@ export function drawLikeness(surface, support, theme, colour) {
   const gap = Math.min(6, 0.25 * pitch);
   context.font = `10.5px ${theme.font}`;
   context.textBaseline = "alphabetic";
-  context.textAlign = "center";
+  drawLevels(context, surface, theme, ground);
   context.fillStyle = colour;
   order.forEach((i, place) => {
     const left = LEFT + place * pitch;
@@ -43,7 +66,6 @@ export function drawLikeness(surface, support, theme, colour) {
     context.fillRect(left + gap / 2, ground - height, pitch - gap, height);
   });
   context.globalAlpha = 1;
-  drawLevels(context, surface, theme, ground);
   if (labelled) {
     context.fillStyle = theme.muted;
     context.textAlign = "right";

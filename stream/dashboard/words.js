@@ -14,8 +14,10 @@ const FACE = {
   lost: "Lost",
 };
 
-export const seconds = (number) => `${number} s`;
-export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+export const SILENCE_S = 3; // connected, but nothing comes: worth saying
+
+const seconds = (number) => `${number} s`;
+const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 /** Two decimals with sign and a true minus; an en dash for nothing. */
 export function signed(number) {
@@ -48,6 +50,28 @@ export function sourceState(status) {
   const retry = status.retry_s ? `, next try in ${seconds(Math.ceil(status.retry_s))}` : "";
   const reason = status.reason ? ` (${status.reason})` : "";
   return { state: "source", text: `${SOURCE[status.state] ?? status.state}${reason}${retry}` };
+}
+
+/** What to say of a stream: {state, text}. `status` is its source's last one where that is not live. */
+export function streamState(status, silence_s, faces) {
+  if (status) return sourceState(status);
+  if (silence_s === undefined) return { state: "waiting", text: "Waiting for the first picture" };
+  if (silence_s > SILENCE_S) return { state: "source", text: `Nothing came for ${seconds(Math.floor(silence_s))}` };
+  return facesState(faces);
+}
+
+/** What to say of several streams in one sentence: {state, text}. `flowing` is how many of them send. */
+export function streamsState(flowing, all, faces) {
+  if (all === 0) return { state: "waiting", text: "The server has no stream" };
+  return { state: flowing === all ? "ok" : "source", text: `${flowing} of ${all} streams, ${counted(faces, "face")}` };
+}
+
+/** What to say without a connection: {state, text}. `farewell` are the server's last words. */
+export function absenceState(connection, farewell) {
+  if (connection === "denied") return { state: "denied", text: "The server wants a token" };
+  if (farewell) return { state: "gone", text: farewell };
+  if (connection === "waiting") return { state: "gone", text: "The server cannot be reached" };
+  return { state: "waiting", text: "Waiting for the server" };
 }
 
 /** The pill of the connection: text for each of its states. */
