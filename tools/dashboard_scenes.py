@@ -20,6 +20,8 @@ from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, S
 FPS = 30
 SUPPORT_FRAMES = 16
 SIZE = (1280, 720)
+PATIENCE_S = 20.0
+NAMES = ("anna", "ben", "chris", "dana")
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,13 @@ def affect(person: int, t_s: float, noise: np.random.Generator) -> Affect:
     return Affect(person, name, state, box, (1.0, 2.0, 3.0), valence, arousal, sd, 0.8 * sd, raw, faults)
 
 
-NAMES = ("anna", "ben", "chris", "dana")
-
-
 class Player:
-    """Plays a scene to whoever connects."""
+    """Plays a scene to whoever connects; `start_s` says where in the script it begins."""
 
     def __init__(self, scene: Scene, start_s: float = 0.0) -> None:
         self.scene = scene
         self._frame = round(start_s * FPS)
+        self._zero_s = time.monotonic() - start_s
         self._noise = np.random.default_rng(1)
         model = ModelInfo("encoder", "5c2e9f0a" * 8, "onnxruntime (CPU)")
         streams = tuple(self._info(name, people) for name, people in scene.people.items())
@@ -100,19 +100,37 @@ class Player:
             latency = LatencyMs(0.6, 3.1 + 0.4 * math.sin(t_s), 4.4)
             self.server.publish(
                 AffectMessage(
-                    stream, self._frame, self._frame, 100 + t_s, "arrival", t_s, SIZE, latency, 0, faces
+                    stream,
+                    self._frame,
+                    self._frame,
+                    self._zero_s + t_s,
+                    "arrival",
+                    t_s,
+                    SIZE,
+                    latency,
+                    0,
+                    faces,
                 )
             )
         self._frame += 1
 
-    def play(self, seconds: float, speed: float = 1.0, stopped: threading.Event | None = None) -> None:
-        """`seconds` of the script, `speed` times as fast as live."""
-        due_s = time.monotonic()
+    def rush(self, seconds: float) -> None:
+        """`seconds` of the script, as fast as the one page that is connected takes them."""
         for _ in range(round(seconds * FPS)):
-            if stopped is not None and stopped.is_set():
-                return
+            wanted = self.server.written + len(self.scene.people)
             self.say()
-            due_s += 1 / (FPS * speed)
+            until_s = time.monotonic() + PATIENCE_S
+            while self.server.written < wanted:
+                if time.monotonic() > until_s:
+                    raise TimeoutError("no page takes the messages")
+                time.sleep(0.001)
+
+    def play(self, stopped: threading.Event) -> None:
+        """The script as if live, until `stopped`."""
+        due_s = time.monotonic()
+        while not stopped.is_set():
+            self.say()
+            due_s += 1 / FPS
             time.sleep(max(0.0, due_s - time.monotonic()))
 
 
@@ -120,7 +138,7 @@ class Player:
 def playing(player: Player) -> Iterator[None]:
     """Plays live in a thread of its own, until the block ends."""
     stopped = threading.Event()
-    thread = threading.Thread(target=player.play, args=(3600.0,), kwargs={"stopped": stopped}, daemon=True)
+    thread = threading.Thread(target=player.play, args=(stopped,), daemon=True)
     thread.start()
     try:
         yield

@@ -25,7 +25,8 @@ export function drawCircumplex(surface, look, theme, focus, support) {
     const script = track.at(look.at);
     if (script) drawScript(context, place, script, theme, points.find(({ face }) => face.stream === stream)?.sample);
   }
-  for (const { face, sample } of points) drawPoint(context, place, face, sample, theme, points.length > 1);
+  for (const { face, sample } of points) drawPoint(context, place, sample, theme.slots[face.slot], theme);
+  if (points.length > 1) drawNames(context, place, points, theme);
 }
 
 const spot = (place, v, a) => [place.x + place.r * v, place.y - place.r * a];
@@ -159,9 +160,8 @@ function drawScript(context, place, sample, theme, estimate) {
   label(context, theme, "script", x + 13 * side, y);
 }
 
-function drawPoint(context, place, face, sample, theme, named) {
+function drawPoint(context, place, sample, colour, theme) {
   const [x, y] = spot(place, sample.v, sample.a);
-  const colour = theme.slots[face.slot];
   context.beginPath();
   context.arc(x, y, 8, 0, 2 * Math.PI);
   context.globalAlpha = sample.seen ? 1 : 0.75;
@@ -171,12 +171,20 @@ function drawPoint(context, place, face, sample, theme, named) {
   context.strokeStyle = sample.seen ? theme.card : colour;
   context.stroke();
   context.globalAlpha = 1;
-  if (!named) return;
+}
+
+/** Each beside its point: on the right, unless the sheet ends there or another point is in the way. */
+function drawNames(context, place, points, theme) {
   context.font = `600 12.5px ${theme.font}`;
-  const right = sample.v < 0.6; // a name must not run out of the sheet
-  context.textAlign = right ? "left" : "right";
-  context.fillStyle = colour;
-  label(context, theme, face.name, x + (right ? 13 : -13), y);
+  const spots = points.map(({ sample }) => spot(place, sample.v, sample.a));
+  points.forEach(({ face, sample }, i) => {
+    const [x, y] = spots[i];
+    const blocked = spots.some(([otherX, otherY], j) => j !== i && otherX > x && otherX < x + 60 && Math.abs(otherY - y) < 16);
+    const side = sample.v > 0.6 || blocked ? -1 : 1;
+    context.textAlign = side > 0 ? "left" : "right";
+    context.fillStyle = theme.slots[face.slot];
+    label(context, theme, face.name, x + 13 * side, y);
+  });
 }
 
 /** Text with a halo, so that it can be read on trails. */

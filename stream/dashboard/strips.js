@@ -6,7 +6,7 @@ const TOP = 6;
 const RIGHT = 10;
 const STEPS_S = [0.5, 1, 2, 5, 10, 30, 60]; // between the marks of the time axis
 const MARK_PX = 72; // the least that lies between two of them
-const SLICE_PX = 2;
+const SLICE_PX = 3;
 const DOTS_A_PX = 1.5; // closer together, dots are no dots any more
 const AXES = [
   { name: "v", spread: "sv", raw: 0 },
