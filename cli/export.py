@@ -33,7 +33,11 @@ def command(
         ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(metavar="fp16|fp32", help="Of engines and of a repository; landmarks stay in fp32.")
+        str,
+        typer.Option(
+            metavar="fp16|fp32|int8|fp8",
+            help="Of engines and of a repository; landmarks stay in fp32, eight bits are the encoder's.",
+        ),
     ] = "fp16",
 ) -> None:
     """Export a trained network to ONNX, or compile the networks in use for a card."""
@@ -92,8 +96,7 @@ def _triton(precision: str, out: Path | None) -> None:
             "--to triton needs --out FOLDER", "the folder that tritonserver gets as --model-repository"
         )
     try:
-        from mtclar.engine.triton_repository import write_repository
-        from mtclar.engine.typed_onnx import PRECISIONS
+        from mtclar.engine.triton_repository import PRECISIONS, write_repository
     except ImportError as error:
         raise BackendError(
             f"--to triton needs a package that is missing: {error.name}",

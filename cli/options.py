@@ -37,12 +37,12 @@ BackendOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="Inference backend: auto, onnxruntime, tensorrt, tensorrt-rtx or torch; a variant may follow: "
-        "onnxruntime:cuda, tensorrt:fp32.",
+        "onnxruntime:int8, onnxruntime:cuda, tensorrt:fp32.",
     ),
 ]
 ProviderOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="The backend's variant: cpu, cuda or tensorrt for onnxruntime."),
+    typer.Option(metavar="NAME", help="The backend's variant: cpu, int8, cuda or tensorrt for onnxruntime."),
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of each network.")]
 NoLiveOption = Annotated[

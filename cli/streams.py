@@ -11,7 +11,7 @@ from mtclar.engine.tracker import Tracker
 from mtclar.stream.batching import DEFAULT_WAIT_MS, Batcher
 from mtclar.stream.sources import Source, open_source
 
-ON_CPU = frozenset({"onnxruntime", "onnxruntime:cpu", "torch:cpu"})
+ON_CPU = frozenset({"onnxruntime", "onnxruntime:cpu", "onnxruntime:int8", "torch:cpu"})
 """Backends whose sessions compute in the calling thread: there, one run for many streams would use one core."""
 
 

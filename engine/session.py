@@ -81,8 +81,9 @@ BACKENDS = {
 }
 """Name on the command line -> where its class is. A variant may follow a colon: tensorrt:fp32, onnxruntime:cuda."""
 
-AUTO = ("tensorrt", "onnxruntime:cuda", "torch:cuda", "onnxruntime")
-"""What `auto` tries, best first; the last one needs no card."""
+AUTO_ON_CARD: tuple[str, ...] = ("tensorrt", "onnxruntime:cuda", "torch:cuda")
+AUTO_ON_CPU: tuple[str, ...] = ("onnxruntime:int8", "onnxruntime")
+"""What `auto` tries, best first; the last one always works."""
 
 EXTRAS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx", "torch": "train"}
 """Backend -> the extra that brings its packages."""
@@ -134,16 +135,16 @@ def open_sessions(
     """Several graphs, all on one backend: with `auto`, on the first that takes them all."""
     if backend != "auto":
         return Opened(_open_all(paths, backend, threads, progress), backend, "")
-    refused = []
-    for candidate in AUTO[:-1]:
-        if not has_nvidia_driver():
-            refused = ["there is no NVIDIA driver"]
-            break
+    driver = has_nvidia_driver()
+    candidates = (*AUTO_ON_CARD, *AUTO_ON_CPU) if driver else AUTO_ON_CPU
+    refused = [] if driver else ["there is no NVIDIA driver"]
+    for candidate in candidates[:-1]:
         try:
             return Opened(_open_all(paths, candidate, threads, progress), candidate, "; ".join(refused))
         except BackendError as error:
             refused.append(f"not {candidate}: {error.what}")
-    return Opened(_open_all(paths, AUTO[-1], threads, progress), AUTO[-1], "; ".join(refused))
+    last = candidates[-1]
+    return Opened(_open_all(paths, last, threads, progress), last, "; ".join(refused))
 
 
 def has_nvidia_driver() -> bool:

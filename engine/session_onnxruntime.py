@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from mtclar.engine import models
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.session import Arrays, Closing, HeldSession, Runs, Shape
 
@@ -16,12 +17,15 @@ ERRORS_ONLY = 3  # ONNX Runtime's log levels: 0 verbose .. 4 fatal
 # Variant -> its providers, and the device that feeds and answers lie on.
 PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
+    "int8": ("CPUExecutionProvider",),  # networks that have an int8 copy run it, the others as they are
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
-NAMES = {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT"}
+NAMES = {"cpu": "CPU", "int8": "CPU, int8", "cuda": "CUDA", "tensorrt": "TensorRT"}
 OF_THE_GRAPH = frozenset({"InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel"})
 """ONNX Runtime's exceptions that are the graph's fault, and not the card's."""
+MADE_FROM = "made_from_sha256"
+"""In the metadata of an int8 copy: the graph that it was made from."""
 
 
 class OnnxRuntimeSession(Closing):
@@ -36,7 +40,9 @@ class OnnxRuntimeSession(Closing):
         variant: str | None = None,
         progress: Callable[[str], None] | None = None,  # noqa: ARG002  # nothing here takes long
     ) -> None:
-        """`variant` is the provider. Raises UsageError for an unknown one, BackendError when it does not work here,
+        """`variant` is the provider, or int8 for the int8 copies of the networks that have one, on the CPU.
+
+        Raises UsageError for an unknown one, BackendError when it does not work here or a copy is not the graph's,
         ModelError when `path` is missing or no ONNX graph that this ONNX Runtime can run.
         """
         provider = variant or "cpu"
@@ -44,6 +50,12 @@ class OnnxRuntimeSession(Closing):
             raise UsageError(f"there is no {name}:{provider}", f"a provider is one of {', '.join(PROVIDERS)}")
         if not path.is_file():
             raise ModelError(f"{path}: there is no such network", "install mtclar-stream again")
+        eight_bits = provider == "int8" and path.stem in models.EIGHT_BITS
+        source, path = path, int8_path(path) if eight_bits else path
+        if not path.is_file():
+            raise BackendError(f"there is no int8 copy of {source.name}", "use onnxruntime:cpu")
+        if provider == "int8" and not eight_bits:
+            provider = "cpu"
         wanted = PROVIDERS[provider]
         if wanted[0] not in onnxruntime.get_available_providers():
             raise BackendError(
@@ -59,7 +71,7 @@ class OnnxRuntimeSession(Closing):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=list(wanted))
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            if provider != "cpu" and type(error).__name__ not in OF_THE_GRAPH:
+            if wanted != PROVIDERS["cpu"] and type(error).__name__ not in OF_THE_GRAPH:
                 raise BackendError(
                     f"ONNX Runtime's {NAMES[provider]} provider cannot take {path.name}: {_first_line(error)}",
                     "look at `nvidia-smi`; --backend onnxruntime does without the card",
@@ -73,9 +85,14 @@ class OnnxRuntimeSession(Closing):
                 f"ONNX Runtime's {NAMES[provider]} provider does not start here",
                 "see `mtclar-stream doctor`; it needs NVIDIA's driver and the CUDA version that it was built for",
             )
+        made_from = session.get_modelmeta().custom_metadata_map.get(MADE_FROM)
+        if eight_bits and made_from != models.sha256(source):
+            raise BackendError(
+                f"{path.name} was made from another {source.name}", "make it again: tools/quantize.py"
+            )
         self._session: onnxruntime.InferenceSession | None = session
         self.backend = f"onnxruntime ({NAMES[provider]})"
-        self.device = "cpu" if provider == "cpu" else "cuda"
+        self.device = "cpu" if wanted == PROVIDERS["cpu"] else "cuda"
         self.inputs: Mapping[str, Shape] = {node.name: _shape(node) for node in session.get_inputs()}
         self.outputs: Mapping[str, Shape] = {node.name: _shape(node) for node in session.get_outputs()}
         self._names = list(self.outputs)
@@ -154,6 +171,11 @@ class BoundSession:
         """Frees what lies on the device; the session goes on."""
         self._closed = True
         self._held = {}
+
+
+def int8_path(graph: Path) -> Path:
+    """Where the int8 copy of a graph lies; tools/quantize.py makes it."""
+    return graph.with_suffix(".int8.onnx")
 
 
 def _shape(node: onnxruntime.NodeArg) -> Shape:

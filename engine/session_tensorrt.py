@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.session import Arrays, Closing, Shape
-from mtclar.engine.tensorrt.ahead import DEFAULT_PRECISION, part_labels, precision_for
+from mtclar.engine.tensorrt.ahead import DEFAULT_PRECISION, part_labels, precision_for, ranges_for
 from mtclar.engine.tensorrt.builder import MAX_SUPPORT, SUPPORT, Progress
 from mtclar.engine.tensorrt.cache import EngineCache, default_folder
 from mtclar.engine.tensorrt.device import Device, open_device
@@ -58,8 +58,9 @@ class TensorRtSession(Closing):
     ) -> None:
         """`variant` is the precision; `flavour`, `device` and `cache` are those of this machine unless given.
 
-        Raises UsageError for an unknown precision, ModelError for a damaged graph, BackendError: not installed, no
-        driver, no card, a card that this TensorRT does not support, no memory.
+        Raises UsageError for an unknown precision, or eight bits where no ranges were measured; ModelError for a
+        damaged graph; BackendError: not installed, no driver, no card, a card that this TensorRT does not support, no
+        memory.
         """
         precision = variant or DEFAULT_PRECISION
         if name not in MODULES or precision not in PRECISIONS:
@@ -74,6 +75,7 @@ class TensorRtSession(Closing):
             self._model = parse(path.read_bytes())
         except ModelError as error:
             raise ModelError(f"{path} cannot be loaded: {error.what}", error.hint) from error
+        self._ranges = ranges_for(path, self.asked)
         flavour = flavour or open_flavour(name)
         say = progress or (lambda _: None)
         self._stack = ExitStack()
@@ -137,7 +139,7 @@ class TensorRtSession(Closing):
 
     def _whole(self) -> Network:
         if self._network is None:
-            typed = with_precision(self._model, self.asked)
+            typed = with_precision(self._model, self.asked, self._ranges)
             self._network = Network(self._shop, typed, part_labels(self.label, self.asked).whole)
         return self._network
 

@@ -22,6 +22,10 @@ from mtclar.engine.typed_onnx import parse, with_precision
 ENSEMBLE, ENCODER, PAIR = "mtclar", "mtclar_encoder", "mtclar_pair"
 QUEUE_DELAY_US = 2000  # how long a request may wait for others to be answered with
 PREFERRED_BATCHES = (8, 32)
+PRECISIONS = (
+    "fp32",
+    "fp16",
+)  # eight bits are TensorRT's: ONNX Runtime, which runs these, gives wrong answers in fp8
 TYPES = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32"}
 
 

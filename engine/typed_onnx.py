@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from mtclar.engine.errors import ModelError
+from mtclar.engine.quantized_onnx import KINDS, OPSET, Ranges, quantized
 
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", *KINDS)
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -28,13 +30,19 @@ def parse(graph: bytes) -> onnx.ModelProto:
     return model
 
 
-def with_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
-    """The same network in `precision`, one of PRECISIONS; inputs and outputs keep their types."""
+def with_precision(model: onnx.ModelProto, precision: str, ranges: Ranges | None = None) -> onnx.ModelProto:
+    """The same network in `precision`, one of PRECISIONS; inputs and outputs keep their types.
+
+    Eight bits are those of the convolutions, need `ranges`, and leave the rest in fp16.
+    """
     if precision == "fp32":
         return model
     if precision == "fp16":
         return _Halver(model).halved()
-    raise ValueError(f"no precision {precision!r}")
+    if precision in KINDS and ranges is not None:
+        newer = onnx.version_converter.convert_version(_without_aliases(model), OPSET)
+        return quantized(_Halver(newer).halved(), ranges, precision)
+    raise ValueError(f"no precision {precision!r}, or no ranges for it")
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mtclar.cli.demo import calibrated
+from mtclar.engine import models
+from mtclar.engine.crop import FRAMING, cut
+from mtclar.engine.detect import Detector
 from mtclar.engine.handover import Frame
-from mtclar.engine.support import SupportSet
+from mtclar.engine.landmarks import FaceMesh, roi_of_detection, roi_of_points
+from mtclar.engine.session import open_session
+from mtclar.engine.support import SupportSet, framing_from
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import Source, open_source
 
@@ -44,6 +51,29 @@ class Material:
         """The clip's first `count` pictures, from its beginning again where it is shorter; kept in memory."""
         with closing(open_source(self.clip, loop=True)) as source:
             return list(islice(retimed(source.frames(), FPS), count))
+
+
+def demo_crops(every: int) -> np.ndarray:
+    """Crops [n, S, S] of the face in the bundled clip, of one picture in `every`, as the encoder gets them."""
+    framing = models.card("encoder").framing
+    crops = []
+    with (
+        closing(open_source("demo")) as source,
+        open_session(models.path("face_detector"), "onnxruntime") as detector,
+        open_session(models.path("face_mesh"), "onnxruntime") as landmarks,
+    ):
+        detect, find = Detector(detector), FaceMesh(landmarks)
+        roi = None
+        for i, frame in enumerate(source.frames()):
+            if roi is None:
+                roi = roi_of_detection(detect(frame.image)[0])
+            mesh = find(frame.image, roi)
+            roi = roi_of_points(mesh.points)
+            if i % every == 0:
+                crops.append(
+                    cut(frame.image, mesh.points, FRAMING if framing is None else framing_from(framing))
+                )
+    return np.stack(crops)
 
 
 class RetimedSource:

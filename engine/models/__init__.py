@@ -13,6 +13,8 @@ from mtclar.engine.errors import ModelError
 from mtclar.engine.files import write_whole
 
 NAMES = ("face_detector", "face_mesh", "encoder", "pair")
+EIGHT_BITS = frozenset({"encoder"})
+"""Networks that eight bits are for; the face networks would lose pixels, the pair network is too small to gain."""
 REINSTALL = "install mtclar-stream again: pip install --force-reinstall mtclar-stream"
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import onnx
 
+from mtclar.engine.models import EIGHT_BITS
+from mtclar.engine.quantized_onnx import KINDS, Ranges
 from mtclar.engine.tensorrt import builder
 from mtclar.engine.tensorrt.builder import SUPPORT, Progress
 from mtclar.engine.tensorrt.cache import ANY_CARD, EngineCache
@@ -40,7 +42,9 @@ class Compiled:
 
 def precision_for(name: str, asked: str) -> str:
     """What a graph is compiled with when `asked` is wanted."""
-    return "fp32" if name in EXACT else asked
+    if name in EXACT:
+        return "fp32"
+    return DEFAULT_PRECISION if asked in KINDS and name not in EIGHT_BITS else asked
 
 
 def part_labels(name: str, precision: str) -> PartLabels:
@@ -48,14 +52,21 @@ def part_labels(name: str, precision: str) -> PartLabels:
     return PartLabels(f"{name} {precision}", f"{name}-once {precision}", f"{name}-rest {precision}")
 
 
-def parts_of(name: str, model: onnx.ModelProto, asked: str) -> Iterator[tuple[str, onnx.ModelProto]]:
+def ranges_for(graph: Path, precision: str) -> Ranges | None:
+    """What eight bits need to know of a graph; None for other precisions. UsageError when it was not measured."""
+    return Ranges.of(graph) if precision in KINDS else None
+
+
+def parts_of(
+    name: str, model: onnx.ModelProto, asked: str, ranges: Ranges | None = None
+) -> Iterator[tuple[str, onnx.ModelProto]]:
     """The typed graphs that a tracker needs of one network: a graph with a support set in its two parts."""
     precision = precision_for(name, asked)
     labels = part_labels(name, precision)
     held = [b.name for b in bindings_of(model.graph.input) if SUPPORT in b.axes]
     parts = cut(model, held[0]) if held else None
     if parts is None:
-        yield labels.whole, with_precision(model, precision)
+        yield labels.whole, with_precision(model, precision, ranges)
     else:
         yield labels.once, with_precision(parts.once, precision)
         yield labels.rest, with_precision(parts.rest, precision)
@@ -71,10 +82,12 @@ def compile_ahead(
 ) -> Iterator[Compiled]:
     """Compiles each graph for each compute capability into the cache's folder, where a session looks for it.
 
-    Raises BackendError with TensorRT's reason, WriteError when the disk refuses.
+    Raises BackendError with TensorRT's reason, WriteError when the disk refuses, UsageError when eight bits are wanted
+    of a graph whose ranges were not measured.
     """
     for path in graphs:
-        for label, model in parts_of(path.stem, parse(path.read_bytes()), precision):
+        ranges = ranges_for(path, precision_for(path.stem, precision))
+        for label, model in parts_of(path.stem, parse(path.read_bytes()), precision, ranges):
             for capability in capabilities:
                 plan = builder.build(flavour, model, label=label, capability=capability, progress=progress)
                 key = key_of(label, model, flavour, capability, ANY_CARD)

@@ -128,6 +128,8 @@ def build(
         hint = "use --backend onnxruntime"
         if "FP32" in messages.last:  # TensorRT for RTX has no fp32 matrix product for Turing
             hint = f"this card's matrix products are fp16: use fp16, or {hint[4:]}"
+        if "HW-specific datatypes" in messages.last:
+            hint = f"fp8 is for compute capability 8.9 and later: use int8 or fp16, or {hint[4:]}"
         raise BackendError(f"{flavour.name} could not compile {label}: {messages.last}", hint)
     return bytes(plan)
 
@@ -191,7 +193,14 @@ def _monitor(api: Any, label: str, progress: Progress) -> Any:
 
 _CONSTANT = re.compile(rb"const_payload_size=(\d+)[^\n]*? type=(\w+) ")
 _DATATYPE = re.compile(r'"(?:Format/)?[Dd]ata ?type" *: *"([^"]*)"')
-PRECISION_OF = {"half": "fp16", "float": "fp32", "int8": "int8", "fp8": "fp8", "bfloat16": "bf16"}
+PRECISION_OF = {
+    "half": "fp16",
+    "float": "fp32",
+    "int8": "int8",
+    "fp8": "fp8",
+    "fp8_e4m3": "fp8",
+    "bfloat16": "bf16",
+}
 
 
 def stored_precisions(plan: bytes) -> dict[str, int]:

@@ -95,6 +95,35 @@ def test_a_file_in_place_of_a_folder_is_a_wrong_argument(to: str, command: Comma
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_triton_repository_has_no_eight_bits(command: Command, tmp_path: Path) -> None:
+    done = command("export", "--to", "triton", "--precision", "int8", "--out", tmp_path / "repository")
+    assert done.code == 2
+    assert "one of: fp32, fp16" in done.err
+    assert not (tmp_path / "repository").exists()
+
+
+@pytest.mark.usefixtures("_rtx")
+def test_an_encoder_in_int8_is_compiled_and_says_so(command: Command, tmp_path: Path) -> None:
+    done = command(
+        "export",
+        "--to",
+        "tensorrt-rtx",
+        "--compute-capability",
+        "8.6",
+        "--precision",
+        "int8",
+        "--out",
+        tmp_path,
+    )
+    assert done.code == 0, done.err
+    says = {
+        line.split(": ")[1].split(" for ")[0]: line for line in done.out.splitlines() if ".engine" in line
+    }
+    assert "int8 as the engine says" in says["encoder"]
+    assert "fp16 as the engine says" in says["pair-rest"]
+    assert "fp32 as the engine says" in says["face_mesh"]
+
+
 def test_a_triton_repository_is_written(command: Command, tmp_path: Path) -> None:
     done = command("export", "--to", "triton", "--out", tmp_path / "repository")
     assert done.code == 0

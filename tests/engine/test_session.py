@@ -10,7 +10,7 @@ import pytest
 from mtclar.engine import models, session
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.session import HeldSession, open_session, open_sessions
-from mtclar.engine.session_onnxruntime import BoundSession, OnnxRuntimeSession
+from mtclar.engine.session_onnxruntime import BoundSession, OnnxRuntimeSession, int8_path
 
 from .tiny_graphs import EMBEDDING_DIM, SIZE, write_encoder, write_pair
 
@@ -88,13 +88,18 @@ def test_missing_and_damaged_graphs_are_model_errors(tmp_path: Path) -> None:
 
 def test_backends_are_imported_only_when_chosen() -> None:
     assert all(":" in place for place in session.BACKENDS.values())
-    assert {name.partition(":")[0] for name in session.AUTO} <= set(session.BACKENDS)
+    assert {name.partition(":")[0] for name in (*session.AUTO_ON_CARD, *session.AUTO_ON_CPU)} <= set(
+        session.BACKENDS
+    )
 
 
 def test_auto_says_why_it_took_the_cpu(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "has_nvidia_driver", lambda: False)
     opened = open_sessions([graph])
-    assert (opened.backend, opened.why) == ("onnxruntime", "there is no NVIDIA driver")
+    assert opened.backend == "onnxruntime"
+    assert opened.why == (
+        "there is no NVIDIA driver; not onnxruntime:int8: there is no int8 copy of encoder.onnx"
+    )
     opened.sessions[0].close()
 
 
@@ -112,7 +117,8 @@ def test_auto_tries_the_card_first_and_says_what_each_lacked(
     assert opened.why == (
         "not tensorrt: neither tensorrt nor tensorrt-rtx is installed; "
         "not onnxruntime:cuda: this ONNX Runtime was built without CUDA; "
-        "not torch:cuda: the backend torch cannot be imported: import of torch halted; None in sys.modules"
+        "not torch:cuda: the backend torch cannot be imported: import of torch halted; None in sys.modules; "
+        "not onnxruntime:int8: there is no int8 copy of encoder.onnx"
     )
     opened.sessions[0].close()
 
@@ -165,6 +171,37 @@ def test_a_device_that_keeps_nothing_is_an_error_in_words(tmp_path: Path) -> Non
         network.device = "cuda"
         with pytest.raises(BackendError, match="could not keep support on the card"):
             network.holding({"support": np.zeros((5, EMBEDDING_DIM), np.float32)})
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
+    """The bundled encoder and its int8 copy, in a folder of their own."""
+    for path in (models.path("encoder"), int8_path(models.path("encoder"))):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path / "encoder.onnx"
+
+
+def test_auto_takes_the_int8_copy_where_there_is_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: False)
+    opened = open_sessions([models.path(name) for name in ("face_mesh", "encoder")])
+    assert opened.backend == "onnxruntime:int8"
+    assert [one.backend for one in opened.sessions] == ["onnxruntime (CPU)", "onnxruntime (CPU, int8)"]
+    for one in opened.sessions:
+        one.close()
+
+
+def test_an_int8_copy_of_another_encoder_is_not_used(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newly trained encoder lies beside the old one's copy."""
+    with open_session(shipped, "onnxruntime:int8") as network:
+        assert network.backend == "onnxruntime (CPU, int8)"
+    write_encoder(shipped)
+    with pytest.raises(BackendError, match=r"made from another encoder\.onnx"):
+        open_session(shipped, "onnxruntime:int8")
+    monkeypatch.setattr(session, "has_nvidia_driver", lambda: False)
+    opened = open_sessions([shipped])
+    assert opened.backend == "onnxruntime"
+    assert "made from another" in opened.why
+    opened.sessions[0].close()
 
 
 def test_an_unknown_provider_names_the_known_ones(graph: Path) -> None:

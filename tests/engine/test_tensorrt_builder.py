@@ -12,7 +12,7 @@ from mtclar.engine import models
 from mtclar.engine.encode import OUTPUTS
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.tensorrt import builder
-from mtclar.engine.tensorrt.ahead import compile_ahead, parts_of
+from mtclar.engine.tensorrt.ahead import compile_ahead, parts_of, precision_for, ranges_for
 from mtclar.engine.tensorrt.builder import MAX_BATCH, MAX_SUPPORT, profiles_of
 from mtclar.engine.tensorrt.cache import ANY_CARD, EngineCache
 from mtclar.engine.tensorrt.flavour import Flavour, parse_capability
@@ -39,7 +39,8 @@ def graph(name: str) -> onnx.ModelProto:
 
 
 def typed(name: str, precision: str) -> dict[str, onnx.ModelProto]:
-    return dict(parts_of(name, graph(name), precision))
+    ranges = ranges_for(models.path(name), precision_for(name, precision))
+    return dict(parts_of(name, graph(name), precision, ranges))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -76,6 +77,37 @@ def test_the_face_networks_compile_in_fp32_whatever_was_asked(rtx: Flavour, name
     ((label, model),) = typed(name, "fp16").items()
     plan = builder.build(rtx, model, label=label, capability=parse_capability(card))
     assert set(builder.stored_precisions(plan)) == {"fp32"}
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+@pytest.mark.parametrize("card", CARDS)
+def test_the_encoder_compiles_in_eight_bits_where_the_card_has_them(
+    rtx: Flavour, card: str, precision: str
+) -> None:
+    ((label, model),) = typed("encoder", precision).items()
+    if precision == "fp8" and parse_capability(card) < (8, 9):
+        with pytest.raises(BackendError, match="fp8_e4m3") as caught:
+            builder.build(rtx, model, label=label, capability=parse_capability(card))
+        assert "8.9 and later" in caught.value.hint
+        return
+    plan = builder.build(rtx, model, label=label, capability=parse_capability(card))
+    stored = builder.stored_precisions(plan)
+    assert builder.main_precision(stored) == precision
+    assert stored[precision] > 0.9 * sum(stored.values())
+    eight = sum(
+        int(np.prod(tensor.dims))
+        for tensor in model.graph.initializer
+        if tensor.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.FLOAT8E4M3FN)
+        and len(tensor.dims) == 4
+    )
+    assert stored[precision] > 0.95 * eight  # the weights are in it, in eight bits
+
+
+def test_the_pair_network_stays_in_fp16_when_eight_bits_are_wanted(rtx: Flavour) -> None:
+    for label, model in typed("pair", "int8").items():
+        assert label.endswith("fp16")
+        plan = builder.build(rtx, model, label=label, capability=(8, 6))
+        assert builder.main_precision(builder.stored_precisions(plan)) == "fp16"
 
 
 def test_fp16_engines_are_smaller(rtx: Flavour) -> None:

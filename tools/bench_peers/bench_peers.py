@@ -135,7 +135,7 @@ def main() -> None:
         commands["fer"] = ([str(options.fer_python.absolute()), str(HERE / "peer_fer.py"), *size], HERE)
 
     assert material.support is not None
-    with Tracker.open([material.support], backend="onnxruntime") as tracker:
+    with Tracker.open([material.support], backend="onnxruntime:int8") as tracker:
         runners: dict[str, Block] = {OURS: ours(tracker)}
         peers: list[Peer] = []
         left_out: dict[str, str] = {}
