@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate train cli
 
-.PHONY: help setup setup-train setup-all demo test faults soak lint types bench gpu-check docs clean
+.PHONY: help setup setup-train setup-all demo test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
 help:                ## say what there is
@@ -38,6 +38,10 @@ faults: $(SETUP)     ## the fault suite: killed servers, bad networks, frozen cl
 MINUTES ?= 60
 soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> docs/results/soak.json and .png
 	$(BIN)/python tools/soak.py --minutes $(MINUTES) --write
+
+SECONDS ?= 60
+fuzz: $(SETUP)       ## random and damaged input for SECONDS (60) at each place that reads what others wrote
+	$(BIN)/pytest -m fuzz --fuzz-seconds $(SECONDS)
 
 lint: $(SETUP)       ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def is_summary(path: Path) -> bool:
     try:
         content = path.read_bytes() if path.stat().st_size <= MAX_SUMMARY_BYTES else b"-"
         return not content or set(json.loads(content)) >= SUMMARY_KEYS
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 

@@ -60,7 +60,12 @@ def _open(spec: str, stream_id: str | None, loop: bool) -> Source:
         raise UsageError(f"sources of the kind '{scheme}://' are not known", f"a source is {KINDS}")
     from mtclar.stream.sources.video import VideoFile
 
-    path = Path(spec).expanduser()
+    try:
+        path = Path(spec).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{spec.partition('/')[0]} is nobody's home folder", "write the whole path"
+        ) from error
     return VideoFile(path, stream_id or _name(path.stem), loop=loop)
 
 

@@ -51,6 +51,10 @@ def video_stream(container: Any, label: str) -> Any:
         has = "only sound" if container.streams.audio else "no video"
         raise SourceError(f"{label} holds {has}", "name a file or stream with a picture")
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # a codec that FFmpeg does not know, or a damaged header that names one
+        raise SourceError(
+            f"{label} holds pictures of an unknown kind", "try to play it, or convert it to H.264"
+        )
     pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
     stream.thread_type = "AUTO" if pixels > THREADED_ABOVE_PIXELS else "NONE"
     return stream

@@ -66,12 +66,17 @@ class RtspCamera:
         clock: Callable[[], float] = time.monotonic,
         unix_clock: Callable[[], float] = time.time,
     ) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # whose text may hold a password
+            raise UsageError(
+                "an address that is none", "write rtsp://host[:port]/path, and an IPv6 host as [::1]"
+            ) from None
         self.label = without_credentials(url)
         try:
             port = parts.port
-        except ValueError as error:
-            raise UsageError(f"the port of '{self.label}' is none", "a port is 1 to 65535") from error
+        except ValueError:
+            raise UsageError(f"the port of '{self.label}' is none", "a port is 1 to 65535") from None
         if not parts.hostname:
             raise UsageError(f"no host in '{self.label}'", "write rtsp://host[:port]/path")
         self.stream_id = stream_id

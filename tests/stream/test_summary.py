@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import MtclarError
-from mtclar.stream.summary import LatencyHistogram, Meter, peak_rss_mb
+from mtclar.stream.summary import LatencyHistogram, Meter, is_summary, peak_rss_mb
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=300), st.sampled_from([50, 95, 99]))
@@ -81,3 +81,10 @@ def test_memory_is_a_plausible_figure() -> None:
     peak = peak_rss_mb()
     assert peak is not None
     assert 10 < peak < 100_000
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b"null", b"[[1]]", b'{"frames": 1}'])
+def test_what_is_no_summary_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "precious.json"
+    path.write_bytes(content)
+    assert not is_summary(path)

@@ -223,6 +223,13 @@ def test_an_mp4_without_its_index_is_refused(make_clip: MakeClip) -> None:
         open_source(str(path))
 
 
+def test_pictures_of_an_unknown_kind_are_refused(make_clip: MakeClip) -> None:
+    path = make_clip("strange.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zz9x"))
+    with pytest.raises(SourceError, match="unknown kind"):
+        open_source(str(path))
+
+
 def test_sound_without_pictures_is_refused(make_clip: MakeClip) -> None:
     with pytest.raises(SourceError, match="only sound"):
         open_source(str(make_clip("tone.mp4", audio=True)))
@@ -240,6 +247,9 @@ def test_sound_without_pictures_is_refused(make_clip: MakeClip) -> None:
         ("webcam:77", SourceError),
         ("/dev/video77", SourceError),
         ("rtsp://", UsageError),
+        ("rtsp://[", UsageError),
+        ("~nobody-of-this-name/clip.mp4", UsageError),
+        ("\x00.mp4", UsageError),
         ("synthetic:bad", UsageError),
     ],
 )

@@ -1,0 +1,179 @@
+"""Files that others wrote: support sets, label tables, photo tables, summaries, videos; read, or refused in words."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
+from mtclar.engine.handover import Encoded
+from mtclar.engine.support import MANIFEST, SupportSet
+from mtclar.stream.labels import parse_labels, read_labels
+from mtclar.stream.sources.video import VideoFile
+from mtclar.stream.summary import is_summary
+
+from ..stream.conftest import make_clip  # noqa: F401, TID252
+from .conftest import JSON, Fuzz, damaged, is_said
+
+
+def support_bytes(tmp_path: Path) -> bytes:
+    rng = np.random.default_rng(0)
+    encoded = Encoded(
+        rng.normal(size=(3, 8)).astype(np.float32),
+        np.zeros((3, 2), np.float32),
+        np.zeros((3, 8), np.float32),
+    )
+    support = SupportSet.from_encoded(
+        encoded, np.zeros((3, 2)), subject="anna", model_name="m", model_sha256="0" * 64, framing=FRAMING
+    )
+    support.save(tmp_path / "good.mtclar")
+    return (tmp_path / "good.mtclar").read_bytes()
+
+
+def test_damaged_support_sets(fuzz: Fuzz, tmp_path: Path) -> None:
+    path = tmp_path / "fuzz.mtclar"
+
+    def load(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            assert len(SupportSet.load(path)) == 3  # what is read is whole
+        except SupportSetError as error:
+            is_said(error)
+
+    assert fuzz(damaged([support_bytes(tmp_path)]), load)
+
+
+def test_support_sets_of_a_liar(fuzz: Fuzz, tmp_path: Path) -> None:
+    """A manifest that says anything, around members whose sums are right."""
+    path = tmp_path / "fuzz.mtclar"
+    with zipfile.ZipFile(io.BytesIO(support_bytes(tmp_path))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members.pop(MANIFEST))
+    keys = sorted(manifest)
+
+    def load(lie: tuple[str, Any, str, bytes]) -> None:
+        key, value, member, data = lie
+        said = {**manifest, key: value}
+        if isinstance(said["members"], dict) and isinstance(said["members"].get(member), dict):
+            said["members"] = {
+                **said["members"],
+                member: {**said["members"][member], "sha256": hashlib.sha256(data).hexdigest()},
+            }
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(MANIFEST, json.dumps(said))
+            for name, content in members.items():
+                archive.writestr(name, data if name == f"{member}.npy" else content)
+        try:
+            SupportSet.load(path)
+        except SupportSetError as error:
+            is_said(error)
+
+    names = [name.removesuffix(".npy") for name in members]
+    lies = st.sampled_from(names).flatmap(
+        lambda name: st.tuples(
+            st.sampled_from(keys), JSON, st.just(name), damaged([members[f"{name}.npy"]], most=4)
+        )
+    )
+    assert fuzz(lies, load)
+
+
+LABELS = [
+    b"time,valence,arousal\n0.2,0.7,0.1\n0.8,0.6,0.2\n",
+    b'"time","valence","arousal","track"\r\n1.5,-1,1,0\r\n2.5,0.1,.2,\r\n',
+    b"\xef\xbb\xbftime, valence, arousal, track\n1e3,0,0,12\n",
+]
+
+
+def test_damaged_label_tables(fuzz: Fuzz, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            for label in read_labels(path):
+                assert abs(label.valence) <= 1
+                assert label.time_s >= 0
+        except UsageError as error:
+            is_said(error)
+
+    assert fuzz(damaged(LABELS) | st.binary(), read)
+
+
+def test_label_tables_of_any_cells(fuzz: Fuzz) -> None:
+    odd = (
+        st.text(st.characters(), max_size=10)
+        | st.floats().map(repr)
+        | st.integers().map(str)
+        | st.sampled_from(["9" * 5000, "٣", "²", "1_0", "inf", "0x1", '"', "1e400", ""])
+    )
+    number = st.floats(-1, 1).map(repr)
+    row = st.tuples(number.map(lambda text: text.strip("-")) | odd, number | odd, number | odd, odd)
+    rows = st.lists(row.map(",".join) | st.lists(odd, max_size=5).map(",".join), max_size=6)
+
+    def read(lines: list[str]) -> None:
+        try:
+            parse_labels("time,valence,arousal,track\n" + "\n".join(lines))
+        except UsageError as error:
+            is_said(error)
+
+    assert fuzz(rows, read)
+
+
+def test_tables_of_photos(fuzz: Fuzz, tmp_path: Path) -> None:
+    photos = pytest.importorskip("mtclar.train.photos", reason="needs the extra [train]")
+    path = tmp_path / "photos.csv"
+    (tmp_path / "anna.jpg").touch()
+    samples = [
+        b"path,valence,arousal,subject\nanna.jpg,0.5,-0.1,anna\n",
+        b"path,valence,arousal\nanna.jpg,1,0\n",
+    ]
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            photos.load(path)
+        except MtclarError as error:
+            is_said(error)
+
+    assert fuzz(damaged(samples), read)
+
+
+def test_whatever_lies_where_a_summary_is_to_go(fuzz: Fuzz, tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+
+    def look(data: bytes) -> None:
+        path.write_bytes(data)
+        assert is_summary(path) in (True, False)
+
+    deep = st.integers(0, 200_000).map(lambda n: b"[" * n)
+    good = b'{"frames": 1, "fps": 2.0, "latency_ms": {"p50": 1.0}}'
+    assert fuzz(damaged([good]) | JSON.map(lambda x: json.dumps(x).encode()) | deep, look)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.avi"])
+def test_damaged_videos(fuzz: Fuzz, make_clip: Callable[..., Path], tmp_path: Path, name: str) -> None:  # noqa: F811
+    codec = {"clip.avi": "mjpeg"}.get(name, "libx264")
+    pix_fmt = {"clip.avi": "yuvj420p"}.get(name, "yuv420p")
+    good = make_clip(name, size=(64, 48), frames=10, codec=codec, pix_fmt=pix_fmt).read_bytes()
+    path = tmp_path / f"fuzz-{name}"
+
+    def play(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            frames = list(VideoFile(path, "fuzz").frames())
+        except SourceError as error:
+            is_said(error)
+            return
+        times = [frame.pts_s for frame in frames]
+        assert times == sorted(times)
+        assert all(frame.image.ndim == 3 and frame.image.flags.c_contiguous for frame in frames)
+
+    assert fuzz(damaged([good], most=6), play)

@@ -1,0 +1,141 @@
+"""Bytes from anybody to the server's port: answered or cut off, never a traceback, and others are served on."""
+
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from websockets.sync.client import connect
+
+from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.messages import Hello, StreamInfo
+
+from .conftest import Fuzz, damaged
+
+SILENCE_S = 0.3  # of a server that waits for the rest of a request
+
+
+@pytest.fixture
+def server() -> Iterator[Broadcaster]:
+    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
+    with Broadcaster(port=0, hello=lambda: Hello((info,))) as running:
+        yield running
+
+
+def exchange(server: Broadcaster, *said: bytes, hang_up: bool = False) -> bytes:
+    """What the server answers before it closes, or is silent for a moment; `hang_up`: says at once that it is all."""
+    heard = b""
+    with socket.create_connection((server.host, server.port), timeout=10) as client:
+        try:
+            for one in said:
+                client.sendall(one)
+            if hang_up:
+                client.shutdown(socket.SHUT_WR)
+            client.settimeout(SILENCE_S if not said[-1].endswith(b"\r\n\r\n") else 10)
+            while part := client.recv(65536):
+                heard += part
+                client.settimeout(SILENCE_S)
+        except (TimeoutError, ConnectionError):
+            pass
+    return heard
+
+
+def is_served(server: Broadcaster) -> bool:
+    with connect(server.ws_url, proxy=None, open_timeout=10) as client:
+        return '"hello"' in client.recv(10)
+
+
+def no_traceback(caplog: pytest.LogCaptureFixture) -> bool:
+    return not any(record.exc_info for record in caplog.records if record.levelno >= logging.WARNING)
+
+
+REQUESTS = [
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer x\r\n\r\n",
+    b"GET /protocol/../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /%2e%2e/%2e%2e/etc/passwd?x=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello",
+]
+
+
+def test_damaged_requests(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptureFixture) -> None:
+    def ask(asked: tuple[bytes, bool]) -> None:
+        request, hang_up = asked
+        answer = exchange(server, request, hang_up=hang_up)
+        assert not answer or answer.startswith(b"HTTP/1.1 ")
+        assert b"root:" not in answer
+        assert b"Traceback" not in answer
+
+    assert fuzz(st.tuples(damaged(REQUESTS), st.booleans()), ask)
+    assert is_served(server)
+    assert no_traceback(caplog)
+
+
+def test_any_path(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptureFixture) -> None:
+    parts = st.sampled_from(
+        [
+            "..",
+            ".",
+            "%2e%2e",
+            "%00",
+            "etc",
+            "passwd",
+            "app.js",
+            "protocol",
+            "ws",
+            "\\",
+            "?",
+            "#",
+            "//",
+            "~",
+            "",
+        ]
+    )
+
+    def ask(path: list[str]) -> None:
+        target = "/" + "/".join(path)
+        answer = exchange(server, f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 ")
+        assert b"root:" not in answer
+
+    assert fuzz(st.lists(parts, max_size=6), ask)
+    assert is_served(server)
+    assert no_traceback(caplog)
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """A masked frame (RFC 6455, 5.2), its mask of noughts."""
+    length = len(payload)
+    head = bytes([0x80 | opcode, 0x80 | (length if length < 126 else 126)])
+    return head + (length.to_bytes(2, "big") if length >= 126 else b"") + bytes(4) + payload
+
+
+def test_damaged_frames(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptureFixture) -> None:
+    handshake = REQUESTS[4]
+    samples = [
+        frame(1, b'{"type":"subscribe","max_hz":5}') + frame(9, b"ping"),
+        frame(1, b'{"type":"mark","label":"\xc3\xa4"}'),
+        frame(2, b"MTF1" + bytes(60)),
+        frame(8, b"\x03\xe8bye"),
+        frame(0, b"rest"),
+    ]
+
+    def say(data: Any) -> None:
+        assert b"Traceback" not in exchange(server, handshake, data, hang_up=True)
+
+    assert fuzz(damaged(samples) | st.binary(max_size=200), say)
+    assert is_served(server)
+    assert no_traceback(caplog)
+
+
+def test_hanging_up_before_the_answer_is_no_error_of_ours(
+    server: Broadcaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(50):
+        exchange(server, REQUESTS[0], hang_up=True)
+    assert is_served(server)
+    assert no_traceback(caplog)
