@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
-PACKAGES := engine stream calibrate train cli
+PACKAGES := engine stream calibrate label train cli
 
 .PHONY: help setup setup-train setup-all demo test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help

@@ -14,7 +14,19 @@ import typer
 
 from mtclar.engine.errors import MtclarError
 
-COMMANDS = ("demo", "calibrate", "run", "watch", "bench", "doctor", "evaluate", "train", "export", "config")
+COMMANDS = (
+    "demo",
+    "calibrate",
+    "run",
+    "label",
+    "watch",
+    "bench",
+    "doctor",
+    "evaluate",
+    "train",
+    "export",
+    "config",
+)
 GROUPS = ("support",)  # commands of commands
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"

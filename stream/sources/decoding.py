@@ -113,8 +113,8 @@ def pictures(
             silent, began = 0, True
             image = np.asarray(reformatter.reformat(picture, format="bgr24").to_ndarray(), np.uint8)
             unix_s = None if picture.pts is None else taken.pop(picture.pts, None)
-            upright = np.ascontiguousarray(_upright(image, picture.rotation))
-            yield Picture(upright, picture.time, unix_s)
+            turned = np.ascontiguousarray(upright(image, picture.rotation))
+            yield Picture(turned, picture.time, unix_s)
         if began and undecodable_packets is not None and silent >= undecodable_packets:
             raise CodecChanged(label, silent_since)
 
@@ -129,7 +129,7 @@ def _note_wall_time(packet: Any, taken: "OrderedDict[int, float]") -> None:
         taken.popitem(last=False)
 
 
-def _upright(image: NDArray[np.uint8], rotation_deg: int) -> NDArray[np.uint8]:
+def upright(image: NDArray[np.uint8], rotation_deg: int) -> NDArray[np.uint8]:
     """Turns by the display matrix's angle (counter-clockwise), as phones write it."""
     quarter_turns = round(rotation_deg / 90) % 4
     return np.rot90(image, quarter_turns) if quarter_turns else image

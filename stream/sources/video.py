@@ -26,6 +26,18 @@ from mtclar.stream.sources.decoding import (
 log = logging.getLogger(__name__)
 
 
+def open_file(path: Path, label: str, from_byte: int = 0) -> Any:
+    """PyAV's container of a file; raises SourceError, which calls it by `label`."""
+    options = {"skip_initial_bytes": str(from_byte)} if from_byte else {}
+    try:
+        return av.open(str(path), metadata_errors="ignore", options=options)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(
+            f"{label} is not a video that can be read: {reason_of(error)}",
+            "it may be empty, truncated or of an unknown format; try to play it",
+        ) from error
+
+
 class VideoFile:
     """A video file, read once from its first picture to its last (again and again with `loop`).
 
@@ -59,7 +71,7 @@ class VideoFile:
             )
         if not path.is_file():
             raise UsageError(f"{path} is not a file", "name a video file")
-        with self._open() as container:  # refused now rather than in the reader's thread
+        with open_file(path, self.label) as container:  # refused now rather than in the reader's thread
             stream = video_stream(container, self.label)
             self.fps: float | None = announced_fps(stream)
             for picture in pictures(container, stream, self.label, self._closed, self._warn):
@@ -102,7 +114,7 @@ class VideoFile:
         from_byte = 0
         while True:
             try:
-                with self._open(from_byte) as container:
+                with open_file(self._path, self.label, from_byte) as container:
                     stream = video_stream(container, self.label)
                     # Only a transport stream can change its codec and be entered in its middle.
                     limit = UNDECODABLE_PACKETS if container.format.name == "mpegts" else None
@@ -115,16 +127,6 @@ class VideoFile:
                 from_byte = change.at_byte
         if self._path.stat().st_size > size_bytes:
             self._warn("it is still being written: read as far as it was")
-
-    def _open(self, from_byte: int = 0) -> Any:
-        options = {"skip_initial_bytes": str(from_byte)} if from_byte else {}
-        try:
-            return av.open(str(self._path), metadata_errors="ignore", options=options)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(
-                f"{self.label} is not a video that can be read: {reason_of(error)}",
-                "it may be empty, truncated or of an unknown format; try to play it",
-            ) from error
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -1,4 +1,4 @@
-"""The layering of the packages: engine <- stream <- calibrate; engine <- train; cli above all."""
+"""The layering of the packages: engine <- stream <- calibrate, label; engine <- train; cli above all."""
 
 import ast
 from pathlib import Path
@@ -10,8 +10,9 @@ MAY_IMPORT = {
     "engine": {"engine"},
     "stream": {"engine", "stream"},
     "calibrate": {"engine", "stream", "calibrate"},
+    "label": {"engine", "stream", "label"},
     "train": {"engine", "train"},
-    "cli": {"engine", "stream", "calibrate", "train", "cli"},
+    "cli": {"engine", "stream", "calibrate", "label", "train", "cli"},
 }
 CLOCKS_THREADS_SOCKETS = {"time", "threading", "socket", "asyncio", "multiprocessing", "websockets", "av"}
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
 SHIPPED_SUFFIXES = {".py", ".onnx", ".json", ".yaml", ".html", ".js", ".css", ".svg", ".mp4", ".csv", ".npz"}
 SHIPPED_SUFFIXES |= {".typed"}
-PACKAGES = ("engine", "stream", "calibrate", "train", "cli")
+PACKAGES = ("engine", "stream", "calibrate", "label", "train", "cli")
 HEAVY = ("cv2", "av", "onnxruntime", "torch", "websockets", "numpy", "pydantic")
 
 pytestmark = pytest.mark.timeout(600)

@@ -1,0 +1,49 @@
+"""One video, its labels and where the result goes: the unit of work, done whole or taken up where it was left."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtclar.engine.files import write_whole
+from mtclar.label.journal import Journal
+from mtclar.label.labelling import Outcome, Settings, journal_of, key_of, label_recording
+from mtclar.label.looking import Advance, Looker
+from mtclar.label.reading import Recording, open_recording
+from mtclar.stream.labels import read_labels
+
+Started = Callable[[Recording], Advance]
+"""Told of a recording that was opened; gives what is told of every frame done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to label with what, and the CSV to write."""
+
+    video: Path
+    support: Path  # labels.csv
+    out: Path
+    fps: float | None = None  # of a folder of pictures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Done:
+    """A finished job; `forget` its journal once the result is known to be safe."""
+
+    key: str
+    recording: Recording
+    outcome: Outcome
+    journal: Journal
+
+    def forget(self) -> None:
+        self.journal.remove()
+
+
+def run(job: Job, looker: Looker, settings: Settings, started: Started) -> Done:
+    """Labels the video and writes the CSV, whole or not at all. Raises MtclarError for what a user can cause."""
+    labels = read_labels(job.support)
+    recording = open_recording(job.video, job.fps)
+    key = key_of(recording, labels, settings, looker.encoder_sha256)
+    with Journal(journal_of(job.out), key) as journal:
+        outcome = label_recording(recording, labels, looker, settings, journal, started(recording))
+        write_whole(job.out, lambda file: file.write(outcome.table.as_csv()))
+    return Done(key, recording, outcome, journal)

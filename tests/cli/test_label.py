@@ -1,0 +1,96 @@
+"""`label` as a user calls it."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from mtclar.cli import label as command_file
+from mtclar.label.looking import RATE_HZ
+
+Command = Callable[..., Any]
+
+CLIP = Path(__file__).parents[1] / "label" / "clips" / "1002.mp4"
+
+
+@pytest.fixture
+def support(tmp_path: Path) -> Path:
+    """Every 20th frame of the clip."""
+    lines = CLIP.with_suffix(".csv").read_text().splitlines()
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join([lines[0], *lines[1::20]]) + "\n")
+    return path
+
+
+def test_one_row_a_frame(command: Command, support: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out.csv"
+    done = command("label", CLIP, "--support", support, "--out", out)
+    assert done.code == 0, done.err
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in rows] == list(range(250))
+    assert all(-1 <= float(row["valence"]) <= 1 for row in rows)
+    assert sum(row["state"] == "labelled" for row in rows) == 13
+    assert "250 frames, 250 with values, from 13 labels" in done.out
+    assert "RMSE" in done.out
+    assert [path.name for path in out.parent.iterdir()] == ["out.csv"]
+
+
+def test_a_folder_of_pictures(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    video = cv2.VideoCapture(str(CLIP))
+    for number in range(0, 60):
+        _, image = video.read()
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+    (folder / "30.png").write_bytes(b"broken")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("time,valence,arousal\n0,0,0\n1.6,0.5,0.1\n")
+    out = tmp_path / "out.csv"
+    assert command("label", folder, "--support", labels, "--out", out).code == 2
+    done = command("label", folder, "--fps", "25", "--support", labels, "--out", out, "--rate", "0")
+    assert done.code == 0, done.err
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows].count("unreadable") == 1
+    assert rows[30]["state"] == "unreadable"
+    assert rows[30]["valence"] == ""
+    assert "Without a value: unreadable 1." in done.out
+
+
+def test_what_cannot_be_done_is_said_before_the_work_begins(
+    command: Command, support: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    video = tmp_path / "clip.mp4"
+    shutil.copy(CLIP, video)
+    for arguments, words in [
+        (("label", tmp_path / "no.mp4", "--support", support, "--out", out), "there is no file"),
+        (("label", video, "--support", tmp_path / "no.csv", "--out", out), "no.csv"),
+        (("label", video, "--support", support, "--out", video), "would destroy it"),
+        (("label", video, "--support", support, "--out", support), "would destroy it"),
+        (("label", video, "--support", support, "--out", out, "--mode", "magic"), "one of: default, causal"),
+        (("label", video, "--support", support, "--out", out, "--fps", "25"), "leave --fps out"),
+        (("label", support, "--support", support, "--out", out), "not a video"),
+    ]:
+        done = command(*arguments)
+        assert done.code == (1 if words == "not a video" else 2), done.err
+        assert words in done.err
+        assert "Traceback" not in done.err
+    out.write_text("mine")
+    done = command("label", video, "--support", support, "--out", out)
+    assert (done.code, out.read_text()) == (2, "mine")
+    late = tmp_path / "late.csv"
+    late.write_text("time,valence,arousal\n0,0,0\n99,0,0\n")
+    done = command("label", video, "--support", late, "--out", tmp_path / "other.csv")
+    assert done.code == 2
+    assert "line 3 (at 99.00 s) lies past the end" in done.err
+    assert video.read_bytes() == CLIP.read_bytes()
+
+
+def test_the_help_names_the_rate_that_is_used() -> None:
+    assert command_file.RATE_HZ == RATE_HZ
