@@ -24,6 +24,7 @@ SEEDS = 20
 MOST_SHOTS = 500  # labelled photos of a person: far more than anybody gives
 MAX_REPORT_BYTES = 2**24
 REPORT_KEYS = {"n", "no_face", "classes", "shots"}
+PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
 CACHE = "evaluate"  # folder below the user's cache folder
 
 
@@ -57,6 +58,17 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Networks as `export` writes them; the bundled ones by default."),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Clips labelled from a few of their own frames: every-20 as published, first-3, random-3, spread-3 or "
+            "share-6 (percent).",
+        ),
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="With --protocol: 1 to 20 % of the frames labelled as well.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that render people; all cores by default.")
     ] = None,
@@ -68,20 +80,32 @@ def command(
     FER+ is a folder with labels.csv and sheets, or with fer2013.csv and fer2013new.csv. Rendered people are made at the
     first use (some minutes) and kept. Where it is known who is shown, labelled and scored photos are of the same person
     and never the same photo; otherwise of anybody.
+
+    With --protocol: videos, as `label` would label them, beside holding the last label, interpolation, the absolute
+    head and the paper's rule.
     """
     from platformdirs import user_cache_path
 
+    from mtclar.cli import protocol as by_protocol
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.stream.summary import write_json
     from mtclar.train.accuracy.answers import Networks
-    from mtclar.train.accuracy.datasets import open_dataset, open_photos
+    from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
     from mtclar.train.accuracy.evaluation import evaluate
     from mtclar.train.rendered.held_out import HeldOut, default_workers
 
     if (dataset is None) == (photos is None):
         raise UsageError("name either --dataset or --photos", "for example: --dataset rendered")
+    if protocol is not None:
+        from mtclar.label.protocol import require_plan
+
+        require_plan(protocol)
+        if photos is not None:
+            raise UsageError("--protocol needs clips, and --photos are single pictures", "name a --dataset")
+    elif curve:
+        raise UsageError("--curve goes with --protocol", "for example: --protocol every-20 --curve")
     if photos is not None and (root is not None or split is not None):
         raise UsageError("--photos has no --root and no --split", "paths are relative to the CSV file")
     if json_file is not None:
@@ -95,15 +119,26 @@ def command(
         else:
             cache = user_cache_path(APP_NAME, appauthor=False) / CACHE
             held_out = HeldOut(cache, workers=workers or default_workers())
+            if protocol is not None and dataset == RENDERED and split is None:
+                split = CLIPS
             opened = open_dataset(str(dataset), root, split, held_out, progress)
         with Networks(models, backend=backend, threads=threads) as networks:
-            report = evaluate(opened, networks, ks, seeds, progress)
+            if protocol is not None:
+                of_clips = by_protocol.evaluate(opened, networks, protocol, curve=curve, progress=progress)
+            else:
+                report = evaluate(opened, networks, ks, seeds, progress)
+    console = Terminal()
+    if protocol is not None:
+        by_protocol.print_report(console, of_clips)
+        if json_file is not None:
+            write_json(json_file, of_clips.as_json())
+            say(console, f"Written: {json_file}")
+        return
     if not len(report.answers):
         raise MtclarError(
             f"no face was found in any of {report.answers.no_face} pictures",
             "does the face fill at least a tenth of the picture?",
         )
-    console = Terminal()
     print_report(console, report)
     if json_file is not None:
         write_json(json_file, report.as_json())
@@ -132,7 +167,8 @@ def is_report(path: Path) -> bool:
 
     try:
         content = path.read_bytes() if path.stat().st_size <= MAX_REPORT_BYTES else b"-"
-        return not content or set(json.loads(content)) >= REPORT_KEYS
+        keys = set(json.loads(content)) if content else REPORT_KEYS
+        return keys >= REPORT_KEYS or keys >= PROTOCOL_KEYS
     except (OSError, ValueError, TypeError):
         return False
 

@@ -214,3 +214,48 @@ def test_figures_are_short_and_never_lie_about_one() -> None:
         decimal(value) for value in (0.1234, -0.1234, 1.0, 0.9996, -1.0, 10.5, -0.0004, float("nan"), None)
     ]
     assert texts == [".123", "-.123", "1.000", "1.000", "-1.000", "10.500", ".000", "-", "-"]
+
+
+def test_clips_by_the_protocol(command: Command, tmp_path: Path) -> None:
+    """Two rendered people in AFEW-VA's layout: every figure that is asked for, and the baselines beside it."""
+    root = two_people(tmp_path / "afew")
+    out = tmp_path / "protocol.json"
+    arguments = ("evaluate", "--dataset", "afew-va", "--root", root, "--json", out)
+    done = command(*arguments, "--protocol", "every-20", "--curve")
+    assert done.code == 0, done.err
+    content = json.loads(out.read_text())
+    assert (content["protocol"], content["clips"], content["labelled"]) == ("every-20", 2, 6)
+    assert content["scored"] == content["n"] - 6 == 114
+    for method in ("mtclar", "hold_last", "interpolate", "absolute", "paper", "best"):
+        assert method in done.out
+        for axis in ("valence", "arousal"):
+            assert {"ccc", "rmse", "pcc", "sagr"} <= set(content["methods"][method][axis])
+            low, high = content["intervals"][method][axis]["rmse"]
+            assert low <= content["methods"][method][axis]["rmse"] <= high
+    assert set(content["per_clip"]) == {"001", "002"}
+    assert list(content["curve"]) == ["1", "2", "3", "4", "6", "8", "10", "15", "20"]
+    assert command(*arguments, "--protocol", "first-3").code == 0, "an older report is replaced"
+    assert json.loads(out.read_text())["protocol"] == "first-3"
+    for wrong in (("--protocol", "often"), ("--curve",)):
+        assert command(*arguments, *wrong).code == 2
+
+
+def two_people(root: Path) -> Path:
+    clips = Path(__file__).parents[1] / "label" / "clips"
+    for number, person in (("001", "1002"), ("002", "1003")):
+        folder = root / number
+        folder.mkdir(parents=True)
+        video = cv2.VideoCapture(str(clips / f"{person}.mp4"))
+        with (clips / f"{person}.csv").open() as file:
+            truth = list(csv.DictReader(file))
+        frames = {}
+        for i in range(60):
+            _, image = video.read()
+            cv2.imwrite(str(folder / f"{i:05}.png"), image)
+            # A rendered face fills the middle of the picture: landmarks around it are enough to find it by.
+            points = [[110 + 100 * (j % 10) / 9, 60 + 130 * (j // 10) / 6] for j in range(68)]
+            va = {axis: round(10 * float(truth[i][axis])) for axis in ("valence", "arousal")}
+            frames[f"{i:05}"] = {**va, "landmarks": points}
+        content = {"actor": person, "video_id": number, "frames": frames}
+        (folder / f"{number}.json").write_text(json.dumps(content))
+    return root

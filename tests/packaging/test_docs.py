@@ -58,7 +58,7 @@ def test_the_readmes_commands_on_files_run_one_after_the_other(tmp_path: Path) -
     beginning(demo_clip.clip_path(), tmp_path / "video.mp4")
     (tmp_path / "labels.csv").write_bytes(demo_clip.calibration_path().read_bytes())
     on_files = [shlex.split(command)[1:] for command in COMMANDS if "video.mp4" in command]
-    assert [arguments[0] for arguments in on_files] == ["calibrate", "run"]
+    assert [arguments[0] for arguments in on_files] == ["calibrate", "run", "label"]
     for arguments in on_files:
         free_port = ["--port", "0"] if arguments[0] == "run" else []
         done = subprocess.run(

@@ -48,6 +48,8 @@ class Answers:
     subject: NDArray[np.str_] | None = None  # [n] who it is; empty: not known
     clip: NDArray[np.int64] | None = None  # [n] number of its clip
     frame: NDArray[np.int64] | None = None  # [n] its number in the clip
+    time_s: NDArray[np.float64] | None = None  # [n] from the clip's first frame
+    clip_names: tuple[str, ...] = ()  # by number
     no_face: int = 0  # labelled pictures in which no face was found, or none where the label is
     unlabelled: int = 0  # pictures that the data set itself marks as without a label
 
@@ -155,6 +157,8 @@ class Networks(Closing):
             subject=np.array([clips[number].subject for number in clip_of], np.str_),
             clip=clip_of,
             frame=frame_of,
+            time_s=np.array([frame / clips[number].fps for number, frame in kept], np.float64),
+            clip_names=tuple(clip.name for clip in clips),
             no_face=total - len(kept),
             unlabelled=sum(map(len, clips)) - total,
         )

@@ -68,7 +68,7 @@ class HeldOut:
         """The clips, rendered first where they are not there yet."""
         paths = [self.home / f"{person_id}-{self.seconds:g}s.mp4" for person_id in self.people]
         self._make("rendering clips of test people", paths, partial(_make_clip, self.seconds), progress)
-        return [_clip(path, str(person_id)) for path, person_id in zip(paths, self.people, strict=True)]
+        return [open_clip(path, str(person_id)) for path, person_id in zip(paths, self.people, strict=True)]
 
     def _make(
         self, stage: str, paths: Sequence[Path], make: Callable[[int, Path, Path], None], progress: Progress
@@ -138,7 +138,7 @@ def _make_clip(seconds: float, person_id: int, path: Path, scratch: Path) -> Non
     video.replace(path)  # last: a clip that is there has its labels
 
 
-def _clip(path: Path, name: str) -> Clip:
+def open_clip(path: Path, name: str) -> Clip:
     rows = csv_rows(path.with_suffix(".csv"), ("time", "valence", "arousal"))
     labels = [va_of(row["valence"], row["arousal"], where) for where, row in rows]
     try:

@@ -1,0 +1,246 @@
+"""What `evaluate --protocol` adds: clips labelled from a few of their own frames, beside simple baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mtclar.label.protocol import Clip, Score
+    from mtclar.train.accuracy.answers import Answers, Networks
+    from mtclar.train.accuracy.datasets import Opened
+    from mtclar.train.progress import Progress
+
+DIGITS = 4
+REMARKS = {
+    "hold_last": "the latest label; causal",
+    "interpolate": "line from label to label; not causal",
+    "absolute": "no label at all",
+    "paper": "latest label + predicted difference; causal",
+    "paper_all": "mean of all labels + differences",
+    "nearest": "label nearest in time + difference",
+    "similarity": "all labels + differences, weighted by likeness",
+    "best": "the mode that predicts left-out labels best",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """One protocol on one data set."""
+
+    data: str
+    split: str | None
+    encoder_sha256: str
+    frames: int  # with a face and a label
+    no_face: int
+    trained_on: bool
+    score: "Score"
+    curve: Mapping[int, "Score"]  # by percent of labels; empty: not asked for
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; None: undefined."""
+        score = self.score
+        return {
+            "protocol": score.plan,
+            "data": self.data,
+            "split": self.split,
+            "encoder_sha256": self.encoder_sha256,
+            "trained_on": self.trained_on,
+            "n": self.frames,
+            "no_face": self.no_face,
+            "clips": len(score.clips),
+            "labelled": score.labelled,
+            "scored": score.scored,
+            "methods": _pooled(score),
+            "intervals": {
+                name: {
+                    axis: {field: [_round(end) for end in ends[:, i]] for field, ends in of.items()}
+                    for i, axis in enumerate(AXES)
+                }
+                for name in score.sums
+                for of in [score.intervals(name)]
+            },
+            "per_clip": {
+                clip: {
+                    name: {
+                        axis: {
+                            field: _round(value[number, i]) for field, value in of.items() if field in FIELDS
+                        }
+                        for i, axis in enumerate(AXES)
+                    }
+                    for name, of in by_method.items()
+                }
+                for by_method in [{name: score.per_clip(name) for name in score.sums}]
+                for number, clip in enumerate(score.clips)
+            },
+            "curve": {
+                str(percent): {"labelled": of.labelled, "methods": _pooled(of)}
+                for percent, of in self.curve.items()
+            },
+        }
+
+
+AXES = ("valence", "arousal")
+FIELDS = ("ccc", "pcc", "rmse", "sagr")
+
+
+def _pooled(score: "Score") -> dict[str, Any]:
+    return {
+        name: {
+            axis: {
+                field: _round(value[i])
+                for field, value in score.pooled(name).items()
+                if field in FIELDS or name in score.with_sd
+            }
+            for i, axis in enumerate(AXES)
+        }
+        for name in score.sums
+    }
+
+
+def _round(value: float) -> float | None:
+    import math
+
+    return round(float(value), DIGITS) + 0.0 if math.isfinite(value) else None
+
+
+def clips_of(answers: "Answers") -> "list[Clip]":
+    """Answers by clip. Raises UsageError when they are not of clips."""
+    import numpy as np
+
+    from mtclar.engine.errors import UsageError
+    from mtclar.label.protocol import Clip
+
+    if answers.clip is None or answers.frame is None or answers.time_s is None:
+        raise UsageError(
+            "--protocol needs clips, and these are single pictures", "afew-va, aff-wild2 or rendered"
+        )
+    return [
+        Clip(
+            answers.clip_names[number],
+            answers.rows(rows),
+            answers.va[rows].astype(np.float64),
+            answers.frame[rows],
+            answers.time_s[rows],
+        )
+        for number in np.unique(answers.clip)
+        for rows in [np.flatnonzero(answers.clip == number)]
+    ]
+
+
+def evaluate(
+    opened: "Opened", networks: "Networks", plan: str, *, curve: bool, progress: "Progress"
+) -> Report:
+    """Looks at every frame of the clips and scores all methods. Raises UsageError, MtclarError without any face."""
+    from mtclar.engine.errors import MtclarError
+    from mtclar.label.protocol import BUDGETS, WITH_BEST, score
+    from mtclar.label.rules import Tools
+
+    part = opened.clips or opened.main
+    answers = part.answer(networks, progress("looking at clips", part.count))
+    clips = clips_of(answers)
+    if not clips:
+        raise MtclarError(f"no face was found in any of {answers.no_face} frames", "is it the right folder?")
+    tools = Tools.bundled(networks.pair)
+    of_plan = score(clips, plan, tools, WITH_BEST, progress(plan, len(clips)))
+    by_budget = {
+        percent: score(
+            clips, f"share-{percent}", tools, advance=progress(f"{percent} % labelled", len(clips))
+        )
+        for percent in (BUDGETS if curve else ())
+    }
+    return Report(
+        data=opened.name,
+        split=opened.split,
+        encoder_sha256=networks.card.sha256,
+        frames=len(answers),
+        no_face=answers.no_face,
+        trained_on=opened.trained_on,
+        score=of_plan,
+        curve=by_budget,
+    )
+
+
+def print_report(console: "Console", report: Report) -> None:
+    """What people read: how much, the methods side by side with intervals, where ours is not the best, the curve."""
+    from mtclar.cli.terminal import counted, say
+
+    score = report.score
+    where = report.data if report.split is None else f"{report.data} {report.split}"
+    say(
+        console,
+        f"{where}, {score.plan}: {counted(len(score.clips), 'clip')}, {score.labelled:,} frames labelled, "
+        f"{score.scored:,} others scored; no face found in {report.no_face:,}.",
+    )
+    console.print(_methods_table(score))
+    beaten = not_beaten(score)
+    if beaten:
+        say(console, f"Not better than: {', '.join(beaten)} (RMSE).", "yellow")
+    if report.curve:
+        console.print(_curve_table(report.curve))
+
+
+def not_beaten(score: "Score") -> list[str]:
+    """Baselines whose RMSE is no higher than ours, in words."""
+    from mtclar.label.protocol import MTCLAR
+
+    ours = score.pooled(MTCLAR)["rmse"]
+    return [
+        f"{name} ({axis})"
+        for name in score.sums
+        if name != MTCLAR
+        for i, axis in enumerate(AXES)
+        if score.pooled(name)["rmse"][i] <= ours[i]
+    ]
+
+
+def _methods_table(score: "Score") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    from mtclar.cli.evaluate import decimal, percent
+    from mtclar.label.protocol import MTCLAR
+
+    table = Table(
+        caption="valence/arousal in each cell; in brackets 95 % of 1,000 drawings of clips",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+    )
+    table.add_column("method")
+    for column in ("CCC", "", "RMSE", "", "PCC", "SAGR", "% in 90%"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for name in score.sums:
+        of, ends = score.pooled(name), score.intervals(name)
+        pair = {field: f"{decimal(value[0])}/{decimal(value[1])}" for field, value in of.items()}
+        inner = {
+            field: "/".join(f"[{decimal(ends[field][0, i])} {decimal(ends[field][1, i])}]" for i in range(2))
+            for field in ("ccc", "rmse")
+        }
+        covered = (
+            f"{percent(of['coverage'][0])}/{percent(of['coverage'][1])}" if name in score.with_sd else "-"
+        )
+        cells = [pair["ccc"], inner["ccc"], pair["rmse"], inner["rmse"], pair["pcc"], pair["sagr"], covered]
+        table.add_row(name, *cells, REMARKS.get(name, ""), style="bold" if name == MTCLAR else None)
+    return table
+
+
+def _curve_table(curve: "Mapping[int, Score]") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    from mtclar.cli.evaluate import decimal
+
+    table = Table(title="RMSE by share of labels", title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("% labelled")
+    for name in next(iter(curve.values())).sums:
+        table.add_column(name, justify="right")
+    for percent, score in curve.items():
+        cells = [
+            f"{decimal(of[0])}/{decimal(of[1])}" for of in (score.pooled(name)["rmse"] for name in score.sums)
+        ]
+        table.add_row(str(percent), *cells)
+    return table
