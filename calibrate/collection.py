@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.session import Taken, qualities
+from mtclar.calibrate.session import Taken, conditions, qualities
 from mtclar.engine.crop import Framing
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.handover import Encoded
@@ -36,6 +36,7 @@ class Sample:
     absolute: NDArray[np.float32]  # [F, 2]
     quality: NDArray[np.float32]  # [F]
     times_s: NDArray[np.float64]  # [F]
+    conditions: NDArray[np.float32]  # [F, 4] light and pose: mtclar.engine.support.CONDITIONS
     crops: NDArray[np.uint8] | None = None  # [F, S, S], only where the person wants them kept
     check: Check | None = None
 
@@ -142,6 +143,7 @@ class Collection:
             framing=framing,
             quality=np.concatenate([sample.quality for sample in samples]),
             times_s=np.concatenate([sample.times_s for sample in samples]),
+            conditions=np.concatenate([sample.conditions for sample in samples]),
             crops=np.concatenate(crops) if len(crops) == len(samples) else None,
         )
 
@@ -169,5 +171,6 @@ def _sample(
         encoded.absolute,
         qualities(crops),
         np.array([one.t_s for one in taken]),
+        np.array([conditions(crop) for crop in crops], np.float32),
         np.stack([crop.image for crop in crops]) if keep_crops else None,
     )

@@ -16,7 +16,7 @@ from mtclar.engine.files import write_whole
 
 FORMAT, VERSION = "mtclar-calibration", 1
 MAX_BYTES = 128 * 2**20
-ARRAYS = {"embeddings": "<f4", "absolute": "<f4", "quality": "<f4", "times_s": "<f8"}
+ARRAYS = {"embeddings": "<f4", "absolute": "<f4", "quality": "<f4", "times_s": "<f8", "conditions": "<f4"}
 CROPS = "u1"
 
 
@@ -116,6 +116,7 @@ def _unpacked(packed: dict[str, Any]) -> Sample:
         arrays["absolute"].reshape(count, 2).astype(np.float32),
         arrays["quality"].reshape(count).astype(np.float32),
         arrays["times_s"].reshape(count).astype(np.float64),
+        arrays["conditions"].reshape(count, -1).astype(np.float32),
         None
         if crops is None
         else np.frombuffer(base64.b64decode(crops), CROPS).reshape(count, packed["side"], packed["side"]),

@@ -109,6 +109,7 @@ def command(
             backend=backend,
             threads=threads,
             listening=Listening(host, port, read_token(None, token_file), tls_cert, tls_key),
+            passphrase=_secret(target, encrypt, passphrase_file),
         )
         say(
             console,

@@ -11,7 +11,7 @@ from mtclar.cli.outputs import Output, always, keep_previous, never, require_saf
 from mtclar.cli.serving import Service, stop_on_signals
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import CalibrationError
-from mtclar.engine.support import SupportSet
+from mtclar.engine.support import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pages import CONTENT_TYPES, Page, Route, camera_routes, folder_routes
 from mtclar.stream.sources import Source, open_source
@@ -30,12 +30,21 @@ def make_desk(
     threads: int,
     keep_crops: bool = False,
     on_saved: Callable[[SupportSet], None] | None = None,
+    passphrase: str | None = None,
 ) -> Desk:
-    """A desk that calibrates on `source` and saves at `target`, keeping a copy of what is there."""
+    """A desk that calibrates on `source` and saves at `target`, keeping a copy of what is there.
+
+    Without a passphrase it does not save in the place of an encrypted calibration.
+    """
 
     def save(support: SupportSet) -> Path:
+        if passphrase is None and is_encrypted(target):
+            raise CalibrationError(
+                f"{target} is encrypted, and this page was started without a passphrase",
+                "what was labelled is kept: `mtclar-stream calibrate --ui --encrypt` goes on with it",
+            )
         keep_previous(target)
-        support.save(target)
+        support.save(target, passphrase)
         return target
 
     return Desk(
@@ -72,6 +81,7 @@ def calibrate_on_page(
     backend: str,
     threads: int,
     listening: Listening,
+    passphrase: str | None = None,
 ) -> None:
     """Serves the page until the support set is saved. A file is played as if live, again and again.
 
@@ -100,6 +110,7 @@ def calibrate_on_page(
             threads=threads,
             keep_crops=keep_crops,
             on_saved=on_saved,
+            passphrase=passphrase,
         )
         service = Service(
             tracker,

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtclar.cli.terminal import Terminal, counted, printable
+from mtclar.engine.drift import ADVICE
 
 if TYPE_CHECKING:
     from mtclar.stream.messages import AffectMessage, StatusMessage
@@ -222,6 +223,8 @@ def _state(face: Mapping[str, Any]) -> str:
     words = str(face["state"]).replace("_", " ")
     if face.get("faults"):
         words += f" ({', '.join(face['faults'])})"
+    if face.get("drift"):
+        words += f"; {'; '.join(ADVICE.get(reason, reason) for reason in face['drift'])}"
     words = printable(words)
     return words if face["calibrated"] else f"{words}, not calibrated"
 

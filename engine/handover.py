@@ -105,6 +105,9 @@ class Affect:
     arousal_sd: float | None
     raw: Estimate | None  # None when nothing was measured in this frame
     faults: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.gates
+    drift: tuple[str, ...] | None = (
+        None  # how the face has left its support set (engine.drift); None without one
+    )
 
     @property
     def calibrated(self) -> bool:

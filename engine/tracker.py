@@ -15,6 +15,7 @@ from mtclar.engine import models
 from mtclar.engine.compare import DEFAULT_RULE, Comparer
 from mtclar.engine.crop import FRAMING
 from mtclar.engine.detect import Detector
+from mtclar.engine.drift import DriftWatch
 from mtclar.engine.encode import Encoder
 from mtclar.engine.errors import UsageError
 from mtclar.engine.faces import MAX_FACES as MAX_FACES
@@ -36,6 +37,8 @@ class _Track:
     value: Array | None = None  # [2] smoothed V/A when it was last measured
     sd: Array | None = None  # [2]
     measured_s: float = 0.0  # source time of that
+    watch: DriftWatch | None = None  # None without a support set
+    drift: tuple[str, ...] = ()  # as it was when the face was last measured
 
 
 class Tracker(Closing):
@@ -236,7 +239,8 @@ class Tracker(Closing):
             self._tracks[crop.track_id] = self._new_track(free[i] if i < len(free) else None)
 
     def _new_track(self, subject: str | None) -> _Track:
-        return _Track(subject, make_smoother(self._smoother))
+        watch = next((DriftWatch(support) for support in self.supports if support.subject == subject), None)
+        return _Track(subject, make_smoother(self._smoother), watch=watch)
 
     def _compare(self, crops: Sequence[FaceCrop]) -> list[Estimate]:
         encoded = self.encode(crops)
@@ -256,6 +260,8 @@ class Tracker(Closing):
             t_s, (estimate.valence, estimate.arousal), (estimate.valence_sd, estimate.arousal_sd)
         )
         track.measured_s = t_s
+        if track.watch is not None:
+            track.drift = track.watch(t_s, crop, estimate)
         affect = self._remembered(t_s, crop.track_id, "ok", crop.box, crop.pose_deg)
         return replace(affect, raw=estimate)
 
@@ -287,6 +293,7 @@ class Tracker(Closing):
             arousal_sd=arousal_sd,
             raw=None,
             faults=reasons,
+            drift=None if track.watch is None else track.drift,
         )
 
 

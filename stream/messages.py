@@ -21,7 +21,7 @@ SourceState = Literal["connecting", "live", "stalled", "reconnecting", "ended"]
 Delivery = Literal["latest", "all"]
 
 OptionalField = Literal[
-    "faults", "box", "pose", "raw", "sd", "in_support", "nearest_similarity", "similarity"
+    "faults", "box", "pose", "raw", "sd", "in_support", "drift", "nearest_similarity", "similarity"
 ]
 """What `subscribe` may choose of each face; id, subject, state, valence, arousal and calibrated always come."""
 
@@ -309,6 +309,7 @@ def _face(face: Affect, fields: frozenset[str]) -> dict[str, Any]:
         "raw": None if raw is None else [raw.valence, raw.arousal],
         "sd": sd,
         "in_support": None if raw is None else bool(raw.in_support),
+        "drift": None if face.drift is None else list(face.drift),
         "nearest_similarity": _nearest_similarity(raw),
     }
     message: dict[str, Any] = {

@@ -90,6 +90,13 @@ def test_terminal_says_when_there_is_no_face_and_when_a_face_is_not_calibrated()
     assert "not calibrated" in written(console)
 
 
+def test_what_to_do_about_a_face_that_left_its_support_set_is_said() -> None:
+    console = terminal(200)
+    with LiveView("camera", console) as view:
+        view.on_affect(affect(face(drift=["darker"])))
+    assert "more light, or add a frame" in written(console)
+
+
 def test_names_are_text_not_markup() -> None:
     console = terminal()
     with LiveView("[bold]t[/bold]", console) as view:

@@ -182,6 +182,18 @@ def test_two_people_swapped_are_put_right_by_hand(make_tracker, supports) -> Non
         tracker.assign(0, "carl")
 
 
+def test_a_face_in_other_light_than_at_calibration_is_said_and_goes_on_being_said_while_held(
+    make_tracker, supports
+) -> None:
+    bright = np.tile(np.array([[300, 1e4, 0, 0]], np.float32), (12, 1))
+    seen, held = Faces((crop(0, grey=80),)), Faces((), held=(HeldFace(0, (0, 0, 1, 1), 0.1),))
+    tracker = make_tracker(*[seen] * 250, held, supports=[replace(supports[0], conditions=bright)])
+    answers = [affect.drift for (affect,) in play(tracker, 251)]
+    assert answers[0] == ()
+    assert answers[249] == answers[250] == ("darker",)
+    assert [affect.drift for (affect,) in play(make_tracker(seen), 2)] == [None, None]
+
+
 def test_reset_forgets_faces(make_tracker, supports) -> None:
     tracker = make_tracker(Faces((crop(0, grey=80),)), Faces((crop(0, blurred=True),)), supports=supports[:1])
     next(play(tracker, 1))
