@@ -35,5 +35,6 @@ def test_refused_backends_have_reasons_and_the_others_figures(tmp_path: Path) ->
     assert [row["batch"] for row in ran["by_batch"]] == [1, 2, 4, 8, 16, 32, 64]
     assert 0 < ran["latency_ms"]["p50"] <= ran["latency_ms"]["p99"]
     page = (tmp_path / "gpu-check.md").read_text()
-    assert "refused: there is no backend 'abacus'" in page
+    assert "refused: there is no backend 'abacus' (one of: auto, onnxruntime" in page
+    assert "nothing may be claimed" in page
     assert "| ran |" in page
