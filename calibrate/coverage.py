@@ -1,6 +1,6 @@
 """Which regions of the affect plane have a label, which one to ask for next, and when there are enough labels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mtclar.calibrate.prompts import Prompt, affect_grid
@@ -14,11 +14,15 @@ REGIONS: tuple[Prompt, ...] = affect_grid()
 ORDER = (0, 1, 3, 6, 5, 2, 8, 7, 4)
 """In which regions are asked for: the rest first, then far from what was asked before."""
 
-# What is asked for besides the measured rule of mtclar.engine.enough, which knows only faces that were shown here.
+# When there are enough labels. mtclar.engine.enough expects it from the faces that were shown here; whoever shows ever
+# new ones would never come to an end by that alone, so an error that has stopped falling is an end as well.
 MIN_REGIONS = 5  # of the nine
 LARGE_ERROR = (
     0.4  # above it the labels contradict one another or the pictures, and more of the same would not help
 )
+FIRST_LABELS = 3  # with fewer, leaving one out says little
+LAST_LABELS = 3  # over so many labels ...
+LEAST_IMPROVEMENT = 0.02  # ... the leave-one-out RMSE must still have fallen by more than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,14 @@ def covered(labels: Sequence[Label]) -> set[str]:
     return {region_of(*label).title for label in labels}
 
 
-def next_region(labels: Sequence[Label]) -> Prompt | None:
-    """The uncovered region to ask for; None when every one has a label."""
+def next_region(labels: Sequence[Label], passed: Collection[str] = ()) -> Prompt | None:
+    """The uncovered region to ask for; None when every one has a label.
+
+    `passed`: titles of regions that were asked for and not met; they come again after the others.
+    """
     have = covered(labels)
-    return next((REGIONS[i] for i in ORDER if REGIONS[i].title not in have), None)
+    missing = [REGIONS[i] for i in ORDER if REGIONS[i].title not in have]
+    return min(missing, key=lambda region: region.title in passed, default=None)
 
 
 def judge(labels: Sequence[Label], errors: Sequence[float], expected: Enough) -> Verdict:
@@ -63,6 +71,9 @@ def judge(labels: Sequence[Label], errors: Sequence[float], expected: Enough) ->
             f"the labels do not fit together (error {errors[-1]:.2f}): redo or move those that are far off",
         )
     gain = "" if expected.gain is None else f" ({100 * expected.gain:.0f} % of the error)"
-    if not expected.enough:
-        return Verdict(False, f"one more label is expected to help{gain}")
-    return Verdict(True, f"one more label would change little{gain}")
+    if expected.enough:
+        return Verdict(True, f"one more label would change little{gain}")
+    before, last = errors[FIRST_LABELS - 1 : -LAST_LABELS], errors[-LAST_LABELS:]
+    if before and min(before) - min(last) <= LEAST_IMPROVEMENT:
+        return Verdict(True, f"the last {LAST_LABELS} labels have hardly changed the error")
+    return Verdict(False, f"one more label is expected to help{gain}")

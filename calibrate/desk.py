@@ -112,6 +112,7 @@ class Desk:
         self._saved: Path | None = None
         self._notice = ""
         self._shown = Shown()
+        self._passed: list[str] = []  # regions that were asked for and not met, the last ones
         self._expected = Enough(0, MIN_LABELS, None, False)
 
     def __enter__(self) -> "Desk":
@@ -221,6 +222,9 @@ class Desk:
                 self._sample(said.number)
                 self._collection.relabel(said.number, _rounded(said.valence), _rounded(said.arousal))
                 self._changed_samples()
+            case messages.Skip():
+                if (asked := self._ask()) is not None:
+                    self._pass(asked)
             case messages.Undo():
                 if self._collection.undo():
                     self._changed_samples()
@@ -253,6 +257,17 @@ class Desk:
             return self._collection[number]
         except KeyError as error:
             raise MtclarError(f"there is no label {number} any more") from error
+
+    def _ask(self) -> Prompt | None:
+        labels = [(sample.valence, sample.arousal) for sample in self._collection.samples]
+        return next_region(labels, self._passed)
+
+    def _pass(self, asked: Prompt) -> None:
+        """Asks for another region; when all were passed, from the first one again."""
+        self._passed.append(asked.title)
+        ask = self._ask()
+        if ask is not None and ask.title in self._passed:
+            self._passed = []
 
     # --- frames ---
 
@@ -317,7 +332,10 @@ class Desk:
             self._collection.replace_frames(number, recording.taken, encoded, self._keep_crops)
             self._changed_samples()
         else:
+            asked = self._ask()
             self._collection.add(capture.valence, capture.arousal, recording.taken, encoded, self._keep_crops)
+            if asked is not None and asked is self._ask():
+                self._pass(asked)
             self._changed_samples(added=True)
 
     # --- what follows from a change ---
@@ -375,7 +393,7 @@ class Desk:
         samples = self._collection.samples
         labels = [(sample.valence, sample.arousal) for sample in samples]
         have = covered(labels)
-        ask = next_region(labels)
+        ask = self._ask()
         verdict = judge(labels, self._collection.now.errors, self._expected)
         report = self._report
         checks = [sample.check.error for sample in samples if sample.check is not None]

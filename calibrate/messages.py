@@ -79,6 +79,12 @@ class Relabel(_Said):
     arousal: Unit
 
 
+class Skip(_Said):
+    """Ask for another region of the grid."""
+
+    type: Literal["calibrate.skip"]
+
+
 class Undo(_Said):
     """Take the last change back."""
 
@@ -97,7 +103,7 @@ class Save(_Said):
     type: Literal["calibrate.save"]
 
 
-Said = Join | Leave | Take | Redo | CheckOne | Cancel | Delete | Relabel | Undo | Clear | Save
+Said = Join | Leave | Take | Redo | CheckOne | Cancel | Delete | Relabel | Skip | Undo | Clear | Save
 _SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="type")])
 
 

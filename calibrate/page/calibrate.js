@@ -76,6 +76,7 @@ element("cancel").addEventListener("click", () => {
   else chosen = checking = null;
   show();
 });
+element("skip").addEventListener("click", () => act("skip"));
 element("undo").addEventListener("click", () => act("undo"));
 element("clear").addEventListener("click", () => act("clear"));
 element("save").addEventListener("click", () => act("save"));
@@ -100,7 +101,6 @@ function show() {
   document.body.dataset.mode = checking ? "check" : "label";
   say(element("subject"), state.subject);
   say(element("kept"), state.keep_crops ? "Cut-outs of your face are kept in the support set." : "Only numbers are kept, no pictures.");
-  element("camera-line").hidden = state.camera !== "browser";
 
   if (checking) {
     const sample = samples.find((one) => one.number === checking.numbers[checking.at]);
@@ -149,6 +149,7 @@ function showPlace() {
   button.disabled = !state || capture !== null;
   element("cancel").hidden = capture === null && checking === null && chosen === null;
   say(element("cancel"), capture ? "Stop" : "Leave it");
+  element("skip").hidden = !element("cancel").hidden || !state?.ask;
 }
 
 function showLook(look) {
@@ -158,6 +159,7 @@ function showLook(look) {
   const advice = element("advice");
   advice.dataset.kind = look.usable ? "ok" : "bad";
   say(advice, look.usable ? "Good picture" : look.advice.join(". "));
+  element("camera-line").hidden = !sender.on; // another page may be the camera
   const cue = element("cue");
   cue.hidden = capture === null;
   if (capture) say(cue, capture.phase === "countdown" ? "Look at the camera" : `Hold it: ${capture.taken} of ${capture.of}`);
@@ -177,6 +179,7 @@ setInterval(() => {
   if (performance.now() - lookedAt_ms > SILENCE_MS) {
     element("advice").dataset.kind = "waiting";
     say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No picture comes from the camera");
+    element("camera-line").hidden = state?.camera !== "browser";
     capture = null;
     element("cue").hidden = true;
     picture.clear();

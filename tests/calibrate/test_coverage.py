@@ -33,6 +33,15 @@ def test_following_what_is_asked_for_covers_every_region_once() -> None:
     assert covered(labels) == set(asked)
 
 
+def test_what_was_not_met_is_asked_for_again_after_the_others() -> None:
+    first = next_region([])
+    assert first is not None
+    second = next_region([], {first.title})
+    assert second not in (None, first)
+    others = [(region.valence, region.arousal) for region in REGIONS if region is not first]
+    assert next_region(others, {first.title}) is first
+
+
 @given(unit, unit)
 def test_a_region_is_that_of_its_nearest_point(valence: float, arousal: float) -> None:
     region = region_of(valence, arousal)
@@ -49,6 +58,8 @@ def test_a_region_is_that_of_its_nearest_point(valence: float, arousal: float) -
         (MIN_REGIONS, (0.1, LARGE_ERROR + 0.01), ENOUGH, False, "do not fit together"),
         (MIN_REGIONS, (0.9, 0.1), Enough(9, 0, 0.12, False), False, r"expected to help \(12 %"),
         (MIN_REGIONS, (0.9, 0.1), ENOUGH, True, r"would change little \(1 %"),
+        (MIN_REGIONS, (0.5, 0.4, 0.11, 0.3, 0.2, 0.1), Enough(9, 0, 0.12, False), True, "last 3 labels"),
+        (MIN_REGIONS, (0.5, 0.4, 0.13, 0.3, 0.2, 0.1), Enough(9, 0, 0.12, False), False, "expected to help"),
         (MIN_REGIONS, (), Enough(9, 0, None, True), True, "would change little"),
     ],
 )

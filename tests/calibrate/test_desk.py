@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtclar.calibrate import journal, messages
+from mtclar.calibrate.coverage import REGIONS
 from mtclar.calibrate.desk import FRAMES, Desk
 from mtclar.engine.errors import WriteError
 from mtclar.engine.handover import Frame
@@ -278,6 +279,16 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(tmp_path: Path, face: list[
         state = session.do("join")
         assert len(state["samples"]) == 1
         assert state["saved"] is None
+
+
+def test_another_region_is_asked_for_when_a_person_is_elsewhere(session: Session) -> None:
+    first = session.do("join")["ask"]["title"]
+    second = session.do("skip")["ask"]["title"]
+    assert second != first
+    asked = session.take(0.0, 0.7, 1)["ask"]["title"]  # "awake", when "pleasant" was asked for
+    assert asked not in (first, second, "awake")
+    seen = [asked] + [session.do("skip")["ask"]["title"] for _ in range(8)]
+    assert set(seen) == {region.title for region in REGIONS} - {"awake"}
 
 
 def test_taking_can_be_stopped(session: Session) -> None:
