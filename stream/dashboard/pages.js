@@ -1,16 +1,12 @@
 // Links in the header to what this server offers besides the dashboard, as `hello` names it.
 
+import { element } from "./dom.js";
+
 const NAMES = { camera: "Camera", calibrate: "Calibrate" };
 
 export function showPages(pages = []) {
-  let slot = document.getElementById("actions");
-  if (!slot) {
-    slot = document.createElement("div");
-    slot.className = "top-actions";
-    slot.id = "actions";
-    document.getElementById("retry").before(slot);
-  }
-  for (const link of slot.querySelectorAll("a.page-link")) link.remove();
+  const slot = element("actions");
+  for (const link of slot.querySelectorAll(".page-link")) link.remove();
   for (const page of pages) {
     if (!NAMES[page]) continue; // of a later version
     const link = document.createElement("a");
