@@ -14,7 +14,7 @@ import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
 import { showConnection, showHello, showMoment, showNumbers, showReading, showState, showWhy, TokenPrompt } from "./readout.js";
 import { StreamChooser } from "./streams.js";
-import { drawStrips } from "./strips.js";
+import { Strips } from "./strips.js";
 import { View } from "./view.js";
 import { absenceState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
@@ -78,6 +78,8 @@ const sheets = {
   likeness: new Sheet(element("likeness"), invalidate),
 };
 
+const strips = new Strips(sheets.valence, sheets.arousal);
+
 function draw(now_ms) {
   asked = false;
   drawnAt_ms = now_ms;
@@ -85,7 +87,7 @@ function draw(now_ms) {
   const focus = focusIn(look);
   const support = likenessOf(look, focus);
   drawCircumplex(sheets.plane, look, theme, focus, support);
-  drawStrips(sheets.valence, sheets.arousal, look, theme, focus);
+  strips.draw(look, theme, focus);
   if (element("why").open) drawLikeness(sheets.likeness, support, theme, theme.slots[focus?.slot]);
 }
 

@@ -3,7 +3,7 @@
 import { Surface } from "./canvas.js";
 import { drawCircumplex } from "./circumplex.js";
 import { drawLikeness } from "./likeness.js";
-import { drawStrips } from "./strips.js";
+import { Strips } from "./strips.js";
 import { signed } from "./words.js";
 
 const COLUMNS = [
@@ -70,7 +70,7 @@ export function toPicture({ look, theme, focus, support, title, note }) {
   drawCircumplex(circle, look, theme, focus, support);
   place(circle, margin, top + (height - top - margin - plane) / 2);
   const strips = [0, 1].map(() => new Surface().resize(width - margin - right, strip_px, ratio));
-  drawStrips(...strips, look, theme, focus);
+  new Strips(...strips).draw(look, theme, focus);
   ["Valence", "Arousal"].forEach((name, i) => {
     const y = top + i * (strip_px + 22);
     write(name, right, y + 12, "600 14px", theme.ink);

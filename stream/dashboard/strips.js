@@ -1,5 +1,7 @@
 // The strip charts of valence and arousal over the seconds in view: estimate, sd band, raw values as dots, script, cursor.
 
+import { Scroll } from "./scroll.js";
+
 const LEFT = 34;
 const BOTTOM = 18;
 const TOP = 6;
@@ -7,6 +9,7 @@ const RIGHT = 10;
 const STEPS_S = [0.5, 1, 2, 5, 10, 30, 60]; // between the marks of the time axis
 const MARK_PX = 72; // the least that lies between two of them
 const SLICE_PX = 3;
+const DASH_PX = 7;
 const DOTS_A_PX = 1.5; // closer together, dots are no dots any more
 const AXES = [
   { name: "v", spread: "sv", raw: 0 },
@@ -16,31 +19,72 @@ const AXES = [
 /** Where the plot lies in a strip `width` wide: what a pointer needs to find its moment. */
 export const plotArea = (width) => ({ left: LEFT, width: Math.max(width - LEFT - RIGHT, 1) });
 
-/** Draws what `look` shows of all faces on the two surfaces; values before smoothing only of `focus`: more are a cloud. */
-export function drawStrips(valence, arousal, look, theme, focus) {
-  const { width } = plotArea(valence.width);
-  const series = look.faces.map((face) => {
-    const samples = samplesIn(face, look);
-    const dotted = face === focus && samples.length <= DOTS_A_PX * width;
-    return { face, dots: dotted ? samples : [], samples: thinned(samples, look, width) };
-  });
-  const scripts = look.scripts.map(({ track }) => thinned(samplesIn(track, look), look, width));
-  [valence, arousal].forEach((surface, i) => drawStrip(surface, look, theme, AXES[i], series, scripts));
-}
+/** The two charts on their surfaces. */
+export class Strips {
+  #surfaces;
+  #scrolls = [new Scroll(), new Scroll()];
+  #drawn = new Map(); // track -> the time until which it was drawn
 
-/** Those in view, and one on either side, so that lines come in from the edges. */
-function samplesIn(track, look) {
-  const start = Math.max(track.from(look.from) - 1, track.first);
-  return track.samples.slice(start, Math.min(track.from(look.to) + 1, track.samples.length));
+  constructor(valence, arousal) {
+    this.#surfaces = [valence, arousal];
+  }
+
+  /** Draws what `look` shows of all faces; values before smoothing only of `focus`: more of them are a cloud. */
+  draw(look, theme, focus) {
+    const { width } = plotArea(this.#surfaces[0].width);
+    const series = look.faces.map((face) => lineOf(face, theme.slots[face.slot], look, width, face === focus));
+    const scripts = look.scripts.map(({ track }) => lineOf(track, theme.script, look, width, false));
+    const tracks = [...series, ...scripts];
+    const key = tracks.map(({ track, ...line }) => [track.key, Object.values(line)].join()).join(" ");
+    // The mean of the last slice was not complete, and a line led to it from the slice before.
+    const margin_s = (3 * SLICE_PX * look.span_s) / width;
+    const change = { dirty: this.#dirty(tracks, look.to) - margin_s, key: look.live ? `${key} ${theme.card} ${look.span_s}` : null };
+    this.#surfaces.forEach((surface, i) => {
+      drawStrip(surface, this.#scrolls[i], look, theme, AXES[i], { series, scripts, ...change });
+    });
+  }
+
+  /** The time from which on something is new since the last drawing. */
+  #dirty(tracks, to) {
+    let dirty = to;
+    for (const { track } of tracks) {
+      const before = this.#drawn.get(track);
+      const last = track.last?.t;
+      if (last === before || last === undefined) continue;
+      dirty = Math.min(dirty, before < last ? before : -Infinity);
+    }
+    this.#drawn = new Map(tracks.map(({ track }) => [track, track.last?.t]));
+    return dirty;
+  }
 }
 
 /**
- * Where samples lie closer than SLICE_PX, their means over slices of time: a line of more points looks the same and takes
- * twice the time. The slices lie at fixed times, so that the line does not shimmer while it moves.
+ * How a track is drawn: `slice_s`, how long the slices are whose means are drawn, 0 where samples lie far enough apart to
+ * be drawn themselves; `dash_s`, from dash to dash, where the line is broken; `dots`, whether raw values are drawn.
  */
-function thinned(samples, look, width) {
-  if (samples.length * SLICE_PX <= width) return samples;
-  const slice_s = ((look.to - look.from) * SLICE_PX) / width;
+function lineOf(track, colour, look, width, focused) {
+  const count = track.from(look.to) - track.from(look.from);
+  const pixel_s = look.span_s / width;
+  const slice_s = count * SLICE_PX <= width ? 0 : SLICE_PX * pixel_s;
+  // Half a dash holds a point at least; in powers of two, so that it does not change with every sample that comes.
+  const apart_s = slice_s || 2 ** Math.ceil(Math.log2(look.span_s / Math.max(count, 1)));
+  const dash_s = Math.max(DASH_PX * pixel_s, 2 * apart_s);
+  return { track, colour, slice_s, dash_s, dots: focused && count <= DOTS_A_PX * width };
+}
+
+/** From time `from` on, and one sample earlier, so that lines come in from the edge. */
+function samplesOf({ track, slice_s }, from, to) {
+  const whole = slice_s ? (Math.floor(from / slice_s) - 1) * slice_s : from;
+  const start = Math.max(track.from(whole) - (slice_s ? 0 : 1), track.first);
+  const samples = track.samples.slice(start, Math.min(track.from(to) + 1, track.samples.length));
+  return slice_s ? thinned(samples, slice_s) : samples;
+}
+
+/**
+ * Means over slices of time: a line of more points looks the same and takes twice the time. The slices lie at fixed
+ * times, so that the line does not shimmer while it moves.
+ */
+function thinned(samples, slice_s) {
   const means = [];
   let sum = null;
   for (const sample of samples) {
@@ -64,46 +108,55 @@ function mean({ seen, gap, n, t, v, a, sv, sa }) {
   return { seen, gap, t: t / n, v: v / n, a: a / n, sv: sv / n, sa: sa / n };
 }
 
-function drawStrip(surface, look, theme, axis, series, scripts) {
+function drawStrip(surface, scroll, look, theme, axis, { series, scripts, key, dirty }) {
   const plot = plotArea(surface.width);
   const height = surface.height - TOP - BOTTOM;
-  const scale = {
-    x: (t) => plot.left + (plot.width * (t - look.from)) / (look.to - look.from),
-    y: (number) => TOP + (height * (1 - number)) / 2,
-  };
-  const context = surface.blank(theme, (behind) => drawLevels(behind, scale, theme, plot));
+  const y = (number) => TOP + (height * (1 - number)) / 2;
+  const context = surface.blank(theme, (behind) => drawLevels(behind, y, theme, plot));
   if (height <= 0) return;
-  drawTimes(context, surface, scale, theme, plot, look);
-  context.save();
-  context.beginPath();
-  context.rect(plot.left, TOP - 4, plot.width + RIGHT, height + 8);
-  context.clip();
-  for (const { face, samples, dots } of series) {
-    context.fillStyle = theme.slots[face.slot];
-    drawBand(context, scale, samples, axis);
-    drawRaw(context, scale, dots, axis);
-  }
-  context.strokeStyle = theme.script;
-  context.setLineDash([6, 4]);
-  for (const samples of scripts) drawLine(context, scale, samples, axis, () => true, 1.4, 0.75);
-  for (const { face, samples } of series) {
-    context.strokeStyle = theme.slots[face.slot];
-    context.setLineDash([]);
-    drawLine(context, scale, samples, axis, (sample) => sample.seen, 2.2, 1);
-    if (samples.every((sample) => sample.seen)) continue;
-    context.setLineDash([2, 5]);
-    drawLine(context, scale, samples, axis, (sample) => !sample.seen, 2.2, 0.9);
-  }
-  context.setLineDash([]);
-  if (!look.live) drawCursor(context, scale, theme, look.at, height);
+  const lines = scroll.draw({
+    width: plot.width,
+    height: surface.height,
+    ratio: surface.ratio,
+    key: key && `${key} ${surface.width} ${surface.height} ${surface.ratio}`,
+    to: look.to,
+    span_s: look.span_s,
+    dirty,
+    paint: (onto, x, from) => drawLines(onto, { x, y }, axis, from, look, series, scripts),
+  });
+  context.drawImage(lines, plot.left, 0, plot.width, surface.height);
+  const x = (t) => plot.left + (plot.width * (t - look.from)) / look.span_s;
+  drawTimes(context, surface, x, theme, plot, look);
+  if (!look.live) drawCursor(context, x(look.at), theme, height);
   for (const face of look.faces) {
     const sample = look.sampleOf(face);
-    if (sample) drawHead(context, scale, look.live ? sample.t : look.at, sample, theme.slots[face.slot], axis, theme);
+    const t = look.live ? sample?.t : look.at;
+    if (sample && t >= look.from) drawHead(context, x(t), y(sample[axis.name]), sample.seen, theme.slots[face.slot], theme);
   }
-  context.restore();
 }
 
-function drawLevels(context, scale, theme, plot) {
+function drawLines(context, scale, axis, from, look, series, scripts) {
+  const drawn = series.map((one) => ({ ...one, samples: samplesOf(one, from, look.to) }));
+  for (const { colour, samples, dots, track } of drawn) {
+    context.fillStyle = colour;
+    drawBand(context, scale, samples, axis);
+    if (dots) drawRaw(context, scale, samplesOf({ track, slice_s: 0 }, from, look.to), axis);
+  }
+  for (const script of scripts) {
+    context.strokeStyle = script.colour;
+    drawLine(context, scale, samplesOf(script, from, look.to), axis, dashed(script.dash_s), 1.4, 0.85);
+  }
+  for (const { colour, samples, dash_s } of drawn) {
+    const dash = dashed(dash_s);
+    context.strokeStyle = colour;
+    drawLine(context, scale, samples, axis, (sample) => sample.seen || dash(sample), 2.2, 1);
+  }
+}
+
+/** Dashes at fixed times: those of the canvas begin where a path does, and that is elsewhere in every drawing. */
+const dashed = (dash_s) => (sample) => sample.t % dash_s < dash_s / 2;
+
+function drawLevels(context, yOf, theme, plot) {
   context.font = `11px ${theme.font}`;
   context.textBaseline = "middle";
   context.textAlign = "right";
@@ -111,7 +164,7 @@ function drawLevels(context, scale, theme, plot) {
   context.strokeStyle = theme.line;
   context.fillStyle = theme.muted;
   for (const [level, text] of [[1, "+1"], [0.5, ""], [0, "0"], [-0.5, ""], [-1, "−1"]]) {
-    const y = Math.round(scale.y(level)) + 0.5;
+    const y = Math.round(yOf(level)) + 0.5;
     context.globalAlpha = text ? 1 : 0.55;
     context.beginPath();
     context.moveTo(plot.left, y);
@@ -122,15 +175,15 @@ function drawLevels(context, scale, theme, plot) {
   }
 }
 
-function drawTimes(context, surface, scale, theme, plot, look) {
-  const perMark_s = ((look.to - look.from) * MARK_PX) / plot.width;
+function drawTimes(context, surface, xOf, theme, plot, look) {
+  const perMark_s = (look.span_s * MARK_PX) / plot.width;
   const step_s = STEPS_S.find((step) => step >= perMark_s) ?? STEPS_S.at(-1);
   context.font = `11px ${theme.font}`;
   context.textBaseline = "alphabetic";
   context.fillStyle = theme.muted;
   const nearest = Math.ceil((look.newest - look.to) / step_s - 1e-9);
   for (let mark = nearest; look.newest - mark * step_s >= look.from - 1e-9; mark += 1) {
-    const x = scale.x(look.newest - mark * step_s);
+    const x = xOf(look.newest - mark * step_s);
     const fromRight = plot.left + plot.width - x;
     context.textAlign = fromRight < 24 ? "right" : x - plot.left < 24 ? "left" : "center";
     context.fillText(mark ? ago(mark * step_s) : look.live ? "now" : "paused", x, surface.height - 3);
@@ -183,20 +236,19 @@ function drawLine(context, scale, samples, { name }, wanted, width, strength) {
   context.globalAlpha = 1;
 }
 
-function drawCursor(context, scale, theme, at, height) {
-  const x = Math.round(scale.x(at)) + 0.5;
+function drawCursor(context, x, theme, height) {
   context.strokeStyle = theme.ink;
   context.lineWidth = 1;
   context.beginPath();
-  context.moveTo(x, TOP - 4);
-  context.lineTo(x, TOP + height + 4);
+  context.moveTo(Math.round(x) + 0.5, TOP - 4);
+  context.lineTo(Math.round(x) + 0.5, TOP + height + 4);
   context.stroke();
 }
 
-function drawHead(context, scale, t, sample, colour, { name }, theme) {
+function drawHead(context, x, y, seen, colour, theme) {
   context.beginPath();
-  context.arc(scale.x(t), scale.y(sample[name]), 4, 0, 2 * Math.PI);
-  context.fillStyle = sample.seen ? colour : theme.card;
+  context.arc(x, y, 4, 0, 2 * Math.PI);
+  context.fillStyle = seen ? colour : theme.card;
   context.strokeStyle = colour;
   context.lineWidth = 2;
   context.fill();

@@ -8,12 +8,12 @@ const TINY_S = 1e-6; // less than lies between two frames
 
 /** What the charts draw. `at` is the moment whose values are shown: the newest, or the cursor of a still. */
 class Look {
-  constructor(history, stream, { from, to, at, live }) {
+  constructor(history, stream, { to, at, span_s, live }) {
     const shown = (name) => stream === null || name === stream;
     this.faces = [...history.faces.values()].filter((face) => shown(face.stream));
     this.scripts = [...history.scripts].filter(([name]) => shown(name)).map(([name, track]) => ({ stream: name, track }));
     this.newest = history.now;
-    Object.assign(this, { from, to, at, live });
+    Object.assign(this, { from: to - span_s, to, at, span_s, live });
   }
 
   /** The sample of a face at this moment, or undefined. */
@@ -49,7 +49,7 @@ export class View {
   look() {
     const live = !this.#still;
     const { history, to, at } = this.#still ?? { history: this.#history, to: this.#history.now, at: this.#history.now };
-    return new Look(history, this.stream, { from: to - this.span_s, to, at, live });
+    return new Look(history, this.stream, { to, at, span_s: this.span_s, live });
   }
 
   choose(stream) {
