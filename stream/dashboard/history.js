@@ -91,6 +91,7 @@ class Face extends Track {
         arousal: sample.a,
         sd: [sample.sv, sample.sa],
         in_support: sample.inSupport,
+        drift: sample.drift,
         calibrated: sample.calibrated,
         similarity: sample.similarity && Array.from(sample.similarity, (byte) => byte / 255),
       }
@@ -175,6 +176,7 @@ export class History {
       faults: said.faults,
       calibrated: said.calibrated,
       inSupport: said.in_support,
+      drift: said.drift,
       v: said.valence,
       a: said.arousal,
       sv: said.sd ? said.sd[0] : 0,

@@ -14,6 +14,14 @@ const FACE = {
   lost: "Lost",
 };
 
+const DRIFT = { // as the terminal says it
+  unlike: "unlike every labelled frame: add a frame of this face",
+  darker: "darker than at calibration: more light, or add a frame",
+  brighter: "brighter than at calibration: less light, or add a frame",
+  blurred: "less sharp than at calibration: check the focus, or add a frame",
+  turned: "turned away from where it looked at calibration: move the camera, or add a frame",
+};
+
 export const SILENCE_S = 3; // connected, but nothing comes: worth saying
 
 const seconds = (number) => `${number} s`;
@@ -31,11 +39,15 @@ export function faceState(face) {
   if (face.state === "low_quality" && face.faults?.length) {
     return { state: face.state, text: `Low quality: ${face.faults.join(", ")}` };
   }
+  if (face.drift?.length) return { state: "drift", text: driftText(face.drift) };
   if (face.state === "ok" && face.calibrated && face.in_support === false) {
     return { state: face.state, text: "Seen clearly, but unlike the support set" };
   }
   return { state: face.state, text: FACE[face.state] ?? face.state };
 }
+
+/** How a face has left its support set, and what to do. */
+export const driftText = (reasons) => reasons.map((reason) => DRIFT[reason] ?? reason).join("; ");
 
 /** What to say of all faces that are present: {state, text}. */
 export function facesState(faces) {

@@ -151,6 +151,7 @@ class Speaker:
         faults: tuple[str, ...] = (),
         in_support: bool = True,
         alike: tuple[float, ...] = (0.9, 0.2, 0.4),
+        drift: tuple[str, ...] = (),
     ) -> Affect:
         """One face as the engine hands it over."""
         raw = None
@@ -159,7 +160,9 @@ class Speaker:
             raw = Estimate(valence + 0.03, arousal - 0.03, 0.08, 0.06, similarity, 0, in_support)
         sd = None if valence is None else 0.08
         box = (100.0, 80.0, 300.0, 320.0)
-        return Affect(track, subject, state, box, (1.0, 2.0, 3.0), valence, arousal, sd, sd, raw, faults)
+        return Affect(
+            track, subject, state, box, (1.0, 2.0, 3.0), valence, arousal, sd, sd, raw, faults, drift
+        )
 
     def say(
         self,

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from mtclar.engine.drift import ADVICE
+
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
 
@@ -134,6 +136,12 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
     assert kept[0] <= 1  # of the last face, which was not said to be lost
     assert max(kept[1:]) <= kept_s * 30 + 1 + 1001
     assert sum(page.evaluate("window.still")) <= kept_s * 30 + 1
+
+
+def test_drift_is_said_in_the_words_of_the_terminal() -> None:
+    words = (resources.files("mtclar.stream.dashboard") / "words.js").read_text()
+    for reason, advice in ADVICE.items():
+        assert f'{reason}: "{advice}"' in words
 
 
 SCROLLED = """async ([seconds, span_s]) => {
