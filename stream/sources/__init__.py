@@ -62,10 +62,9 @@ def _open(spec: str, stream_id: str | None, loop: bool) -> Source:
 
     try:
         path = Path(spec).expanduser()
-    except RuntimeError as error:
-        raise UsageError(
-            f"{spec.partition('/')[0]} is nobody's home folder", "write the whole path"
-        ) from error
+    except (RuntimeError, ValueError) as error:
+        user = spec.partition("/")[0]
+        raise UsageError(f"{user!r} is nobody's home folder", "write the whole path") from error
     return VideoFile(path, stream_id or _name(path.stem), loop=loop)
 
 

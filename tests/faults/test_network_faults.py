@@ -79,6 +79,28 @@ def test_lost_and_damaged_packets_cost_pictures_and_not_the_stream(
     assert in_order(collector.messages)
 
 
+def test_packets_without_pictures_are_a_lost_connection(
+    network: Proxy, tracker: Any, collector: Any, eventually: Any
+) -> None:
+    with Pipeline(
+        open_source(url(network)),
+        tracker,
+        sinks=[collector],
+        on_status=collector.statuses.append,
+        patience=Patience(silence_s=60.0, again_s=0.1),  # the watchdog has no part in this
+    ) as pipeline:
+        eventually(lambda: len(collector.messages) >= 10)
+        network.damage = 1.0
+        eventually(lambda: "reconnecting" in collector.states())
+        network.damage = 0.0
+        before = len(collector.messages)
+        eventually(lambda: len(collector.messages) >= before + 25)
+        assert pipeline.error is None
+    reasons = [status.reason or "" for status in collector.statuses if status.state == "reconnecting"]
+    assert any("cannot be decoded" in reason for reason in reasons)
+    assert in_order(collector.messages)
+
+
 def test_silence_is_a_stall_then_a_lost_connection_and_its_end_is_noticed(
     network: Proxy, tracker: Any, collector: Any, eventually: Any
 ) -> None:

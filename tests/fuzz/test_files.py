@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume
 from hypothesis import strategies as st
 
+from mtclar.cli import run
+from mtclar.cli.config_file import read_config, settings_of
+from mtclar.engine import sealed
 from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
 from mtclar.engine.handover import Encoded
@@ -49,6 +53,49 @@ def test_damaged_support_sets(fuzz: Fuzz, tmp_path: Path) -> None:
             is_said(error)
 
     assert fuzz(damaged([support_bytes(tmp_path)]), load)
+
+
+def test_damaged_encrypted_support_sets(fuzz: Fuzz, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cryptography", reason="needs the extra [encrypt]")
+    monkeypatch.setattr(sealed, "LOG_N", 4)
+    support_bytes(tmp_path)
+    SupportSet.load(tmp_path / "good.mtclar").save(tmp_path / "sealed.mtclar", "open sesame")
+    good = (tmp_path / "sealed.mtclar").read_bytes()
+    path = tmp_path / "fuzz.mtclar"
+    cost = len(sealed.MAGIC)
+
+    def load(data: bytes) -> None:
+        assume(data == good or len(data) <= cost or data[cost] <= 10)  # a file may ask for seconds of work
+        path.write_bytes(data)
+        try:
+            SupportSet.load(path, lambda: "open sesame")
+        except (SupportSetError, UsageError) as error:
+            is_said(error)
+        else:
+            assert data == good  # every byte is vouched for
+
+    assert fuzz(damaged([good]), load)
+
+
+def test_damaged_configurations(fuzz: Fuzz, tmp_path: Path) -> None:
+    path = tmp_path / "mtclar.toml"
+    settings = settings_of(run.command)
+    samples = [
+        b'source = ["webcam:0", "rtsp://cam/live"]\nport = 8765\nhost = "127.0.0.1"\nno-live = true\n',
+        b'freshness = "latest"\nmax-faces = 2\nbatch-wait-ms = 2.5\ncsv = "out.csv"\n# comment\n',
+    ]
+    keys = st.sampled_from([setting.key for setting in settings])
+    values = JSON.map(lambda value: json.dumps(value, ensure_ascii=False)) | st.text(max_size=10)
+    lines = st.lists(st.builds("{} = {}".format, keys, values), max_size=4).map("\n".join)
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            read_config(path, settings)
+        except UsageError as error:
+            is_said(error)
+
+    assert fuzz(damaged(samples) | lines.map(lambda text: text.encode("utf-8", "surrogatepass")), read)
 
 
 def test_support_sets_of_a_liar(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ def test_sound_without_pictures_is_refused(make_clip: MakeClip) -> None:
         ("rtsp://[", UsageError),
         ("~nobody-of-this-name/clip.mp4", UsageError),
         ("\x00.mp4", UsageError),
+        ("~\x00", UsageError),
         ("synthetic:bad", UsageError),
     ],
 )
