@@ -12,8 +12,7 @@ from mtclar.cli.options import BackendOption, ThreadsOption, expanded
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mtclar.label.job import Job, Started
-    from mtclar.label.labelling import Outcome
+    from mtclar.label.job import Done, Job, Started
     from mtclar.label.looking import Advance
     from mtclar.label.reading import Recording
 
@@ -34,8 +33,13 @@ def command(
         ),
     ],
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="FILE.csv", help="Where to write.", callback=expanded),
+        list[Path],
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Where to write, once for each format: .csv, .parquet, .eaf (ELAN) or .annotation (NOVA).",
+        ),
     ],
     fps: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Pictures a second of a folder.")
@@ -56,6 +60,10 @@ def command(
         ),
     ] = RATE_HZ,
     smooth: Annotated[bool, typer.Option(help="Smooth forwards and backwards; never with causal.")] = True,
+    render: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.mp4", help="The video with the values drawn in.", callback=expanded),
+    ] = None,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
@@ -68,20 +76,33 @@ def command(
     import cv2
 
     from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.terminal import Terminal
+    from mtclar.cli.terminal import Terminal, say
+    from mtclar.label.exports import exporter, files_of
     from mtclar.label.job import Job, run
     from mtclar.label.labelling import Settings
     from mtclar.label.looking import Looker
+    from mtclar.label.render import render as draw
     from mtclar.label.rules import require_mode
 
     require_mode(mode)
-    require_safe([Output("--out", out)], {"VIDEO": [video], "--support": [support]})
+    outs = tuple(path.expanduser() for path in out)
+    outputs = [Output("--out", file) for path in outs for file in files_of(path)]
+    if render is not None:
+        outputs.append(Output("--render", render))
+    require_safe(outputs, {"VIDEO": [video], "--support": [support]})
+    for path in outs:
+        exporter(path)
     cv2.setNumThreads(threads)
-    job = Job(video.expanduser(), support, out, fps)
-    with progress_bar() as started, Looker.open(backend=backend, threads=threads) as looker:
-        done = run(job, looker, Settings(mode, rate, smooth), started)
-    done.forget()
-    say_outcome(Terminal(), job, done.outcome)
+    job = Job(video.expanduser(), support, outs, fps)
+    console = Terminal()
+    with progress_bar() as started:
+        with Looker.open(backend=backend, threads=threads) as looker:
+            done = run(job, looker, Settings(mode, rate, smooth), started)
+        done.forget()
+        say_outcome(console, job, done)
+        if render is not None:
+            draw(done.recording, done.outcome.table, render, started(done.recording))
+            say(console, f"Written: {render}")
 
 
 @contextmanager
@@ -101,7 +122,7 @@ def progress_bar() -> "Iterator[Started]":
         yield started
 
 
-def say_outcome(console: "Console", job: "Job", outcome: "Outcome") -> None:
+def say_outcome(console: "Console", job: "Job", done: "Done") -> None:
     """How many frames got a value and why others did not, how far off left-out labels were, what was not used."""
     from collections import Counter
 
@@ -109,6 +130,7 @@ def say_outcome(console: "Console", job: "Job", outcome: "Outcome") -> None:
 
     from mtclar.cli.terminal import counted, say
 
+    outcome = done.outcome
     table = outcome.table
     valued = int((~np.isnan(table.values).any(axis=1)).sum())
     say(
@@ -128,4 +150,5 @@ def say_outcome(console: "Console", job: "Job", outcome: "Outcome") -> None:
             f"Mode {outcome.mode}: labels left out in turn are predicted with an RMSE of {valence:.3f} / {arousal:.3f} "
             "(valence / arousal).",
         )
-    say(console, f"Written: {job.out}")
+    for file in done.files:
+        say(console, f"Written: {file}")

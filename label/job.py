@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtclar.engine.files import write_whole
+from mtclar.label.exports import exporter, write
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import Outcome, Settings, journal_of, key_of, label_recording
 from mtclar.label.looking import Advance, Looker
@@ -17,11 +17,11 @@ Started = Callable[[Recording], Advance]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to label with what, and the CSV to write."""
+    """What to label with what, and the files to write: a format by the ending of each."""
 
     video: Path
     support: Path  # labels.csv
-    out: Path
+    outs: tuple[Path, ...]
     fps: float | None = None  # of a folder of pictures
 
 
@@ -32,6 +32,7 @@ class Done:
     key: str
     recording: Recording
     outcome: Outcome
+    files: tuple[Path, ...]  # written
     journal: Journal
 
     def forget(self) -> None:
@@ -39,11 +40,13 @@ class Done:
 
 
 def run(job: Job, looker: Looker, settings: Settings, started: Started) -> Done:
-    """Labels the video and writes the CSV, whole or not at all. Raises MtclarError for what a user can cause."""
+    """Labels the video and writes the result, whole or not at all. Raises MtclarError for what a user can cause."""
+    for out in job.outs:
+        exporter(out)  # an unknown ending is refused before the work, not after it
     labels = read_labels(job.support)
     recording = open_recording(job.video, job.fps)
     key = key_of(recording, labels, settings, looker.encoder_sha256)
-    with Journal(journal_of(job.out), key) as journal:
+    with Journal(journal_of(job.outs[0]), key) as journal:
         outcome = label_recording(recording, labels, looker, settings, journal, started(recording))
-        write_whole(job.out, lambda file: file.write(outcome.table.as_csv()))
-    return Done(key, recording, outcome, journal)
+        files = write(outcome.table, list(job.outs), job.video)
+    return Done(key, recording, outcome, tuple(files), journal)
