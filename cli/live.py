@@ -29,6 +29,7 @@ PLAIN_INTERVAL_S = 1.0
 METER_WINDOW_S = 2.0
 BAR_CELLS = ((96, 21), (72, 11))  # (columns of the terminal from which on, cells of a bar); narrower: no bars
 
+CONNECTING = "connecting"  # what a source is until it says something
 _STATE_STYLE = {"ok": "green", "live": "green", "low_quality": "yellow", "held": "yellow", "lost": "red"}
 _NO_VALUE = "   -  "
 
@@ -61,8 +62,9 @@ class LiveView:
         self._clock = clock
         self._lock = threading.Lock()
         self._arrivals: deque[tuple[float, float]] = deque()  # (time, latency in ms) of the last seconds
-        self._affect: Mapping[str, Any] | AffectMessage | None = None
-        self._source_state = "connecting"
+        # By stream, as they came.
+        self._affects: dict[str, Mapping[str, Any] | AffectMessage] = {}
+        self._states: dict[str, str] = {}
         self._next_line_s = clock()
         self._live: Live | None = None
 
@@ -83,7 +85,7 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        elif self._values and self._affect is not None:
+        elif self._values and self._affects:
             self._say(self._line())
 
     def publish(self, message: "AffectMessage") -> None:
@@ -97,11 +99,12 @@ class LiveView:
     def _note(self, affect: "Mapping[str, Any] | AffectMessage", latency_ms: float) -> None:
         now = self._clock()
         with self._lock:
-            self._affect = affect
+            stream = affect["stream"] if isinstance(affect, Mapping) else affect.stream
+            self._affects[stream] = affect
             self._arrivals.append((now, latency_ms))
             self._forget(now)
-            if self._source_state == "connecting":
-                self._source_state = "live"
+            if self._states.get(stream, CONNECTING) == CONNECTING:
+                self._states[stream] = "live"
             line_is_due = self._values and self._live is None and now >= self._next_line_s
             if line_is_due:
                 self._next_line_s = now + PLAIN_INTERVAL_S
@@ -117,8 +120,8 @@ class LiveView:
         if status.get("reason"):
             text += f" ({status['reason']})"
         with self._lock:
-            changed = text != self._source_state
-            self._source_state = text
+            changed = text != self._states.get(status["stream"], CONNECTING)
+            self._states[status["stream"]] = text
         if changed and self._live is None:
             self._say(f"{status['stream']}: {text}")
 
@@ -129,26 +132,37 @@ class LiveView:
 
     def _picture(self) -> RenderableType:
         """The whole view, as rich draws it: called by its thread."""
-        with self._lock:
-            message, state = self._affect, self._source_state
+        affects, states = self._now()
         head = Text(printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
         foot = Text(self._numbers(), style="dim")
-        foot.append(f"  {printable(state)}", style=_STATE_STYLE.get(state, "yellow"))
-        if message is None:
+        for i, (stream, state) in enumerate(states.items()):
+            text = f"{stream} {state}" if len(states) > 1 else state
+            foot.append(f"{', ' if i else '  '}{printable(text)}", style=_STATE_STYLE.get(state, "yellow"))
+        if not affects:
             return Group(head, Text("waiting for the first picture", style="dim"), foot)
-        affect = _as_mapping(message)
-        if not affect["faces"]:
+        faces = [
+            (_name(face, stream if len(states) > 1 else None), face)
+            for stream, affect in affects.items()
+            for face in affect["faces"]
+        ]
+        if not faces:
             return Group(head, Text("no face in the picture", style="yellow"), foot)
-        return Group(head, self._faces(affect["faces"]), foot)
+        return Group(head, self._faces(faces), foot)
 
-    def _faces(self, faces: list[Mapping[str, Any]]) -> Table:
+    def _now(self) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+        """The last message and the state of every stream; before the first there is one, which connects."""
+        with self._lock:
+            affects, states = dict(self._affects), dict(self._states)
+        return {stream: _as_mapping(affect) for stream, affect in affects.items()}, states or {"": CONNECTING}
+
+    def _faces(self, faces: list[tuple[str, Mapping[str, Any]]]) -> Table:
         cells = next((cells for columns, cells in BAR_CELLS if self._console.width >= columns), 0)
         ascii_only = not self._console.encoding.lower().startswith("utf")
         table = Table.grid(padding=(0, 1))
-        for face in faces:
+        for name, face in faces:
             style = _STATE_STYLE.get(face["state"], "yellow")
             spread = face.get("sd") or (None, None)
-            row: list[Text] = [Text(_name(face), style="bold", overflow="ellipsis", no_wrap=True)]
+            row: list[Text] = [Text(name, style="bold", overflow="ellipsis", no_wrap=True)]
             for letter, value, sd in (
                 ("V", face["valence"], spread[0]),
                 ("A", face["arousal"], spread[1]),
@@ -164,23 +178,24 @@ class LiveView:
 
     def _line(self) -> str:
         """The same in one plain line."""
-        with self._lock:
-            message, state = self._affect, self._source_state
-        assert message is not None, "a line is written after a message came"
-        affect = _as_mapping(message)
+        affects, states = self._now()
+        several = len(states) > 1
         faces = "; ".join(
-            f"{_name(face)} V {_value(face['valence'], (face.get('sd') or [None])[0])}"
+            f"{_name(face, stream if several else None)} V {_value(face['valence'], (face.get('sd') or [None])[0])}"
             f" A {_value(face['arousal'], (face.get('sd') or [None])[-1])} {_state(face)}"
+            for stream, affect in affects.items()
             for face in affect["faces"]
         )
-        return f"{affect['pts']:8.2f} s  {faces or 'no face'}  | {self._numbers()}, {state}"
+        state = ", ".join(f"{stream} {state}" if several else state for stream, state in states.items())
+        pts = max(affect["pts"] for affect in affects.values())
+        return f"{pts:8.2f} s  {faces or 'no face'}  | {self._numbers()}, {state}"
 
     def _numbers(self) -> str:
         with self._lock:
             self._forget(self._clock())
             arrivals = list(self._arrivals)
-            message = self._affect
-        dropped = 0 if message is None else _as_mapping(message)["dropped"]
+            affects = list(self._affects.values())
+        dropped = sum(_as_mapping(affect)["dropped"] for affect in affects)
         span_s = arrivals[-1][0] - arrivals[0][0] if arrivals else 0.0
         parts = [f"{(len(arrivals) - 1) / span_s:.1f} fps" if span_s > 0 else "- fps"]
         latency = f"{statistics.median(ms for _, ms in arrivals):.1f} ms" if arrivals else "- ms"
@@ -215,8 +230,10 @@ def _as_mapping(message: "Mapping[str, Any] | AffectMessage | StatusMessage") ->
     return message if isinstance(message, Mapping) else json.loads(message.encode())
 
 
-def _name(face: Mapping[str, Any]) -> str:
-    return printable(face["subject"] or f"face {face['id']}")
+def _name(face: Mapping[str, Any], stream: str | None) -> str:
+    """Who it is; and in which stream, where there are several."""
+    who = face["subject"] or f"face {face['id']}"
+    return printable(who if stream is None else f"{stream}: {who}")
 
 
 def _state(face: Mapping[str, Any]) -> str:

@@ -20,11 +20,15 @@ ESCAPE = "\x1b"
 
 
 def affect(
-    *faces: dict[str, Any], pts: float = 1.0, total_ms: float = 8.0, dropped: int = 0
+    *faces: dict[str, Any],
+    pts: float = 1.0,
+    total_ms: float = 8.0,
+    dropped: int = 0,
+    stream: str = "door",
 ) -> dict[str, Any]:
     return {
         "type": "affect",
-        "stream": "demo",
+        "stream": stream,
         "pts": pts,
         "latency_ms": {"total": total_ms},
         "dropped": dropped,
@@ -145,6 +149,30 @@ def test_pipe_gets_a_line_when_the_source_changes() -> None:
         "door: reconnecting, next try in 2 s (no picture for 2.0 s)",
         "door: live",
     ]
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_several_streams_are_told_apart(on_terminal: bool) -> None:
+    """Each has its state and its faces; what was dropped is summed."""
+    console = terminal() if on_terminal else Console(file=io.StringIO(), force_terminal=False, width=80)
+    with LiveView("x", console) as view:
+        view.on_affect(affect(face(valence=0.42), stream="door", dropped=3))
+        view.on_affect(affect(face(subject="ben", valence=-0.5), stream="hall", dropped=4))
+        view.on_status(status("reconnecting", retry_s=2.1))
+        view.on_affect(affect(face(subject="ben", valence=-0.6), stream="hall", dropped=4))
+    last = written(console).splitlines()[-1 if not on_terminal else slice(None)]
+    text = last if isinstance(last, str) else "\n".join(last)
+    for part in ("door: anna", "+0.42", "hall: ben", "-0.60", "7 dropped", "door reconnecting", "hall live"):
+        assert part in text
+
+
+def test_the_state_of_one_stream_is_not_anothers() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False, width=80)
+    with LiveView("x", console, values=False) as view:
+        for stream in ("door", "hall"):
+            view.on_status({"type": "status", "stream": stream, "state": "live"})
+        view.on_status({"type": "status", "stream": "door", "state": "live"})
+    assert written(console).splitlines() == ["door: live", "hall: live"]
 
 
 @pytest.mark.parametrize("on_terminal", [True, False])

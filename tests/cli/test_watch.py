@@ -258,8 +258,8 @@ def test_what_reconnect_waits_for_is_said_once(free_port: int, capsys: pytest.Ca
             connection.send(json.dumps({"type": "bye", "code": "ended", "reason": "the file has ended"}))
 
         def affect(connection: ServerConnection) -> None:
-            message = {"type": "affect", "pts": 0.0, "latency_ms": {"total": 1.0}, "dropped": 0, "faces": []}
-            connection.send(json.dumps(message))
+            message = {"type": "affect", "stream": "demo", "pts": 0.0, "latency_ms": {"total": 1.0}}
+            connection.send(json.dumps({**message, "dropped": 0, "faces": []}))
 
         options = {"as_json": as_json, "reconnect": True, "count": 1}
         watcher = threading.Thread(target=watch, args=(address,), kwargs=options)
