@@ -10,13 +10,13 @@ import { FaceList } from "./faces.js";
 import { History } from "./history.js";
 import { barOrder, connectBars, drawLikeness, frontFrame } from "./likeness.js";
 import { Meter } from "./meter.js";
-import { notice, withdraw } from "./notices.js";
+import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
 import { showConnection, showHello, showMoment, showNumbers, showReading, showState, showWhy, TokenPrompt } from "./readout.js";
 import { StreamChooser } from "./streams.js";
 import { Strips } from "./strips.js";
 import { View } from "./view.js";
-import { absenceState, driftText, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
+import { absenceState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
 const CALM_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
@@ -37,7 +37,6 @@ let connectionState = "connecting";
 const statuses = new Map(); // stream -> its source's last status, where that is not live
 let farewell = null; // what the server said when it went
 let chosen = null; // key of the face that a person picked
-let drifts = new Set(); // keys of the notices about drift
 let picked = null; // the support frame that a person picked
 let latestSeq = -1;
 
@@ -116,7 +115,6 @@ function showTexts() {
   const streams = hello ? hello.streams.map(streamNow) : [];
   const shown = streams.filter(({ stream }) => view.stream === null || stream === view.stream);
   const current = !look.live || (connectionState === "live" && shown.some(({ flows }) => flows));
-  showDrift();
   showState(stateOf(look, shown));
   const others = look.faces.some((face) => face !== focus && look.described(face));
   showReading(described, others ? focus : null, latestSeq, current);
@@ -125,17 +123,6 @@ function showTexts() {
   chooser.show(streams);
   const lanes = shown.map((stream) => ({ ...stream, faces: facesIn(look, stream.stream) }));
   faceList.show(lanes, focus, (face) => supportOf(face)?.frames, current);
-}
-
-/** What a person should do something about: faces that have left their support sets. */
-function showDrift() {
-  const drifting = new Map();
-  for (const face of history.presentIn(null)) {
-    if (face.latest.drift?.length) drifting.set(`drift ${face.key}`, `${face.name} is ${driftText(face.latest.drift)}.`);
-  }
-  for (const key of drifts) if (!drifting.has(key)) withdraw(key);
-  for (const [key, text] of drifting) notice(key, text);
-  drifts = new Set(drifting.keys());
 }
 
 function facesIn(look, stream) {
@@ -266,7 +253,6 @@ const receive = {
     refreshTexts();
   },
   error({ code, message }) {
-    withdraw(`error ${code}`); // each is worth saying, also after another was put away
     notice(`error ${code}`, `The server says: ${message} (${code})`);
   },
   bye(message) {

@@ -2,9 +2,9 @@
 
 import { element, make, say } from "./dom.js";
 
-const shown = new Map(); // key -> its nodes, null where a person put it away
+const shown = new Map(); // key -> where its words stand
 
-/** Shows a sentence; a later one with the same key takes its place, unless it was put away. */
+/** Shows a sentence; a later one with the same key takes its place. */
 export function notice(key, text) {
   if (!shown.has(key)) {
     const item = make("li", "notice", element("notices"));
@@ -14,16 +14,9 @@ export function notice(key, text) {
     close.textContent = "Dismiss";
     close.addEventListener("click", () => {
       item.remove();
-      shown.set(key, null);
+      shown.delete(key);
     });
-    shown.set(key, { item, words });
+    shown.set(key, words);
   }
-  const nodes = shown.get(key);
-  if (nodes) say(nodes.words, text);
-}
-
-/** Its reason is over: the next time it is said again. */
-export function withdraw(key) {
-  shown.get(key)?.item.remove();
-  shown.delete(key);
+  say(shown.get(key), text);
 }

@@ -39,15 +39,15 @@ export function faceState(face) {
   if (face.state === "low_quality" && face.faults?.length) {
     return { state: face.state, text: `Low quality: ${face.faults.join(", ")}` };
   }
-  if (face.drift?.length) return { state: "drift", text: driftText(face.drift) };
+  if (face.drift?.length) {
+    const text = face.drift.map((reason) => DRIFT[reason] ?? reason).join("; ");
+    return { state: "drift", text: text[0].toUpperCase() + text.slice(1) };
+  }
   if (face.state === "ok" && face.calibrated && face.in_support === false) {
     return { state: face.state, text: "Seen clearly, but unlike the support set" };
   }
   return { state: face.state, text: FACE[face.state] ?? face.state };
 }
-
-/** How a face has left its support set, and what to do. */
-export const driftText = (reasons) => reasons.map((reason) => DRIFT[reason] ?? reason).join("; ");
 
 /** What to say of all faces that are present: {state, text}. */
 export function facesState(faces) {
