@@ -66,8 +66,7 @@ class Broadcaster:
     a socket, or when no client wanted it. `routes` adds pages by path, `private` those that need the token. `failing`
     says why whoever runs this should start it anew, for /health; None while all is well.
 
-    Compression is off. Measured on messages of one face: deflate makes 480 bytes into 106 for 12 us a client and
-    message, half of what sending one costs; at 30 a second a client saves 11 kB/s, which no network misses.
+    Compression is off: docs/performance.md ("Deflate") has what it would save and cost.
     """
 
     def __init__(
@@ -328,10 +327,13 @@ class Broadcaster:
         with self._lock:
             items = list(self._waiting)
             self._waiting.clear()
+        # Several at once: this loop is behind, and sending each of them would keep it there for ever.
+        newest = {item.message.stream: item for item in items if isinstance(item, Outgoing)}
         for item in items:
             if isinstance(item, Outgoing):
                 self._published += 1
-                takers = [client.offer(item) for client in self._clients]
+                outdated = item is not newest[item.message.stream]
+                takers = [client.offer(item, outdated) for client in self._clients]
                 if not any(takers):
                     self._note_sent(item)
             else:

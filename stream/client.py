@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from mtclar.stream.messages import (
     DEFAULT_FIELDS,
@@ -85,6 +86,7 @@ class Client:
         self._bye: ByeMessage | None = None
         self._closing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._idle = False  # the writer has nothing to do and waits to be woken
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -111,14 +113,22 @@ class Client:
         streams = None if wish.streams is None else tuple(wish.streams)
         self.tell(SubscribedMessage(streams, wish.max_hz, wish.chosen_fields, wish.delivery).encode())
 
-    def offer(self, outgoing: Outgoing) -> bool:
-        """Puts an `affect` into the mailbox if the client wants it; False if it does not."""
+    def offer(self, outgoing: Outgoing, outdated: bool = False) -> bool:
+        """Sends an `affect`, or puts it into the mailbox, if the client wants it; False if it does not.
+
+        `outdated`: a newer one of its stream comes next, so that only who must have all of them gets it.
+        """
+        if outdated and self.subscription.delivery == "latest":
+            self.missed += 1
+            return True
         if (
             self._bye is not None
             or self._closing is not None
             or not self.subscription.wants(outgoing.message)
         ):
             return False
+        if self._send_now(outgoing):
+            return True
         if self.subscription.delivery == "all":
             if len(self._backlog) >= BACKLOG_MESSAGES:
                 self._give_up()
@@ -129,6 +139,23 @@ class Client:
             self.missed += stream in self._latest
             self._latest[stream] = outgoing
         self._wake.set()
+        return True
+
+    def _send_now(self, outgoing: Outgoing) -> bool:
+        """Writes at once where nothing waits before it: waking the writer would cost as much as the message itself."""
+        connection = self.connection
+        data = outgoing.encoded.get(self.subscription.fields)
+        if (
+            data is None
+            or not self._idle
+            or self._wake.is_set()
+            or connection.state is not State.OPEN
+            or connection.transport.get_write_buffer_size()
+        ):
+            return False
+        broadcast((connection,), data, text=True)
+        self.sent += 1
+        self._on_sent(outgoing)
         return True
 
     def tell(self, message: bytes) -> None:
@@ -178,7 +205,9 @@ class Client:
                 return
             else:
                 self._wake.clear()
+                self._idle = True
                 await self._wake.wait()
+                self._idle = False
 
     async def _send(self, outgoing: Outgoing) -> None:
         fields = self.subscription.fields

@@ -99,6 +99,23 @@ def test_a_frozen_client_delays_nobody_and_loses_only_old_messages(
     assert seqs[-1] == 2999
 
 
+def test_messages_of_every_kind_keep_their_order(server: Broadcaster, make_message: Make) -> None:
+    """An `affect` that is written at once must not overtake what was told before it."""
+    with join(server, max_queue=None) as client:
+        say(client, type="subscribe", delivery="all")
+        until(client, "subscribed")
+        for seq in range(100):
+            server.publish(MarkMessage(f"before {seq}", 0.0))
+            server.publish(make_message(seq))
+            server.publish(MarkMessage(f"after {seq}", 0.0))
+        messages = [receive(client) for _ in range(300)]
+    got = [message["label"] if message["type"] == "mark" else message["seq"] for message in messages]
+    marks = [one for one in got if isinstance(one, str)]
+    assert marks == [f"{when} {seq}" for seq in range(100) for when in ("before", "after")]
+    assert [one for one in got if isinstance(one, int)] == list(range(100))
+    assert all(got.index(f"before {seq}") < got.index(seq) for seq in range(100))
+
+
 def test_a_client_that_wants_all_and_does_not_read_is_closed(
     server: Broadcaster, make_message: Make, eventually: Eventually
 ) -> None:

@@ -41,6 +41,14 @@ def address(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
+def handshake(host: str, port: int) -> bytes:
+    """A client's request for a websocket."""
+    return (
+        f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
 def connected(url: str) -> socket.socket:
     """A connection that has said nothing yet."""
     return socket.create_connection(address(url), timeout=WAIT_S)
@@ -53,10 +61,7 @@ def shaken(url: str) -> socket.socket:
     sock.settimeout(WAIT_S)
     host, port = address(url)
     sock.connect((host, port))
-    sock.sendall(
-        f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
+    sock.sendall(handshake(host, port))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         more = sock.recv(1)
