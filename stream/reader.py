@@ -34,9 +34,7 @@ class Patience:
     silence_frames: int = 10
     connect_s: float = 12.0  # from connecting to the first picture
     stalled_s: float = 3.0  # stalled for this long: the connection is given up
-    again_s: float = (
-        0.3  # a connection that gave pictures was lost: before the first try, which mostly succeeds
-    )
+    again_s: float = 0.3  # before the first try when a connection was lost that gave pictures
     first_retry_s: float = 1.0
     longest_retry_s: float = 30.0
     jitter: float = (
@@ -46,9 +44,7 @@ class Patience:
     often_s: float = 60.0
     probe_seldom_s: float = 5.0
     tick_s: float = 0.1
-    hanging: int = (
-        4  # connections that hang in native code, each with its thread and its buffers: no more than that
-    )
+    hanging: int = 4  # connections in native code that were given up: with so many, no other is begun
 
     def silence(self, fps: float | None, measured_period_s: float = 0.0) -> float:
         """Seconds without a picture after which a source that announces `fps` is stalled.
@@ -241,7 +237,7 @@ class Reader:
         """Waits, but less when the source was unreachable and is now back."""
         patience = self._patience
         began_s = self._clock()
-        was_away = False
+        was_away = self._source.reachable() is False  # at once: it may be back before the first look below
         while not self._stopped.is_set():
             waited_s = self._clock() - began_s
             every_s = patience.probe_often_s if waited_s < patience.often_s else patience.probe_seldom_s

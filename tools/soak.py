@@ -11,7 +11,6 @@ docs/results/. Needs GStreamer's RTSP server (.ci/system), and matplotlib for th
 import argparse
 import json
 import os
-import socket
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faulty import strangers
 from faulty.proxy import Proxy
 from faulty.rtsp import RtspServer, write_face_pictures
 from faulty.serving import Footprint, Running, Watcher, is_affect
@@ -196,14 +196,8 @@ class Faults:
 
     def _deaf(self) -> None:
         """Shakes hands, asks for every message, and does not read one; gone without a word after a while."""
-        host, _, port = self._url.removeprefix("ws://").removesuffix("/ws").partition(":")
-        with socket.create_connection((host, int(port)), timeout=10) as deaf:
-            deaf.sendall(
-                f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-            )
-            wish = b'{"type":"subscribe","delivery":"all"}'
-            deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)
+        with strangers.shaken(self._url) as deaf:
+            deaf.sendall(strangers.frame(1, b'{"type":"subscribe","delivery":"all"}'))
             time.sleep(4.0)
 
 

@@ -9,6 +9,9 @@ from mtclar.engine.handover import Frame
 BELIEVED_GAP_S = 60.0
 """The longest pause between two pictures of a file that is taken as true (a slide show, a screen recording)."""
 
+LEAST_STEP_S = 1e-3
+"""Between two pictures of a camera without a time line of its own: source time goes on, whatever its clock does."""
+
 GUESSED_FPS = 25.0
 """For a picture without a time in a source that does not say its rate."""
 

@@ -14,9 +14,9 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from mtclar.engine.handover import Clock, Frame
+from mtclar.stream.sources.base import LEAST_STEP_S
 
 TICK_S = 0.5
-LEAST_STEP_S = 1e-3  # between two pictures: source time goes on, whatever a browser's clock does
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ import cv2
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.handover import Clock, Frame
+from mtclar.stream.sources.base import LEAST_STEP_S
 from mtclar.stream.sources.capture_time import driver_time
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class Webcam:
         self._closed = threading.Event()
         self._seq = 0
         self._first_s: float | None = None
+        self._last_pts_s = 0.0
         self._capture: Any = self._connect()
 
     def close(self) -> None:
@@ -161,14 +163,20 @@ class Webcam:
                 self.size = (image.shape[1], image.shape[0])
                 taken_s = driver_time(float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, now_s)
                 t_capture_s = now_s if taken_s is None else taken_s
-                if self._first_s is None:
-                    self._first_s = t_capture_s
-                pts_s = max(0.0, t_capture_s - self._first_s)  # a camera has no other time of its own
+                pts_s = self._source_time(t_capture_s)
                 seq, self._seq = self._seq, self._seq + 1
                 clock: Clock = "arrival" if taken_s is None else "v4l2"
                 yield Frame(image, seq, t_capture_s, clock, pts_s, self.stream_id)
         finally:
             capture.release()
+
+    def _source_time(self, t_capture_s: float) -> float:
+        """From 0 on; a camera has no time but that of capture, which may step back where its clock changes."""
+        if self._first_s is None:
+            self._first_s = t_capture_s
+            return 0.0
+        self._last_pts_s = max(t_capture_s - self._first_s, self._last_pts_s + LEAST_STEP_S)
+        return self._last_pts_s
 
     def _index(self) -> int | None:
         """The camera's number now; None when no camera has that name."""

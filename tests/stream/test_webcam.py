@@ -244,7 +244,7 @@ def test_a_driver_without_formats_and_sizes_still_gives_pictures(devices: Path) 
 
 def test_the_drivers_time_is_the_capture_time_where_it_can_be(devices: Path) -> None:
     now_s = itertools.count(100.0, 0.04)
-    capture = Capture([COLOUR] * 4, stamps_s=[99.99, 100.03, 1.7e9, 50.0])
+    capture = Capture([COLOUR] * 4, stamps_s=[99.99, 100.03, 1.7e9, 99.9])
     webcam = Webcam(
         0,
         "w",
@@ -256,9 +256,9 @@ def test_the_drivers_time_is_the_capture_time_where_it_can_be(devices: Path) -> 
     frames: list[Any] = []
     with pytest.raises(SourceError):
         iter_into(webcam, frames)
-    assert [frame.clock for frame in frames] == ["v4l2", "v4l2", "arrival", "arrival"]
-    assert [frame.t_capture_s for frame in frames] == pytest.approx([99.99, 100.03, 100.08, 100.12])
-    assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.04, 0.09, 0.13])
+    assert [frame.clock for frame in frames] == ["v4l2", "v4l2", "arrival", "v4l2"]
+    assert [frame.t_capture_s for frame in frames] == pytest.approx([99.99, 100.03, 100.08, 99.9])
+    assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.04, 0.09, 0.091])  # never back
 
 
 def test_what_a_camera_can_be_asked_for_is_read_from_the_address() -> None:

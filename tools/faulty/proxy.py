@@ -79,9 +79,7 @@ class Proxy:
         server.close()
         for writer in self._writers:
             writer.transport.abort()
-        self._loop.run_until_complete(
-            asyncio.sleep(0)
-        )  # a handler that has not begun begins, to be ended below
+        self._loop.run_until_complete(asyncio.sleep(0))  # handlers that have not begun do, to be ended below
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
