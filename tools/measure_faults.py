@@ -137,6 +137,12 @@ FAULTS: dict[str, Fault] = {  # the longest first, so that side by side they end
     "one RTP packet of twenty lost for 2 s": loss,
     "connection cut": cut,
 }
+CONNECTION_LOST = frozenset(FAULTS) - {
+    "server frozen for 3 s",
+    "network silent for 3 s",
+    "one RTP packet of ten damaged for 2 s",
+    "one RTP packet of twenty lost for 2 s",
+}
 START = "start of `run`, camera there"
 
 
@@ -169,8 +175,14 @@ def measure(name: str, tries: int, pictures: tuple[Path, Path]) -> Outcome:
                 footprints.append(run.footprint())
                 since = len(watcher.received)
                 over_s = FAULTS[name](scene)
+                if name in CONNECTION_LOST:  # what was on its way when it was lost is no recovery
+                    again = watcher.wait(is_state("connecting"), since)
+                    since_lost = watcher.received.index(again)
+                else:
+                    since_lost = since
                 first = watcher.wait(
-                    lambda one, over_s=over_s: is_affect(one) and one.message["t_capture"] >= over_s, since
+                    lambda one, over_s=over_s: is_affect(one) and one.message["t_capture"] >= over_s,
+                    since_lost,
                 )
                 recovered_s.append(first.at_s - over_s)
                 if "live" not in watcher.states(since)[-1:] and watcher.states(since):
