@@ -160,15 +160,19 @@ def test_likeness_is_asked_for_only_while_it_is_shown(speaker: StartSpeaker, ope
     page.goto(server.url)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
-    def fields() -> list[str]:
-        return [message["fields"] for message in got if message["type"] == "subscribed"][-1]
+    def asked(wanted: bool) -> None:
+        """Waits until the server has said that it sends likeness, or that it does not."""
+        for _ in range(150):
+            told = [message["fields"] for message in got if message["type"] == "subscribed"]
+            if told and ("similarity" in told[-1]) == wanted:
+                return
+            page.wait_for_timeout(100)
+        raise AssertionError(got)
 
-    page.wait_for_timeout(300)
-    assert "similarity" in fields()
+    asked(True)
     page.locator("#why summary").focus()
     page.keyboard.press("Enter")
-    page.wait_for_timeout(300)
-    assert "similarity" not in fields()
+    asked(False)
     server.say(server.face(0.5, 0.25))
     expect(page.locator("#valence")).to_have_text("+0.50")
     assert "similarity" not in [message for message in got if message["type"] == "affect"][-1]["faces"][0]
