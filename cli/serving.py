@@ -239,8 +239,10 @@ class Service:
 
     def announce(self) -> None:
         """Says what is analysed and where to look."""
-        for pipeline in self._prepared:
-            say(self._console, f"Source     {pipeline.source.label}")
+        labels = [pipeline.source.label for pipeline in self._prepared]
+        for pipeline, label in zip(self._prepared, labels, strict=True):
+            told_apart = "" if labels.count(label) == 1 else f" ({pipeline.source.stream_id})"
+            say(self._console, f"Source     {label}{told_apart}")
         why = f" ({self._tracker.why})" if self._tracker.why else ""
         say(self._console, f"Backend    {self._tracker.backend}{why}")
         say(self._console, f"Dashboard  {self.broadcaster.url}")
@@ -317,13 +319,13 @@ class Service:
         return self._console.unread and all(pipeline.source.live for pipeline in self._prepared)
 
     def publish(self, message: AffectMessage) -> None:
-        """The pipelines' sink: clients first, since they wait. The terminal shows the values of the first stream."""
+        """The pipelines' sink: clients first, since they wait."""
         self.broadcaster.publish(message)
         self._metrics.answered(message)
         with self._writing:
             for sink in self._sinks:
                 sink.publish(message)
-        if self._view is not None and message.stream == self._prepared[0].source.stream_id:
+        if self._view is not None:
             self._view.publish(message)
 
     def print_summary(self, summary: Summary) -> None:

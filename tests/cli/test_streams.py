@@ -50,6 +50,8 @@ def test_each_stream_is_answered_as_if_it_were_alone(
     assert summary["dropped"] == 0
     assert summary["stopped"] is False
     assert done.out.count("Source     ") == 3
+    for told_apart in (f"{face_clip.name} (face)", f"{face_clip.name} (face-2)"):
+        assert told_apart in done.out
 
 
 def test_one_encoder_really_answers_several_streams_at_once(
