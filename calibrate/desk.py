@@ -4,7 +4,6 @@ One thread of its own does all the work, with a tracker of its own, so neither t
 waits for it. `offer` and `said` only put things down for that thread.
 """
 
-import base64
 import logging
 import threading
 import time
@@ -15,20 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from mtclar.calibrate import journal, messages
 from mtclar.calibrate.advice import advise
-from mtclar.calibrate.collection import Check, Collection, Sample
-from mtclar.calibrate.coverage import REGIONS, covered, judge, next_region, region_of
+from mtclar.calibrate.collection import Check, Sample
 from mtclar.calibrate.outline import outline
+from mtclar.calibrate.pictures import preview
 from mtclar.calibrate.prompts import Prompt
-from mtclar.calibrate.report import FAR_OFF, Report, make_report
 from mtclar.calibrate.session import Guide, Look, Progress, look
-from mtclar.engine.enough import MIN_LABELS, Enough, enough
+from mtclar.calibrate.standing import Standing, rounded
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.handover import Encoded, Frame
+from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.extension import Peer
@@ -39,17 +36,11 @@ log = logging.getLogger(__name__)
 
 LOOKS_PER_S = 15.0
 TICK_S = 0.5
-PICTURE_WIDTH = 480
-PICTURE_QUALITY = 70
 FRAMES = 3  # of a label
 SLOT_S = 0.3  # one from each slot of this length
 COUNTDOWN_S = 1.0  # from saying where one is to the first frame: time to look up from the grid
 PATIENCE_S = 6.0
-CHECKS = 4  # labels that the validation step asks for
-SHOWN_EVERY_S = 0.5  # of source time: how often a face that is shown is kept in mind, as numbers
-MAX_SHOWN = 240
 MAX_WAITING = 64  # messages of all pages that have not been worked off
-LABEL_DECIMALS = 2  # what a person can point at
 
 Camera = Literal["server", "browser"]
 
@@ -106,14 +97,10 @@ class Desk:
         self._thread = threading.Thread(target=self._work, name="calibrate", daemon=True)
         # Of the thread alone:
         self._tracker: Tracker | None = None
-        self._collection = Collection()
-        self._report: Report | None = None
+        self._standing = Standing()
         self._capture: _Capture | None = None
         self._saved: Path | None = None
         self._notice = ""
-        self._shown = Shown()
-        self._passed: list[str] = []  # regions that were asked for and not met, the last ones
-        self._expected = Enough(0, MIN_LABELS, None, False)
 
     def __enter__(self) -> "Desk":
         self._thread.start()
@@ -205,7 +192,7 @@ class Desk:
                     self._capture = None
                 return
             case messages.Take():
-                self._begin("take", None, _rounded(said.valence), _rounded(said.arousal))
+                self._begin("take", None, rounded(said.valence), rounded(said.arousal))
             case messages.Redo():
                 sample = self._sample(said.number)
                 self._begin("redo", sample.number, sample.valence, sample.arousal)
@@ -216,20 +203,19 @@ class Desk:
                 self._capture = None
             case messages.Delete():
                 self._sample(said.number)
-                self._collection.delete(said.number)
+                self._standing.collection.delete(said.number)
                 self._changed_samples()
             case messages.Relabel():
                 self._sample(said.number)
-                self._collection.relabel(said.number, _rounded(said.valence), _rounded(said.arousal))
+                self._standing.collection.relabel(said.number, rounded(said.valence), rounded(said.arousal))
                 self._changed_samples()
             case messages.Skip():
-                if (asked := self._ask()) is not None:
-                    self._pass(asked)
+                self._skip()
             case messages.Undo():
-                if self._collection.undo():
+                if self._standing.collection.undo():
                     self._changed_samples()
             case messages.Clear():
-                self._collection.clear()
+                self._standing.collection.clear()
                 self._changed_samples()
             case messages.Save():
                 self._write()
@@ -247,27 +233,20 @@ class Desk:
                 step = None
                 self._notice = f"{error.what}: {error.hint}"
             if step is not None and step.samples:
-                self._collection = Collection(step)
+                self._standing.go_on(step)
                 self._notice = "This goes on with a calibration that was left unfinished"
-                self._update_report()
+                self._renew()
         return self._tracker
 
     def _sample(self, number: int) -> Sample:
         try:
-            return self._collection[number]
+            return self._standing.collection[number]
         except KeyError as error:
             raise MtclarError(f"there is no label {number} any more") from error
 
-    def _ask(self) -> Prompt | None:
-        labels = [(sample.valence, sample.arousal) for sample in self._collection.samples]
-        return next_region(labels, self._passed)
-
-    def _pass(self, asked: Prompt) -> None:
-        """Asks for another region; when all were passed, from the first one again."""
-        self._passed.append(asked.title)
-        ask = self._ask()
-        if ask is not None and ask.title in self._passed:
-            self._passed = []
+    def _skip(self) -> None:
+        if (asked := self._standing.ask()) is not None:
+            self._standing.pass_on(asked)
 
     # --- frames ---
 
@@ -285,8 +264,8 @@ class Desk:
         if capture is not None:
             capture.progress = capture.guide.step(seen)
         self._show(frame, seen)
-        if seen.crop is not None and seen.usable and self._shown.due(seen.t_s):
-            self._shown.note(seen.t_s, self._tracker.encode([seen.crop]))
+        if seen.crop is not None and seen.usable and self._standing.shown.due(seen.t_s):
+            self._standing.shown.note(seen.t_s, self._tracker.encode([seen.crop]))
         if capture is not None and capture.guide.done:
             self._capture = None
             self._finish(capture)
@@ -304,12 +283,7 @@ class Desk:
                 capture=_capture_state(self._capture),
             )
         )
-        small = cv2.resize(
-            frame.image,
-            (PICTURE_WIDTH, max(1, round(PICTURE_WIDTH * height / width))),
-            interpolation=cv2.INTER_AREA if width > PICTURE_WIDTH else cv2.INTER_LINEAR,
-        )
-        picture = write_header(0, frame.seq % 2**32, frame.t_capture_s) + _jpeg(small)
+        picture = write_header(0, frame.seq % 2**32, frame.t_capture_s) + preview(frame.image)
         for peer in self._peers:
             peer.show(picture)
 
@@ -325,23 +299,27 @@ class Desk:
             valence = float(np.mean([estimate.valence for estimate in estimates]))
             arousal = float(np.mean([estimate.arousal for estimate in estimates]))
             error = float(np.hypot(valence - capture.valence, arousal - capture.arousal))
-            self._collection.checked(self._sample(capture.number or 0).number, Check(valence, arousal, error))
+            self._standing.collection.checked(
+                self._sample(capture.number or 0).number, Check(valence, arousal, error)
+            )
             self._write_journal(tracker)
         elif capture.kind == "redo":
             number = self._sample(capture.number or 0).number
-            self._collection.replace_frames(number, recording.taken, encoded, self._keep_crops)
+            self._standing.collection.replace_frames(number, recording.taken, encoded, self._keep_crops)
             self._changed_samples()
         else:
-            asked = self._ask()
-            self._collection.add(capture.valence, capture.arousal, recording.taken, encoded, self._keep_crops)
-            if asked is not None and asked is self._ask():
-                self._pass(asked)
+            asked = self._standing.ask()
+            self._standing.collection.add(
+                capture.valence, capture.arousal, recording.taken, encoded, self._keep_crops
+            )
+            if asked is not None and asked is self._standing.ask():
+                self._standing.pass_on(asked)
             self._changed_samples(added=True)
 
     # --- what follows from a change ---
 
     def _support(self, tracker: Tracker) -> SupportSet:
-        return self._collection.support(
+        return self._standing.collection.support(
             subject=self._subject,
             source=self._source,
             model_name=tracker.model.name,
@@ -352,23 +330,20 @@ class Desk:
     def _changed_samples(self, added: bool = False) -> None:
         self._saved = None
         self._notice = ""
-        self._update_report()
-        if added and self._report is not None:
-            self._collection.note_error(_whole(self._report.calibrated))
+        self._renew(added)
         self._write_journal(self._ready())
 
-    def _update_report(self) -> None:
-        if not self._collection.samples:
-            self._report, self._expected = None, enough(None)
-            return
-        support = self._support(self._ready())
-        self._report = make_report(support)
-        self._expected = enough(support, self._shown.faces)
+    def _renew(self, added: bool = False) -> None:
+        support = self._support(self._ready()) if self._standing.collection.samples else None
+        self._standing.renew(support, added)
 
     def _write_journal(self, tracker: Tracker) -> None:
-        if self._collection.samples:
+        if self._standing.collection.samples:
             journal.write(
-                self._journal, self._collection.now, subject=self._subject, model_sha256=tracker.model.sha256
+                self._journal,
+                self._standing.collection.now,
+                subject=self._subject,
+                model_sha256=tracker.model.sha256,
             )
         else:
             with suppress(OSError):
@@ -386,118 +361,17 @@ class Desk:
     # --- how it stands ---
 
     def _tell_state(self) -> None:
-        self._tell(messages.encode("state", **self.state()))
+        self._tell(messages.encode("state", **self._state()))
 
-    def state(self) -> dict[str, Any]:
-        """All that the page shows besides the picture."""
-        samples = self._collection.samples
-        labels = [(sample.valence, sample.arousal) for sample in samples]
-        have = covered(labels)
-        ask = self._ask()
-        verdict = judge(labels, self._collection.now.errors, self._expected)
-        report = self._report
-        checks = [sample.check.error for sample in samples if sample.check is not None]
+    def _state(self) -> dict[str, Any]:
         return {
             "subject": self._subject,
             "camera": self._camera,
             "keep_crops": self._keep_crops,
             "notice": self._notice,
             "saved": None if self._saved is None else str(self._saved),
-            "can_undo": self._collection.can_undo,
-            "samples": [self._sample_state(sample) for sample in samples],
-            "regions": [
-                {"title": r.title, "valence": r.valence, "arousal": r.arousal, "covered": r.title in have}
-                for r in REGIONS
-            ],
-            "ask": None
-            if ask is None
-            else {"title": ask.title, "words": ask.ask, "valence": ask.valence, "arousal": ask.arousal},
-            "error": None
-            if report is None or not report.conclusive
-            else {
-                "valence": round(report.calibrated[0], 4),
-                "arousal": round(report.calibrated[1], 4),
-                "absolute": round(_whole(report.absolute), 4),
-                "calibrated": round(_whole(report.calibrated), 4),
-            },
-            "errors": [round(error, 4) for error in self._collection.now.errors],
-            "enough": {"enough": verdict.enough, "why": verdict.why},
-            "to_check": [sample.number for sample in to_check(samples)],
-            "check_error": round(float(np.mean(checks)), 4) if checks else None,
+            **self._standing.state(),
         }
-
-    def _sample_state(self, sample: Sample) -> dict[str, Any]:
-        label = (sample.valence, sample.arousal)
-        points = self._report.points if self._report is not None and self._report.conclusive else ()
-        point = next((p for p in points if (_rounded(p.valence), _rounded(p.arousal)) == label), None)
-        check = sample.check
-        return {
-            "number": sample.number,
-            "valence": sample.valence,
-            "arousal": sample.arousal,
-            "region": region_of(*label).title,
-            "frames": len(sample),
-            "predicted": None
-            if point is None
-            else [round(point.predicted_valence, 4), round(point.predicted_arousal, 4)],
-            "error": None
-            if point is None
-            else round(float(np.hypot(point.rmse_valence, point.rmse_arousal)), 4),
-            "check": None
-            if check is None
-            else {
-                "valence": round(check.valence, 4),
-                "arousal": round(check.arousal, 4),
-                "error": round(check.error, 4),
-                "redo": check.error > FAR_OFF,
-            },
-            "thumbnail": None if sample.crops is None else _data_url(sample.crops[0]),
-        }
-
-
-class Shown:
-    """Faces that were shown since the page was opened, labelled or not: what is still to come looks like them."""
-
-    def __init__(self) -> None:
-        self._rows: list[Encoded] = []
-        self._last_s = -np.inf
-        self._random = np.random.default_rng(0)
-
-    @property
-    def faces(self) -> Encoded | None:
-        if not self._rows:
-            return None
-        return Encoded(
-            np.concatenate([row.embedding for row in self._rows]),
-            np.concatenate([row.absolute for row in self._rows]),
-            np.concatenate([row.expression for row in self._rows]),
-        )
-
-    def due(self, t_s: float) -> bool:
-        return not 0 <= t_s - self._last_s < SHOWN_EVERY_S
-
-    def note(self, t_s: float, face: Encoded) -> None:
-        """Keeps one; when there are too many, in the place of one that is drawn."""
-        self._last_s = t_s
-        if len(self._rows) < MAX_SHOWN:
-            self._rows.append(face)
-        else:
-            self._rows[int(self._random.integers(MAX_SHOWN))] = face
-
-
-def to_check(samples: tuple[Sample, ...], count: int = CHECKS) -> list[Sample]:
-    """The samples whose labels lie far from one another: what the validation step asks for."""
-    chosen: list[Sample] = list(samples[:1])
-    while len(chosen) < min(count, len(samples)):
-        chosen.append(
-            max(
-                (sample for sample in samples if sample not in chosen),
-                key=lambda s: min(
-                    (s.valence - c.valence) ** 2 + (s.arousal - c.arousal) ** 2 for c in chosen
-                ),
-            )
-        )
-    return chosen
 
 
 def _capture_state(capture: _Capture | None) -> dict[str, Any] | None:
@@ -514,20 +388,3 @@ def _capture_state(capture: _Capture | None) -> dict[str, Any] | None:
         "taken": progress.taken,
         "of": FRAMES,
     }
-
-
-def _whole(rmse: tuple[float, float]) -> float:
-    """Over both axes."""
-    return float(np.sqrt((rmse[0] ** 2 + rmse[1] ** 2) / 2))
-
-
-def _rounded(value: float) -> float:
-    return round(value, LABEL_DECIMALS) + 0.0  # no negative zero
-
-
-def _jpeg(image: Any) -> bytes:
-    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY])[1].tobytes())
-
-
-def _data_url(crop: Any) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(_jpeg(crop)).decode()

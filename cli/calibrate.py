@@ -75,6 +75,20 @@ def command(
     ui: Annotated[
         bool, typer.Option("--ui", help="Calibrate on a page in the browser; --source browser needs it.")
     ] = False,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Label every N-th frame of a recording afterwards, on a page in the browser.",
+        ),
+    ] = None,
+    pick: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=500, metavar="N", help="The same for the N frames whose labels would help most."
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="With --ui: address to listen on; beyond this machine it needs a token.")
     ] = HOST,
@@ -93,9 +107,31 @@ def command(
     from mtclar.engine.tracker import Tracker
 
     console = Terminal()
-    _refuse_nonsense(source, labels, neutral, grid, subject, ui)
+    _refuse_nonsense(source, labels, neutral, grid, subject, ui, rating=(every, pick))
     target = default_support_path() if out is None else out
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
+    next_words = "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
+    if every is not None or pick is not None:
+        from mtclar.cli.calibrating import Listening
+        from mtclar.cli.rating import rate_on_page
+
+        with _opened(source, fps) as recording_to_rate:
+            rate_on_page(
+                console,
+                recording_to_rate,
+                target,
+                each=every,
+                best=pick,
+                may_replace=out is None or force,
+                subject=chosen_subject,
+                keep_crops=keep_crops,
+                backend=backend,
+                threads=threads,
+                listening=Listening(host, port, read_token(None, token_file), tls_cert, tls_key),
+                passphrase=_secret(target, encrypt, passphrase_file),
+            )
+        say(console, next_words)
+        return
     if ui:
         from mtclar.cli.calibrating import Listening, calibrate_on_page
 
@@ -111,10 +147,7 @@ def command(
             listening=Listening(host, port, read_token(None, token_file), tls_cert, tls_key),
             passphrase=_secret(target, encrypt, passphrase_file),
         )
-        say(
-            console,
-            "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}",
-        )
+        say(console, next_words)
         return
     try:
         with ExitStack() as stack:
@@ -143,7 +176,13 @@ def command(
 
 
 def _refuse_nonsense(
-    source: str, labels: Path | None, neutral: bool, grid: bool, subject: str | None, ui: bool
+    source: str,
+    labels: Path | None,
+    neutral: bool,
+    grid: bool,
+    subject: str | None,
+    ui: bool,
+    rating: tuple[int | None, int | None],
 ) -> None:
     from mtclar.engine.errors import UsageError
 
@@ -151,6 +190,20 @@ def _refuse_nonsense(
         raise UsageError(
             "--subject holds a character that cannot be printed", "letters, digits and blanks do"
         )
+    if rating != (None, None):
+        if None not in rating:
+            raise UsageError("--every and --pick exclude each other", "choose one")
+        if ui or labels is not None or neutral or grid:
+            raise UsageError(
+                "--every and --pick offer the frames of a recording: --ui, --labels, --neutral and --grid mean nothing "
+                "beside them",
+                "drop it",
+            )
+        if source.startswith((WEBCAM, "/dev/video", "rtsp://", "rtsps://", "browser")):
+            raise UsageError(
+                f"--every and --pick need a recording, and {source.split(':')[0]} is live",
+                "name the video file with --source",
+            )
     if source == "browser" and not ui:
         raise UsageError("a browser's camera is calibrated on a page, not in the terminal", "add --ui")
     if ui and (labels is not None or neutral or grid):

@@ -32,7 +32,21 @@ def make_desk(
     on_saved: Callable[[SupportSet], None] | None = None,
     passphrase: str | None = None,
 ) -> Desk:
-    """A desk that calibrates on `source` and saves at `target`, keeping a copy of what is there.
+    """A desk that calibrates on `source` and saves at `target`: see `writing_to`."""
+    return Desk(
+        lambda: Tracker.open(backend=backend, threads=threads),
+        writing_to(target, passphrase),
+        target=target,
+        subject=subject,
+        source=source.label,
+        camera="browser" if isinstance(source, BrowserSource) else "server",
+        keep_crops=keep_crops,
+        on_saved=on_saved,
+    )
+
+
+def writing_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
+    """How a desk saves: at `target`, keeping a copy of what is there.
 
     Without a passphrase it does not save in the place of an encrypted calibration.
     """
@@ -47,16 +61,7 @@ def make_desk(
         support.save(target, passphrase)
         return target
 
-    return Desk(
-        lambda: Tracker.open(backend=backend, threads=threads),
-        save,
-        target=target,
-        subject=subject,
-        source=source.label,
-        camera="browser" if isinstance(source, BrowserSource) else "server",
-        keep_crops=keep_crops,
-        on_saved=on_saved,
-    )
+    return save
 
 
 @dataclass(frozen=True, slots=True)

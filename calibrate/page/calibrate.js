@@ -102,7 +102,20 @@ function show() {
   say(element("subject"), state.subject);
   say(element("kept"), state.keep_crops ? "Cut-outs of your face are kept in the support set." : "Only numbers are kept, no pictures.");
 
-  if (checking) {
+  const { still } = state;
+  document.body.dataset.still = Boolean(still);
+  picture.mirrored = !still;
+  if (still) {
+    say(element("who"), "Who is in this recording is being analysed:");
+    say(element("what"), "tell them.");
+    say(element("skip"), "Skip it");
+  }
+  element("check").hidden = Boolean(still);
+  if (still && chosen === null) {
+    say(element("step"), `${still.labelled} of ${still.of} pictures have a label`);
+    say(element("where-title"), still.time === null ? "Every picture has a label" : `Where is this face, at ${still.time.toFixed(2)} s?`);
+    say(element("ask"), still.time === null ? "Look at those that are far off, then save." : "Point at its place on the grid, and press the button or Enter.");
+  } else if (checking) {
     const sample = samples.find((one) => one.number === checking.numbers[checking.at]);
     say(element("step"), `Check ${checking.at + 1} of ${checking.numbers.length}`);
     say(element("where-title"), `Show “${sample.region}” once more`);
@@ -125,12 +138,12 @@ function show() {
     say(element("where-title"), "Where are you?");
     say(element("ask"), "Every region has a label. More of what you show most often still helps.");
   }
-  grid.show(state, chosen);
+  grid.show(still ? { ...state, ask: null } : state, chosen);
   labels.show(samples, chosen);
   showPlace();
 
   element("enough").dataset.enough = enough.enough;
-  say(element("enough"), enough.enough ? `Enough: ${enough.why}. Check it, then save.` : `Not enough yet: ${enough.why}.`);
+  say(element("enough"), enough.enough ? `Enough: ${enough.why}. ${still ? "Save it." : "Check it, then save."}` : `Not enough yet: ${enough.why}.`);
   say(element("count"), String(samples.length));
   say(element("error"), error ? error.calibrated.toFixed(2) : "–");
   say(element("absolute"), error ? error.absolute.toFixed(2) : "–");
@@ -145,11 +158,11 @@ function show() {
 function showPlace() {
   say(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
   const button = element("take");
-  say(button, checking ? "Check this one" : chosen !== null ? "It belongs here" : "I am here");
-  button.disabled = !state || capture !== null;
+  say(button, checking ? "Check this one" : chosen !== null ? "It belongs here" : state?.still ? "It is here" : "I am here");
+  button.disabled = !state || capture !== null || (state.still?.time === null && chosen === null);
   element("cancel").hidden = capture === null && checking === null && chosen === null;
   say(element("cancel"), capture ? "Stop" : "Leave it");
-  element("skip").hidden = !element("cancel").hidden || !state?.ask;
+  element("skip").hidden = !element("cancel").hidden || !(state?.still ? state.still.time !== null : state?.ask);
 }
 
 function showLook(look) {
@@ -158,7 +171,7 @@ function showLook(look) {
   lookedAt_ms = performance.now();
   const advice = element("advice");
   advice.dataset.kind = look.usable ? "ok" : "bad";
-  say(advice, look.usable ? "Good picture" : look.advice.join(". "));
+  say(advice, state?.still ? "" : look.usable ? "Good picture" : look.advice.join(". "));
   element("camera-line").hidden = !sender.on; // another page may be the camera
   const cue = element("cue");
   cue.hidden = capture === null;
@@ -176,7 +189,7 @@ function showNotice() {
 }
 
 setInterval(() => {
-  if (performance.now() - lookedAt_ms > SILENCE_MS) {
+  if (!state?.still && performance.now() - lookedAt_ms > SILENCE_MS) {
     element("advice").dataset.kind = "waiting";
     say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No picture comes from the camera");
     element("camera-line").hidden = state?.camera !== "browser";

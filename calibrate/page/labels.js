@@ -48,6 +48,7 @@ export class LabelList {
 
   #row(sample, place, chosen) {
     const { number, valence, arousal, region } = sample;
+    const still = document.body.dataset.still === "true"; // a recording has no fresh pictures
     const row = make("li", "", this.list);
     row.dataset.number = number;
     row.dataset.chosen = chosen;
@@ -58,7 +59,7 @@ export class LabelList {
     const { text, bad } = worth(sample);
     make("small", "", what, text).dataset.kind = bad ? "bad" : "";
     const does = make("span", "does", row);
-    button(does, "Redo", `Take label ${place} anew`, () => this.act.onRedo(number));
+    if (!still) button(does, "Redo", `Take label ${place} anew`, () => this.act.onRedo(number));
     button(does, "Delete", `Delete label ${place}`, () => this.act.onDelete(number));
   }
 }

@@ -1,4 +1,4 @@
-// The live picture, mirrored, with the outline of the face over it.
+// The picture, a live one mirrored, with the outline of the face over it.
 
 const HEADER_BYTES = 20; // before the JPEG, as of pictures that a browser sends: docs/protocol
 
@@ -8,6 +8,9 @@ export class PictureView {
     this.context = canvas.getContext("2d");
     this.look = null;
     this.decoding = false;
+    this.newest = null;
+    this.mirrored = true; // as people know themselves; a recording is shown as it is
+    document.addEventListener("visibilitychange", () => this.newest && this.show(this.newest));
   }
 
   /** What the server saw in the picture that comes next. */
@@ -15,14 +18,20 @@ export class PictureView {
     this.look = look;
   }
 
+  /** The newest picture is shown, whatever comes while one is decoded or the page is hidden. */
   async show(bytes) {
-    if (this.decoding || document.hidden) return; // the next one is newer
+    this.newest = bytes;
+    if (this.decoding || document.hidden) return;
     this.decoding = true;
-    const look = this.look;
     try {
-      const bitmap = await createImageBitmap(new Blob([new Uint8Array(bytes, HEADER_BYTES)], { type: "image/jpeg" }));
-      this.#draw(bitmap, look);
-      bitmap.close();
+      while (this.newest) {
+        const part = new Uint8Array(this.newest, HEADER_BYTES);
+        this.newest = null;
+        const look = this.look;
+        const bitmap = await createImageBitmap(new Blob([part], { type: "image/jpeg" }));
+        this.#draw(bitmap, look);
+        bitmap.close();
+      }
     } finally {
       this.decoding = false;
     }
@@ -38,7 +47,7 @@ export class PictureView {
       canvas.width = bitmap.width;
       canvas.height = bitmap.height;
     }
-    context.setTransform(-1, 0, 0, 1, canvas.width, 0);
+    context.setTransform(this.mirrored ? -1 : 1, 0, 0, 1, this.mirrored ? canvas.width : 0, 0);
     context.drawImage(bitmap, 0, 0);
     context.strokeStyle = look?.usable ? "#5be3a7" : "#ffc25c";
     context.lineWidth = 2;
