@@ -258,6 +258,12 @@ def _say_supports(
 
     for path, support in zip(paths, supports, strict=True):
         say(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
+    if len(supports) > 1:
+        say(
+            console,
+            f"Who is who: {', '.join(support.subject for support in supports)}, to new faces from left to right; a "
+            "client puts it right by `assign` (docs/protocol).",
+        )
     if not supports:
         why = (
             "as you asked" if asked_for_none else "there is none yet; make one with `mtclar-stream calibrate`"

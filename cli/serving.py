@@ -22,12 +22,15 @@ from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.extension import Extension
+from mtclar.stream.extension import Extension, Peer
 from mtclar.stream.limits import Limits
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.messages import (
     AffectMessage,
+    Assign,
+    AssignedMessage,
     ByeMessage,
+    ErrorMessage,
     Hello,
     ModelInfo,
     SourceState,
@@ -165,6 +168,7 @@ class Service:
             private={"/metrics": self._metrics.page},
             failing=self._failing,
             on_sent=self._sent,
+            on_assign=self._assign,
         )
         self._tracker = tracker
         self._console = console
@@ -350,6 +354,19 @@ class Service:
     def _prepared(self) -> Sequence[Pipeline]:
         assert self._pipelines, "prepare() comes first"
         return self._pipelines
+
+    def _assign(self, said: Assign, peer: Peer) -> None:
+        """A client says who a face is; what came of it is told to all, or to that client why not."""
+        pipeline = next(p for p in self._prepared if p.source.stream_id == said.stream)
+
+        def answered(error: MtclarError | None) -> None:
+            if error is None:
+                self.broadcaster.publish(AssignedMessage(said.stream, said.face, said.subject))
+            else:
+                hint = f" ({error.hint})" if error.hint else ""
+                peer.tell(ErrorMessage("cannot_assign", f"{error.what}{hint}").encode())
+
+        pipeline.assign(said.face, said.subject, answered)
 
     def _tapped(self, frame: Frame) -> None:
         if self._tap is not None:

@@ -24,6 +24,7 @@ from mtclar.engine.crop import (
 from mtclar.engine.detect import Detection, Detector, area, overlap
 from mtclar.engine.handover import Box, FaceCrop, Faces, Frame, HeldFace
 from mtclar.engine.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
+from mtclar.engine.looks import Look, blended, look_at, unlike
 from mtclar.engine.steady import SteadySquare
 
 MAX_FACES = 4
@@ -36,6 +37,11 @@ SAME_DISTANCE = 0.5  # or their centres closer than this share of the smaller bo
 REACH = 0.7  # how far a face may have gone while unseen, in its own sides ...
 REACH_PER_S = 1.5  # ... and how much further with every second
 SIZE_RATIO = 1.6  # how much larger or smaller it may have become
+NEAR = 1.3  # centres closer than this many sides: who is who may get mixed up
+DOUBT_S = 1.5  # and is looked into for so long afterwards
+REACH_IN_DOUBT = 2.5  # how far a face that vanished near another may be found again, in its own sides
+CLEARLY = 0.8  # a look must be this much nearer than the other one to decide
+SAME_LOOK = 0.1  # a new face that looks so much like one that vanished beside another is that one
 MOVED = 0.1  # overlap with its own last box by which one of two collapsed tracks must be the worse one
 
 
@@ -55,7 +61,10 @@ class Track:
     points: NDArray[np.float32]  # [L, 3] where it was last seen
     box: Box
     seen_s: float  # source time of that
+    born_s: float = 0.0  # source time of its first frame
     present: bool = True  # seen in the latest frame
+    look: Look | None = None  # when no other face was near
+    doubt_until_s: float = float("-inf")  # it was near another face: source time until which looks decide
     steady: SteadySquare = field(default_factory=SteadySquare)
 
 
@@ -82,15 +91,18 @@ class Roster:
 
     def start(self, mesh: Mesh, t_s: float) -> Track:
         """A new face."""
-        track = Track(self._next_id, mesh.points, box_of(mesh.points), t_s)
+        track = Track(self._next_id, mesh.points, box_of(mesh.points), t_s, born_s=t_s)
         self._next_id += 1
         self.tracks.append(track)
         return track
 
-    def match(self, boxes: Sequence[Box], tracks: Iterable[Track], t_s: float) -> dict[int, Track]:
+    def match(
+        self, boxes: Sequence[Box], tracks: Iterable[Track], t_s: float, looks: Sequence[Look] = ()
+    ) -> dict[int, Track]:
         """Index of a box -> the track that it continues; the nearest pairs first, each used once.
 
-        A face reaches further the longer it was unseen, and its size changes little.
+        A face reaches further the longer it was unseen, and its size changes little. Of a track in doubt the box that
+        looks most like it comes first, where `looks` of the boxes are given.
         """
         pairs = []
         for track in tracks:
@@ -98,7 +110,13 @@ class Roster:
             for i, box in enumerate(boxes):
                 ratio = _side(box) / max(_side(track.box), 1e-9)
                 distance = _distance(box, track.box) / max(_side(track.box), 1e-9)
-                if distance < REACH + REACH_PER_S * unseen_s and 1 / SIZE_RATIO < ratio < SIZE_RATIO:
+                reach = REACH + REACH_PER_S * unseen_s
+                if t_s <= track.doubt_until_s and track.look is not None and looks:
+                    reach = max(reach, REACH_IN_DOUBT)
+                    distance = reach * unlike(
+                        track.look, looks[i]
+                    )  # below every distance that is not in doubt
+                if distance < reach and 1 / SIZE_RATIO < ratio < SIZE_RATIO:
                     pairs.append((distance, track.track_id, i, track))
         found: dict[int, Track] = {}
         for _, _, i, track in sorted(pairs, key=lambda pair: pair[:3]):
@@ -179,6 +197,8 @@ class FaceTracker:
         missing = len(meshes) < len(self._roster.tracks) or not meshes
         if len(meshes) < self._max_faces and (missing or _due(t_s, self._detected_s, self._redetect_s)):
             self._find(frame, meshes)
+        if len(self._roster.tracks) > 1:
+            self._settle(frame, meshes)
         return self._roster.report(frame, meshes)
 
     def _follow(self, frame: Frame) -> dict[Track, Mesh]:
@@ -191,9 +211,46 @@ class FaceTracker:
                     meshes[track] = mesh
         for one, other in _collapsed(meshes):
             # Both regions have slid onto one face; whose it is not is held, and may be found again elsewhere.
-            stray = _stray(one, other, meshes)
+            stray = _stray(one, other, meshes, frame.image)
             meshes.pop(stray, None)
         return meshes
+
+    def _settle(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
+        """Who is who among faces that were near one another: exchanged where that is what they look like."""
+        t_s = frame.pts_s
+        boxes = {track: box_of(mesh.points) for track, mesh in meshes.items()}
+        near = {
+            track
+            for track, box in boxes.items()
+            for other, other_box in boxes.items()
+            if track is not other and _distance(box, other_box) < NEAR * max(_side(box), _side(other_box))
+        }
+        for track in near:
+            track.doubt_until_s = t_s + DOUBT_S
+        clear = [track for track in meshes if track not in near]
+        looks = {track: look_at(frame.image, boxes[track]) for track in clear}
+        doubted = [track for track in clear if t_s <= track.doubt_until_s and track.look is not None]
+        for i, one in enumerate(doubted):
+            for other in doubted[i + 1 :]:
+                assert one.look is not None
+                assert other.look is not None
+                as_is = unlike(one.look, looks[one]) + unlike(other.look, looks[other])
+                exchanged = unlike(one.look, looks[other]) + unlike(other.look, looks[one])
+                if exchanged < CLEARLY * as_is:
+                    meshes[one], meshes[other] = meshes[other], meshes[one]
+                    looks[one], looks[other] = looks[other], looks[one]
+        for gone in [track for track in self._roster.tracks if track not in meshes]:
+            new = [track for track in clear if t_s - track.born_s <= DOUBT_S and track.born_s >= gone.seen_s]
+            if gone.look is None or t_s > gone.doubt_until_s or not new:
+                continue
+            most = min(new, key=lambda track: unlike(gone.look, looks[track]))  # type: ignore[arg-type]
+            if unlike(gone.look, looks[most]) < SAME_LOOK:
+                meshes[gone] = meshes.pop(most)
+                self._roster.tracks.remove(most)
+                clear.remove(most)
+        for track in clear:
+            if t_s > track.doubt_until_s or track.look is None:
+                track.look = blended(track.look, looks[track], t_s - track.seen_s)
 
     def _find(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
         """Adds to `meshes` what the detector finds: missing faces again, and new ones."""
@@ -205,11 +262,15 @@ class FaceTracker:
             if not any(same_face(detection.box, box) for box in seen)
         ]
         missing = [track for track in self._roster.tracks if track not in meshes]
-        known = self._roster.match([detection.box for detection in others], missing, t_s)
+        in_doubt = any(t_s <= track.doubt_until_s for track in missing)
+        meshed = {i: self._acquire(frame.image, other) for i, other in enumerate(others)} if in_doubt else {}
+        boxes = [box_of(meshed[i].points) if i in meshed else other.box for i, other in enumerate(others)]
+        looks = [look_at(frame.image, box) for box in boxes] if in_doubt else []
+        known = self._roster.match(boxes, missing, t_s, looks)
         for i in sorted(range(len(others)), key=lambda i: i not in known):  # known faces first, then by size
             if len(meshes) >= self._max_faces:
                 return
-            mesh = self._acquire(frame.image, others[i])
+            mesh = meshed[i] if i in meshed else self._acquire(frame.image, others[i])
             if mesh.score < MIN_SCORE:
                 continue
             box = box_of(mesh.points)
@@ -257,10 +318,22 @@ def _collapsed(meshes: Mapping[Track, Mesh]) -> list[tuple[Track, Track]]:
     ]
 
 
-def _stray(older: Track, newer: Track, meshes: Mapping[Track, Mesh]) -> Track:
-    """Which of two collapsed tracks has left its own face: the one that jumped, or the newer one when neither did."""
+def _stray(older: Track, newer: Track, meshes: Mapping[Track, Mesh], image: NDArray[np.uint8]) -> Track:
+    """Which of two collapsed tracks has left its own face.
+
+    The one that the face looks less like; where looks do not say, the one that jumped, or the newer one when neither
+    did.
+    """
     if older not in meshes or newer not in meshes:  # settled in an earlier pair
         return newer if newer not in meshes else older
+    if older.look is not None and newer.look is not None:
+        off = [
+            unlike(track.look, look_at(image, box_of(meshes[track].points)))
+            for track in (older, newer)
+            if track.look is not None
+        ]
+        if off[0] < CLEARLY * off[1] or off[1] < CLEARLY * off[0]:
+            return newer if off[0] < off[1] else older
     stayed = [
         float(overlap(np.array(track.box), np.array([box_of(meshes[track].points)]))[0])
         for track in (older, newer)

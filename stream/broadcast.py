@@ -20,7 +20,7 @@ from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
 from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
 from mtclar.stream.entrance import Entrance, open_entrance
-from mtclar.stream.extension import Extension
+from mtclar.stream.extension import Extension, Peer
 from mtclar.stream.gate import WEBSOCKET_PATH, Gate, select_subprotocol
 from mtclar.stream.health import health_page, readiness_page
 from mtclar.stream.inbound import TOO_BIG, Inbound
@@ -30,6 +30,8 @@ from mtclar.stream.messages import (
     DEFAULT_FIELDS,
     MAX_CLIENT_MESSAGE_BYTES,
     AffectMessage,
+    Assign,
+    AssignedMessage,
     ByeMessage,
     Camera,
     ClientMessage,
@@ -55,7 +57,8 @@ WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that t
 
 WRITE_LIMIT_BYTES = 8 * 1024
 
-Published = AffectMessage | StatusMessage | MarkMessage | ErrorMessage
+ToAll = StatusMessage | MarkMessage | AssignedMessage | ErrorMessage
+Published = AffectMessage | ToAll
 
 
 class Broadcaster:
@@ -64,7 +67,8 @@ class Broadcaster:
     An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is
     asked for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to
     a socket, or when no client wanted it. `routes` adds pages by path, `private` those that need the token. `failing`
-    says why whoever runs this should start it anew, for /health; None while all is well.
+    says why whoever runs this should start it anew, for /health; None while all is well. `on_assign` gets each `assign`
+    with the client that said it; what came of it goes back through that, or as `assigned` to all.
 
     Compression is off: docs/performance.md ("Deflate") has what it would save and cost.
     """
@@ -85,6 +89,7 @@ class Broadcaster:
         failing: Callable[[], str | None] | None = None,
         on_sent: Callable[[float], None] | None = None,
         on_mark: Callable[[MarkMessage], None] | None = None,
+        on_assign: Callable[[Assign, Peer], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = host
@@ -99,6 +104,7 @@ class Broadcaster:
         self._certificate = certificate(tls_cert, tls_key)
         self._on_sent = on_sent
         self._on_mark = on_mark
+        self._on_assign = on_assign
         self._failing = failing or (lambda: None)
         self._clock = clock
         self._session = uuid.uuid4().hex
@@ -122,7 +128,7 @@ class Broadcaster:
         self._written = 0
         self._missed_before = 0  # by clients that have gone
         self._beat_s = 0.0  # when the event loop last turned
-        self._waiting: deque[Outgoing | StatusMessage | MarkMessage | ErrorMessage] = deque()
+        self._waiting: deque[Outgoing | ToAll] = deque()
         self._lock = threading.Lock()  # of _waiting, and of starting and closing
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -241,7 +247,7 @@ class Broadcaster:
         thread.join(timeout_s)
         return not thread.is_alive()
 
-    def _enqueue(self, item: Outgoing | StatusMessage | MarkMessage | ErrorMessage) -> None:
+    def _enqueue(self, item: Outgoing | ToAll) -> None:
         with self._lock:
             if self._loop is None:  # not started, or closed: nobody can be listening
                 return
@@ -411,7 +417,7 @@ class Broadcaster:
         return {"fields": {"event": "client", "address": address, "clients": len(self._clients)}}
 
     def _obey(self, client: Client, peer: "_Peer", said: ClientMessage | Plugged) -> None:
-        if isinstance(said, Subscribe | Mark):
+        if isinstance(said, Subscribe | Mark | Assign):
             known = {stream.stream for stream in self._hello().streams} | set(self._statuses)
             named = (
                 said.streams or [] if isinstance(said, Subscribe) else [said.stream] if said.stream else []
@@ -426,6 +432,10 @@ class Broadcaster:
             if self._on_mark is not None:
                 self._on_mark(mark)
             self._enqueue(mark)
+        elif isinstance(said, Assign):
+            if self._on_assign is None:
+                raise ProtocolError("cannot_assign", "there is nobody to assign here")
+            self._on_assign(said, peer)
         elif isinstance(said, Plugged):
             self._extensions[said.prefix].said(peer, said.content)
         elif isinstance(said, Camera):

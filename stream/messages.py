@@ -246,6 +246,18 @@ class MarkMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignedMessage:
+    """Who a face is now, told to all: some client said so by `assign`."""
+
+    stream: str
+    face: int
+    subject: str | None
+
+    def encode(self) -> bytes:
+        return _dump({"type": "assigned", "stream": self.stream, "face": self.face, "subject": self.subject})
+
+
+@dataclass(frozen=True, slots=True)
 class CameraReadyMessage:
     """This client is the camera of a stream now: the answer to its `camera`."""
 
@@ -386,6 +398,15 @@ class Mark(_ClientMessage):
     stream: StreamName | None = None
 
 
+class Assign(_ClientMessage):
+    """Who a face is: whose support set it gets. None takes it away; whoever had that set gets the face's own."""
+
+    type: Literal["assign"]
+    stream: StreamName
+    face: Annotated[int, Field(ge=0, le=2**53)]
+    subject: Annotated[str, StringConstraints(max_length=500)] | None
+
+
 class Camera(_ClientMessage):
     """The client wants to be the camera of a stream of `--source browser`; binary messages with pictures follow."""
 
@@ -401,8 +422,8 @@ class Plugged:
     content: Mapping[str, Any]
 
 
-ClientMessage = ClientHello | Subscribe | Mark | Camera
-_CLIENT_TYPES = ("hello", "subscribe", "mark", "camera")
+ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera
+_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera")
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
 )

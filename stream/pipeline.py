@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.handover import Affect, Faces, Frame
 from mtclar.stream.mailbox import Freshness, Mailbox
 from mtclar.stream.messages import AffectMessage, LatencyMs, StreamInfo, SubjectInfo
@@ -28,6 +30,10 @@ class FrameTracker(Protocol):
 
     def estimate(self, frame: Frame, faces: Faces) -> Sequence[Affect]:
         """Their affect."""
+        ...
+
+    def assign(self, track_id: int, subject: str | None) -> None:
+        """Gives a face the support set of a subject; raises MtclarError when there is no such face or subject."""
         ...
 
 
@@ -84,6 +90,7 @@ class Pipeline:
         self._ended = False  # the source came to its end and every frame was answered
         self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
         self._seq = 0
+        self._wishes: deque[tuple[int, str | None, Callable[[MtclarError | None], None]]] = deque()
         self._taken_s: float | None = None  # when the frame that is being answered was taken
 
     def __enter__(self) -> "Pipeline":
@@ -110,6 +117,15 @@ class Pipeline:
         if self._worker.is_alive():
             self._worker.join(timeout_s)
         return ended and not self._worker.is_alive()
+
+    def assign(self, face: int, subject: str | None, answered: Callable[[MtclarError | None], None]) -> None:
+        """Has the tracker give a face a subject's support set, between two frames; from any thread, returns at once.
+
+        `answered` is called by the worker thread, or at once after the end; with the reason when it could not be.
+        """
+        if self._over.is_set():
+            answered(UsageError("the stream has ended"))
+        self._wishes.append((face, subject, answered))
 
     def info(self, subjects: Sequence[SubjectInfo] = ()) -> StreamInfo:
         """What `hello` says of this stream; size and rate are known once it is connected."""
@@ -168,6 +184,7 @@ class Pipeline:
         try:
             while not self._stopping.is_set():
                 frame = self._mailbox.get(TICK_S)
+                self._grant_wishes()
                 if frame is not None:
                     self._answer(frame)
                 elif self._mailbox.finished:
@@ -181,6 +198,16 @@ class Pipeline:
             if self.error is None:
                 self.error = self._reader.error
             self._over.set()
+
+    def _grant_wishes(self) -> None:
+        while self._wishes:
+            face, subject, answered = self._wishes.popleft()
+            try:
+                self._tracker.assign(face, subject)
+            except MtclarError as error:
+                answered(error)
+            else:
+                answered(None)
 
     def _answer(self, frame: Frame) -> None:
         self.meter.started()

@@ -98,6 +98,13 @@ def test_a_mark_reaches_everyone_and_the_hook() -> None:
         assert until(one, "mark")["label"] == until(two, "mark")["label"] == marks[0].label == "video starts"
 
 
+def test_without_anybody_to_assign_it_is_said(server: Broadcaster) -> None:
+    with join(server) as client:
+        until(client, "hello")
+        say(client, type="assign", stream="cam", face=0, subject=None)
+        assert until(client, "error")["code"] == "cannot_assign"
+
+
 def test_a_client_that_wants_all_and_reads_gets_all(server: Broadcaster, make_message: Make) -> None:
     with join(server, max_queue=None) as client:
         say(client, type="subscribe", delivery="all")

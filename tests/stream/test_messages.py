@@ -19,6 +19,7 @@ from mtclar.stream.messages import (
     ALL_FIELDS,
     DEFAULT_FIELDS,
     AffectMessage,
+    AssignedMessage,
     ByeMessage,
     CameraReadyMessage,
     ErrorMessage,
@@ -62,6 +63,8 @@ def check(data: bytes) -> dict[str, Any]:
         SubscribedMessage(None, None, DEFAULT_FIELDS, "latest").encode(),
         SubscribedMessage(("cam",), 10.0, frozenset(), "all").encode(),
         MarkMessage("starts", 12.5).encode(),
+        AssignedMessage("cam", 3, "anna").encode(),
+        AssignedMessage("cam", 3, None).encode(),
         CameraReadyMessage("browser", 0, 2**21).encode(),
         FrameTakenMessage("browser", 3, 1.5, 1.75).encode(),
         ByeMessage("ended", "the file has ended").encode(),
@@ -191,7 +194,7 @@ def test_schema_and_parser_agree_on_subscribe(wish: dict[str, Any]) -> None:
 def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
     blocks = (DOCS / "README.md").read_text().split("```json\n")[1:]
     examples = [json.loads(block.split("```")[0]) for block in blocks]
-    client_side = {"subscribe", "camera"}
+    client_side = {"subscribe", "camera", "assign"}
     assert {e["type"] for e in examples} >= {
         "hello",
         "affect",
@@ -204,6 +207,8 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
         "camera",
         "camera_ready",
         "frame_taken",
+        "assign",
+        "assigned",
     }
     for example in examples:
         if (
