@@ -23,8 +23,8 @@ setup: $(SETUP)      ## .venv with all that tests and the demo need, without tor
 setup-train: $(SETUP)  ## adds torch and what training needs
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
 
-setup-all: setup-train  ## adds TensorRT for RTX too, which compiles without a card: with this, no test is skipped
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx]'
+setup-all: setup-train  ## adds Ray, and TensorRT for RTX, which compiles without a card: with this, no test is skipped
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx,ray]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json

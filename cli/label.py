@@ -1,6 +1,6 @@
 """`mtclar-stream label`: a whole video labelled from a few of its frames."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.label.job import Done, Job, Started
+    from mtclar.label.labelling import Settings
     from mtclar.label.looking import Advance
     from mtclar.label.reading import Recording
 
@@ -21,26 +22,51 @@ RATE_HZ = 5.0  # as in mtclar.label.looking, which a test compares
 
 def command(
     video: Annotated[
-        Path,
-        typer.Argument(metavar="VIDEO|FOLDER", help="A video file, or a folder of pictures (with --fps)."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="VIDEO|FOLDER...",
+            help="Video files, or folders of pictures (with --fps).",
+            show_default=False,
+        ),
+    ] = None,
     support: Annotated[
-        Path,
+        list[Path] | None,
         typer.Option(
             metavar="FILE.csv",
-            help="The labelled frames: time,valence,arousal; seconds from the first frame.",
-            callback=expanded,
+            help="The labelled frames: time,valence,arousal; seconds from the first frame. Once for each video.",
         ),
-    ],
+    ] = None,
     out: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--out",
             "-o",
             metavar="FILE",
-            help="Where to write, once for each format: .csv, .parquet, .eaf (ELAN) or .annotation (NOVA).",
+            help="Where to write, once for each format: .csv, .parquet, .eaf (ELAN) or .annotation (NOVA); a folder "
+            "for several videos.",
         ),
-    ],
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MANIFEST",
+            help="Many videos: a .csv or .parquet file with the columns video, support, out.",
+            callback=expanded,
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="What works off many videos.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Videos at a time, one core each.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only every N-th video from the I-th on.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="What became of each of many videos; beside the manifest or in the folder by default.",
+            callback=expanded,
+        ),
+    ] = None,
     fps: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Pictures a second of a folder.")
     ] = None,
@@ -73,19 +99,54 @@ def command(
     value: no face, a face too dark, blurred or turned to be read, a frame that cannot be decoded. A run that was
     stopped goes on where it was.
     """
+    from mtclar.engine.errors import UsageError
+    from mtclar.label.labelling import Settings
+    from mtclar.label.rules import require_mode
+
+    require_mode(mode)
+    settings = Settings(mode, rate, smooth)
+    videos, supports, outs = ([path.expanduser() for path in paths or ()] for paths in (video, support, out))
+    if corpus is not None or len(videos) > 1:
+        from mtclar.cli.label_many import of_manifest, of_videos, run_many
+
+        if render is not None:
+            raise UsageError("--render is for one video", "leave it out")
+        if corpus is None:
+            jobs, place = of_videos(videos, supports, outs, fps)
+        elif videos or supports or outs:
+            raise UsageError("--corpus says it all", "leave videos, --support and --out out")
+        else:
+            jobs, place = of_manifest(corpus)
+        run_many(jobs, settings, engine, workers, shard, report or place)
+        return
+    if shard is not None or report is not None:
+        raise UsageError("--shard and --report are for many videos", "name several, or --corpus MANIFEST")
+    if len(videos) != 1 or len(supports) != 1 or not outs:
+        raise UsageError(
+            "one video needs one --support and an --out", "label VIDEO --support labels.csv --out out.csv"
+        )
+    _one(videos[0], supports[0], outs, fps, settings, render, backend, threads)
+
+
+def _one(
+    video: Path,
+    support: Path,
+    outs: Sequence[Path],
+    fps: float | None,
+    settings: "Settings",
+    render: Path | None,
+    backend: str,
+    threads: int,
+) -> None:
     import cv2
 
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, say
     from mtclar.label.exports import exporter, files_of
     from mtclar.label.job import Job, run
-    from mtclar.label.labelling import Settings
     from mtclar.label.looking import Looker
     from mtclar.label.render import render as draw
-    from mtclar.label.rules import require_mode
 
-    require_mode(mode)
-    outs = tuple(path.expanduser() for path in out)
     outputs = [Output("--out", file) for path in outs for file in files_of(path)]
     if render is not None:
         outputs.append(Output("--render", render))
@@ -93,11 +154,11 @@ def command(
     for path in outs:
         exporter(path)
     cv2.setNumThreads(threads)
-    job = Job(video.expanduser(), support, outs, fps)
+    job = Job(video, support, tuple(outs), fps)
     console = Terminal()
     with progress_bar() as started:
         with Looker.open(backend=backend, threads=threads) as looker:
-            done = run(job, looker, Settings(mode, rate, smooth), started)
+            done = run(job, looker, settings, started)
         done.forget()
         say_outcome(console, job, done)
         if render is not None:

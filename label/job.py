@@ -39,6 +39,12 @@ class Done:
         self.journal.remove()
 
 
+def key_of_job(job: Job, looker: Looker, settings: Settings) -> str:
+    """What `Done.key` will be, without the work. Raises MtclarError for inputs that cannot be read."""
+    recording = open_recording(job.video, job.fps)
+    return key_of(recording, read_labels(job.support), settings, looker.encoder_sha256)
+
+
 def run(job: Job, looker: Looker, settings: Settings, started: Started) -> Done:
     """Labels the video and writes the result, whole or not at all. Raises MtclarError for what a user can cause."""
     for out in job.outs:

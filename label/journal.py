@@ -11,8 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mtclar.engine.errors import WriteError
+from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.session import Closing
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs on one output are not noticed there
+    fcntl = None  # type: ignore[assignment]
 
 MAGIC = b"mtclar-label-journal 1\n"
 KEY_BYTES = 64  # hexadecimal sha256
@@ -33,6 +38,7 @@ class Journal(Closing):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
             self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+            self._lock()
             start = MAGIC + key.encode()
             if self._file.read(len(start)) == start:
                 self.pieces = list(_whole_pieces(self._file))
@@ -61,6 +67,18 @@ class Journal(Closing):
         """The work is done: nothing is left."""
         self.close()
         self._path.unlink(missing_ok=True)
+
+    def _lock(self) -> None:
+        """Held until the file is closed, however this process ends."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise MtclarError(
+                f"another run works on this output ({self._path})", "wait for it, or stop it"
+            ) from error
 
     def _refused(self, error: OSError) -> WriteError:
         return WriteError(

@@ -94,3 +94,35 @@ def test_what_cannot_be_done_is_said_before_the_work_begins(
 
 def test_the_help_names_the_rate_that_is_used() -> None:
     assert command_file.RATE_HZ == RATE_HZ
+
+
+def test_several_videos(command: Command, support: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    shutil.copy(CLIP, other)
+    folder = tmp_path / "labelled"
+    arguments = ("label", CLIP, other, "--support", support, "--support", support, "--rate", "2")
+    done = command(*arguments, "--out", folder)
+    assert done.code == 0, done.err
+    assert "2 videos labelled, 0 kept from before, 0 failed" in done.out
+    assert "hours of video for an hour of a core" in done.out
+    assert (folder / "1002.csv").read_bytes() == (folder / "other.csv").read_bytes()
+    assert "0 videos labelled, 2 kept from before" in command(*arguments, "--out", folder).out
+    part = command(*arguments, "--out", tmp_path / "part", "--shard", "2/2")
+    assert part.code == 0, part.err
+    assert sorted(path.name for path in (tmp_path / "part").iterdir()) == [
+        "label-report-2of2.jsonl",
+        "other.csv",
+    ]
+    for wrong in (
+        (*arguments, "--out", tmp_path / "one.csv"),
+        ("label", CLIP, other, "--support", support, "--out", folder),
+        (*arguments, "--out", folder, "--engine", "abacus"),
+        (*arguments, "--out", folder, "--render", tmp_path / "r.mp4"),
+        ("label", "--corpus", tmp_path / "missing.csv"),
+        ("label", CLIP, "--corpus", tmp_path / "missing.csv"),
+        ("label", CLIP, "--support", support),
+        ("label",),
+    ):
+        failed = command(*wrong)
+        assert failed.code == 2, failed.err
+        assert "hint" in failed.err

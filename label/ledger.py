@@ -1,0 +1,83 @@
+"""What became of every video of a corpus, a JSON line each: the report, and what a repetition may leave out."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from mtclar.engine.errors import UsageError, WriteError
+from mtclar.engine.session import Closing
+from mtclar.label.exports import files_of
+from mtclar.label.job import Job
+
+Status = Literal["done", "kept", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of one video: a line of the ledger."""
+
+    video: str
+    out: str
+    status: Status  # kept: it was done before, with the same input
+    key: str = ""
+    frames: int = 0
+    valued: int = 0  # frames with a value
+    video_s: float = 0.0
+    processor_s: float = 0.0
+    reason: str = ""  # of a failure, in words
+
+
+class Ledger(Closing):
+    """A file of JSON lines that only grows: the report of a corpus, and what a repetition may leave out.
+
+    The last line of an output counts. A line that was cut short is dropped. Raises UsageError when the file is
+    something else, WriteError when the disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}  # by output
+        whole = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            content = path.read_bytes() if path.exists() else b""
+            for line in content.splitlines(keepends=True):
+                if line.endswith(b"\n"):
+                    self._take(line)
+                    whole += len(line)
+            self._file = path.open("ab")
+            self._file.truncate(whole)
+        except OSError as error:
+            raise WriteError(
+                f"cannot write {path}: {error.strerror or error}", "choose another place"
+            ) from error
+
+    def add(self, entry: Entry) -> None:
+        """When this returns, the line is on the disk."""
+        self.entries[entry.out] = entry
+        try:
+            self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise WriteError(f"cannot write {self.path}: {error.strerror or error}", "make room") from error
+
+    def key_of(self, job: Job) -> str:
+        """The key under which this job's output was done; '' when it was not, or is there no more."""
+        entry = self.entries.get(str(job.outs[0]))
+        there = all(file.is_file() for out in job.outs for file in files_of(out))
+        return entry.key if entry is not None and entry.status != "failed" and there else ""
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = Entry(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"{self.path} is not a report of `label`", "name another file with --report"
+            ) from error
+        self.entries[entry.out] = entry
