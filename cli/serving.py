@@ -32,6 +32,7 @@ from mtclar.stream.messages import (
     ByeMessage,
     ErrorMessage,
     Hello,
+    MarkMessage,
     ModelInfo,
     SourceState,
     StatusMessage,
@@ -169,6 +170,7 @@ class Service:
             failing=self._failing,
             on_sent=self._sent,
             on_assign=self._assign,
+            on_mark=_log_mark,
         )
         self._tracker = tracker
         self._console = console
@@ -401,3 +403,8 @@ class Service:
 
 def _subject_info(support: SupportSet) -> SubjectInfo:
     return SubjectInfo(support.subject, len(support), tuple(map(tuple, support.labels.tolist())))
+
+
+def _log_mark(mark: MarkMessage) -> None:
+    """A client's label, with its moment, for who keeps the log."""
+    event("mark", mark.label, label=mark.label, t=mark.t_s, stream=mark.stream)
