@@ -6,7 +6,8 @@ Every run starts from nothing with the same seed and sees as many pictures; all 
 a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
 that were not trained on and are not the test people, so that choosing by this table spends no test. The same run with
 two more seeds says which differences are noise. A run that is already in OUT is not repeated; results.json and table.md
-are written after every run. --share 0/2 and 1/2 divide the runs between two processes (with an OUT each).
+are written after every run, and at the end, with --write, the section of docs/training.md. --share 0/2 and 1/2 divide the
+runs between two processes (with an OUT each).
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generated import replace_section
 
 from mtclar.engine.metrics import rmse
 from mtclar.train import evaluate, ferplus, loop, people
@@ -28,6 +30,7 @@ from mtclar.train.pairs import same_person_pairs
 from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
 QUARTER = NetworkConfig(stem=16, stages=((24, 1), (48, 1), (96, 1), (160, 1)))
 BASE = replace(PRESETS["best"], network=QUARTER)
 
@@ -127,6 +130,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="of the photos, each run (%(default)s)")
     parser.add_argument("--only", nargs="*", help="names of runs; all by default")
     parser.add_argument("--share", default="0/1", help="i/n: every n-th run from the i-th (%(default)s)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/training.md")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     photos = ferplus.load(options.ferplus)
@@ -150,6 +154,9 @@ def main() -> None:
         kept.write_text(json.dumps(results, indent=1))
         (options.out / "table.md").write_text(table(results))
     print(table(results))
+    if options.write:
+        said = f"{options.epochs} epochs each, no averaging over mirror images."
+        replace_section(PAGE, "ablations", f"{said}\n\n{table(results)}")
 
 
 if __name__ == "__main__":
