@@ -46,6 +46,16 @@ def command(
             "for several videos.",
         ),
     ] = None,
+    suggest: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=200,
+            metavar="N",
+            help="Label nothing: say which N frames are most worth a label. --out is a contact sheet (.png) or a label "
+            "file to fill in (.csv); labels that there are go into --support.",
+        ),
+    ] = None,
     corpus: Annotated[
         Path | None,
         typer.Option(
@@ -106,6 +116,15 @@ def command(
     require_mode(mode)
     settings = Settings(mode, rate, smooth)
     videos, supports, outs = ([path.expanduser() for path in paths or ()] for paths in (video, support, out))
+    if suggest is not None:
+        from mtclar.cli.label_suggest import run as run_suggest
+
+        if corpus is not None or len(videos) != 1 or len(supports) > 1 or render is not None:
+            raise UsageError(
+                "--suggest takes one video, perhaps its --support, and --out", "for one video at a time"
+            )
+        run_suggest(videos[0], supports, outs, fps, suggest, rate, backend, threads)
+        return
     if corpus is not None or len(videos) > 1:
         from mtclar.cli.label_many import of_manifest, of_videos, run_many
 

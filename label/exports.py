@@ -151,11 +151,12 @@ def write(table: Table, outs: list[Path], video: Path) -> list[Path]:
     contents: dict[Path, bytes] = {}
     for out in outs:
         contents.update(exporter(out)(table, out, video))
-    write_together({path: _writer(content) for path, content in contents.items()})
+    write_together({path: writer(content) for path, content in contents.items()})
     return list(contents)
 
 
-def _writer(content: bytes) -> Callable[[BinaryIO], object]:
+def writer(content: bytes) -> Callable[[BinaryIO], object]:
+    """What mtclar.engine.files takes, for bytes that are ready."""
     return lambda file: file.write(content)
 
 

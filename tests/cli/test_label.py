@@ -126,3 +126,17 @@ def test_several_videos(command: Command, support: Path, tmp_path: Path) -> None
         failed = command(*wrong)
         assert failed.code == 2, failed.err
         assert "hint" in failed.err
+
+
+def test_which_frames_to_label(command: Command, support: Path, tmp_path: Path) -> None:
+    sheet, todo = tmp_path / "sheet.png", tmp_path / "todo.csv"
+    done = command("label", CLIP, "--suggest", "4", "--support", support, "--out", sheet, "--out", todo)
+    assert done.code == 0, done.err
+    assert "takes" in done.out
+    assert cv2.imread(str(sheet)) is not None
+    assert len(todo.read_text().splitlines()) == 5
+    unfilled = command("label", CLIP, "--support", todo, "--out", tmp_path / "o.csv")
+    assert unfilled.code == 2
+    assert "line 2: valence '' is not a number" in unfilled.err
+    assert command("label", CLIP, "--suggest", "4", "--out", tmp_path / "sheet.gif").code == 2
+    assert command("label", CLIP, CLIP, "--suggest", "4").code == 2
