@@ -6,8 +6,8 @@ Every run starts from nothing with the same seed and sees as many pictures; all 
 a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
 that were not trained on and are not the test people, so that choosing by this table spends no test. The same run with
 two more seeds says which differences are noise. A run that is already in OUT is not repeated; results.json and table.md
-are written after every run, and at the end, with --write, the section of docs/training.md. --share 0/2 and 1/2 divide the
-runs between two processes (with an OUT each).
+are written after every run, and at the end, with --write, the section of docs/training.md. --share 0/2 and 1/2 divide
+the runs between two processes (with an OUT each).
 """
 
 import argparse
