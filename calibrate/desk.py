@@ -131,9 +131,8 @@ class Desk:
         self._put(peer, messages.parse(message))
 
     def left(self, peer: Peer) -> None:
-        """The page is gone."""
-        if peer in self._peers:
-            self._put(peer, messages.Leave(type="calibrate.leave"))
+        """The client is gone; it may have joined a moment ago, which the thread does not know yet."""
+        self._put(peer, messages.Leave(type="calibrate.leave"))
 
     def _put(self, peer: Peer, said: messages.Said) -> None:
         with self._changed:
@@ -182,15 +181,15 @@ class Desk:
             one.tell(data)
 
     def _obey(self, peer: Peer, said: messages.Said) -> None:
+        if isinstance(said, messages.Leave):
+            self._peers.discard(peer)
+            if not self._peers:
+                self._capture = None
+            return
+        self._ready()
         match said:
             case messages.Join():
-                self._ready()
                 self._peers.add(peer)
-            case messages.Leave():
-                self._peers.discard(peer)
-                if not self._peers:
-                    self._capture = None
-                return
             case messages.Take():
                 self._begin("take", None, rounded(said.valence), rounded(said.arousal))
             case messages.Redo():

@@ -204,6 +204,28 @@ def test_pictures_are_small_and_come_only_to_who_joined(session: Session) -> Non
     assert len(session.page.told) == count >= at
 
 
+def test_a_client_that_goes_at_once_is_forgotten(session: Session) -> None:
+    passer_by = Page()
+    session.desk.said(passer_by, {"type": "calibrate.join"})
+    session.desk.left(passer_by)
+    session.do("join")
+    session.page.next("calibrate.look", 0)
+    assert [m for m in passer_by.told if m["type"] == "calibrate.look"] == []
+    assert passer_by.pictures == []
+
+
+def test_what_was_left_unfinished_is_known_before_the_first_change(
+    tmp_path: Path, face: list[np.ndarray]
+) -> None:
+    with Session(tmp_path, face) as first:
+        first.do("join")
+        first.take(0.5, 0.5, 1)
+    with Session(tmp_path, face) as second:
+        second.ask("clear")  # without having joined
+        assert second.do("join")["samples"] == []
+        assert len(second.do("undo")["samples"]) == 1
+
+
 def test_an_unfinished_calibration_goes_on(tmp_path: Path, face: list[np.ndarray]) -> None:
     with Session(tmp_path, face) as first:
         first.do("join")
