@@ -34,7 +34,7 @@ from generated import replace_section
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 RESULT = ROOT / "docs" / "results" / "faults.json"
-STEADY_MESSAGES = 15  # before each fault, so that none begins in the last one's wake
+STEADY_MESSAGES = 8  # before each fault, so that none begins in the last one's wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Scene:
 
     server: RtspServer
     network: Proxy
+    watcher: Watcher
     chance: random.Random
     pictures: tuple[Path, Path]  # of two sizes
 
@@ -71,16 +72,16 @@ def resize(scene: Scene) -> float:
 
 
 def freeze_briefly(scene: Scene) -> float:
-    return _freeze(scene, 3.0)
+    scene.server.freeze()
+    time.sleep(3.0)
+    scene.server.thaw()
+    return time.monotonic()
 
 
 def freeze_long(scene: Scene) -> float:
-    return _freeze(scene, 6.5)
-
-
-def _freeze(scene: Scene, seconds: float) -> float:
+    since = len(scene.watcher.received)
     scene.server.freeze()
-    time.sleep(seconds)
+    scene.watcher.wait(is_state("reconnecting"), since)
     scene.server.thaw()
     return time.monotonic()
 
@@ -127,7 +128,7 @@ def garbage(scene: Scene) -> float:
 
 
 FAULTS: dict[str, Fault] = {  # the longest first, so that side by side they end together
-    "server frozen for 6.5 s": freeze_long,
+    "server frozen until it is given up": freeze_long,
     "server frozen for 3 s": freeze_briefly,
     "network silent for 3 s": silence,
     "garbage on the camera's port for 1.5 s": garbage,
@@ -164,8 +165,8 @@ def measure(name: str, tries: int, pictures: tuple[Path, Path]) -> Outcome:
     with _camera(pictures[0]) as (server, network):
         if name == START:
             return _starts(tries, network)
-        scene = Scene(server, network, random.Random(name), pictures)
         with _run(network) as run, Watcher(run.url, {"delivery": "all"}) as watcher:
+            scene = Scene(server, network, watcher, random.Random(name), pictures)
             recovered_s: list[float] = []
             saw: list[tuple[str, ...]] = []
             footprints: list[Footprint] = []

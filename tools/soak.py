@@ -259,16 +259,17 @@ def plot(result: Soak, path: Path) -> None:
     figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(9, 5), sharex=True, layout="constrained")
     top.plot(minutes, [s.rss_mb for s in result.samples], linewidth=1)
     top.set_ylabel("resident memory, MB")
-    top.set_ylim(bottom=0)
+    top.set_ylim(0, 1.2 * max(s.rss_mb for s in result.samples))
     bottom.plot(minutes, [s.threads for s in result.samples], linewidth=1, label="threads")
     bottom.plot(minutes, [s.descriptors for s in result.samples], linewidth=1, label="file descriptors")
-    bottom.set_ylim(bottom=0)
-    bottom.set_xlabel("minutes; grey: a fault")
-    bottom.legend(loc="lower right")
+    bottom.plot(
+        [at_s / 60 for at_s, _ in result.faults], [1] * len(result.faults), "|", color="grey", label="faults"
+    )
+    bottom.set_xlabel("minutes")
+    bottom.legend(loc="upper right", ncols=3)
+    bottom.set_ylim(0, 1.3 * max(s.descriptors for s in result.samples))
     for axis in (top, bottom):
         axis.grid(alpha=0.3)
-        for at_s, _ in result.faults:
-            axis.axvline(at_s / 60, color="grey", linewidth=0.5, alpha=0.5)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
@@ -285,7 +286,7 @@ def main() -> None:
         parser.error(f"at least {3 * WARM_UP_S / 60:g} minutes")
     result = soak(60 * given.minutes, given.every)
     summary = result.summary()
-    summary["load"] = round(os.getloadavg()[0], 2)
+    summary |= {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 2)}
     print(json.dumps(summary, indent=2))
     if given.write:
         RESULT.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """RTSP cameras through PyAV: over TCP, UDP or TLS, with the capture times that their sender reports allow."""
 
+import errno
 import logging
 import socket
 import ssl
@@ -139,10 +140,13 @@ class RtspCamera:
             return av.open(self._url, options=self._options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             hint = "check the address, the camera's power and network, and its user name and password"
-            if self._tls:
-                hint += "; '#ca=FILE' behind the address trusts a certificate of its own, '#verify=no' any"
             # Not the error's own text: it names the URL with its password.
-            raise SourceError(f"{self.label} cannot be opened: {reason_of(error)}", hint) from None
+            what = f"{self.label} cannot be opened: {reason_of(error)}"
+            if "tls_verify" in self._options and getattr(error, "errno", None) == errno.EIO:
+                # FFmpeg has no other word for it.
+                what += "; perhaps its certificate is not trusted here"
+                hint += "; '#ca=FILE' behind the address trusts a certificate of its own, '#verify=no' any"
+            raise SourceError(what, hint) from None
 
     def _warn(self, text: str) -> None:
         log.info("%s: %s", self.label, text)

@@ -122,6 +122,7 @@ def test_over_tls_the_cameras_certificate_is_checked(
         assert source.reachable()
         with pytest.raises(SourceError) as caught:
             next(iter(source.frames()))
+        assert "certificate is not trusted" in caught.value.what  # which is what `status` says
         assert "#ca=FILE" in caught.value.hint
         for trusting in (f"{url}#ca={certificate[0]}", f"{url}#verify=no"):
             before = len(collector.messages)
