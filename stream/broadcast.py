@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
@@ -21,14 +21,13 @@ from mtclar.stream.access import Access, is_loopback
 from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
 from mtclar.stream.entrance import Entrance, open_entrance
 from mtclar.stream.extension import Extension, Peer
-from mtclar.stream.gate import WEBSOCKET_PATH, Gate, select_subprotocol
+from mtclar.stream.gate import WEBSOCKET_PATH, Gate
 from mtclar.stream.health import health_page, readiness_page
 from mtclar.stream.inbound import TOO_BIG, Inbound
 from mtclar.stream.limits import DESCRIPTORS_KEPT, Limits, address_of, allow_descriptors
-from mtclar.stream.listening import connection_log, keep_little_unsent, reachable, start_error
+from mtclar.stream.listening import keep_little_unsent, open_server, reachable, start_error
 from mtclar.stream.messages import (
     DEFAULT_FIELDS,
-    MAX_CLIENT_MESSAGE_BYTES,
     AffectMessage,
     Assign,
     AssignedMessage,
@@ -54,8 +53,6 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 START_TIMEOUT_S = 10.0
 BEAT_S = 1.0
 WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
-
-WRITE_LIMIT_BYTES = 8 * 1024
 
 ToAll = StatusMessage | MarkMessage | AssignedMessage | ErrorMessage
 Published = AffectMessage | ToAll
@@ -277,24 +274,7 @@ class Broadcaster:
             room=limits.clients + limits.pages,
             room_per_address=limits.clients_per_address + limits.pages,
         )
-        server = await serve(
-            self._handle,
-            sock=self._entrance,
-            ssl=None if tls is None else tls.context,
-            ssl_handshake_timeout=None if tls is None else limits.handshake_s,
-            process_request=self._answer_request,
-            select_subprotocol=select_subprotocol,
-            compression=None,
-            server_header=None,
-            open_timeout=limits.handshake_s,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=limits.ping_s,
-            ping_timeout=limits.ping_s,
-            max_size=MAX_CLIENT_MESSAGE_BYTES,
-            max_queue=4,
-            write_limit=WRITE_LIMIT_BYTES,
-            logger=connection_log(),
-        )
+        server = await open_server(self._entrance, limits, tls, self._handle, self._answer_request)
         tasks = [asyncio.create_task(self._beat())]
         if tls is not None:
             tasks.append(asyncio.create_task(keep_fresh(tls)))

@@ -1,17 +1,13 @@
 """What a request gets: a page, a refusal in words, or the websocket; before anything else of the server hears of it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 
-from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
-from websockets.typing import Subprotocol
 
 from mtclar.stream.access import Access
 from mtclar.stream.limits import Guesses, Limits
-from mtclar.stream.messages import PROTOCOL
 from mtclar.stream.pages import Page, Pages, problem
 
 WEBSOCKET_PATH = "/ws"
@@ -73,12 +69,3 @@ class Gate:
     def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Page:
         self.refused[reason] += 1
         return problem(status, text)
-
-
-def select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Ours if it is offered; a client that offers none is welcome, one that offers only others is not."""
-    if PROTOCOL in offered:
-        return Subprotocol(PROTOCOL)
-    if offered:
-        raise NegotiationError(f"this server speaks {PROTOCOL}")
-    return None

@@ -1,16 +1,64 @@
-"""How the port is opened: buffers of a connection, what can go wrong in words, the library's log."""
+"""How the port is opened: the server with its limits, buffers of a connection, what can go wrong, the library's log."""
 
 import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from traceback import format_exception
 
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import NegotiationError
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
 from mtclar.engine.errors import ServeError, UsageError
+from mtclar.stream.client import CLOSE_TIMEOUT_S
+from mtclar.stream.entrance import Entrance
+from mtclar.stream.limits import Limits
+from mtclar.stream.messages import MAX_CLIENT_MESSAGE_BYTES, PROTOCOL
+from mtclar.stream.tls import Certificate
 
 # What a slow client can leave unread inside this machine is old by the time it is read: keep it small.
 SEND_BUFFER_BYTES = 64 * 1024
-UNSENT_BYTES = 8 * 1024
+UNSENT_BYTES = WRITE_LIMIT_BYTES = 8 * 1024
+
+
+async def open_server(
+    entrance: Entrance,
+    limits: Limits,
+    tls: Certificate | None,
+    handle: Callable[[ServerConnection], Awaitable[None]],
+    answer: Callable[[ServerConnection, Request], Response | None],
+) -> Server:
+    """Serves what comes through the entrance: `answer` sees each request first, `handle` has the websockets."""
+    return await serve(
+        handle,
+        sock=entrance,
+        ssl=None if tls is None else tls.context,
+        ssl_handshake_timeout=None if tls is None else limits.handshake_s,
+        process_request=answer,
+        select_subprotocol=_select_subprotocol,
+        compression=None,
+        server_header=None,
+        open_timeout=limits.handshake_s,
+        close_timeout=CLOSE_TIMEOUT_S,
+        ping_interval=limits.ping_s,
+        ping_timeout=limits.ping_s,
+        max_size=MAX_CLIENT_MESSAGE_BYTES,
+        max_queue=4,
+        write_limit=WRITE_LIMIT_BYTES,
+        logger=connection_log(),
+    )
+
+
+def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Ours if it is offered; a client that offers none is welcome, one that offers only others is not."""
+    if PROTOCOL in offered:
+        return Subprotocol(PROTOCOL)
+    if offered:
+        raise NegotiationError(f"this server speaks {PROTOCOL}")
+    return None
 
 
 def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
