@@ -32,8 +32,9 @@ def command(
     support: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE.csv",
-            help="The labelled frames: time,valence,arousal; seconds from the first frame. Once for each video.",
+            metavar="FILE",
+            help="The labelled frames: a CSV file (time,valence,arousal; seconds from the first frame), or a support "
+            "set recorded from this video. Once for each video.",
         ),
     ] = None,
     out: Annotated[

@@ -28,11 +28,11 @@ def run(
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
     from mtclar.label.exports import writer
+    from mtclar.label.job import labels_of
     from mtclar.label.journal import Journal
     from mtclar.label.looking import Looker
     from mtclar.label.reading import open_recording
     from mtclar.label.suggest import contact_sheet, suggest, template
-    from mtclar.stream.labels import read_labels
 
     for out in outs:
         if out.suffix.lower() not in (SHEET, TEMPLATE):
@@ -41,7 +41,7 @@ def run(
             )
     require_safe([Output("--out", out) for out in outs], {"VIDEO": [video], "--support": supports})
     cv2.setNumThreads(threads)
-    labels = read_labels(supports[0]) if supports else ()
+    labels = labels_of(supports[0], video) if supports else ()
     recording = open_recording(video, fps)
     key = hashlib.sha256(recording.digest().encode()).hexdigest()
     with (

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtclar.engine.errors import UsageError
+from mtclar.engine.support import SupportSet
 from mtclar.label.exports import exporter, write
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import Outcome, Settings, journal_of, key_of, label_recording
 from mtclar.label.looking import Advance, Looker
 from mtclar.label.reading import Recording, open_recording
-from mtclar.stream.labels import read_labels
+from mtclar.stream.labels import Label, read_labels
+
+SUPPORT_SET = ".mtclar"
 
 Started = Callable[[Recording], Advance]
 """Told of a recording that was opened; gives what is told of every frame done."""
@@ -39,17 +43,36 @@ class Done:
         self.journal.remove()
 
 
+def labels_of(support: Path, video: Path) -> tuple[Label, ...]:
+    """The labels of a labels.csv, or of a support set (.mtclar) that was recorded from this very video.
+
+    So the page of `calibrate --source VIDEO --every N` is a way to label it. Raises UsageError or SupportSetError.
+    """
+    if support.suffix.lower() != SUPPORT_SET:
+        return read_labels(support)
+    loaded = SupportSet.load(support)
+    made_from = loaded.source.rstrip("/")
+    if Path(made_from).name != video.resolve().name:
+        raise UsageError(
+            f"the support set {support} was made from {made_from or 'something unknown'}, not from {video.name}",
+            "its labels are moments of that recording; `run` compares faces of other recordings with it",
+        )
+    times_and_values = zip(loaded.times_s.tolist(), loaded.labels.tolist(), strict=True)
+    labels = [Label(t_s, *value) for t_s, value in times_and_values]
+    return tuple(sorted(labels, key=lambda label: label.time_s))
+
+
 def key_of_job(job: Job, looker: Looker, settings: Settings) -> str:
     """What `Done.key` will be, without the work. Raises MtclarError for inputs that cannot be read."""
     recording = open_recording(job.video, job.fps)
-    return key_of(recording, read_labels(job.support), settings, looker.encoder_sha256)
+    return key_of(recording, labels_of(job.support, job.video), settings, looker.encoder_sha256)
 
 
 def run(job: Job, looker: Looker, settings: Settings, started: Started) -> Done:
     """Labels the video and writes the result, whole or not at all. Raises MtclarError for what a user can cause."""
     for out in job.outs:
         exporter(out)  # an unknown ending is refused before the work, not after it
-    labels = read_labels(job.support)
+    labels = labels_of(job.support, job.video)
     recording = open_recording(job.video, job.fps)
     key = key_of(recording, labels, settings, looker.encoder_sha256)
     with Journal(journal_of(job.outs[0]), key) as journal:

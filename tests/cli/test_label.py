@@ -140,3 +140,25 @@ def test_which_frames_to_label(command: Command, support: Path, tmp_path: Path) 
     assert "line 2: valence '' is not a number" in unfilled.err
     assert command("label", CLIP, "--suggest", "4", "--out", tmp_path / "sheet.gif").code == 2
     assert command("label", CLIP, CLIP, "--suggest", "4").code == 2
+
+
+def test_the_labels_of_a_support_set_made_from_this_video(
+    command: Command, support: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "made.mtclar"
+    done = command("calibrate", "--source", CLIP, "--labels", support, "--out", made)
+    assert done.code == 0, done.err
+    done = command("label", CLIP, "--support", made, "--out", tmp_path / "out.csv", "--rate", "2")
+    assert done.code == 0, done.err
+    command("label", CLIP, "--support", support, "--out", tmp_path / "csv.csv", "--rate", "2")
+    labelled = [
+        {row["frame"] for row in csv.DictReader(path.read_text().splitlines()) if row["state"] == "labelled"}
+        for path in (tmp_path / "out.csv", tmp_path / "csv.csv")
+    ]
+    assert len(labelled[0]) > 3
+    assert labelled[0] <= labelled[1]  # calibration refuses frames that labelling still reads
+    other = tmp_path / "other.mp4"
+    shutil.copy(CLIP, other)
+    refused = command("label", other, "--support", made, "--out", tmp_path / "no.csv")
+    assert refused.code == 2
+    assert "was made from 1002.mp4, not from other.mp4" in refused.err
