@@ -3,8 +3,8 @@
 `error` is the one meant for use: the face whose label is expected to take most from the error over all faces, by the
 same Gaussian process that later uses the labels (mtclar.engine.residual_gp). A label says something of every face that
 looks alike to the encoder, so what it is worth is a sum over them; that needs no label's value, and the labels that are
-there already say how far this person is off the encoder at all. `farthest`, `evenly` and `random` are the baselines
-that it has to beat; docs/active-choice.md has the measurement.
+there already say how far this person is off the encoder at all. `farthest`, `evenly` and `random` are the
+baselines; docs/active-choice.md has the measurement, and where it does not beat them.
 
     proposals = propose(tracker.encode(crops), support, count=3)  # best first; `index` is the row of the face
 
