@@ -134,12 +134,14 @@ function facesIn(look, stream) {
 function streamNow({ stream, label, subjects }) {
   const silence_s = meter.silence_s(stream);
   const status = statuses.get(stream);
+  const present = history.presentIn(stream);
+  const doubtful = subjects.length > 1 || (subjects.length === 1 && present.length > 1); // who could be who
   return {
     stream,
     label: label || stream,
-    people: hello.accepts?.includes("assign") ? subjects.map(({ subject }) => subject) : null,
+    people: doubtful ? subjects.map(({ subject }) => subject) : null,
     fps: meter.read(stream).fps,
-    state: streamState(status, silence_s, history.presentIn(stream).map((face) => face.latest)),
+    state: streamState(status, silence_s, present.map((face) => face.latest)),
     flows: !status && silence_s <= SILENCE_S,
   };
 }

@@ -15,7 +15,7 @@ export class FaceList {
 
   /**
    * Shows lanes of {stream, label, state, people, faces: [{face, described}]}. `people` are the names that may be
-   * given to a face by hand, null where the server does not take them.
+   * given to a face by hand, null where there is nothing to mistake.
    */
   show(lanes, focus, supportFrames, current) {
     this.#drop(this.lanes, new Set(lanes.map((lane) => lane.stream)));

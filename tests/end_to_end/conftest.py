@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Viewport
 
 from mtclar.engine.handover import Affect, Estimate, FaceState
 from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
+from mtclar.stream.extension import Peer
+from mtclar.stream.messages import AffectMessage, Assign, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 
 from ..cli.conftest import home, process  # noqa: TID252 (the tests have no absolute name)
 
@@ -117,6 +118,7 @@ class Speaker:
         token: str | None = None,
         truth: bool = False,
         streams: tuple[str, ...] = (STREAM,),
+        on_assign: Callable[[Assign, Peer], None] | None = None,
     ) -> None:
         self.seqs = dict.fromkeys(streams, 0)
         infos = tuple(
@@ -133,7 +135,9 @@ class Speaker:
             for stream in streams
         )
         model = ModelInfo("encoder-1", "5c2e9f0a" * 8, "onnxruntime (CPU)")
-        self.server = Broadcaster(port=port, token=token, hello=lambda: Hello(infos, model))
+        self.server = Broadcaster(
+            port=port, token=token, hello=lambda: Hello(infos, model), on_assign=on_assign
+        )
         self.server.start()
 
     @property
