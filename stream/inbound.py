@@ -40,11 +40,14 @@ class Limit:
         self._left, self._at_s = self.per_s, self.clock()
 
     def passes(self) -> bool:
-        """Counts one message; False when there were too many."""
+        """Counts one message; False, and it does not count, when there were too many."""
         now_s = self.clock()
-        self._left = min(self.per_s, self._left + (now_s - self._at_s) * self.per_s) - 1
+        self._left = min(self.per_s, self._left + (now_s - self._at_s) * self.per_s)
         self._at_s = now_s
-        return self._left >= 0
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 class Inbound:
@@ -65,9 +68,7 @@ class Inbound:
         if headers is not None and self._access.bearer(headers.get_all("Authorization")):
             return True
         if not self._guesses.may_try(self._address):
-            await self._error("too_many_guesses", "too many wrong tokens from your address: come later")
-            await connection.close(POLICY_VIOLATION, "too many guesses")
-            return False
+            return await self._refuse_guess()
         await self._error("token_required", "say hello with the token first")
         try:
             async with asyncio.timeout(timeout_s):
@@ -79,11 +80,18 @@ class Inbound:
             await self._error(error.code, error.message)
             await connection.close(POLICY_VIOLATION, "no token")
             return False
+        if not self._guesses.may_try(self._address):  # used up meanwhile, by other connections from there
+            return await self._refuse_guess()
         if isinstance(said, ClientHello) and self._access.token_matches(said.token):
             return True
         self._guesses.was_wrong(self._address)
         await self._error("bad_token", "this is not the token")
         await connection.close(POLICY_VIOLATION, "bad token")
+        return False
+
+    async def _refuse_guess(self) -> bool:
+        await self._error("too_many_guesses", "too many wrong tokens from your address: come later")
+        await self._connection.close(POLICY_VIOLATION, "too many guesses")
         return False
 
     def expect_pictures(self) -> None:

@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -135,3 +136,18 @@ def test_guesses_at_the_token_come_to_an_end() -> None:
                     code = receive(client)["code"]
                 codes.append(code)
         assert codes == ["bad_token", "bad_token", "too_many_guesses", "too_many_guesses"]
+
+
+def test_guesses_are_counted_over_connections_that_are_open_together() -> None:
+    token = "a-long-enough-token"
+    with (
+        Broadcaster(port=0, token=token, limits=Limits(guesses=2, guess_s=1000)) as server,
+        ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(join(server)) for _ in range(5)]
+        assert {receive(client)["code"] for client in clients} == {"token_required"}
+        codes = []
+        for number, client in enumerate(clients):
+            say(client, type="hello", token=token if number == 4 else f"a-guess-of-a-token-{number}")
+            codes.append(receive(client)["code"])
+        assert codes == ["bad_token", "bad_token", "too_many_guesses", "too_many_guesses", "too_many_guesses"]
