@@ -23,7 +23,7 @@ from mtclar.stream.entrance import Entrance, open_entrance
 from mtclar.stream.extension import Extension, Peer
 from mtclar.stream.gate import WEBSOCKET_PATH, Gate
 from mtclar.stream.health import health_page, readiness_page
-from mtclar.stream.inbound import TOO_BIG, Inbound
+from mtclar.stream.inbound import TOO_BIG, Inbound, Limit
 from mtclar.stream.limits import DESCRIPTORS_KEPT, Limits, address_of, allow_descriptors
 from mtclar.stream.listening import keep_little_unsent, open_server, reachable, start_error
 from mtclar.stream.messages import (
@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 START_TIMEOUT_S = 10.0
 BEAT_S = 1.0
+TOLD_PER_S = 50.0  # of what clients say and all are told: many who say it at once must not swamp the others
 WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
 
 ToAll = StatusMessage | MarkMessage | AssignedMessage | ErrorMessage
@@ -107,6 +108,7 @@ class Broadcaster:
         self._session = uuid.uuid4().hex
         self._uploads: Uploads | None = None
         self._extensions: dict[str, Extension] = {}
+        self._told = Limit(TOLD_PER_S)
         states = {"/health": self._health, "/ready": self._readiness}
         wanted = limits or Limits()
         # A descriptor for each connection: beyond what the system lets us have, cameras could not reconnect either.
@@ -404,6 +406,10 @@ class Broadcaster:
             )
             if unknown := set(named) - known:
                 raise ProtocolError("unknown_stream", f"there is no stream '{min(unknown)}'")
+        if isinstance(said, Mark | Assign) and not self._told.passes():
+            raise ProtocolError(
+                "busy", f"all clients together have said more than {TOLD_PER_S:g} in a second"
+            )
         if isinstance(said, Subscribe):
             client.subscribe(said)
             self._note_fields()
