@@ -85,7 +85,13 @@ def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
     if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
         yield
         return
-    before = signal.signal(signal.SIGHUP, lambda *_: broadcaster.reload_certificate())
+
+    def reload(
+        *_: object,
+    ) -> None:  # in a thread: a handler may interrupt one that holds the lock or writes the log
+        threading.Thread(target=broadcaster.reload_certificate, name="reload", daemon=True).start()
+
+    before = signal.signal(signal.SIGHUP, reload)
     try:
         yield
     finally:
@@ -300,7 +306,7 @@ class Service:
         """What a service manager and metrics need, a few times a second."""
         self._metrics.tick()
         if self._failing() is None:
-            states = ", ".join(f"{stream} {state}" for stream, state in self._states.items())
+            states = ", ".join(f"{stream} {state}" for stream, state in tuple(self._states.items()))
             self._supervisor.alive(f"{states}; {counted(self.broadcaster.clients, 'client')}")
 
     def _failing(self) -> str | None:

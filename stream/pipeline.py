@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from mtclar.engine.errors import MtclarError, UsageError
@@ -123,9 +124,9 @@ class Pipeline:
 
         `answered` is called by the worker thread, or at once after the end; with the reason when it could not be.
         """
-        if self._over.is_set():
-            answered(UsageError("the stream has ended"))
         self._wishes.append((face, subject, answered))
+        if self._over.is_set():  # asked after it was put down: either this thread or the worker sees it
+            self._refuse_wishes()
 
     def info(self, subjects: Sequence[SubjectInfo] = ()) -> StreamInfo:
         """What `hello` says of this stream; size and rate are known once it is connected."""
@@ -198,6 +199,7 @@ class Pipeline:
             if self.error is None:
                 self.error = self._reader.error
             self._over.set()
+            self._refuse_wishes()
 
     def _grant_wishes(self) -> None:
         while self._wishes:
@@ -208,6 +210,12 @@ class Pipeline:
                 answered(error)
             else:
                 answered(None)
+
+    def _refuse_wishes(self) -> None:
+        with suppress(IndexError):  # emptied, perhaps by another thread that found the same
+            while True:
+                _, _, answered = self._wishes.popleft()
+                answered(UsageError("the stream has ended"))
 
     def _answer(self, frame: Frame) -> None:
         self.meter.started()

@@ -121,6 +121,35 @@ def test_stopping_a_reader_that_waits_for_room_does_not_hang(
     assert_no_threads()
 
 
+def test_a_wish_after_the_end_is_refused_once_and_one_that_waits_then_too(tracker: Any) -> None:
+    answers: list[MtclarError | None] = []
+    with Pipeline(open_source("synthetic:64x48?faces=0&frames=1"), tracker) as pipeline:
+        assert pipeline.wait(WAIT_S)
+        pipeline.assign(1, "anna", answers.append)
+    assert [str(error) for error in answers] == ["the stream has ended"]
+    broken = Pipeline(
+        open_source("synthetic:64x48?faces=0&frames=1"), tracker, sinks=[_Broken(lambda: waiting())]
+    )
+
+    def waiting() -> None:
+        broken.assign(1, "anna", answers.append)
+        raise RuntimeError("the sink broke")
+
+    with broken:
+        assert broken.wait(WAIT_S)
+    assert [str(error) for error in answers] == 2 * ["the stream has ended"]
+
+
+class _Broken:
+    """A sink that does something else."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+
+    def publish(self, _: AffectMessage) -> None:
+        self._work()
+
+
 def test_a_file_that_was_a_video_when_opened_and_is_gone_fails(make_clip: MakeClip, tracker: Any) -> None:
     path = make_clip(frames=5)
     source = open_source(str(path))
