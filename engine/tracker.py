@@ -220,6 +220,9 @@ class Tracker(Closing):
         is_new = subject not in self._comparers
         self._comparers[subject] = self.comparer(support)
         self.supports = (*(other for other in self.supports if other.subject != subject), support)
+        for track in self._tracks.values():
+            if track.subject == subject:  # what the new set covers is no drift any more
+                track.watch, track.drift = DriftWatch(support), ()
         if is_new:
             free = [c for c in crops if (t := self._tracks.get(c.track_id)) is not None and t.subject is None]
             if free:

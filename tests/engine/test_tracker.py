@@ -194,6 +194,21 @@ def test_a_face_in_other_light_than_at_calibration_is_said_and_goes_on_being_sai
     assert [affect.drift for (affect,) in play(make_tracker(seen), 2)] == [None, None]
 
 
+def test_a_support_set_that_is_taken_in_covers_its_face_from_the_next_frame_on(
+    make_tracker, supports
+) -> None:
+    bright = np.tile(np.array([[300, 1e4, 0, 0]], np.float32), (12, 1))
+    seen = Faces((crop(0, grey=80),))
+    tracker = make_tracker(seen, supports=[replace(supports[0], conditions=bright)])
+    assert [affect.drift for (affect,) in play(tracker, 250)][-1] == ("darker",)
+    tracker.adopt(replace(supports[0], labels=supports[0].labels - 0.6))
+    ((affect,),) = play(tracker, 1, start=250)
+    assert (affect.subject, affect.drift) == ("anna", ())
+    tracker.adopt(supports[1])  # a new subject's goes to a face that has none, and this one has
+    assert next(play(tracker, 1, start=251))[0].subject == "anna"
+    assert [support.subject for support in tracker.supports] == ["anna", "ben"]
+
+
 def test_reset_forgets_faces(make_tracker, supports) -> None:
     tracker = make_tracker(Faces((crop(0, grey=80),)), Faces((crop(0, blurred=True),)), supports=supports[:1])
     next(play(tracker, 1))
