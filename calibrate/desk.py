@@ -61,7 +61,7 @@ class Desk:
     """An Extension of the Broadcaster for messages `calibrate.*`; a context manager around its thread.
 
     `open_tracker` is called on first use. `save` writes the support set and returns where; what it raises is told to
-    the page. `camera`: whether the page itself has to send the pictures.
+    the page. `camera`: whether the page itself has to send the pictures. `passphrase` encrypts what is unfinished.
     """
 
     prefix = messages.PREFIX
@@ -77,6 +77,7 @@ class Desk:
         camera: Camera = "server",
         keep_crops: bool = False,
         on_saved: Callable[[SupportSet], None] | None = None,
+        passphrase: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_tracker = open_tracker
@@ -87,6 +88,7 @@ class Desk:
         self._camera = camera
         self._keep_crops = keep_crops
         self._on_saved = on_saved
+        self._passphrase = passphrase
         self._clock = clock
         self._changed = threading.Condition()
         self._peers: set[Peer] = set()
@@ -226,7 +228,10 @@ class Desk:
             self._tracker = self._open_tracker()
             try:
                 step = journal.read(
-                    self._journal, subject=self._subject, model_sha256=self._tracker.model.sha256
+                    self._journal,
+                    subject=self._subject,
+                    model_sha256=self._tracker.model.sha256,
+                    passphrase=self._passphrase,
                 )
             except MtclarError as error:
                 step = None
@@ -343,6 +348,7 @@ class Desk:
                 self._standing.collection.now,
                 subject=self._subject,
                 model_sha256=tracker.model.sha256,
+                passphrase=self._passphrase,
             )
         else:
             with suppress(OSError):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mtclar.calibrate.collection import Check, Sample, Step
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.files import write_whole
+from mtclar.engine.sealed import SealedError, is_sealed, seal, unseal
 
 FORMAT, VERSION = "mtclar-calibration", 1
 MAX_BYTES = 128 * 2**20
@@ -25,8 +26,9 @@ def journal_path(target: Path) -> Path:
     return target.with_name(f"{target.stem}.unfinished.json")
 
 
-def write(path: Path, step: Step, *, subject: str, model_sha256: str) -> None:
-    """Biometric data, like the support set itself. Raises WriteError when the disk refuses."""
+def write(path: Path, step: Step, *, subject: str, model_sha256: str, passphrase: str | None = None) -> None:
+    """Biometric data, like the support set itself: encrypted where that will be. Raises WriteError when the disk
+    refuses."""
     body = json.dumps(
         {
             "subject": subject,
@@ -36,11 +38,13 @@ def write(path: Path, step: Step, *, subject: str, model_sha256: str) -> None:
         }
     )
     head = {"format": FORMAT, "version": VERSION, "sha256": _sha256(body)}
-    text = f"{json.dumps(head)}\n{body}\n"
-    write_whole(path, lambda file: file.write(text.encode()), private=True)
+    data = f"{json.dumps(head)}\n{body}\n".encode()
+    if passphrase is not None:
+        data = seal(data, passphrase)
+    write_whole(path, lambda file: file.write(data), private=True)
 
 
-def read(path: Path, *, subject: str, model_sha256: str) -> Step | None:
+def read(path: Path, *, subject: str, model_sha256: str, passphrase: str | None = None) -> Step | None:
     """What was left unfinished; None when there is nothing, or nothing of this subject.
 
     Raises CalibrationError for a file that cannot be gone on with, after moving it aside.
@@ -48,7 +52,12 @@ def read(path: Path, *, subject: str, model_sha256: str) -> Step | None:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError
-        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+        data = path.read_bytes()
+        if is_sealed(data):
+            if passphrase is None:
+                raise _aside(path, "is encrypted, and there is no passphrase")
+            data = unseal(data, passphrase)
+        head, _, body = data.decode().partition("\n")
         described = json.loads(head)
         body = body.removesuffix("\n")
         if (
@@ -65,6 +74,8 @@ def read(path: Path, *, subject: str, model_sha256: str) -> Step | None:
         made_by, of = content["model_sha256"], content["subject"]
     except FileNotFoundError:
         return None
+    except SealedError as error:
+        raise _aside(path, "has another passphrase, or is damaged") from error
     except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
         raise _aside(path, "is damaged") from error
     if made_by != model_sha256:

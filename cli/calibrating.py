@@ -42,6 +42,7 @@ def make_desk(
         camera="browser" if isinstance(source, BrowserSource) else "server",
         keep_crops=keep_crops,
         on_saved=on_saved,
+        passphrase=passphrase,
     )
 
 

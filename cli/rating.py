@@ -80,6 +80,7 @@ def rate_on_page(
             source=source.label,
             keep_crops=keep_crops,
             on_saved=on_saved,
+            passphrase=passphrase,
             stills=stills,
         )
         server = Broadcaster(

@@ -50,6 +50,22 @@ def test_what_was_written_is_read_again(taken: Make, tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["me.unfinished.json"]
 
 
+def test_an_encrypted_one_says_nothing_without_its_passphrase(taken: Make, tmp_path: Path) -> None:
+    path = tmp_path / "me.unfinished.json"
+    collection = filled(taken)
+    for passphrase, why in ((None, "there is no passphrase"), ("another one", "another passphrase")):
+        journal.write(path, collection.now, passphrase="four words or so", **OF)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert b"anna" not in path.read_bytes()
+        with pytest.raises(CalibrationError, match=why):
+            journal.read(path, passphrase=passphrase, **OF)
+        assert not path.exists()  # put aside, not lost
+    journal.write(path, collection.now, passphrase="four words or so", **OF)
+    read = journal.read(path, passphrase="four words or so", **OF)
+    assert read is not None
+    assert same(read, collection.now)
+
+
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
