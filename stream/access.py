@@ -33,7 +33,7 @@ class Access:
         if self.token is None and not is_loopback(self.host):
             raise UsageError(
                 f"'{self.host}' can be reached from other machines and there is no token",
-                "add --token SECRET, or stay with --host 127.0.0.1",
+                "add --token-file FILE, or stay with --host 127.0.0.1",
             )
         if self.token is not None and (len(self.token) < MIN_TOKEN_LENGTH or not self.token.isascii()):
             raise UsageError(
