@@ -49,6 +49,7 @@ def run_many(
 ) -> None:
     """Works all of them off. Raises MtclarError when not one could be labelled, UsageError for a wrong request."""
     import time
+    from dataclasses import replace
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -61,7 +62,8 @@ def run_many(
 
     if engine not in ENGINES:
         raise UsageError(f"there is no engine '{engine}'", f"one of: {', '.join(ENGINES)}")
-    chosen = part_of(jobs, shard)
+    absolute = [replace(job, outs=tuple(out.absolute() for out in job.outs)) for job in jobs]
+    chosen = part_of(absolute, shard)  # the report knows an output from whichever folder the command is run
     if shard is not None:  # each part its own ledger: machines must not write one file
         report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
     console, bars = Terminal(), Console(stderr=True)

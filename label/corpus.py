@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from multiprocessing.connection import wait as wait_for
 
 from mtclar.label.job import Job
@@ -21,6 +22,7 @@ from mtclar.label.ledger import Entry, Ledger
 from mtclar.label.ray_engine import on_ray
 from mtclar.label.worker import Worker
 
+NOT_OURS = "this report does not say that it was made here: remove it, or name another output"
 DIED = "the process that worked on it was killed (out of memory?) or crashed"
 
 Engine = Callable[[Sequence[tuple[Job, str]], Settings, int], Iterator[Entry]]
@@ -35,10 +37,20 @@ def run_corpus(
     ledger: Ledger,
     told: Callable[[Entry], None],
 ) -> list[Entry]:
-    """Every job by the engine; `told` of each entry once it is in the ledger."""
+    """Every job by the engine; `told` of each entry once it is in the ledger.
+
+    A job whose output is there, and was not made by a run of this ledger, fails: somebody else's file is left alone.
+    """
     by_out = {str(job.outs[0]): job for job in jobs}
+    in_the_way = [(job, ledger.in_the_way(job)) for job in jobs]
+    refused = [
+        Entry(str(job.video), str(job.outs[0]), "failed", reason=f"{file} exists already, and {NOT_OURS}")
+        for job, file in in_the_way
+        if file is not None
+    ]
+    free = [(job, ledger.key_of(job)) for job, file in in_the_way if file is None]
     entries = []
-    for entry in engine([(job, ledger.key_of(job)) for job in jobs], settings, workers):
+    for entry in chain(refused, engine(free, settings, workers) if free else ()):
         if entry.status != "kept":
             ledger.add(entry)
         if entry.status != "failed":

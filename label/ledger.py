@@ -10,6 +10,7 @@ from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.session import Closing
 from mtclar.label.exports import files_of
 from mtclar.label.job import Job
+from mtclar.label.labelling import journal_of
 
 Status = Literal["done", "kept", "failed"]
 
@@ -39,6 +40,7 @@ class Ledger(Closing):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: dict[str, Entry] = {}  # by output
+        self._made: set[str] = set()  # outputs that were written by a run of this report
         whole = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,7 @@ class Ledger(Closing):
 
     def add(self, entry: Entry) -> None:
         """When this returns, the line is on the disk."""
-        self.entries[entry.out] = entry
+        self._enter(entry)
         try:
             self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
             self._file.flush()
@@ -70,8 +72,21 @@ class Ledger(Closing):
         there = all(file.is_file() for out in job.outs for file in files_of(out))
         return entry.key if entry is not None and entry.status != "failed" and there else ""
 
+    def in_the_way(self, job: Job) -> Path | None:
+        """A file that this job would write over, though no run of this report made it."""
+        if (
+            str(job.outs[0]) in self._made or journal_of(job.outs[0]).exists()
+        ):  # killed before its line was written
+            return None
+        return next((file for out in job.outs for file in files_of(out) if file.exists()), None)
+
     def close(self) -> None:
         self._file.close()
+
+    def _enter(self, entry: Entry) -> None:
+        self.entries[entry.out] = entry
+        if entry.status == "done":
+            self._made.add(entry.out)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -80,4 +95,4 @@ class Ledger(Closing):
             raise UsageError(
                 f"{self.path} is not a report of `label`", "name another file with --report"
             ) from error
-        self.entries[entry.out] = entry
+        self._enter(entry)

@@ -81,6 +81,24 @@ def test_bad_videos_are_in_the_report_and_stop_nobody(manifest: Path, tmp_path: 
     assert run(jobs, report)[2].status == "done"  # an output that is gone is made again
 
 
+def test_a_file_that_no_run_of_this_report_made_is_left_alone(manifest: Path, tmp_path: Path) -> None:
+    jobs = read_manifest(manifest)[:2]
+    (mine,) = jobs[0].outs
+    mine.parent.mkdir()
+    mine.write_text("somebody's work")
+    report = tmp_path / "report.jsonl"
+    for second in ("done", "kept"):  # that it was refused once does not make it ours
+        by_out = {entry.out: entry for entry in run(jobs, report)}
+        refused = by_out[str(mine)]
+        assert (refused.status, by_out[str(jobs[1].outs[0])].status) == ("failed", second)
+        assert f"{mine} exists already" in refused.reason
+        assert mine.read_text() == "somebody's work"
+    mine.unlink()
+    assert {entry.status for entry in run(jobs, report)} == {"done", "kept"}
+    jobs[0].support.write_text("time,valence,arousal\n0,0.1,0.1\n")
+    assert run(jobs, report)[0].status == "done", "what this report made is made anew of another input"
+
+
 DYING = """
 import os, signal
 from mtclar.label.ledger import Entry
