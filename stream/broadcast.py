@@ -228,8 +228,7 @@ class Broadcaster:
     def publish(self, message: Published) -> None:
         """Hands a message to all clients that want it; returns at once. An `affect` is serialised here."""
         if isinstance(message, AffectMessage):
-            encoded = {fields: message.encode(fields) for fields in self._wanted_fields}
-            self._enqueue(Outgoing(message, encoded))
+            self._enqueue(Outgoing(message, message.encode_each(self._wanted_fields)))
         else:
             self._enqueue(message)
 

@@ -74,6 +74,22 @@ def test_every_kind_of_message_obeys_the_schema(data: bytes) -> None:
     check(data)
 
 
+@given(choices=st.sets(st.frozensets(st.sampled_from(sorted(ALL_FIELDS))), max_size=20))
+def test_many_choices_of_fields_at_once_are_each_as_if_alone(choices: set[frozenset[str]]) -> None:
+    raw = Estimate(0.3, -0.2, 0.05, 0.06, np.array([0.2, 0.9], np.float32), 1, True)
+    faces = tuple(
+        Affect(n, "anna", "ok", (1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 3.0), 0.25, -0.5, 0.05, 0.06, estimate, ())
+        for n, estimate in enumerate((raw, None))
+    )
+    message = AffectMessage(
+        "cam", 1, 2, 3.5, "arrival", 0.04, (640, 480), LatencyMs(0.1, 3.2, 4.1), 0, faces, (0.1, 0.2)
+    )
+    encoded = message.encode_each(choices)
+    assert encoded == {fields: message.encode(fields) for fields in choices}
+    for fields, data in encoded.items():
+        assert all(set(face) & ALL_FIELDS == fields for face in check(data)["faces"])
+
+
 @pytest.mark.parametrize("fields", [DEFAULT_FIELDS, ALL_FIELDS, frozenset(), frozenset({"sd"})])
 def test_a_face_has_the_fields_that_were_asked_for(
     fields: frozenset[str], make_message: Callable[..., AffectMessage]
