@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtclar.cli.logs import secrets_of
 from mtclar.engine.errors import UsageError
 
 CONFIG_FLAG = "--config"
 WIDTH = 100
 EXAMPLE_HINT = "`mtclar-stream config --example` shows every key"
-SECRETS = re.compile(r"^\s*token\s*=|://[^/\s\"']*:[^/\s\"']*@", re.MULTILINE)
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a text"}
 
@@ -110,10 +110,17 @@ def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
 
 
 def readable_secrets(path: Path) -> bool:
-    """Whether others on this machine can read a token or a password in the file."""
+    """Whether others on this machine can read a token, or what is secret in a camera's address, in the file.
+
+    For a file that `read_config` has accepted.
+    """
     path = path.expanduser()
     others = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
-    return bool(others) and SECRETS.search(path.read_text()) is not None
+    if not others:
+        return False
+    content = tomllib.loads(path.read_bytes().decode())
+    sources = content.get("source", [])
+    return bool(content.get("token")) or any(secrets_of(source) for source in sources)
 
 
 def _line_of(key: str, text: str) -> int:

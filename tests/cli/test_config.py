@@ -107,12 +107,17 @@ def test_paths_are_expanded_since_no_shell_does(write: Callable[[str], Path]) ->
 
 
 def test_secrets_that_others_can_read(write: Callable[[str], Path]) -> None:
-    for text in ('token = "a-long-enough-token"', 'source = ["rtsp://me:secret@camera/"]'):
+    for text in (
+        'token = "a-long-enough-token"',
+        '"token" = "a-long-enough-token"',
+        'source = ["rtsp://me:secret@camera/"]',
+        "source = ['demo', 'rtsp://camera/?key=secret']",
+    ):
         path = write(text)
         assert not readable_secrets(path)
         path.chmod(0o644)
         assert readable_secrets(path)
-    path = write("port = 1")
+    path = write('port = 1\nsource = ["rtsp://camera/"]  # not rtsp://me:secret@camera/')
     path.chmod(0o644)
     assert not readable_secrets(path)
 
