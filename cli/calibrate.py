@@ -102,10 +102,13 @@ def command(
     threads: ThreadsOption = 1,
 ) -> None:
     """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
+    from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import keep_previous
     from mtclar.cli.terminal import Terminal, counted, say
     from mtclar.engine.tracker import Tracker
 
+    token = read_token(None, token_file)
+    set_up_logs("plain", [source], token)
     console = Terminal()
     _refuse_nonsense(source, labels, neutral, grid, subject, ui, rating=(every, pick))
     target = default_support_path() if out is None else out
@@ -127,7 +130,7 @@ def command(
                 keep_crops=keep_crops,
                 backend=backend,
                 threads=threads,
-                listening=Listening(host, port, read_token(None, token_file), tls_cert, tls_key),
+                listening=Listening(host, port, token, tls_cert, tls_key),
                 passphrase=_secret(target, encrypt, passphrase_file),
             )
         say(console, next_words)
@@ -144,7 +147,7 @@ def command(
             keep_crops=keep_crops,
             backend=backend,
             threads=threads,
-            listening=Listening(host, port, read_token(None, token_file), tls_cert, tls_key),
+            listening=Listening(host, port, token, tls_cert, tls_key),
             passphrase=_secret(target, encrypt, passphrase_file),
         )
         say(console, next_words)

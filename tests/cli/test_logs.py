@@ -4,13 +4,16 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.cli import logs
+from mtclar.cli.calibrate import command as calibrate
 from mtclar.cli.logs import event, report_error, secrets_of, set_up_logs, speaks_json
+from mtclar.engine.errors import UsageError
 
 SOURCE = "rtsp://anna:p%40ss-word@camera:8554/live?key=long-key"
 TOKEN = "a-long-enough-token"
@@ -41,6 +44,19 @@ def test_an_event_is_one_json_object_with_its_fields(capsys: pytest.CaptureFixtu
     assert first["parts"] == {"a": [1, 2.5]}
     assert first["time"].endswith("+00:00")
     assert second["message"] == "two\nlines"
+
+
+def test_calibrate_keeps_secrets_out_of_its_log_as_well(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    with pytest.raises(UsageError):
+        calibrate(source=SOURCE, token_file=token, neutral=True, grid=True)
+    logging.getLogger("mtclar.calibrate.desk").warning("calibration of %s failed for %s", SOURCE, TOKEN)
+    (line,) = lines(capsys)
+    assert line.startswith("warning: calibration of rtsp://***@camera:8554/live")
+    assert not any(secret in line for secret in SECRETS)
 
 
 def test_plain_logs_are_for_people_and_say_only_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
