@@ -4,9 +4,7 @@ import re
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.sources.base import Source
-
-KINDS = "webcam[:N or name], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
+from mtclar.stream.sources.base import KINDS, Source
 
 
 def open_source(

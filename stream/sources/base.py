@@ -6,6 +6,9 @@ from typing import Protocol
 
 from mtclar.engine.handover import Frame
 
+KINDS = "webcam[:N or name], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
+"""What names a source, for people."""
+
 BELIEVED_GAP_S = 60.0
 """The longest pause between two pictures of a file that is taken as true (a slide show, a screen recording)."""
 

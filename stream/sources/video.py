@@ -12,7 +12,7 @@ import av.error
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.handover import Frame
-from mtclar.stream.sources.base import TimeLine
+from mtclar.stream.sources.base import KINDS, TimeLine
 from mtclar.stream.sources.decoding import (
     UNDECODABLE_PACKETS,
     CodecChanged,
@@ -67,7 +67,7 @@ class VideoFile:
         if not path.exists():
             raise UsageError(
                 f"there is no file {path}",
-                "a source is webcam[:N], /dev/videoN, rtsp://..., a video file, demo or synthetic",
+                f"a source is {KINDS}",
             )
         if not path.is_file():
             raise UsageError(f"{path} is not a file", "name a video file")
