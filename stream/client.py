@@ -55,9 +55,13 @@ class Subscription:
     delivery: Delivery = "latest"
     due_s: dict[str, float] = field(default_factory=dict)  # by stream: no message before this capture time
 
+    def follows(self, stream: str) -> bool:
+        """Whether messages of that stream are for the client at all."""
+        return self.streams is None or stream in self.streams
+
     def wants(self, message: AffectMessage) -> bool:
         """Whether this message is for the client; counts it against `max_hz`, which holds over capture times."""
-        if self.streams is not None and message.stream not in self.streams:
+        if not self.follows(message.stream):
             return False
         if self.max_hz is None:
             return True
@@ -118,14 +122,13 @@ class Client:
 
         `outdated`: a newer one of its stream comes next, so that only who must have all of them gets it.
         """
-        if outdated and self.subscription.delivery == "latest":
+        if self._bye is not None or self._closing is not None:
+            return False
+        subscription = self.subscription
+        if outdated and subscription.delivery == "latest" and subscription.follows(outgoing.message.stream):
             self.missed += 1
             return True
-        if (
-            self._bye is not None
-            or self._closing is not None
-            or not self.subscription.wants(outgoing.message)
-        ):
+        if not subscription.wants(outgoing.message):
             return False
         if self._send_now(outgoing):
             return True
