@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mtclar.label.looking import Advance
     from mtclar.label.reading import Recording
 
+RENDERED = ".mp4"
 RATE_HZ = 5.0  # as in mtclar.label.looking, which a test compares
 
 
@@ -120,7 +121,8 @@ def command(
     if suggest is not None:
         from mtclar.cli.label_suggest import run as run_suggest
 
-        if corpus is not None or len(videos) != 1 or len(supports) > 1 or render is not None:
+        others = (corpus, shard, report, render)
+        if any(other is not None for other in others) or len(videos) != 1 or len(supports) > 1:
             raise UsageError(
                 "--suggest takes one video, perhaps its --support, and --out", "for one video at a time"
             )
@@ -162,6 +164,7 @@ def _one(
 
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, say
+    from mtclar.engine.errors import UsageError
     from mtclar.label.exports import exporter, files_of
     from mtclar.label.job import Job, run
     from mtclar.label.looking import Looker
@@ -169,6 +172,8 @@ def _one(
 
     outputs = [Output("--out", file) for path in outs for file in files_of(path)]
     if render is not None:
+        if render.suffix.lower() != RENDERED:
+            raise UsageError(f"--render {render} does not end in {RENDERED}", "it is written as MP4 alone")
         outputs.append(Output("--render", render))
     require_safe(outputs, {"VIDEO": [video], "--support": [support]})
     for path in outs:
@@ -180,7 +185,7 @@ def _one(
         with Looker.open(backend=backend, threads=threads) as looker:
             done = run(job, looker, settings, started)
         done.forget()
-        say_outcome(console, job, done)
+        say_outcome(console, job, done, settings.mode)
         if render is not None:
             draw(done.recording, done.outcome.table, render, started(done.recording))
             say(console, f"Written: {render}")
@@ -203,13 +208,15 @@ def progress_bar() -> "Iterator[Started]":
         yield started
 
 
-def say_outcome(console: "Console", job: "Job", done: "Done") -> None:
+def say_outcome(console: "Console", job: "Job", done: "Done", asked: str) -> None:
     """How many frames got a value and why others did not, how far off left-out labels were, what was not used."""
     from collections import Counter
 
     import numpy as np
 
     from mtclar.cli.terminal import counted, say
+    from mtclar.label.looking import OK, STATES
+    from mtclar.label.rules import BEST, ENOUGH
 
     outcome = done.outcome
     table = outcome.table
@@ -220,10 +227,20 @@ def say_outcome(console: "Console", job: "Job", done: "Done") -> None:
     )
     empty = Counter(table.state[np.isnan(table.values).any(axis=1)].tolist())
     if empty:
-        reasons = ", ".join(f"{state.replace('_', ' ')} {n:,}" for state, n in empty.most_common())
+        early = empty.pop(STATES[OK], 0)  # a causal mode has nothing to say yet
+        reasons = ", ".join(
+            [f"{state.replace('_', ' ')} {n:,}" for state, n in empty.most_common()]
+            + [f"looked at before the first label {early:,}"] * bool(early)
+        )
         say(console, f"Without a value: {reasons}.")
     for text in outcome.unused:
         say(console, f"Not used: the label in {text}.", "yellow")
+    if asked == BEST and not outcome.rmse:
+        say(
+            console,
+            f"Mode {outcome.mode}: too few labels to tell which mode is best; {ENOUGH} are needed.",
+            "yellow",
+        )
     if outcome.rmse:
         valence, arousal = outcome.rmse[outcome.mode]
         say(

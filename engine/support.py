@@ -206,7 +206,10 @@ class SupportSet:
             raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
         if is_sealed(payload):
             if passphrase is None:
-                raise SupportSetError(f"{path} is encrypted, and no passphrase was given")
+                raise SupportSetError(
+                    f"{path} is encrypted, and no passphrase was given",
+                    "`mtclar-stream support decrypt` writes one that needs none",
+                )
             try:
                 payload = unseal(payload, passphrase())
             except SealedError as error:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,6 +49,7 @@ class Journal(Closing):
                 self._file.truncate()
                 self._file.write(start)
             self._file.seek(0, os.SEEK_END)
+            self._kept = bool(self.pieces)
         except OSError as error:
             raise self._refused(error) from error
 
@@ -57,10 +59,15 @@ class Journal(Closing):
             self._file.write(HEAD.pack(len(piece), hashlib.sha256(piece).digest()) + piece)
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._kept = True
         except OSError as error:
             raise self._refused(error) from error
 
     def close(self) -> None:
+        """A journal without a piece is of no use to anybody and goes."""
+        if not self._file.closed and not self._kept:
+            with suppress(OSError):  # Windows removes no open file
+                self._path.unlink(missing_ok=True)
         self._file.close()
 
     def remove(self) -> None:

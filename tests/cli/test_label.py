@@ -76,6 +76,7 @@ def test_what_cannot_be_done_is_said_before_the_work_begins(
         (("label", video, "--support", support, "--out", out, "--mode", "magic"), "one of: default, causal"),
         (("label", video, "--support", support, "--out", out, "--fps", "25"), "leave --fps out"),
         (("label", support, "--support", support, "--out", out), "not a video"),
+        (("label", video, "--support", support, "--out", out, "--render", tmp_path / "r.avi"), "end in .mp4"),
     ]:
         done = command(*arguments)
         assert done.code == (1 if words == "not a video" else 2), done.err
@@ -90,6 +91,18 @@ def test_what_cannot_be_done_is_said_before_the_work_begins(
     assert done.code == 2
     assert "line 3 (at 99.00 s) lies past the end" in done.err
     assert video.read_bytes() == CLIP.read_bytes()
+    assert not list(tmp_path.glob(".*")), "nothing half done is left beside what was refused"
+
+
+def test_best_of_too_few_labels_says_so(command: Command, tmp_path: Path) -> None:
+    labels = tmp_path / "one.csv"
+    labels.write_text("time,valence,arousal\n0.5,0.1,0.1\n")
+    arguments = ("label", CLIP, "--support", labels, "--rate", "2")
+    done = command(*arguments, "--mode", "best", "--out", tmp_path / "best.csv")
+    assert done.code == 0, done.err
+    assert "Mode default: too few labels to tell which mode is best; 4 are needed." in done.out
+    early = command(*arguments, "--mode", "causal", "--out", tmp_path / "causal.csv")
+    assert "looked at before the first label 1" in early.out
 
 
 def test_the_help_names_the_rate_that_is_used() -> None:
@@ -140,6 +153,7 @@ def test_which_frames_to_label(command: Command, support: Path, tmp_path: Path) 
     assert "line 2: valence '' is not a number" in unfilled.err
     assert command("label", CLIP, "--suggest", "4", "--out", tmp_path / "sheet.gif").code == 2
     assert command("label", CLIP, CLIP, "--suggest", "4").code == 2
+    assert command("label", CLIP, "--suggest", "4", "--shard", "1/2").code == 2
 
 
 def test_the_labels_of_a_support_set_made_from_this_video(

@@ -12,7 +12,7 @@ from mtclar.label.journal import Journal
 KEY, OTHER = "a" * 64, "b" * 64
 
 
-@given(st.lists(st.binary(max_size=60), max_size=5), st.data())
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=5), st.data())
 def test_whatever_is_cut_off_the_pieces_before_it_are_whole(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], data: st.DataObject
 ) -> None:
@@ -54,6 +54,18 @@ def test_another_input_begins_anew(tmp_path: Path) -> None:
         assert journal.pieces == []
         journal.remove()
     assert not path.exists()
+
+
+def test_a_run_that_worked_nothing_out_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    with Journal(path, KEY):
+        assert path.exists()
+    assert not path.exists()
+    with Journal(path, KEY) as journal:
+        journal.append(b"piece")
+    with Journal(path, KEY):
+        pass
+    assert path.exists(), "what an earlier run worked out stays"
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
