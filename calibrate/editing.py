@@ -35,6 +35,10 @@ def merge(sets: Sequence[tuple[str, SupportSet]], subject: str | None = None) ->
     """
     if len(sets) < 2:
         raise UsageError("merging takes two support sets at least", "name another one")
+    if subject is not None and not ((subject := subject.strip()) and subject.isprintable()):
+        raise UsageError(
+            "--subject is empty, or holds what cannot be printed", "letters, digits and blanks do"
+        )
     (first_name, first), *others = sets
     subjects = sorted({support.subject for _, support in sets})
     if subject is None and len(subjects) > 1:

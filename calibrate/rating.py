@@ -12,7 +12,7 @@ from mtclar.calibrate.outline import outline
 from mtclar.calibrate.pictures import preview
 from mtclar.calibrate.session import WARM_UP_FRAMES, Refused, Taken, look
 from mtclar.engine.active import propose
-from mtclar.engine.errors import CalibrationError, MtclarError
+from mtclar.engine.errors import CalibrationError, MtclarError, UsageError
 from mtclar.engine.handover import Encoded, FaceCrop, Frame
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.uploads import write_header
@@ -72,7 +72,8 @@ def look_through(
 ) -> Candidates:
     """Looks at the wanted frames of a recording, each with the few before it, as the labels of a file are looked at.
 
-    `advance` is told the time of each frame. Raises CalibrationError when there is not one usable frame, or too many.
+    `advance` is told the time of each frame. Raises CalibrationError when there is not one usable frame, or too
+    many, UsageError when not one was wanted.
     """
     stills: list[Still] = []
     refused: list[Refused] = []
@@ -104,6 +105,10 @@ def look_through(
                 f"more than {MAX_CANDIDATES} frames to offer",
                 "take fewer with --every, or a part of the recording",
             )
+    if not stills and not refused:
+        raise UsageError(
+            "the recording ends before the first frame to label", "a smaller --every, or --pick N"
+        )
     if not stills:
         reasons = {fault for one in refused for fault in one.faults}
         why = f" ({', '.join(sorted(reasons))})" if reasons else ""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HELP = "Show, merge, prune, take over, export and encrypt support sets."
 
+OVERWRITE = "choose another name, or --force to overwrite it"
+
 FileArgument = Annotated[
     Path | None,
     typer.Argument(
@@ -54,7 +56,8 @@ def show(
     console = Terminal()
     path = _path(file)
     if html is not None:
-        require_safe([Output("--html", html, always if force else never)], {"FILE": [path]})
+        page_file = Output("--html", html, always if force else never, OVERWRITE)
+        require_safe([page_file], {"FILE": [path]})
     support = _load(path, passphrase_file)
     report = make_report(support)
     remark = _unusable(support)
@@ -251,8 +254,7 @@ def _require(out: Path, force: bool) -> None:
     """Refuses to write over anything, unless --force says so: then even over what was read, which is read before."""
     from mtclar.cli.outputs import Output, always, never, require_safe
 
-    hint = "choose another name, or --force to overwrite it"
-    require_safe([Output("--out", out, always if force else never, hint)], {})
+    require_safe([Output("--out", out, always if force else never, OVERWRITE)], {})
 
 
 def _save(support: "SupportSet", out: Path, read: Sequence[Path], passphrase_file: Path | None) -> None:

@@ -69,7 +69,10 @@ def test_two_people_are_merged_only_when_somebody_says_that_they_are_one() -> No
     with pytest.raises(UsageError, match="anna, ben") as error:
         editing.merge(sets)
     assert "--subject" in error.value.hint
-    assert editing.merge(sets, "anna").subject == "anna"
+    assert editing.merge(sets, " anna ").subject == "anna"
+    for nobody in ("", "  ", "an\x1b[31mna"):
+        with pytest.raises(UsageError, match="--subject"):
+            editing.merge(sets, nobody)
 
 
 def test_sets_of_two_encoders_are_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from mtclar.calibrate import messages
 from mtclar.calibrate.rating import RatingDesk, Still, apart, every, look_through, pick
-from mtclar.engine.errors import CalibrationError
+from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
@@ -64,6 +64,8 @@ def test_a_recording_without_a_face_is_refused_with_the_reason(tracker: Tracker)
     nobody = [Frame(np.full((240, 320, 3), 90, np.uint8), n, n / 25, "file", n / 25, "x") for n in range(30)]
     with pytest.raises(CalibrationError, match="no face"):
         look_through(nobody, tracker, every(5))
+    with pytest.raises(UsageError, match="ends before the first frame"):
+        look_through(nobody, tracker, every(1000))
 
 
 class Page:

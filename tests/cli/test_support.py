@@ -49,6 +49,7 @@ def test_show_says_who_when_how_and_what_is_missing(command: Run, tmp_path: Path
     assert (tmp_path / "anna.html").stat().st_mode & 0o77 == 0
     again = command("support", "show", tmp_path / "anna.mtclar", "--html", tmp_path / "anna.html")
     assert (again.code, "exists already" in again.err) == (2, True)
+    assert "--force" in again.err
     itself = command(
         "support", "show", tmp_path / "anna.mtclar", "--html", tmp_path / "anna.mtclar", "--force"
     )
