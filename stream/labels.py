@@ -46,7 +46,8 @@ def read_labels(path: Path) -> tuple[Label, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise UsageError(
-            f"there is no label file {path}", "give the path of a CSV file with the columns time,valence,arousal"
+            f"there is no label file {path}",
+            "give the path of a CSV file with the columns time,valence,arousal",
         ) from error
     except OSError as error:
         raise UsageError(f"cannot read the label file {path}: {error.strerror or error}") from error

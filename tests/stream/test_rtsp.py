@@ -38,7 +38,8 @@ def test_a_camera_that_is_killed_and_comes_back(
         assert later.seq == earlier.seq + 1
         assert later.frame > earlier.frame
         assert later.pts_s > earlier.pts_s
-        assert later.t_capture_s > earlier.t_capture_s
+        if later.clock == earlier.clock:  # by the sender's clock a picture is older than by its arrival
+            assert later.t_capture_s > earlier.t_capture_s
     assert collector.states()[:2] == ["connecting", "live"]
 
 
