@@ -40,6 +40,7 @@ FRAMES = 3  # of a label
 SLOT_S = 0.3  # one from each slot of this length
 COUNTDOWN_S = 1.0  # from saying where one is to the first frame: time to look up from the grid
 PATIENCE_S = 6.0
+CLOSE_S = 10.0  # for what is being worked on, the journal above all
 MAX_WAITING = 64  # messages of all pages that have not been worked off
 
 Camera = Literal["server", "browser"]
@@ -112,7 +113,11 @@ class Desk:
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(CLOSE_S)
+        if (
+            self._thread.is_alive()
+        ):  # in native code, as while a network is compiled; a daemon, so left behind
+            log.warning("calibration still works on something and is left behind")
 
     # --- any thread, never waiting ---
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from mtclar.calibrate import journal, messages
 from mtclar.calibrate.coverage import REGIONS
 from mtclar.calibrate.desk import FRAMES, Desk
-from mtclar.engine.errors import WriteError
+from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
@@ -367,3 +368,27 @@ def test_docs_show_the_schema_that_is_served() -> None:
     for example in examples:
         validator = FROM_DESK if example["type"] in ("calibrate.state", "calibrate.look") else FROM_PAGE
         validator.validate(example)
+
+
+def test_closing_does_not_wait_for_ever_for_what_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mtclar.calibrate.desk.CLOSE_S", 0.1)
+    hangs, released = threading.Event(), threading.Event()
+
+    def open_tracker() -> Tracker:
+        hangs.set()
+        released.wait(60)
+        raise MtclarError("no tracker")
+
+    peer: Any = SimpleNamespace(tell=lambda _: None, show=lambda _: None)
+    desk = Desk(open_tracker, lambda _: tmp_path, target=tmp_path / "me.mtclar", subject="me", source="demo")
+    try:
+        with desk:
+            desk.said(peer, {"type": "calibrate.join"})
+            assert hangs.wait(60)
+        assert "left behind" in caplog.text
+    finally:
+        released.set()
+        desk._thread.join(60)
+    assert not desk._thread.is_alive()
