@@ -8,7 +8,8 @@ from pathlib import Path
 from mtclar.calibrate import messages
 from mtclar.calibrate.desk import Desk
 from mtclar.cli.outputs import Output, always, keep_previous, never, require_safe
-from mtclar.cli.serving import Service, stop_on_signals
+from mtclar.cli.serving import Service
+from mtclar.cli.signals import stop_on_signals
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support import SupportSet, is_encrypted

@@ -45,7 +45,8 @@ def command(
     """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.recorder import Listener, Recorder, RecordingTracker
-    from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run, stop_on_signals
+    from mtclar.cli.serving import Service, freshness_named, outputs_of_a_run
+    from mtclar.cli.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, say
     from mtclar.engine.errors import ServeError
     from mtclar.stream.listening import require_free

@@ -8,7 +8,8 @@ from mtclar.calibrate.rating import Candidates, RatingDesk, apart, every, look_t
 from mtclar.cli.calibrating import CALIBRATE_PAGE, Listening, calibration_routes, writing_to
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output, always, never, require_safe
-from mtclar.cli.serving import ANALYSED_SHOWN, TICK_S, stop_on_signals
+from mtclar.cli.serving import ANALYSED_SHOWN, TICK_S
+from mtclar.cli.signals import stop_on_signals
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.files import write_whole

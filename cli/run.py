@@ -138,9 +138,8 @@ def command(
         freshness_named,
         limits_of,
         outputs_of_a_run,
-        reload_on_hangup,
-        stop_on_signals,
     )
+    from mtclar.cli.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.streams import follow_all, open_all
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER

@@ -1,14 +1,12 @@
-"""What `run` and `demo` share: the server, a source answered behind it, stopping on a signal, the summary in words."""
+"""What `run` and `demo` share: the server, a source answered behind it, the summary in words."""
 
 import logging
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from mtclar.cli.live import LiveView
@@ -59,43 +57,6 @@ ANALYSED_SHOWN = (
     "Who is in the picture is being analysed: tell them. Pictures are shown on the calibration page, to whoever may "
     "open it; otherwise only numbers leave this machine."
 )
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once. For the main thread."""
-    stopped = threading.Event()
-
-    def stop(number: int, _: FrameType | None) -> None:
-        if stopped.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
-    """SIGHUP loads the certificate again, as is usual for services. On a terminal it goes on meaning hang up."""
-    if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
-        yield
-        return
-
-    def reload(
-        *_: object,
-    ) -> None:  # in a thread: a handler may interrupt one that holds the lock or writes the log
-        threading.Thread(target=broadcaster.reload_certificate, name="reload", daemon=True).start()
-
-    before = signal.signal(signal.SIGHUP, reload)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def limits_of(clients: int | None, per_address: int | None) -> Limits:
