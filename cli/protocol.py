@@ -174,12 +174,16 @@ def print_report(console: "Console", report: Report) -> None:
         f"{where}, {score.plan}: {counted(len(score.clips), 'clip')}, {score.labelled:,} frames labelled, "
         f"{score.scored:,} others scored; no face found in {report.no_face:,}.",
     )
-    console.print(_methods_table(score))
+    for table in _tables(score):
+        console.print(table)
+    for name, remark in REMARKS.items():
+        if name in score.sums:
+            say(console, f"{name}: {remark}")
     beaten = not_beaten(score)
     if beaten:
         say(console, f"Not better than: {', '.join(beaten)} (RMSE).", "yellow")
-    if report.curve:
-        console.print(_curve_table(report.curve))
+    for table in _curve_tables(report.curve) if report.curve else ():
+        console.print(table)
 
 
 def not_beaten(score: "Score") -> list[str]:
@@ -196,51 +200,53 @@ def not_beaten(score: "Score") -> list[str]:
     ]
 
 
-def _methods_table(score: "Score") -> "Table":
+def _table(title: str) -> "Table":
     from rich import box
     from rich.table import Table
 
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("method", no_wrap=True)
+    return table
+
+
+def _tables(score: "Score") -> "list[Table]":
+    """The figures, and how sure they are: each fits 80 columns."""
     from mtclar.cli.evaluate import decimal, percent
     from mtclar.label.protocol import MTCLAR
 
-    table = Table(
-        caption="valence/arousal in each cell; in brackets 95 % of 1,000 drawings of clips",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-    )
-    table.add_column("method")
-    for column in ("CCC", "", "RMSE", "", "PCC", "SAGR", "% in 90%"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+    figures = _table("valence/arousal")
+    sure = _table("95 % of 1,000 drawings of clips, valence/arousal")
+    for column in ("CCC", "RMSE", "PCC", "SAGR", "% in 90%"):
+        figures.add_column(column, justify="right", no_wrap=True)
+    for column in ("CCC", "RMSE"):
+        sure.add_column(column, justify="right", no_wrap=True)
     for name in score.sums:
         of, ends = score.pooled(name), score.intervals(name)
-        pair = {field: f"{decimal(value[0])}/{decimal(value[1])}" for field, value in of.items()}
-        inner = {
-            field: "/".join(f"[{decimal(ends[field][0, i])} {decimal(ends[field][1, i])}]" for i in range(2))
+        style = "bold" if name == MTCLAR else None
+        cells = [
+            f"{decimal(of[field][0])}/{decimal(of[field][1])}" for field in ("ccc", "rmse", "pcc", "sagr")
+        ]
+        claims = name in score.with_sd
+        cells.append(f"{percent(of['coverage'][0])}/{percent(of['coverage'][1])}" if claims else "-")
+        figures.add_row(name, *cells, style=style)
+        spans = [
+            "/".join(f"[{decimal(ends[field][0, i])} {decimal(ends[field][1, i])}]" for i in range(2))
             for field in ("ccc", "rmse")
-        }
-        covered = (
-            f"{percent(of['coverage'][0])}/{percent(of['coverage'][1])}" if name in score.with_sd else "-"
-        )
-        cells = [pair["ccc"], inner["ccc"], pair["rmse"], inner["rmse"], pair["pcc"], pair["sagr"], covered]
-        table.add_row(name, *cells, REMARKS.get(name, ""), style="bold" if name == MTCLAR else None)
-    return table
+        ]
+        sure.add_row(name, *spans, style=style)
+    return [figures, sure]
 
 
-def _curve_table(curve: "Mapping[int, Score]") -> "Table":
-    from rich import box
-    from rich.table import Table
-
+def _curve_tables(curve: "Mapping[int, Score]") -> "list[Table]":
+    """RMSE by percent of labels, a table for each dimension."""
     from mtclar.cli.evaluate import decimal
 
-    table = Table(title="RMSE by share of labels", title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("% labelled")
-    for name in next(iter(curve.values())).sums:
-        table.add_column(name, justify="right")
-    for percent, score in curve.items():
-        cells = [
-            f"{decimal(of[0])}/{decimal(of[1])}" for of in (score.pooled(name)["rmse"] for name in score.sums)
-        ]
-        table.add_row(str(percent), *cells)
-    return table
+    tables = []
+    for i, axis in enumerate(AXES):
+        table = _table(f"RMSE of {axis} by % labelled")
+        for percent in curve:
+            table.add_column(str(percent), justify="right", no_wrap=True)
+        for name in next(iter(curve.values())).sums:
+            table.add_row(name, *(decimal(score.pooled(name)["rmse"][i]) for score in curve.values()))
+        tables.append(table)
+    return tables

@@ -223,6 +223,7 @@ def test_clips_by_the_protocol(command: Command, tmp_path: Path) -> None:
     arguments = ("evaluate", "--dataset", "afew-va", "--root", root, "--json", out)
     done = command(*arguments, "--protocol", "every-20", "--curve")
     assert done.code == 0, done.err
+    assert "…" not in done.out, "every figure can be read in 80 columns"
     content = json.loads(out.read_text())
     assert (content["protocol"], content["clips"], content["labelled"]) == ("every-20", 2, 6)
     assert content["scored"] == content["n"] - 6 == 114
