@@ -94,13 +94,18 @@ def run_many(
     if len(failed) > SHOWN:
         say(console, f"... and {len(failed) - SHOWN:,} more", "yellow")
     if done:
-        hours = sum(entry.video_s for entry in done) / 3600
-        processor_h = sum(entry.processor_s for entry in done) / 3600
+        video_s = sum(entry.video_s for entry in done)
+        processor_s = sum(entry.processor_s for entry in done)
         say(
             console,
-            f"{hours:.2f} hours of video in {spent_s / 3600:.3f} hours; {hours / max(processor_h, 1e-9):.1f} hours of "
+            f"{_lasting(video_s)} of video in {_lasting(spent_s)}; {video_s / max(processor_s, 1e-6):.1f} hours of "
             "video for an hour of a core.",
         )
     say(console, f"Report: {report}")
     if failed and not done and not kept:
         raise MtclarError("not one video could be labelled", f"{report} says why")
+
+
+def _lasting(seconds: float) -> str:
+    """In hours, or in seconds while it is short."""
+    return f"{seconds / 3600:.2f} hours" if seconds >= 360 else f"{seconds:.1f} seconds"

@@ -117,6 +117,7 @@ def test_several_videos(command: Command, support: Path, tmp_path: Path) -> None
     done = command(*arguments, "--out", folder)
     assert done.code == 0, done.err
     assert "2 videos labelled, 0 kept from before, 0 failed" in done.out
+    assert "20.0 seconds of video in " in done.out
     assert "hours of video for an hour of a core" in done.out
     assert (folder / "1002.csv").read_bytes() == (folder / "other.csv").read_bytes()
     assert "0 videos labelled, 2 kept from before" in command(*arguments, "--out", folder).out
