@@ -225,6 +225,8 @@ class Desk:
                 self._changed_samples()
             case messages.Save():
                 self._write()
+            case messages.Play() | messages.Pause() | messages.Rate() | messages.Finish():
+                raise MtclarError("no recording is played here", "`calibrate --continuous` plays one")
         self._tell_state()
 
     def _ready(self) -> Tracker:

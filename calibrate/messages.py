@@ -103,7 +103,37 @@ class Save(_Said):
     type: Literal["calibrate.save"]
 
 
-Said = Join | Leave | Take | Redo | CheckOne | Cancel | Delete | Relabel | Skip | Undo | Clear | Save
+class Play(_Said):
+    """Play the recording from a moment on."""
+
+    type: Literal["calibrate.play"]
+    time: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Pause(_Said):
+    """Stop playing."""
+
+    type: Literal["calibrate.pause"]
+
+
+class Rate(_Said):
+    """Where the person is on the grid while a picture of the recording is shown."""
+
+    type: Literal["calibrate.rate"]
+    seq: Annotated[int, Field(ge=0)]
+    valence: Unit
+    arousal: Unit
+
+
+class Finish(_Said):
+    """Make labels of the ratings."""
+
+    type: Literal["calibrate.finish"]
+
+
+OfLabels = Take | Redo | CheckOne | Cancel | Delete | Relabel | Skip | Undo | Clear
+OfReplay = Play | Pause | Rate | Finish
+Said = Join | Leave | OfLabels | OfReplay | Save
 _SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="type")])
 
 

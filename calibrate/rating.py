@@ -120,10 +120,14 @@ def look_through(
 
 def pick(stills: Sequence[Still], count: int) -> tuple[Still, ...]:
     """The `count` stills whose labels would help most, the most helpful first."""
-    faces = Encoded(
+    return tuple(stills[proposal.index] for proposal in propose(faces_of(stills), None, count))
+
+
+def faces_of(stills: Sequence[Still]) -> Encoded:
+    """The faces of all the stills, in their order."""
+    return Encoded(
         *(np.concatenate([getattr(still.encoded, f) for still in stills]) for f in Encoded.__slots__)
     )
-    return tuple(stills[proposal.index] for proposal in propose(faces, None, min(count, len(stills))))
 
 
 class RatingDesk(Desk):

@@ -89,6 +89,21 @@ def command(
             min=1, max=500, metavar="N", help="The same for the N frames whose labels would help most."
         ),
     ] = None,
+    continuous: Annotated[
+        bool,
+        typer.Option(
+            "--continuous", help="The same while the recording plays, by mouse, finger or joystick."
+        ),
+    ] = False,
+    lag: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=10,
+            metavar="SECONDS",
+            help="With --continuous: how far you are behind the video; by default it is measured.",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="With --ui: address to listen on; beyond this machine it needs a token.")
     ] = HOST,
@@ -110,11 +125,11 @@ def command(
     token = read_token(None, token_file)
     set_up_logs("plain", [source], token)
     console = Terminal()
-    _refuse_nonsense(source, labels, neutral, grid, subject, ui, rating=(every, pick))
+    _refuse_nonsense(source, labels, neutral, grid, subject, ui, rating=(every, pick, continuous), lag=lag)
     target = default_support_path() if out is None else out
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
     next_words = "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
-    if every is not None or pick is not None:
+    if every is not None or pick is not None or continuous:
         from mtclar.cli.calibrating import Listening
         from mtclar.cli.rating import rate_on_page
 
@@ -125,6 +140,8 @@ def command(
                 target,
                 each=every,
                 best=pick,
+                continuous=continuous,
+                lag_s=lag,
                 may_replace=out is None or force,
                 subject=chosen_subject,
                 keep_crops=keep_crops,
@@ -185,7 +202,8 @@ def _refuse_nonsense(
     grid: bool,
     subject: str | None,
     ui: bool,
-    rating: tuple[int | None, int | None],
+    rating: tuple[int | None, int | None, bool],
+    lag: float | None,
 ) -> None:
     from mtclar.engine.errors import UsageError
 
@@ -193,18 +211,22 @@ def _refuse_nonsense(
         raise UsageError(
             "--subject holds a character that cannot be printed", "letters, digits and blanks do"
         )
-    if rating != (None, None):
-        if None not in rating:
-            raise UsageError("--every and --pick exclude each other", "choose one")
+    *each_or_pick, continuous = rating
+    if lag is not None and not continuous:
+        raise UsageError("--lag is how far you are behind a recording that plays", "add --continuous")
+    chosen = [way for way in each_or_pick if way is not None] + [True] * continuous
+    if chosen:
+        if len(chosen) > 1:
+            raise UsageError("--every, --pick and --continuous exclude each other", "choose one")
         if ui or labels is not None or neutral or grid:
             raise UsageError(
-                "--every and --pick offer the frames of a recording: --ui, --labels, --neutral and --grid mean nothing "
+                "--every, --pick and --continuous show a recording: --ui, --labels, --neutral and --grid mean nothing "
                 "beside them",
                 "drop it",
             )
         if source.startswith((WEBCAM, "/dev/video", "rtsp://", "rtsps://", "browser")):
             raise UsageError(
-                f"--every and --pick need a recording, and {source.split(':')[0]} is live",
+                f"--every, --pick and --continuous need a recording, and {source.split(':')[0]} is live",
                 "name the video file with --source",
             )
     if source == "browser" and not ui:

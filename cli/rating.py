@@ -1,10 +1,14 @@
-"""`calibrate --every N` and `--pick N`: frames of a recording are labelled afterwards, on the calibration page."""
+"""`calibrate --every N`, `--pick N`, `--continuous`: a recording is labelled afterwards, on the calibration page."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
+from mtclar.calibrate.continuous import Lag
 from mtclar.calibrate.rating import Candidates, RatingDesk, apart, every, look_through, pick
+from mtclar.calibrate.replay import ReplayDesk
 from mtclar.cli.calibrating import CALIBRATE_PAGE, Listening, calibration_routes, writing_to
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output, always, never, require_safe
@@ -33,6 +37,8 @@ def rate_on_page(
     *,
     each: int | None,
     best: int | None,
+    continuous: bool,
+    lag_s: float | None,
     may_replace: bool,
     subject: str,
     keep_crops: bool,
@@ -41,14 +47,14 @@ def rate_on_page(
     listening: Listening,
     passphrase: str | None,
 ) -> None:
-    """Offers every `each`-th frame, or the `best` most helpful ones, until the support set is saved.
+    """Offers every `each`-th frame, the `best` most helpful ones, or plays it all, until the support set is saved.
 
     Raises UsageError for what is no recording, CalibrationError when nothing can be offered or it was stopped before
     the support set was saved; what was labelled is kept and found again.
     """
     if source.live:
         raise UsageError(
-            f"--every and --pick need a recording, and {source.label} is live",
+            f"--every, --pick and --continuous need a recording, and {source.label} is live",
             "name a video file with --source",
         )
     hint = "choose another name, or --force to overwrite it"
@@ -59,13 +65,14 @@ def rate_on_page(
         with Tracker.open(
             backend=backend, threads=threads, progress=lambda text: say(console, text)
         ) as tracker:
-            found = _look_through(console, source, tracker, each, stopped)
+            found, length_s = _look_through(console, source, tracker, each, stopped)
             model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
         stills = found.stills if best is None else pick(found.stills, best)
         saved: list[SupportSet] = []
 
         def on_saved(support: SupportSet) -> None:
-            labels = [
+            labels: Sequence[Label] = desk.labels if isinstance(desk, ReplayDesk) else ()
+            labels = labels or [  # also when it goes on with frames that were rated before
                 Label(float(t_s), float(v), float(a))
                 for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
             ]
@@ -73,7 +80,12 @@ def rate_on_page(
             saved.append(support)
             stopped.set()
 
-        desk = RatingDesk(
+        make_desk = (
+            partial(ReplayDesk, frames=source.frames, length_s=length_s, lag_s=lag_s)
+            if continuous
+            else RatingDesk
+        )
+        desk = make_desk(
             lambda: Tracker.open(backend=backend, threads=threads),
             writing_to(target, passphrase),
             target=target,
@@ -98,10 +110,10 @@ def rate_on_page(
         for warning in server.warnings:
             say(console, f"warning: {warning}", "yellow")
         say(console, ANALYSED_SHOWN)
+        what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to label"
         say(
             console,
-            f"Open {server.url}{CALIBRATE_PAGE} in a browser: {counted(len(stills), 'picture')} to label; Ctrl-C "
-            "stops, and keeps what was labelled.",
+            f"Open {server.url}{CALIBRATE_PAGE} in a browser: {what}; Ctrl-C stops, and keeps what was labelled.",
         )
         while not stopped.wait(TICK_S) and not console.unread:
             pass
@@ -112,15 +124,30 @@ def rate_on_page(
             )
         say(console, f"Written: {target} ({counted(len(saved[-1]), 'frame')} of '{saved[-1].subject}')")
         say(console, f"Written: {beside}")
+        if isinstance(desk, ReplayDesk) and desk.lag is not None:
+            say(
+                console,
+                f"The ratings were {desk.lag.seconds:.1f} s behind ({_origin(desk.lag)}); that is taken out.",
+            )
+
+
+def _origin(lag: Lag) -> str:
+    """Where a lag is known from."""
+    if lag.origin == "measured":
+        return f"measured, correlation {lag.correlation:.2f}"
+    return "--lag" if lag.origin == "given" else "not clear, so the usual one"
 
 
 def _look_through(
     console: Terminal, source: Source, tracker: Tracker, each: int | None, stopped: threading.Event
-) -> Candidates:
-    """Looks at the frames to offer; Ctrl-C ends it."""
+) -> tuple[Candidates, float]:
+    """Looks at the frames to offer, and how many seconds there are; Ctrl-C ends it."""
     say(console, f"Looking through {source.label} ...")
+    last_s = 0.0
 
-    def advance(_: float) -> None:
+    def advance(time_s: float) -> None:
+        nonlocal last_s
+        last_s = time_s
         if stopped.is_set():
             raise KeyboardInterrupt
 
@@ -132,4 +159,4 @@ def _look_through(
             f"{counted(len(found.refused), 'frame')} cannot be used: {found.refused[0].faults[0]}, ...",
             "yellow",
         )
-    return found
+    return found, last_s

@@ -2,6 +2,7 @@
 
 import { CameraSender } from "./sender.js";
 import { Connection } from "./connection.js";
+import { ContinuousRating } from "./continuous.js";
 import { AffectGrid } from "./grid.js";
 import { LabelList } from "./labels.js";
 import { PictureView } from "./picture.js";
@@ -29,10 +30,18 @@ const act = (kind, content = {}) => connection.send({ type: `calibrate.${kind}`,
 // --- what a person does -------------------------------------------------------------------------------------------
 
 const grid = new AffectGrid(element("grid"), {
-  onMove: () => showPlace(),
+  onMove: () => {
+    rating.touched();
+    showPlace();
+  },
   onTake: () => go(),
   onChoose: (number) => choose(number),
 });
+const rating = new ContinuousRating(
+  { replay: element("replay"), play: element("play"), position: element("position"), text: element("position-text"), finish: element("finish") },
+  grid,
+  act,
+);
 const labels = new LabelList(element("labels"), {
   onChoose: (number) => choose(number),
   onRedo: (number) => {
@@ -65,6 +74,8 @@ function go() {
   } else if (chosen !== null) {
     act("relabel", { number: chosen, valence: grid.valence, arousal: grid.arousal });
     chosen = null;
+  } else if (state.replay) {
+    rating.toggle();
   } else {
     act("take", { valence: grid.valence, arousal: grid.arousal });
   }
@@ -102,16 +113,23 @@ function show() {
   say(element("subject"), state.subject);
   say(element("kept"), state.keep_crops ? "Cut-outs of your face are kept in the support set." : "Only numbers are kept, no pictures.");
 
-  const { still } = state;
-  document.body.dataset.still = Boolean(still);
-  picture.mirrored = !still;
-  if (still) {
+  const { still, replay } = state;
+  const recording = Boolean(still ?? replay);
+  document.body.dataset.still = recording;
+  picture.mirrored = !recording;
+  rating.show(replay ?? null);
+  if (recording) {
     say(element("who"), "Who is in this recording is being analysed:");
     say(element("what"), "tell them.");
     say(element("skip"), "Skip it");
   }
-  element("check").hidden = Boolean(still);
-  if (still && chosen === null) {
+  element("check").hidden = recording;
+  if (replay && chosen === null) {
+    const { step, title, text } = rating.words();
+    say(element("step"), step);
+    say(element("where-title"), title);
+    say(element("ask"), text);
+  } else if (still && chosen === null) {
     say(element("step"), `${still.labelled} of ${still.of} pictures have a label`);
     say(element("where-title"), still.time === null ? "Every picture has a label" : `Where is this face, at ${still.time.toFixed(2)} s?`);
     say(element("ask"), still.time === null ? "Look at those that are far off, then save." : "Point at its place on the grid, and press the button or Enter.");
@@ -138,12 +156,12 @@ function show() {
     say(element("where-title"), "Where are you?");
     say(element("ask"), "Every region has a label. More of what you show most often still helps.");
   }
-  grid.show(still ? { ...state, ask: null } : state, chosen);
+  grid.show(recording ? { ...state, ask: null } : state, chosen);
   labels.show(samples, chosen);
   showPlace();
 
   element("enough").dataset.enough = enough.enough;
-  say(element("enough"), enough.enough ? `Enough: ${enough.why}. ${still ? "Save it." : "Check it, then save."}` : `Not enough yet: ${enough.why}.`);
+  say(element("enough"), enough.enough ? `Enough: ${enough.why}. ${recording ? "Save it." : "Check it, then save."}` : `Not enough yet: ${enough.why}.`);
   say(element("count"), String(samples.length));
   say(element("error"), error ? error.calibrated.toFixed(2) : "–");
   say(element("absolute"), error ? error.absolute.toFixed(2) : "–");
@@ -159,10 +177,11 @@ function showPlace() {
   say(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
   const button = element("take");
   say(button, checking ? "Check this one" : chosen !== null ? "It belongs here" : state?.still ? "It is here" : "I am here");
+  button.hidden = Boolean(state?.replay) && chosen === null; // nothing is taken: the mark is followed
   button.disabled = !state || capture !== null || (state.still?.time === null && chosen === null);
   element("cancel").hidden = capture === null && checking === null && chosen === null;
   say(element("cancel"), capture ? "Stop" : "Leave it");
-  element("skip").hidden = !element("cancel").hidden || !(state?.still ? state.still.time !== null : state?.ask);
+  element("skip").hidden = Boolean(state?.replay) || !element("cancel").hidden || !(state?.still ? state.still.time !== null : state?.ask);
 }
 
 function showLook(look) {
@@ -171,7 +190,12 @@ function showLook(look) {
   lookedAt_ms = performance.now();
   const advice = element("advice");
   advice.dataset.kind = look.usable ? "ok" : "bad";
-  say(advice, state?.still ? "" : look.usable ? "Good picture" : look.advice.join(". "));
+  if (state?.replay) {
+    rating.look(look);
+    if (chosen === null) say(element("step"), rating.words().step);
+    showPlace();
+  }
+  say(advice, state?.still || state?.replay ? "" : look.usable ? "Good picture" : look.advice.join(". "));
   element("camera-line").hidden = !sender.on; // another page may be the camera
   const cue = element("cue");
   cue.hidden = capture === null;
@@ -189,7 +213,7 @@ function showNotice() {
 }
 
 setInterval(() => {
-  if (!state?.still && performance.now() - lookedAt_ms > SILENCE_MS) {
+  if (!state?.still && !state?.replay && performance.now() - lookedAt_ms > SILENCE_MS) {
     element("advice").dataset.kind = "waiting";
     say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No picture comes from the camera");
     element("camera-line").hidden = state?.camera !== "browser";

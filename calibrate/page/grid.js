@@ -27,6 +27,7 @@ export class AffectGrid {
     this.svg = svg;
     this.valence = 0;
     this.arousal = 0;
+    this.hover = false; // whether the mark follows a mouse without its button
     this.onMove = onMove;
     this.onChoose = onChoose;
     draw("rect", svg, { class: "ground", x: -1.05, y: -1.05, width: 2.1, height: 2.1, rx: 0.06 });
@@ -56,7 +57,7 @@ export class AffectGrid {
       this.#follow(event);
     });
     svg.addEventListener("pointermove", (event) => {
-      if (svg.hasPointerCapture(event.pointerId)) this.#follow(event);
+      if (this.hover || svg.hasPointerCapture(event.pointerId)) this.#follow(event);
     });
     svg.addEventListener("keydown", (event) => {
       const arrow = ARROWS[event.key];

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mtclar.engine.support import SupportSet
+from mtclar.stream import demo_clip
 from mtclar.stream.labels import read_labels
 
 OpenPage = Callable[..., Page]
@@ -80,11 +82,58 @@ def test_the_most_helpful_ones_are_picked_on_a_phone(open_page: OpenPage, rating
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
+LAG_S = 1.2
+RATED_S = 17.0
+
+
+def test_a_person_rates_while_it_plays(
+    open_page: OpenPage, rating: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A mouse that follows the clip's own script, LAG_S behind it."""
+    script = read_labels(demo_clip.script_path())
+    times_s = [label.time_s for label in script]
+    running, url = rating("--continuous")
+    page = open_page(url, gone=True)
+    expect(page.locator("#step")).to_have_text("0 of 40 s are rated")
+    expect(page.locator("#take")).to_be_hidden()
+    box = page.locator("#grid").bounding_box()
+    assert box is not None
+    page.locator("#play").click()
+    expect(page.locator("#step")).to_have_text("Move the mark to begin")
+    for _ in range(2000):  # bounded by the clip
+        shown_s = float(page.locator("#position").input_value())
+        if shown_s > RATED_S:
+            break
+        label = script[max(0, bisect_left(times_s, shown_s - LAG_S))]
+        x = box["x"] + box["width"] * (label.valence + 1.32) / 2.64
+        y = box["y"] + box["height"] * (1.32 - label.arousal) / 2.64
+        page.mouse.move(x, y)
+        page.wait_for_timeout(40)
+    page.locator("body").press("Space")
+    expect(page.locator("#play")).to_have_text("Play")
+    page.locator("#finish").click()
+    expect(page.locator("#where-title")).to_contain_text("s behind")
+    expect(page.locator("#ask")).to_contain_text("Measured, correlation")
+    page.locator("#save").click()
+    done = running.end()
+    assert done.code == 0, done.out
+    found = re.search(r"were (\d\.\d) s behind \(measured", done.out)
+    assert found is not None, done.out
+    assert float(found[1]) == pytest.approx(LAG_S, abs=0.6)
+    labels = read_labels(tmp_path / "anna.labels.csv")
+    assert 20 < len(labels) <= 2 * RATED_S + 4
+    off = [abs(label.valence - script[bisect_left(times_s, label.time_s)].valence) for label in labels]
+    assert sum(off) / len(off) < 0.2
+    assert 5 <= len(SupportSet.load(tmp_path / "anna.mtclar")) <= 20
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--every", "5", "--pick", "5"), "exclude each other"),
+        (("--every", "5", "--continuous"), "exclude each other"),
         (("--every", "5", "--ui"), "mean nothing"),
+        (("--every", "5", "--lag", "1"), "add --continuous"),
         (("--pick", "5", "--source", "webcam"), "is live"),
         (("--every", "5", "--source", "synthetic"), "is live"),
     ],

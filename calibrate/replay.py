@@ -1,0 +1,215 @@
+"""Rating a recording while it plays: the server paces it, the page says where the mark is, ratings become labels."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from typing import Any
+
+import numpy as np
+
+from mtclar.calibrate import messages
+from mtclar.calibrate.continuous import Lag, Trace, estimate_lag, label_times, shifted, values_at
+from mtclar.calibrate.desk import Desk
+from mtclar.calibrate.pictures import preview
+from mtclar.calibrate.rating import Still, faces_of
+from mtclar.calibrate.session import Taken
+from mtclar.calibrate.standing import rounded
+from mtclar.engine.active import propose
+from mtclar.engine.errors import MtclarError
+from mtclar.engine.handover import Frame
+from mtclar.stream.extension import Peer
+from mtclar.stream.labels import Label
+from mtclar.stream.messages import ProtocolError
+from mtclar.stream.sources.pace import paced
+from mtclar.stream.uploads import write_header
+
+MOST_FRAMES = 20  # of the support set: more of one recording hardly help
+LABEL_DIGITS = 3
+
+
+class ReplayDesk(Desk):
+    """A desk that plays a recording. `frames` reads it from its beginning; it is called for every playing.
+
+    `stills` are the frames whose face can be used, in order of time. `lag_s` is taken instead of the estimate.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        frames: Callable[[], Iterator[Frame]],
+        stills: Sequence[Still],
+        length_s: float,
+        lag_s: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._frames = frames
+        self._stills = tuple(stills)
+        self._length_s = length_s
+        self._given_lag_s = lag_s
+        self._trace = Trace()
+        self._lag: Lag | None = None
+        self._labels: tuple[Label, ...] = ()
+        self._now_s = 0.0
+        self._shown_s: dict[int, float] = {}  # seq -> time of the pictures of this playing
+        self._since_s = 0.0  # when this playing began
+        self._player: threading.Thread | None = None
+        self._halt = threading.Event()
+        for still in self._stills:
+            self._standing.shown.note(still.time_s, still.encoded)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._pause()
+
+    @property
+    def lag(self) -> Lag | None:
+        """How far the ratings were behind; None before they were finished."""
+        return self._lag
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What the ratings were made into; none before they were finished."""
+        return self._labels
+
+    def _obey(self, peer: Peer, said: messages.Said) -> None:
+        match said:
+            case messages.Rate():  # many a second, and nothing on the page follows from one
+                if (time_s := self._shown_s.get(said.seq)) is not None:
+                    self._trace.note(time_s, said.valence, said.arousal)
+                return
+            case messages.Play():
+                self._play(peer, said.time)
+            case messages.Pause():
+                self._pause()
+            case messages.Finish():
+                self._pause()
+                self._finish_ratings()
+            case _:
+                if isinstance(said, messages.Clear):
+                    self._pause()
+                    self._trace, self._lag, self._labels = Trace(), None, ()
+                super()._obey(peer, said)
+                if isinstance(said, messages.Join) and not self._shown_s:
+                    self._show_first(peer)
+                if not self._peers:
+                    self._pause()
+                return
+        self._tell_state()
+
+    # --- playing ---
+
+    def _play(self, peer: Peer, from_s: float) -> None:
+        self._pause()
+        self._now_s, self._shown_s, self._since_s = from_s, {}, time.monotonic()
+        self._trace.begin(from_s)
+        self._halt = threading.Event()
+        self._player = threading.Thread(
+            target=self._run, args=(peer, from_s, self._halt), name="replay", daemon=True
+        )
+        self._player.start()
+
+    def _pause(self) -> None:
+        self._halt.set()
+        if self._player is not None:
+            self._player.join()
+            self._player = None
+
+    def _run(self, peer: Peer, from_s: float, halt: threading.Event) -> None:
+        """The player's thread: frames at their own times; those before `from_s` are only decoded."""
+
+        def wanted(frames: Iterator[Frame]) -> Iterator[Frame]:
+            for frame in frames:
+                if halt.is_set():
+                    return
+                if frame.pts_s >= from_s:
+                    yield frame
+
+        def play() -> None:
+            with closing(self._frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
+                for frame in paced(wanted(frames), halt):
+                    self.offer(frame)
+
+        self._try(None, play)
+        if not halt.is_set():  # the end
+            with suppress(ProtocolError):
+                self._put(peer, messages.Pause(type="calibrate.pause"))
+
+    def _look(self, frame: Frame) -> None:
+        """Only shows it: the faces were looked at before."""
+        if frame.t_capture_s < self._since_s:
+            return  # of the playing before
+        self._now_s = frame.pts_s
+        self._shown_s[frame.seq] = frame.pts_s
+        self._tell(_look_message(frame.seq, frame.pts_s))
+        picture = write_header(0, frame.seq, frame.pts_s) + preview(frame.image)
+        for peer in self._peers:
+            peer.show(picture)
+
+    def _show_first(self, peer: Peer) -> None:
+        still = self._stills[0]
+        peer.tell(_look_message(still.row, still.time_s))
+        peer.show(write_header(0, still.row, still.time_s) + still.picture)
+
+    # --- labels ---
+
+    def _finish_ratings(self) -> None:
+        """Takes the lag out; labels twice a second, and the frames most worth keeping into the collection."""
+        pieces = self._trace.pieces()
+        if not pieces:
+            raise MtclarError("nothing was rated yet", "play it, and move the mark on the grid")
+        faces = faces_of(self._stills)
+        times_s = np.array([still.time_s for still in self._stills])
+        lag = estimate_lag(pieces, times_s, np.asarray(faces.absolute, float))
+        if self._given_lag_s is not None:
+            lag = Lag(self._given_lag_s, lag.correlation, "given")
+        about = shifted(pieces, lag.seconds)
+        at_s = label_times(about)
+        values = values_at(about, times_s)
+        if not len(at_s):
+            raise MtclarError("too little was rated", f"more than {lag.seconds:.1f} s in one go")
+        if np.isnan(values).all():
+            raise MtclarError("no face can be used where it was rated", "rate another part")
+        chosen = propose(faces, None, MOST_FRAMES, allowed=np.isfinite(values[:, 0]))
+        self._lag = lag
+        self._labels = tuple(
+            Label(float(t), round(float(v), LABEL_DIGITS), round(float(a), LABEL_DIGITS))
+            for t, (v, a) in zip(at_s, values_at(about, at_s), strict=True)
+        )
+        collection = self._standing.collection
+        if collection.samples:
+            collection.clear()
+        for row in sorted(proposal.index for proposal in chosen):
+            still = self._stills[row]
+            valence, arousal = (rounded(float(value)) for value in values[row])
+            taken = [Taken(still.crop, valence, arousal, still.time_s, f"{still.time_s:.2f} s")]
+            collection.add(valence, arousal, taken, still.encoded, self._keep_crops)
+        self._changed_samples(added=True)
+
+    def _begin(self, *_: object) -> None:
+        raise MtclarError("a recording that plays is rated as a whole", "play it, move the mark, and finish")
+
+    def _state(self) -> dict[str, Any]:
+        lag = self._lag
+        replay = {
+            "time": round(self._now_s, 3),
+            "length": round(self._length_s, 3),
+            "playing": self._player is not None,
+            "rated": round(self._trace.rated_s, 2),
+            "labels": len(self._labels),
+            "lag": None
+            if lag is None
+            else {
+                "seconds": lag.seconds,
+                "from": lag.origin,
+                "correlation": None if lag.correlation is None else round(lag.correlation, 3),
+            },
+        }
+        return super()._state() | {"replay": replay}
+
+
+def _look_message(seq: int, time_s: float) -> bytes:
+    return messages.encode(
+        "look", seq=seq, outline=[], usable=True, advice=[], capture=None, time=round(time_s, 4)
+    )
