@@ -207,7 +207,7 @@ def table(results: list[FanOut]) -> str:
     load = f"load {min(one.load for one in results):.1f} to {max(one.load for one in results):.1f}"
     lines = [
         f"{RATE_HZ:g} messages a second of one face for {SECONDS:g} s, one more client frozen (it never reads), server "
-        f"and clients in processes of their own on {psutil.cpu_count()} cores that other work shared ({load}).",
+        f"and clients in processes of their own on {psutil.cpu_count()} cores ({load}).",
         "`python tools/measure_fanout.py --write`:",
         "",
         "| clients | publish to receive p50 / p95 / p99 | delivered | server, cores | all clients, cores |",
