@@ -41,6 +41,8 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; None: undefined."""
+        from mtclar.label.protocol import FIELDS
+
         score = self.score
         return {
             "protocol": score.plan,
@@ -83,10 +85,11 @@ class Report:
 
 
 AXES = ("valence", "arousal")
-FIELDS = ("ccc", "pcc", "rmse", "sagr")
 
 
 def _pooled(score: "Score") -> dict[str, Any]:
+    from mtclar.label.protocol import FIELDS
+
     return {
         name: {
             axis: {

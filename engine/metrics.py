@@ -7,6 +7,9 @@ as in the published figures that these are compared with.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Z_90 = 1.6449
+"""90 % of a normal distribution lie within so many standard deviations."""
+
 
 def ccc(predicted: ArrayLike, truth: ArrayLike) -> float:
     """Concordance correlation coefficient (Lin 1989): 1 only where the series are equal, 0 for a constant prediction.

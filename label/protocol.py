@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mtclar.engine.compare import make_query
 from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import Encoded
+from mtclar.engine.metrics import Z_90
 from mtclar.label.labelling import smoothed
 from mtclar.label.rules import BEST, DEFAULT, MODES, LabelledFrames, Tools, by_nearest, rows_of, spread
 
@@ -37,7 +38,6 @@ PLAN = re.compile(r"(every|first|random|spread|share)-(\d{1,4})")
 PLANS = "every-20, first-3, random-3, spread-3 or share-6"
 BUDGETS = (1, 2, 3, 4, 6, 8, 10, 15, 20)  # percent
 FIELDS = ("ccc", "pcc", "rmse", "sagr")
-Z_90 = 1.6449
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles over resampled clips
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import WriteError
+from mtclar.engine.metrics import Z_90
 from mtclar.label.looking import Advance
 from mtclar.label.reading import Recording
 from mtclar.label.table import LABELLED, Table
@@ -21,7 +22,6 @@ STRIP = 120  # pixels
 MIN_WIDTH = 360  # a smaller video is shown larger
 COLOURS = {"valence": (200, 120, 20), "arousal": (40, 60, 210)}  # BGR
 PAPER, INK, FAINT = (250, 250, 250), (40, 40, 40), (215, 215, 215)
-Z_90 = 1.6449
 TIME_BASE = Fraction(1, 90_000)
 
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from mtclar.engine import models
 from mtclar.engine.compare import CompareParams, Comparer
 from mtclar.engine.encode import Encoder
+from mtclar.engine.metrics import Z_90
 from mtclar.engine.residual_gp import (
     Explanation,
     Labelled,
@@ -59,7 +60,6 @@ SEARCH_SIZES = (10, 30)  # the same while searching tau and powers
 SETS = 4  # of each size and person
 LABEL_EVERY = 20  # frames of a clip
 CALIBRATION_KS = (1, 3, 5, 10)
-Z_90 = 1.6449
 
 
 @dataclass(frozen=True)

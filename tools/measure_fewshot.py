@@ -30,7 +30,7 @@ from mtclar.engine import models
 from mtclar.engine.compare import Comparer, Coverage, bundled_params, make_query
 from mtclar.engine.encode import Encoder
 from mtclar.engine.handover import Encoded
-from mtclar.engine.metrics import ccc, rmse
+from mtclar.engine.metrics import Z_90, ccc, rmse
 from mtclar.engine.session import Session, open_session
 
 Array = NDArray[Any]
@@ -41,7 +41,6 @@ PLOT = ROOT / "docs" / "few-shot.png"
 KS = (1, 2, 3, 5, 10, 20)
 DRAWS = 72  # of all people together, about
 EVERY = 20  # frames of a clip to a label
-Z_90 = 1.6449  # 90 % of a normal distribution lie within so many sd
 
 
 def both(score: Callable[[Array, Array], float], predicted: Array, truth: Array, digits: int = 3) -> str:

@@ -25,44 +25,9 @@ from mtclar.stream.messages import ProtocolError
 from mtclar.stream.sources import open_source
 from mtclar.stream.uploads import HEADER, read_header
 
-WAIT_S = 30.0
-SCHEMA = json.loads(messages.schema())
-FROM_DESK = jsonschema.Draft202012Validator(SCHEMA)
+from .page import FROM_DESK, SCHEMA, Page
+
 FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
-
-
-class Page:
-    """A Peer that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.pictures: list[bytes] = []
-        self._changed = threading.Condition()
-
-    def tell(self, message: bytes) -> None:
-        said = json.loads(message)
-        if said["type"] != "error":
-            FROM_DESK.validate(said)
-        with self._changed:
-            self.told.append(said)
-            self._changed.notify_all()
-
-    def show(self, picture: bytes) -> None:
-        self.pictures.append(picture)
-
-    def next(self, kind: str, after: int, wanted: Callable[[dict[str, Any]], Any] = bool) -> dict[str, Any]:
-        """The first message of that kind from position `after` on that is wanted; waits for it."""
-
-        def found() -> dict[str, Any] | None:
-            return next((m for m in self.told[after:] if m["type"] == kind and wanted(m)), None)
-
-        with self._changed:
-            assert self._changed.wait_for(found, WAIT_S), [
-                m for m in self.told[after:] if "look" not in m["type"]
-            ]
-            message = found()
-        assert message is not None
-        return message
 
 
 class Session:

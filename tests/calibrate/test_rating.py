@@ -1,16 +1,12 @@
 """Labelling a recording afterwards: which frames are offered, and a desk that shows them one by one."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 
-from mtclar.calibrate import messages
 from mtclar.calibrate.rating import RatingDesk, Still, apart, every, look_through, pick
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.handover import Frame
@@ -19,8 +15,7 @@ from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
 from mtclar.stream.uploads import read_header
 
-WAIT_S = 30.0
-FROM_DESK = jsonschema.Draft202012Validator(json.loads(messages.schema()))
+from .page import Page
 
 
 def frames(count: int = 100) -> Iterator[Frame]:
@@ -66,31 +61,6 @@ def test_a_recording_without_a_face_is_refused_with_the_reason(tracker: Tracker)
         look_through(nobody, tracker, every(5))
     with pytest.raises(UsageError, match="ends before the first frame"):
         look_through(nobody, tracker, every(1000))
-
-
-class Page:
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.pictures: list[bytes] = []
-        self._changed = threading.Condition()
-
-    def tell(self, message: bytes) -> None:
-        said = json.loads(message)
-        if said["type"] != "error":
-            FROM_DESK.validate(said)
-        with self._changed:
-            self.told.append(said)
-            self._changed.notify_all()
-
-    def show(self, picture: bytes) -> None:
-        with self._changed:
-            self.pictures.append(picture)
-            self._changed.notify_all()
-
-    def wait(self, condition: Callable[[], Any]) -> Any:
-        with self._changed:
-            assert self._changed.wait_for(condition, WAIT_S)
-            return condition()
 
 
 def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], tmp_path: Path) -> None:

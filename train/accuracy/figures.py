@@ -11,7 +11,6 @@ from mtclar.train.accuracy.methods import Prediction
 
 DIMENSIONS = ("valence", "arousal")
 CLAIMED = 0.90
-Z_CLAIMED = 1.6449  # 90 % of a normal distribution lie within so many standard deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def figures_of(
     inside: NDArray[np.bool_] | None = None
     sds = [prediction.sd for prediction in predictions if prediction.sd is not None]
     if len(sds) == len(predictions):
-        inside = np.abs(value - truth) <= Z_CLAIMED * np.concatenate(sds)
+        inside = np.abs(value - truth) <= metrics.Z_90 * np.concatenate(sds)
     of_draws = [
         [metrics.rmse(prediction.value[:, i], labels[:, i]) for i in range(2)]
         for prediction, labels in zip(predictions, truths, strict=True)

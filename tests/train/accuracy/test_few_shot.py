@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from mtclar.engine import metrics
 from mtclar.engine.compare import Comparer
 from mtclar.train.accuracy import few_shot
-from mtclar.train.accuracy.figures import Z_CLAIMED
 from mtclar.train.accuracy.methods import METHODS
 
 from . import synthetic
@@ -89,7 +88,7 @@ def test_pooled_figures_are_those_of_the_predictions_put_end_to_end() -> None:
     arousal = shots.figures["mtclar"][1]
     assert arousal.ccc == pytest.approx(metrics.ccc(values, truths))
     assert arousal.rmse == pytest.approx(metrics.rmse(values, truths))
-    inside = np.abs(np.array(values) - truths) <= Z_CLAIMED * np.array(sds)
+    inside = np.abs(np.array(values) - truths) <= metrics.Z_90 * np.array(sds)
     assert arousal.coverage == pytest.approx(inside.mean())
     assert arousal.rmse_sd > 0
 
