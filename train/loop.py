@@ -268,7 +268,9 @@ def batch_losses(
     )
     progress = _progress(state, config)
     with autocast:
-        targets = distilled(targets, centre(images, size, 1.0), state.averaged, progress, config.soften)
+        targets = distilled(
+            targets, centre(images, size, 1.0), state.averaged, progress, config.soften, numbers
+        )
     view, targets = mixed(
         augment(images, size, 1.0, config.augment, changes), targets, config.soften, numbers
     )

@@ -4,10 +4,18 @@ from mtclar.train.augment import AugmentConfig
 from mtclar.train.loop import TrainConfig
 from mtclar.train.network import NetworkConfig
 from mtclar.train.objective import ObjectiveConfig
+from mtclar.train.soften import SoftenConfig
 
 PRESETS: dict[str, TrainConfig] = {
     # Chosen by the ablations in docs/training.md.
     "best": TrainConfig(),
+    # To go on from a network that `best` has trained: by then it knows its training photos better than new ones, so
+    # their truths are softened; and it knows rendered people no better than new ones, so it sees more of them.
+    "longer": TrainConfig(
+        soften=SoftenConfig(mixup_share=0.3, distil=0.4, distil_from=0.0),
+        people_share=0.4,
+        learning_rate=2e-3,
+    ),
     # MT-CLAR as published (Parameshwara et al. 2023), on this project's residual network, since EmoNet's weights may
     # not be used. The second stage (MT-CLAR+SL) is trained at the same time, behind a stopped gradient, and so is the
     # expression head, which the paper does not have: both read the embedding and change nothing in it.

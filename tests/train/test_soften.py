@@ -47,13 +47,27 @@ def test_nothing_is_mixed_when_switched_off() -> None:
 
 
 def test_the_teachers_share_grows_from_its_time_on() -> None:
-    network = Siamese(NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8))).eval()
-    images, truth = torch.randint(0, 256, (5, 48, 48)).float(), targets(5)
+    network, images, truth = tiny_network(), torch.randint(0, 256, (5, 48, 48)).float(), targets(5)
+    images = (images + images.flip(2)) / 2  # the same when mirrored
     with torch.no_grad():
         _, absolute, logits = network.encoder(images)
-    early = distilled(truth, images, network, CONFIG.distil_from, CONFIG)
+    early = distilled(truth, images, network, CONFIG.distil_from, CONFIG, np.random.default_rng(4))
     assert torch.equal(early.va, truth.va)
-    late = distilled(truth, images, network, 1.0, CONFIG)
+    late = distilled(truth, images, network, 1.0, CONFIG, np.random.default_rng(4))
     torch.testing.assert_close(late.va, truth.va.lerp(absolute, CONFIG.distil))
     torch.testing.assert_close(late.shares, truth.shares.lerp(logits.softmax(1), CONFIG.distil))
     torch.testing.assert_close(late.shares.sum(1), torch.ones(5))
+
+
+def test_the_teacher_sees_either_view_of_a_picture() -> None:
+    network, images, truth = tiny_network(), torch.randint(0, 256, (40, 48, 48)).float(), targets(40)
+    with torch.no_grad():
+        views = [network.encoder(view)[1] for view in (images, images.flip(2))]
+    said = distilled(truth, images, network, 1.0, SoftenConfig(distil=1.0), np.random.default_rng(4)).va
+    seen = [torch.isclose(said, view, atol=1e-5).all(1) for view in views]
+    assert (seen[0] ^ seen[1]).all()
+    assert 10 < seen[1].sum() < 30
+
+
+def tiny_network() -> Siamese:
+    return Siamese(NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8))).eval()
