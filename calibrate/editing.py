@@ -171,6 +171,8 @@ def write_crops(support: SupportSet, folder: Path) -> list[Path]:
         raise UsageError(
             "this support set holds no face pictures", "only `calibrate --keep-crops` keeps them"
         )
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", "name another place for the pictures")
     digits = len(str(len(support) - 1))
     paths = [folder / f"{i:0{digits}}.png" for i in range(len(support))]
     for path in paths:

@@ -113,7 +113,7 @@ def command(
         inputs = {} if photos is None else {"--photos": [photos]}
         require_safe([Output("--json", json_file, is_report, hint)], inputs)
     ks = shots_of(shots)
-    with progress_bars() as progress:
+    with _stages() as progress:
         if photos is not None:
             opened = open_photos(photos)
         else:
@@ -174,15 +174,11 @@ def is_report(path: Path) -> bool:
 
 
 @contextmanager
-def progress_bars() -> "Iterator[Progress]":
-    """Bars with the remaining time on stderr, gone when all is done; nothing where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+def _stages() -> "Iterator[Progress]":
+    """A bar for each stage of the work."""
+    from mtclar.cli.terminal import progress_bars
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with progress_bars() as bars:
 
         def progress(stage: str, total: int) -> "Advance":
             task = bars.add_task(stage, total=total)

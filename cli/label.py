@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.cli.options import BackendOption, ThreadsOption, expanded
+from mtclar.cli.passphrase import PassphraseFileOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,6 +103,7 @@ def command(
         Path | None,
         typer.Option(metavar="FILE.mp4", help="The video with the values drawn in.", callback=expanded),
     ] = None,
+    passphrase_file: PassphraseFileOption = None,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
@@ -126,9 +128,14 @@ def command(
             raise UsageError(
                 "--suggest takes one video, perhaps its --support, and --out", "for one video at a time"
             )
-        run_suggest(videos[0], supports, outs, fps, suggest, rate, backend, threads)
+        run_suggest(videos[0], supports, outs, fps, suggest, rate, passphrase_file, backend, threads)
         return
     if corpus is not None or len(videos) > 1:
+        if passphrase_file is not None:
+            raise UsageError(
+                "--passphrase-file is for one video",
+                "`support export` writes the labels of each set as a CSV file",
+            )
         from mtclar.cli.label_many import of_manifest, of_videos, run_many
 
         if render is not None:
@@ -147,7 +154,7 @@ def command(
         raise UsageError(
             "one video needs one --support and an --out", "label VIDEO --support labels.csv --out out.csv"
         )
-    _one(videos[0], supports[0], outs, fps, settings, render, backend, threads)
+    _one(videos[0], supports[0], outs, fps, settings, render, passphrase_file, backend, threads)
 
 
 def _one(
@@ -157,12 +164,14 @@ def _one(
     fps: float | None,
     settings: "Settings",
     render: Path | None,
+    passphrase_file: Path | None,
     backend: str,
     threads: int,
 ) -> None:
     import cv2
 
     from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
     from mtclar.label.exports import exporter, files_of
@@ -181,25 +190,22 @@ def _one(
     cv2.setNumThreads(threads)
     job = Job(video, support, tuple(outs), fps)
     console = Terminal()
-    with progress_bar() as started:
+    with frames_done() as started:
         with Looker.open(backend=backend, threads=threads) as looker:
-            done = run(job, looker, settings, started)
-        done.forget()
+            done = run(job, looker, settings, started, passphrase_of(support, passphrase_file))
         say_outcome(console, job, done, settings.mode)
         if render is not None:
             draw(done.recording, done.outcome.table, render, started(done.recording))
             say(console, f"Written: {render}")
+        done.forget()  # only now: a run that was killed while it drew need not look at the video again
 
 
 @contextmanager
-def progress_bar() -> "Iterator[Started]":
-    """Frames done and the remaining time, on stderr; nothing where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def frames_done() -> "Iterator[Started]":
+    """A bar for each recording that is worked on."""
+    from mtclar.cli.terminal import progress_bars
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with progress_bars() as bars:
 
         def started(recording: "Recording") -> "Advance":
             task = bars.add_task(recording.name, total=len(recording.times_s))

@@ -51,10 +51,7 @@ def run_many(
     import time
     from dataclasses import replace
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from mtclar.cli.terminal import Terminal, counted, say
+    from mtclar.cli.terminal import Terminal, counted, progress_bars, say
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.label.corpus import ENGINES, run_corpus
     from mtclar.label.ledger import Ledger
@@ -66,20 +63,14 @@ def run_many(
     chosen = part_of(absolute, shard)  # the report knows an output from whichever folder the command is run
     if shard is not None:  # each part its own ledger: machines must not write one file
         report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
-    console, bars = Terminal(), Console(stderr=True)
+    console = Terminal()
     if not chosen:
         say(console, f"Part {shard} has no video.")
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start_s = time.monotonic()
-    with (
-        Ledger(report) as ledger,
-        Progress(*columns, console=bars, transient=True, disable=not bars.is_terminal) as progress,
-    ):
-        task = progress.add_task("videos", total=len(chosen))
-        entries = run_corpus(
-            chosen, settings, ENGINES[engine], workers, ledger, lambda _: progress.advance(task)
-        )
+    with Ledger(report) as ledger, progress_bars() as bars:
+        task = bars.add_task("videos", total=len(chosen))
+        entries = run_corpus(chosen, settings, ENGINES[engine], workers, ledger, lambda _: bars.advance(task))
     spent_s = time.monotonic() - start_s
     by_status: dict[str, list[Entry]] = {status: [] for status in ("done", "kept", "failed")}
     for entry in entries:

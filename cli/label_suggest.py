@@ -13,6 +13,7 @@ def run(
     fps: float | None,
     count: int,
     rate_hz: float,
+    passphrase_file: Path | None,
     backend: str,
     threads: int,
 ) -> None:
@@ -22,8 +23,9 @@ def run(
 
     import cv2
 
-    from mtclar.cli.label import progress_bar
+    from mtclar.cli.label import frames_done
     from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
@@ -41,13 +43,14 @@ def run(
             )
     require_safe([Output("--out", out) for out in outs], {"VIDEO": [video], "--support": supports})
     cv2.setNumThreads(threads)
-    labels = labels_of(supports[0], video) if supports else ()
+    secret = passphrase_of(supports[0], passphrase_file) if supports else None
+    labels = labels_of(supports[0], video, secret) if supports else ()
     recording = open_recording(video, fps)
     key = hashlib.sha256(recording.digest().encode()).hexdigest()
     with (
         tempfile.TemporaryDirectory() as folder,
         Journal(Path(folder) / "looked-at", key) as journal,
-        progress_bar() as started,
+        frames_done() as started,
         Looker.open(backend=backend, threads=threads) as looker,
     ):
         found = suggest(recording, labels, looker, count, rate_hz, journal, started(recording))

@@ -1,8 +1,12 @@
 """What commands print: plain sentences without markup in paths and names, and what happens when nobody reads them."""
 
 import os
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class Terminal(Console):
@@ -25,6 +29,15 @@ class Terminal(Console):
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Prints one paragraph as it is; no line breaks of ours in a pipe."""
     console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def progress_bars() -> "Progress":
+    """Bars with counts and the remaining time, on stderr and gone at the end; none where that is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def printable(text: str) -> str:

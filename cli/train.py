@@ -24,7 +24,10 @@ def command(
     init: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in --out.")] = False,
     preset: Annotated[
-        str, typer.Option(help="Hyper-parameters: best; longer, to go on from --init; or paper (MT-CLAR as published).")
+        str,
+        typer.Option(
+            help="Hyper-parameters: best; longer, to go on from --init; or paper (MT-CLAR as published)."
+        ),
     ] = "best",
     epochs: Annotated[int | None, typer.Option(min=1, help="How often each photo is seen.")] = None,
     minutes: Annotated[

@@ -43,14 +43,15 @@ class Done:
         self.journal.remove()
 
 
-def labels_of(support: Path, video: Path) -> tuple[Label, ...]:
+def labels_of(support: Path, video: Path, passphrase: Callable[[], str] | None = None) -> tuple[Label, ...]:
     """The labels of a labels.csv, or of a support set (.mtclar) that was recorded from this very video.
 
-    So the page of `calibrate --source VIDEO --every N` is a way to label it. Raises UsageError or SupportSetError.
+    So the page of `calibrate --source VIDEO --every N` is a way to label it. `passphrase` is called for an encrypted
+    set alone. Raises UsageError or SupportSetError.
     """
     if support.suffix.lower() != SUPPORT_SET:
         return read_labels(support)
-    loaded = SupportSet.load(support)
+    loaded = SupportSet.load(support, passphrase)
     made_from = loaded.source.rstrip("/")
     if Path(made_from).name != video.resolve().name:
         raise UsageError(
@@ -68,11 +69,17 @@ def key_of_job(job: Job, looker: Looker, settings: Settings) -> str:
     return key_of(recording, labels_of(job.support, job.video), settings, looker.encoder_sha256)
 
 
-def run(job: Job, looker: Looker, settings: Settings, started: Started) -> Done:
+def run(
+    job: Job,
+    looker: Looker,
+    settings: Settings,
+    started: Started,
+    passphrase: Callable[[], str] | None = None,
+) -> Done:
     """Labels the video and writes the result, whole or not at all. Raises MtclarError for what a user can cause."""
     for out in job.outs:
         exporter(out)  # an unknown ending is refused before the work, not after it
-    labels = labels_of(job.support, job.video)
+    labels = labels_of(job.support, job.video, passphrase)
     recording = open_recording(job.video, job.fps)
     key = key_of(recording, labels, settings, looker.encoder_sha256)
     with Journal(journal_of(job.outs[0]), key) as journal:

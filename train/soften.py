@@ -43,7 +43,7 @@ def distilled(
     config: SoftenConfig,
     numbers: np.random.Generator,
 ) -> Targets:
-    """Mixes in what `teacher`, the running mean of the weights, says of the images float [n, S, S], unchanged or mirrored.
+    """Mixes in what `teacher`, the running mean of the weights, says of the unchanged images float [n, S, S].
 
     The teacher improves while it teaches (Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780), so no second
     network has to be trained first. Its share grows linearly from `distil_from` to the end. Each picture is mirrored or

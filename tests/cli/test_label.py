@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,3 +179,59 @@ def test_the_labels_of_a_support_set_made_from_this_video(
     refused = command("label", other, "--support", made, "--out", tmp_path / "no.csv")
     assert refused.code == 2
     assert "was made from 1002.mp4, not from other.mp4" in refused.err
+
+
+def test_an_encrypted_support_set_is_opened_with_its_passphrase(
+    command: Command, support: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, secret = tmp_path / "made.mtclar", tmp_path / "secret"
+    secret.write_text("correct horse\n")
+    done = command(
+        "calibrate",
+        "--source",
+        CLIP,
+        "--labels",
+        support,
+        "--out",
+        made,
+        "--encrypt",
+        "--passphrase-file",
+        secret,
+    )
+    assert done.code == 0, done.err
+    asked = ("label", CLIP, "--support", made, "--out", tmp_path / "out.csv", "--rate", "2")
+    locked = command(*asked)
+    assert locked.code == 2
+    assert "Passphrase of" in locked.err
+    wrong = tmp_path / "wrong"
+    wrong.write_text("battery staple\n")
+    assert command(*asked, "--passphrase-file", wrong).code == 1
+    assert not (tmp_path / "out.csv").exists()
+    done = command(*asked, "--passphrase-file", secret)
+    assert done.code == 0, done.err
+    monkeypatch.setenv("MTCLAR_PASSPHRASE", "correct horse")
+    suggested = command("label", CLIP, "--suggest", "2", "--support", made, "--out", tmp_path / "todo.csv")
+    assert suggested.code == 0, suggested.err
+    both = command("label", CLIP, CLIP, "--support", made, "--support", made, "--passphrase-file", secret)
+    assert both.code == 2
+    assert "support export" in both.err
+
+
+def test_a_run_killed_while_it_draws_keeps_what_it_worked_out(
+    process: Callable[..., Any], command: Command, support: Path, tmp_path: Path
+) -> None:
+    out, video, journal = (tmp_path / name for name in ("out.csv", "drawn.mp4", ".out.csv.unfinished"))
+    asked = ("label", CLIP, "--support", support, "--out", out, "--render", video)
+    running = process(*asked)
+    until = time.monotonic() + 60
+    while not out.exists() and time.monotonic() < until:
+        time.sleep(0.002)
+    running.send(signal.SIGKILL)
+    running.end()
+    assert not video.exists()
+    assert journal.stat().st_size > 10_000
+    assert "exists already" in command(*asked).err  # it is whole, and nobody overwrites it unasked
+    out.unlink()
+    done = command(*asked)
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["drawn.mp4", "labels.csv", "out.csv"]

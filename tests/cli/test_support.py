@@ -107,6 +107,10 @@ def test_export_knows_its_form_by_the_ending(command: Run, tmp_path: Path) -> No
     assert command("support", "export", path, "--out", tmp_path / "a.json").code == 0
     assert json.loads((tmp_path / "a.json").read_text())["subject"] == "anna"
     assert command("support", "export", path, "--out", tmp_path / "a.xlsx").code == 2
+    no_folder = command("support", "export", path, "--out", tmp_path / "b.csv", "--crops", tmp_path / "a.csv")
+    assert no_folder.code == 2
+    assert "a.csv is not a folder" in no_folder.err
+    assert not (tmp_path / "b.csv").exists()
 
 
 def test_encrypted_sets_are_opened_with_the_passphrase_of_a_file_or_the_environment(
