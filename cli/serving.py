@@ -20,12 +20,12 @@ from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.client_messages import Assign
 from mtclar.stream.extension import Extension, Peer
 from mtclar.stream.limits import Limits
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.messages import (
     AffectMessage,
-    Assign,
     AssignedMessage,
     ByeMessage,
     ErrorMessage,

@@ -18,31 +18,18 @@ from websockets.http11 import Request, Response
 
 from mtclar.engine.errors import ServeError
 from mtclar.stream.access import Access, is_loopback
+from mtclar.stream.audience import Audience, ToAll
 from mtclar.stream.client import CLOSE_TIMEOUT_S, Client, Outgoing
+from mtclar.stream.client_messages import Assign
 from mtclar.stream.entrance import Entrance, open_entrance
 from mtclar.stream.extension import Extension, Peer
 from mtclar.stream.gate import WEBSOCKET_PATH, Gate
 from mtclar.stream.health import health_page, readiness_page
-from mtclar.stream.inbound import TOO_BIG, Inbound, Limit
+from mtclar.stream.inbound import TOO_BIG, Inbound
 from mtclar.stream.limits import DESCRIPTORS_KEPT, Limits, address_of, allow_descriptors
 from mtclar.stream.listening import keep_little_unsent, open_server, reachable, start_error
-from mtclar.stream.messages import (
-    DEFAULT_FIELDS,
-    AffectMessage,
-    Assign,
-    AssignedMessage,
-    ByeMessage,
-    Camera,
-    ClientMessage,
-    ErrorMessage,
-    Hello,
-    Mark,
-    MarkMessage,
-    Plugged,
-    ProtocolError,
-    StatusMessage,
-    Subscribe,
-)
+from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, MarkMessage
+from mtclar.stream.orders import Orders
 from mtclar.stream.pages import Page, Pages, Route, camera_routes, response
 from mtclar.stream.tls import certificate, keep_fresh
 from mtclar.stream.uploads import Door, Uploads
@@ -52,10 +39,8 @@ log = logging.getLogger(__name__)
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 START_TIMEOUT_S = 10.0
 BEAT_S = 1.0
-TOLD_PER_S = 50.0  # of what clients say and all are told: many who say it at once must not swamp the others
 WAITING_MESSAGES = 1024  # from the workers to the event loop; more means that the loop is stuck
 
-ToAll = StatusMessage | MarkMessage | AssignedMessage | ErrorMessage
 Published = AffectMessage | ToAll
 
 
@@ -100,15 +85,11 @@ class Broadcaster:
         self._wanted_port = port
         self._hello = hello or (lambda: Hello(()))
         self._certificate = certificate(tls_cert, tls_key)
-        self._on_sent = on_sent
-        self._on_mark = on_mark
-        self._on_assign = on_assign
         self._failing = failing or (lambda: None)
         self._clock = clock
         self._session = uuid.uuid4().hex
-        self._uploads: Uploads | None = None
-        self._extensions: dict[str, Extension] = {}
-        self._told = Limit(TOLD_PER_S)
+        self._audience = Audience(on_sent)
+        self._orders = Orders(self._audience, self._announced, self._enqueue, clock, on_mark, on_assign)
         states = {"/health": self._health, "/ready": self._readiness}
         wanted = limits or Limits()
         # A descriptor for each connection: beyond what the system lets us have, cameras could not reconnect either.
@@ -120,12 +101,6 @@ class Broadcaster:
             )
         self._gate = Gate(self.access, self.limits, Pages(states, routes, private))
         self._entrance: Entrance | None = None
-        self._clients: set[Client] = set()
-        self._statuses: dict[str, StatusMessage] = {}
-        self._wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
-        self._published = 0
-        self._written = 0
-        self._missed_before = 0  # by clients that have gone
         self._beat_s = 0.0  # when the event loop last turned
         self._waiting: deque[Outgoing | ToAll] = deque()
         self._lock = threading.Lock()  # of _waiting, and of starting and closing
@@ -161,22 +136,22 @@ class Broadcaster:
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients)
+        return len(self._audience)
 
     @property
     def written(self) -> int:
         """How many `affect` messages were written to sockets, over all clients."""
-        return self._written
+        return self._audience.written
 
     def take_pictures(self, doors: Mapping[int, Door]) -> None:
         """Before `start`: serves the camera page, and hands its pictures to the streams, by their place in `hello`."""
-        self._uploads = Uploads(doors, self._clock)
+        self._orders.uploads = Uploads(doors, self._clock)
         self._gate.pages.add(camera_routes())
 
     @property
     def missed(self) -> int:
         """How many `affect` messages a newer one replaced before they were written, over all clients."""
-        return self._missed_before + sum(client.missed for client in tuple(self._clients))
+        return self._audience.missed
 
     @property
     def silent_s(self) -> float:
@@ -200,7 +175,7 @@ class Broadcaster:
 
     def plug(self, extension: Extension, routes: Mapping[str, Route]) -> None:
         """Before `start`: hands the messages of its prefix to the extension, and serves its pages."""
-        self._extensions[extension.prefix] = extension
+        self._orders.extensions[extension.prefix] = extension
         self._gate.pages.add(routes)
 
     def start(self) -> None:
@@ -228,7 +203,7 @@ class Broadcaster:
     def publish(self, message: Published) -> None:
         """Hands a message to all clients that want it; returns at once. An `affect` is serialised here."""
         if isinstance(message, AffectMessage):
-            self._enqueue(Outgoing(message, message.encode_each(self._wanted_fields)))
+            self._enqueue(Outgoing(message, message.encode_each(self._audience.wanted_fields)))
         else:
             self._enqueue(message)
 
@@ -298,7 +273,7 @@ class Broadcaster:
             self._bye.set_result(bye)
 
     async def _shut_down(self, server: Server, bye: ByeMessage) -> None:
-        writers = [writer for client in self._clients if (writer := client.say_bye(bye)) is not None]
+        writers = [writer for client in self._audience.clients if (writer := client.say_bye(bye)) is not None]
         if writers:
             await asyncio.wait(writers, timeout=CLOSE_TIMEOUT_S)
         server.close()
@@ -306,7 +281,7 @@ class Broadcaster:
             async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
                 await server.wait_closed()
         except TimeoutError:  # someone does not read: closing would wait for the room to say so
-            for client in self._clients:
+            for client in self._audience.clients:
                 client.connection.transport.abort()
             await server.wait_closed()
 
@@ -314,31 +289,7 @@ class Broadcaster:
         with self._lock:
             items = list(self._waiting)
             self._waiting.clear()
-        # Several at once: this loop is behind, and sending each of them would keep it there for ever.
-        newest = {item.message.stream: item for item in items if isinstance(item, Outgoing)}
-        for item in items:
-            if isinstance(item, Outgoing):
-                self._published += 1
-                outdated = item is not newest[item.message.stream]
-                takers = [client.offer(item, outdated) for client in self._clients]
-                if not any(takers):
-                    self._note_sent(item)
-            else:
-                if isinstance(item, StatusMessage):
-                    self._statuses[item.stream] = item
-                data = item.encode()
-                for client in self._clients:
-                    client.tell(data)
-
-    def _note_sent(self, outgoing: Outgoing) -> None:
-        if not outgoing.sent:
-            outgoing.sent = True
-            if self._on_sent is not None:
-                self._on_sent(outgoing.message.t_capture_s)
-
-    def _note_written(self, outgoing: Outgoing) -> None:
-        self._written += 1
-        self._note_sent(outgoing)
+        self._audience.distribute(items)
 
     async def _beat(self) -> None:
         while True:
@@ -358,96 +309,54 @@ class Broadcaster:
         address = address_of(connection.remote_address)
         leave = self._gate.enter(address)
         inbound = Inbound(connection, self.access, self._gate.guesses, address)
-        client = Client(connection, self._note_written)
+        client = Client(connection, self._audience.note_written)
         peer = _Peer(self, client)
+        uploads = self._orders.uploads
         try:
             if not await inbound.authenticate(self.limits.handshake_s):
                 return
-            client.tell(self._hello().encode(self._session, time.time(), self._clock()))
-            for status in self._statuses.values():
-                client.tell(status.encode())
-            self._clients.add(client)
+            self._audience.welcome(client, self._hello().encode(self._session, time.time(), self._clock()))
             log.info("a client joined", extra=self._who(address))
             client.start()
-            uploads = self._uploads
             if uploads is not None:
                 inbound.expect_pictures()
             await inbound.listen(
-                lambda said: self._obey(client, peer, said),
+                lambda said: self._orders.obey(client, peer, said),
                 client.tell,
                 None if uploads is None else lambda data: uploads.take(client, data, peer.tell),
-                self._extensions,
+                self._orders.extensions,
             )
         except ConnectionClosed as error:  # the client went: that is how connections end
-            if self._uploads is not None and error.sent is not None and error.sent.code == TOO_BIG:
-                self._uploads.too_large()
+            if uploads is not None and error.sent is not None and error.sent.code == TOO_BIG:
+                uploads.too_large()
         finally:
             leave()
-            if client in self._clients:
-                self._clients.remove(client)
-                self._missed_before += client.missed
+            if client in self._audience:
+                self._audience.left(client)
                 log.info("a client left", extra=self._who(address))
-            if self._uploads is not None:
-                self._uploads.left(client)
-            for extension in self._extensions.values():
-                extension.left(peer)
-            self._note_fields()
+            self._orders.left(client, peer)
             await client.stop()
 
     def _who(self, address: str) -> dict[str, object]:
-        return {"fields": {"event": "client", "address": address, "clients": len(self._clients)}}
+        return {"fields": {"event": "client", "address": address, "clients": self.clients}}
 
-    def _obey(self, client: Client, peer: "_Peer", said: ClientMessage | Plugged) -> None:
-        if isinstance(said, Subscribe | Mark | Assign):
-            known = {stream.stream for stream in self._hello().streams} | set(self._statuses)
-            named = (
-                said.streams or [] if isinstance(said, Subscribe) else [said.stream] if said.stream else []
-            )
-            if unknown := set(named) - known:
-                raise ProtocolError("unknown_stream", f"there is no stream '{min(unknown)}'")
-        if isinstance(said, Mark | Assign) and not self._told.passes():
-            raise ProtocolError(
-                "busy", f"all clients together have said more than {TOLD_PER_S:g} in a second"
-            )
-        if isinstance(said, Subscribe):
-            client.subscribe(said)
-            self._note_fields()
-        elif isinstance(said, Mark):
-            mark = MarkMessage(said.label, self._clock(), said.stream)
-            if self._on_mark is not None:
-                self._on_mark(mark)
-            self._enqueue(mark)
-        elif isinstance(said, Assign):
-            if self._on_assign is None:
-                raise ProtocolError("cannot_assign", "there is nobody to assign here")
-            self._on_assign(said, peer)
-        elif isinstance(said, Plugged):
-            self._extensions[said.prefix].said(peer, said.content)
-        elif isinstance(said, Camera):
-            if self._uploads is None:
-                raise ProtocolError(
-                    "unknown_stream", "no stream takes pictures here: run --source browser does"
-                )
-            client.tell(self._uploads.claim(client, said.stream).encode())
-
-    def _note_fields(self) -> None:
-        """What clients want has changed: the worker threads serialise these sets of fields from now on."""
-        wanted = {client.subscription.fields for client in self._clients}
-        self._wanted_fields = frozenset(wanted or {DEFAULT_FIELDS})
+    def _announced(self) -> list[str]:
+        return [stream.stream for stream in self._hello().streams]
 
     def _health(self, trusted: bool) -> Page:
         return health_page(self._failing(), self._details() if trusted else None)
 
     def _readiness(self, trusted: bool) -> Page:
-        names = [stream.stream for stream in self._hello().streams]
-        return readiness_page(names, self._statuses, self._details() if trusted else None)
+        details = self._details() if trusted else None
+        return readiness_page(self._announced(), self._audience.statuses, details)
 
     def _details(self) -> dict[str, object]:
+        uploads = self._orders.uploads
         return {
-            "streams": {name: status.state for name, status in self._statuses.items()},
-            "clients": len(self._clients),
-            "messages": self._published,
-            **({} if self._uploads is None else {"pictures": self._uploads.counts()}),
+            "streams": {name: status.state for name, status in self._audience.statuses.items()},
+            "clients": self.clients,
+            "messages": self._audience.published,
+            **({} if uploads is None else {"pictures": uploads.counts()}),
         }
 
 

@@ -10,14 +10,8 @@ from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from mtclar.stream.messages import (
-    DEFAULT_FIELDS,
-    AffectMessage,
-    ByeMessage,
-    Delivery,
-    Subscribe,
-    SubscribedMessage,
-)
+from mtclar.stream.client_messages import Subscribe
+from mtclar.stream.messages import DEFAULT_FIELDS, AffectMessage, ByeMessage, Delivery, SubscribedMessage
 
 log = logging.getLogger(__name__)
 

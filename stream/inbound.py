@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from websockets.asyncio.server import ServerConnection
 
 from mtclar.stream.access import Access
-from mtclar.stream.limits import Guesses
-from mtclar.stream.messages import (
+from mtclar.stream.client_messages import (
     MAX_CLIENT_MESSAGE_BYTES,
     ClientHello,
     ClientMessage,
-    ErrorMessage,
     Plugged,
-    ProtocolError,
     parse_client,
 )
+from mtclar.stream.limits import Guesses
+from mtclar.stream.messages import ErrorMessage, ProtocolError
 from mtclar.stream.uploads import CLOSE_ABOVE_BYTES
 from mtclar.stream.uploads import MAX_PER_S as MAX_FRAMES_PER_S
 

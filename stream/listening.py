@@ -14,9 +14,10 @@ from websockets.typing import Subprotocol
 
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.client import CLOSE_TIMEOUT_S
+from mtclar.stream.client_messages import MAX_CLIENT_MESSAGE_BYTES
 from mtclar.stream.entrance import Entrance
 from mtclar.stream.limits import Limits
-from mtclar.stream.messages import MAX_CLIENT_MESSAGE_BYTES, PROTOCOL
+from mtclar.stream.messages import PROTOCOL
 from mtclar.stream.tls import Certificate
 
 # What a slow client can leave unread inside this machine is old by the time it is read: keep it small.

@@ -1,17 +1,15 @@
-"""The messages of `mtclar.v1`: what the server says, serialised once, and what clients say, parsed by declared types.
+"""What the server says in `mtclar.v1`: frozen dataclasses that `encode()` to UTF-8 JSON, floats of four decimals.
 
-docs/protocol/README.md describes each with an example; docs/protocol/mtclar.v1.schema.json is the contract. What the
-server says is a frozen dataclass with `encode() -> bytes` (UTF-8 JSON, floats rounded to four decimals). What a client
-says goes through `parse_client`, which raises `ProtocolError` with a code that can be sent back.
+docs/protocol/README.md describes each with an example; docs/protocol/mtclar.v1.schema.json is the contract.
+client_messages.py has what clients say.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from mtclar.engine.handover import Affect, Clock, Estimate
 
@@ -28,9 +26,6 @@ OptionalField = Literal[
 ALL_FIELDS: frozenset[str] = frozenset(OptionalField.__args__)  # type: ignore[attr-defined]
 DEFAULT_FIELDS = ALL_FIELDS - {"similarity"}
 
-MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
-"""The largest message a client may send; the websocket is closed with 1009 above it."""
-
 DECIMALS = 4
 
 
@@ -41,9 +36,6 @@ class ProtocolError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-
-
-# --- what the server says -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,103 +366,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(item) for item in value]
     return value
-
-
-# --- what clients say ---------------------------------------------------------------------------------------------
-
-StreamName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-
-
-class _ClientMessage(BaseModel):
-    """Unknown fields are refused: a misspelt option that is silently ignored is worse than an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ClientHello(_ClientMessage):
-    """The token, where the server asks for one and the client cannot set the Authorization header."""
-
-    type: Literal["hello"]
-    token: Annotated[str, StringConstraints(max_length=512)] = ""
-
-
-class Subscribe(_ClientMessage):
-    """What the client wants from now on; what it leaves out goes back to the default."""
-
-    type: Literal["subscribe"]
-    streams: Annotated[list[StreamName], Field(max_length=64)] | None = None  # None: all of them
-    max_hz: Annotated[float, Field(gt=0, le=1000)] | None = None
-    fields: Annotated[list[OptionalField], Field(max_length=16)] | None = None
-    delivery: Delivery = "latest"
-
-    @property
-    def chosen_fields(self) -> frozenset[str]:
-        return DEFAULT_FIELDS if self.fields is None else frozenset(self.fields)
-
-
-class Mark(_ClientMessage):
-    """A label at this moment, for recordings."""
-
-    type: Literal["mark"]
-    label: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    stream: StreamName | None = None
-
-
-class Assign(_ClientMessage):
-    """Who a face is: whose support set it gets. None takes it away; whoever had that set gets the face's own."""
-
-    type: Literal["assign"]
-    stream: StreamName
-    face: Annotated[int, Field(ge=0, le=2**53)]
-    subject: Annotated[str, StringConstraints(max_length=500)] | None
-
-
-class Camera(_ClientMessage):
-    """The client wants to be the camera of a stream of `--source browser`; binary messages with pictures follow."""
-
-    type: Literal["camera"]
-    stream: StreamName | None = None  # None: the first one that takes pictures
-
-
-@dataclass(frozen=True, slots=True)
-class Plugged:
-    """A message for an extension, which parses it itself."""
-
-    prefix: str
-    content: Mapping[str, Any]
-
-
-ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera
-_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera")
-_CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
-    Annotated[ClientMessage, Field(discriminator="type")]
-)
-
-
-def parse_client(data: str | bytes, prefixes: Iterable[str] = ()) -> ClientMessage | Plugged:
-    """One client message; raises ProtocolError `bad_json`, `unknown_type` or `bad_message`.
-
-    `prefixes`: of the types that extensions understand.
-    """
-    try:
-        message = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError("bad_json", "not a JSON text") from error
-    if not isinstance(message, dict):
-        raise ProtocolError("bad_message", "a message is a JSON object with a 'type'")
-    for prefix in prefixes:
-        if str(message.get("type")).startswith(prefix):
-            return Plugged(prefix, message)
-    if message.get("type") not in _CLIENT_TYPES:
-        raise ProtocolError("unknown_type", f"'type' is one of {', '.join(_CLIENT_TYPES)}")
-    try:
-        return _CLIENT_MESSAGE.validate_python(message)
-    except ValidationError as error:
-        raise ProtocolError("bad_message", _first_fault(error.errors(include_url=False))) from error
-
-
-def _first_fault(faults: Iterable[Any]) -> str:
-    """Where and what, without the client's own words: they may hold a token."""
-    fault = next(iter(faults))
-    where = ".".join(str(part) for part in fault["loc"][1:]) or "message"
-    return f"{where[:100]}: {fault['msg'][:200]}"

@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Viewport
 
 from mtclar.engine.handover import Affect, Estimate, FaceState
 from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.client_messages import Assign
 from mtclar.stream.extension import Peer
-from mtclar.stream.messages import AffectMessage, Assign, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
+from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 
 from ..cli.conftest import home, process  # noqa: TID252 (the tests have no absolute name)
 

@@ -8,7 +8,8 @@ import pytest
 import record_exchanges
 from record_exchanges import CONVERSATIONS, Line, path_of
 
-from mtclar.stream.messages import ProtocolError, parse_client
+from mtclar.stream.client_messages import parse_client
+from mtclar.stream.messages import ProtocolError
 
 from .talk import SCHEMA, VALIDATOR
 
