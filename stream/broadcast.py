@@ -9,7 +9,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from websockets.asyncio.server import Server, ServerConnection
@@ -49,9 +50,10 @@ class Broadcaster:
 
     An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is
     asked for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to
-    a socket, or when no client wanted it. `routes` adds pages by path, `private` those that need the token. `failing`
-    says why whoever runs this should start it anew, for /health; None while all is well. `on_assign` gets each `assign`
-    with the client that said it; what came of it goes back through that, or as `assigned` to all.
+    a socket, or when no client wanted it. `routes` adds pages by path, `private` those that need the token, made on a
+    thread of their own. `failing` says why whoever runs this should start it anew, for /health; None while all is well.
+    `on_assign` gets each `assign` with the client that said it; what came of it goes back through that, or as
+    `assigned` to all.
 
     Compression is off: docs/performance.md ("Deflate") has what it would save and cost.
     """
@@ -240,6 +242,9 @@ class Broadcaster:
 
     async def _serve(self, ready: threading.Event) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(
+            ThreadPoolExecutor(1, "pages")
+        )  # one thread: whoever wants such a page waits
         self._bye = loop.create_future()
         limits, tls = self.limits, self._certificate
         # 'localhost' is two addresses, and port 0 would give each a port of its own.
@@ -296,14 +301,19 @@ class Broadcaster:
             self._beat_s = self._clock()
             await asyncio.sleep(BEAT_S)
 
-    def _answer_request(self, connection: ServerConnection, request: Request) -> Response | None:
+    def _answer_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | Awaitable[Response] | None:
         """None lets the websocket handshake go on; a response is a page or a refusal."""
         address = address_of(connection.remote_address)
         page = self._gate.answer(request.method, request.path, request.headers, address)
-        if page is not None:
-            return response(page)
-        keep_little_unsent(connection.transport)
-        return None
+        if page is None:
+            keep_little_unsent(connection.transport)
+            return None
+        return response(page) if isinstance(page, Page) else self._make(page)
+
+    async def _make(self, route: Route) -> Response:
+        return response(await asyncio.to_thread(route))
 
     async def _handle(self, connection: ServerConnection) -> None:
         address = address_of(connection.remote_address)

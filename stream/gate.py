@@ -8,7 +8,7 @@ from websockets.datastructures import Headers
 
 from mtclar.stream.access import Access
 from mtclar.stream.limits import Guesses, Limits
-from mtclar.stream.pages import Page, Pages, problem
+from mtclar.stream.pages import Page, Pages, Route, problem
 
 WEBSOCKET_PATH = "/ws"
 
@@ -35,8 +35,8 @@ class Gate:
 
         return leave
 
-    def answer(self, method: str, target: str, headers: Headers, address: str) -> Page | None:
-        """The page or the refusal; None lets the websocket's handshake go on."""
+    def answer(self, method: str, target: str, headers: Headers, address: str) -> Page | Route | None:
+        """The page (or what makes it, where that is work) or the refusal; None lets the websocket's handshake go on."""
         path = target.partition("?")[0]
         given = headers.get_all("Authorization")
         trusted = self.access.token is None
@@ -59,7 +59,7 @@ class Gate:
             return self._refuse("origin", HTTPStatus.FORBIDDEN, "this Origin is not allowed here")
         return None
 
-    def _page(self, method: str, path: str, headers: Headers, trusted: bool) -> Page:
+    def _page(self, method: str, path: str, headers: Headers, trusted: bool) -> Page | Route:
         if not self.access.host_allowed(headers.get_all("Host")):
             return self._refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server has another name")
         if self.pages.is_private(path) and not trusted:

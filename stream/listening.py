@@ -30,7 +30,7 @@ async def open_server(
     limits: Limits,
     tls: Certificate | None,
     handle: Callable[[ServerConnection], Awaitable[None]],
-    answer: Callable[[ServerConnection, Request], Response | None],
+    answer: Callable[[ServerConnection, Request], Response | Awaitable[Response] | None],
 ) -> Server:
     """Serves what comes through the entrance: `answer` sees each request first, `handle` has the websockets."""
     return await serve(

@@ -47,7 +47,7 @@ class Page:
 
 
 Route = Callable[[], Page]
-"""Makes a page on each request. It runs on the event loop's thread: it must be quick, and not wait."""
+"""Makes a page on each request; on the event loop's thread, so it must be quick and not wait, unless it is private."""
 
 
 def folder_pages(package: str) -> dict[str, Page]:
@@ -105,8 +105,8 @@ def problem(status: HTTPStatus, text: str) -> Page:
 class Pages:
     """Finds the page of a path; `/ws` is not one.
 
-    `states` (/health, /ready) tell their details only to who may know them; `private` routes need the token, where
-    there is one.
+    `states` (/health, /ready) tell their details only to who may know them. `private` routes need the token, where
+    there is one, and may be work.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Pages:
         self._fixed = dashboard_pages() | protocol_pages()
         self._states = dict(states)
         self._private = dict(private or {})
-        self._routes = {**(routes or {}), **self._private}
+        self._routes = dict(routes or {})
 
     def add(self, routes: Mapping[str, Route]) -> None:
         """More pages, for everybody."""
@@ -128,12 +128,17 @@ class Pages:
         """Whether the page needs the token."""
         return path in self._private
 
-    def find(self, method: str, path: str, trusted: bool = True) -> Page:
-        """The page for a request line's method and path; `trusted` has given the token, or none is needed."""
+    def find(self, method: str, path: str, trusted: bool = True) -> Page | Route:
+        """The page for a request line's method and path, or what makes it, where that is work.
+
+        `trusted` has given the token, or none is needed.
+        """
         if method != "GET":
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
         if path in self._states:
             return self._states[path](trusted)
+        if path in self._private:
+            return self._private[path]
         if path in self._routes:
             return self._routes[path]()
         return self._fixed.get(path) or problem(

@@ -266,6 +266,33 @@ def test_health_and_plugged_in_routes(make_message: Make, eventually: Eventually
         assert get(server, "/calibrate")[1] == b"hello"
 
 
+def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Make) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Page:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return Page(b"at last")
+
+    def broken() -> Page:
+        raise RuntimeError("no figures")
+
+    got: list[bytes] = []
+    with Broadcaster(port=0, private={"/slow": slow, "/broken": broken}) as server, join(server) as client:
+        asking = threading.Thread(target=lambda: got.append(get(server, "/slow")[1]))
+        asking.start()
+        assert begun.wait(WAIT_S)
+        server.publish(make_message(7))
+        assert until(client, "affect")["seq"] == 7
+        assert get(server, "/health")[0] == 200
+        go_on.set()
+        asking.join(WAIT_S)
+        assert got == [b"at last"]
+        assert get(server, "/broken")[0] == 500
+        server.publish(make_message(8))
+        assert until(client, "affect")["seq"] == 8
+
+
 def test_health_says_when_the_process_should_be_started_anew() -> None:
     failing: list[str] = []
     with Broadcaster(port=0, failing=lambda: failing[0] if failing else None) as server:

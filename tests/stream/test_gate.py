@@ -25,7 +25,8 @@ def gate(token: str | None = None, limits: Limits | None = None) -> Gate:
 
 def ask(gate: Gate, target: str, method: str = "GET", **headers: str) -> Page | None:
     given = Headers({"Host": HERE} | {name.replace("_", "-"): value for name, value in headers.items()})
-    return gate.answer(method, target, given, "192.0.2.1")
+    page = gate.answer(method, target, given, "192.0.2.1")
+    return page() if callable(page) else page
 
 
 def status(page: Page | None) -> int | None:

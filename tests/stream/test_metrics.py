@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mtclar.engine.handover import Affect
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import ModelInfo
-from mtclar.stream.metrics import CONTENT_TYPE, RATE_WINDOW_S, STATES, Metrics
+from mtclar.stream.metrics import CONTENT_TYPE, RATE_WINDOW_S, SAMPLES_AT_ONCE, STATES, Metrics
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.sources import open_source
 
@@ -38,6 +40,20 @@ def test_latencies_are_a_histogram_by_stream_and_part(make_message: Make) -> Non
     assert found["mtclar_latency_seconds_bucket", (("le", "0.0025"), *labels)] == 0
     assert found["mtclar_latency_seconds_bucket", (("le", "0.005"), *labels)] == 3
     assert found["mtclar_faces_total", (("state", "ok"), ("stream", "cam"))] == 6
+
+
+def test_pauses_change_nothing_of_the_page(make_message: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("mtclar.stream.metrics.time.sleep", pauses.append)
+    metrics = Metrics()
+    metrics.answered(make_message(0, faces=1))
+    lines = metrics.page().body.splitlines()
+    whole = generate_latest(metrics._registry).splitlines()
+    changing = (b"process_cpu", b"process_virtual", b"process_resident", b"process_open")
+    assert [line for line in lines if not line.startswith(changing)] == [
+        line for line in whole if not line.startswith(changing)
+    ]
+    assert len(pauses) > len(lines) / SAMPLES_AT_ONCE
 
 
 def test_a_message_counts_when_it_reached_a_socket() -> None:
