@@ -6,12 +6,13 @@ from mtclar.stream.client import Client, Outgoing
 from mtclar.stream.messages import (
     DEFAULT_FIELDS,
     AssignedMessage,
+    ClockMessage,
     ErrorMessage,
     MarkMessage,
     StatusMessage,
 )
 
-ToAll = StatusMessage | MarkMessage | AssignedMessage | ErrorMessage
+ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | ErrorMessage
 
 
 class Audience:

@@ -29,11 +29,12 @@ from mtclar.stream.health import health_page, readiness_page
 from mtclar.stream.inbound import TOO_BIG, Inbound
 from mtclar.stream.limits import DESCRIPTORS_KEPT, Limits, address_of, allow_descriptors
 from mtclar.stream.listening import keep_little_unsent, open_server, reachable, start_error
-from mtclar.stream.messages import AffectMessage, ByeMessage, Hello, MarkMessage
+from mtclar.stream.messages import AffectMessage, ByeMessage, ClockMessage, Hello, MarkMessage
 from mtclar.stream.orders import Orders
 from mtclar.stream.pages import Page, Pages, Route, camera_routes, response
 from mtclar.stream.tls import certificate, keep_fresh
 from mtclar.stream.uploads import Door, Uploads
+from mtclar.stream.wall_clock import WallClock
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Broadcaster:
         on_mark: Callable[[MarkMessage], None] | None = None,
         on_assign: Callable[[Assign, Peer], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        unix_clock: Callable[[], float] = time.time,
     ) -> None:
         self.host = host
         self.access = Access(host, token, tuple(origins))
@@ -89,6 +91,7 @@ class Broadcaster:
         self._certificate = certificate(tls_cert, tls_key)
         self._failing = failing or (lambda: None)
         self._clock = clock
+        self._wall_clock = WallClock(clock, unix_clock)
         self._session = uuid.uuid4().hex
         self._audience = Audience(on_sent)
         self._orders = Orders(self._audience, self._announced, self._enqueue, clock, on_mark, on_assign)
@@ -299,6 +302,9 @@ class Broadcaster:
     async def _beat(self) -> None:
         while True:
             self._beat_s = self._clock()
+            if (pair := self._wall_clock.set_since()) is not None:
+                log.info("the wall clock was set", extra={"fields": {"event": "clock", "unix_s": pair[0]}})
+                self._audience.distribute([ClockMessage(*pair)])
             await asyncio.sleep(BEAT_S)
 
     def _answer_request(
@@ -325,7 +331,7 @@ class Broadcaster:
         try:
             if not await inbound.authenticate(self.limits.handshake_s):
                 return
-            self._audience.welcome(client, self._hello().encode(self._session, time.time(), self._clock()))
+            self._audience.welcome(client, self._hello().encode(self._session, *self._wall_clock.pair()))
             log.info("a client joined", extra=self._who(address))
             client.start()
             if uploads is not None:

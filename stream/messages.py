@@ -208,6 +208,17 @@ class StatusMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockMessage:
+    """The server's wall clock was set: the pair that takes the place of that in `hello`."""
+
+    unix_s: float
+    monotonic_s: float
+
+    def encode(self) -> bytes:
+        return _dump({"type": "clock", "unix": self.unix_s, "monotonic": self.monotonic_s})
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorMessage:
     """What went wrong: with what this client said, or with the server's work."""
 

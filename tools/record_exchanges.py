@@ -3,7 +3,7 @@
     python tools/record_exchanges.py --write
 
 One line a message: {"client": ...}, {"server": ...}, or {"closed": code}. What differs from run to run (the session's
-name, the wall clock) has a fixed value in them. The tests play every conversation again and compare.
+name, the clocks) has a fixed value in them. The tests play every conversation again and compare.
 """
 
 import argparse
@@ -58,7 +58,7 @@ class Conversation:
         message = json.loads(self._connection.recv(WAIT_S))
         assert message["type"] == kind, f"waited for {kind}, got {message}"
         if kind == "hello":
-            message["session"], message["clock"]["unix"] = SESSION, UNIX_S
+            message["session"] = SESSION
         self.lines.append({"server": message})
 
     def closed(self) -> None:
@@ -72,14 +72,22 @@ class Conversation:
 
 
 @contextmanager
-def conversation(token: str | None = None) -> Iterator[Conversation]:
+def conversation(
+    token: str | None = None, unix_clock: Callable[[], float] = lambda: UNIX_S
+) -> Iterator[Conversation]:
     """A server with two streams and a client that has just connected."""
     streams = (
         StreamInfo("webcam-0", "webcam:0", True, (640, 480), 30.0, "latest", (SubjectInfo("anna", 16),)),
         StreamInfo("door", "rtsp://camera/door", True, None, None, "latest"),
     )
     hello = Hello(streams, ModelInfo("encoder", "5c2e" * 16, "onnxruntime (CPU)"), "mtclar-stream")
-    server = Broadcaster(port=0, token=token, hello=lambda: hello, clock=lambda: NOW_S)
+    server = Broadcaster(
+        port=0,
+        token=token,
+        hello=lambda: hello,
+        clock=lambda: NOW_S,
+        unix_clock=unix_clock,
+    )
     with (
         server,
         connect(
@@ -159,6 +167,20 @@ def marking() -> list[Line]:
         return talk.lines
 
 
+def clock_set() -> list[Line]:
+    """The server's wall clock is put forward by an hour."""
+    unix_s = UNIX_S
+    with conversation(unix_clock=lambda: unix_s) as talk:
+        talk.hear("hello")
+        talk.server.publish(affect(0, face()))
+        talk.hear("affect")
+        unix_s += 3600.0
+        talk.hear("clock")
+        talk.server.publish(affect(1, face()))
+        talk.hear("affect")
+        return talk.lines
+
+
 def faults() -> list[Line]:
     """What is refused, each with its code; the connection goes on."""
     with conversation() as talk:
@@ -200,6 +222,7 @@ CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (
     ordinary,
     subscribing,
     marking,
+    clock_set,
     faults,
     token,
     wrong_token,

@@ -240,6 +240,9 @@ const receive = {
     showHello(message);
     showPages(message.pages);
   },
+  clock({ unix, monotonic }) {
+    hello.clock = { unix, monotonic };
+  },
   affect(message) {
     meter.count(message);
     latestSeq = message.seq;

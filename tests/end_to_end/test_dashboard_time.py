@@ -10,6 +10,8 @@ import cv2
 import pytest
 from playwright.sync_api import Page, expect
 
+from mtclar.stream.messages import ClockMessage
+
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
 
@@ -223,6 +225,20 @@ def test_csv_is_what_is_in_view(speaker: StartSpeaker, open_page: OpenPage, tmp_
         assert [float(share) for share in row["similarity"].split()] == [0.9, 0.2, 0.4]
     seconds = [float(row["unix_time"]) for row in rows]
     assert seconds[-1] - seconds[0] == pytest.approx(5, abs=0.002)
+
+
+def test_csv_has_the_time_of_the_newest_pair_of_clocks(
+    speaker: StartSpeaker, open_page: OpenPage, tmp_path: Path
+) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    server.server.publish(ClockMessage(1_800_000_000.0, 100.0))
+    told(server, page)
+    page.locator("#pause").click()
+    with downloaded(page, "#export-csv", tmp_path).open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["unix_time"]) == pytest.approx(1_800_000_000.0 + (FRAMES - 1) * FRAME_S, abs=0.002)
 
 
 def test_csv_cells_that_have_no_value_are_empty(

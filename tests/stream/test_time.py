@@ -11,7 +11,7 @@ from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import Hello
 from mtclar.stream.pipeline import Pipeline
 
-from .talk import join, say, until
+from .talk import Make, join, receive, say, until
 
 PATIENCE_S = 1.0  # between two lines of this test on a busy machine
 
@@ -38,6 +38,22 @@ class TwoFrames:
         return None
 
     def close(self) -> None: ...
+
+
+def test_who_is_connected_learns_that_the_wall_clock_was_set(make_message: Make) -> None:
+    ahead_s = 0.0
+    with (
+        Broadcaster(port=0, unix_clock=lambda: time.time() + ahead_s) as server,
+        join(server) as client,
+    ):
+        first = until(client, "hello")["clock"]
+        ahead_s = 3600.0
+        pair = until(client, "clock")
+        assert abs(pair["unix"] - time.time() - 3600) < PATIENCE_S
+        assert abs(pair["monotonic"] - time.monotonic()) < PATIENCE_S
+        assert (pair["unix"] - pair["monotonic"]) - (first["unix"] - first["monotonic"]) > 3590
+        server.publish(make_message(0))
+        assert receive(client)["type"] == "affect"  # and not a second `clock`
 
 
 def test_the_clock_pair_maps_capture_to_unix_time_and_says_whose_it_is(tracker: Any) -> None:
