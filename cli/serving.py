@@ -35,6 +35,7 @@ from mtclar.stream.messages import (
     SourceState,
     StatusMessage,
     SubjectInfo,
+    SubjectsMessage,
 )
 from mtclar.stream.metrics import Metrics
 from mtclar.stream.pages import Route
@@ -144,7 +145,8 @@ class Service:
         self._values = values
         self._view: LiveView | None = None
         self._pipelines: Sequence[Pipeline] = ()
-        self._trackers: Sequence[Tracker] = ()
+        self._trackers: dict[str, Tracker] = {}  # by stream
+        self._announced: dict[str, Sequence[SupportSet]] = {}  # by stream: what clients know
         self._tap: Callable[[Frame], None] | None = None
         self._pages: list[str] = []  # besides the dashboard
         self._meter = Meter()
@@ -181,7 +183,8 @@ class Service:
     ) -> None:
         """Makes the pipelines of several sources, each with a tracker of its own; one meter counts for all."""
         self._meter = Meter()
-        self._trackers = [tracker for _, tracker in streams]
+        self._trackers = {source.stream_id: tracker for source, tracker in streams}
+        self._announced = {stream: tracker.supports for stream, tracker in self._trackers.items()}
         self._pipelines = [
             Pipeline(
                 source,
@@ -234,7 +237,7 @@ class Service:
             dashboard=self.broadcaster.url,
             backend=self._tracker.backend,
             sources=[pipeline.source.label for pipeline in self._prepared],
-            subjects=[[one.subject for one in tracker.supports] for tracker in self._trackers],
+            subjects=[[one.subject for one in tracker.supports] for tracker in self._trackers.values()],
         )
         for warning in self.broadcaster.warnings if speaks_json() else ():
             event("warning", warning, logging.WARNING)
@@ -293,6 +296,7 @@ class Service:
 
     def publish(self, message: AffectMessage) -> None:
         """The pipelines' sink: clients first, since they wait."""
+        self._announce_supports(message)
         self.broadcaster.publish(message)
         self._metrics.answered(message)
         with self._writing:
@@ -300,6 +304,21 @@ class Service:
                 sink.publish(message)
         if self._view is not None:
             self._view.publish(message)
+
+    def _announce_supports(self, message: AffectMessage) -> None:
+        """Before the first message behind which other support sets stand than before; on that stream's thread."""
+        stream = message.stream
+        supports = self._trackers[stream].supports
+        if supports is not self._announced[stream]:
+            self._announced[stream] = supports
+            subjects = tuple(map(_subject_info, supports))
+            self.broadcaster.publish(SubjectsMessage(stream, message.seq, subjects))
+            event(
+                "subjects",
+                f"{stream}: calibrated anew",
+                stream=stream,
+                subjects=[s.subject for s in supports],
+            )
 
     def print_summary(self, summary: Summary) -> None:
         """What a run did, in two lines, and what went wrong."""
@@ -360,7 +379,7 @@ class Service:
         return Hello(
             streams=tuple(
                 pipeline.info([_subject_info(support) for support in tracker.supports])
-                for pipeline, tracker in zip(self._prepared, self._trackers, strict=True)
+                for pipeline, tracker in zip(self._prepared, self._trackers.values(), strict=True)
             ),
             model=self._model(),
             server=f"{PROGRAM} {version()}",

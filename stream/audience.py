@@ -10,9 +10,10 @@ from mtclar.stream.messages import (
     ErrorMessage,
     MarkMessage,
     StatusMessage,
+    SubjectsMessage,
 )
 
-ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | ErrorMessage
+ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | SubjectsMessage | ErrorMessage
 
 
 class Audience:

@@ -55,6 +55,9 @@ class SubjectInfo:
     frames: int
     labels: tuple[tuple[float, float], ...] = ()  # V/A of each frame, in the order of `similarity`
 
+    def as_json(self) -> dict[str, Any]:
+        return {"subject": self.subject, "frames": self.frames, "labels": [list(va) for va in self.labels]}
+
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
@@ -99,14 +102,7 @@ class Hello:
                         "size": None if s.size is None else list(s.size),
                         "fps": s.fps,
                         "freshness": s.freshness,
-                        "subjects": [
-                            {
-                                "subject": x.subject,
-                                "frames": x.frames,
-                                "labels": [list(va) for va in x.labels],
-                            }
-                            for x in s.subjects
-                        ],
+                        "subjects": [x.as_json() for x in s.subjects],
                         "truth": s.truth,
                     }
                     for s in self.streams
@@ -272,6 +268,25 @@ class AssignedMessage:
 
     def encode(self) -> bytes:
         return _dump({"type": "assigned", "stream": self.stream, "face": self.face, "subject": self.subject})
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectsMessage:
+    """The support sets of a stream have changed since `hello`: somebody was calibrated while it runs."""
+
+    stream: str
+    seq: int  # of the first `affect` that they stand behind
+    subjects: tuple[SubjectInfo, ...]
+
+    def encode(self) -> bytes:
+        return _dump(
+            {
+                "type": "subjects",
+                "stream": self.stream,
+                "seq": self.seq,
+                "subjects": [subject.as_json() for subject in self.subjects],
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from mtclar.stream.messages import (
     StatusMessage,
     StreamInfo,
     SubjectInfo,
+    SubjectsMessage,
 )
 
 FOLDER = Path(__file__).parents[1] / "docs" / "protocol" / "exchanges"
@@ -181,6 +182,20 @@ def clock_set() -> list[Line]:
         return talk.lines
 
 
+def calibrated_anew() -> list[Line]:
+    """A support set is saved while the stream runs: other labels stand behind the second frame."""
+    with conversation() as talk:
+        talk.hear("hello")
+        talk.server.publish(affect(0, face()))
+        talk.hear("affect")
+        labels = ((0.6, 0.4), (-0.5, 0.1), (0.0, 0.0))
+        talk.server.publish(SubjectsMessage("webcam-0", 1, (SubjectInfo("anna", 3, labels),)))
+        talk.hear("subjects")
+        talk.server.publish(affect(1, face()))
+        talk.hear("affect")
+        return talk.lines
+
+
 def faults() -> list[Line]:
     """What is refused, each with its code; the connection goes on."""
     with conversation() as talk:
@@ -223,6 +238,7 @@ CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (
     subscribing,
     marking,
     clock_set,
+    calibrated_anew,
     faults,
     token,
     wrong_token,

@@ -32,7 +32,7 @@ const meter = new Meter();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let theme = readTheme();
 let hello = null; // what the server said first
-let supports = new Map(); // "stream/subject" -> {frames, labels, order} of a support set
+const supports = new Map(); // "stream/subject" -> {frames, labels, order, since, before} of a support set
 let connectionState = "connecting";
 const statuses = new Map(); // stream -> its source's last status, where that is not live
 let farewell = null; // what the server said when it went
@@ -48,12 +48,24 @@ function focusIn(look) {
   return there.find((face) => face.key === chosen) ?? there[0];
 }
 
-const supportOf = (face) => supports.get(`${face.stream}/${face.latest.subject}`);
+/** Notes the support sets of a stream, which stand behind its messages from number `since` on. */
+function noteSupports(stream, subjects, since) {
+  for (const { subject, frames, labels = [] } of subjects) {
+    const key = `${stream}/${subject}`;
+    const before = since > 0 && supports.has(key) ? { ...supports.get(key), before: undefined } : undefined;
+    supports.set(key, { frames, labels, order: barOrder(labels), since, before });
+  }
+}
+
+/** The support set behind a face of a message, which may be older than the last change. */
+function supportBehind({ stream, seq }, { subject }) {
+  const support = supports.get(`${stream}/${subject}`);
+  return support && seq < support.since ? support.before : support;
+}
 
 /** The support frames of a face and how alike it is to each; null where nothing is known of that. */
 function likenessOf(look, face) {
-  const similarity = face && look.described(face).similarity;
-  const support = face && supportOf(face);
+  const { similarity, support } = (face && look.described(face)) ?? {};
   if (!similarity?.length || support?.labels.length !== similarity.length) return null;
   return { ...support, similarity, picked };
 }
@@ -122,7 +134,7 @@ function showTexts() {
   showWhy(described, focus?.name, support, support && frontFrame(support));
   chooser.show(streams);
   const lanes = shown.map((stream) => ({ ...stream, faces: facesIn(look, stream.stream) }));
-  faceList.show(lanes, focus, (face) => supportOf(face)?.frames, current);
+  faceList.show(lanes, focus, current);
 }
 
 function facesIn(look, stream) {
@@ -230,12 +242,8 @@ const receive = {
     hello = message;
     farewell = null;
     statuses.clear();
-    supports = new Map();
-    for (const { stream, subjects } of message.streams) {
-      for (const { subject, frames, labels = [] } of subjects) {
-        supports.set(`${stream}/${subject}`, { frames, labels, order: barOrder(labels) });
-      }
-    }
+    supports.clear();
+    for (const { stream, subjects } of message.streams) noteSupports(stream, subjects, 0);
     view.choose(chooser.announce(message.streams));
     showHello(message);
     showPages(message.pages);
@@ -243,7 +251,14 @@ const receive = {
   clock({ unix, monotonic }) {
     hello.clock = { unix, monotonic };
   },
+  subjects({ stream, seq, subjects }) {
+    const known = hello.streams.find((one) => one.stream === stream);
+    if (known) known.subjects = subjects;
+    noteSupports(stream, subjects, seq);
+    pick(null); // its number is that of another frame now
+  },
   affect(message) {
+    for (const face of message.faces) face.support = supportBehind(message, face);
     meter.count(message);
     latestSeq = message.seq;
     history.addAffect(message);

@@ -17,7 +17,7 @@ export class FaceList {
    * Shows lanes of {stream, label, state, people, faces: [{face, described}]}. `people` are the names that may be
    * given to a face by hand, null where there is nothing to mistake.
    */
-  show(lanes, focus, supportFrames, current) {
+  show(lanes, focus, current) {
     this.#drop(this.lanes, new Set(lanes.map((lane) => lane.stream)));
     this.#drop(this.rows, new Set(lanes.flatMap((lane) => lane.faces.map(({ face }) => face.key))));
     for (const lane of lanes) {
@@ -31,7 +31,7 @@ export class FaceList {
       for (const { face, described } of lane.faces) {
         if (!this.rows.has(face.key)) this.rows.set(face.key, this.#newRow(face, nodes.faces));
         const row = this.rows.get(face.key);
-        fill(row, face, described, face.key === focus?.key, supportFrames(face), current);
+        fill(row, face, described, face.key === focus?.key, current);
         offer(row, described.subject, lane.people);
       }
     }
@@ -77,7 +77,8 @@ export class FaceList {
   }
 }
 
-function fill(row, face, described, inFocus, frames, current) {
+function fill(row, face, described, inFocus, current) {
+  const frames = described.support?.frames;
   row.button.dataset.slot = face.slot;
   row.button.dataset.state = current ? described.state : "stale";
   row.button.setAttribute("aria-pressed", String(inFocus));

@@ -93,6 +93,7 @@ class Face extends Track {
         in_support: sample.inSupport,
         drift: sample.drift,
         calibrated: sample.calibrated,
+        support: sample.support,
         similarity: sample.similarity && Array.from(sample.similarity, (byte) => byte / 255),
       }
     );
@@ -175,6 +176,7 @@ export class History {
       state: said.state,
       faults: said.faults,
       calibrated: said.calibrated,
+      support: said.support,
       inSupport: said.in_support,
       drift: said.drift,
       v: said.valence,

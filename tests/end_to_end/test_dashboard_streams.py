@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
-from mtclar.stream.messages import StatusMessage
+from mtclar.stream.messages import StatusMessage, SubjectInfo, SubjectsMessage
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
@@ -143,6 +143,36 @@ def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_pa
     expect(text).to_contain_text("frame 2,")
     page.keyboard.press("ArrowLeft")
     expect(text).to_contain_text("frame 1,")
+
+
+def test_labels_that_change_while_it_is_open_are_shown_from_then_on(
+    speaker: StartSpeaker, open_page: OpenPage
+) -> None:
+    """Somebody is calibrated anew: bars and labels follow, also for `assign`, and the past keeps its own."""
+    server = speaker()
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    page.wait_for_timeout(300)
+    text, face = page.locator("#why-text"), page.locator(".face").first
+    seq = server.say(server.face(0.5, 0.25))
+    expect(text).to_have_text("Most alike: frame 1, labelled valence +0.75, arousal +0.50: 90 % alike.")
+    expect(face).to_contain_text("calibrated on 3 frames")
+    page.locator("#likeness").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(text).to_contain_text("Picked: frame 3")
+    labels = ((0.75, 0.5), (-0.5, 0.25), (0.0, -0.5), (-0.25, 0.75))
+    server.server.publish(
+        SubjectsMessage("demo", seq + 1, (SubjectInfo("anna", 4, labels), SubjectInfo("cleo", 1, ((0, 0),))))
+    )
+    server.say(server.face(0.5, 0.25, alike=(0.1, 0.2, 0.4, 0.8)))
+    expect(text).to_have_text("Most alike: frame 4, labelled valence −0.25, arousal +0.75: 80 % alike.")
+    expect(page.locator("#why-hint")).to_have_text("how alike anna is to each of 4 support frames")
+    expect(page.locator("#likeness")).to_have_attribute("aria-valuemax", "4")
+    expect(face).to_contain_text("calibrated on 4 frames")
+    expect(page.locator(".who option")).to_have_text(["somebody else", "anna", "cleo"])
+    page.locator("#valence-strip").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(text).to_have_text("Most alike: frame 1, labelled valence +0.75, arousal +0.50: 90 % alike.")
 
 
 def test_likeness_is_asked_for_only_while_it_is_shown(speaker: StartSpeaker, open_page: OpenPage) -> None:

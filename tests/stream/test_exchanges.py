@@ -14,7 +14,7 @@ from mtclar.stream.messages import ProtocolError
 from .talk import SCHEMA, VALIDATOR
 
 FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
-ALWAYS = {"hello", "affect", "status", "clock", "subscribed", "mark", "error", "bye"}
+ALWAYS = {"hello", "affect", "status", "clock", "subscribed", "mark", "subjects", "error", "bye"}
 
 
 def recorded(take_down: Callable[[], list[Line]]) -> list[Line]:

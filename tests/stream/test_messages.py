@@ -33,6 +33,7 @@ from mtclar.stream.messages import (
     StatusMessage,
     StreamInfo,
     SubjectInfo,
+    SubjectsMessage,
     SubscribedMessage,
 )
 
@@ -65,6 +66,8 @@ def check(data: bytes) -> dict[str, Any]:
         MarkMessage("starts", 12.5).encode(),
         AssignedMessage("cam", 3, "anna").encode(),
         AssignedMessage("cam", 3, None).encode(),
+        SubjectsMessage("cam", 7, ()).encode(),
+        SubjectsMessage("cam", 7, (SubjectInfo("anna", 1, ((0.5, -0.25),)),)).encode(),
         CameraReadyMessage("browser", 0, 2**21).encode(),
         FrameTakenMessage("browser", 3, 1.5, 1.75).encode(),
         ByeMessage("ended", "the file has ended").encode(),
@@ -163,6 +166,7 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
         "frame_taken",
         "assign",
         "assigned",
+        "subjects",
     }
     for example in examples:
         if (
