@@ -107,6 +107,13 @@ def loss(scene: Scene) -> float:
     return time.monotonic()
 
 
+def disorder(scene: Scene) -> float:
+    scene.network.disorder = 0.1
+    time.sleep(2.0)
+    scene.network.disorder = 0.0
+    return time.monotonic()
+
+
 def garbage(scene: Scene) -> float:
     """Another program on the camera's port, for a while."""
     scene.server.kill()
@@ -136,14 +143,21 @@ FAULTS: dict[str, Fault] = {  # the longest first, so that side by side they end
     "server back with pictures of another size": resize,
     "one RTP packet of ten damaged for 2 s": damage,
     "one RTP packet of twenty lost for 2 s": loss,
+    "over UDP: one RTP packet of twenty lost for 2 s": loss,
+    "over UDP: one RTP packet of ten late for 2 s": disorder,
     "connection cut": cut,
 }
-CONNECTION_LOST = frozenset(FAULTS) - {
-    "server frozen for 3 s",
-    "network silent for 3 s",
-    "one RTP packet of ten damaged for 2 s",
-    "one RTP packet of twenty lost for 2 s",
-}
+OVER_UDP = frozenset(name for name in FAULTS if name.startswith("over UDP"))
+CONNECTION_LOST = (
+    frozenset(FAULTS)
+    - OVER_UDP
+    - {
+        "server frozen for 3 s",
+        "network silent for 3 s",
+        "one RTP packet of ten damaged for 2 s",
+        "one RTP packet of twenty lost for 2 s",
+    }
+)
 START = "start of `run`, camera there"
 
 
@@ -165,7 +179,8 @@ def measure(name: str, tries: int, pictures: tuple[Path, Path]) -> Outcome:
     with _camera(pictures[0]) as (server, network):
         if name == START:
             return _starts(tries, network)
-        with _run(network) as run, Watcher(run.url, {"delivery": "all"}) as watcher:
+        transport = "udp" if name in OVER_UDP else "tcp"
+        with _run(network, transport) as run, Watcher(run.url, {"delivery": "all"}) as watcher:
             scene = Scene(server, network, watcher, random.Random(name), pictures)
             recovered_s: list[float] = []
             saw: list[tuple[str, ...]] = []
@@ -224,8 +239,8 @@ def _camera(pictures: Path) -> Iterator[tuple[RtspServer, Proxy]]:
         server.kill()
 
 
-def _run(network: Proxy) -> Running:
-    address = f"rtsp://127.0.0.1:{network.port}/clip"
+def _run(network: Proxy, transport: str = "tcp") -> Running:
+    address = f"rtsp://127.0.0.1:{network.port}/clip#transport={transport}"
     return Running("--source", address, "--support", "none", "--no-live")
 
 

@@ -1,12 +1,16 @@
 """What the fault tests share with the stream tests: the small tracker, the collector, the real RTSP server, clips."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty.proxy import Proxy
 from faulty.serving import Running
+
+from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.sources import open_source
 
 from ..cli.conftest import clips, face_clip, home, labels, long_clip  # noqa: TID252 (the tests have no absolute name)
 from ..stream.conftest import (  # noqa: TID252
@@ -16,6 +20,24 @@ from ..stream.conftest import (  # noqa: TID252
     rtsp_server,
     tracker,
 )
+
+Watch = Callable[..., AbstractContextManager[Pipeline]]
+
+
+@pytest.fixture
+def watch(tracker: Any, collector: Any) -> Watch:
+    """`watch(address, ...)` runs the whole chain behind that camera into `collector`; in the end it has not failed."""
+
+    @contextmanager
+    def following(address: str, **options: Any) -> Iterator[Pipeline]:
+        source = open_source(address)
+        with Pipeline(
+            source, tracker, sinks=[collector], on_status=collector.statuses.append, **options
+        ) as pipeline:
+            yield pipeline
+            assert pipeline.error is None
+
+    return following
 
 
 @pytest.fixture
@@ -41,6 +63,7 @@ def running() -> Iterator[Callable[..., Running]]:
 
 
 __all__ = [
+    "Watch",
     "clips",
     "collector",
     "eventually",

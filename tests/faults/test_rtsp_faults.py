@@ -9,19 +9,18 @@ import cv2
 import psutil
 import pytest
 
-from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.reader import Patience
-from mtclar.stream.sources import open_source
+
+from .conftest import Watch
 
 pytestmark = pytest.mark.faults
 KILLS = 5
 
 
 def test_a_frozen_server_is_a_stall_and_its_thaw_is_noticed(
-    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
+    rtsp_server: Any, watch: Watch, collector: Any, eventually: Any
 ) -> None:
-    source = open_source(rtsp_server.url)
-    with Pipeline(source, tracker, sinks=[collector], on_status=collector.statuses.append) as pipeline:
+    with watch(rtsp_server.url) as pipeline:
         eventually(lambda: len(collector.messages) >= 10)
         process = psutil.Process()
         held = (process.num_fds(), process.num_threads())
@@ -34,21 +33,17 @@ def test_a_frozen_server_is_a_stall_and_its_thaw_is_noticed(
         rtsp_server.thaw()
         eventually(lambda: len(collector.messages) >= before + 10)
         eventually(lambda: collector.states()[-1] == "live")
-        assert pipeline.error is None
         # The connection that was given up wakes, is not needed any more, and lets go of what it held.
         eventually(lambda: (process.num_fds(), process.num_threads()) <= held)
 
 
 def test_killed_again_and_again_nothing_piles_up(
-    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
+    rtsp_server: Any, watch: Watch, collector: Any, eventually: Any
 ) -> None:
     process = psutil.Process()
     figures = []
-    source = open_source(rtsp_server.url)
     patience = Patience(first_retry_s=0.2)
-    with Pipeline(
-        source, tracker, sinks=[collector], on_status=collector.statuses.append, patience=patience
-    ) as pipeline:
+    with watch(rtsp_server.url, patience=patience) as pipeline:
         for _ in range(KILLS):
             before = len(collector.messages)
             eventually(lambda before=before: len(collector.messages) >= before + 5)
@@ -57,7 +52,6 @@ def test_killed_again_and_again_nothing_piles_up(
             eventually(lambda: collector.states()[-1] == "reconnecting")
             rtsp_server.start()
         eventually(lambda: collector.states()[-1] == "live")
-        assert pipeline.error is None
     assert pipeline.summary().reconnects == KILLS
     descriptors, threads = zip(*figures, strict=True)
     assert max(descriptors[1:]) <= descriptors[0] + 2
@@ -65,22 +59,20 @@ def test_killed_again_and_again_nothing_piles_up(
 
 
 def test_a_camera_that_comes_back_with_another_size(
-    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any, tmp_path: Path
+    rtsp_server: Any, watch: Watch, collector: Any, eventually: Any, tmp_path: Path
 ) -> None:
     for picture in sorted(rtsp_server.pictures.glob("*.jpg")):
         cv2.imwrite(str(tmp_path / picture.name), cv2.resize(cv2.imread(str(picture)), (320, 240)))
-    source = open_source(rtsp_server.url)
-    with Pipeline(source, tracker, sinks=[collector], on_status=collector.statuses.append) as pipeline:
+    with watch(rtsp_server.url):
         eventually(lambda: len(collector.messages) >= 5)
         rtsp_server.kill()
         rtsp_server.pictures = tmp_path
         rtsp_server.start()
         eventually(lambda: collector.messages[-1].size == (320, 240))
-        assert pipeline.error is None
 
 
 def test_garbage_on_the_cameras_port_is_a_failed_try_and_no_more(
-    rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
+    rtsp_server: Any, watch: Watch, collector: Any, eventually: Any
 ) -> None:
     rtsp_server.kill()
     stop = threading.Event()
@@ -102,14 +94,9 @@ def test_garbage_on_the_cameras_port_is_a_failed_try_and_no_more(
         listening.listen()
         thread = threading.Thread(target=babble, args=(listening,))
         thread.start()
-        source = open_source(rtsp_server.url)
-        patience = Patience(first_retry_s=0.1, longest_retry_s=0.2)
         try:
-            with Pipeline(
-                source, tracker, sinks=[collector], on_status=collector.statuses.append, patience=patience
-            ) as pipeline:
+            with watch(rtsp_server.url, patience=Patience(first_retry_s=0.1, longest_retry_s=0.2)):
                 eventually(lambda: collector.states().count("reconnecting") >= 3)
-                assert pipeline.error is None
         finally:
             stop.set()
             thread.join(10)

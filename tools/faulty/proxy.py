@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that makes a good network bad: delay, loss, damage, silence, cuts; TLS in front if wanted."""
+"""A proxy on loopback that makes a good network bad: delay, loss, disorder, damage, silence, cuts; TLS if wanted."""
 
 import asyncio
 import random
@@ -6,6 +6,8 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
+
+from .datagrams import DatagramWay
 
 CHUNK_BYTES = 65536
 STARTED_WITHIN_S = 10.0
@@ -20,7 +22,8 @@ class Proxy:
 
     What is set holds from the next piece of data on. `loss` and `damage` are shares of the RTP packets that the server
     sends interleaved in the connection (RFC 2326, 10.12): a packet is left out as a gateway to a bad radio link would,
-    or has some bytes changed. Everything else passes whole.
+    or has some bytes changed. Of those that it sends over UDP, `loss` and `disorder` (late: others overtake them) are
+    shares; the other troubles are not theirs. Everything else passes whole.
     """
 
     def __init__(self, server_port: int, tls: ssl.SSLContext | None = None, seed: int = 0) -> None:
@@ -28,8 +31,9 @@ class Proxy:
         self.port = 0
         self.delay_s = 0.0
         self.loss = 0.0
+        self.disorder = 0.0
         self.damage = 0.0
-        self.lost = self.damaged = self.connections = 0
+        self.lost = self.late = self.damaged = self.connections = 0
         self._tls = tls
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -100,11 +104,12 @@ class Proxy:
         self._writers |= both
         up: Way = asyncio.Queue(PIECES_ON_THE_WAY)
         down: Way = asyncio.Queue(PIECES_ON_THE_WAY)
+        datagrams = DatagramWay(self._lose, self._delay)
         flows = [
             asyncio.ensure_future(flow)
             for flow in (
-                self._take(from_client, up),
-                self._take_rtsp(from_server, down),
+                self._take(from_client, up, datagrams),
+                self._take_rtsp(from_server, down, datagrams),
                 self._give(up, to_server),
                 self._give(down, to_client),
             )
@@ -118,32 +123,42 @@ class Proxy:
                 flow.add_done_callback(_forget)
                 flow.cancel()
             self._writers -= both
+            datagrams.close()
             for writer in both:
                 writer.transport.abort()
 
-    async def _take(self, source: asyncio.StreamReader, way: Way) -> None:
+    async def _take(self, source: asyncio.StreamReader, way: Way, datagrams: DatagramWay) -> None:
         while data := await source.read(CHUNK_BYTES):
-            await self._send_off(data, way)
+            await self._send_off(await datagrams.asked(data), way)
 
-    async def _take_rtsp(self, source: asyncio.StreamReader, way: Way) -> None:
+    async def _take_rtsp(self, source: asyncio.StreamReader, way: Way, datagrams: DatagramWay) -> None:
         """The server's side: replies as they are, interleaved packets at the mercy of `loss` and `damage`."""
         while first := await source.read(1):
             if first != b"$":
                 reply = first + await source.readuntil(b"\r\n\r\n")
                 if length := re.search(rb"content-length: *(\d+)", reply, re.IGNORECASE):
                     reply += await source.readexactly(int(length[1]))
-                await self._send_off(reply, way)
+                await self._send_off(datagrams.answered(reply), way)
                 continue
             head = await source.readexactly(3)
             packet = bytearray(await source.readexactly(int.from_bytes(head[1:], "big")))
-            if self._random.random() < self.loss:
-                self.lost += 1
+            if self._lose():
                 continue
             if self._random.random() < self.damage and len(packet) > 40:
                 self.damaged += 1
                 for _ in range(8):  # after the RTP header: the packet is taken, its picture is not
                     packet[self._random.randrange(16, len(packet))] ^= 0xFF
             await self._send_off(first + head + packet, way)
+
+    def _lose(self) -> bool:
+        lost = self._random.random() < self.loss
+        self.lost += lost
+        return lost
+
+    def _delay(self) -> bool:
+        late = self._random.random() < self.disorder
+        self.late += late
+        return late
 
     async def _send_off(self, data: bytes, way: Way) -> None:
         await way.put((self._loop.time() + self.delay_s, data))
