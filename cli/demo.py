@@ -73,11 +73,11 @@ def command(
         recorder, truth = Recorder(tracker), script()
 
         def play() -> Rest:
-            return stack.enter_context(closing(Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)))
+            return Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)
 
         def service_at(chosen: int) -> Service:
             service = Service(tracker, console, host=HOST, port=chosen, values=not no_live)
-            service.prepare(play(), policy, truth)
+            service.prepare(stack.enter_context(closing(play())), policy, truth)
             return stack.enter_context(service)
 
         try:
@@ -101,7 +101,7 @@ def command(
         while keep and not (stopped.is_set() or console.unread):
             tracker.reset()
             service.prepare(play(), policy, truth)
-            service.answer(stopped)
+            service.answer(stopped)  # which closes what it has played
 
 
 def calibrated(backend: str, threads: int) -> "SupportSet":

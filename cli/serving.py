@@ -157,7 +157,6 @@ class Service:
 
     def __enter__(self) -> Self:
         self.broadcaster.start()
-        self._metrics.watch(self._prepared, self.broadcaster, self._states, self._model(), version())
         self._supervisor.ready(f"serving {self.broadcaster.ws_url}")
         return self
 
@@ -245,6 +244,7 @@ class Service:
     def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
         """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
         pipelines, self._sinks = self._prepared, tuple(sinks)
+        self._metrics.watch(pipelines, self.broadcaster, self._states, self._model(), version())
         labels = ", ".join(pipeline.source.label for pipeline in pipelines)
         self._view = LiveView(
             labels,

@@ -81,9 +81,10 @@ class Metrics:
         model: ModelInfo,
         version: str,
     ) -> None:
-        """From now on these are reported; `states` is read whenever a page is wanted."""
+        """From now on these are reported, and no others; `states` is read whenever a page is wanted."""
         self._live.pipelines, self._live.broadcaster = tuple(pipelines), broadcaster
         self._live.states, self._live.model, self._live.version = states, model, version
+        self._live.forget()
 
     def answered(self, message: AffectMessage) -> None:
         """Counts one `affect`; from the streams' worker threads."""
@@ -139,6 +140,10 @@ class _Live(Collector):
         self.version = ""
         self._clock = clock
         self._seen: deque[tuple[float, tuple[int, ...]]] = deque()
+
+    def forget(self) -> None:
+        """How far other pipelines were."""
+        self._seen.clear()
 
     def tick(self) -> None:
         now_s = self._clock()

@@ -4,8 +4,9 @@ import json
 import re
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from websockets.sync.client import connect
 from mtclar.cli import demo
 from mtclar.cli.options import HOST, PORT
 from mtclar.engine import models
+from mtclar.engine.handover import Frame
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import open_source
 
@@ -115,6 +117,31 @@ def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
         running.send(signal.SIGTERM)
         assert [json.loads(text)["type"] for text in client][-1] == "bye"
     assert running.end().code == 0
+
+
+def test_each_playing_is_closed_before_the_next_begins_and_nothing_piles_up_for_the_end(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    class Glimpse(demo.Rest):
+        """Five frames of it; stops the command in the third playing."""
+
+        def frames(self) -> Iterator[Frame]:
+            happened.append("played")
+            if happened.count("played") == 3:
+                signal.raise_signal(signal.SIGTERM)
+            yield from islice(super().frames(), 5)
+
+        def close(self) -> None:
+            happened.append("closed")
+            super().close()
+
+    monkeypatch.setattr(demo, "Rest", Glimpse)
+    done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
+    assert done.code == 0, done.err
+    # The last: of the first one once more, which would be open had the server not started.
+    assert happened == ["played", "closed"] * 3 + ["closed"]
 
 
 def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:

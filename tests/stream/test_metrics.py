@@ -1,6 +1,7 @@
 """/metrics: what Prometheus reads is what happened."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,6 +119,24 @@ def test_the_rate_forgets_what_is_long_ago() -> None:
     seen = metrics._live._seen
     assert seen[-1][0] - seen[0][0] <= RATE_WINDOW_S
     assert seen[-1][1][0] - seen[0][1][0] == 25 * RATE_WINDOW_S
+
+
+def test_what_is_watched_next_begins_with_a_rate_of_its_own() -> None:
+    class Counting:
+        answered, dropped, reconnects, abandoned = 500, 0, 0, 0
+        source = SimpleNamespace(stream_id="cam")
+
+    now_s, server = [0.0], Broadcaster(port=0)
+    metrics = Metrics(clock=lambda: now_s[0])
+    for answered in (500, 0):  # the clip once, and from its beginning again
+        pipeline: Any = Counting()
+        pipeline.answered = answered
+        metrics.watch([pipeline], server, {}, MODEL, "1")
+        for _ in range(3):
+            metrics.tick()
+            now_s[0] += 2.0
+            pipeline.answered += 50
+    assert samples(metrics)["mtclar_frames_per_second", (("stream", "cam"),)] == 25
 
 
 def test_before_anything_runs_there_is_a_page_all_the_same() -> None:
