@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ import numpy as np
 
 from mtclar.calibrate import journal, messages
 from mtclar.calibrate.advice import advise
+from mtclar.calibrate.capture import Capture, Kind
 from mtclar.calibrate.collection import Check, Sample
 from mtclar.calibrate.outline import outline
 from mtclar.calibrate.pictures import preview
-from mtclar.calibrate.prompts import Prompt
-from mtclar.calibrate.session import Guide, Look, Progress, look
+from mtclar.calibrate.session import Look, look
 from mtclar.calibrate.standing import Standing, rounded
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.handover import Frame
@@ -36,33 +36,27 @@ log = logging.getLogger(__name__)
 
 LOOKS_PER_S = 15.0
 TICK_S = 0.5
-FRAMES = 3  # of a label
-SLOT_S = 0.3  # one from each slot of this length
-COUNTDOWN_S = 1.0  # from saying where one is to the first frame: time to look up from the grid
-PATIENCE_S = 6.0
 CLOSE_S = 10.0  # for what is being worked on, the journal above all
 MAX_WAITING = 64  # messages of all pages that have not been worked off
 
 Camera = Literal["server", "browser"]
 
 
-@dataclass(slots=True, eq=False)
-class _Capture:
-    """Frames being taken for one label."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """A stream on which a person can be calibrated."""
 
-    kind: Literal["take", "redo", "check"]
-    number: int | None
-    valence: float
-    arousal: float
-    guide: Guide
-    progress: Progress | None = None
+    stream: str
+    label: str  # as people know it
+    camera: Camera = "server"  # "browser": the page itself has to send the pictures
 
 
 class Desk:
     """An Extension of the Broadcaster for messages `calibrate.*`; a context manager around its thread.
 
     `open_tracker` is called on first use. `save` writes the support set and returns where; what it raises is told to
-    the page. `camera`: whether the page itself has to send the pictures. `passphrase` encrypts what is unfinished.
+    the page. `views`: the streams that it can look at, the first one until a page chooses another. `passphrase`
+    encrypts what is unfinished.
     """
 
     prefix = messages.PREFIX
@@ -74,8 +68,7 @@ class Desk:
         *,
         target: Path,
         subject: str,
-        source: str,
-        camera: Camera = "server",
+        views: Sequence[View],
         keep_crops: bool = False,
         on_saved: Callable[[SupportSet], None] | None = None,
         passphrase: str | None = None,
@@ -84,9 +77,8 @@ class Desk:
         self._open_tracker = open_tracker
         self._save = save
         self._journal = journal.journal_path(target)
-        self._subject = subject
-        self._source = source
-        self._camera = camera
+        self.subject = subject
+        self.views = tuple(views)
         self._keep_crops = keep_crops
         self._on_saved = on_saved
         self._passphrase = passphrase
@@ -94,6 +86,7 @@ class Desk:
         self._changed = threading.Condition()
         self._peers: set[Peer] = set()
         self._said: deque[tuple[Peer, messages.Said]] = deque()
+        self._view = self.views[0]
         self._frame: Frame | None = None
         self._due_s = 0.0
         self._stopped = False
@@ -101,7 +94,7 @@ class Desk:
         # Of the thread alone:
         self._tracker: Tracker | None = None
         self._standing = Standing()
-        self._capture: _Capture | None = None
+        self._capture: Capture | None = None
         self._saved: Path | None = None
         self._notice = ""
 
@@ -122,8 +115,8 @@ class Desk:
     # --- any thread, never waiting ---
 
     def offer(self, frame: Frame) -> None:
-        """The newest frame of the source; most are passed over, and all while no page is open."""
-        if not self._peers:
+        """The newest frame of a stream; most are passed over, and all while no page is open or it looks elsewhere."""
+        if not self._peers or frame.stream_id != self._view.stream:
             return
         now_s = self._clock()
         if now_s < self._due_s:
@@ -135,7 +128,18 @@ class Desk:
 
     def said(self, peer: Peer, message: Mapping[str, Any]) -> None:
         """A page's message; ProtocolError when it is none of ours, or there are too many."""
-        self._put(peer, messages.parse(message))
+        self.obey(peer, messages.parse(message))
+
+    def obey(self, peer: Peer, said: messages.Said) -> None:
+        """The same, parsed."""
+        if isinstance(said, messages.Join) and not self.serves(said):
+            raise ProtocolError("unknown_stream", f"only {self.subject} is calibrated here, on other streams")
+        self._put(peer, said)
+
+    def serves(self, said: messages.Join) -> bool:
+        """Whether it is this desk's person and one of its streams, as far as they are named."""
+        named = said.stream is None or any(view.stream == said.stream for view in self.views)
+        return named and said.subject in (None, self.subject)
 
     def left(self, peer: Peer) -> None:
         """The client is gone; it may have joined a moment ago, which the thread does not know yet."""
@@ -160,7 +164,7 @@ class Desk:
                     said, self._said = self._said, deque()
                     frame, self._frame = self._frame, None
                 for peer, message in said:
-                    self._try(peer, lambda peer=peer, message=message: self._obey(peer, message))  # type: ignore[misc]
+                    self._try(peer, lambda peer=peer, message=message: self._work_off(peer, message))  # type: ignore[misc]
                 if frame is not None and self._tracker is not None and self._peers:
                     self._try(None, lambda frame=frame: self._look(frame))  # type: ignore[misc]
         finally:
@@ -187,7 +191,7 @@ class Desk:
         for one in [peer] if peer is not None else list(self._peers):
             one.tell(data)
 
-    def _obey(self, peer: Peer, said: messages.Said) -> None:
+    def _work_off(self, peer: Peer, said: messages.Said) -> None:
         if isinstance(said, messages.Leave):
             self._peers.discard(peer)
             if not self._peers:
@@ -197,6 +201,7 @@ class Desk:
         match said:
             case messages.Join():
                 self._peers.add(peer)
+                self._look_at(said.stream)
             case messages.Take():
                 self._begin("take", None, rounded(said.valence), rounded(said.arousal))
             case messages.Redo():
@@ -236,7 +241,7 @@ class Desk:
             try:
                 step = journal.read(
                     self._journal,
-                    subject=self._subject,
+                    subject=self.subject,
                     model_sha256=self._tracker.model.sha256,
                     passphrase=self._passphrase,
                 )
@@ -248,6 +253,13 @@ class Desk:
                 self._notice = "This goes on with a calibration that was left unfinished"
                 self._renew()
         return self._tracker
+
+    def _look_at(self, stream: str | None) -> None:
+        """Another stream, for all pages of this desk; what was being taken on the one before is dropped."""
+        if stream is not None and stream != self._view.stream:
+            self._view = next(view for view in self.views if view.stream == stream)
+            self._capture = None
+            self._ready().reset()
 
     def _sample(self, number: int) -> Sample:
         try:
@@ -261,19 +273,18 @@ class Desk:
 
     # --- frames ---
 
-    def _begin(
-        self, kind: Literal["take", "redo", "check"], number: int | None, valence: float, arousal: float
-    ) -> None:
-        prompt = Prompt("label", "", valence, arousal, FRAMES, SLOT_S)
-        self._capture = _Capture(kind, number, valence, arousal, Guide([prompt], COUNTDOWN_S, PATIENCE_S))
+    def _begin(self, kind: Kind, number: int | None, valence: float, arousal: float) -> None:
+        self._capture = Capture(kind, number, valence, arousal)
         self._saved = None
 
     def _look(self, frame: Frame) -> None:
         assert self._tracker is not None
+        if frame.stream_id != self._view.stream:
+            return  # put down just before a page chose another one
         seen = look(self._tracker, frame)
         capture = self._capture
         if capture is not None:
-            capture.progress = capture.guide.step(seen)
+            capture.step(seen)
         self._show(frame, seen)
         if seen.crop is not None and seen.usable and self._standing.shown.due(seen.t_s):
             self._standing.shown.note(seen.t_s, self._tracker.encode([seen.crop]))
@@ -291,14 +302,14 @@ class Desk:
                 outline=[] if seen.crop is None else outline(seen.crop, (width, height)),
                 usable=seen.usable,
                 advice=advise(seen.faults),
-                capture=_capture_state(self._capture),
+                capture=None if self._capture is None else self._capture.state(),
             )
         )
         picture = write_header(0, frame.seq % 2**32, frame.t_capture_s) + preview(frame.image)
         for peer in self._peers:
             peer.show(picture)
 
-    def _finish(self, capture: _Capture) -> None:
+    def _finish(self, capture: Capture) -> None:
         tracker = self._ready()
         recording = capture.guide.recording
         if not recording.taken:
@@ -331,8 +342,8 @@ class Desk:
 
     def _support(self, tracker: Tracker) -> SupportSet:
         return self._standing.collection.support(
-            subject=self._subject,
-            source=self._source,
+            subject=self.subject,
+            source=self._view.label,
             model_name=tracker.model.name,
             model_sha256=tracker.model.sha256,
             framing=tracker.framing,
@@ -353,7 +364,7 @@ class Desk:
             journal.write(
                 self._journal,
                 self._standing.collection.now,
-                subject=self._subject,
+                subject=self.subject,
                 model_sha256=tracker.model.sha256,
                 passphrase=self._passphrase,
             )
@@ -377,26 +388,11 @@ class Desk:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "subject": self._subject,
-            "camera": self._camera,
+            "subject": self.subject,
+            "stream": self._view.stream,
+            "camera": self._view.camera,
             "keep_crops": self._keep_crops,
             "notice": self._notice,
             "saved": None if self._saved is None else str(self._saved),
             **self._standing.state(),
         }
-
-
-def _capture_state(capture: _Capture | None) -> dict[str, Any] | None:
-    if capture is None or capture.progress is None:
-        return None
-    progress = capture.progress
-    return {
-        "kind": capture.kind,
-        "number": capture.number,
-        "valence": capture.valence,
-        "arousal": capture.arousal,
-        "phase": progress.phase,
-        "left_s": round(progress.left_s, 2),
-        "taken": progress.taken,
-        "of": FRAMES,
-    }

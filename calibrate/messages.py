@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from mtclar.stream.messages import ProtocolError
+from mtclar.stream.messages import ProtocolError, StreamName
 
 PREFIX = "calibrate."
 SCHEMA_FILE = "calibrate.v1.schema.json"
@@ -24,9 +24,11 @@ class _Said(BaseModel):
 
 
 class Join(_Said):
-    """Be told how it stands, and see the picture."""
+    """Be told how it stands, and see the picture: of who and where is named, otherwise as before."""
 
     type: Literal["calibrate.join"]
+    stream: StreamName | None = None
+    subject: Annotated[str, StringConstraints(max_length=500)] | None = None
 
 
 class Leave(_Said):

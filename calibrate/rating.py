@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mtclar.calibrate import messages
+from mtclar.calibrate.capture import Kind
 from mtclar.calibrate.desk import Desk
 from mtclar.calibrate.outline import outline
 from mtclar.calibrate.pictures import preview
@@ -150,9 +151,7 @@ class RatingDesk(Desk):
             (s for s in self._stills if s.time_s not in labelled and s.time_s not in self._skipped), None
         )
 
-    def _begin(
-        self, kind: Literal["take", "redo", "check"], _: int | None, valence: float, arousal: float
-    ) -> None:
+    def _begin(self, kind: Kind, _: int | None, valence: float, arousal: float) -> None:
         if kind != "take":
             raise MtclarError("a recording has no fresh pictures", "move the label, or delete it")
         still = self._current()

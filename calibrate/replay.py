@@ -73,7 +73,7 @@ class ReplayDesk(Desk):
         """What the ratings were made into; none before they were finished."""
         return self._labels
 
-    def _obey(self, peer: Peer, said: messages.Said) -> None:
+    def _work_off(self, peer: Peer, said: messages.Said) -> None:
         match said:
             case messages.Rate():  # many a second, and nothing on the page follows from one
                 if (time_s := self._shown_s.get(said.seq)) is not None:
@@ -90,7 +90,7 @@ class ReplayDesk(Desk):
                 if isinstance(said, messages.Clear):
                     self._pause()
                     self._trace, self._lag, self._labels = Trace(), None, ()
-                super()._obey(peer, said)
+                super()._work_off(peer, said)
                 if isinstance(said, messages.Join) and not self._shown_s:
                     self._show_first(peer)
                 if not self._peers:

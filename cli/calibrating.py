@@ -1,15 +1,18 @@
 """The calibration page behind `run` and `calibrate --ui`: its desk, where it saves, and what it is plugged in with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtclar.calibrate import messages
-from mtclar.calibrate.desk import Desk
+from mtclar.calibrate.desk import Desk, View
+from mtclar.calibrate.desks import Desks
+from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
 from mtclar.cli.outputs import Output, always, keep_previous, never, require_safe
 from mtclar.cli.serving import Service
 from mtclar.cli.signals import stop_on_signals
+from mtclar.cli.streams import Stream, supports_of
 from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support import SupportSet, is_encrypted
@@ -22,8 +25,73 @@ CALIBRATE_PAGE = "calibrate"
 SCHEMA_PATH = f"/protocol/{messages.SCHEMA_FILE}"
 
 
+@dataclass(slots=True, eq=False)
+class Person:
+    """Somebody whom `run` can calibrate."""
+
+    subject: str
+    target: Path  # their support set
+    passphrase: str | None  # that it is encrypted with
+    streams: list[Stream]  # that use it
+
+
+def people_of(
+    streams: Sequence[Stream],
+    supports: Sequence[SupportSet],
+    paths: Sequence[Path],
+    secrets: Sequence[str | None],
+) -> list[Person]:
+    """Whom the streams follow: a person for each file, whose secret is the one at its place, or one who is new."""
+    if not supports:
+        return [Person(DEFAULT_SUBJECT, default_support_path(), None, list(streams))]
+    people: dict[Path, Person] = {}
+    for support, path, secret in zip(supports, paths, secrets, strict=True):
+        person = people.setdefault(path.resolve(), Person(support.subject, path, secret, []))
+        person.streams += [
+            stream
+            for i, stream in enumerate(streams)
+            if any(support is used for used in supports_of(i, len(streams), supports))
+        ]
+    return list(people.values())
+
+
+def make_desks(
+    people: Sequence[Person], offered: Sequence[Source], backend: str, threads: int
+) -> Desks | None:
+    """The calibration page of those people on the offered sources; None where there is nothing to offer.
+
+    What is saved is taken over by every stream that uses it.
+    """
+    desks = []
+    for person in people:
+        sources = [stream.source for stream in person.streams if stream.source in offered]
+        if sources:
+            desks.append(
+                make_desk(
+                    sources,
+                    person.target,
+                    subject=person.subject,
+                    backend=backend,
+                    threads=threads,
+                    on_saved=adopting([stream.tracker for stream in person.streams]),
+                    passphrase=person.passphrase,
+                )
+            )
+    return Desks(desks) if desks else None
+
+
+def adopting(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
+    """Has all of them take over a support set."""
+
+    def adopt(support: SupportSet) -> None:
+        for tracker in trackers:
+            tracker.adopt(support)
+
+    return adopt
+
+
 def make_desk(
-    source: Source,
+    sources: Sequence[Source],
     target: Path,
     *,
     subject: str,
@@ -33,14 +101,16 @@ def make_desk(
     on_saved: Callable[[SupportSet], None] | None = None,
     passphrase: str | None = None,
 ) -> Desk:
-    """A desk that calibrates on `source` and saves at `target`: see `writing_to`."""
+    """A desk that calibrates on one of `sources` and saves at `target`: see `writing_to`."""
     return Desk(
         lambda: Tracker.open(backend=backend, threads=threads),
         writing_to(target, passphrase),
         target=target,
         subject=subject,
-        source=source.label,
-        camera="browser" if isinstance(source, BrowserSource) else "server",
+        views=[
+            View(source.stream_id, source.label, "browser" if isinstance(source, BrowserSource) else "server")
+            for source in sources
+        ],
         keep_crops=keep_crops,
         on_saved=on_saved,
         passphrase=passphrase,
@@ -57,7 +127,7 @@ def writing_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], P
         if passphrase is None and is_encrypted(target):
             raise CalibrationError(
                 f"{target} is encrypted, and this page was started without a passphrase",
-                "what was labelled is kept: `mtclar-stream calibrate --ui --encrypt` goes on with it",
+                "what was labelled is kept: start it anew: it asks for the passphrase, and goes on with it",
             )
         keep_previous(target)
         support.save(target, passphrase)
@@ -110,7 +180,7 @@ def calibrate_on_page(
             stopped.set()
 
         desk = make_desk(
-            source,
+            [source],
             target,
             subject=subject,
             backend=backend,

@@ -6,6 +6,7 @@ Others on the machine can read the arguments of a command, so there is no such o
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +24,8 @@ PassphraseFileOption = Annotated[
 
 
 def passphrase_of(path: Path, file: Path | None) -> Callable[[], str]:
-    """Asks for the passphrase of the support set at `path` when it is called."""
-    return lambda: _read(f"Passphrase of {path}", file, twice=False)
+    """Asks for the passphrase of the support set at `path` when it is called for the first time."""
+    return cache(lambda: _read(f"Passphrase of {path}", file, twice=False))
 
 
 def new_passphrase(path: Path, file: Path | None) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from mtclar.calibrate.continuous import Lag
+from mtclar.calibrate.desk import View
 from mtclar.calibrate.rating import Candidates, RatingDesk, apart, every, look_through, pick
 from mtclar.calibrate.replay import ReplayDesk
 from mtclar.cli.calibrating import CALIBRATE_PAGE, Listening, calibration_routes, writing_to
@@ -90,7 +91,7 @@ def rate_on_page(
             writing_to(target, passphrase),
             target=target,
             subject=subject,
-            source=source.label,
+            views=[View(source.stream_id, source.label)],
             keep_crops=keep_crops,
             on_saved=on_saved,
             passphrase=passphrase,

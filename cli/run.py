@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.cli.options import (
-    DEFAULT_SUBJECT,
     HOST,
     NO_SUPPORT,
     PORT,
@@ -129,7 +128,7 @@ def command(
     ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
-    from mtclar.cli.calibrating import CALIBRATE_PAGE, calibration_routes, make_desk
+    from mtclar.cli.calibrating import CALIBRATE_PAGE, calibration_routes, make_desks, people_of
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.passphrase import passphrase_of
@@ -143,7 +142,7 @@ def command(
     from mtclar.cli.streams import follow_all, open_all
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
-    from mtclar.engine.support import SupportSet
+    from mtclar.engine.support import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.csv_sink import CsvSink
     from mtclar.stream.mailbox import FRESHNESS
@@ -155,7 +154,9 @@ def command(
     with stop_on_signals() as stopped, ExitStack() as stack:
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = _support_paths(support)
-        supports = [SupportSet.load(path, passphrase_of(path, passphrase_file)) for path in paths]
+        asks = [passphrase_of(path, passphrase_file) for path in paths]
+        supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
+        secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
         sources = open_all(stack, source or [WEBCAM])
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
@@ -190,17 +191,12 @@ def command(
             values=not no_live and log == "plain",
         )
         service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
-        if _offers_calibration(calibrate, host, sources[0], supports):
-            target = paths[0] if paths else default_support_path()
-            desk = make_desk(
-                sources[0],
-                target,
-                subject=supports[0].subject if supports else DEFAULT_SUBJECT,
-                backend=backend_spec(backend, provider),
-                threads=threads,
-                on_saved=streams[0].tracker.adopt,
-            )
-            service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
+        people = people_of(streams, supports, paths, secrets)
+        desks = make_desks(
+            people, _calibrated_on(calibrate, host, sources), backend_spec(backend, provider), threads
+        )
+        if desks is not None:
+            service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)
         sinks = [] if csv is None else [stack.enter_context(closing(CsvSink(csv)))]
         if tls_cert is not None:
@@ -216,21 +212,13 @@ def command(
             say(console, f"Written: {summary_json}")
 
 
-def _offers_calibration(
-    wish: bool | None, host: str, source: "Source", supports: "Sequence[SupportSet]"
-) -> bool:
-    """By default on cameras, where only this machine can reach the page; UsageError for a wish that cannot be."""
-    from mtclar.engine.errors import UsageError
+def _calibrated_on(wish: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":
+    """On which sources the calibration page is offered: by default cameras, where only this machine can reach it."""
     from mtclar.stream.access import is_loopback
 
-    if len(supports) > 1:
-        if wish:
-            raise UsageError(
-                "--calibrate with several support sets: which one would be written?",
-                "name the one of the person to calibrate with --support",
-            )
-        return False
-    return source.live and is_loopback(host) if wish is None else wish
+    if wish is None:
+        return [source for source in sources if source.live and is_loopback(host)]
+    return sources if wish else ()
 
 
 def _given(path: Path | None) -> tuple[Path, ...]:

@@ -195,9 +195,9 @@ class Service:
                 meter=self._meter,
                 backend=tracker.backend,
                 patience=PUSHED if isinstance(source, BrowserSource) else None,
-                on_frame=self._tapped if i == 0 else None,
+                on_frame=self._tapped,
             )
-            for i, (source, tracker) in enumerate(streams)
+            for source, tracker in streams
         ]
         doors = {i: Door(s) for i, (s, _) in enumerate(streams) if isinstance(s, BrowserSource)}
         if doors:
@@ -207,7 +207,7 @@ class Service:
     def plug(
         self, extension: Extension, routes: Mapping[str, Route], page: str, tap: Callable[[Frame], None]
     ) -> None:
-        """Before entering: messages and pages of a layer above, found at `page`; `tap` gets the first stream."""
+        """Before entering: messages and pages of a layer above, found at `page`; `tap` gets the streams."""
         self.broadcaster.plug(extension, routes)
         self._pages.append(page)
         self._tap = tap

@@ -6,6 +6,7 @@ import { ContinuousRating } from "./continuous.js";
 import { AffectGrid } from "./grid.js";
 import { LabelList } from "./labels.js";
 import { PictureView } from "./picture.js";
+import { Seat } from "./seat.js";
 import { showConnection, TokenPrompt } from "./readout.js";
 import { signed } from "./words.js";
 
@@ -54,6 +55,12 @@ const labels = new LabelList(element("labels"), {
   },
 });
 const picture = new PictureView(element("picture"));
+const seat = new Seat({ line: element("seat-line"), words: element("seat-words"), select: element("seat") }, () => {
+  state = capture = chosen = checking = asked = redone = null;
+  if (sender.on) sender.stop();
+  picture.clear();
+  act("join", seat.wish);
+});
 
 function choose(number) {
   chosen = chosen === number ? null : number;
@@ -244,12 +251,17 @@ function stepOn(before, now) {
 const receive = {
   hello() {
     connection.send({ type: "subscribe", streams: [] }); // this page draws no values
-    act("join");
+    act("join", seat.wish);
+  },
+  "calibrate.choices"({ choices }) {
+    seat.offer(choices);
   },
   "calibrate.state"(message) {
     const before = state;
     state = message;
     capture = null;
+    seat.show(message);
+    sender.target = message.stream;
     stepOn(before, message);
     show();
   },
@@ -258,7 +270,8 @@ const receive = {
     showLook(message);
   },
   error(message) {
-    if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate --ui`, or `run`.", until_ms: Infinity };
+    if (message.code === "unknown_stream" && !state && seat.forget()) act("join");
+    else if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate --ui`, or `run`.", until_ms: Infinity };
     else if (!["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"].includes(message.code)) {
       notice = { text: message.message, until_ms: performance.now() + NOTICE_MS };
     }

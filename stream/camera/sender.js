@@ -26,6 +26,7 @@ export class CameraSender {
     this.canvas = document.createElement("canvas");
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.clock = new ServerClock();
+    this.target = null; // the name of the stream that the pictures are for; null: the first that takes any
     this.stream = null; // the MediaStream, while it is on
     this.ready = null; // the server's camera_ready
     this.seq = 0;
@@ -118,7 +119,7 @@ export class CameraSender {
   }
 
   #claim() {
-    if (!this.connection.send({ type: "camera" })) this.onState("waiting", "Waiting for the server.");
+    if (!this.connection.send({ type: "camera", stream: this.target })) this.onState("waiting", "Waiting for the server.");
   }
 
   /** Called again for every picture that the camera gives. */

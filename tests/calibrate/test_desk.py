@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtclar.calibrate import journal, messages
+from mtclar.calibrate.capture import FRAMES
 from mtclar.calibrate.coverage import REGIONS
-from mtclar.calibrate.desk import FRAMES, Desk
+from mtclar.calibrate.desk import Desk, View
 from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
@@ -44,7 +45,7 @@ class Session:
             options.pop("save", self.save),
             target=self.target,
             subject=options.pop("subject", "me"),
-            source="demo",
+            views=[View("demo", "demo")],
             on_saved=self.saved.append,
             **options,
         )
@@ -331,7 +332,9 @@ def test_docs_show_the_schema_that_is_served() -> None:
         "calibrate.from_client",
     }
     for example in examples:
-        validator = FROM_DESK if example["type"] in ("calibrate.state", "calibrate.look") else FROM_PAGE
+        validator = (
+            FROM_DESK if example["type"].partition(".")[2] in ("state", "look", "choices") else FROM_PAGE
+        )
         validator.validate(example)
 
 
@@ -347,7 +350,13 @@ def test_closing_does_not_wait_for_ever_for_what_hangs(
         raise MtclarError("no tracker")
 
     peer: Any = SimpleNamespace(tell=lambda _: None, show=lambda _: None)
-    desk = Desk(open_tracker, lambda _: tmp_path, target=tmp_path / "me.mtclar", subject="me", source="demo")
+    desk = Desk(
+        open_tracker,
+        lambda _: tmp_path,
+        target=tmp_path / "me.mtclar",
+        subject="me",
+        views=[View("demo", "demo")],
+    )
     try:
         with desk:
             desk.said(peer, {"type": "calibrate.join"})

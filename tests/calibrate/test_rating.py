@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtclar.calibrate.desk import View
 from mtclar.calibrate.rating import RatingDesk, Still, apart, every, look_through, pick
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.handover import Frame
@@ -76,7 +77,7 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
             save,
             target=target,
             subject="anna",
-            source="clip.mp4",
+            views=[View("clip", "clip.mp4")],
             on_saved=saved.append,
             stills=stills,
         )

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from mtclar.calibrate import messages
+from mtclar.calibrate.desk import View
 from mtclar.calibrate.rating import Still, apart, look_through
 from mtclar.calibrate.replay import ReplayDesk
 from mtclar.engine.handover import Frame
@@ -86,7 +87,7 @@ def test_ratings_become_labels_and_a_support_set(
         lambda _: tmp_path / "anna.mtclar",
         target=tmp_path / "anna.mtclar",
         subject="anna",
-        source="clip.mp4",
+        views=[View("demo", "clip.mp4")],
         on_saved=saved.append,
         frames=frames,
         stills=stills,
@@ -142,7 +143,7 @@ def test_a_page_that_leaves_stops_it(stills: tuple[Still, ...], tmp_path: Path) 
         lambda _: tmp_path / "a.mtclar",
         target=tmp_path / "a.mtclar",
         subject="a",
-        source="clip.mp4",
+        views=[View("demo", "clip.mp4")],
         frames=frames,
         stills=stills,
         length_s=LENGTH_S,

@@ -1,14 +1,16 @@
 """Where `run` offers the calibration page, and how a page saves."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from mtclar.cli.calibrating import writing_to
-from mtclar.cli.run import _offers_calibration
+from mtclar.cli.calibrating import adopting, make_desks, people_of, writing_to
+from mtclar.cli.run import _calibrated_on
+from mtclar.cli.streams import Stream
 from mtclar.engine.crop import FRAMING
-from mtclar.engine.errors import CalibrationError, UsageError
+from mtclar.engine.errors import CalibrationError
 from mtclar.engine.handover import Encoded
 from mtclar.engine.support import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
@@ -29,27 +31,54 @@ def support(subject: str = "anna", frames: int = 2) -> SupportSet:
 
 
 @pytest.mark.parametrize(
-    ("wish", "host", "source", "supports", "offered"),
+    ("wish", "host", "sources", "offered"),
     [
-        (None, "127.0.0.1", "browser", 0, True),
-        (None, "localhost", "synthetic", 1, True),
-        (None, "0.0.0.0", "browser", 0, False),  # the picture of the camera stays here unless somebody asks
-        (True, "0.0.0.0", "browser", 0, True),
-        (False, "127.0.0.1", "browser", 0, False),
-        (None, "127.0.0.1", "demo", 0, False),  # a file has an end
-        (True, "127.0.0.1", "demo", 0, True),
-        (None, "127.0.0.1", "browser", 2, False),
+        (None, "127.0.0.1", ["browser"], [0]),
+        (None, "localhost", ["synthetic", "demo", "browser"], [0, 2]),  # a file has an end
+        (None, "0.0.0.0", ["browser"], []),  # the picture of the camera stays here unless somebody asks
+        (True, "0.0.0.0", ["browser", "demo"], [0, 1]),
+        (False, "127.0.0.1", ["browser"], []),
+        (True, "127.0.0.1", ["demo"], [0]),
     ],
 )
 def test_run_offers_the_page_where_only_this_machine_can_reach_it(
-    wish: bool | None, host: str, source: str, supports: int, offered: bool
+    wish: bool | None, host: str, sources: list[str], offered: list[int]
 ) -> None:
-    assert _offers_calibration(wish, host, open_source(source), [support()] * supports) is offered
+    opened = [open_source(source) for source in sources]
+    assert list(_calibrated_on(wish, host, opened)) == [opened[i] for i in offered]
 
 
-def test_which_of_two_support_sets_would_be_written_is_asked() -> None:
-    with pytest.raises(UsageError, match="which one would be written"):
-        _offers_calibration(True, "127.0.0.1", open_source("browser"), [support("anna"), support("ben")])
+def streams(*names: str) -> list[Stream]:
+    """As `run` follows them; who is calibrated where is no matter of their trackers."""
+    return [Stream(open_source("synthetic", stream_id=name), Mock()) for name in names]
+
+
+def test_who_can_be_calibrated_on_which_stream(tmp_path: Path, home: Path) -> None:
+    anna, ben = support("anna"), support("ben")
+    a, b = tmp_path / "anna.mtclar", tmp_path / "ben.mtclar"
+    two = streams("door", "desk")
+    (new,) = people_of(two, [], [], [])
+    assert (new.subject, new.target, new.streams) == ("me", home / "mtclar-stream" / "default.mtclar", two)
+    assert [p.streams for p in people_of(two, [anna, ben], [a, b], [None, "word"])] == [two[:1], two[1:]]
+    assert [p.passphrase for p in people_of(two, [anna, ben], [a, b], [None, "word"])] == [None, "word"]
+    assert [p.streams for p in people_of(two, [anna], [a], [None])] == [two]
+    one = two[:1]
+    assert [(p.subject, p.streams) for p in people_of(one, [anna, ben], [a, b], [None, None])] == [
+        ("anna", one),
+        ("ben", one),
+    ]
+    (same,) = people_of(two, [anna, support("anna")], [a, tmp_path / "." / "anna.mtclar"], [None, None])
+    assert same.streams == two  # one file for each of the streams: one desk, or two would write it
+
+
+def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path) -> None:
+    two = streams("door", "desk")
+    anna = support("anna")
+    people = people_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
+    assert make_desks(people, [], "auto", 1) is None
+    adopting([stream.tracker for stream in people[0].streams])(anna)
+    for stream in two:
+        stream.tracker.adopt.assert_called_once_with(anna)  # type: ignore[attr-defined]
 
 
 def test_what_was_there_is_kept_and_an_encrypted_one_is_not_replaced_by_an_open_one(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from mtclar.stream.client_messages import Assign
 from mtclar.stream.extension import Peer
 from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 
-from ..cli.conftest import home, process  # noqa: TID252 (the tests have no absolute name)
+from ..cli.conftest import command, home, process  # noqa: TID252 (the tests have no absolute name)
 
-__all__ = ["home", "process"]
+__all__ = ["command", "home", "process"]
 
 WAIT_MS = 15_000  # for anything on a page; generous, because machines that test are busy
 DESKTOP = (1280, 800)

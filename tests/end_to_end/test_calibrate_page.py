@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from websockets.sync.client import connect
 
-from mtclar.engine.support import SupportSet
+from mtclar.engine.sealed import is_sealed
+from mtclar.engine.support import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
 
 from .conftest import watching
@@ -191,6 +192,87 @@ def test_run_offers_it_and_uses_the_new_set_at_once(
     dashboard.locator("#save").click()
     expect(hint).to_have_text("how alike me is to each of 9 support frames")
     expect(values.locator(".face").first).to_contain_text("calibrated on 9 frames")
+
+
+def test_who_and_where_is_chosen_and_a_reload_remembers_it(
+    open_page: OpenPage, process: Callable[..., Any], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("time,valence,arousal\n0.2,0.7,0.1\n0.8,0.6,0.2\n")
+    paths = [tmp_path / "anna.mtclar", tmp_path / "ben.mtclar"]
+    for path in paths:
+        assert command("calibrate", "--source", "demo", "--labels", labels, "--out", path).code == 0
+    twice = [argument for path in paths for argument in ("--source", "synthetic", "--support", path)]
+    run = process("run", *twice, "--port", 0, "--no-live")
+    found = re.search(r"http://\S+/", run.read_until("Dashboard "))
+    assert found is not None
+    values = open_page(found[0])
+    page = open_page(f"{found[0]}calibrate", PHONE)
+    expect(page.locator("#seat-words")).to_have_text("Who you are")
+    people = ["anna · synthetic:640x480@30 (synthetic)", "ben · synthetic:640x480@30 (synthetic-2)"]
+    expect(page.locator("#seat option")).to_have_text(people)
+    expect(page.locator("#subject")).to_have_text("anna")
+    ready(page)
+    take(page, 1)
+    page.locator("#seat").select_option(people[1])
+    expect(page.locator("#subject")).to_have_text("ben")
+    expect(page.locator("#count")).to_have_text("0")
+    ready(page)
+    take(page, 1)
+    page.reload()
+    expect(page.locator("#subject")).to_have_text("ben")
+    expect(page.locator("#count")).to_have_text("1")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    ready(page)
+    take(page, 2)
+    page.locator("#save").click()
+    expect(page.locator("#saved")).to_contain_text("ben.mtclar")
+    row = values.locator("[data-stream='synthetic-2'] .face").first
+    expect(row).to_contain_text("ben")
+    expect(row).to_contain_text("calibrated on 6 frames")
+    expect(values.locator("[data-stream='synthetic'] .face").first).to_contain_text("calibrated on 2 frames")
+    assert [len(SupportSet.load(path)) for path in paths] == [2, 6]
+    page.locator("#seat").select_option(people[0])
+    expect(page.locator("#count")).to_have_text("1")
+
+
+def test_a_choice_that_another_server_offered_is_forgotten(
+    open_page: OpenPage, server: Callable[..., Any]
+) -> None:
+    _, url = server(source="demo")
+    kept = 'sessionStorage.setItem("mtclar-calibrate", \'{"stream":"garden","subject":"cleo"}\');'
+    page = open_page(url, script=kept)
+    ready(page)
+    expect(page.locator("#subject")).to_have_text("anna")
+    expect(page.locator("#seat-line")).to_be_hidden()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_run_saves_an_encrypted_set_with_the_passphrase_that_opened_it(
+    open_page: OpenPage, process: Callable[..., Any], home: Path, tmp_path: Path
+) -> None:
+    secret, target = "correct horse battery", home / "mtclar-stream" / "default.mtclar"
+    word = tmp_path / "word.txt"
+    word.write_text(secret + "\n")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("time,valence,arousal\n0.2,0.7,0.1\n")
+    made = process(
+        "calibrate", "--source", "demo", "--labels", labels, "--encrypt", "--passphrase-file", word
+    ).end()
+    assert made.code == 0, made.out
+    run = process("run", "--source", "synthetic", "--port", 0, "--no-live", "--passphrase-file", word)
+    found = re.search(r"http://\S+/", run.read_until("Dashboard "))
+    assert found is not None
+    page = open_page(f"{found[0]}calibrate")
+    ready(page)
+    take(page, 1)
+    unfinished = target.with_name("default.unfinished.json")
+    assert is_sealed(unfinished.read_bytes())
+    page.locator("#save").click()
+    expect(page.locator("#saved")).to_contain_text("default.mtclar")
+    assert is_encrypted(target)
+    assert len(SupportSet.load(target, lambda: secret)) == 3
+    assert not unfinished.exists()
 
 
 def test_a_killed_server_goes_on_where_it_was(
