@@ -82,7 +82,12 @@ SummaryOption = Annotated[
 ]
 CsvOption = Annotated[
     Path | None,
-    typer.Option("--csv", metavar="FILE", help="Write a row for each face of each frame.", callback=expanded),
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        help="Write a row for each face of each frame, with what clients mark.",
+        callback=expanded,
+    ),
 ]
 OutOption = Annotated[
     Path | None,

@@ -53,6 +53,9 @@ DROPS_OF_A_FILE = (
     "with --freshness latest most frames of a file are dropped, since it is read faster than it is answered: "
     "`all` answers every one, `paced` plays it as if it were live"
 )
+OnMark = Callable[[str, float, Sequence[str]], None]
+"""Takes a client's label, its moment on the clock of t_capture, and the streams that it is for; on the event loop."""
+
 ANALYSED = "Who is in the picture is being analysed: tell them. Pictures stay on this machine; only numbers leave it."
 ANALYSED_SHOWN = (
     "Who is in the picture is being analysed: tell them. Pictures are shown on the calibration page, to whoever may "
@@ -138,7 +141,7 @@ class Service:
             failing=self._failing,
             on_sent=self._sent,
             on_assign=self._assign,
-            on_mark=_log_mark,
+            on_mark=self._mark,
         )
         self._tracker = tracker
         self._console = console
@@ -152,6 +155,7 @@ class Service:
         self._meter = Meter()
         self._writing = threading.Lock()  # sinks take messages from one stream at a time
         self._sinks: tuple[Sink, ...] = ()
+        self._on_mark: OnMark | None = None
         self._bye = ByeMessage("shutdown", "the server is stopping")
         self._states: dict[str, SourceState] = {}
 
@@ -241,9 +245,11 @@ class Service:
         for warning in self.broadcaster.warnings if speaks_json() else ():
             event("warning", warning, logging.WARNING)
 
-    def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
+    def answer(
+        self, stopped: threading.Event, sinks: Sequence[Sink] = (), on_mark: OnMark | None = None
+    ) -> Summary:
         """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
-        pipelines, self._sinks = self._prepared, tuple(sinks)
+        pipelines, self._sinks, self._on_mark = self._prepared, tuple(sinks), on_mark
         self._metrics.watch(pipelines, self.broadcaster, self._states, self._model(), version())
         labels = ", ".join(pipeline.source.label for pipeline in pipelines)
         self._view = LiveView(
@@ -356,6 +362,13 @@ class Service:
 
         pipeline.assign(said.face, said.subject, answered)
 
+    def _mark(self, mark: MarkMessage) -> None:
+        """A client's label, with its moment, for who records and for who keeps the log; on the event loop."""
+        event("mark", mark.label, label=mark.label, t=mark.t_s, stream=mark.stream)
+        if self._on_mark is not None:
+            every = [pipeline.source.stream_id for pipeline in self._prepared]
+            self._on_mark(mark.label, mark.t_s, every if mark.stream is None else [mark.stream])
+
     def _tapped(self, frame: Frame) -> None:
         if self._tap is not None:
             self._tap(frame)
@@ -389,8 +402,3 @@ class Service:
 
 def _subject_info(support: SupportSet) -> SubjectInfo:
     return SubjectInfo(support.subject, len(support), tuple(map(tuple, support.labels.tolist())))
-
-
-def _log_mark(mark: MarkMessage) -> None:
-    """A client's label, with its moment, for who keeps the log."""
-    event("mark", mark.label, label=mark.label, t=mark.t_s, stream=mark.stream)

@@ -1,10 +1,11 @@
-"""`--csv FILE`: one row per face per frame, written as it happens; whole rows, whatever ends the process."""
+"""`--csv FILE`: one row per face per frame, written as it happens, with what clients mark; always whole rows."""
 
 import contextlib
 import csv
 import io
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mtclar.engine.errors import MtclarError, UsageError
@@ -35,10 +36,16 @@ COLUMNS = (
     "yaw",
     "pitch",
     "roll",
+    "mark",  # what clients said; in the first row of the first frame taken after it
 )
 
 FLUSH_EVERY_S = 1.0
 """What a SIGKILL or a power cut may cost, and no more."""
+
+MARKS_KEPT = 1000
+"""For a stream that gives no frames: the newest ones."""
+
+BEGIN_A_FORMULA = ("=", "+", "-", "@")
 
 
 class CsvSink:
@@ -46,7 +53,7 @@ class CsvSink:
 
     A cell is empty where there is no honest value. The folder is made; the file must not exist yet, unless
     `overwrite`. Raises UsageError when it does, MtclarError when it cannot be written (a full disk ends the run; what
-    was written stays).
+    was written stays). A mark that no frame follows has no row.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class CsvSink:
             self._file = path.open("wb" if overwrite else "xb", buffering=0)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
+        self._marks: dict[str, deque[tuple[float, str]]] = {}  # by stream: when, and what
         self._rows = io.StringIO()
         self._writer = csv.writer(self._rows, lineterminator="\n")
         self._writer.writerow(COLUMNS)
@@ -72,9 +80,16 @@ class CsvSink:
         """One row per face of this frame."""
         if self._file is None:
             return
-        self._writer.writerows([_row(message, face) for face in message.faces] or [_row(message, None)])
+        rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
+        rows[0][-1] = self._marks_before(message)
+        self._writer.writerows(rows)
         if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
             self._flush()
+
+    def mark(self, label: str, t_s: float, streams: Iterable[str]) -> None:
+        """A client's word for a moment, on the clock of t_capture; from any thread, and it waits for nothing."""
+        for stream in streams:
+            self._marks.setdefault(stream, deque(maxlen=MARKS_KEPT)).append((t_s, _harmless(label)))
 
     def close(self) -> None:
         """Writes out what is left; safe to call twice."""
@@ -83,6 +98,14 @@ class CsvSink:
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+    def _marks_before(self, message: AffectMessage) -> str:
+        """Those that this frame is the first one after."""
+        waiting = self._marks.get(message.stream, deque())
+        taken = []
+        while waiting and waiting[0][0] <= message.t_capture_s:
+            taken.append(waiting.popleft()[1])
+        return "; ".join(taken)
 
     def _flush(self) -> None:
         """All rows so far in one go, so that the file ends with a whole row; of a full disk, those that fit."""
@@ -127,7 +150,14 @@ def _row(message: AffectMessage, face: Affect | None) -> list[object]:
         "; ".join(face.faults),
         *(f"{v:.1f}" for v in (x0, y0, x1 - x0, y1 - y0)),
         *(("", "", "") if face.pose_deg is None else (f"{v:.1f}" for v in face.pose_deg)),
+        "",
     ]
+
+
+def _harmless(label: str) -> str:
+    """In one line, so that rows are lines, and nothing that a spreadsheet would compute: it comes from the network."""
+    line = "".join(character if character.isprintable() else " " for character in label)
+    return f"'{line}" if line.startswith(BEGIN_A_FORMULA) else line
 
 
 def _number(value: float | None) -> str:

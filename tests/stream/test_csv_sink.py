@@ -3,13 +3,17 @@
 import csv
 import errno
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.handover import Affect
-from mtclar.stream.csv_sink import COLUMNS, CsvSink
+from mtclar.stream.csv_sink import COLUMNS, MARKS_KEPT, CsvSink
 from mtclar.stream.messages import AffectMessage, LatencyMs
 
 Make = Callable[..., AffectMessage]
@@ -36,6 +40,52 @@ def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make
         == written[0]
     )
     assert written[2]["valence"] == ""
+
+
+def test_a_mark_stands_at_the_first_frame_taken_after_it(tmp_path: Path, make_message: Make) -> None:
+    path = tmp_path / "out.csv"
+    sink = CsvSink(path)
+    frames = [make_message(seq, faces=2, t_s=100.0 + seq / 25) for seq in range(4)]
+    times_s = [frame.t_capture_s for frame in frames]
+    sink.mark("before all of it", times_s[0] - 1.0, ["cam", "another"])
+    sink.publish(frames[0])
+    sink.mark("at two", times_s[2], ["cam"])
+    sink.mark("after two", times_s[2] + 0.001, ["cam"])
+    sink.mark("and again", times_s[2] + 0.002, ["cam"])
+    for frame in frames[1:]:  # the first of them was taken before the marks, and answered after them
+        sink.publish(frame)
+    sink.mark("after all of it", times_s[3] + 1.0, ["cam"])
+    sink.close()
+    marks = [(row["frame"], row["mark"]) for row in rows(path)]
+    assert marks == [
+        *(("0", "before all of it"), ("0", "")),
+        *(("1", ""), ("1", "")),
+        *(("2", "at two"), ("2", "")),
+        *(("3", "after two; and again"), ("3", "")),
+    ]
+
+
+@given(label=st.text(min_size=1, max_size=20) | st.sampled_from(["a\nb", "=1+1", "@x", '"; ,\r', "-2"]))
+def test_a_mark_is_one_cell_of_one_line_and_no_formula(label: str, tmp_path_factory: Any) -> None:
+    path = tmp_path_factory.mktemp("marks") / "out.csv"
+    with closing(CsvSink(path)) as sink:
+        sink.mark(label, 0.0, ["c"])
+        sink.publish(AffectMessage("c", 0, 0, 1.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, ()))
+    assert len(path.read_text().split("\n")) == 3
+    (row,) = rows(path)
+    assert row["mark"].removeprefix("'") == "".join(
+        c if c.isprintable() else " " for c in label
+    ).removeprefix("'")
+    assert not row["mark"].startswith(("=", "+", "-", "@"))
+
+
+def test_marks_of_a_stream_without_frames_do_not_pile_up(tmp_path: Path, make_message: Make) -> None:
+    with closing(CsvSink(tmp_path / "out.csv")) as sink:
+        for number in range(MARKS_KEPT + 5):
+            sink.mark(str(number), 0.0, ["cam"])
+        sink.publish(make_message(0, faces=0))
+    (row,) = rows(tmp_path / "out.csv")
+    assert row["mark"].split("; ") == [str(number) for number in range(5, MARKS_KEPT + 5)]
 
 
 def test_no_value_is_an_empty_cell(tmp_path: Path) -> None:
