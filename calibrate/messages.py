@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from mtclar.stream.messages import ProtocolError, StreamName
+from mtclar.stream.client_messages import StreamName
+from mtclar.stream.messages import ProtocolError
 
 PREFIX = "calibrate."
 SCHEMA_FILE = "calibrate.v1.schema.json"
