@@ -30,7 +30,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
-    """SIGHUP loads the certificate again, as is usual for services. On a terminal it goes on meaning hang up."""
+    """SIGHUP loads the certificate again, if there is one, as is usual for services. On a terminal it means hang up."""
     if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
         yield
         return

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 USEC = 1e-6
+CHANGES_EVERY_S = 1.0
 
 
 class Supervisor:
     """Says ready, alive and stopping to the service manager that started this process, if one did.
 
-    `alive` may be called as often as one likes; it says so twice a watchdog's period.
+    `alive` may be called as often as one likes; it says so twice a watchdog's period, and within a second when the
+    status has changed.
     """
 
     def __init__(
@@ -24,6 +26,8 @@ class Supervisor:
         self._address = given.get("NOTIFY_SOCKET", "")
         self._clock = clock
         self._due_s = 0.0
+        self._last = ""
+        self._last_s = -CHANGES_EVERY_S
         watched = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         period = given.get("WATCHDOG_USEC", "") if watched else ""
         self.period_s = int(period) * USEC if period.isdecimal() else None
@@ -35,8 +39,10 @@ class Supervisor:
     def alive(self, status: str) -> None:
         """All is well; left out, the service is started anew after a watchdog's period."""
         now_s = self._clock()
-        if self.period_s is not None and now_s >= self._due_s:
+        changed = status != self._last and now_s - self._last_s >= CHANGES_EVERY_S
+        if self.period_s is not None and (changed or now_s >= self._due_s):
             self._due_s = now_s + self.period_s / 2
+            self._last, self._last_s = status, now_s
             self._say(f"WATCHDOG=1\nSTATUS={_one_line(status)}")
 
     def stopping(self) -> None:

@@ -39,10 +39,20 @@ def test_ready_alive_and_stopping(manager: socket.socket) -> None:
     assert manager.recv(999) == b"READY=1\nSTATUS=serving ws://x"
     for at_s in (0.0, 1.0, 1.9, 2.0, 3.0, 4.0):
         now_s[0] = at_s
-        supervisor.alive(f"at {at_s:g}")
+        supervisor.alive("live")
+    for at_s in (
+        4.5,
+        5.0,
+        5.5,
+        6.0,
+        7.0,
+    ):  # a change is not kept until the next is due, nor is each of many said
+        now_s[0] = at_s
+        supervisor.alive(f"stalled at {at_s:g}")
     supervisor.stopping()
-    said = [manager.recv(999) for _ in range(4)]
-    assert said == [*(f"WATCHDOG=1\nSTATUS=at {s}".encode() for s in (0, 2, 4)), b"STOPPING=1"]
+    said = [manager.recv(999) for _ in range(7)]
+    told = ["live"] * 3 + [f"stalled at {s}" for s in (5, 6, 7)]
+    assert said == [*(f"WATCHDOG=1\nSTATUS={status}".encode() for status in told), b"STOPPING=1"]
 
 
 def test_an_abstract_socket() -> None:
@@ -80,6 +90,8 @@ def test_run_tells_its_manager(
     assert manager.recv(999).startswith(b"READY=1\nSTATUS=serving ws://127.0.0.1:")
     heard = [manager.recv(999) for _ in range(3)]
     assert all(text.startswith(b"WATCHDOG=1\nSTATUS=synthetic ") for text in heard)
+    running.send(signal.SIGHUP)  # without a certificate there is nothing to load, and no reason to end
+    assert manager.recv(999).startswith(b"WATCHDOG=1")
     running.send(signal.SIGTERM)
     while (text := manager.recv(999)) != b"STOPPING=1":
         assert text.startswith(b"WATCHDOG=1")

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 CONTAINERFILES = sorted(DEPLOY.glob("Containerfile*"))
 UNIT = DEPLOY / "mtclar-stream.service"
+EXPOSED_AT_MOST = 20  # tenths, of 100: what the network, cameras and the processor's own kind of memory need
 FLAGS = {f"--{setting.key}" for setting in settings_of(run)} | {"--config"}
 
 
@@ -93,6 +94,15 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     here.write_text(UNIT.read_text().replace("/opt/mtclar-stream/bin/mtclar-stream", sys.executable))
     done = subprocess.run([analyze, "verify", here], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_finds_the_sandbox_tight() -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("there is no systemd-analyze: `.ci/system` installs it")
+    command = [analyze, "security", "--offline=true", "--no-pager", f"--threshold={EXPOSED_AT_MOST}", UNIT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-400:]
 
 
 def test_the_unit_runs_a_command_that_exists_and_is_watched() -> None:
