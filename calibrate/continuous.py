@@ -7,7 +7,8 @@ Emotional Labels by Modeling the Reaction Lag of Evaluators, IEEE Trans. Affecti
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -47,14 +48,34 @@ class Lag:
     origin: Literal["measured", "not clear", "given"]  # "not clear": `seconds` is the usual one
 
 
-class Trace:
-    """Ratings while a recording plays; what is played again replaces what was there."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """A recording's ratings at one moment, and what was made of them: what a journal keeps."""
 
-    def __init__(self) -> None:
-        self._times_s: list[float] = []
-        self._rows: list[tuple[float, float, int]] = []  # valence, arousal, run
-        self._run = 0
+    length_s: float  # of the recording
+    at_s: float  # where it stood
+    trace: Array  # [T, 4] time, valence, arousal, run
+    lag: Lag | None = None  # None: nothing was made of them yet
+    labels: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [L, 3] time, valence, arousal
+    kept: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [K, 3] of frames for the support set
+
+
+class Trace:
+    """Ratings while a recording plays; what is played again replaces what was there. `rows` [T, 4] are those before."""
+
+    def __init__(self, rows: Array | None = None) -> None:
+        before = [] if rows is None else rows.tolist()
+        self._times_s: list[float] = [row[0] for row in before]
+        self._rows: list[tuple[float, float, int]] = [(v, a, int(run)) for _, v, a, run in before]
+        self._run = max((run for *_, run in self._rows), default=0)
         self._last_s = -math.inf
+
+    @property
+    def rows(self) -> Array:
+        """[T, 4] time, valence, arousal and the run that it was said in."""
+        return np.array([(t_s, *row) for t_s, row in zip(self._times_s, self._rows, strict=True)]).reshape(
+            -1, 4
+        )
 
     def begin(self, time_s: float) -> None:
         """It plays from here on: the same run goes on after a pause, a jump begins another."""
@@ -148,6 +169,32 @@ def label_times(pieces: tuple[Piece, ...]) -> Array:
         for p in pieces
     ]
     return np.asarray(np.concatenate([np.zeros(0), *grids]) * LABEL_EVERY_S)
+
+
+def corrected(labels: Array, kept: Array, now: Mapping[float, tuple[float, float]]) -> Array:
+    """[L, 3] the labels after a person has moved or deleted frames that were made of the same ratings.
+
+    `kept` [K, 3] are the frames as they were made (time, valence, arousal), `now` the label of each that is still
+    there, by its time. A frame stands for the labels that are nearest to it, within half of what lies between two.
+    """
+    wanted: dict[float, tuple[float, float] | None] = {
+        t_s: now.get(t_s) for t_s, *label in kept.tolist() if now.get(t_s) != tuple(label)
+    }
+    if not wanted:
+        return labels
+    frames_s = kept[:, 0]
+    rows, met = [], set()
+    for t_s, *label in labels.tolist():
+        nearest_s = float(frames_s[np.abs(frames_s - t_s).argmin()])
+        if nearest_s in wanted and abs(nearest_s - t_s) <= LABEL_EVERY_S / 2:
+            met.add(nearest_s)
+            moved = wanted[nearest_s]
+            if moved is None:
+                continue
+            label = list(moved)
+        rows.append((t_s, *label))
+    rows += [(t_s, *label) for t_s, label in wanted.items() if label is not None and t_s not in met]
+    return np.array(sorted(rows)).reshape(-1, 3)
 
 
 def _between(at_s: Array, times_s: Array, values: Array) -> Array:

@@ -9,17 +9,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from mtclar.calibrate import journal, messages
+from mtclar.calibrate import messages
 from mtclar.calibrate.advice import advise
 from mtclar.calibrate.capture import Capture, Kind
 from mtclar.calibrate.collection import Check, Sample
+from mtclar.calibrate.continuous import Ratings
+from mtclar.calibrate.journal import Journal, Unfinished
 from mtclar.calibrate.outline import outline
 from mtclar.calibrate.pictures import preview
 from mtclar.calibrate.session import Look, look
@@ -76,12 +77,11 @@ class Desk:
     ) -> None:
         self._open_tracker = open_tracker
         self._save = save
-        self._journal = journal.journal_path(target)
+        self._journal = Journal(target, subject, passphrase)
         self.subject = subject
         self.views = tuple(views)
         self._keep_crops = keep_crops
         self._on_saved = on_saved
-        self._passphrase = passphrase
         self._clock = clock
         self._changed = threading.Condition()
         self._peers: set[Peer] = set()
@@ -94,6 +94,7 @@ class Desk:
         # Of the thread alone:
         self._tracker: Tracker | None = None
         self._standing = Standing()
+        self._ratings: Ratings | None = None  # of a recording: kept with the labels
         self._capture: Capture | None = None
         self._saved: Path | None = None
         self._notice = ""
@@ -239,20 +240,18 @@ class Desk:
         if self._tracker is None:
             self._tracker = self._open_tracker()
             try:
-                step = journal.read(
-                    self._journal,
-                    subject=self.subject,
-                    model_sha256=self._tracker.model.sha256,
-                    passphrase=self._passphrase,
-                )
+                unfinished = self._journal.read(self._tracker.model.sha256)
+                if unfinished:
+                    self._go_on(unfinished)
             except MtclarError as error:
-                step = None
                 self._notice = f"{error.what}: {error.hint}"
-            if step is not None and step.samples:
-                self._standing.go_on(step)
-                self._notice = "This goes on with a calibration that was left unfinished"
-                self._renew()
         return self._tracker
+
+    def _go_on(self, unfinished: Unfinished) -> None:
+        self._standing.go_on(unfinished.step)
+        self._ratings = unfinished.ratings
+        self._notice = "This goes on with a calibration that was left unfinished"
+        self._renew()
 
     def _look_at(self, stream: str | None) -> None:
         """Another stream, for all pages of this desk; what was being taken on the one before is dropped."""
@@ -324,7 +323,7 @@ class Desk:
             self._standing.collection.checked(
                 self._sample(capture.number or 0).number, Check(valence, arousal, error)
             )
-            self._write_journal(tracker)
+            self._keep()
         elif capture.kind == "redo":
             number = self._sample(capture.number or 0).number
             self._standing.collection.replace_frames(number, recording.taken, encoded, self._keep_crops)
@@ -353,30 +352,21 @@ class Desk:
         self._saved = None
         self._notice = ""
         self._renew(added)
-        self._write_journal(self._ready())
+        self._keep()
 
     def _renew(self, added: bool = False) -> None:
         support = self._support(self._ready()) if self._standing.collection.samples else None
         self._standing.renew(support, added)
 
-    def _write_journal(self, tracker: Tracker) -> None:
-        if self._standing.collection.samples:
-            journal.write(
-                self._journal,
-                self._standing.collection.now,
-                subject=self.subject,
-                model_sha256=tracker.model.sha256,
-                passphrase=self._passphrase,
-            )
-        else:
-            with suppress(OSError):
-                self._journal.unlink(missing_ok=True)
+    def _keep(self) -> None:
+        """So that nothing is lost when this process ends."""
+        unfinished = Unfinished(self._standing.collection.now, self._ratings)
+        self._journal.keep(unfinished, self._ready().model.sha256)
 
     def _write(self) -> None:
         support = self._support(self._ready())
         self._saved = self._save(support)
-        with suppress(OSError):
-            self._journal.unlink(missing_ok=True)
+        self._journal.remove()
         if self._on_saved is not None:
             self._tell_state()
             self._on_saved(support)

@@ -4,6 +4,8 @@ import base64
 import binascii
 import hashlib
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.calibrate.collection import Check, Sample, Step
+from mtclar.calibrate.continuous import Lag, Ratings
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.files import write_whole
-from mtclar.engine.sealed import SealedError, is_sealed, seal, unseal
+from mtclar.engine.sealed import SealedError, Sealer, is_sealed, unseal
 
 FORMAT, VERSION = "mtclar-calibration", 1
 MAX_BYTES = 128 * 2**20
 ARRAYS = {"embeddings": "<f4", "absolute": "<f4", "quality": "<f4", "times_s": "<f8", "conditions": "<f4"}
 CROPS = "u1"
+RATED = {"trace": 4, "labels": 3, "kept": 3}  # arrays of Ratings and their columns
 
 
 def journal_path(target: Path) -> Path:
@@ -26,72 +30,109 @@ def journal_path(target: Path) -> Path:
     return target.with_name(f"{target.stem}.unfinished.json")
 
 
-def write(path: Path, step: Step, *, subject: str, model_sha256: str, passphrase: str | None = None) -> None:
-    """Biometric data, like the support set itself: encrypted where that will be. Raises WriteError when the disk
-    refuses."""
-    body = json.dumps(
-        {
-            "subject": subject,
-            "model_sha256": model_sha256,
-            "errors": step.errors,
-            "samples": [_packed(sample) for sample in step.samples],
-        }
-    )
-    head = {"format": FORMAT, "version": VERSION, "sha256": _sha256(body)}
-    data = f"{json.dumps(head)}\n{body}\n".encode()
-    if passphrase is not None:
-        data = seal(data, passphrase)
-    write_whole(path, lambda file: file.write(data), private=True)
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What a journal holds."""
+
+    step: Step
+    ratings: Ratings | None = None  # of a recording that is rated while it plays
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to keep."""
+        return bool(self.step.samples) or (self.ratings is not None and len(self.ratings.trace) > 0)
 
 
-def read(path: Path, *, subject: str, model_sha256: str, passphrase: str | None = None) -> Step | None:
-    """What was left unfinished; None when there is nothing, or nothing of this subject.
+class Journal:
+    """The unfinished calibration of one subject, beside the support set `target`.
 
-    Raises CalibrationError for a file that cannot be gone on with, after moving it aside.
+    Biometric data, like the support set itself: encrypted where there is a passphrase.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError
-        data = path.read_bytes()
-        if is_sealed(data):
-            if passphrase is None:
-                raise _aside(path, "is encrypted, and there is no passphrase")
-            data = unseal(data, passphrase)
-        head, _, body = data.decode().partition("\n")
-        described = json.loads(head)
-        body = body.removesuffix("\n")
-        if (
-            described["format"] != FORMAT
-            or described["version"] != VERSION
-            or described["sha256"] != _sha256(body)
-        ):
-            raise ValueError
-        content = json.loads(body)
-        step = Step(
-            tuple(_unpacked(sample) for sample in content["samples"]),
-            tuple(float(error) for error in content["errors"]),
+
+    def __init__(self, target: Path, subject: str, passphrase: str | None = None) -> None:
+        self.path = journal_path(target)
+        self._subject = subject
+        self._passphrase = passphrase
+        self._sealer: Sealer | None = None
+
+    def keep(self, unfinished: Unfinished, model_sha256: str) -> None:
+        """Writes it whole, in the place of what was there; nothing, where nothing is unfinished. Raises WriteError."""
+        if not unfinished:
+            self.remove()
+            return
+        step, ratings = unfinished.step, unfinished.ratings
+        body = json.dumps(
+            {
+                "subject": self._subject,
+                "model_sha256": model_sha256,
+                "errors": step.errors,
+                "samples": [_packed(sample) for sample in step.samples],
+                **({} if ratings is None else {"ratings": _packed_ratings(ratings)}),
+            }
         )
-        made_by, of = content["model_sha256"], content["subject"]
-    except FileNotFoundError:
-        return None
-    except SealedError as error:
-        raise _aside(path, "has another passphrase, or is damaged") from error
-    except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
-        raise _aside(path, "is damaged") from error
-    if made_by != model_sha256:
-        raise _aside(path, "was made with another encoder: its frames do not compare with this one's")
-    if of != subject:
-        raise _aside(path, f"is of '{of}', not of '{subject}'")
-    return step
+        head = {"format": FORMAT, "version": VERSION, "sha256": _sha256(body)}
+        data = f"{json.dumps(head)}\n{body}\n".encode()
+        if self._passphrase is not None:
+            self._sealer = self._sealer or Sealer(self._passphrase)
+            data = self._sealer(data)
+        write_whole(self.path, lambda file: file.write(data), private=True)
 
+    def read(self, model_sha256: str) -> Unfinished | None:
+        """What was left unfinished; None when there is nothing.
 
-def _aside(path: Path, why: str) -> CalibrationError:
-    kept = path.with_suffix(".set-aside.json")
-    try:
-        path.replace(kept)
-    except OSError:
-        kept = path
-    return CalibrationError(f"an unfinished calibration {why}", f"it is kept as {kept}; this one begins anew")
+        Raises CalibrationError for a file that cannot be gone on with, after moving it aside.
+        """
+        try:
+            if self.path.stat().st_size > MAX_BYTES:
+                raise ValueError
+            data = self.path.read_bytes()
+            if is_sealed(data):
+                if self._passphrase is None:
+                    raise self.set_aside("is encrypted, and there is no passphrase")
+                data = unseal(data, self._passphrase)
+            head, _, body = data.decode().partition("\n")
+            described = json.loads(head)
+            body = body.removesuffix("\n")
+            if (
+                described["format"] != FORMAT
+                or described["version"] != VERSION
+                or described["sha256"] != _sha256(body)
+            ):
+                raise ValueError
+            content = json.loads(body)
+            step = Step(
+                tuple(_unpacked(sample) for sample in content["samples"]),
+                tuple(float(error) for error in content["errors"]),
+            )
+            ratings = content.get("ratings")
+            unfinished = Unfinished(step, None if ratings is None else _unpacked_ratings(ratings))
+            made_by, of = content["model_sha256"], content["subject"]
+        except FileNotFoundError:
+            return None
+        except SealedError as error:
+            raise self.set_aside("has another passphrase, or is damaged") from error
+        except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
+            raise self.set_aside("is damaged") from error
+        if made_by != model_sha256:
+            raise self.set_aside("was made with another encoder: its frames do not compare with this one's")
+        if of != self._subject:
+            raise self.set_aside(f"is of '{of}', not of '{self._subject}'")
+        return unfinished
+
+    def remove(self) -> None:
+        """The work is done, or there is none."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def set_aside(self, why: str) -> CalibrationError:
+        """Moves the file out of the way; the error says where it is."""
+        kept = self.path.with_suffix(".set-aside.json")
+        try:
+            self.path.replace(kept)
+        except OSError:
+            kept = self.path
+        return CalibrationError(
+            f"an unfinished calibration {why}", f"it is kept as {kept}; this one begins anew"
+        )
 
 
 def _sha256(text: str) -> str:
@@ -132,6 +173,29 @@ def _unpacked(packed: dict[str, Any]) -> Sample:
         if crops is None
         else np.frombuffer(base64.b64decode(crops), CROPS).reshape(count, packed["side"], packed["side"]),
         None if check is None else Check(*map(float, check)),
+    )
+
+
+def _packed_ratings(ratings: Ratings) -> dict[str, Any]:
+    lag = ratings.lag
+    return {
+        "length_s": ratings.length_s,
+        "at_s": ratings.at_s,
+        "lag": None if lag is None else [lag.seconds, lag.correlation, lag.origin],
+        **{name: _text(getattr(ratings, name).astype("<f8")) for name in RATED},
+    }
+
+
+def _unpacked_ratings(packed: dict[str, Any]) -> Ratings:
+    lag = packed["lag"]
+    return Ratings(
+        float(packed["length_s"]),
+        float(packed["at_s"]),
+        lag=None if lag is None else Lag(*lag),
+        **{
+            name: np.frombuffer(base64.b64decode(packed[name]), "<f8").reshape(-1, columns)
+            for name, columns in RATED.items()
+        },
     )
 
 

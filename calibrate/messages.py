@@ -15,6 +15,7 @@ from mtclar.stream.messages import ProtocolError
 
 PREFIX = "calibrate."
 SCHEMA_FILE = "calibrate.v1.schema.json"
+ASYNCAPI_FILE = "calibrate.v1.asyncapi.yaml"  # refers to the schema as the file beside it
 
 Unit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1)]
@@ -161,3 +162,8 @@ def encode(kind: str, **content: Any) -> bytes:
 def schema() -> bytes:
     """The JSON Schema of these messages."""
     return (resources.files("mtclar.calibrate") / SCHEMA_FILE).read_bytes()
+
+
+def asyncapi() -> bytes:
+    """The same for code generators, as AsyncAPI."""
+    return (resources.files("mtclar.calibrate") / ASYNCAPI_FILE).read_bytes()

@@ -9,8 +9,20 @@ from typing import Any
 import numpy as np
 
 from mtclar.calibrate import messages
-from mtclar.calibrate.continuous import Lag, Trace, estimate_lag, label_times, shifted, values_at
+from mtclar.calibrate.collection import Step
+from mtclar.calibrate.continuous import (
+    Array,
+    Lag,
+    Ratings,
+    Trace,
+    corrected,
+    estimate_lag,
+    label_times,
+    shifted,
+    values_at,
+)
 from mtclar.calibrate.desk import Desk
+from mtclar.calibrate.journal import Unfinished
 from mtclar.calibrate.pictures import preview
 from mtclar.calibrate.rating import Still, faces_of
 from mtclar.calibrate.session import Taken
@@ -26,6 +38,9 @@ from mtclar.stream.uploads import write_header
 
 MOST_FRAMES = 20  # of the support set: more of one recording hardly help
 LABEL_DIGITS = 3
+KEEP_EVERY_S = 1.0  # while it plays: ratings that a killed process can cost
+SAME_LENGTH_S = 0.5
+NOTHING = np.zeros((0, 3))
 
 
 class ReplayDesk(Desk):
@@ -50,7 +65,13 @@ class ReplayDesk(Desk):
         self._given_lag_s = lag_s
         self._trace = Trace()
         self._lag: Lag | None = None
-        self._labels: tuple[Label, ...] = ()
+        self._made: Array = NOTHING  # [L, 3] labels
+        self._chosen: Array = NOTHING  # [K, 3] and frames, as they were made of the ratings
+        self._cleared: tuple[Step, Ratings] | None = (
+            None  # the collection after `clear`, and what was there before
+        )
+        self._kept_s = 0.0  # when ratings were last written
+        self._unkept = False
         self._now_s = 0.0
         self._shown_s: dict[int, float] = {}  # seq -> time of the pictures of this playing
         self._since_s = 0.0  # when this playing began
@@ -62,6 +83,8 @@ class ReplayDesk(Desk):
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         self._pause()
+        if self._unkept and not self._thread.is_alive():
+            self._try(None, self._keep)
 
     @property
     def lag(self) -> Lag | None:
@@ -70,33 +93,77 @@ class ReplayDesk(Desk):
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """What the ratings were made into; none before they were finished."""
-        return self._labels
+        """What the ratings were made into, and moved or deleted afterwards; none before they were finished."""
+        now = {float(s.times_s[0]): (s.valence, s.arousal) for s in self._standing.collection.samples}
+        return tuple(Label(*row) for row in corrected(self._made, self._chosen, now).tolist())
 
     def _work_off(self, peer: Peer, said: messages.Said) -> None:
         match said:
             case messages.Rate():  # many a second, and nothing on the page follows from one
                 if (time_s := self._shown_s.get(said.seq)) is not None:
                     self._trace.note(time_s, said.valence, said.arousal)
+                    self._unkept = True
+                    if self._clock() - self._kept_s >= KEEP_EVERY_S:
+                        self._keep()
                 return
             case messages.Play():
                 self._play(peer, said.time)
             case messages.Pause():
                 self._pause()
+                self._keep_ratings()
             case messages.Finish():
                 self._pause()
                 self._finish_ratings()
             case _:
-                if isinstance(said, messages.Clear):
+                if isinstance(said, messages.Clear | messages.Save):
                     self._pause()
-                    self._trace, self._lag, self._labels = Trace(), None, ()
+                before = self._ratings_now()
+                if isinstance(said, messages.Clear):
+                    self._take_up(Ratings(self._length_s, 0.0, np.zeros((0, 4))))
+                elif isinstance(said, messages.Undo) and self._cleared is not None:
+                    emptied, earlier = self._cleared
+                    if self._standing.collection.now is emptied:
+                        self._take_up(earlier)
                 super()._work_off(peer, said)
+                if isinstance(said, messages.Save):
+                    self._unkept = False
+                if isinstance(said, messages.Clear):
+                    self._cleared = (self._standing.collection.now, before)
                 if isinstance(said, messages.Join) and not self._shown_s:
-                    self._show_first(peer)
+                    self._show_still(peer)
                 if not self._peers:
                     self._pause()
+                    self._keep_ratings()
                 return
         self._tell_state()
+
+    # --- what is kept ---
+
+    def _ratings_now(self) -> Ratings:
+        return Ratings(
+            self._length_s, self._now_s, self._trace.rows, self._lag, labels=self._made, kept=self._chosen
+        )
+
+    def _take_up(self, ratings: Ratings) -> None:
+        self._trace, self._now_s, self._lag = Trace(ratings.trace), ratings.at_s, ratings.lag
+        self._made, self._chosen = ratings.labels, ratings.kept
+
+    def _go_on(self, unfinished: Unfinished) -> None:
+        ratings = unfinished.ratings
+        if ratings is not None:
+            if abs(ratings.length_s - self._length_s) > SAME_LENGTH_S:
+                raise self._journal.set_aside("is of another recording")
+            self._take_up(ratings)
+        super()._go_on(unfinished)
+
+    def _keep(self) -> None:
+        self._ratings = self._ratings_now()
+        super()._keep()
+        self._kept_s, self._unkept = self._clock(), False
+
+    def _keep_ratings(self) -> None:
+        if self._unkept:
+            self._keep()
 
     # --- playing ---
 
@@ -147,8 +214,9 @@ class ReplayDesk(Desk):
         for peer in self._peers:
             peer.show(picture)
 
-    def _show_first(self, peer: Peer) -> None:
-        still = self._stills[0]
+    def _show_still(self, peer: Peer) -> None:
+        """Something to see before it plays."""
+        still = min(self._stills, key=lambda still: abs(still.time_s - self._now_s))
         peer.tell(_look_message(still.row, still.time_s))
         peer.show(write_header(0, still.row, still.time_s) + still.picture)
 
@@ -172,17 +240,15 @@ class ReplayDesk(Desk):
         if np.isnan(values).all():
             raise MtclarError("no face can be used where it was rated", "rate another part")
         chosen = propose(faces, None, MOST_FRAMES, allowed=np.isfinite(values[:, 0]))
+        rows = sorted(proposal.index for proposal in chosen)
         self._lag = lag
-        self._labels = tuple(
-            Label(float(t), round(float(v), LABEL_DIGITS), round(float(a), LABEL_DIGITS))
-            for t, (v, a) in zip(at_s, values_at(about, at_s), strict=True)
-        )
+        self._made = np.column_stack([at_s, values_at(about, at_s).round(LABEL_DIGITS)])
+        self._chosen = np.array([(times_s[row], *map(rounded, values[row].tolist())) for row in rows])
         collection = self._standing.collection
         if collection.samples:
             collection.clear()
-        for row in sorted(proposal.index for proposal in chosen):
+        for row, (_, valence, arousal) in zip(rows, self._chosen.tolist(), strict=True):
             still = self._stills[row]
-            valence, arousal = (rounded(float(value)) for value in values[row])
             taken = [Taken(still.crop, valence, arousal, still.time_s, f"{still.time_s:.2f} s")]
             collection.add(valence, arousal, taken, still.encoded, self._keep_crops)
         self._changed_samples(added=True)
@@ -197,7 +263,7 @@ class ReplayDesk(Desk):
             "length": round(self._length_s, 3),
             "playing": self._player is not None,
             "rated": round(self._trace.rated_s, 2),
-            "labels": len(self._labels),
+            "labels": len(self.labels),
             "lag": None
             if lag is None
             else {

@@ -125,7 +125,9 @@ def command(
     token = read_token(None, token_file)
     set_up_logs("plain", [source], token)
     console = Terminal()
-    _refuse_nonsense(source, labels, neutral, grid, subject, ui, rating=(every, pick, continuous), lag=lag)
+    _refuse_nonsense(
+        source, labels, neutral, grid, subject, ui, rating=(every, pick, continuous), lag=lag, fps=fps
+    )
     target = default_support_path() if out is None else out
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
     next_words = "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
@@ -204,7 +206,10 @@ def _refuse_nonsense(
     ui: bool,
     rating: tuple[int | None, int | None, bool],
     lag: float | None,
+    fps: float | None,
 ) -> None:
+    import math
+
     from mtclar.engine.errors import UsageError
 
     if subject is not None and not subject.isprintable():
@@ -214,6 +219,8 @@ def _refuse_nonsense(
     *each_or_pick, continuous = rating
     if lag is not None and not continuous:
         raise UsageError("--lag is how far you are behind a recording that plays", "add --continuous")
+    if fps is not None and not math.isfinite(fps):
+        raise UsageError(f"--fps {fps} is not a number of pictures", "write it like 25")
     chosen = [way for way in each_or_pick if way is not None] + [True] * continuous
     if chosen:
         if len(chosen) > 1:

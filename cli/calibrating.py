@@ -17,12 +17,11 @@ from mtclar.cli.terminal import Terminal, counted, say
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pages import CONTENT_TYPES, Page, Route, camera_routes, folder_routes
+from mtclar.stream.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, Route, camera_routes, folder_routes
 from mtclar.stream.sources import Source, open_source
 from mtclar.stream.sources.browser import BrowserSource
 
 CALIBRATE_PAGE = "calibrate"
-SCHEMA_PATH = f"/protocol/{messages.SCHEMA_FILE}"
 
 
 @dataclass(slots=True, eq=False)
@@ -218,7 +217,13 @@ def calibrate_on_page(
 
 
 def calibration_routes() -> dict[str, Route]:
-    """The page's files, and the schema of its messages."""
+    """The page's files, and what describes its messages to machines."""
     schema = Page(messages.schema(), CONTENT_TYPES[".json"])
+    asyncapi = Page(messages.asyncapi(), CONTENT_TYPES[".yaml"])
     sending = {path: route for path, route in camera_routes().items() if path.endswith(".js")}
-    return {**sending, **folder_routes("mtclar.calibrate.page"), SCHEMA_PATH: lambda: schema}
+    return {
+        **sending,
+        **folder_routes("mtclar.calibrate.page"),
+        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": lambda: schema,
+        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": lambda: asyncapi,
+    }

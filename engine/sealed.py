@@ -4,7 +4,8 @@
 
 The parameters and the salt are authenticated with the text. Needs the package `cryptography` (the extra `encrypt`).
 scrypt: RFC 7914, with the parameters that OWASP's Password Storage Cheat Sheet names first (n = 2^17, r = 8, p = 1:
-128 MB and some tenths of a second). GCM: NIST SP 800-38D; salt and nonce are drawn anew for every file.
+128 MB and some tenths of a second). GCM: NIST SP 800-38D; the nonce is drawn anew for every file, the salt too unless
+a Sealer writes several.
 """
 
 import secrets
@@ -31,10 +32,26 @@ def is_sealed(data: bytes) -> bool:
     return data.startswith(MAGIC)
 
 
+class Sealer:
+    """Seals one file after the other with one passphrase; what is slow, the key, is made once.
+
+    Raises UsageError for an empty passphrase, and when `cryptography` is not installed.
+    """
+
+    def __init__(self, passphrase: str) -> None:
+        self._start = MAGIC + bytes((LOG_N, R, P)) + secrets.token_bytes(SALT_BYTES)
+        self._cipher = _cipher(self._start, passphrase)
+
+    def __call__(self, payload: bytes) -> bytes:
+        """The file's bytes."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        head = self._start + nonce
+        return head + self._cipher.encrypt(nonce, payload, head)
+
+
 def seal(payload: bytes, passphrase: str) -> bytes:
-    """The file's bytes. Raises UsageError for an empty passphrase, and when `cryptography` is not installed."""
-    head = MAGIC + bytes((LOG_N, R, P)) + secrets.token_bytes(SALT_BYTES + NONCE_BYTES)
-    return head + _cipher(head, passphrase).encrypt(head[-NONCE_BYTES:], payload, head)
+    """The bytes of a single file. Raises what Sealer raises."""
+    return Sealer(passphrase)(payload)
 
 
 def unseal(data: bytes, passphrase: str) -> bytes:
@@ -63,6 +80,6 @@ def _cipher(head: bytes, passphrase: str) -> "AESGCM":
             "encrypted support sets need the package cryptography", "pip install 'mtclar-stream[encrypt]'"
         ) from error
     log_n, r, p = head[len(MAGIC) : len(MAGIC) + 3]
-    salt = head[len(MAGIC) + 3 : -NONCE_BYTES]
+    salt = head[len(MAGIC) + 3 : len(MAGIC) + 3 + SALT_BYTES]
     kdf = Scrypt(salt=salt, length=KEY_BYTES, n=2**log_n, r=r, p=p)
     return AESGCM(kdf.derive(passphrase.encode()))

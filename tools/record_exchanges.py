@@ -8,7 +8,7 @@ name, the clocks) has a fixed value in them. The tests play every conversation a
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from mtclar.engine.handover import Affect, Estimate
 from mtclar.stream.broadcast import Broadcaster
+from mtclar.stream.extension import Extension
 from mtclar.stream.messages import (
     PROTOCOL,
     AffectMessage,
@@ -56,11 +57,17 @@ class Conversation:
 
     def hear(self, kind: str) -> None:
         """The server's next message, which has to be of that kind."""
-        message = json.loads(self._connection.recv(WAIT_S))
+        message = self.next()
+        assert isinstance(message, dict)
         assert message["type"] == kind, f"waited for {kind}, got {message}"
         if kind == "hello":
             message["session"] = SESSION
         self.lines.append({"server": message})
+
+    def next(self) -> Line | bytes:
+        """The server's next message, which is not written down; a picture as it is."""
+        data = self._connection.recv(WAIT_S)
+        return data if isinstance(data, bytes) else json.loads(data)
 
     def closed(self) -> None:
         """The connection's end."""
@@ -74,21 +81,20 @@ class Conversation:
 
 @contextmanager
 def conversation(
-    token: str | None = None, unix_clock: Callable[[], float] = lambda: UNIX_S
+    token: str | None = None,
+    extension: Extension | None = None,
+    unix_clock: Callable[[], float] = lambda: UNIX_S,
 ) -> Iterator[Conversation]:
     """A server with two streams and a client that has just connected."""
     streams = (
         StreamInfo("webcam-0", "webcam:0", True, (640, 480), 30.0, "latest", (SubjectInfo("anna", 16),)),
         StreamInfo("door", "rtsp://camera/door", True, None, None, "latest"),
     )
-    hello = Hello(streams, ModelInfo("encoder", "5c2e" * 16, "onnxruntime (CPU)"), "mtclar-stream")
-    server = Broadcaster(
-        port=0,
-        token=token,
-        hello=lambda: hello,
-        clock=lambda: NOW_S,
-        unix_clock=unix_clock,
-    )
+    pages = () if extension is None else ("calibrate",)
+    hello = Hello(streams, ModelInfo("encoder", "5c2e" * 16, "onnxruntime (CPU)"), "mtclar-stream", pages)
+    server = Broadcaster(port=0, token=token, hello=lambda: hello, clock=lambda: NOW_S, unix_clock=unix_clock)
+    if extension is not None:
+        server.plug(extension, {})
     with (
         server,
         connect(
@@ -245,24 +251,26 @@ CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (
 )
 
 
-def path_of(take_down: Callable[[], list[Line]]) -> Path:
+def path_of(take_down: Callable[[], list[Line]], folder: Path = FOLDER) -> Path:
     """Where a conversation is kept."""
-    return FOLDER / f"{take_down.__name__.replace('_', '-')}.jsonl"
+    return folder / f"{take_down.__name__.replace('_', '-')}.jsonl"
 
 
-def main() -> None:
+def main(description: str, conversations: Sequence[Callable[[], list[Line]]], folder: Path = FOLDER) -> None:
+    """Takes all of them down, and prints them or writes them into the folder."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help=f"replace the files of {FOLDER.name}")
+    parser.add_argument("--write", action="store_true", help=f"replace the files of {folder.name}")
     wanted = parser.parse_args()
-    for take_down in CONVERSATIONS:
+    for take_down in conversations:
         text = "".join(f"{json.dumps(line)}\n" for line in take_down())
         if wanted.write:
-            path_of(take_down).write_text(text)
+            folder.mkdir(exist_ok=True)
+            path_of(take_down, folder).write_text(text)
         else:
             print(f"# {take_down.__name__}\n{text}")
 
 
 if __name__ == "__main__":
-    main()
+    main(str(__doc__), CONVERSATIONS)

@@ -131,6 +131,7 @@ function show() {
     say(element("skip"), "Skip it");
   }
   element("check").hidden = recording;
+  if (replay) say(element("count-words"), "Frames in the support set");
   if (replay && chosen === null) {
     const { step, title, text } = rating.words();
     say(element("step"), step);

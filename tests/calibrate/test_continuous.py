@@ -13,6 +13,7 @@ from mtclar.calibrate.continuous import (
     Array,
     Piece,
     Trace,
+    corrected,
     estimate_lag,
     label_times,
     shifted,
@@ -171,3 +172,53 @@ def test_labels_follow_the_face_when_the_lag_is_taken_out() -> None:
     assert np.diff(times_s) == pytest.approx(LABEL_EVERY_S)
     truth = np.clip(0.8 * affect(times_s, 5) + 0.1, -1, 1)
     assert np.abs(values_at(moved, times_s) - truth).mean() < 0.03
+
+
+def test_a_trace_goes_on_where_it_was_written_down() -> None:
+    trace = Trace()
+    trace.begin(0.0)
+    for n in range(20):
+        trace.note(0.1 * n, 0.5, -0.5)
+    again = Trace(trace.rows)
+    np.testing.assert_array_equal(again.rows, trace.rows)
+    again.begin(2.0)  # after a restart it is another run, even where it goes on at once
+    for n in range(20, 40):
+        again.note(0.1 * n, -0.5, 0.5)
+    first, second = again.pieces()
+    assert first.times_s.tolist() == trace.rows[:, 0].tolist()
+    assert second.values[:, 0].tolist() == [-0.5] * 20
+
+
+labelled = st.lists(
+    st.tuples(st.integers(0, 40), st.floats(-1, 1), st.floats(-1, 1)), max_size=30, unique_by=lambda r: r[0]
+)
+
+
+@given(labelled, labelled, st.data())
+def test_labels_follow_the_frames_that_stand_for_them(
+    labels: list[tuple[int, float, float]], frames: list[tuple[int, float, float]], data: st.DataObject
+) -> None:
+    made = np.array(sorted((LABEL_EVERY_S * n, v, a) for n, v, a in labels)).reshape(-1, 3)
+    kept = np.array(sorted((0.2 * n, v, a) for n, v, a in frames)).reshape(-1, 3)
+    now = {t_s: (v, a) for t_s, v, a in kept.tolist()}
+    np.testing.assert_array_equal(corrected(made, kept, now), made)
+    if not now:
+        return
+    chosen = data.draw(st.sampled_from(sorted(now)))
+    frames_s = kept[:, 0]
+    stands_for = {
+        t_s
+        for t_s in made[:, 0].tolist()
+        if abs(t_s - chosen) <= LABEL_EVERY_S / 2 and frames_s[np.abs(frames_s - t_s).argmin()] == chosen
+    }
+    moved = {**now, chosen: (2.0, -2.0)}  # nobody said that before
+    after = {t_s: (v, a) for t_s, v, a in corrected(made, kept, moved).tolist()}
+    changed = {t_s for t_s, label in after.items() if label == (2.0, -2.0)}
+    assert changed == (stands_for or {chosen})
+    assert {t_s: label for t_s, label in after.items() if t_s not in changed} == {
+        t_s: (v, a) for t_s, v, a in made.tolist() if t_s not in changed
+    }
+    del now[chosen]
+    assert corrected(made, kept, now)[:, 0].tolist() == [
+        t for t in made[:, 0].tolist() if t not in stands_for
+    ]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtclar.calibrate import journal
 from mtclar.calibrate.desk import Desk, View
 from mtclar.calibrate.desks import Desks
+from mtclar.calibrate.journal import journal_path
 from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
@@ -106,8 +106,8 @@ def test_a_page_chooses_who_and_where_and_sees_that_alone(running: Running) -> N
     assert look["capture"] is None  # what was being taken at the door
     state = running.do(page, "take", lambda state: state["samples"], valence=0.5, arousal=0.25)
     assert [sample["valence"] for sample in state["samples"]] == [0.5]
-    assert journal.journal_path(running.folder / "ben.mtclar").exists()
-    assert not journal.journal_path(running.folder / "anna.mtclar").exists()
+    assert journal_path(running.folder / "ben.mtclar").exists()
+    assert not journal_path(running.folder / "anna.mtclar").exists()
     assert running.do(page, "join", stream="door", subject="anna")["samples"] == []
     state = running.do(page, "join", subject="ben")  # the stream that was chosen for him before
     assert (state["stream"], len(state["samples"])) == ("table", 1)

@@ -12,6 +12,7 @@ import pytest
 
 from mtclar.calibrate import messages
 from mtclar.calibrate.desk import View
+from mtclar.calibrate.journal import journal_path
 from mtclar.calibrate.rating import Still, apart, look_through
 from mtclar.calibrate.replay import ReplayDesk
 from mtclar.engine.handover import Frame
@@ -75,6 +76,11 @@ class Rater:
             assert self._changed.wait_for(lambda: answer() is not None, WAIT_S)
             return answer()
 
+    def until(self, wanted: Callable[[dict[str, Any]], Any], at: int) -> None:
+        """Waits for a message, from position `at` on."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(map(wanted, self.told[at:])), WAIT_S)
+
 
 @pytest.mark.parametrize("lag_s", [0.5, None])
 def test_ratings_become_labels_and_a_support_set(
@@ -136,18 +142,108 @@ def test_ratings_become_labels_and_a_support_set(
         rater.do("clear", lambda replay: replay["rated"] == 0)
 
 
-def test_a_page_that_leaves_stops_it(stills: tuple[Still, ...], tmp_path: Path) -> None:
-    rater = Rater()
-    rater.desk = desk = ReplayDesk(
+def make_desk(stills: tuple[Still, ...], folder: Path, **options: Any) -> ReplayDesk:
+    return ReplayDesk(
         Tracker.open,
-        lambda _: tmp_path / "a.mtclar",
-        target=tmp_path / "a.mtclar",
+        lambda _: folder / "a.mtclar",
+        target=folder / "a.mtclar",
         subject="a",
         views=[View("demo", "clip.mp4")],
         frames=frames,
         stills=stills,
-        length_s=LENGTH_S,
+        length_s=options.pop("length_s", LENGTH_S),
+        **options,
     )
+
+
+def rated(rater: Rater, seconds: float) -> None:
+    """Plays and rates from the beginning until so many seconds are on the disk."""
+    rater.valence = 0.5
+    at = len(rater.told)
+    rater.say("play", time=0.0)
+    rater.until(lambda m: m["type"] == "calibrate.look" and m["time"] > seconds, at)
+
+
+def test_a_killed_process_costs_a_second_at_most(stills: tuple[Still, ...], tmp_path: Path) -> None:
+    """What is on the disk while it plays is read by the next process, which goes on there."""
+    first, second = Rater(), Rater()
+    first.desk = desk = make_desk(stills, tmp_path)
+    written = journal_path(tmp_path / "a.mtclar")
+    copy = tmp_path / "killed" / written.name
+    copy.parent.mkdir()
+    with desk:
+        first.do("join")
+        rated(first, 3.0)
+        copy.write_bytes(written.read_bytes())  # as a kill would leave it
+    killed, closed = copy.stat().st_size, written.stat().st_size
+    assert closed > killed  # who ends it in good order loses nothing
+    second.desk = again = make_desk(stills, copy.parent, lag_s=0.5)
+    with again:
+        state = second.do("join")
+        assert "left unfinished" in state["notice"]
+        assert 3.0 - 1.5 <= state["replay"]["rated"] <= 3.5
+        assert state["replay"]["time"] == pytest.approx(state["replay"]["rated"], abs=0.3)
+        second.valence = -0.5
+        second.do("play", lambda replay: not replay["playing"], time=state["replay"]["time"])
+        second.do("finish")
+        assert {label.valence for label in again.labels} >= {0.5, -0.5}
+
+
+def test_what_was_finished_goes_on_and_its_labels_follow_deleting_and_moving(
+    stills: tuple[Still, ...], tmp_path: Path
+) -> None:
+    saved: list[SupportSet] = []
+    first, second = Rater(), Rater()
+    first.desk = desk = make_desk(stills, tmp_path, lag_s=0.5)
+    with desk:
+        first.do("join")
+        first.valence = 0.5
+        first.do("play", lambda replay: not replay["playing"], time=0.0)
+        samples = first.do("finish")["samples"]
+        labels = desk.labels
+        first.do("relabel", number=samples[0]["number"], valence=-0.75, arousal=0.25)
+        assert {(one.valence, one.arousal) for one in desk.labels} == {(0.5, -0.5), (-0.75, 0.25)}
+        for sample in samples[1:-1]:
+            first.do("delete", number=sample["number"])
+        assert len(desk.labels) < len(labels) / 2
+        for _ in samples[2:-1]:
+            first.do("undo")
+        first.do("delete", number=samples[2]["number"])
+        corrected = desk.labels
+        assert len(corrected) >= len(labels) - 2
+    second.desk = again = make_desk(stills, tmp_path, lag_s=0.5, on_saved=saved.append)
+    with again:
+        state = second.do("join")
+        assert state["replay"]["lag"] == {"seconds": 0.5, "from": "given", "correlation": None}
+        assert state["replay"]["labels"] == len(corrected)
+        assert again.labels == corrected
+        emptied = second.do("clear")
+        assert (emptied["samples"], emptied["replay"]["rated"], emptied["replay"]["labels"]) == ([], 0, 0)
+        back = second.do("undo")
+        assert (back["samples"], back["replay"]) == (state["samples"], state["replay"])
+        second.do("save")
+        assert len(saved[0]) == len(samples) - 2
+        assert again.labels == corrected
+    assert [entry.name for entry in tmp_path.iterdir()] == []
+
+
+def test_ratings_of_another_recording_are_put_aside(stills: tuple[Still, ...], tmp_path: Path) -> None:
+    first, second = Rater(), Rater()
+    first.desk = desk = make_desk(stills, tmp_path)
+    with desk:
+        first.do("join")
+        rated(first, 1.5)
+    second.desk = other = make_desk(stills, tmp_path, length_s=40.0)
+    with other:
+        state = second.do("join")
+    assert "is of another recording" in state["notice"]
+    assert state["replay"]["rated"] == 0
+    assert journal_path(tmp_path / "a.mtclar").with_suffix(".set-aside.json").exists()
+
+
+def test_a_page_that_leaves_stops_it(stills: tuple[Still, ...], tmp_path: Path) -> None:
+    rater = Rater()
+    rater.desk = desk = make_desk(stills, tmp_path)
     with desk:
         rater.do("join")
         assert rater.do("play", time=0.0)["replay"]["playing"]

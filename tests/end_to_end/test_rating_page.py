@@ -114,6 +114,8 @@ def test_a_person_rates_while_it_plays(
     page.locator("#finish").click()
     expect(page.locator("#where-title")).to_contain_text("s behind")
     expect(page.locator("#ask")).to_contain_text("Measured, correlation")
+    expect(page.locator("#ask")).to_contain_text(re.compile(r"The file of labels gets \d+, two a second"))
+    expect(page.locator("#count-words")).to_have_text("Frames in the support set")
     page.locator("#save").click()
     done = running.end()
     assert done.code == 0, done.out
@@ -134,6 +136,8 @@ def test_a_person_rates_while_it_plays(
         (("--every", "5", "--continuous"), "exclude each other"),
         (("--every", "5", "--ui"), "mean nothing"),
         (("--every", "5", "--lag", "1"), "add --continuous"),
+        (("--continuous", "--lag", "nan"), "Invalid value for '--lag'"),
+        (("--fps", "inf"), "--fps inf is not a number of pictures"),
         (("--pick", "5", "--source", "webcam"), "is live"),
         (("--every", "5", "--source", "synthetic"), "is live"),
     ],

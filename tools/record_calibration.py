@@ -1,0 +1,229 @@
+"""Conversations of a calibration page with a running server, written down: docs/protocol/exchanges/calibrate.
+
+    python tools/record_calibration.py --write
+
+As tools/record_exchanges.py, which writes those of mtclar.v1; a picture is a line {"picture": its header}. The faces
+and what the encoder says of them are made up, so that every machine records the same. The tests play it all again.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import record_exchanges
+from record_exchanges import NOW_S, Conversation, Line, conversation
+
+from mtclar.calibrate.desk import Desk, View
+from mtclar.calibrate.desks import Desks
+from mtclar.calibrate.outline import outline
+from mtclar.calibrate.pictures import preview
+from mtclar.calibrate.rating import RatingDesk, Still
+from mtclar.engine.compare import Comparer
+from mtclar.engine.crop import FRAMING
+from mtclar.engine.handover import Encoded, FaceCrop, Faces, Frame
+from mtclar.engine.support import SupportSet
+from mtclar.stream.uploads import read_header
+
+FOLDER = record_exchanges.FOLDER / "calibrate"
+STEP_S = 0.35  # between two pictures
+PICTURES = 7  # of a taking: a second to look up, then three slots
+PICTURE = np.full((120, 160, 3), 128, np.uint8)
+DOOR, CAMERA = View("door", "rtsp://camera/door"), View("webcam-0", "webcam:0")
+
+
+def crop(seen: bool = True) -> FaceCrop:
+    """A face as large as a third of the picture; too dark where it is not to be used."""
+    turn = np.linspace(0, 2 * np.pi, 468, dtype=np.float32)
+    landmarks = np.stack([80 + 25 * np.cos(turn), 60 + 30 * np.sin(turn), 0 * turn], axis=1)
+    image = np.full((16, 16), 120, np.uint8)
+    brightness = 120.0 if seen else 20.0
+    return FaceCrop(image, (55, 30, 105, 90), landmarks, (1.0, 2.0, 0.0), 90.0, brightness, 0, 0.9)
+
+
+class ScriptedTracker:
+    """Every picture shows the same face, and the encoder says of each what it has not said before."""
+
+    model = SimpleNamespace(name="encoder", sha256="5c2e" * 16)
+    framing = FRAMING
+
+    def __init__(self) -> None:
+        self.seen = True
+        self._encoded = 0
+
+    def find(self, _: Frame) -> Faces:
+        return Faces((crop(self.seen),))
+
+    def encode(self, crops: Any) -> Encoded:
+        rows = np.arange(self._encoded, self._encoded + len(crops))
+        self._encoded += len(crops)
+        angles = 0.7 * rows[:, None] + np.arange(8)
+        absolute = np.stack([0.4 * np.cos(rows), 0.4 * np.sin(rows)], axis=1)
+        return Encoded(
+            np.cos(angles).astype(np.float32),
+            absolute.astype(np.float32),
+            np.zeros((len(crops), 8), np.float32),
+        )
+
+    def comparer(self, support: SupportSet) -> Comparer:
+        return Comparer(None, support)
+
+    def reset(self) -> None:
+        """Nothing is remembered from picture to picture."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Page:
+    """A page in a conversation, and the camera in front of it."""
+
+    def __init__(self, talk: Conversation, desk: Desk | Desks, now_s: list[float]) -> None:
+        self._talk = talk
+        self._desk = desk
+        self._now_s = now_s  # one item: the clock of the desks
+        self._seq = 0
+
+    def say(self, kind: str, **content: Any) -> None:
+        self._talk.say({"type": f"calibrate.{kind}", **content})
+
+    def hear(self, *kinds: str) -> None:
+        """The server's next messages, of those kinds; a picture may come a little later than what follows it."""
+        waiting = list(kinds)
+        heard = {}
+        while len(heard) < len(waiting):
+            message = self._talk.next()
+            kind = "picture" if isinstance(message, bytes) else message["type"].removeprefix("calibrate.")
+            assert kind in waiting, f"waited for {kinds}, got {message!r}"
+            heard[kind] = _header(message) if isinstance(message, bytes) else {"server": message}
+        self._talk.lines += [heard[kind] for kind in kinds]
+
+    def do(self, kind: str, *answers: str, **content: Any) -> None:
+        """Says something and hears the answers: the new state, if no others are named."""
+        self.say(kind, **content)
+        self.hear(*(answers or ("state",)))
+
+    def picture(self, *more: str, stream: str = CAMERA.stream) -> None:
+        """The camera's next picture, what the page is told of it, and what follows from it."""
+        self._now_s[0] += STEP_S
+        self._desk.offer(Frame(PICTURE, self._seq, self._now_s[0], "arrival", self._now_s[0] - NOW_S, stream))
+        self._seq += 1
+        self.hear("look", "picture", *more)
+
+    def taking(self, kind: str, **content: Any) -> None:
+        """Says something that takes pictures, and plays them until it has them."""
+        self.do(kind, **content)
+        for _ in range(PICTURES - 1):
+            self.picture()
+        self.picture("state")
+
+
+def _header(picture: bytes) -> Line:
+    number, seq, t_capture_s = read_header(picture)
+    return {"picture": {"number": number, "seq": seq, "t_capture": round(t_capture_s, 4)}}
+
+
+@contextmanager
+def calibration(*people: tuple[str, list[View]]) -> Iterator[tuple[Page, ScriptedTracker]]:
+    """A server that calibrates those people, and a page that has just connected."""
+    now_s = [NOW_S]
+    tracker = ScriptedTracker()
+    with tempfile.TemporaryDirectory() as folder:
+        desks = Desks(
+            [
+                Desk(
+                    lambda: tracker,  # type: ignore[arg-type,return-value]
+                    lambda support: Path(f"{support.subject}.mtclar"),
+                    target=Path(folder) / f"{subject}.mtclar",
+                    subject=subject,
+                    views=views,
+                    clock=lambda: now_s[0],
+                )
+                for subject, views in people
+            ]
+        )
+        with desks, conversation(extension=desks) as talk:
+            talk.hear("hello")
+            yield Page(talk, desks, now_s), tracker
+
+
+def lines_of(page: Page) -> list[Line]:
+    return page._talk.lines
+
+
+# --- the conversations --------------------------------------------------------------------------------------------
+
+
+def calibrating() -> list[Line]:
+    """A poor picture; two labels, of which one is moved, deleted, brought back, checked and taken anew; saved."""
+    with calibration(("anna", [CAMERA])) as (page, tracker):
+        page.do("join")
+        tracker.seen = False
+        page.picture()
+        tracker.seen = True
+        for valence, arousal in ((0.0, 0.0), (0.6, 0.1)):
+            page.taking("take", valence=valence, arousal=arousal)
+        page.do("relabel", number=2, valence=0.5, arousal=0.2)
+        page.do("delete", number=2)
+        page.do("undo")
+        page.taking("check", number=2)
+        page.taking("redo", number=2)
+        page.do("clear")
+        page.do("undo")
+        page.do("skip")
+        page.do("delete", "error", number=7)
+        page.do("take", "error", valence=9, arousal=0.0)
+        page.do("take", valence=-0.5, arousal=0.0)
+        page.do("cancel")
+        page.do("save")
+        page.say("leave")
+        return lines_of(page)
+
+
+def choosing() -> list[Line]:
+    """Two people, of whom the second can be calibrated on two streams."""
+    with calibration(("anna", [CAMERA]), ("ben", [CAMERA, DOOR])) as (page, _):
+        page.do("join", "choices", "state")
+        page.picture()
+        page.do("join", "choices", "state", subject="ben", stream="door")
+        page.picture(stream=DOOR.stream)
+        page.do("join", "error", subject="cleo")
+        return lines_of(page)
+
+
+def rating() -> list[Line]:
+    """Two pictures of a recording are offered: one is labelled, the other skipped."""
+    tracker = ScriptedTracker()
+    face = crop()
+    stills = [
+        Still(row, 0.04 * row, preview(PICTURE), outline(face, (160, 120)), face, tracker.encode([face]))
+        for row in (10, 30)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        desk = RatingDesk(
+            lambda: tracker,
+            lambda support: Path(f"{support.subject}.mtclar"),
+            target=Path(folder) / "anna.mtclar",
+            subject="anna",
+            views=[View("clip", "clip.mp4")],
+            stills=stills,
+        )
+        with desk, conversation(extension=desk) as talk:
+            talk.hear("hello")
+            page = Page(talk, desk, [NOW_S])
+            shown = ("state", "look", "picture")
+            page.do("join", *shown)
+            page.do("take", *shown, valence=0.5, arousal=-0.25)
+            page.do("skip", *shown)
+            page.do("save", *shown)
+            return talk.lines
+
+
+CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (calibrating, choosing, rating)
+
+
+if __name__ == "__main__":
+    record_exchanges.main(str(__doc__), CONVERSATIONS, FOLDER)
