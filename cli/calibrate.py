@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.sources import Source
 
-MOST_REFUSED_SHOWN = 12
-
 
 def command(
     source: SourceOption = WEBCAM,
@@ -119,6 +117,7 @@ def command(
     """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import keep_previous
+    from mtclar.cli.reporting import print_refused, print_report
     from mtclar.cli.terminal import Terminal, counted, say
     from mtclar.engine.tracker import Tracker
 
@@ -187,7 +186,7 @@ def command(
     except KeyboardInterrupt:
         say(console, "Stopped; nothing was written.")
         raise
-    _print_refused(console, recording)
+    print_refused(console, recording)
     print_report(console, report)
     previous = None if out is not None else keep_previous(target)
     support.save(target, secret)
@@ -378,6 +377,7 @@ def _evaluated(
     """The support set and its report; the reasons come with the error when there is not one usable frame."""
     from mtclar.calibrate.report import make_report
     from mtclar.calibrate.session import make_support
+    from mtclar.cli.reporting import advice, reasons
     from mtclar.engine.errors import CalibrationError
 
     try:
@@ -385,65 +385,5 @@ def _evaluated(
             recording.taken, tracker, subject=subject, source=source, keep_crops=keep_crops
         )
     except CalibrationError as error:
-        raise CalibrationError("; ".join([error.what, *_reasons(recording)]), _advice(recording)) from error
+        raise CalibrationError("; ".join([error.what, *reasons(recording)]), advice(recording)) from error
     return support, make_report(support)
-
-
-def _reasons(recording: "Recording") -> list[str]:
-    """Why frames were not usable, one sentence each, not too many of them."""
-    reasons = [f"{one.where}: {', '.join(one.faults)}" for one in recording.refused]
-    if len(reasons) > MOST_REFUSED_SHOWN:
-        reasons[MOST_REFUSED_SHOWN:] = [f"and {len(reasons) - MOST_REFUSED_SHOWN} more"]
-    return reasons
-
-
-def _advice(recording: "Recording") -> str:
-    """What to do when nothing was usable; light is no matter where no frame was looked at."""
-    from mtclar.calibrate.session import SKIPPED
-
-    if all(one.faults == SKIPPED for one in recording.refused):
-        return "a prompt gives frames once its countdown is over: stay with it until they are taken"
-    if any(one.wrong_number for one in recording.refused):
-        return "`run --csv` writes the number of each face into its column track; leave it empty for the largest face"
-    return "face the camera in good light, alone, from about an arm's length"
-
-
-def _print_refused(console: "Console", recording: "Recording") -> None:
-    from mtclar.cli.terminal import say
-
-    if not recording.refused:
-        return
-    say(console, f"Frames taken: {len(recording.taken)}. Not usable:", "yellow")
-    for reason in _reasons(recording):
-        say(console, f"  {reason}")
-
-
-def print_report(console: "Console", report: "Report") -> None:
-    """The leave-one-out report as a table, and what to add."""
-    from rich.table import Table
-
-    from mtclar.cli.terminal import say
-
-    table = Table(title="Each label predicted from the others (leave-one-out)", title_justify="left")
-    for column in ("valence", "arousal", "frames", "predicted V", "predicted A", "RMSE V", "RMSE A"):
-        table.add_column(column, justify="right")
-    for point in report.points:
-        table.add_row(
-            f"{point.valence:+.2f}",
-            f"{point.arousal:+.2f}",
-            str(point.frames),
-            f"{point.predicted_valence:+.2f}",
-            f"{point.predicted_arousal:+.2f}",
-            f"{point.rmse_valence:.2f}",
-            f"{point.rmse_arousal:.2f}",
-        )
-    console.print(table)
-    say(
-        console,
-        f"RMSE V {report.calibrated[0]:.3f}, RMSE A {report.calibrated[1]:.3f} "
-        f"(absolute only: {report.absolute[0]:.3f}, {report.absolute[1]:.3f})",
-    )
-    if not report.conclusive:
-        say(console, "So few different labels say little about the error to expect.", "yellow")
-    for advice in report.advice:
-        say(console, f"  - {advice}")

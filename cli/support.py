@@ -48,8 +48,8 @@ def show(
 ) -> None:
     """Say what a support set holds, how well its labels agree, and what to add."""
     from mtclar.calibrate.report import make_report
-    from mtclar.cli.calibrate import print_report
     from mtclar.cli.outputs import Output, always, never, require_safe
+    from mtclar.cli.reporting import print_report
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.files import write_whole
 

@@ -6,8 +6,9 @@ import { ContinuousRating } from "./continuous.js";
 import { AffectGrid } from "./grid.js";
 import { LabelList } from "./labels.js";
 import { PictureView } from "./picture.js";
+import { showConnection } from "./readout.js";
 import { Seat } from "./seat.js";
-import { showConnection, TokenPrompt } from "./readout.js";
+import { TokenPrompt } from "./token.js";
 import { signed } from "./words.js";
 
 const element = (id) => document.getElementById(id);

@@ -1,8 +1,9 @@
 // The camera page's order of events: a person presses the button, pictures go out, figures come back.
 
 import { Connection } from "./connection.js";
-import { showConnection, TokenPrompt } from "./readout.js";
+import { showConnection } from "./readout.js";
 import { CameraSender } from "./sender.js";
+import { TokenPrompt } from "./token.js";
 
 const element = (id) => document.getElementById(id);
 const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };

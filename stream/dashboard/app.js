@@ -12,9 +12,10 @@ import { barOrder, connectBars, drawLikeness, frontFrame } from "./likeness.js";
 import { Meter } from "./meter.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
-import { showConnection, showHello, showMoment, showNumbers, showReading, showState, showWhy, TokenPrompt } from "./readout.js";
+import { showConnection, showHello, showMoment, showNumbers, showReading, showState, showWhy } from "./readout.js";
 import { StreamChooser } from "./streams.js";
 import { Strips } from "./strips.js";
+import { TokenPrompt } from "./token.js";
 import { View } from "./view.js";
 import { absenceState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 

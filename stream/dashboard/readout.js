@@ -1,4 +1,4 @@
-// The page's single texts: connection, token, server, state, the two large values, the numbers, why this value.
+// The page's single texts: connection, server, state, the two large values, the numbers, why this value.
 
 import { element, say } from "./dom.js";
 import { connectionText, frameText, momentText, signed } from "./words.js";
@@ -11,28 +11,6 @@ export function showConnection(state, wait_s) {
   pill.setAttribute("aria-live", state === "waiting" ? "off" : "polite");
   say(element("connection-text"), connectionText(state, wait_s));
   element("retry").hidden = state !== "waiting";
-}
-
-/** Asks for the server's token until it is given. */
-export class TokenPrompt {
-  /** `give(token)` gets what the person typed. */
-  constructor(give) {
-    this.dialog = element("token-dialog");
-    element("token-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      const token = element("token").value;
-      element("token").value = "";
-      this.dialog.close();
-      give(token);
-    });
-  }
-
-  ask(wrong) {
-    const message = element("token-message");
-    message.dataset.wrong = wrong;
-    say(message, wrong ? "That was not this server's token." : "It was printed or chosen where the server was started.");
-    if (!this.dialog.open) this.dialog.showModal();
-  }
 }
 
 /** The sentence above the circumplex. */
