@@ -103,7 +103,7 @@ class Metrics:
         self._live.tick()
 
     def page(self) -> Page:
-        """The exposition format of Prometheus; 6 ms of work for 8 streams, so not for the event loop's thread."""
+        """The exposition format of Prometheus; 5 ms of work for 8 streams, so not for the event loop's thread."""
         return Page(generate_latest(_Paced(self._registry)), CONTENT_TYPE)
 
 
