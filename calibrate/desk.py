@@ -267,8 +267,7 @@ class Desk:
             raise MtclarError(f"there is no label {number} any more") from error
 
     def _skip(self) -> None:
-        if (asked := self._standing.ask()) is not None:
-            self._standing.pass_on(asked)
+        self._standing.pass_on(self._standing.ask())
 
     # --- frames ---
 
@@ -285,7 +284,8 @@ class Desk:
         if capture is not None:
             capture.step(seen)
         self._show(frame, seen)
-        if seen.crop is not None and seen.usable and self._standing.shown.due(seen.t_s):
+        # Not while a label is taken: those faces are in the support set, and would say that everything is known.
+        if capture is None and seen.crop is not None and seen.usable and self._standing.shown.due(seen.t_s):
             self._standing.shown.note(seen.t_s, self._tracker.encode([seen.crop]))
         if capture is not None and capture.guide.done:
             self._capture = None
@@ -333,7 +333,7 @@ class Desk:
             self._standing.collection.add(
                 capture.valence, capture.arousal, recording.taken, encoded, self._keep_crops
             )
-            if asked is not None and asked is self._standing.ask():
+            if asked is self._standing.ask():
                 self._standing.pass_on(asked)
             self._changed_samples(added=True)
 

@@ -1,4 +1,4 @@
-"""Faces that were shown while calibrating, labelled or not, as numbers: what is still to come looks like them."""
+"""Faces that were shown while calibrating, between the labels, as numbers: what is still to come looks like them."""
 
 import numpy as np
 

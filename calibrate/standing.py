@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 
 from mtclar.calibrate.collection import Collection, Sample, Step
-from mtclar.calibrate.coverage import REGIONS, covered, judge, next_region, region_of
+from mtclar.calibrate.coverage import REGIONS, RULE, covered, judge, next_region, region_of
 from mtclar.calibrate.pictures import data_url
 from mtclar.calibrate.prompts import Prompt
 from mtclar.calibrate.report import FAR_OFF, Report, make_report
 from mtclar.calibrate.shown import Shown
-from mtclar.engine.enough import MIN_LABELS, Enough, enough
+from mtclar.engine.enough import latest_change
+from mtclar.engine.handover import EXPRESSIONS, Encoded
 from mtclar.engine.support import SupportSet
 
 CHECKS = 4  # labels that the validation step asks for
@@ -24,8 +25,8 @@ class Standing:
         self.collection = Collection()
         self.shown = Shown()
         self.report: Report | None = None
-        self._expected = Enough(0, MIN_LABELS, None, False)
-        self._passed: list[str] = []  # regions that were asked for and not met, the last ones
+        self._change: float | None = None  # by the latest labels; None while there are too few
+        self._passed: list[str] = []  # regions that were asked for and not met
 
     def go_on(self, step: Step) -> None:
         """Begins with what was left unfinished."""
@@ -34,24 +35,36 @@ class Standing:
     def renew(self, support: SupportSet | None, added: bool = False) -> None:
         """Looks at the labels again; `support` holds them all, None: there is none."""
         if support is None:
-            self.report, self._expected = None, enough(None)
+            self.report = self._change = None
             return
         self.report = make_report(support)
-        self._expected = enough(support, self.shown.faces)
+        self._change = self._latest_change(support)
         if added:
             self.collection.note_error(whole(self.report.calibrated))
 
-    def ask(self) -> Prompt | None:
+    def _latest_change(self, support: SupportSet) -> float | None:
+        """By how much the latest labels changed the estimates of the faces shown, or else of those labelled."""
+        frames = np.array([len(sample) for sample in self.collection.samples])
+        if len(frames) < RULE.over:
+            return None
+        first = np.cumsum(frames)[::-1]  # rows of the support set as it is, one label ago, ...
+        earlier: list[SupportSet | None] = [
+            support.only(np.arange(rows)) for rows in first[1 : RULE.over + 1]
+        ]
+        if len(frames) == RULE.over:
+            earlier.append(None)
+        nothing = np.zeros((len(support), len(EXPRESSIONS)), np.float32)
+        faces = self.shown.faces or Encoded(support.embeddings, support.absolute, nothing)
+        return latest_change([support, *earlier], faces)
+
+    def ask(self) -> Prompt:
         """The region to ask for."""
         labels = [(sample.valence, sample.arousal) for sample in self.collection.samples]
         return next_region(labels, self._passed)
 
     def pass_on(self, asked: Prompt) -> None:
-        """Asks for another region; when all were passed, from the first one again."""
+        """Asks for another region; this one comes again after the others."""
         self._passed.append(asked.title)
-        ask = self.ask()
-        if ask is not None and ask.title in self._passed:
-            self._passed = []
 
     def state(self) -> dict[str, Any]:
         """The part of `calibrate.state` that is about the labels."""
@@ -59,8 +72,9 @@ class Standing:
         labels = [(sample.valence, sample.arousal) for sample in samples]
         have = covered(labels)
         ask = self.ask()
-        verdict = judge(labels, self.collection.now.errors, self._expected)
         report = self.report
+        error = whole(report.calibrated) if report is not None and report.conclusive else None
+        verdict = judge(labels, error, self._change)
         checks = [sample.check.error for sample in samples if sample.check is not None]
         return {
             "can_undo": self.collection.can_undo,
@@ -69,9 +83,7 @@ class Standing:
                 {"title": r.title, "valence": r.valence, "arousal": r.arousal, "covered": r.title in have}
                 for r in REGIONS
             ],
-            "ask": None
-            if ask is None
-            else {"title": ask.title, "words": ask.ask, "valence": ask.valence, "arousal": ask.arousal},
+            "ask": {"title": ask.title, "words": ask.ask, "valence": ask.valence, "arousal": ask.arousal},
             "error": None
             if report is None or not report.conclusive
             else {

@@ -1,56 +1,40 @@
-"""When a support set has labels enough: there are a few, and one more is expected to take little from the error.
+"""When a person has labelled enough: the latest labels have hardly changed what is said of their other faces.
 
-The expectation is mtclar.engine.active's, over unlabelled faces of the person; docs/active-choice.md has it beside what
-the error really lost, and where the rule stops.
+What is left to gain cannot be seen without more labels, but estimates that have come to rest can: stopping on
+stabilising predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/calibrate.md
+has the measurement, beside a fixed number of labels and the leave-one-out error.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from mtclar.engine.active import ExpectedError
-from mtclar.engine.compare import CompareParams, bundled_params, labelled_frames
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.compare import CompareParams, Comparer
 from mtclar.engine.handover import Encoded
 from mtclar.engine.support import SupportSet
 
-# Both were chosen on rendered people and photos of the tuning split (tools/measure_active.py prints that table): with
-# fewer labels a style of labelling that is not yet known costs more than the expectation says, and below the gain
-# twenty labels have taken little more from the error than was expected of the next one.
-MIN_LABELS = 5
-MAX_GAIN = 0.04  # of the squared error, by the best further label: 2 % of the RMSE
+Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Enough:
-    """Whether to go on labelling."""
+def latest_change(
+    supports: Sequence[SupportSet | None], faces: Encoded, params: CompareParams | None = None
+) -> float:
+    """By how much the labels of the first support set that the others lack have changed the estimates of B faces.
 
-    labels: int  # different ones: frames of one prompt count once
-    missing: int  # labels that the rule asks for at least
-    gain: (
-        float | None
-    )  # share of the RMSE that the best further label is expected to take; None without faces to ask of
-    enough: bool
-
-    def __str__(self) -> str:
-        if self.missing:
-            return f"{self.missing} more label{'s' if self.missing > 1 else ''} at least"
-        if self.gain is None:
-            return f"{self.labels} labels: enough as a number"
-        expected = f"one more label is expected to take {100 * self.gain:.0f} % off the error"
-        return f"enough: {expected}" if self.enough else f"go on: {expected}"
-
-
-def enough(
-    support: SupportSet | None, faces: Encoded | None = None, params: CompareParams | None = None
-) -> Enough:
-    """Judges a support set beside unlabelled `faces` of the same person, as many as there are, poor pictures left out.
-
-    Without faces it is judged by the number of its labels alone.
+    `supports`: the set as it is, as it was one label ago, two labels ago, ... (None: without any label). The change
+    since each earlier one is a root mean square over the faces; the largest counts.
     """
-    params = params or bundled_params()
-    labels = len(labelled_frames(support, params))
-    missing = max(MIN_LABELS - labels, 0)
-    if faces is None or not len(faces.embedding):
-        return Enough(labels, missing, None, not missing)
-    expected = ExpectedError(faces, support, params)
-    before = sum(expected.squared)
-    gain = float(expected.gains().max()) / before
-    return Enough(labels, missing, 1.0 - (1.0 - gain) ** 0.5, not missing and gain < MAX_GAIN)
+    now, *before = (estimated(support, faces, params) for support in supports)
+    return max(distance(now, then) for then in before)
+
+
+def estimated(support: SupportSet | None, faces: Encoded, params: CompareParams | None = None) -> Array:
+    """V/A [B, 2] of the faces, without the pair graph."""
+    estimates = Comparer(None, support, params=params)(faces)
+    return np.array([(estimate.valence, estimate.arousal) for estimate in estimates]).reshape(-1, 2)
+
+
+def distance(one: Array, other: Array) -> float:
+    """Root mean square distance in the affect plane between two estimates [B, 2] of the same faces."""
+    return float(np.sqrt(((one - other) ** 2).sum(1).mean()))

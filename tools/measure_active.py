@@ -9,8 +9,8 @@
 
 Each person's faces are split: some may be labelled, the error is taken over the others. `error` and `farthest` are told
 each label before they choose the next. `styled` gives every person a labelling style of their own, `unsure` adds an
-error to what they say. The constants of mtclar.engine.enough are chosen on the tuning people (and FER+ PublicTest);
-the test people (and PrivateTest) are for the table and the plot alone.
+error to what they say. How well the expectation fits is seen on the tuning people (and FER+ PublicTest); the test
+people (and PrivateTest) are for the other tables and the plot.
 """
 
 import argparse
@@ -27,10 +27,9 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.active import STRATEGIES, propose
-from mtclar.engine.compare import Comparer
+from mtclar.engine.active import STRATEGIES, ExpectedError, propose
+from mtclar.engine.compare import Comparer, bundled_params
 from mtclar.engine.encode import Encoder
-from mtclar.engine.enough import MAX_GAIN, MIN_LABELS, Enough, enough
 from mtclar.engine.session import Session, open_session
 from mtclar.engine.support import SupportSet
 
@@ -161,38 +160,17 @@ def gains_row(task: Task, sat: Sequence[Sitting], error: Array) -> list[str]:
     total, cells = np.sqrt((error**2).sum(1)), []
     for k in SHOWN:
         if k + AHEAD <= MOST:
-            expected = np.median([judged(task, one, k).gain or 0.0 for one in sat])
+            expected = np.median([expected_gain(task, one, k) for one in sat])
             real = 1 - (total[k + AHEAD] / total[k]) ** (1 / AHEAD)
             cells.append(f"{100 * expected:.1f} / {100 * real:.1f}")
     return [task.name, *cells]
 
 
-def stops_row(task: Task, sat: Sequence[Sitting], error: Array, pair: Session) -> list[str]:
-    """Where the rule stops, and the error there, beside that of less and of more labels."""
-    numbers = range(MIN_LABELS, MOST)
-    stops = [next((k for k in numbers if judged(task, one, k).enough), MOST) for one in sat]
-    there = np.mean(
-        [task.error(pair, one.labelled[k], one.asked).sum() for k, one in zip(stops, sat, strict=True)]
-    )
-    low, middle, high = np.percentile(stops, [10, 50, 90])
-    total = np.sqrt((error**2).sum(1))
-    errors = (total[0], total[MIN_LABELS], np.sqrt(there), total[MOST])
-    return [task.name, f"{middle:.0f} ({low:.0f} to {high:.0f})", *(f"{value:.3f}" for value in errors)]
-
-
-def judged(task: Task, one: Sitting, k: int) -> Enough:
+def expected_gain(task: Task, one: Sitting, k: int) -> float:
+    """Share of the RMSE that the best label after k is expected to take."""
     left = np.setdiff1d(one.pool, one.labelled[k])
-    return enough(task.support(one.labelled[k]), task.people.encoded(left))
-
-
-STOPS_HEAD = [
-    "faces",
-    "labels where it stops",
-    "without a label",
-    f"with {MIN_LABELS}",
-    "where it stops",
-    f"with {MOST}",
-]
+    expected = ExpectedError(task.people.encoded(left), task.support(one.labelled[k]), bundled_params())
+    return 1.0 - float(1.0 - expected.gains().max() / sum(expected.squared)) ** 0.5
 
 
 def plot(found: dict[str, dict[str, Array]], path: Path) -> None:
@@ -240,19 +218,16 @@ def main() -> None:
     options = parser.parse_args()
     with open_session(models.path("encoder")) as session, open_session(models.path("pair")) as pair:
         encoder = Encoder(session)
-        gain_rows, tune_rows = [], []
+        gain_rows = []
         for task in tasks_of(
             rendered(options.tune_people, encoder).some(np.arange(TUNE_PEOPLE)),
             clips(options.tune_clips),
             strangers(options.ferplus, "PublicTest", encoder, "photos"),
         ):
             sat = sittings(task, "error")
-            error = curve(task, sat, pair)
-            gain_rows.append(gains_row(task, sat, error))
-            tune_rows.append(stops_row(task, sat, error, pair))
+            gain_rows.append(gains_row(task, sat, curve(task, sat, pair)))
         print("tuning people: done", flush=True)
         found: dict[str, dict[str, Array]] = {}
-        test_rows = []
         for task in tasks_of(
             rendered(options.people, encoder),
             clips(options.clips),
@@ -260,7 +235,6 @@ def main() -> None:
         ):
             by_strategy = {strategy: sittings(task, strategy) for strategy in STRATEGIES}
             found[task.name] = {name: curve(task, sat, pair) for name, sat in by_strategy.items()}
-            test_rows.append(stops_row(task, by_strategy["error"], found[task.name]["error"], pair))
             print(f"{task.name}: done", flush=True)
     parts = [
         f"Encoder `{models.card('encoder').sha256[:12]}`.",
@@ -270,13 +244,6 @@ def main() -> None:
         labels_saved(found),
         "### What one more label takes off the RMSE: expected / real, in %, tuning people",
         table(["faces", *(f"after {k}" for k in SHOWN if k + AHEAD <= MOST)], gain_rows),
-        "### Where the rule stops",
-        f"At least {MIN_LABELS} labels, and less than {100 * MAX_GAIN:.0f} % of the squared error expected of the "
-        "next: the number of labels (10 to 90 % of people), and the RMSE of valence and arousal together. Tuning "
-        "people, on whom it was chosen:",
-        table(STOPS_HEAD, tune_rows),
-        "Test people:",
-        table(STOPS_HEAD, test_rows),
     ]
     text = "\n\n".join(part.strip() for part in parts)
     if options.write:

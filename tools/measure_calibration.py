@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
+from mtclar.calibrate.coverage import MOST_LABELS
 from mtclar.engine.metrics import ccc, rmse
 from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
@@ -129,14 +130,14 @@ def calibrate(
     server.send(json.dumps({"type": "calibrate.join"}))
     state = state_with(server, 0)
     began_s, course = time.monotonic(), []
-    for count in range(1, 20):
+    for count in range(1, MOST_LABELS + 1):
         valence, arousal = person.show(state["ask"]["valence"], state["ask"]["arousal"])
         time.sleep(0.3)  # the face is on its way
         server.send(json.dumps({"type": "calibrate.take", "valence": valence, "arousal": arousal}))
         state = state_with(server, count)
         error = None if state["error"] is None else state["error"]["calibrated"]
         course.append((time.monotonic() - began_s, state["enough"]["why"], error))
-        if state["enough"]["enough"] or state["ask"] is None:
+        if state["enough"]["enough"]:
             break
     for number in state["to_check"]:
         sample = next(s for s in state["samples"] if s["number"] == number)

@@ -1,54 +1,40 @@
-"""When there are labels enough, on people whose residuals are known."""
+"""Whether the latest labels have changed the estimates of other faces, on people whose residuals are known."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine.active import ExpectedError
-from mtclar.engine.compare import bundled_params
-from mtclar.engine.enough import MAX_GAIN, MIN_LABELS, enough
+from mtclar.engine.enough import distance, estimated, latest_change
 
-from .test_active import faces, some, support_set
+from .test_active import faces, support_set
 
 
-def test_without_a_label_it_says_how_many_are_missing() -> None:
-    judged = enough(None, faces(20, 0))
-    assert (judged.labels, judged.missing, judged.enough) == (0, MIN_LABELS, False)
-    assert str(judged) == f"{MIN_LABELS} more labels at least"
-    assert judged.gain is not None
-    assert judged.gain > 0
+@given(seed=st.integers(0, 10_000), labels=st.integers(2, 10), off=st.floats(-0.4, 0.4))
+def test_the_largest_change_since_any_of_the_earlier_sets_counts(seed: int, labels: int, off: float) -> None:
+    known, others = faces(labels, seed), faces(25, seed + 1)
+    now = support_set(known, known.absolute + off)
+    before = [now.only(np.arange(rows)) for rows in range(labels - 1, 0, -1)]
+    changes = [distance(estimated(now, others), estimated(then, others)) for then in [*before, None]]
+    assert latest_change([now, *before, None], others) == pytest.approx(max(changes))
+    assert latest_change([now, before[0]], others) == pytest.approx(changes[0])
+    assert latest_change([now, now], others) == 0.0
 
 
-@given(seed=st.integers(0, 10_000), labels=st.integers(1, 12), off=st.floats(-0.4, 0.4))
-def test_enough_is_the_least_number_and_a_small_gain(seed: int, labels: int, off: float) -> None:
-    known, pool = faces(labels, seed), faces(25, seed + 1)
-    support = support_set(known, known.absolute + off)
-    judged = enough(support, pool)
-    expected = ExpectedError(pool, support, bundled_params())
-    share = expected.gains().max() / sum(expected.squared)
-    assert judged.gain is not None
-    assert (1 - judged.gain) ** 2 == pytest.approx(1 - share)
-    assert judged.labels == labels
-    assert judged.enough == (labels >= MIN_LABELS and share < MAX_GAIN)
-    assert judged.enough == str(judged).startswith("enough")
+def test_a_first_label_that_contradicts_the_encoder_changes_more_than_one_that_agrees() -> None:
+    known, others = faces(1, 0), faces(25, 1)
+    agrees = latest_change([support_set(known, known.absolute), None], others)
+    contradicts = latest_change([support_set(known, known.absolute + 0.5), None], others)
+    assert agrees < 0.01 < contradicts
 
 
-def test_frames_of_one_prompt_are_one_label() -> None:
-    one = faces(1, 0)
-    three = some(one, [0, 0, 0])
-    assert enough(support_set(three)).labels == 1
+def test_of_many_labels_in_one_style_the_last_changes_less_than_the_first() -> None:
+    known, others = faces(12, 0), faces(25, 1)
+    sets = [support_set(known, known.absolute + 0.4).only(np.arange(rows)) for rows in range(12, 0, -1)]
+    assert latest_change(sets[:2], others) < 0.2 * latest_change([sets[-1], None], others)
 
 
-def test_without_faces_the_number_alone_counts() -> None:
-    few, many = enough(support_set(faces(MIN_LABELS - 1, 0))), enough(support_set(faces(MIN_LABELS, 0)))
-    assert not few.enough
-    assert str(few) == "1 more label at least"
-    assert many.enough
-    assert many.gain is None
-    assert str(many) == f"{MIN_LABELS} labels: enough as a number"
-
-
-def test_when_every_face_is_labelled_nothing_is_expected_of_one_more() -> None:
-    known = faces(MIN_LABELS, 0)
-    judged = enough(support_set(known), some(known, [0]))
-    assert judged.gain == 0.0
+@given(seed=st.integers(0, 1000), by=st.floats(0, 1))
+def test_the_distance_is_in_the_affect_plane(seed: int, by: float) -> None:
+    values = np.random.default_rng(seed).uniform(-1, 1, (7, 2))
+    assert distance(values, values + np.array([0.6, 0.8]) * by) == pytest.approx(by)
