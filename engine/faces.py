@@ -42,6 +42,7 @@ DOUBT_S = 1.5  # and is looked into for so long afterwards
 REACH_IN_DOUBT = 2.5  # how far a face that vanished near another may be found again, in its own sides
 CLEARLY = 0.8  # a look must be this much nearer than the other one to decide
 SAME_LOOK = 0.1  # a new face that looks so much like one that vanished beside another is that one
+MOVING = 0.08  # of its side in one frame: a face that moves faster is looked for where it will be
 MOVED = 0.1  # overlap with its own last box by which one of two collapsed tracks must be the worse one
 
 
@@ -65,6 +66,10 @@ class Track:
     present: bool = True  # seen in the latest frame
     look: Look | None = None  # when no other face was near
     doubt_until_s: float = float("-inf")  # it was near another face: source time until which looks decide
+    velocity: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # pixels a second, from the two latest frames in which it was seen
     steady: SteadySquare = field(default_factory=SteadySquare)
 
 
@@ -133,7 +138,9 @@ class Roster:
             mesh = meshes.get(track)
             track.present = mesh is not None
             if mesh is not None:
-                track.points, track.box, track.seen_s = mesh.points, box_of(mesh.points), t_s
+                box = box_of(mesh.points)
+                track.velocity = _velocity(track.box, box, t_s - track.seen_s)
+                track.points, track.box, track.seen_s = mesh.points, box, t_s
                 continue
             unseen_s = max(t_s - track.seen_s, 0.0)
             (held if unseen_s <= self._hold_s else lost).append(HeldFace(track.track_id, track.box, unseen_s))
@@ -206,7 +213,7 @@ class FaceTracker:
         meshes: dict[Track, Mesh] = {}
         for track in self._roster.tracks:
             if track.present:
-                mesh = self._mesh(frame.image, roi_of_points(track.points))
+                mesh = self._mesh(frame.image, roi_of_points(_expected(track, frame.pts_s)))
                 if mesh.score >= MIN_SCORE:
                     meshes[track] = mesh
         for one, other in _collapsed(meshes):
@@ -224,6 +231,12 @@ class FaceTracker:
             for track, box in boxes.items()
             for other, other_box in boxes.items()
             if track is not other and _distance(box, other_box) < NEAR * max(_side(box), _side(other_box))
+        }
+        near |= {  # just gone, and perhaps behind another face
+            track
+            for track in self._roster.tracks
+            if track not in meshes and track.present
+            if any(_distance(track.box, box) < REACH_IN_DOUBT * _side(track.box) for box in boxes.values())
         }
         for track in near:
             track.doubt_until_s = t_s + DOUBT_S
@@ -339,6 +352,25 @@ def _stray(older: Track, newer: Track, meshes: Mapping[Track, Mesh], image: NDAr
         for track in (older, newer)
     ]
     return older if stayed[0] < stayed[1] - MOVED else newer
+
+
+def _expected(track: Track, t_s: float) -> NDArray[np.float32]:
+    """Where the landmarks of a face should be by now: where they were, unless it moves fast."""
+    passed_s = t_s - track.seen_s
+    x, y = (speed * passed_s for speed in track.velocity)
+    if np.hypot(x, y) < MOVING * _side(track.box):
+        return track.points
+    return np.asarray(track.points + np.array([x, y, 0.0], np.float32))
+
+
+def _velocity(before: Box, now: Box, passed_s: float) -> tuple[float, float]:
+    """Of the middle of a box, pixels a second; none where nothing can be said."""
+    if not 0.0 < passed_s <= STALE_S:
+        return 0.0, 0.0
+    return (
+        (now[0] + now[2] - before[0] - before[2]) / (2 * passed_s),
+        (now[1] + now[3] - before[1] - before[3]) / (2 * passed_s),
+    )
 
 
 def _due(t_s: float, last_s: float | None, every_s: float) -> bool:

@@ -45,6 +45,24 @@ def test_two_people_who_walk_past_one_another_keep_their_numbers(
     assert seen[-1] == seen[5]
 
 
+def test_a_face_that_walks_fast_is_found_where_it_is_and_no_other_is_made_of_it(tracker: FaceTracker) -> None:
+    place = walk(100, 540, 1.6)
+    off, numbers = [], set()
+    for frame in scene({"anna": place}, 3.5):
+        for crop in tracker(frame).crops:
+            numbers.add(crop.track_id)
+            off.append(abs((crop.box[0] + crop.box[2]) / 2 - (place(frame.pts_s) or 0.0)))
+    assert len(numbers) == 1
+    assert max(off) < 15 + np.median(off)
+
+
+def test_who_walks_quickly_behind_somebody_who_stands_keeps_their_number(tracker: FaceTracker) -> None:
+    people = {"anna": walk(110, 550, 1.2), "ben": lambda _: 330.0}
+    seen = list(followed(tracker, people, 3.5))
+    assert len(set(seen[5].values())) == 2
+    assert seen[-1] == seen[5]
+
+
 def test_two_people_who_come_near_and_part_again_keep_their_numbers(tracker: FaceTracker) -> None:
     def there_and_back(start: float, end: float) -> Place:
         out, back = walk(start, end, 1.0), walk(end, start, 1.0, wait_s=2.5)
