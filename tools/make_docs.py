@@ -1,7 +1,8 @@
 """Makes the generated parts of README and docs/ again and checks every relative link of the Markdown (`make docs`).
 
 Parts, all of them unless some are named: `results` runs the demo and the benchmark and stores what they say in
-docs/results/; `figures` writes that into the pages; `pictures` are of the dashboard, and need Chromium; `links`.
+docs/results/; `figures` writes that into the pages; `pictures` are of the dashboard and the rating pages, and need
+Chromium; `links`.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import chromium
 import dashboard_scenes
 import figures
+import rating_scenes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize
@@ -60,7 +62,7 @@ def broken_links() -> list[str]:
 
 
 def pictures() -> None:
-    """Screenshots of the dashboard: in the middle of `mtclar-stream demo`, and of scripted people."""
+    """Screenshots of the dashboard, in the middle of `mtclar-stream demo` and of scripted people, and of rating."""
     from playwright.sync_api import sync_playwright
 
     if shutil.which(chromium.PATH) is None:
@@ -70,6 +72,8 @@ def pictures() -> None:
         browser = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
         demo_picture(browser)
         scene_pictures(browser)
+        for name, screenshots in rating_scenes.shots(browser, WIDE, PHONE).items():
+            save_small(name, screenshots)
         browser.close()
 
 

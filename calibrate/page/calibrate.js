@@ -117,11 +117,11 @@ function show() {
   if (checking && !samples.some((sample) => sample.number === checking.numbers[checking.at])) checking = null;
   if (chosen !== null && !place(chosen)) chosen = null;
   if (checking || chosen !== null) asked = null; // the mark goes back to the region that is asked for
-  document.body.dataset.mode = checking ? "check" : "label";
   say(element("subject"), state.subject);
   say(element("kept"), state.keep_crops ? "Cut-outs of your face are kept in the support set." : "Only numbers are kept, no pictures.");
 
   const { still, replay } = state;
+  document.body.dataset.mode = checking ? "check" : replay?.lag ? "rated" : "label";
   const recording = Boolean(still ?? replay);
   document.body.dataset.still = recording;
   picture.mirrored = !recording;

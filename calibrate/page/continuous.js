@@ -73,7 +73,7 @@ export class ContinuousRating {
     if (playing) return { step, title: "Where is this face, moment by moment?", text: "Follow it with the mark: mouse, finger, arrow keys or joystick. Space pauses." };
     if (!lag) return { step, title: "Rate it while it plays", text: "Play, and keep the mark where the face is. Go back with the slider to rate a part again. Then finish." };
     const how = { measured: `Measured, correlation ${lag.correlation?.toFixed(2)}`, "not clear": "Not clear, so the usual lag is taken", given: "As you said" }[lag.from];
-    const made = `The file of labels gets ${labels}, two a second; the support set gets the frames below.`;
+    const made = `${labels} labels, two a second, go into the labels file, and the frames in the list into the support set.`;
     return { step, title: `Rated; you were ${lag.seconds.toFixed(1)} s behind`, text: `${how}; it is taken out. ${made} Save, or rate more and finish again.` };
   }
 
