@@ -27,14 +27,20 @@ export class Surface {
   blank(theme, drawBehind) {
     this.context.clearRect(0, 0, this.width, this.height);
     if (drawBehind && this.width > 0 && this.height > 0) {
-      if (this.#behind?.theme !== theme) {
+      const isNew = this.#behind?.theme !== theme;
+      if (isNew) {
         const surface = new Surface().resize(this.width, this.height, this.ratio);
         drawBehind(surface.context);
         this.#behind = { theme, canvas: surface.canvas };
       }
-      this.context.drawImage(this.#behind.canvas, 0, 0, this.width, this.height);
+      this.put(this.#behind.canvas, isNew);
     }
     return this.context;
+  }
+
+  /** Puts what seldom changes behind everything. */
+  put(behind, _isNew) {
+    this.context.drawImage(behind, 0, 0, this.width, this.height);
   }
 }
 
@@ -46,6 +52,11 @@ export class Sheet extends Surface {
       this.resize(canvas.clientWidth, canvas.clientHeight, window.devicePixelRatio || 1);
       changed();
     }).observe(canvas);
+  }
+
+  /** As the canvas's background on the page: copied into every drawing it would cost the main thread a millisecond. */
+  put(behind, isNew) {
+    if (isNew) this.canvas.style.background = `0 0 / 100% 100% url(${behind.toDataURL()})`;
   }
 }
 
