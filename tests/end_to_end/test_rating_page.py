@@ -114,7 +114,9 @@ def test_a_person_rates_while_it_plays(
     page.locator("#finish").click()
     expect(page.locator("#where-title")).to_contain_text("s behind")
     expect(page.locator("#ask")).to_contain_text("Measured, correlation")
-    expect(page.locator("#ask")).to_contain_text(re.compile(r"\d+ labels, two a second, go into the labels file"))
+    expect(page.locator("#ask")).to_contain_text(
+        re.compile(r"\d+ labels, two a second, go into the labels file")
+    )
     expect(page.locator("#count-words")).to_have_text("Frames in the support set")
     page.locator("#save").click()
     done = running.end()

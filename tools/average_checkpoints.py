@@ -1,0 +1,70 @@
+"""Two networks, one of which was trained on from the other, as one: the mean of their weights (a 'soup').
+
+    python tools/average_checkpoints.py BEFORE.pt AFTER.pt --ferplus FERPLUS --people test_people.npz --out mtclar.pt
+
+After Wortsman et al. 2022 (https://arxiv.org/abs/2203.05482). Several shares of AFTER are tried; the one with the best
+FER+ PublicTest (accuracy plus mean CCC) is written, with the figures of FER+ PrivateTest and of rendered test people,
+which choose nothing.
+"""
+
+import argparse
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+from mtclar.train import evaluate, ferplus, people
+from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mtclar.train.figures import PhotoFigures, card_figures
+from mtclar.train.network import Siamese
+
+SHARES = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
+
+
+def averaged(before: Siamese, after: Siamese, share: float) -> Siamese:
+    """(1 - share) of the weights and of the batch norms' statistics of `before`, `share` of those of `after`."""
+    network = copy.deepcopy(after)
+    weights, old = network.state_dict(), before.state_dict()
+    for name, value in weights.items():
+        if value.dtype.is_floating_point:
+            value.copy_(old[name].lerp(value, share))
+    return network.eval()
+
+
+def goodness(figures: PhotoFigures) -> float:
+    """What the share is chosen by."""
+    return figures.majority_accuracy + sum(figures.proxy_va.ccc) / 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--ferplus", type=Path, required=True)
+    parser.add_argument("--people", type=Path, required=True, help="rendered test people")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    before, after = load_checkpoint(options.before), load_checkpoint(options.after)
+    photos = ferplus.load(options.ferplus)
+    scored: dict[float, float] = {}
+    for share in SHARES:
+        figures = evaluate.evaluate_photos(
+            averaged(before.network, after.network, share), photos.split("PublicTest")
+        )
+        scored[share] = goodness(figures)
+        print(f"{share:.2f} of the second: {figures}", flush=True)
+    best = max(scored, key=lambda share: scored[share])
+    network = averaged(before.network, after.network, best)
+    on_photos = evaluate.evaluate_photos(network, photos.split("PrivateTest"))
+    on_people = evaluate.evaluate_people(network, people.load([options.people], "test"))
+    print(f"{best:.2f} chosen\nFER+ PrivateTest: {on_photos}\nrendered test people: {on_people}")
+    stages = (*after.stages, f"the mean of the weights before ({1 - best:.2f}) and after ({best:.2f})")
+    soup: Checkpoint = replace(
+        after, network=network, stages=stages, figures=card_figures(on_photos, on_people)
+    )
+    save_checkpoint(options.out, soup)
+
+
+if __name__ == "__main__":
+    main()
