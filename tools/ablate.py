@@ -74,7 +74,7 @@ def variants() -> dict[str, TrainConfig]:
         "more dropout": replace(BASE, network=replace(network, dropout=0.3)),
         "half of a batch rendered": replace(BASE, people_share=0.5),
         "no rendered people": replace(BASE, people_share=0.0),
-        "input 36 pixels": replace(BASE, network=replace(network, input_size=36)),
+        "input 32 pixels": replace(BASE, network=replace(network, input_size=32)),
         "input 64 pixels": replace(BASE, network=replace(network, input_size=64)),
         "one and a half times the width": replace(
             BASE, network=replace(network, stem=24, stages=((32, 1), (64, 1), (144, 1), (256, 1)))

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import EXPRESSIONS
 
 CONTRAST_FLOOR = (
@@ -26,7 +27,7 @@ CONTRAST_FLOOR = (
 class NetworkConfig:
     """Sizes of the network; stored in every checkpoint."""
 
-    input_size: int = 48
+    input_size: int = 48  # halved by the stem and by every stage but the first
     stem: int = 32
     # (channels, residual blocks) of each stage; every stage but the first halves the picture.
     # Ordinary 3x3 convolutions: depthwise ones train 20 times slower on a CPU at equal cost.
@@ -40,6 +41,13 @@ class NetworkConfig:
     fusion: Literal["both", "both and difference", "both and product", "published"] = "both"
     antisymmetric: bool = True  # delta of both orders, halved; otherwise of one order, as published
     pair_hidden: tuple[int, ...] = (128, 64)
+
+    def __post_init__(self) -> None:
+        if self.input_size % (divisor := 2 ** len(self.stages)):
+            raise UsageError(
+                f"pictures of {self.input_size} pixels cannot be halved {len(self.stages)} times",
+                f"an input size that {divisor} divides",
+            )
 
 
 class Siamese(nn.Module):

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
+from mtclar.engine.errors import UsageError  # noqa: E402
 from mtclar.train.network import NetworkConfig, Siamese, standardise  # noqa: E402
 
 
@@ -58,3 +59,8 @@ def test_outputs_stay_in_range(network: Siamese) -> None:
     assert delta.abs().max() <= 2
     assert similarity.min() >= 0
     assert similarity.max() <= 1
+
+
+def test_a_size_that_cannot_be_halved_often_enough_is_refused() -> None:
+    with pytest.raises(UsageError, match="36 pixels cannot be halved 4 times"):
+        NetworkConfig(input_size=36)
