@@ -32,7 +32,7 @@ RULE = Rule(regions=4, over=6, change=0.07)
 """Chosen on rendered people and photos for tuning, by tools/measure_enough.py: the fewest labels by which four of
 five simulated calibrations end within 10 % of the error that they reach with MOST_LABELS. docs/calibrate.md."""
 
-MOST_LABELS = 20  # more were not measured: enough in any case
+MOST_LABELS = 20  # more were not measured: enough, unless they contradict one another
 
 LARGE_ERROR = 0.4
 """Leave-one-out RMSE above which the labels contradict one another or the pictures; more would not help."""

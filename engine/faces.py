@@ -42,7 +42,8 @@ DOUBT_S = 1.5  # and is looked into for so long afterwards
 REACH_IN_DOUBT = 2.5  # how far a face that vanished near another may be found again, in its own sides
 CLEARLY = 0.8  # a look must be this much nearer than the other one to decide
 SAME_LOOK = 0.1  # a new face that looks so much like one that vanished beside another is that one
-MOVING = 0.08  # of its side in one frame: a face that moves faster is looked for where it will be
+MOVING = 0.08  # of its side in one frame: a face that moves faster is looked for where it will be ...
+STEP_AHEAD = 0.5  # ... and never farther than so many of its sides from where it was
 MOVED = 0.1  # overlap with its own last box by which one of two collapsed tracks must be the worse one
 
 
@@ -66,10 +67,7 @@ class Track:
     present: bool = True  # seen in the latest frame
     look: Look | None = None  # when no other face was near
     doubt_until_s: float = float("-inf")  # it was near another face: source time until which looks decide
-    velocity: tuple[float, float] = (
-        0.0,
-        0.0,
-    )  # pixels a second, from the two latest frames in which it was seen
+    velocity: tuple[float, float] = (0.0, 0.0)  # pixels a second, from the two latest frames that show it
     steady: SteadySquare = field(default_factory=SteadySquare)
 
 
@@ -358,19 +356,19 @@ def _expected(track: Track, t_s: float) -> NDArray[np.float32]:
     """Where the landmarks of a face should be by now: where they were, unless it moves fast."""
     passed_s = t_s - track.seen_s
     x, y = (speed * passed_s for speed in track.velocity)
-    if np.hypot(x, y) < MOVING * _side(track.box):
+    step, side = float(np.hypot(x, y)), _side(track.box)
+    if step < MOVING * side:
         return track.points
-    return np.asarray(track.points + np.array([x, y, 0.0], np.float32))
+    share = min(1.0, STEP_AHEAD * side / step)
+    return np.asarray(track.points + np.array([share * x, share * y, 0.0], np.float32))
 
 
 def _velocity(before: Box, now: Box, passed_s: float) -> tuple[float, float]:
-    """Of the middle of a box, pixels a second; none where nothing can be said."""
-    if not 0.0 < passed_s <= STALE_S:
+    """Of the middle of a box, pixels a second; none after a jump: then it was found anew, or exchanged with another."""
+    x, y = ((now[i] + now[i + 2] - before[i] - before[i + 2]) / 2 for i in (0, 1))
+    if not 0.0 < passed_s <= STALE_S or np.hypot(x, y) > _side(now):
         return 0.0, 0.0
-    return (
-        (now[0] + now[2] - before[0] - before[2]) / (2 * passed_s),
-        (now[1] + now[3] - before[1] - before[3]) / (2 * passed_s),
-    )
+    return x / passed_s, y / passed_s
 
 
 def _due(t_s: float, last_s: float | None, every_s: float) -> bool:

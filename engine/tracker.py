@@ -219,7 +219,9 @@ class Tracker(Closing):
         subject = support.subject
         is_new = subject not in self._comparers
         self._comparers[subject] = self.comparer(support)
-        self.supports = (*(other for other in self.supports if other.subject != subject), support)
+        # In the place of the old one: new faces get their sets in this order, from left to right.
+        kept = tuple(support if other.subject == subject else other for other in self.supports)
+        self.supports = (*kept, support) if is_new else kept
         for track in self._tracks.values():
             if track.subject == subject:  # what the new set covers is no drift any more
                 track.watch, track.drift = DriftWatch(support), ()

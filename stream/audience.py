@@ -29,6 +29,7 @@ class Audience:
         self.written = 0
         self._clients: set[Client] = set()
         self._missed_before = 0  # by clients that have gone
+        self._missed_told = 0
         self._on_sent = on_sent
 
     def __len__(self) -> int:
@@ -44,8 +45,13 @@ class Audience:
 
     @property
     def missed(self) -> int:
-        """How many `affect` messages a newer one replaced before they were written, over all clients."""
-        return self._missed_before + sum(client.missed for client in self.clients)
+        """How many `affect` messages a newer one replaced before they were written, over all clients; never falls.
+
+        Asked from another thread, a client may be neither here nor among those that have gone.
+        """
+        now = self._missed_before + sum(client.missed for client in self.clients)
+        self._missed_told = max(self._missed_told, now)
+        return self._missed_told
 
     def welcome(self, client: Client, hello: bytes) -> None:
         """Tells it how things are; from now on it gets what comes."""

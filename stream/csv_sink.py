@@ -155,8 +155,11 @@ def _row(message: AffectMessage, face: Affect | None) -> list[object]:
 
 
 def _harmless(label: str) -> str:
-    """In one line, so that rows are lines, and nothing that a spreadsheet would compute: it comes from the network."""
-    line = "".join(character if character.isprintable() else " " for character in label)
+    """In one line, so that rows are lines, and nothing that a spreadsheet would compute: it comes from the network.
+
+    Without a semicolon, which joins several labels, and is what separates cells where a comma separates decimals.
+    """
+    line = "".join(character if character.isprintable() else " " for character in label.replace(";", ","))
     return f"'{line}" if line.startswith(BEGIN_A_FORMULA) else line
 
 

@@ -10,6 +10,7 @@ mkdir -p "$work"
 builder() { buildah --root "$work/store" --runroot "$work/run" --storage-driver vfs "$@"; }
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
+pull=--pull-always  # never the stand-in of an earlier run, which has the base's name
 if [ "${1:-}" = --stand-in ]; then
   step stand-in for "$base"
   tar=$work/stand-in.tar
@@ -27,7 +28,7 @@ fi
 
 step build
 # The format of docker: an image of OCI's own has no health check.
-builder build ${pull:-} --format docker --network host --tag mtclar-stream --file deploy/Containerfile .
+builder build $pull --format docker --network host --tag mtclar-stream --file deploy/Containerfile .
 
 container=$(builder from --pull-never localhost/mtclar-stream)
 trap 'builder rm "$container" >/dev/null' EXIT

@@ -8,7 +8,7 @@ import pytest
 
 from mtclar.engine.crop import FRAMING, LEFT_EYE, RIGHT_EYE, cut, square_of, square_to_frame
 from mtclar.engine.detect import Detection, Detector
-from mtclar.engine.faces import FaceTracker, Roster, same_face
+from mtclar.engine.faces import FaceTracker, Roster, Track, _expected, _velocity, same_face
 from mtclar.engine.handover import FaceCrop, Faces, Frame
 from mtclar.engine.landmarks import FaceMesh, Mesh
 
@@ -281,3 +281,22 @@ def test_matching_takes_the_nearest_and_minds_distance_time_and_size(astronaut_p
         0: left
     }  # unseen for a while: it may have gone further
     assert roster.match([box(0, 2.0)], [left], 0.0) == {}
+
+
+def track_at(x: float, velocity: tuple[float, float]) -> Track:
+    """A face of 100 pixels at x, moving (pixels a second)."""
+    points = np.zeros((3, 3), np.float32)
+    return Track(0, points, (x, 0.0, x + 100.0, 100.0), seen_s=1.0, born_s=0.0, velocity=velocity)
+
+
+def test_a_face_is_looked_for_ahead_of_itself_only_when_it_moves_fast_and_never_far() -> None:
+    for speed, ahead in ((0.0, 0.0), (150.0, 0.0), (500.0, 20.0), (5000.0, 50.0)):
+        points = _expected(track_at(0.0, (speed, 0.0)), 1.04)
+        assert points[0, 0] == pytest.approx(ahead)
+
+
+def test_a_jump_is_no_speed() -> None:
+    before = (0.0, 0.0, 100.0, 100.0)
+    assert _velocity(before, (20.0, 0.0, 120.0, 100.0), 0.04) == pytest.approx((500.0, 0.0))
+    assert _velocity(before, (300.0, 0.0, 400.0, 100.0), 0.04) == (0.0, 0.0)  # exchanged, or found anew
+    assert _velocity(before, (20.0, 0.0, 120.0, 100.0), 0.0) == (0.0, 0.0)

@@ -209,6 +209,14 @@ def test_a_support_set_that_is_taken_in_covers_its_face_from_the_next_frame_on(
     assert [support.subject for support in tracker.supports] == ["anna", "ben"]
 
 
+def test_a_set_that_is_saved_anew_keeps_its_place_among_the_others(make_tracker, supports) -> None:
+    two = Faces((crop(0, left=300), crop(1, left=10)))
+    tracker = make_tracker(Faces(()), two, supports=supports)
+    tracker.adopt(replace(supports[0], labels=supports[0].labels - 0.6))
+    *_, affects = play(tracker, 2)
+    assert {affect.track_id: affect.subject for affect in affects} == {1: "anna", 0: "ben"}
+
+
 def test_reset_forgets_faces(make_tracker, supports) -> None:
     tracker = make_tracker(Faces((crop(0, grey=80),)), Faces((crop(0, blurred=True),)), supports=supports[:1])
     next(play(tracker, 1))

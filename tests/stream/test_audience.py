@@ -57,6 +57,15 @@ def test_of_several_at_once_only_the_newest_of_each_stream_is_fresh(make_message
     assert audience.published == 4
 
 
+def test_what_was_missed_never_falls_while_a_client_leaves() -> None:
+    audience, listener = Audience(), Listener()
+    join(audience, listener)
+    listener.missed = 7
+    assert audience.missed == 7
+    listener.missed = 0  # as another thread may see it: neither here nor among those that have gone
+    assert audience.missed == 7
+
+
 def test_each_message_is_noted_once_when_it_is_written_or_nobody_wants_it(make_message: Make) -> None:
     noted: list[float] = []
     audience = Audience(noted.append)
