@@ -72,6 +72,11 @@ class Collection:
     def can_undo(self) -> bool:
         return bool(self._before)
 
+    @property
+    def before(self) -> Step | None:
+        """What `undo` goes back to."""
+        return self._before[-1] if self._before else None
+
     def add(
         self, valence: float, arousal: float, taken: Sequence[Taken], encoded: Encoded, keep_crops: bool
     ) -> int:
@@ -101,6 +106,14 @@ class Collection:
     def clear(self) -> None:
         """Takes everything away; `undo` brings it back."""
         self._change(())
+
+    def make_anew(
+        self, labelled: Sequence[tuple[float, float, Sequence[Taken], Encoded]], keep_crops: bool
+    ) -> None:
+        """New samples (valence, arousal, frames, encodings) in the place of all there are: one change."""
+        first, self._next = self._next, self._next + len(labelled)
+        samples = tuple(_sample(first + at, *one, keep_crops) for at, one in enumerate(labelled))
+        self._change(samples, errors=())
 
     def undo(self) -> bool:
         """Goes back by one change; False when there is none."""
@@ -153,9 +166,10 @@ class Collection:
     def _put(self, sample: Sample) -> None:
         self._change(self._with(sample))
 
-    def _change(self, samples: tuple[Sample, ...]) -> None:
+    def _change(self, samples: tuple[Sample, ...], errors: tuple[float, ...] | None = None) -> None:
         self._before = [*self._before[1 - MAX_UNDO :], self._now]
-        errors = () if not samples else self._now.errors
+        if errors is None:
+            errors = () if not samples else self._now.errors
         self._now = Step(samples, errors)
 
 

@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mtclar.calibrate import messages
-from mtclar.calibrate.collection import Step
+from mtclar.calibrate.collection import MAX_UNDO, Step
 from mtclar.calibrate.continuous import (
     Array,
     Lag,
@@ -67,9 +68,8 @@ class ReplayDesk(Desk):
         self._lag: Lag | None = None
         self._made: Array = NOTHING  # [L, 3] labels
         self._chosen: Array = NOTHING  # [K, 3] and frames, as they were made of the ratings
-        self._cleared: tuple[Step, Ratings] | None = (
-            None  # the collection after `clear`, and what was there before
-        )
+        # The collection before each `clear` and `finish`, and what brings the ratings of that moment back:
+        self._earlier: list[tuple[Step, Callable[[], None]]] = []
         self._kept_s = 0.0  # when ratings were last written
         self._unkept = False
         self._now_s = 0.0
@@ -117,18 +117,14 @@ class ReplayDesk(Desk):
             case _:
                 if isinstance(said, messages.Clear | messages.Save):
                     self._pause()
-                before = self._ratings_now()
                 if isinstance(said, messages.Clear):
+                    self._remember(partial(self._take_up, self._ratings_now()))
                     self._take_up(Ratings(self._length_s, 0.0, np.zeros((0, 4))))
-                elif isinstance(said, messages.Undo) and self._cleared is not None:
-                    emptied, earlier = self._cleared
-                    if self._standing.collection.now is emptied:
-                        self._take_up(earlier)
+                elif isinstance(said, messages.Undo):
+                    self._go_back()
                 super()._work_off(peer, said)
                 if isinstance(said, messages.Save):
                     self._unkept = False
-                if isinstance(said, messages.Clear):
-                    self._cleared = (self._standing.collection.now, before)
                 if isinstance(said, messages.Join) and not self._shown_s:
                     self._show_still(peer)
                 if not self._peers:
@@ -145,8 +141,21 @@ class ReplayDesk(Desk):
         )
 
     def _take_up(self, ratings: Ratings) -> None:
-        self._trace, self._now_s, self._lag = Trace(ratings.trace), ratings.at_s, ratings.lag
-        self._made, self._chosen = ratings.labels, ratings.kept
+        self._trace, self._now_s = Trace(ratings.trace), ratings.at_s
+        self._take_up_made(ratings.lag, ratings.labels, ratings.kept)
+
+    def _take_up_made(self, lag: Lag | None, made: Array, chosen: Array) -> None:
+        self._lag, self._made, self._chosen = lag, made, chosen
+
+    def _remember(self, bring_back: Callable[[], None]) -> None:
+        """Just before a change of the collection that changes the ratings, or what is made of them, as well."""
+        self._earlier = [*self._earlier[1 - MAX_UNDO :], (self._standing.collection.now, bring_back)]
+
+    def _go_back(self) -> None:
+        """Just before `undo`: where that takes such a change back, the ratings go with it."""
+        if self._earlier and self._earlier[-1][0] is self._standing.collection.before:
+            _, bring_back = self._earlier.pop()
+            bring_back()
 
     def _go_on(self, unfinished: Unfinished) -> None:
         ratings = unfinished.ratings
@@ -241,16 +250,17 @@ class ReplayDesk(Desk):
             raise MtclarError("no face can be used where it was rated", "rate another part")
         chosen = propose(faces, None, MOST_FRAMES, allowed=np.isfinite(values[:, 0]))
         rows = sorted(proposal.index for proposal in chosen)
-        self._lag = lag
-        self._made = np.column_stack([at_s, values_at(about, at_s).round(LABEL_DIGITS)])
-        self._chosen = np.array([(times_s[row], *map(rounded, values[row].tolist())) for row in rows])
-        collection = self._standing.collection
-        if collection.samples:
-            collection.clear()
-        for row, (_, valence, arousal) in zip(rows, self._chosen.tolist(), strict=True):
+        made = np.column_stack([at_s, values_at(about, at_s).round(LABEL_DIGITS)])
+        kept = np.array([(times_s[row], *map(rounded, values[row].tolist())) for row in rows])
+        labelled = []
+        for row, (_, valence, arousal) in zip(rows, kept.tolist(), strict=True):
             still = self._stills[row]
             taken = [Taken(still.crop, valence, arousal, still.time_s, f"{still.time_s:.2f} s")]
-            collection.add(valence, arousal, taken, still.encoded, self._keep_crops)
+            labelled.append((valence, arousal, taken, still.encoded))
+        # What was rated stays when it is undone: only what was made of it goes back.
+        self._remember(partial(self._take_up_made, self._lag, self._made, self._chosen))
+        self._take_up_made(lag, made, kept)
+        self._standing.collection.make_anew(labelled, self._keep_crops)
         self._changed_samples(added=True)
 
     def _begin(self, *_: object) -> None:

@@ -83,7 +83,7 @@ def test_nothing_gives_no_support_set_and_too_much_is_refused(taken: Make) -> No
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from("adrxc"), st.integers(0, 5)), max_size=25))
+@given(st.lists(st.tuples(st.sampled_from("adrxcm"), st.integers(0, 5)), max_size=25))
 def test_undo_goes_back_through_every_change(changes: list[tuple[str, int]]) -> None:
     from mtclar.calibrate.session import Taken
     from mtclar.engine.handover import Encoded
@@ -103,6 +103,10 @@ def test_undo_goes_back_through_every_change(changes: list[tuple[str, int]]) -> 
             collection.add(0.1, 0.1, frames, encoded, keep_crops=False)
         elif kind == "c":
             collection.clear()
+        elif kind == "m":
+            collection.make_anew([(0.1, 0.1, frames, encoded)] * which, keep_crops=False)
+            assert len(collection.samples) == which
+            assert not {sample.number for sample in collection.samples} & set(numbers)
         elif not numbers:
             continue
         elif kind == "d":
@@ -111,6 +115,7 @@ def test_undo_goes_back_through_every_change(changes: list[tuple[str, int]]) -> 
             collection.relabel(numbers[which % len(numbers)], 0.2, -0.2)
         else:
             collection.replace_frames(numbers[which % len(numbers)], frames, encoded, keep_crops=False)
+        assert collection.before is before
         seen.append(before)
     for before in reversed(seen):
         assert collection.undo()

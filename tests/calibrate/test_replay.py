@@ -227,6 +227,36 @@ def test_what_was_finished_goes_on_and_its_labels_follow_deleting_and_moving(
     assert [entry.name for entry in tmp_path.iterdir()] == []
 
 
+def test_undo_takes_a_whole_finish_back_and_what_was_made_of_it(
+    stills: tuple[Still, ...], tmp_path: Path
+) -> None:
+    rater = Rater()
+    rater.desk = desk = make_desk(stills, tmp_path, lag_s=0.5)
+    with desk:
+        rater.do("join")
+        rater.valence = 0.5
+        rater.do("play", lambda replay: not replay["playing"], time=0.0)
+        first, labels = rater.do("finish"), desk.labels
+        assert len(first["samples"]) > 1
+        rater.valence = -0.5
+        rater.do("play", lambda replay: not replay["playing"], time=3.0)
+        second = rater.do("finish")
+        assert desk.labels != labels
+        rater.do("clear")
+        back = rater.do("undo")
+        assert (back["samples"], back["replay"]) == (second["samples"], second["replay"])
+        back = rater.do("undo")
+        assert back["samples"] == first["samples"]
+        assert desk.labels == labels  # none is taken for deleted
+        rater.do("delete", number=first["samples"][0]["number"])
+        assert rater.do("undo")["samples"] == first["samples"]
+        assert desk.labels == labels
+        back = rater.do("undo")
+        assert (back["samples"], back["can_undo"], back["replay"]["lag"]) == ([], False, None)
+        assert back["replay"]["rated"] == second["replay"]["rated"]  # what was said is not lost
+        assert desk.labels == ()
+
+
 def test_ratings_of_another_recording_are_put_aside(stills: tuple[Still, ...], tmp_path: Path) -> None:
     first, second = Rater(), Rater()
     first.desk = desk = make_desk(stills, tmp_path)
