@@ -27,7 +27,9 @@ let redone = null; // a label that was taken anew in the validation step, and is
 const say = (node, text) => {
   if (node.textContent !== text) node.textContent = text;
 };
-const act = (kind, content = {}) => connection.send({ type: `calibrate.${kind}`, ...content });
+const act = (kind, content = {}) => {
+  if (state || kind === "join") connection.send({ type: `calibrate.${kind}`, ...content }); // before that: for whom?
+};
 
 // --- what a person does -------------------------------------------------------------------------------------------
 
@@ -101,7 +103,7 @@ element("clear").addEventListener("click", () => act("clear"));
 element("save").addEventListener("click", () => act("save"));
 element("check").addEventListener("click", () => {
   chosen = null;
-  checking = state.to_check.length ? { numbers: state.to_check, at: 0 } : null;
+  checking = state?.to_check.length ? { numbers: state.to_check, at: 0 } : null;
   show();
   element("take").focus();
 });
@@ -182,6 +184,17 @@ function show() {
   showNotice();
 }
 
+/** Several people, and nobody has said who sits here: nothing can be done for any of them yet. */
+function showWho() {
+  say(element("subject"), "");
+  say(element("step"), "First");
+  say(element("where-title"), "Who are you?");
+  say(element("ask"), "Choose yourself above the picture. Your labels go into your own support set.");
+  for (const id of ["undo", "clear", "check", "save"]) element(id).disabled = true;
+  labels.show([], null);
+  showPlace();
+}
+
 function showPlace() {
   say(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
   const button = element("take");
@@ -252,6 +265,7 @@ function stepOn(before, now) {
 
 const receive = {
   hello() {
+    seat.offer([]);
     connection.send({ type: "subscribe", streams: [] }); // this page draws no values
     act("join", seat.wish);
   },
@@ -259,6 +273,11 @@ const receive = {
     seat.offer(choices);
   },
   "calibrate.state"(message) {
+    if (seat.undecided) {
+      state = null;
+      showWho();
+      return;
+    }
     const before = state;
     state = message;
     capture = null;

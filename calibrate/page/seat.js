@@ -7,6 +7,7 @@ export class Seat {
   constructor({ line, words, select }, onChoose) {
     Object.assign(this, { line, words, select });
     this.choices = [];
+    this.people = 0;
     this.wish = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
     select.addEventListener("change", () => {
       const { stream, subject } = this.choices[select.selectedIndex];
@@ -14,6 +15,11 @@ export class Seat {
       sessionStorage.setItem(KEPT, JSON.stringify(this.wish));
       onChoose();
     });
+  }
+
+  /** There are several people, and nobody has said who sits here: the server would take the first one. */
+  get undecided() {
+    return this.people > 1 && this.wish.subject === undefined;
   }
 
   /** What was chosen is not offered here, by another server perhaps; false when nothing was. */
@@ -24,13 +30,14 @@ export class Seat {
     return chosen;
   }
 
-  /** The people and streams that the server offers. */
+  /** The people and streams that the server offers; none where there is nothing to choose. */
   offer(choices) {
     this.choices = choices;
-    const people = new Set(choices.map(({ subject }) => subject)).size > 1;
+    this.people = new Set(choices.map(({ subject }) => subject)).size;
+    const people = this.people > 1;
     const streams = new Set(choices.map(({ stream }) => stream)).size > 1;
     const same = (one, other) => one !== other && one.label === other.label && one.stream !== other.stream;
-    this.line.hidden = false;
+    this.line.hidden = choices.length === 0;
     this.words.textContent = people ? "Who you are" : "Where you are";
     this.select.replaceChildren(
       ...choices.map((choice) => {
@@ -38,6 +45,7 @@ export class Seat {
         return new Option([people && choice.subject, streams && place].filter(Boolean).join(" · "));
       }),
     );
+    this.select.selectedIndex = -1;
   }
 
   /** Where the server says that this page sits. */

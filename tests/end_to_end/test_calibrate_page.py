@@ -211,6 +211,12 @@ def test_who_and_where_is_chosen_and_a_reload_remembers_it(
     expect(page.locator("#seat-words")).to_have_text("Who you are")
     people = ["anna · synthetic:640x480@30 (synthetic)", "ben · synthetic:640x480@30 (synthetic-2)"]
     expect(page.locator("#seat option")).to_have_text(people)
+    expect(page.locator("#where-title")).to_have_text("Who are you?")  # nobody is taken for the first one
+    expect(page.locator("#seat")).to_have_value("")
+    for button in ("take", "undo", "clear", "check", "save"):
+        expect(page.locator(f"#{button}")).to_be_disabled()
+    expect(page.locator("#subject")).to_have_text("")
+    page.locator("#seat").select_option(people[0])
     expect(page.locator("#subject")).to_have_text("anna")
     ready(page)
     take(page, 1)
