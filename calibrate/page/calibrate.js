@@ -251,7 +251,7 @@ setInterval(() => {
 
 /** A checked label makes room for the next one; one that was taken anew in between is checked again. */
 function stepOn(before, now) {
-  if (!checking) return;
+  if (!checking || !before) return;
   const number = redone ?? checking.numbers[checking.at];
   const check = (one) => one?.samples.find((sample) => sample.number === number)?.check ?? null;
   if (redone !== null && check(before) !== null && check(now) === null) {
@@ -266,6 +266,9 @@ function stepOn(before, now) {
 const receive = {
   hello() {
     seat.offer([]);
+    state = capture = null; // of a server before this one, perhaps: it may have other people and streams
+    lookedAt_ms = performance.now();
+    showPlace();
     connection.send({ type: "subscribe", streams: [] }); // this page draws no values
     act("join", seat.wish);
   },

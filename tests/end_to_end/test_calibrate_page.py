@@ -254,6 +254,26 @@ def test_a_choice_that_another_server_offered_is_forgotten(
     expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_a_restart_with_other_people_and_streams_is_joined(
+    open_page: OpenPage, process: Callable[..., Any], server: Callable[..., Any]
+) -> None:
+    run = process("run", "--source", "synthetic", "--source", "synthetic", "--port", 0, "--no-live")
+    found = re.search(r"http://\S+:(\d+)/", run.read_until("Dashboard "))
+    assert found is not None
+    page = open_page(f"{found[0]}calibrate", gone=True)
+    expect(page.locator("#subject")).to_have_text("me")
+    page.locator("#seat").select_option(index=1)
+    ready(page)
+    run.send(signal.SIGKILL)
+    run.end()
+    expect(page.locator("#connection")).to_contain_text("Server gone")
+    server(source="demo", port=int(found[1]))
+    expect(page.locator("#subject")).to_have_text("anna")
+    expect(page.locator("#seat-line")).to_be_hidden()
+    ready(page)
+    take(page, 1)
+
+
 def test_run_saves_an_encrypted_set_with_the_passphrase_that_opened_it(
     open_page: OpenPage, process: Callable[..., Any], home: Path, tmp_path: Path
 ) -> None:
