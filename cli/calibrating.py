@@ -39,10 +39,20 @@ def people_of(
     supports: Sequence[SupportSet],
     paths: Sequence[Path],
     secrets: Sequence[str | None],
+    ask: Callable[[], str] | None = None,
 ) -> list[Person]:
-    """Whom the streams follow: a person for each file, whose secret is the one at its place, or one who is new."""
+    """Whom the streams follow: a person for each file, whose secret is the one at its place, or one who is new.
+
+    Without support sets it is whose the default one is, although it is not used: it would be replaced. `ask` gives its
+    passphrase. Raises MtclarError when it cannot be opened.
+    """
     if not supports:
-        return [Person(DEFAULT_SUBJECT, default_support_path(), None, list(streams))]
+        target = default_support_path()
+        if not target.exists():
+            return [Person(DEFAULT_SUBJECT, target, None, list(streams))]
+        there = SupportSet.load(target, ask)
+        secret = ask() if ask is not None and is_encrypted(target) else None
+        return [Person(there.subject, target, secret, list(streams))]
     people: dict[Path, Person] = {}
     for support, path, secret in zip(supports, paths, secrets, strict=True):
         person = people.setdefault(path.resolve(), Person(support.subject, path, secret, []))

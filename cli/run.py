@@ -141,6 +141,7 @@ def command(
     from mtclar.cli.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.streams import follow_all, open_all
     from mtclar.cli.terminal import Terminal, say
+    from mtclar.engine.errors import MtclarError
     from mtclar.engine.smooth import DEFAULT_SMOOTHER
     from mtclar.engine.support import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
@@ -191,10 +192,15 @@ def command(
             values=not no_live and log == "plain",
         )
         service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
-        people = people_of(streams, supports, paths, secrets)
-        desks = make_desks(
-            people, _calibrated_on(calibrate, host, sources), backend_spec(backend, provider), threads
-        )
+        desks = None
+        if offered := _calibrated_on(calibrate, host, sources):
+            try:
+                ask = passphrase_of(default_support_path(), passphrase_file)
+                people = people_of(streams, supports, paths, secrets, ask)
+                desks = make_desks(people, offered, backend_spec(backend, provider), threads)
+            except MtclarError as error:
+                why = "; ".join(filter(None, (error.what, error.hint)))
+                say(console, f"The calibration page is not offered: {why}", "yellow")
         if desks is not None:
             service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)

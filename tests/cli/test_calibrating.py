@@ -10,7 +10,7 @@ from mtclar.cli.calibrating import adopting, make_desks, people_of, writing_to
 from mtclar.cli.run import _calibrated_on
 from mtclar.cli.streams import Stream
 from mtclar.engine.crop import FRAMING
-from mtclar.engine.errors import CalibrationError
+from mtclar.engine.errors import CalibrationError, SupportSetError
 from mtclar.engine.handover import Encoded
 from mtclar.engine.support import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
@@ -69,6 +69,20 @@ def test_who_can_be_calibrated_on_which_stream(tmp_path: Path, home: Path) -> No
     ]
     (same,) = people_of(two, [anna, support("anna")], [a, tmp_path / "." / "anna.mtclar"], [None, None])
     assert same.streams == two  # one file for each of the streams: one desk, or two would write it
+
+
+def test_who_is_new_is_whose_set_would_be_replaced(home: Path) -> None:
+    target = home / "mtclar-stream" / "default.mtclar"
+    support("anna").save(target)
+    (anna,) = people_of(streams("door"), [], [], [])
+    assert (anna.subject, anna.target, anna.passphrase) == ("anna", target, None)
+    support("anna").save(target, "four words or so")
+    (anna,) = people_of(streams("door"), [], [], [], lambda: "four words or so")
+    assert (anna.subject, anna.passphrase) == ("anna", "four words or so")  # labels are not written in clear
+    with pytest.raises(SupportSetError, match="is encrypted"):
+        people_of(streams("door"), [], [], [])
+    with pytest.raises(SupportSetError, match="passphrase is wrong"):
+        people_of(streams("door"), [], [], [], lambda: "a guess")
 
 
 def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from websockets.sync.client import connect
 
 from mtclar.cli.options import default_support_path
+from mtclar.engine.support import SupportSet
 
 Command = Callable[..., Any]
 Start = Callable[..., Any]
@@ -61,6 +62,19 @@ def test_a_file_is_answered_frame_by_frame_to_its_end(
     assert {row["subject"] for row in rows} == {"anna"}
     assert {row["state"] for row in rows} == {"ok"}
     assert all(-1 <= float(row["valence"]) <= 1 for row in rows)
+
+
+def test_no_page_writes_in_clear_beside_an_encrypted_set(
+    command: Command, face_clip: Path, support: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SupportSet.load(support).save(default_support_path(), "four words or so")
+    arguments = ("run", "--source", face_clip, "--support", "none", "--calibrate", "--port", "0", "--no-live")
+    done = command(*arguments)
+    assert done.code == 0, done.err
+    assert "The calibration page is not offered: Passphrase of" in done.out
+    assert "--passphrase-file" in done.out
+    monkeypatch.setenv("MTCLAR_PASSPHRASE", "four words or so")
+    assert "not offered" not in command(*arguments).out
 
 
 def test_the_default_support_set_is_found_and_named(command: Command, face_clip: Path, support: Path) -> None:
