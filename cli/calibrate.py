@@ -188,7 +188,7 @@ def command(
         raise
     print_refused(console, recording)
     print_report(console, report)
-    previous = None if out is not None else keep_previous(target)
+    previous = None if out is not None else keep_previous(target, secret)
     support.save(target, secret)
     say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
     if previous is not None:

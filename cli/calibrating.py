@@ -127,7 +127,7 @@ def make_desk(
 
 
 def writing_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
-    """How a desk saves: at `target`, keeping a copy of what is there.
+    """How a desk saves: at `target`, keeping a copy of what is there, encrypted as well.
 
     Without a passphrase it does not save in the place of an encrypted calibration.
     """
@@ -138,7 +138,7 @@ def writing_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], P
                 f"{target} is encrypted, and this page was started without a passphrase",
                 "what was labelled is kept: start it anew: it asks for the passphrase, and goes on with it",
             )
-        keep_previous(target)
+        keep_previous(target, passphrase)
         support.save(target, passphrase)
         return target
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.files import require_writable, write_whole
+from mtclar.engine.sealed import is_sealed, seal
 
 
 def never(_: Path) -> bool:
@@ -53,9 +54,10 @@ def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]
             raise UsageError(f"{output.path} exists already", output.hint)
 
 
-def keep_previous(path: Path) -> Path | None:
+def keep_previous(path: Path, passphrase: str | None) -> Path | None:
     """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one.
 
+    With a passphrase the copy is encrypted, also where that file was not: it would stay readable otherwise.
     Raises WriteError when that cannot be; nothing has been changed then.
     """
     if not path.exists():
@@ -68,6 +70,8 @@ def keep_previous(path: Path) -> Path | None:
             f"cannot keep the calibration that is there: {path} cannot be read: {error.strerror or error}",
             "nothing was changed; write elsewhere with --out",
         ) from error
+    if passphrase is not None and not is_sealed(before):
+        before = seal(before, passphrase)
     write_whole(previous, lambda file: file.write(before), private=True)  # biometric data
     return previous
 

@@ -91,7 +91,7 @@ def test_the_default_place_keeps_the_calibration_before(
 
 
 def test_keeping_the_one_before_needs_one(tmp_path: Path) -> None:
-    assert keep_previous(tmp_path / "none.mtclar") is None
+    assert keep_previous(tmp_path / "none.mtclar", None) is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -103,6 +103,9 @@ def test_what_was_there_is_kept_and_an_encrypted_one_is_not_replaced_by_an_open_
     assert len(SupportSet.load(tmp_path / "anna.previous.mtclar")) == 2
     writing_to(target, "correct horse battery")(support(frames=4))
     assert is_encrypted(target)
+    previous = tmp_path / "anna.previous.mtclar"
+    assert is_encrypted(previous)  # the one before was in clear: it does not stay so
+    assert len(SupportSet.load(previous, lambda: "correct horse battery")) == 3
     with pytest.raises(CalibrationError, match="is encrypted"):
         writing_to(target, None)(support(frames=5))
     assert is_encrypted(target)
