@@ -6,6 +6,7 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -124,14 +125,19 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def set_aside(self, why: str) -> CalibrationError:
-        """Moves the file out of the way; the error says where it is."""
-        kept = self.path.with_suffix(".set-aside.json")
+        """Moves the file out of the way, to a name that is free; the error says where it is."""
+        names = chain([""], (f"-{number}" for number in count(2)))
+        kept = next(
+            path for name in names if not (path := self.path.with_suffix(f".set-aside{name}.json")).exists()
+        )
         try:
             self.path.replace(kept)
         except OSError:
             kept = self.path
         return CalibrationError(
-            f"an unfinished calibration {why}", f"it is kept as {kept}; this one begins anew"
+            f"an unfinished calibration {why}",
+            f"it is kept as {kept}; this one begins anew. Where it fits, rename it back to {self.path.name} to go on "
+            "with it",
         )
 
 

@@ -117,6 +117,14 @@ def test_what_is_of_no_use_here_is_put_aside_in_words(
     assert str(kept) in error.value.hint
     assert kept.read_bytes() == before
     assert journal.read(MODEL) is None
+    journal.keep(Unfinished(filled(taken).now), MODEL)
+    with pytest.raises(CalibrationError, match=why) as error:
+        kept_in(tmp_path, asked["subject"]).read(asked["model_sha256"])
+    assert str(kept.with_name("me.unfinished.set-aside-2.json")) in error.value.hint
+    assert f"rename it back to {journal.path.name}" in error.value.hint
+    assert kept.read_bytes() == before  # the first one is still there
+    kept.rename(journal.path)
+    assert journal.read(MODEL) is not None
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -140,7 +148,9 @@ def test_damage_is_seen_and_nothing_is_lost(taken: Make, tmp_path: Path, data: s
         refusal = error.what
     if refusal:
         assert "is damaged" in refusal
-        assert path.with_suffix(".set-aside.json").read_bytes() == bytes(content)
+        aside = path.with_suffix(".set-aside.json")
+        assert aside.read_bytes() == bytes(content)
+        aside.unlink()
     else:  # a blank in the head, say
         assert read is not None
         assert same(read.step, filled(taken).now)
