@@ -1,7 +1,7 @@
 """`calibrate --every N`, `--pick N`, `--continuous`: a recording is labelled afterwards, on the calibration page."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,20 @@ from mtclar.stream.sources import Source
 def labels_path(target: Path) -> Path:
     """Where the labels themselves are written, beside the support set: `label` and `--labels` read them."""
     return target.with_suffix(".labels.csv")
+
+
+def writing_labels_too(
+    target: Path, passphrase: str | None, labels_of: Callable[[SupportSet], Sequence[Label]]
+) -> Callable[[SupportSet], Path]:
+    """How a desk saves the set at `target`, and the labels beside it: first, so that a failure leaves the set alone."""
+    save = writing_to(target, passphrase)
+
+    def save_both(support: SupportSet) -> Path:
+        text = write_labels(labels_of(support)).encode()
+        write_whole(labels_path(target), lambda file: file.write(text), private=True)
+        return save(support)
+
+    return save_both
 
 
 def rate_on_page(
@@ -71,13 +85,14 @@ def rate_on_page(
         stills = found.stills if best is None else pick(found.stills, best)
         saved: list[SupportSet] = []
 
-        def on_saved(support: SupportSet) -> None:
+        def labels_of(support: SupportSet) -> Sequence[Label]:
             labels: Sequence[Label] = desk.labels if isinstance(desk, ReplayDesk) else ()
-            labels = labels or [  # also when it goes on with frames that were rated before
+            return labels or [  # also when it goes on with frames that were rated before
                 Label(float(t_s), float(v), float(a))
                 for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
             ]
-            write_whole(beside, lambda file: file.write(write_labels(labels).encode()))
+
+        def on_saved(support: SupportSet) -> None:
             saved.append(support)
             stopped.set()
 
@@ -88,7 +103,7 @@ def rate_on_page(
         )
         desk = make_desk(
             lambda: Tracker.open(backend=backend, threads=threads),
-            writing_to(target, passphrase),
+            writing_labels_too(target, passphrase, labels_of),
             target=target,
             subject=subject,
             views=[View(source.stream_id, source.label)],
