@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from mtclar.calibrate import messages
 from mtclar.calibrate.capture import FRAMES
+from mtclar.calibrate.collection import Step
+from mtclar.calibrate.continuous import Ratings
 from mtclar.calibrate.coverage import REGIONS
 from mtclar.calibrate.desk import Desk, View
-from mtclar.calibrate.journal import journal_path
+from mtclar.calibrate.journal import Journal, Unfinished, journal_path
 from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.handover import Frame
 from mtclar.engine.support import SupportSet
@@ -99,6 +101,26 @@ def face() -> list[np.ndarray]:
 def session(tmp_path: Path, face: list[np.ndarray]) -> Iterator[Session]:
     with Session(tmp_path, face) as running:
         yield running
+
+
+def test_clear_takes_the_ratings_of_a_recording_with_it_and_undo_brings_them_back(
+    tmp_path: Path, face: list[np.ndarray]
+) -> None:
+    with Tracker.open() as tracker:
+        model = tracker.model.sha256
+    journal = Journal(tmp_path / "me.mtclar", "me")
+    rated = Ratings(9.0, 2.5, np.array([(1.0, 0.5, -0.5, 1.0)]))
+    journal.keep(Unfinished(Step(), rated), model)
+    with Session(tmp_path, face) as session:
+        assert "left unfinished" in session.do("join")["notice"]
+        session.take(0.0, 0.0, 1)
+        session.do("clear", lambda s: not s["samples"])
+        assert not journal.path.exists()  # nothing to go on with
+        session.do("undo", lambda s: s["samples"])
+        unfinished = journal.read(model)
+        assert unfinished is not None
+        assert unfinished.ratings is not None
+        np.testing.assert_array_equal(unfinished.ratings.trace, rated.trace)
 
 
 def test_from_the_first_label_to_a_saved_set(session: Session) -> None:
