@@ -59,6 +59,8 @@ export class AffectGrid {
     svg.addEventListener("pointermove", (event) => {
       if (this.hover || svg.hasPointerCapture(event.pointerId)) this.#follow(event);
     });
+    // A drag is ours: else the browser makes a fling of a finger that is lifted while it moves, and the next tap only stops that.
+    svg.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
     svg.addEventListener("keydown", (event) => {
       const arrow = ARROWS[event.key];
       if (arrow) {

@@ -110,10 +110,8 @@ def test_a_finger_labels_drags_and_chooses(open_page: OpenPage, rating: Callable
     at(page, 1.0, -0.4)
     finger.up()
     assert page.evaluate("scrollY") == scrolled
-    page.wait_for_timeout(1000)  # two touches in one moment are one gesture of the browser's
-    page.locator("#take").click()
+    page.locator("#take").tap()
     expect(page.locator("#count")).to_have_text("2")
-    page.wait_for_timeout(1000)
     finger.tap(-0.6, 0.5)  # on the first label
     expect(page.locator("#where-title")).to_have_text("Where does label 1 belong?")
     finger.tap(0.2, 0.2)
