@@ -96,12 +96,17 @@ def test_a_moment_is_surer_near_a_label() -> None:
 
 
 def test_long_recordings_are_worked_off_in_spans_without_seams(monkeypatch: pytest.MonkeyPatch) -> None:
-    known, everything, times_s = scene(4, count=400, labels=60)
-    whole, whole_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
-    monkeypatch.setattr(rules, "MOST_LABELS", 40)
-    spans, spans_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
-    assert np.abs(spans - whole).mean() < 0.15
-    assert np.abs(spans_sd / whole_sd - 1).mean() < 0.2
+    off, off_sd = [], []
+    for seed in range(4, 8):  # several: how far one scene of made-up labels is off depends on the fitted constants
+        known, everything, times_s = scene(seed, count=400, labels=60)
+        monkeypatch.setattr(rules, "MOST_LABELS", 160)
+        whole, whole_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
+        monkeypatch.setattr(rules, "MOST_LABELS", 40)
+        spans, spans_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
+        off.append(np.abs(spans - whole).mean())
+        off_sd.append(np.abs(spans_sd / whole_sd - 1).mean())
+    assert np.mean(off) < 0.1
+    assert np.mean(off_sd) < 0.2
     monkeypatch.setattr(rules, "MOST_LABELS", 160)
     monkeypatch.setattr(rules, "SPAN", 64)
     again, _ = MODES[DEFAULT](known, everything, times_s, TOOLS)
