@@ -15,18 +15,15 @@ from pathlib import Path
 from mtclar.train import evaluate, ferplus, people
 from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mtclar.train.figures import PhotoFigures, card_figures
-from mtclar.train.network import Siamese
+from mtclar.train.network import Siamese, move_towards
 
 SHARES = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
 
 
 def averaged(before: Siamese, after: Siamese, share: float) -> Siamese:
     """(1 - share) of the weights and of the batch norms' statistics of `before`, `share` of those of `after`."""
-    network = copy.deepcopy(after)
-    weights, old = network.state_dict(), before.state_dict()
-    for name, value in weights.items():
-        if value.dtype.is_floating_point:
-            value.copy_(old[name].lerp(value, share))
+    network = copy.deepcopy(before)
+    move_towards(network, after, share)
     return network.eval()
 
 

@@ -34,7 +34,7 @@ from mtclar.train.checkpoint import (
 )
 from mtclar.train.ferplus import Photos
 from mtclar.train.figures import PhotoFigures
-from mtclar.train.network import NetworkConfig, Siamese
+from mtclar.train.network import NetworkConfig, Siamese, move_towards
 from mtclar.train.objective import (
     Losses,
     ObjectiveConfig,
@@ -348,14 +348,7 @@ def _progress(state: RunState, config: TrainConfig, within_epoch: float = 0.0) -
 def _average(state: RunState, config: TrainConfig) -> None:
     """Moves the averaged weights a little towards the current ones; further at the start, when they mean little."""
     decay = min(config.average, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        for mean, current in zip(
-            state.averaged.state_dict().values(), state.network.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(current, 1 - decay)
-            else:
-                mean.copy_(current)
+    move_towards(state.averaged, state.network, 1 - decay)
 
 
 def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunState:

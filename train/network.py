@@ -96,6 +96,16 @@ class Encoder(nn.Module):
         return embedding, self.absolute(hidden), self.expression(hidden)
 
 
+@torch.no_grad()
+def move_towards(network: Siamese, other: Siamese, share: float) -> None:
+    """Moves weights and batch statistics of `network` by `share` of the way to those of `other`; counts become its."""
+    for mine, theirs in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+        if mine.dtype.is_floating_point:
+            mine.lerp_(theirs, share)
+        else:
+            mine.copy_(theirs)
+
+
 def standardise(face: Tensor) -> Tensor:
     """face [B, S, S] -> [B, 1, S, S] with its own mean and contrast removed: light and exposure matter less."""
     x = face.float().unsqueeze(1)
