@@ -1,6 +1,6 @@
 """What a person has labelled so far: samples that can be added, taken away, labelled anew and taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,9 @@ from mtclar.engine.support import SupportSet
 
 MAX_SAMPLES = 200
 MAX_UNDO = 100
+
+Undone = Callable[[], None] | None
+"""What a change took with it and is no sample: called when the change is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Collection:
 
     def __init__(self, step: Step | None = None) -> None:
         self._now = step or Step()
-        self._before: list[Step] = []
+        self._before: list[tuple[Step, Undone]] = []
         self._next = 1 + max((sample.number for sample in self._now.samples), default=0)
 
     @property
@@ -71,11 +74,6 @@ class Collection:
     @property
     def can_undo(self) -> bool:
         return bool(self._before)
-
-    @property
-    def before(self) -> Step | None:
-        """What `undo` goes back to."""
-        return self._before[-1] if self._before else None
 
     def add(
         self, valence: float, arousal: float, taken: Sequence[Taken], encoded: Encoded, keep_crops: bool
@@ -103,23 +101,28 @@ class Collection:
         self[number]
         self._change(tuple(sample for sample in self.samples if sample.number != number))
 
-    def clear(self) -> None:
-        """Takes everything away; `undo` brings it back."""
-        self._change(())
+    def clear(self, undone: Undone = None) -> None:
+        """Takes everything away; `undo` brings it back, and calls `undone`."""
+        self._change((), undone=undone)
 
     def make_anew(
-        self, labelled: Sequence[tuple[float, float, Sequence[Taken], Encoded]], keep_crops: bool
+        self,
+        labelled: Sequence[tuple[float, float, Sequence[Taken], Encoded]],
+        keep_crops: bool,
+        undone: Undone = None,
     ) -> None:
         """New samples (valence, arousal, frames, encodings) in the place of all there are: one change."""
         first, self._next = self._next, self._next + len(labelled)
         samples = tuple(_sample(first + at, *one, keep_crops) for at, one in enumerate(labelled))
-        self._change(samples, errors=())
+        self._change(samples, errors=(), undone=undone)
 
     def undo(self) -> bool:
         """Goes back by one change; False when there is none."""
         if not self._before:
             return False
-        self._now = self._before.pop()
+        self._now, undone = self._before.pop()
+        if undone is not None:
+            undone()
         return True
 
     def checked(self, number: int, check: Check) -> None:
@@ -166,8 +169,13 @@ class Collection:
     def _put(self, sample: Sample) -> None:
         self._change(self._with(sample))
 
-    def _change(self, samples: tuple[Sample, ...], errors: tuple[float, ...] | None = None) -> None:
-        self._before = [*self._before[1 - MAX_UNDO :], self._now]
+    def _change(
+        self,
+        samples: tuple[Sample, ...],
+        errors: tuple[float, ...] | None = None,
+        undone: Undone = None,
+    ) -> None:
+        self._before = [*self._before[1 - MAX_UNDO :], (self._now, undone)]
         if errors is None:
             errors = () if not samples else self._now.errors
         self._now = Step(samples, errors)

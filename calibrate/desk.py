@@ -18,7 +18,7 @@ import numpy as np
 from mtclar.calibrate import messages
 from mtclar.calibrate.advice import advise
 from mtclar.calibrate.capture import Capture, Kind
-from mtclar.calibrate.collection import Check, Sample, Step
+from mtclar.calibrate.collection import Check, Sample
 from mtclar.calibrate.continuous import Ratings
 from mtclar.calibrate.journal import Journal, Unfinished
 from mtclar.calibrate.outline import outline
@@ -95,9 +95,6 @@ class Desk:
         self._tracker: Tracker | None = None
         self._standing = Standing()
         self._ratings: Ratings | None = None  # of a recording: kept with the labels
-        self._emptied: tuple[Step, Ratings | None] | None = (
-            None  # what *Clear* left, and the ratings it took away
-        )
         self._capture: Capture | None = None
         self._saved: Path | None = None
         self._notice = ""
@@ -227,14 +224,10 @@ class Desk:
             case messages.Skip():
                 self._skip()
             case messages.Undo():
-                if self._emptied is not None and self._standing.collection.now is self._emptied[0]:
-                    _, self._ratings = self._emptied
                 if self._standing.collection.undo():
                     self._changed_samples()
             case messages.Clear():
-                self._standing.collection.clear()
-                self._emptied = (self._standing.collection.now, self._ratings)
-                self._ratings = None
+                self._standing.collection.clear(undone=self._drop_ratings())
                 self._changed_samples()
             case messages.Save():
                 self._write()
@@ -275,6 +268,11 @@ class Desk:
 
     def _skip(self) -> None:
         self._standing.pass_on(self._standing.ask())
+
+    def _drop_ratings(self) -> Callable[[], None]:
+        """Takes them away, and gives what brings them back."""
+        before, self._ratings = self._ratings, None
+        return lambda: setattr(self, "_ratings", before)
 
     # --- frames ---
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from mtclar.calibrate import messages
-from mtclar.calibrate.collection import MAX_UNDO, Step
 from mtclar.calibrate.continuous import (
     Array,
     Lag,
@@ -68,8 +67,6 @@ class ReplayDesk(Desk):
         self._lag: Lag | None = None
         self._made: Array = NOTHING  # [L, 3] labels
         self._chosen: Array = NOTHING  # [K, 3] and frames, as they were made of the ratings
-        # The collection before each `clear` and `finish`, and what brings the ratings of that moment back:
-        self._earlier: list[tuple[Step, Callable[[], None]]] = []
         self._kept_s = 0.0  # when ratings were last written
         self._unkept = False
         self._now_s = 0.0
@@ -117,11 +114,6 @@ class ReplayDesk(Desk):
             case _:
                 if isinstance(said, messages.Clear | messages.Save):
                     self._pause()
-                if isinstance(said, messages.Clear):
-                    self._remember(partial(self._take_up, self._ratings_now()))
-                    self._take_up(Ratings(self._length_s, 0.0, np.zeros((0, 4))))
-                elif isinstance(said, messages.Undo):
-                    self._go_back()
                 super()._work_off(peer, said)
                 if isinstance(said, messages.Save):
                     self._unkept = False
@@ -147,15 +139,10 @@ class ReplayDesk(Desk):
     def _take_up_made(self, lag: Lag | None, made: Array, chosen: Array) -> None:
         self._lag, self._made, self._chosen = lag, made, chosen
 
-    def _remember(self, bring_back: Callable[[], None]) -> None:
-        """Just before a change of the collection that changes the ratings, or what is made of them, as well."""
-        self._earlier = [*self._earlier[1 - MAX_UNDO :], (self._standing.collection.now, bring_back)]
-
-    def _go_back(self) -> None:
-        """Just before `undo`: where that takes such a change back, the ratings go with it."""
-        if self._earlier and self._earlier[-1][0] is self._standing.collection.before:
-            _, bring_back = self._earlier.pop()
-            bring_back()
+    def _drop_ratings(self) -> Callable[[], None]:
+        before = self._ratings_now()
+        self._take_up(Ratings(self._length_s, 0.0, np.zeros((0, 4))))
+        return partial(self._take_up, before)
 
     def _go_on(self, unfinished: Unfinished) -> None:
         ratings = unfinished.ratings
@@ -258,9 +245,9 @@ class ReplayDesk(Desk):
             taken = [Taken(still.crop, valence, arousal, still.time_s, f"{still.time_s:.2f} s")]
             labelled.append((valence, arousal, taken, still.encoded))
         # What was rated stays when it is undone: only what was made of it goes back.
-        self._remember(partial(self._take_up_made, self._lag, self._made, self._chosen))
+        undone = partial(self._take_up_made, self._lag, self._made, self._chosen)
         self._take_up_made(lag, made, kept)
-        self._standing.collection.make_anew(labelled, self._keep_crops)
+        self._standing.collection.make_anew(labelled, self._keep_crops, undone)
         self._changed_samples(added=True)
 
     def _begin(self, *_: object) -> None:

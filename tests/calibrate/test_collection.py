@@ -1,6 +1,7 @@
 """The labels so far: every change can be taken back, and a support set holds them all."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,16 +96,18 @@ def test_undo_goes_back_through_every_change(changes: list[tuple[str, int]]) -> 
         np.zeros((1, DIM), np.float32), np.zeros((1, 2), np.float32), np.zeros((1, 8), np.float32)
     )
     collection = Collection()
-    seen = []
+    seen: list[tuple[Any, bool]] = []
+    undone: list[int] = []
     for kind, which in changes:
         numbers = [sample.number for sample in collection.samples]
         before = collection.now
         if kind == "a":
             collection.add(0.1, 0.1, frames, encoded, keep_crops=False)
         elif kind == "c":
-            collection.clear()
+            collection.clear(partial(undone.append, len(seen)))
         elif kind == "m":
-            collection.make_anew([(0.1, 0.1, frames, encoded)] * which, keep_crops=False)
+            labelled = [(0.1, 0.1, frames, encoded)] * which
+            collection.make_anew(labelled, False, partial(undone.append, len(seen)))
             assert len(collection.samples) == which
             assert not {sample.number for sample in collection.samples} & set(numbers)
         elif not numbers:
@@ -115,10 +118,12 @@ def test_undo_goes_back_through_every_change(changes: list[tuple[str, int]]) -> 
             collection.relabel(numbers[which % len(numbers)], 0.2, -0.2)
         else:
             collection.replace_frames(numbers[which % len(numbers)], frames, encoded, keep_crops=False)
-        assert collection.before is before
-        seen.append(before)
-    for before in reversed(seen):
+        assert not undone
+        seen.append((before, kind in "cm"))
+    for at, (before, told) in reversed([*enumerate(seen)]):
         assert collection.undo()
         assert collection.now is before
+        assert undone == [at] * told  # what went with the change is told of once, at its undo
+        undone.clear()
     assert not collection.can_undo
     assert not collection.undo()

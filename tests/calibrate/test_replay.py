@@ -1,16 +1,12 @@
 """A desk that plays a recording: rated as it plays, again from a chosen moment, finished and saved."""
 
-import json
-import threading
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from mtclar.calibrate import messages
 from mtclar.calibrate.desk import View
 from mtclar.calibrate.journal import journal_path
 from mtclar.calibrate.rating import Still, apart, look_through
@@ -21,9 +17,9 @@ from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
 from mtclar.stream.uploads import read_header
 
-WAIT_S = 30.0
+from .page import Page
+
 LENGTH_S = 6.0
-FROM_DESK = jsonschema.Draft202012Validator(json.loads(messages.schema()))
 
 
 def frames() -> Iterator[Frame]:
@@ -36,26 +32,16 @@ def stills() -> tuple[Still, ...]:
         return look_through(frames(), tracker, apart()).stills
 
 
-class Rater:
+class Rater(Page):
     """A page whose mark is at (valence, -valence) when a picture comes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.desk: ReplayDesk | None = None
         self.valence = 0.0
-        self.told: list[dict[str, Any]] = []
-        self.pictures = 0
-        self._changed = threading.Condition()
-
-    def tell(self, message: bytes) -> None:
-        said = json.loads(message)
-        if said["type"] != "error":
-            FROM_DESK.validate(said)
-        with self._changed:
-            self.told.append(said)
-            self._changed.notify_all()
 
     def show(self, picture: bytes) -> None:
-        self.pictures += 1
+        super().show(picture)
         if self.desk is not None:
             self.say("rate", seq=read_header(picture)[1], valence=self.valence, arousal=-self.valence)
 
@@ -72,14 +58,11 @@ class Rater:
             answers = (m for m in self.told[at:] if m["type"] in ("calibrate.state", "error"))
             return next((m for m in answers if m["type"] == "error" or until(m["replay"])), None)
 
-        with self._changed:
-            assert self._changed.wait_for(lambda: answer() is not None, WAIT_S)
-            return answer()
+        return self.wait(answer)
 
     def until(self, wanted: Callable[[dict[str, Any]], Any], at: int) -> None:
         """Waits for a message, from position `at` on."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: any(map(wanted, self.told[at:])), WAIT_S)
+        self.wait(lambda: any(map(wanted, self.told[at:])))
 
 
 @pytest.mark.parametrize("lag_s", [0.5, None])
@@ -110,7 +93,7 @@ def test_ratings_become_labels_and_a_support_set(
             "labels": 0,
             "lag": None,
         }
-        assert rater.pictures == 1  # something to see before it plays
+        assert len(rater.pictures) == 1  # something to see before it plays
         assert "nothing was rated" in rater.do("finish")["message"]
         assert "as a whole" in rater.do("take", valence=0.0, arousal=0.0)["message"]
         rater.valence = 0.5
