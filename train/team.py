@@ -45,7 +45,7 @@ class Team:
         try:
             distributed.all_reduce(flat)
         except RuntimeError as error:
-            raise MtclarError(f"a training process ended: {str(error).splitlines()[0]}") from error
+            raise _ended(error) from error
         flat /= self.size
         *means, mean_seconds = flat.split([part.numel() for part in parts])
         for gradient, mean in zip(gradients, means, strict=True):
@@ -80,7 +80,10 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
                 while not ready.acquire(timeout=1):
                     if not all(other.is_alive() for other in others):
                         raise MtclarError("a training process ended before it began", "its output says why")
-            _join(0, size, meeting)
+            try:
+                _join(0, size, meeting)
+            except RuntimeError as error:  # one that joined sooner is gone again
+                raise _ended(error) from error
             yield Team(0, size)
             for other in others:
                 other.join(WAIT.total_seconds())
@@ -99,6 +102,10 @@ def _member(rank: int, size: int, meeting: Path, ready: "Semaphore", work: Calla
         work(Team(rank, size))
     finally:
         distributed.destroy_process_group()
+
+
+def _ended(error: RuntimeError) -> MtclarError:
+    return MtclarError(f"a training process ended: {str(error).splitlines()[0]}")
 
 
 def _join(rank: int, size: int, meeting: Path) -> None:

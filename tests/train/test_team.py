@@ -78,6 +78,20 @@ def test_a_member_that_is_killed_ends_the_run(tmp_path: Path) -> None:
         step(tmp_path, team)
 
 
+def test_a_member_that_is_gone_before_the_first_has_joined_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise RuntimeError("Connection closed by peer\nand a second line")
+
+    monkeypatch.setattr(torch.distributed, "init_process_group", closed)
+    with (
+        pytest.raises(MtclarError, match="a training process ended: Connection closed by peer$"),
+        gathered(2, vanish),
+    ):
+        pass
+
+
 def test_a_member_that_cannot_begin_ends_the_run() -> None:
     class Unknown:
         """Pickled by a name that the new process does not find."""
