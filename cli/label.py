@@ -131,11 +131,6 @@ def command(
         run_suggest(videos[0], supports, outs, fps, suggest, rate, passphrase_file, backend, threads)
         return
     if corpus is not None or len(videos) > 1:
-        if passphrase_file is not None:
-            raise UsageError(
-                "--passphrase-file is for one video",
-                "`support export` writes the labels of each set as a CSV file",
-            )
         from mtclar.cli.label_many import of_manifest, of_videos, run_many
 
         if render is not None:
@@ -146,7 +141,7 @@ def command(
             raise UsageError("--corpus says it all", "leave videos, --support and --out out")
         else:
             jobs, place = of_manifest(corpus)
-        run_many(jobs, settings, engine, workers, shard, report or place)
+        run_many(jobs, settings, engine, workers, shard, report or place, passphrase_file)
         return
     if shard is not None or report is not None:
         raise UsageError("--shard and --report are for many videos", "name several, or --corpus MANIFEST")
@@ -171,7 +166,7 @@ def _one(
     import cv2
 
     from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.passphrase import passphrase_of
+    from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
     from mtclar.label.exports import exporter, files_of
@@ -188,11 +183,11 @@ def _one(
     for path in outs:
         exporter(path)
     cv2.setNumThreads(threads)
-    job = Job(video, support, tuple(outs), fps)
+    job = Job(video, support, tuple(outs), fps, passphrase_if_encrypted(support, passphrase_file))
     console = Terminal()
     with frames_done() as started:
         with Looker.open(backend=backend, threads=threads) as looker:
-            done = run(job, looker, settings, started, passphrase_of(support, passphrase_file))
+            done = run(job, looker, settings, started)
         say_outcome(console, job, done, settings.mode)
         if render is not None:
             draw(done.recording, done.outcome.table, render, started(done.recording))

@@ -45,12 +45,22 @@ def of_manifest(manifest: Path) -> "tuple[list[Job], Path]":
 
 
 def run_many(
-    jobs: "Sequence[Job]", settings: "Settings", engine: str, workers: int, shard: str | None, report: Path
+    jobs: "Sequence[Job]",
+    settings: "Settings",
+    engine: str,
+    workers: int,
+    shard: str | None,
+    report: Path,
+    passphrase_file: Path | None,
 ) -> None:
-    """Works all of them off. Raises MtclarError when not one could be labelled, UsageError for a wrong request."""
+    """Works all of them off; passphrases are asked for before the first.
+
+    Raises MtclarError when not one could be labelled, UsageError for a wrong request.
+    """
     import time
     from dataclasses import replace
 
+    from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, counted, progress_bars, say
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.label.corpus import ENGINES, run_corpus
@@ -60,7 +70,10 @@ def run_many(
     if engine not in ENGINES:
         raise UsageError(f"there is no engine '{engine}'", f"one of: {', '.join(ENGINES)}")
     absolute = [replace(job, outs=tuple(out.absolute() for out in job.outs)) for job in jobs]
-    chosen = part_of(absolute, shard)  # the report knows an output from whichever folder the command is run
+    chosen = [  # the report knows an output from whichever folder the command is run
+        replace(job, passphrase=passphrase_if_encrypted(job.support, passphrase_file))
+        for job in part_of(absolute, shard)
+    ]
     if shard is not None:  # each part its own ledger: machines must not write one file
         report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
     console = Terminal()

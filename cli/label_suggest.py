@@ -25,7 +25,7 @@ def run(
 
     from mtclar.cli.label import frames_done
     from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.passphrase import passphrase_of
+    from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
@@ -43,8 +43,11 @@ def run(
             )
     require_safe([Output("--out", out) for out in outs], {"VIDEO": [video], "--support": supports})
     cv2.setNumThreads(threads)
-    secret = passphrase_of(supports[0], passphrase_file) if supports else None
-    labels = labels_of(supports[0], video, secret) if supports else ()
+    labels = [
+        label
+        for path in supports
+        for label in labels_of(path, video, passphrase_if_encrypted(path, passphrase_file))
+    ]
     recording = open_recording(video, fps)
     key = hashlib.sha256(recording.digest().encode()).hexdigest()
     with (

@@ -62,7 +62,7 @@ def keep_previous(path: Path, passphrase: str | None) -> Path | None:
     """
     if not path.exists():
         return None
-    previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+    previous = previous_of(path)
     try:
         before = path.read_bytes()
     except OSError as error:
@@ -73,6 +73,33 @@ def keep_previous(path: Path, passphrase: str | None) -> Path | None:
     if passphrase is not None and not is_sealed(before):
         before = seal(before, passphrase)
     write_whole(previous, lambda file: file.write(before), private=True)  # biometric data
+    return previous
+
+
+def previous_of(path: Path) -> Path:
+    """Where `keep_previous` puts it."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def seal_previous(path: Path, passphrase: str) -> Path | None:
+    """Encrypts what `keep_previous` left beside a file that is encrypted from now on; None where nothing is in clear.
+
+    Raises WriteError when that cannot be; that copy is as it was then.
+    """
+    previous = previous_of(path)
+    try:
+        before = previous.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WriteError(
+            f"cannot encrypt the calibration before it: {previous} cannot be read: {error.strerror or error}",
+            "remove it if it should not be there in clear",
+        ) from error
+    if is_sealed(before):
+        return None
+    sealed = seal(before, passphrase)
+    write_whole(previous, lambda file: file.write(sealed), private=True)
     return previous
 
 

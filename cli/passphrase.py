@@ -28,6 +28,13 @@ def passphrase_of(path: Path, file: Path | None) -> Callable[[], str]:
     return cache(lambda: _read(f"Passphrase of {path}", file, twice=False))
 
 
+def passphrase_if_encrypted(path: Path, file: Path | None) -> str | None:
+    """That of the support set at `path`; None, and nobody is asked, for any other file."""
+    from mtclar.engine.support import is_encrypted
+
+    return passphrase_of(path, file)() if is_encrypted(path) else None
+
+
 def new_passphrase(path: Path, file: Path | None) -> str:
     """A passphrase for a file that is about to be encrypted; at a prompt it is asked for twice."""
     return _read(f"New passphrase of {path}", file, twice=True)

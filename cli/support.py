@@ -202,6 +202,7 @@ def encrypt(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Encrypt a support set with a passphrase; `run` and `calibrate` then ask for it."""
+    from mtclar.cli.outputs import seal_previous
     from mtclar.cli.passphrase import new_passphrase
     from mtclar.engine.errors import UsageError
     from mtclar.engine.support import is_encrypted
@@ -212,8 +213,11 @@ def encrypt(
         raise UsageError(
             f"{path} is encrypted already", "`support decrypt` it first to change the passphrase"
         )
-    _load(path, None).save(out, new_passphrase(out, passphrase_file))
+    passphrase = new_passphrase(out, passphrase_file)
+    _load(path, None).save(out, passphrase)
     _say(f"Written: {out}, encrypted. Without the passphrase nobody can read it, you included.")
+    if (previous := seal_previous(out, passphrase)) is not None:
+        _say(f"The calibration before it is encrypted with the same one: {previous}")
     if not path.samefile(out):
         _say(f"{path} is still there, not encrypted: remove it if it should not be.")
 

@@ -1,7 +1,7 @@
 """One video, its labels and where the result goes: the unit of work, done whole or taken up where it was left."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
@@ -24,9 +24,10 @@ class Job:
     """What to label with what, and the files to write: a format by the ending of each."""
 
     video: Path
-    support: Path  # labels.csv
+    support: Path  # labels.csv, or a support set made from the video
     outs: tuple[Path, ...]
     fps: float | None = None  # of a folder of pictures
+    passphrase: str | None = field(default=None, repr=False)  # of an encrypted support set
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,15 +44,15 @@ class Done:
         self.journal.remove()
 
 
-def labels_of(support: Path, video: Path, passphrase: Callable[[], str] | None = None) -> tuple[Label, ...]:
+def labels_of(support: Path, video: Path, passphrase: str | None) -> tuple[Label, ...]:
     """The labels of a labels.csv, or of a support set (.mtclar) that was recorded from this very video.
 
-    So the page of `calibrate --source VIDEO --every N` is a way to label it. `passphrase` is called for an encrypted
-    set alone. Raises UsageError or SupportSetError.
+    So the page of `calibrate --source VIDEO --every N` is a way to label it. `passphrase` is for an
+    encrypted one. Raises UsageError or SupportSetError.
     """
     if support.suffix.lower() != SUPPORT_SET:
         return read_labels(support)
-    loaded = SupportSet.load(support, passphrase)
+    loaded = SupportSet.load(support, None if passphrase is None else lambda: passphrase)
     made_from = loaded.source.rstrip("/")
     if Path(made_from).name != video.resolve().name:
         raise UsageError(
@@ -66,20 +67,16 @@ def labels_of(support: Path, video: Path, passphrase: Callable[[], str] | None =
 def key_of_job(job: Job, looker: Looker, settings: Settings) -> str:
     """What `Done.key` will be, without the work. Raises MtclarError for inputs that cannot be read."""
     recording = open_recording(job.video, job.fps)
-    return key_of(recording, labels_of(job.support, job.video), settings, looker.encoder_sha256)
+    return key_of(
+        recording, labels_of(job.support, job.video, job.passphrase), settings, looker.encoder_sha256
+    )
 
 
-def run(
-    job: Job,
-    looker: Looker,
-    settings: Settings,
-    started: Started,
-    passphrase: Callable[[], str] | None = None,
-) -> Done:
+def run(job: Job, looker: Looker, settings: Settings, started: Started) -> Done:
     """Labels the video and writes the result, whole or not at all. Raises MtclarError for what a user can cause."""
     for out in job.outs:
         exporter(out)  # an unknown ending is refused before the work, not after it
-    labels = labels_of(job.support, job.video, passphrase)
+    labels = labels_of(job.support, job.video, job.passphrase)
     recording = open_recording(job.video, job.fps)
     key = key_of(recording, labels, settings, looker.encoder_sha256)
     with Journal(journal_of(job.outs[0]), key) as journal:

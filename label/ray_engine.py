@@ -35,7 +35,8 @@ def on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) ->
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = [
         {"video": str(job.video.absolute()), "support": str(job.support.absolute()), "key": key, "number": number,
-         "outs": [str(out.absolute()) for out in job.outs], "fps": job.fps or 0.0}
+         "outs": [str(out.absolute()) for out in job.outs], "fps": job.fps or 0.0,
+         "passphrase": job.passphrase or ""}
         for number, (job, key) in enumerate(jobs)
     ]  # fmt: skip
     try:
@@ -63,5 +64,6 @@ class RayWorker:
             Path(row["support"]),
             tuple(Path(out) for out in row["outs"]),
             row["fps"] or None,
+            row["passphrase"] or None,
         )
         return {**asdict(self._worker(job, row["key"])), "number": row["number"]}

@@ -212,9 +212,31 @@ def test_an_encrypted_support_set_is_opened_with_its_passphrase(
     monkeypatch.setenv("MTCLAR_PASSPHRASE", "correct horse")
     suggested = command("label", CLIP, "--suggest", "2", "--support", made, "--out", tmp_path / "todo.csv")
     assert suggested.code == 0, suggested.err
-    both = command("label", CLIP, CLIP, "--support", made, "--support", made, "--passphrase-file", secret)
-    assert both.code == 2
-    assert "support export" in both.err
+
+
+def test_many_videos_take_encrypted_support_sets_too(
+    command: Command, support: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, secret, folder = tmp_path / "made.mtclar", tmp_path / "secret", tmp_path / "labelled"
+    secret.write_text("correct horse\n")
+    recorded = ("calibrate", "--source", CLIP, "--labels", support, "--out", made, "--encrypt")
+    done = command(*recorded, "--passphrase-file", secret)
+    assert done.code == 0, done.err
+    manifest = tmp_path / "corpus.csv"
+    manifest.write_text(
+        f"video,support,out\n{CLIP},{made},{folder / 'a.csv'}\n{CLIP},{support},{folder / 'b.csv'}\n"
+    )
+    asked = ("label", "--corpus", manifest, "--rate", "2")
+    locked = command(*asked)
+    assert locked.code == 2
+    assert "Passphrase of" in locked.err
+    assert not folder.exists()
+    monkeypatch.setenv("MTCLAR_PASSPHRASE", "correct horse")
+    done = command(*asked)
+    assert done.code == 0, done.err
+    assert "2 videos labelled" in done.out
+    report = manifest.with_name("corpus-report.jsonl").read_text()
+    assert "correct horse" not in report
 
 
 def test_a_run_killed_while_it_draws_keeps_what_it_worked_out(

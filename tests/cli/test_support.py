@@ -140,6 +140,19 @@ def test_encrypted_sets_are_opened_with_the_passphrase_of_a_file_or_the_environm
     assert command("support", "encrypt", secret, "--out", tmp_path / "x").code == 2
 
 
+def test_encrypting_in_place_leaves_no_copy_in_clear(
+    command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTCLAR_PASSPHRASE", "correct horse")
+    path, previous = a_set(tmp_path / "anna.mtclar"), a_set(tmp_path / "anna.previous.mtclar")
+    done = command("support", "encrypt", path, "--out", path, "--force")
+    assert done.code == 0
+    assert str(previous) in done.out
+    assert is_encrypted(path)
+    assert is_encrypted(previous)
+    assert command("support", "show", previous).code == 0
+
+
 def test_run_and_calibrate_open_what_is_encrypted(
     command: Run, face_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,14 +79,14 @@ def test_a_member_that_is_killed_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_a_member_that_is_gone_before_the_first_has_joined_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def closed(*_: object, **__: object) -> None:
         raise RuntimeError("Connection closed by peer\nand a second line")
 
     monkeypatch.setattr(torch.distributed, "init_process_group", closed)
     with (
-        pytest.raises(MtclarError, match="a training process ended: Connection closed by peer$"),
+        pytest.raises(MtclarError, match=r"a training process ended: Connection closed by peer$"),
         gathered(2, vanish),
     ):
         pass
