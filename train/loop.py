@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -353,7 +353,11 @@ def _average(state: RunState, config: TrainConfig) -> None:
 
 def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunState:
     torch.manual_seed(config.seed)
-    network = Siamese(config.network) if initial is None else copy.deepcopy(initial.network)
+    network = Siamese(config.network)
+    if initial is not None:
+        sizes = replace(initial.network.config, enlarged_size=config.network.enlarged_size)
+        network = Siamese(sizes)  # the same weights, whatever they look at
+        network.load_state_dict(initial.network.state_dict())
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimiser]

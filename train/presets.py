@@ -10,8 +10,21 @@ PRESETS: dict[str, TrainConfig] = {
     # Chosen by the ablations in docs/training.md.
     "best": TrainConfig(),
     # To go on from a network that `best` has trained: by then it knows its training photos better than new ones, so
-    # their truths are softened; and it knows rendered people no better than new ones, so it sees more of them.
+    # their truths are softened; and it knows rendered people no better than new ones, so it sees more of them. It
+    # looks at larger pictures, which cost time to train on, and at changes closer to what a good camera gives.
     "longer": TrainConfig(
+        network=NetworkConfig(enlarged_size=64),
+        augment=AugmentConfig(
+            rotate_deg=12.0,
+            scale=0.1,
+            stretch=0.04,
+            shift=0.06,
+            blur_share=0.15,
+            gamma=0.35,
+            side_light=0.2,
+            noise=4.0,
+            erase_share=0.1,
+        ),
         soften=SoftenConfig(mixup_share=0.3, distil=0.4, distil_from=0.0),
         people_share=0.4,
         learning_rate=2e-3,

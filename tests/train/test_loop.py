@@ -117,6 +117,17 @@ def test_a_second_stage_starts_from_the_first_and_remembers_it(data: TrainData, 
         assert torch.equal(tensor, start[name])
 
 
+def test_a_second_stage_may_look_at_larger_pictures(data: TrainData, tmp_path: Path) -> None:
+    first = loop.train(data, CONFIG, tmp_path / "plain", say=silent)
+    larger = replace(CONFIG, network=replace(SMALL, enlarged_size=64), epochs=1, learning_rate=0.0)
+    second = loop.train(data, larger, tmp_path / "larger", initial=first, say=silent)
+    assert second.network.config == replace(first.network.config, enlarged_size=64)
+    kept = checkpoint.load_checkpoint(tmp_path / "larger" / checkpoint.WEIGHTS)
+    assert kept.network.config == second.network.config
+    for name, weight in first.network.named_parameters():
+        torch.testing.assert_close(second.network.get_parameter(name), weight, atol=1e-4, rtol=1e-3)
+
+
 def test_checkpoint_round_trip(data: TrainData, tmp_path: Path) -> None:
     trained = loop.train(data, replace(CONFIG, epochs=1), tmp_path, say=silent)
     checkpoint.save_checkpoint(tmp_path / WEIGHTS, replace(trained, figures={"accuracy": 0.5}))

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import UsageError  # noqa: E402
-from mtclar.train.network import NetworkConfig, Siamese, standardise  # noqa: E402
+from mtclar.train.network import Enlarge, NetworkConfig, Siamese, standardise  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,27 @@ def test_shapes_and_size(network: Siamese) -> None:
         shapes = [tuple(output.shape) for output in network.encoder(face)]
     assert shapes == [(3, 128), (3, 2), (3, 8)]
     assert 1.3e6 < network.parameter_count() < 2.5e6
+
+
+@pytest.mark.parametrize(("size", "seen_size"), [(48, 64), (48, 96), (5, 7)])
+def test_enlarging_is_bilinear(size: int, seen_size: int) -> None:
+    face = torch.randn(3, 1, size, size, generator=torch.Generator().manual_seed(size))
+    expected = torch.nn.functional.interpolate(face, size=seen_size, mode="bilinear")
+    torch.testing.assert_close(Enlarge(size, seen_size)(face), expected)
+
+
+def test_an_enlarged_picture_is_seen_by_the_same_weights(network: Siamese) -> None:
+    larger = Siamese(NetworkConfig(enlarged_size=64)).eval()
+    larger.load_state_dict(network.state_dict())
+    seen: list[tuple[int, ...]] = []
+    larger.encoder.features.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    face = torch.randint(0, 256, (2, 48, 48), dtype=torch.uint8)
+    with torch.inference_mode():
+        embedding, _, _ = larger.encoder(face)
+        plain, _, _ = network.encoder(face)
+    assert seen == [(2, 1, 64, 64)]
+    assert embedding.shape == plain.shape
+    assert not torch.allclose(embedding, plain, atol=1e-3)
 
 
 def test_exposure_and_contrast_hardly_matter() -> None:
@@ -64,3 +85,5 @@ def test_outputs_stay_in_range(network: Siamese) -> None:
 def test_a_size_that_cannot_be_halved_often_enough_is_refused() -> None:
     with pytest.raises(UsageError, match="36 pixels cannot be halved 4 times"):
         NetworkConfig(input_size=36)
+    with pytest.raises(UsageError, match="60 pixels cannot be halved 4 times"):
+        NetworkConfig(enlarged_size=60)
