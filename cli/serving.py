@@ -43,7 +43,7 @@ from mtclar.stream.pipeline import Pipeline, Sink, Truth
 from mtclar.stream.reader import PUSHED
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
-from mtclar.stream.summary import Meter, Summary, is_summary
+from mtclar.stream.summary import Meter, Summary, is_summary, whole_summary
 from mtclar.stream.uploads import Door
 
 TICK_S = 0.2
@@ -92,17 +92,6 @@ def latency_words(latency_ms: Mapping[str, float | None], freshness: Freshness) 
         "-" if ms is None else f"{ms:.1f}" for ms in map(latency_ms.get, ("p50", "p95", "p99"))
     )
     return f"{words} ms" + (", waiting in the queue included" if freshness == "all" else "")
-
-
-def whole_summary(summaries: Sequence[Summary]) -> Summary:
-    """Of pipelines that share a meter: its counts stand in each; drops and lost connections are added."""
-    return replace(
-        summaries[0],
-        dropped=sum(summary.dropped for summary in summaries),
-        reconnects=sum(summary.reconnects for summary in summaries),
-        abandoned=sum(summary.abandoned for summary in summaries),
-        stopped=any(summary.stopped for summary in summaries),
-    )
 
 
 class Service:
@@ -184,7 +173,11 @@ class Service:
         freshness: Freshness | None = None,
         truth: Truth | None = None,
     ) -> None:
-        """Makes the pipelines of several sources, each with a tracker of its own; one meter counts for all."""
+        """Makes the pipelines of several sources, each with a tracker of its own; one meter counts for all.
+
+        A stream that was there before goes on counting its messages.
+        """
+        said = {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
         self._meter = Meter()
         self._trackers = {source.stream_id: tracker for source, tracker in streams}
         self._announced = {stream: tracker.supports for stream, tracker in self._trackers.items()}
@@ -200,6 +193,7 @@ class Service:
                 backend=tracker.backend,
                 patience=PUSHED if isinstance(source, BrowserSource) else None,
                 on_frame=self._tapped,
+                first_seq=said.get(source.stream_id, 0),
             )
             for source, tracker in streams
         ]

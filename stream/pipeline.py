@@ -56,7 +56,8 @@ class Pipeline:
 
     The pipeline ends when a file ends, when `stop` is called, or when the source, the tracker or a sink fails; the
     failure is then in `error`. `on_frame` gets every answered frame, on the worker's thread. `meter` may be shared with
-    a Broadcaster (`on_sent=meter.sent`), so that the summary's latency reaches to the socket.
+    a Broadcaster (`on_sent=meter.sent`), so that the summary's latency reaches to the socket. `first_seq`: for a stream
+    that goes on in front of the same clients.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Pipeline:
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_frame: Callable[[Frame], None] | None = None,
+        first_seq: int = 0,
     ) -> None:
         self.source = source
         self.freshness: Freshness = freshness or default_freshness(source)
@@ -90,7 +92,7 @@ class Pipeline:
         self._over = threading.Event()
         self._ended = False  # the source came to its end and every frame was answered
         self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
-        self._seq = 0
+        self._seq = first_seq
         self._wishes: deque[tuple[int, str | None, Callable[[MtclarError | None], None]]] = deque()
         self._taken_s: float | None = None  # when the frame that is being answered was taken
 
@@ -144,7 +146,7 @@ class Pipeline:
 
     @property
     def answered(self) -> int:
-        """Frames answered so far."""
+        """Frames of this stream answered so far, those before `first_seq` included."""
         return self._seq
 
     @property

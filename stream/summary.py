@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,17 @@ class Summary:
     def write(self, path: Path) -> None:
         """JSON, whole or not at all. Raises WriteError when the disk refuses."""
         write_json(path, asdict(self))
+
+
+def whole_summary(summaries: Sequence[Summary]) -> Summary:
+    """Of pipelines that share a meter: its counts stand in each; drops and lost connections are added."""
+    return replace(
+        summaries[0],
+        dropped=sum(summary.dropped for summary in summaries),
+        reconnects=sum(summary.reconnects for summary in summaries),
+        abandoned=sum(summary.abandoned for summary in summaries),
+        stopped=any(summary.stopped for summary in summaries),
+    )
 
 
 def is_summary(path: Path) -> bool:

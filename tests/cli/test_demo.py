@@ -16,9 +16,11 @@ from websockets.sync.client import connect
 
 from mtclar.cli import demo
 from mtclar.cli.options import HOST, PORT
+from mtclar.cli.serving import Service
 from mtclar.engine import models
 from mtclar.engine.handover import Frame
 from mtclar.stream import demo_clip
+from mtclar.stream.messages import AffectMessage
 from mtclar.stream.sources import open_source
 
 Command = Callable[..., Any]
@@ -142,6 +144,33 @@ def test_each_playing_is_closed_before_the_next_begins_and_nothing_piles_up_for_
     assert done.code == 0, done.err
     # The last: of the first one once more, which would be open had the server not started.
     assert happened == ["played", "closed"] * 3 + ["closed"]
+
+
+def test_a_stream_that_is_played_again_goes_on_counting(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, float]] = []
+
+    class Glimpse(demo.Rest):
+        """Five frames of it."""
+
+        def frames(self) -> Iterator[Frame]:
+            yield from islice(super().frames(), 5)
+
+    publish = Service.publish
+
+    def watched(self: Service, message: AffectMessage) -> None:
+        publish(self, message)
+        seen.append((message.seq, message.pts_s))
+        if len(seen) == 15:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(demo, "Rest", Glimpse)
+    monkeypatch.setattr(Service, "publish", watched)
+    done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
+    assert done.code == 0, done.err
+    assert [seq for seq, _ in seen[:15]] == list(range(15))
+    assert seen[0][1] == seen[5][1] == seen[10][1]  # while the source's own time starts anew
 
 
 def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
