@@ -5,9 +5,9 @@
 Every run starts from nothing with the same seed and sees as many pictures; all but those about size use a network of
 a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
 that were not trained on and are not the test people, so that choosing by this table spends no test. The same run with
-two more seeds says which differences are noise. A run that is already in OUT is not repeated; results.json and table.md
-are written after every run, and at the end, with --write, the section of docs/training.md. --share 0/2 and 1/2 divide
-the runs between two processes (with an OUT each).
+two more seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped
+goes on; results.json and table.md are written after every run, and at the end, with --write, the section of
+docs/training.md. --share 0/2 and 1/2 divide the runs between two processes (with an OUT each).
 """
 
 import argparse
@@ -23,7 +23,7 @@ from generated import replace_section
 
 from mtclar.engine.metrics import rmse
 from mtclar.train import evaluate, ferplus, loop, people
-from mtclar.train.checkpoint import Checkpoint, load_checkpoint
+from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig
 from mtclar.train.pairs import same_person_pairs
@@ -68,6 +68,7 @@ def variants() -> dict[str, TrainConfig]:
         ),
         "class weights": replace(BASE, objective=replace(objective, rare_class_limits=(0.8, 2.0))),
         "augmentation as published": replace(BASE, augment=published.augment),
+        "augmentation of `longer`": replace(BASE, augment=PRESETS["longer"].augment),
         "twice the erasing": replace(BASE, augment=replace(augment, erase_share=2 * augment.erase_share)),
         "mixup": replace(BASE, soften=replace(soften, mixup_share=0.5)),
         "self-distillation": replace(BASE, soften=replace(soften, distil=0.4)),
@@ -76,6 +77,7 @@ def variants() -> dict[str, TrainConfig]:
         "no rendered people": replace(BASE, people_share=0.0),
         "input 32 pixels": replace(BASE, network=replace(network, input_size=32)),
         "input 64 pixels": replace(BASE, network=replace(network, input_size=64)),
+        "enlarged to 64 pixels": replace(BASE, network=replace(network, enlarged_size=64)),
         "one and a half times the width": replace(
             BASE, network=replace(network, stem=24, stages=((32, 1), (64, 1), (144, 1), (256, 1)))
         ),
@@ -149,8 +151,8 @@ def main() -> None:
         print(f"== {name}")
         run = options.out / re.sub(r"\W+", "_", name)
         shown = data if config.people_share else replace(data, people=None)
-        loop.train(shown, replace(config, epochs=options.epochs), run)
-        results[name] = score(load_checkpoint(run / "mtclar.pt"), data, held_out)
+        loop.train(shown, replace(config, epochs=options.epochs), run, resume=(run / LATEST).exists())
+        results[name] = score(load_checkpoint(run / WEIGHTS), data, held_out)
         kept.write_text(json.dumps(results, indent=1))
         (options.out / "table.md").write_text(table(results))
     print(table(results))
