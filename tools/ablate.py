@@ -68,7 +68,7 @@ def variants() -> dict[str, TrainConfig]:
         ),
         "class weights": replace(BASE, objective=replace(objective, rare_class_limits=(0.8, 2.0))),
         "augmentation as published": replace(BASE, augment=published.augment),
-        "augmentation of `longer`": replace(BASE, augment=PRESETS["longer"].augment),
+        "augmentation of `larger`": replace(BASE, augment=PRESETS["larger"].augment),
         "twice the erasing": replace(BASE, augment=replace(augment, erase_share=2 * augment.erase_share)),
         "mixup": replace(BASE, soften=replace(soften, mixup_share=0.5)),
         "self-distillation": replace(BASE, soften=replace(soften, distil=0.4)),

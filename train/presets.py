@@ -1,18 +1,27 @@
 """Named sets of hyper-parameters for `train --preset`: the project's own best, and the paper's."""
 
+from dataclasses import replace
+
 from mtclar.train.augment import AugmentConfig
 from mtclar.train.loop import TrainConfig
 from mtclar.train.network import NetworkConfig
 from mtclar.train.objective import ObjectiveConfig
 from mtclar.train.soften import SoftenConfig
 
+# To go on from a network that `best` has trained: by then it knows its training photos better than new ones, so their
+# truths are softened; and it knows rendered people no better than new ones, so it sees more of them.
+LONGER = TrainConfig(
+    soften=SoftenConfig(mixup_share=0.3, distil=0.4, distil_from=0.0), people_share=0.4, learning_rate=2e-3
+)
+
 PRESETS: dict[str, TrainConfig] = {
     # Chosen by the ablations in docs/training.md.
     "best": TrainConfig(),
-    # To go on from a network that `best` has trained: by then it knows its training photos better than new ones, so
-    # their truths are softened; and it knows rendered people no better than new ones, so it sees more of them. It
-    # looks at larger pictures, which cost time to train on, and at changes closer to what a good camera gives.
-    "longer": TrainConfig(
+    "longer": LONGER,
+    # To go on from `longer`: it looks at larger pictures, which cost time to train on and so come last, and changes
+    # them less, closer to what a good camera gives.
+    "larger": replace(
+        LONGER,
         network=NetworkConfig(enlarged_size=64),
         augment=AugmentConfig(
             rotate_deg=12.0,
@@ -25,9 +34,7 @@ PRESETS: dict[str, TrainConfig] = {
             noise=4.0,
             erase_share=0.1,
         ),
-        soften=SoftenConfig(mixup_share=0.3, distil=0.4, distil_from=0.0),
-        people_share=0.4,
-        learning_rate=2e-3,
+        learning_rate=1.5e-3,
     ),
     # MT-CLAR as published (Parameshwara et al. 2023), on this project's residual network, since EmoNet's weights may
     # not be used. The second stage (MT-CLAR+SL) is trained at the same time, behind a stopped gradient, and so is the

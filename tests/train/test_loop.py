@@ -124,6 +124,8 @@ def test_a_second_stage_may_look_at_larger_pictures(data: TrainData, tmp_path: P
     assert second.network.config == replace(first.network.config, enlarged_size=64)
     kept = checkpoint.load_checkpoint(tmp_path / "larger" / checkpoint.WEIGHTS)
     assert kept.network.config == second.network.config
+    third = loop.train(data, replace(larger, network=SMALL), tmp_path / "third", initial=kept, say=silent)
+    assert third.network.config == kept.network.config  # and goes on so unless told otherwise
     for name, weight in first.network.named_parameters():
         torch.testing.assert_close(second.network.get_parameter(name), weight, atol=1e-4, rtol=1e-3)
 
