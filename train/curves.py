@@ -21,14 +21,14 @@ def draw(curves: Path) -> Path:
     for name in LOSSES:
         losses.plot(epochs, [row[name] for row in rows], label=name, marker="." if len(rows) < 30 else "")
     losses.set(title="Weighted losses, training", xlabel="epoch", yscale="log")
-    losses.legend()
+    losses.legend(loc="upper right", bbox_to_anchor=(1, 0.92))  # between expression and the others
     validation = [row["validation"] for row in rows]
     figures.plot(epochs, [v["majority_accuracy"] for v in validation], label="accuracy, majority subset")
     for i, axis in enumerate(("valence", "arousal")):
         figures.plot(epochs, [v["proxy_va"]["ccc"][i] for v in validation], label=f"{axis}, CCC (proxy)")
     figures.set(title="FER+ PublicTest, averaged weights", xlabel="epoch")
     figures.grid(alpha=0.3)
-    figures.legend(loc="lower right")
+    figures.legend()
     picture = curves.with_suffix(".png")
     write_whole(picture, lambda file: figure.savefig(file, dpi=100, format="png"))
     pyplot.close(figure)
