@@ -5,14 +5,14 @@
 
 Run it again whenever the encoder or engine/models/compare.json changes; it takes a minute. The people are of the train
 split, but must not be those whom the encoder was trained on. Variance and length of the kernel have the lowest error
-over the plans below (the sum of log RMSE), then the cut-off of the smoothing; the scale of the sd and how many labels
-it is worth are those with which the share of labels within the 90 % interval is nearest to that. Nothing here is a test
-figure: tools/measure_label.py has those.
+over the plans below (the sum of log RMSE), then the cut-off of the smoothing; with the scale of the sd, and how many
+labels it is worth, the share of labels within the 90 % interval is nearest to that. Where a few clips cannot tell, the
+more cautious constants are taken. Nothing here is a test figure: tools/measure_label.py has those.
 """
 
 import argparse
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,12 +36,25 @@ WORTHS = (
     10.0,
 )  # no more: real recordings agree with themselves less, and their labels must be heard
 CLAIMED = 0.90
+ALIKE = 0.01  # errors that differ by a smaller share are the same, and so are shares of labels within the interval
 
 
 def figures(clips: Sequence[Clip], tools: Tools, field: str) -> np.ndarray:
     """[plans, 2]"""
     ours = {MTCLAR: METHODS[MTCLAR]}
     return np.array([score(clips, plan, tools, ours).pooled(MTCLAR)[field] for plan in PLANS])
+
+
+def shortest_of_the_best(errors: Mapping[Drift, float]) -> Drift:
+    """Of the kernels whose error (sum of logarithms over the plans) is within ALIKE of the lowest, the most cautious.
+
+    A few clips cannot tell those apart, and the longer one label is believed to hold, the narrower every interval is.
+    """
+    limit = min(errors.values()) + len(PLANS) * np.log1p(ALIKE)
+    return min(
+        (drift for drift in errors if errors[drift] <= limit),
+        key=lambda drift: (drift.length_s, errors[drift]),
+    )
 
 
 def fit(clips: Sequence[Clip], tools: Tools) -> Constants:
@@ -52,7 +65,9 @@ def fit(clips: Sequence[Clip], tools: Tools) -> Constants:
         tried = replace(found, valence=drift, arousal=drift)
         errors[drift] = np.log(figures(clips, replace(tools, constants=tried), "rmse")).sum(0)
         print(f"{drift}: {np.exp(errors[drift] / len(PLANS)).round(4)}", flush=True)
-    best = [min(errors, key=lambda drift: errors[drift][axis]) for axis in range(2)]
+    best = [
+        shortest_of_the_best({drift: error[axis] for drift, error in errors.items()}) for axis in range(2)
+    ]
     found = replace(found, valence=best[0], arousal=best[1])
     by_cutoff = {
         hz: np.log(figures(clips, replace(tools, constants=replace(found, smooth_hz=hz)), "rmse")).sum()
@@ -63,9 +78,13 @@ def fit(clips: Sequence[Clip], tools: Tools) -> Constants:
     for scale, worth in itertools.product(SCALES, WORTHS):
         tried = replace(found, usual_scale=scale, worth_labels=worth)
         covered = figures(clips, replace(tools, constants=tried), "coverage")
-        off[tried] = float(((covered - CLAIMED) ** 2).sum())
+        off[tried] = float(np.sqrt(((covered - CLAIMED) ** 2).mean()))
         print(f"scale {scale}, worth {worth} labels: {covered.round(2).tolist()}", flush=True)
-    found = min(off, key=lambda tried: off[tried])
+    # The more the usual scale is worth, the less an interval narrows because a recording's few labels happen to agree.
+    found = max(
+        (tried for tried in off if off[tried] <= min(off.values()) + ALIKE),
+        key=lambda tried: (tried.worth_labels, -off[tried]),
+    )
     final = replace(tools, constants=found)
     for plan, covered in zip(PLANS, figures(clips, final, "coverage"), strict=True):
         print(f"{plan}: within the interval {covered.round(3)}")

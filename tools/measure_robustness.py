@@ -334,7 +334,9 @@ def plot(sets: Mapping[str, list[Seen]], path: Path) -> None:
         panel.set_title(kind)
         panel.set_xlabel("degrees" if kind == "turned" else KINDS[kind][2])
         panel.grid(alpha=0.3)
-        panel.set_ylim(bottom=0)
+    axes.flat[0].set_ylim(
+        bottom=0
+    )  # of all, when all are drawn: they share it, and it ends the automatic top
     for panel in axes[:, 0]:
         panel.set_ylabel("RMSE, no support")
     axes.flat[-1].axis("off")
