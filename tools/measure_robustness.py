@@ -334,9 +334,8 @@ def plot(sets: Mapping[str, list[Seen]], path: Path) -> None:
         panel.set_title(kind)
         panel.set_xlabel("degrees" if kind == "turned" else KINDS[kind][2])
         panel.grid(alpha=0.3)
-    axes.flat[0].set_ylim(
-        bottom=0
-    )  # of all, when all are drawn: they share it, and it ends the automatic top
+    # Of all, and when all are drawn: they share the axis, and setting one end fixes the other.
+    axes.flat[0].set_ylim(bottom=0)
     for panel in axes[:, 0]:
         panel.set_ylabel("RMSE, no support")
     axes.flat[-1].axis("off")

@@ -353,13 +353,12 @@ def _average(state: RunState, config: TrainConfig) -> None:
 
 def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunState:
     torch.manual_seed(config.seed)
-    sizes = config.network
-    if initial is not None:
-        sizes = initial.network.config
-        if config.network.enlarged_size is not None:  # the same weights, whatever they look at
-            sizes = replace(sizes, enlarged_size=config.network.enlarged_size)
-    network = Siamese(sizes)
-    if initial is not None:
+    if initial is None:
+        network = Siamese(config.network)
+    else:  # the same weights, whatever they look at
+        before = initial.network.config
+        enlarged = config.network.enlarged_size or before.enlarged_size
+        network = Siamese(replace(before, enlarged_size=enlarged))
         network.load_state_dict(initial.network.state_dict())
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)

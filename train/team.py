@@ -80,10 +80,7 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
                 while not ready.acquire(timeout=1):
                     if not all(other.is_alive() for other in others):
                         raise MtclarError("a training process ended before it began", "its output says why")
-            try:
-                _join(0, size, meeting)
-            except RuntimeError as error:  # one that joined sooner is gone again
-                raise _ended(error) from error
+            _join(0, size, meeting)
             yield Team(0, size)
             for other in others:
                 other.join(WAIT.total_seconds())
@@ -109,6 +106,9 @@ def _ended(error: RuntimeError) -> MtclarError:
 
 
 def _join(rank: int, size: int, meeting: Path) -> None:
-    distributed.init_process_group(
-        "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=WAIT
-    )
+    try:
+        distributed.init_process_group(
+            "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=WAIT
+        )
+    except RuntimeError as error:  # one that joined sooner is gone again
+        raise _ended(error) from error

@@ -97,9 +97,8 @@ def test_a_moment_is_surer_near_a_label() -> None:
 
 def test_long_recordings_are_worked_off_in_spans_without_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     off, off_sd = [], []
-    for seed in range(
-        4, 8
-    ):  # several: how far one scene of made-up labels is off depends on the fitted constants
+    # Several: how far one scene of made-up labels is off depends on the fitted constants.
+    for seed in range(4, 8):
         known, everything, times_s = scene(seed, count=400, labels=60)
         monkeypatch.setattr(rules, "MOST_LABELS", 160)
         whole, whole_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
