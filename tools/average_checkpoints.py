@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     before, after = load_checkpoint(options.before), load_checkpoint(options.after)
+    if before.network.config != after.network.config:  # the same weights may look at pictures of another size
+        parser.error(f"{options.before} and {options.after} are networks of different sizes")
     photos = ferplus.load(options.ferplus)
     scored: dict[float, float] = {}
     for share in SHARES:
