@@ -16,7 +16,8 @@ from mtclar.engine.session import Session, open_session
 from mtclar.engine.tensorrt.device_cuda_bindings import CudaBindingsDevice
 from mtclar.engine.tensorrt.flavour import Flavour
 
-from .fake_cuda import FakeDriver, FakeTensorRt
+from .fake_cuda import FakeDriver
+from .fake_tensorrt import FakeTensorRt
 
 REFERENCE = "onnxruntime"
 ON_A_STAND_IN = "tensorrt (stand-in)"

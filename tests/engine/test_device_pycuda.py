@@ -13,7 +13,8 @@ from mtclar.engine.tensorrt.cache import EngineCache
 from mtclar.engine.tensorrt.device_pycuda import PycudaDevice
 from mtclar.engine.tensorrt.flavour import Flavour
 
-from .fake_cuda import FakeDriver, FakeTensorRt
+from .fake_cuda import FakeDriver
+from .fake_tensorrt import FakeTensorRt
 
 
 class FakePycuda:

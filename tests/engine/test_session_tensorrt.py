@@ -20,7 +20,8 @@ from mtclar.engine.tensorrt.device_cuda_bindings import CudaBindingsDevice
 from mtclar.engine.tensorrt.flavour import Flavour
 from mtclar.engine.tensorrt.network import MAX_LANES
 
-from .fake_cuda import CUresult, FakeDriver, FakeTensorRt, Misuse
+from .fake_cuda import CUresult, FakeDriver
+from .fake_tensorrt import FakeTensorRt
 
 OUT_OF_MEMORY = CUresult.CUDA_ERROR_OUT_OF_MEMORY
 Open = Callable[..., TensorRtSession]
@@ -418,58 +419,3 @@ def test_the_whole_tracker_runs_on_it(
     assert len(values["tensorrt"]) == len(frames)
     np.testing.assert_allclose(values["tensorrt"], values["onnxruntime"], atol=0.01)
     assert not any(driver.held.values())
-
-
-class TestTheFakeDriver:
-    """What it claims to catch, it catches."""
-
-    def test_memory_freed_twice(self, driver: FakeDriver) -> None:
-        device = CudaBindingsDevice(driver)
-        address = device.allocate(8)
-        device.free(address)
-        with pytest.raises(Misuse, match="freed twice"):
-            device.free(address)
-
-    def test_a_copy_beyond_an_allocation(self, driver: FakeDriver) -> None:
-        device = CudaBindingsDevice(driver)
-        address, pinned, stream = device.allocate(8), device.pin(9), device.new_stream()
-        with pytest.raises(Misuse, match="9 bytes"):
-            device.upload(address, pinned.array, stream)
-
-    def test_a_copy_from_memory_that_is_not_pinned(self, driver: FakeDriver) -> None:
-        device = CudaBindingsDevice(driver)
-        with pytest.raises(Misuse, match="not pinned"):
-            device.upload(device.allocate(8), np.zeros(8, np.uint8), device.new_stream())
-
-    def test_memory_freed_while_work_is_queued_on_it(self, driver: FakeDriver) -> None:
-        device = CudaBindingsDevice(driver)
-        address, pinned, stream = device.allocate(8), device.pin(8), device.new_stream()
-        device.upload(address, pinned.array, stream)
-        with pytest.raises(Misuse, match="while upload is queued"):
-            device.free(address)
-
-    def test_a_result_read_before_the_stream_was_synchronised(self, driver: FakeDriver) -> None:
-        device = CudaBindingsDevice(driver)
-        address, pinned, stream = device.allocate(8), device.pin(8), device.new_stream()
-        pinned.array[:] = 7
-        device.upload(address, pinned.array, stream)
-        device.download(pinned.array, address, stream)
-        pinned.array[:] = 1
-        assert pinned.array[0] == 1
-        device.synchronize(stream)
-        assert pinned.array[0] == 1  # the upload took what was there when it ran
-
-    def test_a_call_from_a_thread_without_the_context(self, driver: FakeDriver) -> None:
-        device = CudaBindingsDevice(driver)
-        caught: list[Misuse] = []
-
-        def allocate() -> None:
-            try:
-                device.allocate(8)
-            except Misuse as misuse:
-                caught.append(misuse)
-
-        thread = threading.Thread(target=allocate)
-        thread.start()
-        thread.join(10)
-        assert "without a context" in str(caught[0])
