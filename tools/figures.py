@@ -5,8 +5,8 @@
     <!-- end of figures -->
 
 `docs/results/demo.json` is the summary of `mtclar-stream demo`, `docs/results/bench.json` what `mtclar-stream
-bench` measured, and accuracy on photographs stands in the encoder's card. Nothing here computes: a figure that is not
-stored is not shown.
+bench` measured, and `docs/results/accuracy-ferplus.json` the report of `mtclar-stream evaluate`; what came out of
+training stands in the encoder's card. Nothing here computes: a figure that is not stored is not shown.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-DEMO, BENCH = RESULTS / "demo.json", RESULTS / "bench.json"
+DEMO, BENCH, FERPLUS = (RESULTS / f"{name}.json" for name in ("demo", "bench", "accuracy-ferplus"))
 CARD = ROOT / "engine" / "models" / "encoder.json"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md")
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
@@ -58,13 +58,15 @@ def demo_table() -> str:
 
 
 def photographs() -> str:
-    """Accuracy on photographs, from the card of the encoder that is bundled."""
-    of = stored(CARD)["figures"]
+    """Accuracy on photographs of the encoder that is bundled, and the expressions that it finds worst."""
+    of, recall = stored(CARD)["figures"], stored(FERPLUS)["classes"]["recall"]
+    worst = sorted(recall, key=lambda expression: float(recall[expression]["recall"]))[:3]
+    found = [f"{name} {share(recall[name]['recall'])} (n = {recall[name]['n']})" for name in worst]
     return (
         f"On real photographs (FER+ PrivateTest, single view): accuracy over eight expressions "
         f"{share(of['ferplus_test_accuracy_majority'])} on the majority subset (n = 3,152); valence and arousal\n"
         f"against vote-weighted class centres, a *proxy*, CCC {share(of['ferplus_test_proxy_valence_ccc'])} / "
-        f"{share(of['ferplus_test_proxy_arousal_ccc'])} (n = 3,545).\n"
+        f"{share(of['ferplus_test_proxy_arousal_ccc'])} (n = 3,545). Found least often:\n{', '.join(found)}.\n"
     )
 
 
@@ -106,6 +108,13 @@ def performance_table() -> str:
     return f"{machine(bench)}:\n\n" + table(["what", "measured", "to reach"], rows)
 
 
+def stages_table() -> str:
+    """Where a frame's time goes."""
+    bench = stored(BENCH)
+    rows = [[stage, *(f"{of[p]:.2f}" for p in ("p50", "p95"))] for stage, of in bench["stages_ms"].items()]
+    return f"{machine(bench)}, {bench['backend']}:\n\n" + table(["stage", "p50 ms", "p95 ms"], rows)
+
+
 def machine(bench: Mapping[str, Any]) -> str:
     """Where the figures were measured, and how busy it was then."""
     of = bench["machine"]
@@ -137,4 +146,5 @@ BLOCKS = {
     "photographs": photographs,
     "speed": speed_table,
     "performance": performance_table,
+    "stages": stages_table,
 }
