@@ -170,24 +170,30 @@ def interval_table(everyone: Sequence[People], pair: Session) -> str:
 
 
 def neutral_table(everyone: Sequence[People], pair: Session) -> str:
-    """One neutral face as the only label; and without any label, a person's own typical value as their neutral."""
+    """One neutral face as the only label; and without any label, what a person usually looks like as their neutral.
+
+    The label, and what is usual, are of the first half of a person's faces (of a clip: its first half); the second
+    half is scored.
+    """
     rows = []
     for people in everyone:
         found: dict[str, list[Array]] = {}
         truth = []
         for own in people.rows_of():
-            neutral = own[np.hypot(*people.va[own].T) < 0.05]
-            for draw in range(min(len(neutral), draws_of(people))):
-                queries = np.setdiff1d(own, neutral[draw : draw + 1])
-                faces, support = people.encoded(queries), people.support(neutral[draw : draw + 1])
+            before, after = np.array_split(own, 2)
+            faces = people.encoded(after)
+            neutral = before[np.hypot(*people.va[before].T) < 0.05]
+            if not len(neutral):
+                continue
+            typical, at_rest = (np.median(people.absolute[seen], axis=0) for seen in (before, neutral))
+            for label in neutral[:: max(len(neutral) // draws_of(people), 1)]:
+                support = people.support(np.array([label]))
                 for name in ("absolute head", "paper", "gp"):
                     found.setdefault(name, []).append(RULES[name](pair, support, faces))
-                typical = np.median(people.absolute[own], axis=0)
-                at_rest = np.median(people.absolute[neutral], axis=0)
-                for name, offset in (("all their faces", typical), ("their neutral faces", at_rest)):
+                for name, offset in (("all faces before", typical), ("neutral faces before", at_rest)):
                     found.setdefault(f"absolute - median of {name}", []).append(faces.absolute - offset)
                     found.setdefault(f"half of it, {name}", []).append(faces.absolute - 0.5 * offset)
-                truth.append(people.va[queries])
+                truth.append(people.va[after])
         if truth:
             labels = np.concatenate(truth)
             cells = [bold(both(rmse, np.concatenate(p), labels), name) for name, p in found.items()]
@@ -337,8 +343,8 @@ def main() -> None:
             "### The 90 % interval, and `in_support`",
             interval_table(everyone, pair),
             coverage_table(film, faces),
-            "### One neutral face, and a person's own neutral without any label: RMSE",
-            neutral_table([faces, others], pair),
+            "### One neutral face, and what was usual before without any label: RMSE",
+            neutral_table([faces, others, film], pair),
             f"### Clips: frame 0 and every {EVERY}th labelled, the others scored",
             clips_table(film, pair),
             "### Several frames of one prompt",
