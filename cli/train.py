@@ -93,8 +93,9 @@ def command(
     )
     start = checkpoint.load_checkpoint(init) if init is not None else None
     photos = ferplus_data.load(ferplus)
+    tested = photos.split("PrivateTest")
     data = loop.TrainData(
-        photos=photos.split("Training"),
+        photos=photos.split("Training", at_least=2 * workers),  # a pair for each of them
         validation=photos.split("PublicTest"),
         people=people.load(rendered, "train") if rendered else None,
     )
@@ -107,7 +108,7 @@ def command(
         trained = loop.train_together(workers, data, config, out, initial=start, resume=resume, say=report)
     else:
         trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=report)
-    on_photos = evaluate.evaluate_photos(trained.network, photos.split("PrivateTest"), device)
+    on_photos = evaluate.evaluate_photos(trained.network, tested, device)
     say(console, f"FER+ PrivateTest: {on_photos}")
     on_people = None
     if test_people is not None:

@@ -63,13 +63,14 @@ class Photos:
 class FerPlus:
     """The whole data set as it lies on disk."""
 
+    folder: Path
     images: NDArray[np.uint8]  # [n, 48, 48] grey
     votes: NDArray[np.float32]  # [n, 10] in the order of VOTES
     usage: NDArray[np.str_]  # [n]
     twin_elsewhere: NDArray[np.bool_]  # [n] a pixel-identical picture lies in another split
 
-    def split(self, usage: Usage) -> Photos:
-        """The usable pictures of one split.
+    def split(self, usage: Usage, at_least: int = 1) -> Photos:
+        """The usable pictures of one split; DatasetError when there are fewer than `at_least`.
 
         Usable: an expression, not `unknown` or `not_a_face`, has most votes. Training pictures with a twin in
         another split are left out, since they would leak the test.
@@ -77,6 +78,11 @@ class FerPlus:
         chosen = (self.usage == usage) & usable(self.votes)
         if usage == "Training":
             chosen &= ~self.twin_elsewhere
+        if (count := int(chosen.sum())) < at_least:
+            raise DatasetError(
+                f"{self.folder}: {count} usable pictures in {usage}, at least {at_least} needed",
+                "a picture is usable when an expression has most of its votes",
+            )
         votes = self.votes[chosen]
         expression = expression_shares(votes)
         return Photos(
@@ -121,7 +127,7 @@ def load(folder: Path) -> FerPlus:
     if (folder / LABELS).is_file():
         return _load_sheets(folder)
     if (folder / PIXELS_CSV).is_file() and (folder / VOTES_CSV).is_file():
-        return _load_csvs(folder / PIXELS_CSV, folder / VOTES_CSV)
+        return _load_csvs(folder)
     raise UsageError(
         f"{folder} is no FER+ folder: it has neither {LABELS} nor {PIXELS_CSV} with {VOTES_CSV}",
         f"name the folder that holds {LABELS} and sheet_00.png, ..., or {PIXELS_CSV} and {VOTES_CSV}",
@@ -149,6 +155,7 @@ def _load_sheets(folder: Path) -> FerPlus:
             sheets[row.sheet] = _read_sheet(folder / f"sheet_{row.sheet:02d}.png", row.where)
         images[i] = sheets[row.sheet][row.tile]
     return FerPlus(
+        folder=folder,
         images=images,
         votes=np.array([row.votes for row in rows], np.float32),
         usage=np.array([row.usage for row in rows]),
@@ -196,8 +203,9 @@ def _read_sheet(path: Path, where: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(tiles.reshape(-1, PICTURE_SIZE, PICTURE_SIZE), np.uint8)
 
 
-def _load_csvs(pixels_path: Path, votes_path: Path) -> FerPlus:
+def _load_csvs(folder: Path) -> FerPlus:
     """The published pair of files. Rows without an image name were found to show no face and are left out, as there."""
+    pixels_path, votes_path = folder / PIXELS_CSV, folder / VOTES_CSV
     images: list[NDArray[np.uint8]] = []
     votes: list[list[int]] = []
     usages: list[str] = []
@@ -226,6 +234,7 @@ def _load_csvs(pixels_path: Path, votes_path: Path) -> FerPlus:
         raise DatasetError(f"{votes_path} names no picture")
     stacked, usage = np.stack(images), np.array(usages)
     return FerPlus(
+        folder=folder,
         images=stacked,
         votes=np.array(votes, np.float32),
         usage=usage,

@@ -136,6 +136,20 @@ def test_a_folder_that_is_none_is_said_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@needs_torch
+@pytest.mark.parametrize(("usage", "needed"), [("Training", 4), ("PublicTest", 1), ("PrivateTest", 1)])
+def test_a_split_without_pictures_is_said_before_the_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: str, needed: int
+) -> None:
+    column = ferplus_folder.COLUMNS.index("usage")
+    rows = [row for row in ferplus_folder.read_labels(folder) if row[column] != usage]
+    ferplus_folder.write_labels(folder, list(rows))
+    assert exit_code("train", "--ferplus", folder, "--workers", "2", "--out", tmp_path / "run") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{folder}: 0 usable pictures in {usage}, at least {needed} needed" in said
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "command", [["train", "--ferplus", "x", "--out", "y"], ["export", "x.pt", "--out", "y"]]
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -58,6 +59,20 @@ def test_training_twins_of_other_splits_are_left_out_there_alone(folder: Path) -
     data = ferplus.load(folder)
     assert len(data.split("Training")) == 47
     assert len(data.split("PrivateTest")) == 16
+
+
+@pytest.mark.parametrize("usage", get_args(ferplus.Usage))
+def test_a_split_without_enough_pictures_is_named(folder: Path, usage: ferplus.Usage) -> None:
+    rows = ferplus_folder.read_labels(folder)
+    mine = [row for row in rows if row[USAGE_COLUMN] == usage]
+    ferplus_folder.write_labels(folder, [*(row for row in rows if row not in mine), mine[0]])
+    data = ferplus.load(folder)
+    assert len(data.split(usage)) == 1
+    with pytest.raises(DatasetError, match=f"^{folder}: 1 usable pictures in {usage}, at least 2 needed"):
+        data.split(usage, at_least=2)
+    ferplus_folder.write_labels(folder, [row for row in rows if row not in mine])
+    with pytest.raises(DatasetError, match=f"^{folder}: 0 usable pictures in {usage}, at least 1 needed"):
+        ferplus.load(folder).split(usage)
 
 
 def test_unknown_and_no_face_are_not_usable() -> None:
