@@ -1,5 +1,6 @@
 """What a run leaves on disk: latest.pt to go on from, and mtclar.pt, the network alone, to export and to keep."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,8 @@ from mtclar.train.network import NetworkConfig, Siamese
 VERSION = 1
 LATEST = "latest.pt"
 WEIGHTS = "mtclar.pt"
+PLANNED_LENGTH = ("epochs", "minutes")  # may change when a run goes on
+NAMED = 6  # settings that a message names before it counts them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +59,53 @@ class RunState:
     plateau: Plateau = field(default_factory=Plateau)
 
 
-def save_state(path: Path, state: RunState, config: dict[str, Any]) -> None:
-    """Everything that `load_state` needs to go on after this epoch."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedRun:
+    """What latest.pt holds of a run that can go on."""
+
+    path: Path
+    settings: dict[str, Any]  # what the run was given, in groups
+    content: dict[str, Any]
+
+    @property
+    def enlarged_size(self) -> int | None:
+        """Side to which its network enlarges a picture."""
+        enlarged: int | None = self.settings.get("network", {}).get("enlarged_size")
+        return enlarged
+
+    def require_same(self, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        """UsageError when it was given other settings, but for its planned length; what it lacks was the default."""
+        asked = {name: value for name, value in settings.items() if name not in PLANNED_LENGTH}
+        if told := differences(_filled(self.settings, defaults), asked):
+            raise UsageError(
+                f"{self.path} is of another run: {told}",
+                "give it the data, --preset, --learning-rate and --seed that it began with, "
+                "or start another run from its weights with --init",
+            )
+
+    def put_into(self, state: RunState) -> None:
+        """Everything that changes while training; MtclarError when it does not fit."""
+        stored = self.content
+        try:
+            state.network.load_state_dict(stored["network"])
+            state.averaged.load_state_dict(stored["averaged"])
+            state.optimiser.load_state_dict(stored["optimiser"])
+            state.earlier = tuple(stored["earlier"])
+            state.epoch, state.step, state.trained_s = stored["epoch"], stored["step"], stored["trained_s"]
+            state.plateau = Plateau(**stored["plateau"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise MtclarError(
+                f"{self.path} does not fit this run: {error}",
+                "start another run from its weights with --init",
+            ) from error
+
+
+def save_state(path: Path, state: RunState, settings: dict[str, Any]) -> None:
+    """Everything that is needed to go on after this epoch, and what the run was given."""
     _save(
         path,
         {
-            "config": config,
+            "config": settings,
             "network": state.network.state_dict(),
             "averaged": state.averaged.state_dict(),
             "optimiser": state.optimiser.state_dict(),
@@ -74,20 +118,37 @@ def save_state(path: Path, state: RunState, config: dict[str, Any]) -> None:
     )
 
 
-def load_state(path: Path, state: RunState, device: str = "cpu") -> None:
-    """Puts what `save_state` wrote into `state`; MtclarError when the file is missing, broken or of another network."""
+def load_state(path: Path, device: str = "cpu") -> SavedRun:
+    """What `save_state` wrote; MtclarError when the file is missing, broken or something else."""
     stored = _load(path, device)
-    try:
-        state.network.load_state_dict(stored["network"])
-        state.averaged.load_state_dict(stored["averaged"])
-        state.optimiser.load_state_dict(stored["optimiser"])
-        state.earlier = tuple(stored["earlier"])
-        state.epoch, state.step, state.trained_s = stored["epoch"], stored["step"], stored["trained_s"]
-        state.plateau = Plateau(**stored["plateau"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise MtclarError(
-            f"{path} does not fit this run: {error}", "resume with the same network, or start with --init"
-        ) from error
+    if not isinstance(settings := stored.pop("config", None), dict):
+        raise MtclarError(f"{path} holds no run to go on with", f"name the folder of a {LATEST}")
+    return SavedRun(path, settings, stored)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """`seed was 3, is 9; network.stem was 32, is 16`: every setting of `now` that was another before."""
+    told = list(_differences(before, now))
+    more = f"; and {len(told) - NAMED} more" if len(told) > NAMED else ""
+    return "; ".join(told[:NAMED]) + more
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in now.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{told}" for told in _differences(before[name], value))
+        elif before[name] != value:
+            yield f"{name} was {before[name]}, is {value}"
+
+
+def _filled(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, and the default of each that an earlier version did not have."""
+    return {
+        name: _filled(settings.get(name, {}), default)
+        if isinstance(default, Mapping)
+        else settings.get(name, default)
+        for name, default in defaults.items()
+    }
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -1,31 +1,58 @@
-"""The picture of a run: each loss and the validation figures against the epoch."""
+"""The course of a run: curves.jsonl, one line an epoch, and its picture, each loss and the validation figures."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mtclar.engine.errors import MtclarError
 from mtclar.engine.files import write_whole
 
 LOSSES = ("expression", "absolute", "delta", "similarity", "cosine")
 
 
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    line: bytes
+    number: int
+    losses: tuple[float, ...]  # in the order of LOSSES
+    accuracy: float
+    ccc: tuple[float, float]
+
+
+def append(curves: Path, epoch: dict[str, Any]) -> None:
+    """Adds a line to curves.jsonl."""
+    earlier = curves.read_bytes() if curves.exists() else b""
+    write_whole(curves, lambda file: file.write(earlier + json.dumps(epoch).encode() + b"\n"))
+
+
+def cut(curves: Path, epochs: int) -> None:
+    """Leaves the lines of that many epochs: a run that is killed before its checkpoint has written one too many.
+
+    MtclarError names a line that is damaged.
+    """
+    if curves.exists():
+        kept = b"".join(epoch.line for epoch in _read(curves) if epoch.number <= epochs)
+        write_whole(curves, lambda file: file.write(kept))
+
+
 def draw(curves: Path) -> Path:
-    """Reads curves.jsonl, one line an epoch, and writes curves.png beside it; the path of the picture."""
+    """Reads curves.jsonl and writes curves.png beside it; the path of the picture. MtclarError for a damaged line."""
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot
 
-    rows = [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines()]
-    epochs = [row["epoch"] for row in rows]
+    rows = _read(curves)
+    epochs = [row.number for row in rows]
     figure, (losses, figures) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for name in LOSSES:
-        losses.plot(epochs, [row[name] for row in rows], label=name, marker="." if len(rows) < 30 else "")
+    for i, name in enumerate(LOSSES):
+        losses.plot(epochs, [row.losses[i] for row in rows], label=name, marker="." if len(rows) < 30 else "")
     losses.set(title="Weighted losses, training", xlabel="epoch", yscale="log")
     losses.legend(loc="upper right", bbox_to_anchor=(1, 0.92))  # between expression and the others
-    validation = [row["validation"] for row in rows]
-    figures.plot(epochs, [v["majority_accuracy"] for v in validation], label="accuracy, majority subset")
+    figures.plot(epochs, [row.accuracy for row in rows], label="accuracy, majority subset")
     for i, axis in enumerate(("valence", "arousal")):
-        figures.plot(epochs, [v["proxy_va"]["ccc"][i] for v in validation], label=f"{axis}, CCC (proxy)")
+        figures.plot(epochs, [row.ccc[i] for row in rows], label=f"{axis}, CCC (proxy)")
     figures.set(title="FER+ PublicTest, averaged weights", xlabel="epoch")
     figures.grid(alpha=0.3)
     figures.legend()
@@ -33,3 +60,20 @@ def draw(curves: Path) -> Path:
     write_whole(picture, lambda file: figure.savefig(file, dpi=100, format="png"))
     pyplot.close(figure)
     return picture
+
+
+def _read(curves: Path) -> list[_Epoch]:
+    rows = []
+    for number, line in enumerate(curves.read_bytes().splitlines(keepends=True), 1):
+        try:
+            row = json.loads(line)
+            validation = row["validation"]
+            valence, arousal = validation["proxy_va"]["ccc"]
+            losses = tuple(float(row[name]) for name in LOSSES)
+            accuracy = float(validation["majority_accuracy"])
+            rows.append(_Epoch(line, int(row["epoch"]), losses, accuracy, (float(valence), float(arousal))))
+        except (ValueError, KeyError, TypeError) as error:
+            raise MtclarError(
+                f"{curves}, line {number} is no epoch of a run", "remove it: a run goes on without"
+            ) from error
+    return rows

@@ -5,7 +5,6 @@ never stopped. With a budget in minutes the learning rate follows the clock, and
 """
 
 import copy
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.files import write_whole
 from mtclar.train import curves, evaluate
 from mtclar.train.augment import AugmentConfig, augment, centre
 from mtclar.train.checkpoint import (
@@ -28,12 +26,13 @@ from mtclar.train.checkpoint import (
     WEIGHTS,
     Checkpoint,
     RunState,
+    SavedRun,
+    differences,
     load_state,
     save_checkpoint,
     save_state,
 )
 from mtclar.train.ferplus import Photos
-from mtclar.train.figures import PhotoFigures
 from mtclar.train.network import NetworkConfig, Siamese, move_towards
 from mtclar.train.objective import (
     Losses,
@@ -114,13 +113,19 @@ def train(
     After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export), one more line of
     curves.jsonl and its picture, curves.png. `initial` gives the weights to start from; `resume` goes on from
     latest.pt. Every member of a `team` calls this with the same arguments. MtclarError when there is nothing to resume,
-    or the loss is no longer a number.
+    or the loss is no longer a number; UsageError when what it goes on from is another network or another run.
     """
+    saved = load_state(out / LATEST, device) if resume else None
+    config = _going_on(config, initial, saved)
+    settings = _settings(data, config)
     state = _start(config, initial, device)
-    if resume:
-        load_state(out / LATEST, state, device)
-    elif team.rank == 0 and (out / CURVES).exists():
-        (out / CURVES).unlink()
+    if saved is not None:
+        saved.require_same(settings, defaults=_settings(data, TrainConfig()))
+        saved.put_into(state)
+    if team.rank == 0 and resume:
+        curves.cut(out / CURVES, state.epoch)
+    elif team.rank == 0:
+        (out / CURVES).unlink(missing_ok=True)
     say(
         f"{state.network.parameter_count():,} parameters, {len(data.photos):,} photos, "
         f"{len(data.people) if data.people else 0:,} pictures of rendered people, from epoch {state.epoch + 1}"
@@ -134,10 +139,11 @@ def train(
             figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
             if config.schedule == "plateau":
                 state.plateau.saw(1 - sum(figures.proxy_va.ccc) / 2)
-            _write_curve(out / CURVES, state, mean_losses, figures)
-            curves.draw(out / CURVES)
-            save_state(out / LATEST, state, asdict(config))
+            reached = {"epoch": state.epoch, "step": state.step, "trained_s": round(state.trained_s, 1)}
+            curves.append(out / CURVES, {**reached, **mean_losses, "validation": asdict(figures)})
+            save_state(out / LATEST, state, settings)
             save_checkpoint(out / WEIGHTS, Checkpoint(state.averaged, _stages(data, state), {}))
+            curves.draw(out / CURVES)
             terms = " ".join(f"{name} {value:.3f}" for name, value in mean_losses.items())
             say(f"epoch {state.epoch} {state.trained_s / 60:.1f} min | {terms} | validation {figures}")
     return Checkpoint(state.averaged, _stages(data, state), {})
@@ -351,24 +357,35 @@ def _average(state: RunState, config: TrainConfig) -> None:
     move_towards(state.averaged, state.network, 1 - decay)
 
 
+def _going_on(config: TrainConfig, initial: Checkpoint | None, saved: SavedRun | None) -> TrainConfig:
+    """The configuration, with pictures enlarged as they were before where it does not say so itself."""
+    before = initial.network.config.enlarged_size if initial else saved.enlarged_size if saved else None
+    network = replace(config.network, enlarged_size=config.network.enlarged_size or before)
+    if initial is not None:
+        comparable = replace(initial.network.config, enlarged_size=network.enlarged_size)
+        if told := differences(asdict(comparable), asdict(network)):
+            raise UsageError(
+                f"the network to start from is another than this run's: {told}",
+                "choose the --preset of that network, or leave out --init",
+            )
+    return replace(config, network=network)
+
+
+def _settings(data: TrainData, config: TrainConfig) -> dict[str, Any]:
+    """What makes a run the run that it is."""
+    return {
+        **asdict(config),
+        "data": {"photos": len(data.photos), "people": len(data.people) if data.people else 0},
+    }
+
+
 def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunState:
     torch.manual_seed(config.seed)
-    if initial is None:
-        network = Siamese(config.network)
-    else:  # the same weights, whatever they look at
-        before = initial.network.config
-        enlarged = config.network.enlarged_size or before.enlarged_size
-        network = Siamese(replace(before, enlarged_size=enlarged))
+    network = Siamese(config.network)
+    if initial is not None:
         network.load_state_dict(initial.network.state_dict())
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimiser]
     optimiser = kind(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     return RunState(network, averaged, optimiser, initial.stages if initial else ())
-
-
-def _write_curve(path: Path, state: RunState, losses: dict[str, float], figures: PhotoFigures) -> None:
-    line = {"epoch": state.epoch, "step": state.step, "trained_s": round(state.trained_s, 1), **losses}
-    earlier = path.read_bytes() if path.exists() else b""
-    added = json.dumps({**line, "validation": asdict(figures)}) + "\n"
-    write_whole(path, lambda file: file.write(earlier + added.encode()))

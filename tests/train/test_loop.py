@@ -1,20 +1,23 @@
 """The loop: it learns, a resumed run equals one that ran through, and checkpoints that do not fit are refused."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.errors import MtclarError  # noqa: E402
+from mtclar.engine.errors import MtclarError, UsageError  # noqa: E402
 from mtclar.train import checkpoint, evaluate, ferplus, loop  # noqa: E402
-from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint  # noqa: E402
+from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState  # noqa: E402
 from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
 from mtclar.train.network import NetworkConfig  # noqa: E402
 from mtclar.train.people import People  # noqa: E402
+from mtclar.train.presets import PRESETS  # noqa: E402
 
 from . import ferplus_folder  # noqa: E402
 
@@ -66,24 +69,95 @@ def test_it_learns_which_expression_a_face_shows(data: TrainData, tmp_path: Path
     assert len(said) == 26
 
 
-def test_a_resumed_run_equals_one_that_ran_through(data: TrainData, tmp_path: Path) -> None:
-    whole = loop.train(data, CONFIG, tmp_path / "whole", say=silent)
+class Interrupted(Exception):
+    """Somebody stopped the run."""
 
-    class Interrupted(Exception):
-        pass
+
+def interrupt_after(epoch: int) -> Callable[[str], None]:
+    """Ends a run when it tells of an epoch."""
 
     def interrupt(line: str) -> None:
-        if line.startswith("epoch 2"):
+        if line.startswith(f"epoch {epoch} "):
             raise Interrupted
 
+    return interrupt
+
+
+def epochs_in(folder: Path) -> list[int]:
+    """What curves.jsonl tells of."""
+    return [json.loads(line)["epoch"] for line in (folder / loop.CURVES).read_text().splitlines()]
+
+
+def test_a_resumed_run_equals_one_that_ran_through(data: TrainData, tmp_path: Path) -> None:
+    whole = loop.train(data, CONFIG, tmp_path / "whole", say=silent)
     with pytest.raises(Interrupted):
-        loop.train(data, CONFIG, tmp_path / "parts", say=interrupt)
+        loop.train(data, CONFIG, tmp_path / "parts", say=interrupt_after(2))
     resumed = loop.train(data, CONFIG, tmp_path / "parts", resume=True, say=silent)
     assert_same(resumed, whole)
-    assert len((tmp_path / "parts" / loop.CURVES).read_text().splitlines()) == CONFIG.epochs
+    assert epochs_in(tmp_path / "parts") == [1, 2, 3]
     assert resumed.stages[0].startswith(
         "144 FER+ Training photos and 30 pictures of 6 rendered people: 3 epochs"
     )
+
+
+def test_a_run_killed_between_its_curve_and_its_checkpoint_tells_of_no_epoch_twice(
+    data: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, state: RunState, settings: dict[str, Any]) -> None:
+        if state.epoch == 2:
+            raise Interrupted
+        checkpoint.save_state(path, state, settings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "save_state", killed)
+        with pytest.raises(Interrupted):
+            loop.train(data, CONFIG, tmp_path, say=silent)
+    assert epochs_in(tmp_path) == [1, 2]
+    loop.train(data, CONFIG, tmp_path, resume=True, say=silent)
+    assert epochs_in(tmp_path) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("damaged", [b'{"epoch": 1, "st', b"[]", b"\xff\xfe", b'{"epoch": 1}'])
+def test_a_damaged_curve_is_named_by_its_line_and_stops_nothing_but_a_resumption(
+    data: TrainData, tmp_path: Path, damaged: bytes
+) -> None:
+    once, path = replace(CONFIG, epochs=1), tmp_path / loop.CURVES
+    loop.train(data, once, tmp_path, say=silent)
+    path.write_bytes(path.read_bytes() + damaged + b"\n")
+    with pytest.raises(MtclarError, match=rf"^{path}, line 2 is no epoch"):
+        loop.train(data, CONFIG, tmp_path, resume=True, say=silent)
+    assert path.read_bytes().endswith(damaged + b"\n")
+    loop.train(data, once, tmp_path, say=silent)
+    assert epochs_in(tmp_path) == [1]
+
+
+def test_a_run_goes_on_with_its_own_settings_alone(data: TrainData, tmp_path: Path) -> None:
+    once = replace(CONFIG, epochs=1)
+    loop.train(data, once, tmp_path, say=silent)
+    other = replace(once, seed=9, soften=replace(once.soften, distil=0.4))
+    with pytest.raises(UsageError, match=r"another run: soften\.distil was 0\.0, is 0\.4; seed was 1, is 9$"):
+        loop.train(data, other, tmp_path, resume=True, say=silent)
+    with pytest.raises(UsageError, match=r"another run: data\.people was 30, is 0$"):
+        loop.train(replace(data, people=None), once, tmp_path, resume=True, say=silent)
+    with pytest.raises(UsageError, match=r"network\.fusion was both, is published.*; and \d+ more$"):
+        loop.train(data, PRESETS["paper"], tmp_path, resume=True, say=silent)
+    assert epochs_in(tmp_path) == [1]
+    loop.train(data, replace(once, epochs=2), tmp_path, resume=True, say=silent)  # its length may change
+    assert epochs_in(tmp_path) == [1, 2]
+
+
+def test_settings_that_an_older_run_did_not_know_are_their_defaults(data: TrainData, tmp_path: Path) -> None:
+    standard = replace(CONFIG, network=replace(SMALL, pair_hidden=NetworkConfig().pair_hidden), epochs=1)
+    loop.train(data, standard, tmp_path, say=silent)
+    stored = torch.load(tmp_path / LATEST, weights_only=True)
+    for missing in ("data", "soften", "clip_norm"):
+        del stored["config"][missing]
+    del stored["config"]["network"]["pair_hidden"]
+    torch.save(stored, tmp_path / LATEST)
+    with pytest.raises(UsageError, match=r"another run: clip_norm was 5\.0, is 1\.0$"):
+        loop.train(data, replace(standard, clip_norm=1.0), tmp_path, resume=True, say=silent)
+    loop.train(data, replace(standard, epochs=2), tmp_path, resume=True, say=silent)
+    assert epochs_in(tmp_path) == [1, 2]
 
 
 def test_the_seed_decides(data: TrainData, tmp_path: Path) -> None:
@@ -126,8 +200,20 @@ def test_a_second_stage_may_look_at_larger_pictures(data: TrainData, tmp_path: P
     assert kept.network.config == second.network.config
     third = loop.train(data, replace(larger, network=SMALL), tmp_path / "third", initial=kept, say=silent)
     assert third.network.config == kept.network.config  # and goes on so unless told otherwise
+    more = replace(larger, network=SMALL, epochs=2)
+    resumed = loop.train(data, more, tmp_path / "third", resume=True, say=silent)
+    assert resumed.network.config == kept.network.config
     for name, weight in first.network.named_parameters():
         torch.testing.assert_close(second.network.get_parameter(name), weight, atol=1e-4, rtol=1e-3)
+
+
+def test_a_second_stage_of_another_network_is_refused(data: TrainData, tmp_path: Path) -> None:
+    first = loop.train(data, replace(CONFIG, epochs=1), tmp_path / "first", say=silent)
+    other = replace(CONFIG, network=replace(SMALL, enlarged_size=64, fusion="both and product"))
+    said = r"start from is another than this run's: fusion was both, is both and product$"
+    with pytest.raises(UsageError, match=said):
+        loop.train(data, other, tmp_path / "second", initial=first, say=silent)
+    assert not (tmp_path / "second").exists()
 
 
 def test_checkpoint_round_trip(data: TrainData, tmp_path: Path) -> None:
@@ -156,9 +242,17 @@ def test_checkpoints_that_do_not_fit(data: TrainData, tmp_path: Path) -> None:
     with pytest.raises(MtclarError, match="holds no network of this kind"):
         checkpoint.load_checkpoint(tmp_path / "run" / LATEST)
     wider = replace(CONFIG, network=replace(SMALL, embedding=24))
-    with pytest.raises(MtclarError, match="does not fit this run"):
+    with pytest.raises(UsageError, match=r"another run: network\.embedding was 16, is 24$"):
         loop.train(data, wider, tmp_path / "run", resume=True, say=silent)
+    stored = torch.load(tmp_path / "run" / LATEST, weights_only=True)
+    del stored["optimiser"]
+    torch.save(stored, tmp_path / "run" / LATEST)
+    with pytest.raises(MtclarError, match=r"latest\.pt does not fit this run: 'optimiser'"):
+        loop.train(data, CONFIG, tmp_path / "run", resume=True, say=silent)
     whole = (tmp_path / "run" / WEIGHTS).read_bytes()
+    (tmp_path / "run" / LATEST).write_bytes(whole)
+    with pytest.raises(MtclarError, match=r"latest\.pt holds no run"):
+        loop.train(data, CONFIG, tmp_path / "run", resume=True, say=silent)
     (tmp_path / "short.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(MtclarError, match="damaged"):
         checkpoint.load_checkpoint(tmp_path / "short.pt")
