@@ -26,6 +26,9 @@ MAX_REPORT_BYTES = 2**24
 REPORT_KEYS = {"n", "no_face", "classes", "shots"}
 PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
 CACHE = "evaluate"  # folder below the user's cache folder
+COMPARISON = ("few-shot constants", "fit them: tools/fit_fewshot.py --models DIR, docs/few-shot.md")
+LABELLING = ("constants of labelling", "only the bundled encoder has any, docs/label.md")
+"""Constants that belong to one encoder, and what to do about those of another."""
 
 
 def command(
@@ -56,7 +59,10 @@ def command(
     ] = None,
     models: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Networks as `export` writes them; the bundled ones by default."),
+        typer.Option(
+            metavar="DIR",
+            help="Networks as `export` writes them, perhaps with their compare.json; the bundled ones by default.",
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -194,6 +200,7 @@ def print_report(console: "Console", report: "Report") -> None:
 
     for line in report.summary():
         say(console, line)
+    say_of_another(console, COMPARISON, report.constants_encoder, report.card.sha256)
     if report.proxy:
         say(console, f"Valence and arousal are against {PROXY}.", "yellow")
     groups = [(str(shots.k), shots.figures) for shots in report.shots if shots.figures]
@@ -207,6 +214,16 @@ def print_report(console: "Console", report: "Report") -> None:
             f"the other {clips.queries:,} scored:",
         )
         console.print(accuracy_table("labels", [(f"1 in {clips.every}", clips.figures)]))
+
+
+def say_of_another(console: "Console", constants: tuple[str, str], fitted_to: str, encoder: str) -> None:
+    """A warning where the constants were fitted to another encoder (sha256) than the one that was measured."""
+    from mtclar.cli.terminal import say
+
+    if fitted_to != encoder:
+        what, advice = constants
+        text = f"warning: the {what} belong to encoder {fitted_to[:12]}, not to this one; {advice}"
+        say(console, text, "yellow")
 
 
 def accuracy_table(

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mtclar.train.accuracy.datasets import Opened
     from mtclar.train.progress import Progress
 
-DIGITS = 4
 REMARKS = {
     "hold_last": "the latest label; causal",
     "interpolate": "line from label to label; not causal",
@@ -33,6 +32,9 @@ class Report:
     data: str
     split: str | None
     encoder_sha256: str
+    constants_encoder: str  # sha256 of the encoder that the constants of the comparison were fitted to
+    labelling_encoder: str  # the same of the constants of labelling
+    backend: str  # what computed the encoder's answers, for people
     frames: int  # with a face and a label
     no_face: int
     trained_on: bool
@@ -49,6 +51,9 @@ class Report:
             "data": self.data,
             "split": self.split,
             "encoder_sha256": self.encoder_sha256,
+            "constants_encoder_sha256": self.constants_encoder,
+            "labelling_constants_encoder_sha256": self.labelling_encoder,
+            "backend": self.backend,
             "trained_on": self.trained_on,
             "n": self.frames,
             "no_face": self.no_face,
@@ -58,7 +63,7 @@ class Report:
             "methods": _pooled(score),
             "intervals": {
                 name: {
-                    axis: {field: [_round(end) for end in ends[:, i]] for field, ends in of.items()}
+                    axis: {field: [_defined(end) for end in ends[:, i]] for field, ends in of.items()}
                     for i, axis in enumerate(AXES)
                 }
                 for name in score.sums
@@ -68,7 +73,9 @@ class Report:
                 clip: {
                     name: {
                         axis: {
-                            field: _round(value[number, i]) for field, value in of.items() if field in FIELDS
+                            field: _defined(value[number, i])
+                            for field, value in of.items()
+                            if field in FIELDS
                         }
                         for i, axis in enumerate(AXES)
                     }
@@ -93,7 +100,7 @@ def _pooled(score: "Score") -> dict[str, Any]:
     return {
         name: {
             axis: {
-                field: _round(value[i])
+                field: _defined(value[i])
                 for field, value in score.pooled(name).items()
                 if field in FIELDS or name in score.with_sd
             }
@@ -103,10 +110,10 @@ def _pooled(score: "Score") -> dict[str, Any]:
     }
 
 
-def _round(value: float) -> float | None:
+def _defined(value: float) -> float | None:
     import math
 
-    return round(float(value), DIGITS) + 0.0 if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def clips_of(answers: "Answers") -> "list[Clip]":
@@ -138,6 +145,7 @@ def evaluate(
 ) -> Report:
     """Looks at every frame of the clips and scores all methods. Raises UsageError, MtclarError without any face."""
     from mtclar.engine.errors import MtclarError
+    from mtclar.label.process import bundled_constants
     from mtclar.label.protocol import BUDGETS, WITH_BEST, score
     from mtclar.label.rules import Tools
 
@@ -146,7 +154,7 @@ def evaluate(
     clips = clips_of(answers)
     if not clips:
         raise MtclarError(f"no face was found in any of {answers.no_face} frames", "is it the right folder?")
-    tools = Tools.bundled(networks.pair)
+    tools = Tools(networks.pair, networks.params, bundled_constants())
     of_plan = score(clips, plan, tools, WITH_BEST, progress(plan, len(clips)))
     by_budget = {
         percent: score(
@@ -158,6 +166,9 @@ def evaluate(
         data=opened.name,
         split=opened.split,
         encoder_sha256=networks.card.sha256,
+        constants_encoder=tools.params.encoder_sha256,
+        labelling_encoder=tools.constants.encoder_sha256,
+        backend=networks.backend,
         frames=len(answers),
         no_face=answers.no_face,
         trained_on=opened.trained_on,
@@ -168,6 +179,7 @@ def evaluate(
 
 def print_report(console: "Console", report: Report) -> None:
     """What people read: how much, the methods side by side with intervals, where ours is not the best, the curve."""
+    from mtclar.cli.evaluate import COMPARISON, LABELLING, say_of_another
     from mtclar.cli.terminal import counted, say
 
     score = report.score
@@ -177,6 +189,9 @@ def print_report(console: "Console", report: Report) -> None:
         f"{where}, {score.plan}: {counted(len(score.clips), 'clip')}, {score.labelled:,} frames labelled, "
         f"{score.scored:,} others scored; no face found in {report.no_face:,}.",
     )
+    say(console, f"Encoder {report.encoder_sha256[:12]} on {report.backend}.")
+    say_of_another(console, COMPARISON, report.constants_encoder, report.encoder_sha256)
+    say_of_another(console, LABELLING, report.labelling_encoder, report.encoder_sha256)
     for table in _tables(score):
         console.print(table)
     for name, remark in REMARKS.items():

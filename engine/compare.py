@@ -1,4 +1,4 @@
-"""Embeddings in, valence/arousal corrected by the support set out: the rules by name, and each left-one-out.
+"""Embeddings in, valence/arousal corrected by the support set out: the rules by name.
 
 `gp` is the default and the only rule meant for use; the others are the baselines that it has to beat, and stay here so
 that every report can print them beside it. docs/few-shot.md has the measurement.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mtclar.engine import models
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.files import write_whole
-from mtclar.engine.handover import EXPRESSIONS, Encoded, Estimate
+from mtclar.engine.handover import Encoded, Estimate
 from mtclar.engine.residual_gp import Explanation, Labelled, Likeness, ResidualGp, ResidualPrior, beside, unit
 from mtclar.engine.session import Closing, Runs, Session
 from mtclar.engine.support import SupportSet
@@ -61,8 +61,8 @@ class CompareParams:
         write_whole(path, lambda file: file.write(content.encode()))
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Raises ModelError when the file is missing or holds something else."""
+    def read(cls, path: Path, hint: str = models.REINSTALL) -> Self:
+        """Raises ModelError with that hint when the file is missing or holds something else."""
         try:
             fields = json.loads(path.read_text())
             fields["likeness"] = Likeness(**fields["likeness"])
@@ -71,13 +71,24 @@ class CompareParams:
                 fields[name] = ResidualPrior(explanations, **fields[name])
             return cls(**fields)
         except FileNotFoundError as error:
+            raise ModelError(f"{path}: the constants of the comparison are missing", hint) from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
-                f"{path}: the constants of the comparison are missing", models.REINSTALL
+                f"{path} does not hold the constants of the comparison: {error}", hint
             ) from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(
-                f"{path} does not hold the constants of the comparison: {error}", models.REINSTALL
-            ) from error
+
+
+def params_for(encoder_sha256: str, folder: Path) -> CompareParams:
+    """The constants that lie in `folder` beside an encoder, and the bundled ones where it has none for that encoder.
+
+    Their own `encoder_sha256` says which they are. Raises ModelError when the file there holds something else.
+    """
+    path = models.compare_path(folder)
+    if path.is_file():
+        params = CompareParams.read(path, "fit them again (docs/few-shot.md), or remove the file")
+        if params.encoder_sha256 == encoder_sha256:
+            return params
+    return bundled_params()
 
 
 @cache
@@ -293,27 +304,6 @@ def labelled_frames(support: SupportSet | None, params: CompareParams) -> Labell
     if support is None:
         return Labelled(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2)))
     return merged(support, merging(support, params.same_cosine))
-
-
-def leave_one_out(
-    support: SupportSet,
-    rule: str = DEFAULT_RULE,
-    pair: Session | None = None,
-    params: CompareParams | None = None,
-) -> NDArray[np.float32]:
-    """V/A [N, 2] that each support frame gets from the others alone, clipped; the absolute head's when N is 1."""
-    predicted = np.zeros((len(support), 2), np.float32)
-    for i in range(len(support)):
-        frame = Encoded(
-            support.embeddings[i : i + 1],
-            support.absolute[i : i + 1],
-            np.zeros((1, len(EXPRESSIONS)), np.float32),
-        )
-        others = support.without(i) if len(support) > 1 else None
-        with Comparer(pair, others, rule, params) as comparer:
-            (estimate,) = comparer(frame)
-        predicted[i] = estimate.valence, estimate.arousal
-    return predicted
 
 
 def rule_named(name: str) -> type[Rule]:

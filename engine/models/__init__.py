@@ -1,4 +1,4 @@
-"""The bundled networks, each with a card that says what it is and its sha256."""
+"""The bundled networks and those of other folders, each with a card that says what it is and its sha256."""
 
 import hashlib
 import json
@@ -16,6 +16,7 @@ NAMES = ("face_detector", "face_mesh", "encoder", "pair")
 EIGHT_BITS = frozenset({"encoder"})
 """Networks that eight bits are for; the face networks would lose pixels, the pair network is too small to gain."""
 REINSTALL = "install mtclar-stream again: pip install --force-reinstall mtclar-stream"
+EXPORT_AGAIN = "export it again: mtclar-stream export CHECKPOINT --out DIR"
 
 
 @dataclass(frozen=True)
@@ -42,29 +43,37 @@ class Card:
         write_whole(path, lambda file: file.write(self.encode()))
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Raises ModelError when the card is missing or is not one."""
+    def read(cls, path: Path, hint: str = REINSTALL) -> Self:
+        """Raises ModelError with that hint when the card is missing or is not one."""
         try:
             return cls(**json.loads(path.read_text()))
         except FileNotFoundError as error:
-            raise ModelError(f"{path}: the network's card is missing", REINSTALL) from error
+            raise ModelError(f"{path}: the network's card is missing", hint) from error
         except (ValueError, TypeError) as error:
-            raise ModelError(f"{path} is not a network's card: {error}", REINSTALL) from error
+            raise ModelError(f"{path} is not a network's card: {error}", hint) from error
 
 
-def path(name: str) -> Path:
-    """Where the bundled graph is; its file is checked against its card the first time. Raises ModelError."""
-    return _verified(_folder() / f"{name}.onnx", card(name).sha256)
+def path(name: str, folder: Path | None = None) -> Path:
+    """Where a graph is, which is the one that its card describes. Raises ModelError.
+
+    `folder` holds graphs and cards as `export` writes them; None: the bundled ones, which are read the first time only.
+    """
+    expected = card(name, folder).sha256
+    if folder is None:
+        return _bundled(_folder() / f"{name}.onnx", expected)
+    return _verified(folder / f"{name}.onnx", expected, EXPORT_AGAIN)
 
 
-def card(name: str) -> Card:
-    """The card of a bundled graph. Raises ModelError when there is none of that name."""
-    return Card.read(_folder() / f"{name}.json")
+def card(name: str, folder: Path | None = None) -> Card:
+    """The card of a graph. Raises ModelError when there is none of that name."""
+    if folder is None:
+        return Card.read(_folder() / f"{name}.json")
+    return Card.read(folder / f"{name}.json", EXPORT_AGAIN)
 
 
-def compare_path() -> Path:
-    """Where the constants are that mtclar.engine.compare was fitted with to the bundled encoder."""
-    return _folder() / "compare.json"
+def compare_path(folder: Path | None = None) -> Path:
+    """Where the constants lie that mtclar.engine.compare was fitted with to the encoder beside them."""
+    return (folder or _folder()) / "compare.json"
 
 
 def sha256(file: Path) -> str:
@@ -73,11 +82,15 @@ def sha256(file: Path) -> str:
 
 
 @cache
-def _verified(file: Path, expected: str) -> Path:
+def _bundled(file: Path, expected: str) -> Path:
+    return _verified(file, expected, REINSTALL)
+
+
+def _verified(file: Path, expected: str, hint: str) -> Path:
     if not file.is_file():
-        raise ModelError(f"{file}: the network is missing", REINSTALL)
+        raise ModelError(f"{file}: the network is missing", hint)
     if sha256(file) != expected:
-        raise ModelError(f"{file} is not the network that its card describes: its sha256 differs", REINSTALL)
+        raise ModelError(f"{file} is not the network that its card describes: its sha256 differs", hint)
     return file
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from mtclar.cli.evaluate import decimal
 from mtclar.engine import models
+from mtclar.engine.compare import bundled_params
+from mtclar.engine.session import open_session
 
 from .conftest import face_pictures
 
@@ -53,22 +56,95 @@ def test_photos_with_subjects(command: Command, photos: Path, tmp_path: Path) ->
     assert json.loads(again.read_text()) == content, "a repetition gives the same figures"
 
 
-def test_exported_networks_can_be_named(command: Command, photos: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "graphs"
+def exported(folder: Path) -> Path:
+    """The bundled networks as `export` would write them into a folder."""
     folder.mkdir()
     for name in ("encoder", "pair"):
         shutil.copy(models.path(name), folder)
         shutil.copy(models.path(name).with_suffix(".json"), folder)
-    done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    return folder
+
+
+def of_another_name(folder: Path) -> str:
+    """The encoder in `folder` computes the same and has another sha256, which its card says."""
+    graph, producer_name = folder / "encoder.onnx", b"\x12\x01x"  # protobuf: the last value of a field counts
+    graph.write_bytes(graph.read_bytes() + producer_name)
+    card = replace(models.card("encoder"), sha256=models.sha256(graph))
+    card.write(folder / "encoder.json")
+    return card.sha256
+
+
+def test_exported_networks_can_be_named(command: Command, photos: Path, tmp_path: Path) -> None:
+    folder, out = exported(tmp_path / "graphs"), tmp_path / "report.json"
+    evaluate = ("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    done = command(*evaluate, "--json", out)
     assert done.code == 0, done.err
-    (folder / "encoder.onnx").write_bytes(b"another network")
-    done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    assert "warning" not in done.out, "it is the encoder that the bundled constants were fitted to"
+    assert json.loads(out.read_text())["constants_encoder_sha256"] == models.card("encoder").sha256
+
+
+@pytest.mark.parametrize("name", ["encoder", "pair"])
+def test_a_network_that_is_not_its_cards_is_refused(
+    command: Command, photos: Path, tmp_path: Path, name: str
+) -> None:
+    folder = exported(tmp_path / "graphs")
+    evaluate = ("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    (folder / f"{name}.onnx").write_bytes(b"another network")
+    done = command(*evaluate)
     assert done.code == 1
-    assert "encoder.onnx is not the network that encoder.json describes" in done.err
-    (folder / "pair.onnx").unlink()
-    done = command("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    assert f"{name}.onnx is not the network that its card describes" in done.err
+    assert "export it again" in done.err
+    (folder / f"{name}.json").unlink()
+    done = command(*evaluate)
     assert done.code == 2
-    assert "has no pair.onnx" in done.err
+    assert f"has no {name}.json" in done.err
+
+
+def test_constants_of_another_encoder_are_said_and_its_own_are_used(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    folder, out = exported(tmp_path / "graphs"), tmp_path / "report.json"
+    evaluate = ("evaluate", "--photos", photos, "--shots", "1", "--seeds", "2", "--backend", "onnxruntime")
+    assert command(*evaluate, "--json", out).code == 0
+    bundled = json.loads(out.read_text())
+    sha256 = of_another_name(folder)
+    wide = replace(bundled_params(), valence=replace(bundled_params().valence, sd_scale=100.0))
+
+    def of_folder() -> tuple[dict[str, Any], int]:
+        done = command(*evaluate, "--models", folder, "--json", out)
+        assert done.code == 0, done.err
+        said = (
+            f"the few-shot constants belong to encoder {models.card('encoder').sha256[:12]}, not to this one"
+        )
+        return json.loads(out.read_text()), done.out.count(said)
+
+    without, warnings = of_folder()
+    assert (warnings, without["encoder_sha256"]) == (1, sha256)
+    assert without["constants_encoder_sha256"] == models.card("encoder").sha256
+    assert without["shots"] == bundled["shots"]
+    wide.write(folder / "compare.json")  # says the bundled encoder's sha256 still
+    assert of_folder() == (without, 1)
+    replace(wide, encoder_sha256=sha256).write(folder / "compare.json")
+    own, warnings = of_folder()
+    assert (warnings, own["constants_encoder_sha256"]) == (0, sha256)
+    coverage = own["shots"]["1"]["mtclar"]["valence"]["coverage"]
+    assert coverage == 1.0 > bundled["shots"]["1"]["mtclar"]["valence"]["coverage"]
+    (folder / "compare.json").write_text("{}")
+    done = command(*evaluate, "--models", folder)
+    assert done.code == 1
+    assert "compare.json does not hold the constants" in done.err
+    assert "fit them again" in done.err
+
+
+def test_what_computed_the_figures_is_said(command: Command, photos: Path, tmp_path: Path) -> None:
+    """A bundled encoder has an int8 copy that a CPU runs unasked; its sha256 is the same."""
+    out = tmp_path / "report.json"
+    for backend in ("auto", "onnxruntime"):
+        options = ("--photos", photos, "--shots", "0", "--backend", backend, "--json", out)
+        done = command("evaluate", *options)
+        with open_session(models.path("encoder"), backend) as session:
+            assert json.loads(out.read_text())["backend"] == session.backend
+            assert f"on {session.backend}." in done.out
 
 
 def ferplus_csvs(root: Path) -> Path:
@@ -234,9 +310,20 @@ def test_clips_by_the_protocol(command: Command, tmp_path: Path) -> None:
             low, high = content["intervals"][method][axis]["rmse"]
             assert low <= content["methods"][method][axis]["rmse"] <= high
     assert set(content["per_clip"]) == {"001", "002"}
+    assert f"on {content['backend']}." in done.out
+    assert "warning" not in done.out
     assert list(content["curve"]) == ["1", "2", "3", "4", "6", "8", "10", "15", "20"]
     assert command(*arguments, "--protocol", "first-3").code == 0, "an older report is replaced"
     assert json.loads(out.read_text())["protocol"] == "first-3"
+    folder = exported(tmp_path / "graphs")
+    sha256 = of_another_name(folder)
+    replace(bundled_params(), encoder_sha256=sha256).write(folder / "compare.json")
+    done = command(*arguments, "--protocol", "first-3", "--models", folder)
+    assert "few-shot constants" not in done.out, "it has its own"
+    assert "warning: the constants of labelling belong to encoder" in done.out
+    content = json.loads(out.read_text())
+    assert content["constants_encoder_sha256"] == content["encoder_sha256"] == sha256
+    assert content["labelling_constants_encoder_sha256"] == models.card("encoder").sha256
     for wrong in (("--protocol", "often"), ("--curve",)):
         assert command(*arguments, *wrong).code == 2
 

@@ -1,4 +1,6 @@
-"""Every rule against its own words, and every leave-one-out against leaving one out."""
+"""Every rule against its own words, and whose constants are used."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +13,8 @@ from mtclar.engine.compare import (
     CompareParams,
     Comparer,
     bundled_params,
-    leave_one_out,
     merging,
+    params_for,
 )
 from mtclar.engine.crop import Framing
 from mtclar.engine.errors import ModelError, UsageError
@@ -105,21 +107,6 @@ def test_the_baselines_are_what_they_say(tiny_pair, anna) -> None:
     np.testing.assert_allclose(values(Comparer(tiny_pair, anna, "paper")(query)), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
-@pytest.mark.parametrize("count", [1, 2, 7])
-def test_leave_one_out_is_leaving_one_out(tiny_pair, anna, rule, count) -> None:
-    while len(anna) > count:
-        anna = anna.without(0)
-    predicted = leave_one_out(anna, rule, tiny_pair)
-    assert predicted.dtype == np.float32
-    for i in range(count):
-        frame = Encoded(anna.embeddings[i : i + 1], anna.absolute[i : i + 1], np.zeros((1, 8), np.float32))
-        others = anna.without(i) if count > 1 else None
-        np.testing.assert_allclose(
-            predicted[i], values(Comparer(tiny_pair, others, rule)(frame))[0], atol=1e-6
-        )
-
-
 @settings(max_examples=100, deadline=None)
 @given(
     rule=st.sampled_from(sorted(RULES)),
@@ -185,6 +172,14 @@ def test_the_constants_belong_to_the_bundled_encoder() -> None:
 def test_constants_are_read_as_they_were_written(tmp_path) -> None:
     bundled_params().write(tmp_path / "compare.json")
     assert CompareParams.read(tmp_path / "compare.json") == bundled_params()
+
+
+def test_constants_beside_an_encoder_are_its_own_or_the_bundled_ones(tmp_path) -> None:
+    assert params_for("1" * 64, tmp_path) is bundled_params(), "there are none"
+    own = replace(bundled_params(), encoder_sha256="1" * 64, same_cosine=0.5)
+    own.write(tmp_path / "compare.json")
+    assert params_for("1" * 64, tmp_path) == own
+    assert params_for("2" * 64, tmp_path) is bundled_params(), "the encoder was exchanged since"
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"likeness": 3}'])

@@ -54,6 +54,18 @@ def test_missing_files_are_refused(folder: Path) -> None:
         models.path("face_detector")
 
 
+def test_networks_of_a_folder_are_checked_every_time(folder: Path) -> None:
+    """An export may replace them while a program runs; the bundled ones are read once."""
+    assert models.path("face_mesh", folder) == folder / "face_mesh.onnx"
+    assert models.card("face_mesh", folder) == models.card("face_mesh")
+    shutil.copy(folder / "face_detector.onnx", folder / "face_mesh.onnx")
+    with pytest.raises(ModelError, match="sha256") as caught:
+        models.path("face_mesh", folder)
+    assert "export" in caught.value.hint
+    with pytest.raises(ModelError, match="card is missing"):
+        models.path("encoder", folder)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x", "colour": "red"}'])
 def test_what_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "card.json"

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
+from mtclar.engine.compare import bundled_params, params_for
 from mtclar.engine.crop import FRAMING, Framing
 from mtclar.engine.detect import PORTRAIT_BORDER, Detector
 from mtclar.engine.encode import Encoder
-from mtclar.engine.errors import ModelError, UsageError
+from mtclar.engine.errors import UsageError
 from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
 from mtclar.engine.handover import Encoded, FaceCrop, Frame
 from mtclar.engine.landmarks import FaceMesh
@@ -66,12 +67,17 @@ class Answers:
 class Networks(Closing):
     """The four networks, ready to run; a context manager that holds their sessions.
 
-    `folder` holds encoder.onnx, encoder.json and pair.onnx as `export` writes them; None: the bundled ones. Raises
-    UsageError when one of them is missing, ModelError when one is damaged.
+    `folder` holds the encoder and the pair network with their cards as `export` writes them, and perhaps the constants
+    of the comparison (compare.json); None: the bundled ones. Raises UsageError when one of them is missing, ModelError
+    when one is damaged.
     """
 
     def __init__(self, folder: Path | None = None, *, backend: str = "auto", threads: int = 1) -> None:
-        paths, self.card = _bundled() if folder is None else _exported(folder)
+        if folder is not None:
+            _require(folder)
+        paths = [models.path(name, folder) for name in NETWORKS]
+        self.card = models.card("encoder", folder)
+        self.params = bundled_params() if folder is None else params_for(self.card.sha256, folder)
         with ExitStack() as sessions:
 
             def opened(path: Path) -> Session:
@@ -81,6 +87,7 @@ class Networks(Closing):
             detector, mesh = (opened(models.path(name)) for name in FINDERS)
             framing = FRAMING if self.card.framing is None else framing_from(self.card.framing)
             self.encoder = Encoder(encoder)
+            self.backend = encoder.backend  # for people; the encoder's alone may be an int8 copy
             self.finder = FaceFinder(Detector(detector), FaceMesh(mesh), framing)
             self._sessions = sessions.pop_all()
 
@@ -224,21 +231,14 @@ class FaceFinder:
         return _chosen(tracker(_frame(picture)).crops, box)
 
 
-def _bundled() -> tuple[list[Path], models.Card]:
-    return [models.path(name) for name in NETWORKS], models.card("encoder")
-
-
-def _exported(folder: Path) -> tuple[list[Path], models.Card]:
-    paths, card_path = [folder / f"{name}.onnx" for name in NETWORKS], folder / "encoder.json"
-    missing = [path.name for path in (*paths, card_path) if not path.is_file()]
+def _require(folder: Path) -> None:
+    """UsageError when `export` has not written there."""
+    names = [f"{name}.{kind}" for name in NETWORKS for kind in ("onnx", "json")]
+    missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise UsageError(
             f"{folder} has no {', '.join(missing)}", "`mtclar-stream export CHECKPOINT --out DIR` writes them"
         )
-    card = models.Card.read(card_path)
-    if models.sha256(paths[0]) != card.sha256:
-        raise ModelError(f"{paths[0]} is not the network that {card_path.name} describes", "export it again")
-    return paths, card
 
 
 def _frame(picture: Picture, number: int = 0, t_s: float = 0.0) -> Frame:

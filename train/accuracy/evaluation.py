@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mtclar.train.accuracy import few_shot, whole_clips
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.accuracy.datasets import Opened
+from mtclar.train.accuracy.methods import Engine
 from mtclar.train.accuracy.report import Report, classes_of
 from mtclar.train.progress import Progress, silent
 
@@ -16,6 +17,7 @@ def evaluate(
 
     A data set in which no face is found gives a report without figures.
     """
+    engine = Engine(networks.pair, networks.params)
     answers = opened.main.answer(networks, progress("looking at faces", opened.main.count))
     of_clips = answers
     if opened.clips is not None:
@@ -24,11 +26,13 @@ def evaluate(
         data=opened.name,
         split=opened.split,
         card=networks.card,
+        constants_encoder=networks.params.encoder_sha256,
+        backend=networks.backend,
         answers=answers,
         classes=classes_of(answers),
-        shots=few_shot.score(answers, networks.pair, shots, seeds, progress),
+        shots=few_shot.score(answers, engine, shots, seeds, progress),
         seeds=seeds,
-        clips=whole_clips.score(of_clips, networks.pair, progress=progress),
+        clips=whole_clips.score(of_clips, engine, progress=progress),
         proxy=opened.proxy,
         trained_on=opened.trained_on,
     )

@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.crop import FRAMING
-from mtclar.engine.session import Session
 from mtclar.engine.support import SupportSet
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.figures import Figures, figures_of
-from mtclar.train.accuracy.methods import ABSOLUTE, METHODS, MTCLAR, Prediction, without_support
+from mtclar.train.accuracy.methods import ABSOLUTE, METHODS, MTCLAR, Engine, Prediction
 from mtclar.train.progress import Advance, Progress, silent
 
 MAX_QUERIES = 20_000  # of a seed
@@ -49,7 +48,7 @@ class Shots:
 
 def score(
     answers: Answers,
-    pair: Session | None,
+    engine: Engine,
     shots: Sequence[int],
     seeds: int,
     progress: Progress = silent,
@@ -66,11 +65,11 @@ def score(
         by_method: dict[str, tuple[Figures, Figures]] = {}
         queries = 0
         if k == 0 and len(answers):
-            prediction = without_support(pair, answers.encoded)
+            prediction = engine(None, answers.encoded)
             by_method[MTCLAR] = by_method[ABSOLUTE] = figures_of([prediction], [answers.va])
             queries = len(answers)
         elif enough and k > 0:
-            by_method, queries = _score_k(answers, pair, enough, k, seeds, done)
+            by_method, queries = _score_k(answers, engine, enough, k, seeds, done)
         if k == 0 or not enough:
             done(seeds)
         known = answers.subject is not None
@@ -102,7 +101,7 @@ def support_of(answers: Answers, rows: Rows) -> SupportSet:
 
 def _score_k(
     answers: Answers,
-    pair: Session | None,
+    engine: Engine,
     people: Mapping[int, Rows],
     k: int,
     seeds: int,
@@ -111,7 +110,7 @@ def _score_k(
     predictions: dict[str, list[Prediction]] = {name: [] for name in METHODS}
     truths: list[NDArray[np.float32]] = []
     for seed in range(seeds):
-        parts = list(_of_seed(answers, pair, people, k, seed))
+        parts = list(_of_seed(answers, engine, people, k, seed))
         truths.append(np.concatenate([truth for _, truth in parts]))
         for name in METHODS:
             predictions[name].append(joined([by_method[name] for by_method, _ in parts]))
@@ -121,14 +120,14 @@ def _score_k(
 
 
 def _of_seed(
-    answers: Answers, pair: Session | None, people: Mapping[int, Rows], k: int, seed: int
+    answers: Answers, engine: Engine, people: Mapping[int, Rows], k: int, seed: int
 ) -> Iterator[tuple[dict[str, Prediction], NDArray[np.float32]]]:
     """Each person's queries by every method, and their labels."""
     most = MAX_QUERIES // len(people) + 1
     for person, rows in people.items():
         chosen, queries = draw(rows, k, most, seed, person)
         support, faces = support_of(answers, chosen), answers.rows(queries)
-        yield {name: method(pair, support, faces) for name, method in METHODS.items()}, answers.va[queries]
+        yield {name: method(engine, support, faces) for name, method in METHODS.items()}, answers.va[queries]
 
 
 def joined(parts: Sequence[Prediction]) -> Prediction:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.compare import Comparer
+from mtclar.engine.compare import DEFAULT_RULE, CompareParams, Comparer
 from mtclar.engine.handover import Encoded
 from mtclar.engine.residual_gp import unit
 from mtclar.engine.session import Session
@@ -34,52 +34,53 @@ class Prediction:
     sd: Array | None = None  # [n, 2]
 
 
-Method = Callable[[Session | None, SupportSet, Encoded], Prediction]
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The engine's comparison with one pair of networks."""
+
+    pair: Session | None = None  # of the pair graph; None: similarity and difference by geometry
+    params: CompareParams | None = None  # None: those of the bundled encoder
+
+    def __call__(self, support: SupportSet | None, faces: Encoded, rule: str = DEFAULT_RULE) -> Prediction:
+        """What the tracker says of n faces with that support set, or without one."""
+        estimates = Comparer(self.pair, support, rule, self.params)(faces)
+        value = np.array([(e.valence, e.arousal) for e in estimates], np.float64).reshape(-1, 2)
+        sd = np.array([(e.valence_sd, e.arousal_sd) for e in estimates], np.float64).reshape(-1, 2)
+        return Prediction(value, sd)
 
 
-def without_support(pair: Session | None, faces: Encoded) -> Prediction:
-    """What the tracker says of somebody without a support set."""
-    return _compared(Comparer(pair, None), faces)
+Method = Callable[[Engine, SupportSet, Encoded], Prediction]
 
 
-def _rule(name: str | None) -> Method:
-    """A rule of the engine by name; None: its default."""
-
-    def method(pair: Session | None, support: SupportSet, faces: Encoded) -> Prediction:
-        if name is None:
-            return _compared(Comparer(pair, support), faces)
-        return Prediction(_compared(Comparer(pair, support, name), faces).value)
-
-    return method
+def _mtclar(engine: Engine, support: SupportSet, faces: Encoded) -> Prediction:
+    return engine(support, faces)
 
 
-def _absolute(pair: Session | None, support: SupportSet, faces: Encoded) -> Prediction:  # noqa: ARG001
-    return without_support(pair, faces)
+def _rule(name: str) -> Method:
+    """A baseline among the engine's rules, by name; it claims no interval of its own."""
+    return lambda engine, support, faces: Prediction(engine(support, faces, name).value)
 
 
-def _mean_residual(pair: Session | None, support: SupportSet, faces: Encoded) -> Prediction:  # noqa: ARG001
+def _absolute(engine: Engine, support: SupportSet, faces: Encoded) -> Prediction:  # noqa: ARG001
+    return engine(None, faces)
+
+
+def _mean_residual(engine: Engine, support: SupportSet, faces: Encoded) -> Prediction:  # noqa: ARG001
     residual = (support.labels.astype(np.float64) - support.absolute).mean(0)
     return Prediction(np.clip(faces.absolute + residual, -1.0, 1.0))
 
 
-def _kernel_weighted(pair: Session | None, support: SupportSet, faces: Encoded) -> Prediction:  # noqa: ARG001
+def _kernel_weighted(engine: Engine, support: SupportSet, faces: Encoded) -> Prediction:  # noqa: ARG001
     cosine = unit(faces.embedding) @ unit(support.embeddings).T  # [n, K]
     weight = np.exp((cosine - cosine.max(1, keepdims=True)) / KERNEL_WIDTH)
     return Prediction(weight @ support.labels.astype(np.float64) / weight.sum(1, keepdims=True))
 
 
 METHODS: Mapping[str, Method] = {
-    MTCLAR: _rule(None),
+    MTCLAR: _mtclar,
     ABSOLUTE: _absolute,
     PAPER: _rule("paper"),
     MEAN_RESIDUAL: _mean_residual,
     NEAREST: _rule("nearest"),
     KERNEL: _kernel_weighted,
 }
-
-
-def _compared(comparer: Comparer, faces: Encoded) -> Prediction:
-    estimates = comparer(faces)
-    value = np.array([(e.valence, e.arousal) for e in estimates], np.float64).reshape(-1, 2)
-    sd = np.array([(e.valence_sd, e.arousal_sd) for e in estimates], np.float64).reshape(-1, 2)
-    return Prediction(value, sd)

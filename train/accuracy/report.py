@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mtclar.engine import models
 from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train.accuracy.answers import Answers
@@ -16,7 +14,6 @@ from mtclar.train.accuracy.whole_clips import WholeClips
 from mtclar.train.labelled import UNKNOWN
 
 PROXY = "vote-weighted class centres: a proxy, FER+ has no valence and arousal"
-DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +54,8 @@ class Report:
     data: str  # what was evaluated, for people
     split: str | None
     card: models.Card  # of the encoder
+    constants_encoder: str  # sha256 of the encoder that the constants of the comparison were fitted to
+    backend: str  # what computed the encoder's answers, for people
     answers: Answers
     classes: Classes | None
     shots: Sequence[Shots]
@@ -75,6 +74,7 @@ class Report:
         ]
         if answers.unlabelled:
             lines[0] += f"; {answers.unlabelled:,} more have no label"
+        lines.append(f"Encoder {self.card.sha256[:12]} on {self.backend}.")
         if self.trained_on:
             lines.append(
                 "The bundled networks were trained on these pictures: this says nothing about new ones."
@@ -99,6 +99,8 @@ class Report:
             "data": self.data,
             "split": self.split,
             "encoder_sha256": self.card.sha256,
+            "constants_encoder_sha256": self.constants_encoder,
+            "backend": self.backend,
             "trained_on": self.trained_on,
             "labels": PROXY if self.proxy else "valence and arousal",
             "n": len(self.answers),
@@ -107,11 +109,11 @@ class Report:
             "classes": None
             if classes is None
             else {
-                "accuracy": _round(classes.accuracy),
+                "accuracy": _defined(classes.accuracy),
                 "n": classes.n,
-                "accuracy_all": _round(classes.accuracy_all),
+                "accuracy_all": _defined(classes.accuracy_all),
                 "recall": {
-                    name: {"recall": _round(share), "n": n} for name, (share, n) in classes.recall.items()
+                    name: {"recall": _defined(share), "n": n} for name, (share, n) in classes.recall.items()
                 },
             },
             "seeds": self.seeds,
@@ -136,12 +138,13 @@ class Report:
 def _methods(figures: Mapping[str, tuple[Figures, Figures]]) -> dict[str, Any]:
     return {
         method: {
-            name: {field: _round(getattr(of, field)) for field in Figures.__slots__}
+            name: {field: _defined(getattr(of, field)) for field in Figures.__slots__}
             for name, of in zip(DIMENSIONS, of_method, strict=True)
         }
         for method, of_method in figures.items()
     }
 
 
-def _round(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(np.round(value, DIGITS))
+def _defined(value: float | None) -> float | None:
+    """As it is: who prints it rounds it, and a figure that is rounded twice may end one off."""
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtclar.engine.session import Session
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.few_shot import Rows, joined, support_of
 from mtclar.train.accuracy.figures import Figures, figures_of
-from mtclar.train.accuracy.methods import METHODS, PAPER, Prediction
+from mtclar.train.accuracy.methods import METHODS, PAPER, Engine, Prediction
 from mtclar.train.progress import Progress, silent
 
 EVERY = 20  # frames
@@ -34,7 +33,7 @@ class WholeClips:
 
 
 def score(
-    answers: Answers, pair: Session | None, every: int = EVERY, progress: Progress = silent
+    answers: Answers, engine: Engine, every: int = EVERY, progress: Progress = silent
 ) -> WholeClips | None:
     """None when the answers are not of clips, or no clip has a query."""
     if answers.clip is None or answers.frame is None:
@@ -49,9 +48,9 @@ def score(
         if len(queries):
             support, faces = support_of(answers, chosen), answers.rows(queries)
             for name, method in METHODS.items():
-                parts[name].append(method(pair, support, faces))
+                parts[name].append(method(engine, support, faces))
             parts[HOLD_LAST].append(Prediction(answers.va[latest].astype(np.float64)))
-            parts[PAPER_LATEST].append(_from_latest(answers, pair, queries, latest))
+            parts[PAPER_LATEST].append(_from_latest(answers, engine, queries, latest))
             truths.append(answers.va[queries])
             labelled += len(chosen)
         done(1)
@@ -71,10 +70,10 @@ def split(rows: Rows, frames: Rows, every: int) -> tuple[Rows, Rows, Rows]:
     return rows[is_support], rows[~is_support], latest[~is_support]
 
 
-def _from_latest(answers: Answers, pair: Session | None, queries: Rows, latest: Rows) -> Prediction:
+def _from_latest(answers: Answers, engine: Engine, queries: Rows, latest: Rows) -> Prediction:
     """Each query by the published rule with one support frame."""
     parts = [
-        METHODS[PAPER](pair, support_of(answers, anchor[None]), answers.rows(queries[latest == anchor]))
+        METHODS[PAPER](engine, support_of(answers, anchor[None]), answers.rows(queries[latest == anchor]))
         for anchor in np.unique(latest)
     ]
     return joined(parts)

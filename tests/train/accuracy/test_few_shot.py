@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from mtclar.engine import metrics
 from mtclar.engine.compare import Comparer
 from mtclar.train.accuracy import few_shot
-from mtclar.train.accuracy.methods import METHODS
+from mtclar.train.accuracy.methods import METHODS, Engine
 
 from . import synthetic
+
+ALONE = Engine()  # without a pair graph
 
 
 @given(st.integers(2, 60), st.integers(1, 20), st.integers(0, 1000), st.integers(0, 50))
@@ -33,7 +35,7 @@ def test_draws_differ_between_seeds_and_people_and_repeat() -> None:
 
 
 def test_who_has_too_few_photos_is_left_out_and_counted() -> None:
-    by_k = {s.k: s for s in few_shot.score(synthetic.answers([4, 9, 9]), None, [0, 1, 4, 8, 9], seeds=3)}
+    by_k = {s.k: s for s in few_shot.score(synthetic.answers([4, 9, 9]), ALONE, [0, 1, 4, 8, 9], seeds=3)}
     assert (by_k[1].subjects, by_k[1].left_out, by_k[1].queries) == (3, 0, 3 * (3 + 8 + 8))
     assert (by_k[4].subjects, by_k[4].left_out, by_k[4].queries) == (2, 1, 3 * (5 + 5))
     assert (by_k[8].subjects, by_k[8].left_out, by_k[8].queries) == (2, 1, 3 * 2)
@@ -43,14 +45,14 @@ def test_who_has_too_few_photos_is_left_out_and_counted() -> None:
 
 def test_faces_of_nobody_known_count_without_labels_alone() -> None:
     answers = synthetic.answers([5, 5], subject=np.array(["a"] * 5 + [""] * 5))
-    none, one = few_shot.score(answers, None, [0, 1], seeds=1)
+    none, one = few_shot.score(answers, ALONE, [0, 1], seeds=1)
     assert none.queries == 10
     assert (one.subjects, one.queries) == (1, 4)
 
 
 def test_labels_of_a_person_with_a_habit_help_and_only_that_persons() -> None:
     answers = synthetic.answers([30] * 6, offset=0.3)
-    (five,) = few_shot.score(answers, None, [5], seeds=4)
+    (five,) = few_shot.score(answers, ALONE, [5], seeds=4)
     rmse = {name: figures[0].rmse for name, figures in five.figures.items()}
     assert rmse["absolute"] == pytest.approx(0.3, abs=0.01)
     assert rmse["mean-residual"] < 0.03
@@ -58,7 +60,7 @@ def test_labels_of_a_person_with_a_habit_help_and_only_that_persons() -> None:
     assert rmse["mtclar"] < 0.5 * rmse["absolute"]
     assert rmse["nearest"] > 0.2
     strangers = synthetic.answers([30] * 6, offset=0.3, known=False)
-    (mixed,) = few_shot.score(strangers, None, [5], seeds=4)
+    (mixed,) = few_shot.score(strangers, ALONE, [5], seeds=4)
     assert mixed.subjects is None
     assert mixed.figures["mean-residual"][0].rmse > 0.25, "the labels of others say little"
 
@@ -70,13 +72,13 @@ def test_the_kernel_weighs_near_labels_more() -> None:
     answers.va[:] = np.where(np.arange(12) % 2 == 0, 0.5, -0.5)[:, None]
     support = few_shot.support_of(answers, np.arange(4))
     for name in ("nearest", "kernel-weighted"):
-        value = METHODS[name](None, support, answers.rows(np.arange(4, 12))).value
+        value = METHODS[name](ALONE, support, answers.rows(np.arange(4, 12))).value
         np.testing.assert_allclose(value, answers.va[4:], atol=0.01)
 
 
 def test_pooled_figures_are_those_of_the_predictions_put_end_to_end() -> None:
     answers = synthetic.answers([7, 12], offset=0.2)
-    (shots,) = few_shot.score(answers, None, [2], seeds=3)
+    (shots,) = few_shot.score(answers, ALONE, [2], seeds=3)
     values, sds, truths = [], [], []
     for seed in range(3):
         for person, rows in enumerate(few_shot.subjects_of(answers)):
@@ -101,7 +103,7 @@ def test_without_labels_every_face_is_scored_once() -> None:
         assert (stage, total) == ("few labels", 10)
         return steps.append
 
-    none, one = few_shot.score(answers, None, [0, 1], seeds=5, progress=progress)
+    none, one = few_shot.score(answers, ALONE, [0, 1], seeds=5, progress=progress)
     assert sum(steps) == 10
     assert none.figures["absolute"] == none.figures["mtclar"]
     expected = metrics.ccc(answers.encoded.absolute[:, 0], answers.va[:, 0])
@@ -111,5 +113,5 @@ def test_without_labels_every_face_is_scored_once() -> None:
 
 
 def test_no_faces_give_no_figures() -> None:
-    scored = few_shot.score(synthetic.answers([]), None, [0, 1], seeds=2)
+    scored = few_shot.score(synthetic.answers([]), ALONE, [0, 1], seeds=2)
     assert [(shots.queries, shots.figures) for shots in scored] == [(0, {}), (0, {})]

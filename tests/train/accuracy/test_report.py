@@ -9,6 +9,7 @@ from mtclar.engine import models
 from mtclar.engine.handover import EXPRESSIONS, Encoded
 from mtclar.train.accuracy import few_shot
 from mtclar.train.accuracy.answers import Answers
+from mtclar.train.accuracy.methods import Engine
 from mtclar.train.accuracy.report import Report, classes_of
 from mtclar.train.labelled import UNKNOWN
 
@@ -34,9 +35,11 @@ def report(answers: Answers, shots: list[int]) -> Report:
         data="photos",
         split=None,
         card=models.card("encoder"),
+        constants_encoder="0" * 64,
+        backend="onnxruntime (CPU)",
         answers=answers,
         classes=classes_of(answers),
-        shots=few_shot.score(answers, None, shots, 2),
+        shots=few_shot.score(answers, Engine(), shots, 2),
         seeds=2,
     )
 
@@ -61,6 +64,8 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
     answers = synthetic.answers([8, 3], no_face=4)
     content = json.loads(json.dumps(report(answers, [0, 5]).as_json(), allow_nan=False))
     assert (content["n"], content["no_face"], content["classes"]) == (11, 4, None)
+    assert content["encoder_sha256"] == models.card("encoder").sha256
+    assert (content["constants_encoder_sha256"], content["backend"]) == ("0" * 64, "onnxruntime (CPU)")
     assert set(content["shots"]) == {"0", "5"}
     assert set(content["shots"]["5"]) >= {"mtclar", "absolute", "nearest", "paper"}
     for figures in content["shots"]["5"].values():
@@ -73,8 +78,16 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
     json.dumps(constant, allow_nan=False)
 
 
+def test_figures_in_json_are_not_rounded() -> None:
+    """Who prints a figure rounds it: .81946 is .819, and by way of .8195 it would be .820."""
+    made = report(synthetic.answers([8, 3]), [5])
+    figures = made.shots[0].figures["mtclar"][0]
+    assert made.as_json()["shots"]["5"]["mtclar"]["valence"]["ccc"] == figures.ccc != round(figures.ccc, 4)
+
+
 def test_sentences_say_what_was_left_out() -> None:
     text = " ".join(report(synthetic.answers([8, 3], no_face=1234), [5]).summary())
     assert "11 labelled faces; no face found in 1,234 of 1,245 pictures" in text
+    assert f"Encoder {models.card('encoder').sha256[:12]} on onnxruntime (CPU)." in text
     assert "With 5 labelled, 1 of 2 people have enough." in text
     assert "Nobody is known" in " ".join(report(synthetic.answers([8], known=False), [1]).summary())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mtclar.engine import metrics
 from mtclar.train.accuracy import whole_clips
-from mtclar.train.accuracy.methods import METHODS
+from mtclar.train.accuracy.methods import METHODS, Engine
 
 from . import synthetic
 
@@ -40,7 +40,7 @@ def test_scores_of_two_clips_are_pooled() -> None:
         clip=np.repeat([0, 1], lengths),
         frame=np.concatenate([np.arange(n) for n in lengths]),
     )
-    clips = whole_clips.score(answers, None, every=20)
+    clips = whole_clips.score(answers, Engine(), every=20)
     assert clips is not None
     assert (clips.clips, clips.labelled, clips.queries) == (2, 4, 61)
     assert set(clips.figures) == {*METHODS, "paper-latest", "hold-last"}
@@ -55,6 +55,6 @@ def test_scores_of_two_clips_are_pooled() -> None:
 
 
 def test_what_is_no_clip_or_has_no_query() -> None:
-    assert whole_clips.score(synthetic.answers([5]), None) is None
+    assert whole_clips.score(synthetic.answers([5]), Engine()) is None
     lone = synthetic.answers([1], clip=np.zeros(1, np.int64), frame=np.zeros(1, np.int64))
-    assert whole_clips.score(lone, None) is None
+    assert whole_clips.score(lone, Engine()) is None
