@@ -20,10 +20,10 @@ from mtclar.engine.support import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
 from mtclar.train import ferplus
+from mtclar.train.accuracy import answers
 
 Rows = NDArray[np.int64]
 
-BATCH = 256
 GROUP = 40  # faces in a group of strangers
 STYLE_OFFSET_SD = 0.3
 STYLE_GAIN = (0.5, 1.5)
@@ -94,10 +94,8 @@ class People:
 
 def encode(encoder: Encoder, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Embeddings and absolute values of the middles of pictures [n, S, S]."""
-    margin = (images.shape[1] - encoder.size) // 2
-    middle = images[:, margin : margin + encoder.size, margin : margin + encoder.size]
-    parts = [encoder(np.ascontiguousarray(middle[i : i + BATCH])) for i in range(0, len(middle), BATCH)]
-    return np.concatenate([p.embedding for p in parts]), np.concatenate([p.absolute for p in parts])
+    encoded = answers.encode(encoder, answers.middles(images))
+    return encoded.embedding, encoded.absolute
 
 
 def rendered(path: Path, encoder: Encoder, name: str = "rendered") -> People:
@@ -119,17 +117,21 @@ def strangers(
     return People(name, embeddings, absolute, np.clip(photos.va, -1, 1), person)
 
 
-def clips(folder: Path, name: str = "clips") -> People:
-    """A folder of clips (mtclar.train.rendered.clip_set): every frame in which the tracker finds the face."""
+def clips(folder: Path, name: str = "clips", encoder: Encoder | None = None) -> People:
+    """A folder of clips (mtclar.train.rendered.clip_set): every frame in which the tracker finds the face.
+
+    `encoder`: the tracker's own unless given.
+    """
     embeddings, absolute, va, person, frames = [], [], [], [], []
     with Tracker.open(max_faces=1) as tracker:
+        encode_crops = tracker.encoder if encoder is None else encoder
         for number, video in enumerate(sorted(folder.glob("*.mp4"))):
             truth = np.loadtxt(video.with_suffix(".csv"), delimiter=",", skiprows=1)
             tracker.reset()
             with closing(open_source(str(video))) as source:
                 for index, frame in enumerate(source.frames()):
                     if crops := tracker.find(frame).crops:
-                        encoded = tracker.encode(crops[:1])
+                        encoded = encode_crops(crops[0].image[None])
                         embeddings.append(encoded.embedding[0])
                         absolute.append(encoded.absolute[0])
                         va.append(truth[index, 1:])

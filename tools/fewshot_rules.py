@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.compare import Comparer
 from mtclar.engine.handover import Encoded, Estimate
 from mtclar.engine.residual_gp import unit
 from mtclar.engine.session import Session
 from mtclar.engine.support import SupportSet
+from mtclar.train.accuracy import methods
 
 Array = NDArray[Any]
 Rule = Callable[[Session, SupportSet, Encoded], Array]
 
-TAU = 0.15  # of every kernel here: exp((cosine - 1) / tau)
 SHRINK = 5.0  # labels that the prior is worth
 RIDGE = 0.3  # noise variance over that of a label, embeddings of length one
 GP_NOISE = 0.3
@@ -28,20 +27,13 @@ def values(estimates: list[Estimate]) -> Array:
     return np.array([(estimate.valence, estimate.arousal) for estimate in estimates]).reshape(-1, 2)
 
 
-def engine_rule(name: str, *, with_pair: bool = True) -> Rule:
+def method(name: str, *, with_pair: bool = True) -> Rule:
+    """As `mtclar-stream evaluate` has it."""
+
     def rule(pair: Session, support: SupportSet, faces: Encoded) -> Array:
-        return values(Comparer(pair if with_pair else None, support, name)(faces))
+        return methods.METHODS[name](methods.Engine(pair if with_pair else None), support, faces).value
 
     return rule
-
-
-def kernel_labels(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
-    weight = _kernel(faces.embedding, support.embeddings)
-    return weight @ support.labels / weight.sum(1, keepdims=True)
-
-
-def mean_residual(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
-    return np.clip(faces.absolute + (support.labels - support.absolute).mean(0), -1, 1)
 
 
 def shrunk_residual(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
@@ -69,18 +61,18 @@ def gp_labels(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # n
 
 
 def _kernel(one: Array, other: Array) -> Array:
-    return np.exp((unit(one) @ unit(other).T - 1.0) / TAU)
+    return np.exp((unit(one) @ unit(other).T - 1.0) / methods.KERNEL_WIDTH)
 
 
 RULES: Mapping[str, Rule] = {
-    "absolute head": engine_rule("absolute"),
-    "nearest label": engine_rule("nearest"),
-    "kernel-weighted labels": kernel_labels,
+    "absolute head": method(methods.ABSOLUTE),
+    "nearest label": method(methods.NEAREST),
+    "kernel-weighted labels": method(methods.KERNEL),
     "ridge on embeddings": ridge,
     "GP on embeddings": gp_labels,
-    "paper": engine_rule("paper"),
-    "absolute + mean residual": mean_residual,
+    "paper": method(methods.PAPER),
+    "absolute + mean residual": method(methods.MEAN_RESIDUAL),
     "absolute + shrunk residual": shrunk_residual,
-    "gp without the pair graph": engine_rule("gp", with_pair=False),
-    "gp": engine_rule("gp"),
+    "gp without the pair graph": method(methods.MTCLAR, with_pair=False),
+    "gp": method(methods.MTCLAR),
 }

@@ -1,10 +1,13 @@
-"""Fits the constants of mtclar.engine.compare to the bundled encoder and writes engine/models/compare.json.
+"""Fits the constants of mtclar.engine.compare to an encoder and writes compare.json beside it.
 
     python -m mtclar.train.rendered tune.npz --people 900:940 --pictures 40
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
     python tools/fit_fewshot.py --people tune.npz --clips tune_clips --ferplus FERPLUS
 
-Run it again whenever the encoder changes. The people are of the train split, but must not be those whom the encoder
+Without --models it is the bundled encoder, and engine/models/compare.json; run it again whenever that one changes. The
+constants of a network of your own lie in the folder into which it was exported, where `evaluate --models` takes them.
+
+The people are of the train split, but must not be those whom the encoder
 was trained on; of FER+ it takes PublicTest. Nothing here is a test figure: tools/measure_fewshot.py has those.
 
 The prior weight of every explanation of a person's residuals (offset, gain, local, noise on a grid) is found by
@@ -26,7 +29,6 @@ from numpy.typing import NDArray
 
 from mtclar.engine import models
 from mtclar.engine.compare import CompareParams, Comparer
-from mtclar.engine.encode import Encoder
 from mtclar.engine.metrics import Z_90
 from mtclar.engine.residual_gp import (
     Explanation,
@@ -36,7 +38,8 @@ from mtclar.engine.residual_gp import (
     covariances,
     log_evidence,
 )
-from mtclar.engine.session import Session, open_session
+from mtclar.engine.session import Session
+from mtclar.train.accuracy.answers import Networks
 
 Array = NDArray[np.float64]
 
@@ -204,16 +207,21 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True, help="picture set of rendered people")
     parser.add_argument("--clips", type=Path, required=True, help="folder of clips of rendered people")
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PublicTest is used)")
-    parser.add_argument("--out", type=Path, default=models.compare_path())
+    parser.add_argument(
+        "--models", type=Path, help="folder of exported networks; the bundled ones by default"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="where to write; compare.json beside the networks by default"
+    )
     options = parser.parse_args()
-    with open_session(models.path("encoder")) as session, open_session(models.path("pair")) as pair:
-        encoder = Encoder(session)
+    with Networks(options.models) as networks:
+        encoder, pair = networks.encoder, networks.pair
         plain = [
             rendered(options.people, encoder),
             strangers(options.ferplus, "PublicTest", encoder),
         ]
-        films = clips(options.clips)
-        params = fit(plain, films, models.card("encoder").sha256)
+        films = clips(options.clips, encoder=encoder)
+        params = fit(plain, films, networks.card.sha256)
         halves = [
             [people.some(np.flatnonzero(np.arange(people.person.max() + 1) % 2 == odd)) for people in plain]
             for odd in (0, 1)
@@ -226,8 +234,9 @@ def main() -> None:
         valence=replace(params.valence, sd_scale=float(f"{scale[0]:.3f}")),
         arousal=replace(params.arousal, sd_scale=float(f"{scale[1]:.3f}")),
     )
-    params.write(options.out)
-    print(f"{options.out}: {[len(prior.explanations) for prior in params.priors]} explanations")
+    out = options.out or models.compare_path(options.models)
+    params.write(out)
+    print(f"{out}: {[len(prior.explanations) for prior in params.priors]} explanations")
     for prior in params.priors:
         print(replace(prior, explanations=prior.explanations[:6]))
 

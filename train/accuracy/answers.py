@@ -99,7 +99,7 @@ class Networks(Closing):
         """FER+: its pictures are cut already."""
         found = (_fitted(image, self.encoder.size) for image in _counted(photos.images, seen))
         return Answers(
-            encoded=self._encode(found),
+            encoded=encode(self.encoder, found),
             va=photos.va,
             expression=photos.label,
             majority=photos.majority,
@@ -107,12 +107,9 @@ class Networks(Closing):
 
     def of_people(self, people: People, seen: Advance) -> Answers:
         """Crops of rendered people: the middle of each is what a camera's face would be cut to."""
-        size = self.encoder.size
-        margin = (people.images.shape[1] - FRAMING.size) // 2
-        middle = slice(margin, margin + FRAMING.size)
-        middles = people.images[:, middle, middle]
+        found = (_fitted(image, self.encoder.size) for image in _counted(middles(people.images), seen))
         return Answers(
-            encoded=self._encode(_fitted(image, size) for image in _counted(middles, seen)),
+            encoded=encode(self.encoder, found),
             va=people.va,
             expression=np.full(len(people), UNKNOWN, np.int64),
             subject=people.person.astype(np.str_),
@@ -129,7 +126,7 @@ class Networks(Closing):
                     kept.append(i)
                     yield crop
 
-        encoded = self._encode(found())
+        encoded = encode(self.encoder, found())
         rows = np.array(kept, np.int64)
         return Answers(
             encoded=encoded,
@@ -153,7 +150,7 @@ class Networks(Closing):
                         kept.append((number, frame))
                         yield crop
 
-        encoded = self._encode(found())
+        encoded = encode(self.encoder, found())
         clip_of, frame_of = np.array(kept, np.int64).reshape(-1, 2).T
         total = sum(map(len, labelled))
         va = [clips[number].va[frame] for number, frame in kept]
@@ -168,23 +165,6 @@ class Networks(Closing):
             clip_names=tuple(clip.name for clip in clips),
             no_face=total - len(kept),
             unlabelled=sum(map(len, clips)) - total,
-        )
-
-    def _encode(self, crops: Iterable[Crop]) -> Encoded:
-        """All crops in batches; only what the encoder says of them is kept."""
-        parts, batch = [], []
-        for crop in crops:
-            batch.append(crop)
-            if len(batch) == BATCH:
-                parts.append(self.encoder(np.stack(batch)))
-                batch.clear()
-        if batch or not parts:
-            size = self.encoder.size
-            parts.append(self.encoder(np.stack(batch) if batch else np.zeros((0, size, size), np.uint8)))
-        return Encoded(
-            np.concatenate([part.embedding for part in parts]),
-            np.concatenate([part.absolute for part in parts]),
-            np.concatenate([part.expression for part in parts]),
         )
 
 
@@ -229,6 +209,30 @@ class FaceFinder:
         tracker = self._one if box is None else self._all
         tracker.reset()
         return _chosen(tracker(_frame(picture)).crops, box)
+
+
+def encode(encoder: Encoder, crops: Iterable[Crop]) -> Encoded:
+    """All crops in batches; only what the encoder says of them is kept."""
+    parts, batch = [encoder(np.zeros((0, encoder.size, encoder.size), np.uint8))], []
+    for crop in crops:
+        batch.append(crop)
+        if len(batch) == BATCH:
+            parts.append(encoder(np.stack(batch)))
+            batch.clear()
+    if batch:
+        parts.append(encoder(np.stack(batch)))
+    return Encoded(
+        np.concatenate([part.embedding for part in parts]),
+        np.concatenate([part.absolute for part in parts]),
+        np.concatenate([part.expression for part in parts]),
+    )
+
+
+def middles(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Of crops [n, S, S] that were cut wider than at run time, what a camera's face would be cut to."""
+    margin = (images.shape[1] - FRAMING.size) // 2
+    middle = slice(margin, margin + FRAMING.size)
+    return images[:, middle, middle]
 
 
 def _require(folder: Path) -> None:
