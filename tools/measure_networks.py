@@ -1,31 +1,39 @@
 """How good and how fast the networks are: the figures of docs/training.md and of the encoder's card.
 
     python tools/measure_networks.py --ferplus path/to/ferplus --people rendered_test.npz [--models DIR] [--dump DIR]
+        [--backend onnxruntime]
 
-Runs exported graphs (the bundled ones by default) as the engine does, on FER+ PrivateTest and on rendered test people.
-`--dump` leaves the encoder's answers for FER+ PublicTest and for the rendered people as npz files, for work on
+Runs exported graphs (the bundled ones by default) as the engine does, on FER+ PrivateTest and on rendered test people,
+and says which graphs these are: unasked, a CPU runs the encoder's int8 copy where there is one. Without --ferplus and
+--people there is speed alone: processor time on one core, beside that of the landmark network in the same run. `--dump`
+leaves the encoder's answers for FER+ PublicTest and for the rendered people as npz files, for work on
 support sets that needs no pictures.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.cli.benchmark.compare import ratio
 from mtclar.engine import models
+from mtclar.engine.encode import INPUT as FACE
 from mtclar.engine.encode import Encoder
 from mtclar.engine.handover import EXPRESSIONS, Encoded
+from mtclar.engine.landmarks import INPUT as REGION
+from mtclar.engine.landmarks import SIDE
 from mtclar.engine.metrics import ccc, rmse
-from mtclar.engine.session import Session, open_session
+from mtclar.engine.session import Arrays, Session, open_session, open_sessions
+from mtclar.engine.session_onnxruntime import int8_path
 from mtclar.train import ferplus, people
+from mtclar.train.accuracy.answers import NETWORKS, encode, middles
 from mtclar.train.figures import VaFigures, photo_figures
 from mtclar.train.pairs import same_person_pairs, stranger_pairs
 
-BATCH = 256
-ROUNDS = 300
+ROUNDS, BLOCK, WARM = 60, 10, 2
 SUPPORT = 16
 
 
@@ -34,27 +42,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--ferplus", type=Path)
     parser.add_argument("--people", type=Path, nargs="+", help="pictures of rendered test people")
-    parser.add_argument("--models", type=Path, default=Path(models.path("encoder")).parent)
+    parser.add_argument(
+        "--models", type=Path, help="folder of exported networks; the bundled ones by default"
+    )
+    parser.add_argument("--backend", default="auto", help="as of the command line (%(default)s)")
     parser.add_argument("--dump", type=Path, help="folder for the encoder's answers")
     given = parser.parse_args()
-    with (
-        open_session(given.models / "encoder.onnx") as encoder_session,
-        open_session(given.models / "pair.onnx") as pair,
-    ):
+    graphs = [models.path(name, given.models) for name in NETWORKS]
+    opened = open_sessions(graphs, given.backend)
+    with ExitStack() as sessions:
+        encoder_session, pair = map(sessions.enter_context, opened.sessions)
         encoder = Encoder(encoder_session)
-        for name in ("encoder", "pair"):
-            print(f"{name}.onnx: {(given.models / f'{name}.onnx').stat().st_size:,} bytes")
+        for graph, session in zip(graphs, opened.sessions, strict=True):
+            run = run_by(graph, opened.backend)
+            print(f"{run.name}: {run.stat().st_size:,} bytes, on {session.backend}")
         if given.ferplus:
             on_photos(encoder, pair, ferplus.load(given.ferplus), given.dump)
         if given.people:
             on_people(encoder, pair, people.load(given.people, "test"), given.dump)
-        latency(encoder, pair)
+    one_core(*graphs)
+
+
+def run_by(graph: Path, backend: str) -> Path:
+    """The file that a backend runs for a graph."""
+    eight_bits = backend == "onnxruntime:int8" and graph.stem in models.EIGHT_BITS
+    return int8_path(graph) if eight_bits else graph
 
 
 def on_photos(encoder: Encoder, pair: Session, data: ferplus.FerPlus, dump: Path | None) -> None:
     """FER+: PrivateTest is scored, PublicTest dumped."""
     photos = data.split("PrivateTest")
-    encoded = answers(encoder, photos.images)
+    encoded = encode(encoder, photos.images)
     print(f"FER+ PrivateTest: {photo_figures(encoded, photos)}")
     for label, name in enumerate(EXPRESSIONS):
         shown = (photos.label == label) & photos.majority
@@ -65,16 +83,12 @@ def on_photos(encoder: Encoder, pair: Session, data: ferplus.FerPlus, dump: Path
     if dump:
         public = data.split("PublicTest")
         person = np.arange(len(public))  # nobody is known to be there twice
-        save(dump / "ferplus_val_dump.npz", answers(encoder, public.images), public.va, person)
+        save(dump / "ferplus_val_dump.npz", encode(encoder, public.images), public.va, person)
 
 
 def on_people(encoder: Encoder, pair: Session, shown: people.People, dump: Path | None) -> None:
     """Single pictures of rendered people, and pairs of the same person."""
-    margin = (shown.images.shape[1] - encoder.size) // 2
-    middle = np.ascontiguousarray(
-        shown.images[:, margin : margin + encoder.size, margin : margin + encoder.size]
-    )
-    encoded = answers(encoder, middle)
+    encoded = encode(encoder, middles(shown.images))
     print(f"rendered test people (n={len(shown)}): {VaFigures.of(encoded.absolute, shown.va)}")
     first, second = same_person_pairs(shown.person)
     chosen = np.random.default_rng(0).choice(len(first), min(4000, len(first)), replace=False)
@@ -123,29 +137,43 @@ def auc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
     return float((rank[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count)))
 
 
-def latency(encoder: Encoder, pair: Session) -> None:
-    """One face, one thread, median of many rounds."""
-    faces = np.random.default_rng(0).integers(0, 256, (SUPPORT, encoder.size, encoder.size), dtype=np.uint8)
-    known = encoder(faces).embedding
-    print(f"encoder, one face, one thread: {median_ms(lambda: encoder(faces[:1])):.2f} ms")
-    feeds = {"embedding": known[:1], "support": known}
-    print(f"pair, one face and {SUPPORT} support frames: {median_ms(lambda: pair.run(feeds)):.3f} ms")
+def one_core(encoder_graph: Path, pair_graph: Path) -> None:
+    """Processor time of each graph for one face on one core: in milliseconds, and over that of the landmark network.
 
+    They take turns in blocks, so that what else the machine does slows all alike.
+    """
+    with ExitStack() as sessions:
 
-def median_ms(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return 1e3 * float(np.median(times))
+        def opened(graph: Path, backend: str = "onnxruntime") -> Session:
+            return sessions.enter_context(open_session(graph, backend, threads=1))
 
-
-def answers(encoder: Encoder, images: NDArray[np.uint8]) -> Encoded:
-    """images [n, S, S] through the encoder, in parts."""
-    parts = [encoder(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Encoded.__slots__}
-    return Encoded(**joined)
+        mesh, pair, encoder = opened(models.path("face_mesh")), opened(pair_graph), opened(encoder_graph)
+        random = np.random.default_rng(0)
+        size = Encoder(encoder).size
+        faces = random.integers(0, 256, (SUPPORT, size, size), dtype=np.uint8)
+        region = random.random((1, SIDE, SIDE, 3), np.float32)
+        known = Encoder(encoder)(faces).embedding
+        face: Arrays = {FACE: faces[:1]}
+        turns: dict[str, tuple[Session, Arrays]] = {
+            "landmark network": (mesh, {REGION: region}),
+            f"encoder, {encoder.backend}": (encoder, face),
+        }
+        if int8_path(encoder_graph).is_file():
+            eight_bits = opened(encoder_graph, "onnxruntime:int8")
+            turns[f"encoder, {eight_bits.backend}"] = (eight_bits, face)
+        turns[f"pair, {SUPPORT} support frames"] = (pair, {"embedding": known[:1], "support": known})
+        taken_ms: dict[str, list[float]] = {name: [] for name in turns}
+        for _ in range(ROUNDS):
+            for name, (session, feeds) in turns.items():
+                started_s = time.process_time()
+                for _ in range(BLOCK):
+                    session.run(feeds)
+                taken_ms[name].append(1e3 * (time.process_time() - started_s) / BLOCK)
+    unit, *_ = taken_ms.values()
+    print("processor time for one face on one core, and over the landmark network's [95 % interval]:")
+    for name, ms in taken_ms.items():
+        of_unit = ratio(ms[WARM:], unit[WARM:], np.random.default_rng(0))
+        print(f"  {name}: {np.median(ms[WARM:]):.3f} ms, {of_unit}")
 
 
 def save(path: Path, encoded: Encoded, va: NDArray[np.float32], person: NDArray[np.int64]) -> None:

@@ -18,7 +18,6 @@ import numpy as np
 import onnx
 import onnxruntime
 from generated import replace_section
-from measure_networks import answers
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -34,6 +33,7 @@ from mtclar.engine.quantized_onnx import KINDS, Ranges, measure, ranges_path
 from mtclar.engine.session_onnxruntime import MADE_FROM, OnnxRuntimeSession, int8_path
 from mtclar.engine.typed_onnx import parse, with_precision
 from mtclar.train import ferplus, people
+from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.figures import VaFigures, photo_figures
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -128,7 +128,7 @@ def main() -> None:
     photos = ferplus.load(given.ferplus)
     rng = np.random.default_rng(0)
     training = photos.split("Training").images
-    rendered = middle(people.load([given.people], "train").images)
+    rendered = middles(people.load([given.people], "train").images)
     clip = demo_crops(every=1)
     faces = np.concatenate(
         [clip[::EVERY], *(some[rng.choice(len(some), EACH, replace=False)] for some in (training, rendered))]
@@ -154,8 +154,8 @@ def main() -> None:
             typed_graph = path.stem in KINDS
             with Exactly(path) if typed_graph else OnnxRuntimeSession(path) as session:
                 encoder = Encoder(session)
-                on_photos = answers(encoder, scored.images)
-                on_people, on_clip = answers(encoder, middle(shown.images)), answers(encoder, clip)
+                on_photos = encode(encoder, scored.images)
+                on_people, on_clip = encode(encoder, middles(shown.images)), encode(encoder, clip)
                 exact = exact or on_photos
                 cost = "-"
                 if not typed_graph:
@@ -175,13 +175,6 @@ def main() -> None:
 def pair(values: Sequence[float]) -> str:
     """Valence / arousal."""
     return " / ".join(f"{value:.3f}" for value in values)
-
-
-def middle(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The part of rendered pictures that the encoder takes, as tools/measure_networks.py does."""
-    size = int((models.card("encoder").framing or {})["size"])
-    margin = (images.shape[1] - size) // 2
-    return np.ascontiguousarray(images[:, margin : margin + size, margin : margin + size])
 
 
 if __name__ == "__main__":
