@@ -4,10 +4,11 @@
 
 Every run starts from nothing with the same seed and sees as many pictures; all but those about size use a network of
 a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
-that were not trained on and are not the test people, so that choosing by this table spends no test. The same run with
-two more seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped
-goes on; results.json and table.md are written after every run, and at the end, with --write, the section of
-docs/training.md. --share 0/2 and 1/2 divide the runs between two processes (with an OUT each).
+that were not trained on and are not the test people, so that choosing by this table spends no test. The base
+with other seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped
+goes on, and an OUT whose runs had another number of epochs is refused; results.json and table.md are written after
+every run. With --write all runs together become the section of docs/training.md. --share 0/2 and 1/2 divide the runs
+between two processes (with an OUT each).
 """
 
 import argparse
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from generated import replace_section
 
+from mtclar.engine.errors import UsageError
 from mtclar.engine.metrics import rmse
 from mtclar.train import evaluate, ferplus, loop, people
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
@@ -106,6 +108,24 @@ def score(trained: Checkpoint, data: TrainData, rendered: People) -> dict[str, A
     }
 
 
+def kept_runs(path: Path, epochs: int) -> dict[str, dict[str, Any]]:
+    """The results in a file, if it is there. Raises UsageError where one is not of a run of so many epochs."""
+    results: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    for name, row in results.items():
+        if row.get("epochs") != epochs:
+            had = f"{row['epochs']} epochs" if "epochs" in row else "an unknown number of epochs"
+            raise UsageError(f"{path}: the run '{name}' had {had}, not {epochs}", "name another --out")
+    return results
+
+
+def share_of(text: str) -> tuple[int, int]:
+    """`1/2` -> (1, 2)."""
+    first, _, every = text.partition("/")
+    if not (first.isdecimal() and every.isdecimal() and int(first) < int(every)):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of 0/2, 1/2, 0/3, ...")
+    return int(first), int(every)
+
+
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
@@ -128,11 +148,20 @@ def main() -> None:
     parser.add_argument("--rendered", type=Path, required=True, help="people to train on")
     parser.add_argument("--validation", type=Path, required=True, help="other people of the train split")
     parser.add_argument("--epochs", type=int, default=6, help="of the photos, each run (%(default)s)")
-    parser.add_argument("--only", nargs="*", help="names of runs; all by default")
-    parser.add_argument("--share", default="0/1", help="i/n: every n-th run from the i-th (%(default)s)")
+    parser.add_argument(
+        "--only", nargs="+", choices=variants(), metavar="RUN", help="by name; all by default"
+    )
+    parser.add_argument("--share", type=share_of, metavar="I/N", help="every N-th run from the I-th on")
     parser.add_argument("--write", action="store_true", help="put the table into docs/training.md")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    if options.write and (options.only or options.share):
+        parser.error("--write replaces the whole table: not with --only or --share")
+    kept = options.out / "results.json"
+    try:
+        results = kept_runs(kept, options.epochs)
+    except UsageError as error:
+        parser.error(f"{error.what}; {error.hint}")
     photos = ferplus.load(options.ferplus)
     trained_on = people.load([options.rendered], "train")
     held_out = people.load([options.validation], "train")
@@ -140,23 +169,25 @@ def main() -> None:
         parser.error(f"person {min(shared)} is in both --rendered and --validation")
     data = TrainData(photos.split("Training"), photos.split("PublicTest"), trained_on)
     options.out.mkdir(parents=True, exist_ok=True)
-    kept = options.out / "results.json"
-    results: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
-    first, every = map(int, options.share.split("/"))
+    first, every = options.share or (0, 1)
     for name, config in list(variants().items())[first::every]:
         if name in results or (options.only and name not in options.only):
             continue
         print(f"== {name}")
-        run = options.out / re.sub(r"\W+", "_", name)
+        run = options.out / re.sub(r"\W+", "_", f"{name} {options.epochs}")
         shown = data if config.people_share else replace(data, people=None)
         loop.train(shown, replace(config, epochs=options.epochs), run, resume=(run / LATEST).exists())
-        results[name] = score(load_checkpoint(run / WEIGHTS), data, held_out)
+        results[name] = {
+            "epochs": options.epochs,
+            **score(load_checkpoint(run / WEIGHTS), data, held_out),
+        }
         kept.write_text(json.dumps(results, indent=1))
         (options.out / "table.md").write_text(table(results))
     print(table(results))
     if options.write:
         said = f"{options.epochs} epochs each, no averaging over mirror images."
-        replace_section(PAGE, "ablations", f"{said}\n\n{table(results)}")
+        whole = {name: results[name] for name in variants()}
+        replace_section(PAGE, "ablations", f"{said}\n\n{table(whole)}")
 
 
 if __name__ == "__main__":
