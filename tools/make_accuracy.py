@@ -93,7 +93,7 @@ def ferplus(report: Json) -> str:
 
 def write(name: str, content: str, report: Json) -> None:
     """New content between the marks of that name."""
-    head = f"Encoder `{report['encoder_sha256'][:12]}`, {report['seeds']} draws."
+    head = f"Encoder `{report['encoder_sha256'][:12]}` on {report['backend']}, {report['seeds']} draws."
     replace_section(PAGE, name, f"{head}\n\n{content}")
 
 
