@@ -98,6 +98,7 @@ def cards(checkpoint: Checkpoint, graphs: Mapping[str, bytes]) -> dict[str, mode
             },
             data=data,
             embedding_dim=dim,
+            encoder_sha256=hashlib.sha256(graphs[ENCODER]).hexdigest(),
         ),
     }
 

@@ -32,6 +32,7 @@ class Card:
     data: str = ""  # what it was trained on
     framing: Mapping[str, float] | None = None  # of the encoder: mtclar.engine.crop.Framing as it was trained
     embedding_dim: int | None = None
+    encoder_sha256: str | None = None  # of the pair network: the encoder that it was trained with
     figures: Mapping[str, Any] = field(default_factory=dict)  # measured accuracy
 
     def encode(self) -> bytes:

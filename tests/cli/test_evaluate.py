@@ -71,6 +71,7 @@ def of_another_name(folder: Path) -> str:
     graph.write_bytes(graph.read_bytes() + producer_name)
     card = replace(models.card("encoder"), sha256=models.sha256(graph))
     card.write(folder / "encoder.json")
+    replace(models.card("pair"), encoder_sha256=card.sha256).write(folder / "pair.json")
     return card.sha256
 
 
@@ -98,6 +99,18 @@ def test_a_network_that_is_not_its_cards_is_refused(
     done = command(*evaluate)
     assert done.code == 2
     assert f"has no {name}.json" in done.err
+
+
+def test_a_pair_network_of_another_encoder_is_refused(command: Command, photos: Path, tmp_path: Path) -> None:
+    folder = exported(tmp_path / "graphs")
+    of_another_name(folder)
+    models.card("pair").write(folder / "pair.json")
+    evaluate = ("evaluate", "--photos", photos, "--shots", "0", "--models", folder)
+    done = command(*evaluate)
+    assert done.code == 1
+    assert "pair.onnx was trained with another encoder" in done.err
+    replace(models.card("pair"), encoder_sha256=None).write(folder / "pair.json")
+    assert command(*evaluate).code == 0, "older exports do not say which it was"
 
 
 def test_constants_of_another_encoder_are_said_and_its_own_are_used(

@@ -85,6 +85,7 @@ def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
         data="faces",
         framing={"size": 48, "scale": 1.05, "shift_up": 0.05},
         embedding_dim=128,
+        encoder_sha256="1" * 64,
         figures={"ccc": {"valence": 0.9}},
     )
     card.write(tmp_path / "encoder.json")

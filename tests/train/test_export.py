@@ -77,7 +77,9 @@ def test_cards_fit_their_graphs(untrained: Checkpoint, tmp_path: Path) -> None:
         assert card.sha256 == models.sha256(graph)
         assert card.embedding_dim == 128
         assert card.data == "nothing"
-    assert models.Card.read(tmp_path / "encoder.json").figures == {"accuracy": 0.125}
+    encoder, pair = (models.Card.read(tmp_path / f"{name}.json") for name in ("encoder", "pair"))
+    assert encoder.figures == {"accuracy": 0.125}
+    assert (encoder.encoder_sha256, pair.encoder_sha256) == (None, encoder.sha256)
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -122,6 +124,7 @@ def test_shipped_graphs_are_those_of_the_shipped_checkpoint(
 def test_shipped_cards_say_what_the_checkpoint_says(shipped: Checkpoint) -> None:
     encoder, pair = models.card("encoder"), models.card("pair")
     assert encoder.figures == shipped.figures
+    assert pair.encoder_sha256 == encoder.sha256
     assert encoder.data == pair.data == "; then ".join(shipped.stages)
     assert encoder.framing is not None
     assert encoder.framing["size"] == FRAMING.size

@@ -19,7 +19,7 @@ from mtclar.engine.compare import bundled_params, params_for
 from mtclar.engine.crop import FRAMING, Framing
 from mtclar.engine.detect import PORTRAIT_BORDER, Detector
 from mtclar.engine.encode import Encoder
-from mtclar.engine.errors import UsageError
+from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
 from mtclar.engine.handover import Encoded, FaceCrop, Frame
 from mtclar.engine.landmarks import FaceMesh
@@ -77,6 +77,11 @@ class Networks(Closing):
             _require(folder)
         paths = [models.path(name, folder) for name in NETWORKS]
         self.card = models.card("encoder", folder)
+        if models.card("pair", folder).encoder_sha256 not in (
+            None,
+            self.card.sha256,
+        ):  # None: an older export
+            raise ModelError(f"{paths[1]} was trained with another encoder", models.EXPORT_AGAIN)
         self.params = bundled_params() if folder is None else params_for(self.card.sha256, folder)
         with ExitStack() as sessions:
 
