@@ -4,11 +4,11 @@
 
 Every run starts from nothing with the same seed and sees as many pictures; all but those about size use a network of
 a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
-that were not trained on and are not the test people, so that choosing by this table spends no test. The base
-with other seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped
-goes on, and an OUT whose runs had another number of epochs is refused; results.json and table.md are written after
-every run. With --write all runs together become the section of docs/training.md. --share 0/2 and 1/2 divide the runs
-between two processes (with an OUT each).
+that were not trained on and are not the test people, so that choosing by this table spends no test. The base with
+other seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped goes
+on, and an OUT whose runs had another number of epochs is refused; results.json and table.md are written after every
+run. With --write all runs together become the section of docs/training.md. --share 0/2 and 1/2 divide the runs between
+two processes (with an OUT each).
 """
 
 import argparse

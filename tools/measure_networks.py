@@ -6,8 +6,8 @@
 Runs exported graphs (the bundled ones by default) as the engine does, on FER+ PrivateTest and on rendered test people,
 and says which graphs these are: unasked, a CPU runs the encoder's int8 copy where there is one. Without --ferplus and
 --people there is speed alone: processor time on one core, beside that of the landmark network in the same run. `--dump`
-leaves the encoder's answers for FER+ PublicTest and for the rendered people as npz files, for work on
-support sets that needs no pictures.
+leaves the encoder's answers for FER+ PublicTest and for the rendered people as npz files, for work on support sets that
+needs no pictures.
 """
 
 import argparse

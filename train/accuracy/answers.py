@@ -77,10 +77,8 @@ class Networks(Closing):
             _require(folder)
         paths = [models.path(name, folder) for name in NETWORKS]
         self.card = models.card("encoder", folder)
-        if models.card("pair", folder).encoder_sha256 not in (
-            None,
-            self.card.sha256,
-        ):  # None: an older export
+        trained_with = models.card("pair", folder).encoder_sha256
+        if trained_with not in (self.card.sha256, None):  # None: an older export
             raise ModelError(f"{paths[1]} was trained with another encoder", models.EXPORT_AGAIN)
         self.params = bundled_params() if folder is None else params_for(self.card.sha256, folder)
         with ExitStack() as sessions:
