@@ -1,10 +1,11 @@
 """Clips with a real face (and without one), an own home for the default support set, and ways to run the command."""
 
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mtclar.cli.main import main
+from mtclar.engine import models
 
 FPS = 25
 PATIENCE_S = 60.0
@@ -184,3 +186,22 @@ def support(command: Run, face_clip: Path, labels: Path, tmp_path: Path) -> Path
     path = tmp_path / "anna.mtclar"
     assert command("calibrate", "--source", face_clip, "--labels", labels, "--out", path).code == 0
     return path
+
+
+def exported(folder: Path) -> Path:
+    """The bundled networks as `export` would write them into a folder."""
+    folder.mkdir()
+    for name in ("encoder", "pair"):
+        shutil.copy(models.path(name), folder)
+        shutil.copy(models.path(name).with_suffix(".json"), folder)
+    return folder
+
+
+def of_another_name(folder: Path) -> str:
+    """The encoder in `folder` computes the same and has another sha256, which its card says."""
+    graph, producer_name = folder / "encoder.onnx", b"\x12\x01x"  # protobuf: the last value of a field counts
+    graph.write_bytes(graph.read_bytes() + producer_name)
+    card = replace(models.card("encoder"), sha256=models.sha256(graph))
+    card.write(folder / "encoder.json")
+    replace(models.card("pair"), encoder_sha256=card.sha256).write(folder / "pair.json")
+    return card.sha256

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from mtclar.engine import models
 from mtclar.engine.compare import bundled_params
 from mtclar.engine.session import open_session
 
-from .conftest import face_pictures
+from .conftest import exported, face_pictures, of_another_name
 
 Command = Callable[..., Any]
 
@@ -54,25 +53,6 @@ def test_photos_with_subjects(command: Command, photos: Path, tmp_path: Path) ->
     again = tmp_path / "again.json"
     command("evaluate", "--photos", photos, "--shots", "0,1,5", "--seeds", "3", "--json", again)
     assert json.loads(again.read_text()) == content, "a repetition gives the same figures"
-
-
-def exported(folder: Path) -> Path:
-    """The bundled networks as `export` would write them into a folder."""
-    folder.mkdir()
-    for name in ("encoder", "pair"):
-        shutil.copy(models.path(name), folder)
-        shutil.copy(models.path(name).with_suffix(".json"), folder)
-    return folder
-
-
-def of_another_name(folder: Path) -> str:
-    """The encoder in `folder` computes the same and has another sha256, which its card says."""
-    graph, producer_name = folder / "encoder.onnx", b"\x12\x01x"  # protobuf: the last value of a field counts
-    graph.write_bytes(graph.read_bytes() + producer_name)
-    card = replace(models.card("encoder"), sha256=models.sha256(graph))
-    card.write(folder / "encoder.json")
-    replace(models.card("pair"), encoder_sha256=card.sha256).write(folder / "pair.json")
-    return card.sha256
 
 
 def test_exported_networks_can_be_named(command: Command, photos: Path, tmp_path: Path) -> None:
