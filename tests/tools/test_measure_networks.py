@@ -10,6 +10,8 @@ import pytest
 from mtclar.engine import models
 from mtclar.engine.session_onnxruntime import int8_path
 
+from ..cli.conftest import exported  # noqa: TID252 (the tests have no absolute name)
+
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     monkeypatch.setattr(sys, "argv", ["measure_networks.py", *arguments])
@@ -39,8 +41,6 @@ def test_every_network_has_its_ratio_to_the_landmark_network(
     assert list(rows) == ["landmark network", full, int8, "pair, 16 support frames"]
     assert rows["landmark network"][1] == 1
     assert all(ms > 0 for ms, _ in rows.values())
-    for name in ("encoder", "pair"):  # as `export` writes them: without an int8 copy
-        for file in (models.path(name), models.path(name).with_suffix(".json")):
-            (tmp_path / file.name).write_bytes(file.read_bytes())
-    text = printed(monkeypatch, capsys, "--models", str(tmp_path))
+    text = printed(monkeypatch, capsys, "--models", str(exported(tmp_path / "own")))
+    # `export` makes no int8 copy.
     assert [name for name, *_ in row.findall(text)] == [name for name in rows if name != int8]
