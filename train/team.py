@@ -19,6 +19,7 @@ from mtclar.engine.errors import MtclarError
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
+    from multiprocessing.queues import SimpleQueue
     from multiprocessing.synchronize import Semaphore
 
 WAIT = timedelta(minutes=20)  # for a member that validates or is starved of processor time
@@ -57,7 +58,8 @@ class Team:
 def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
     """Starts `size - 1` processes that each call `work` with their place in the team; yields the caller's, the first.
 
-    `work` has to be picklable. The others are ended when the body raises, and waited for when it does not.
+    `work` has to be picklable. The others are ended when the body raises, and waited for when it does not. Where the
+    body fails since another has ended, what that one raised is raised here.
     """
     if size == 1:
         yield Team()
@@ -69,8 +71,9 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
         torch.set_num_threads(1)
         spawn = multiprocessing.get_context("spawn")
         ready = spawn.Semaphore(0)
+        reasons: SimpleQueue[MtclarError] = spawn.SimpleQueue()
         others: list[BaseProcess] = [
-            spawn.Process(target=_member, args=(rank, size, meeting, ready, work), daemon=True)
+            spawn.Process(target=_member, args=(rank, size, meeting, ready, reasons, work), daemon=True)
             for rank in range(1, size)
         ]
         for other in others:
@@ -84,6 +87,10 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
             yield Team(0, size)
             for other in others:
                 other.join(WAIT.total_seconds())
+        except _EndedError as ended:
+            if reasons.empty():
+                raise
+            raise reasons.get() from ended
         finally:
             if distributed.is_initialized():
                 distributed.destroy_process_group()
@@ -91,18 +98,32 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
                 other.kill()
 
 
-def _member(rank: int, size: int, meeting: Path, ready: "Semaphore", work: Callable[[Team], None]) -> None:
+def _member(
+    rank: int,
+    size: int,
+    meeting: Path,
+    ready: "Semaphore",
+    reasons: "SimpleQueue[MtclarError]",
+    work: Callable[[Team], None],
+) -> None:
     torch.set_num_threads(1)
     ready.release()
-    _join(rank, size, meeting)
     try:
+        _join(rank, size, meeting)
         work(Team(rank, size))
+    except MtclarError as error:  # for people, who are told by the first process alone
+        reasons.put(error)
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
-def _ended(error: RuntimeError) -> MtclarError:
-    return MtclarError(f"a training process ended: {str(error).splitlines()[0]}")
+class _EndedError(MtclarError):
+    """Another member of the team is gone."""
+
+
+def _ended(error: RuntimeError) -> _EndedError:
+    return _EndedError(f"a training process ended: {str(error).splitlines()[0]}")
 
 
 def _join(rank: int, size: int, meeting: Path) -> None:
@@ -110,5 +131,6 @@ def _join(rank: int, size: int, meeting: Path) -> None:
         distributed.init_process_group(
             "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=WAIT
         )
+        distributed.barrier()  # one that left while another still connects would make torch print a warning of its own
     except RuntimeError as error:  # one that joined sooner is gone again
         raise _ended(error) from error

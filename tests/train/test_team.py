@@ -66,16 +66,54 @@ def test_a_run_of_two_processes_repeats_and_resumes(data: TrainData, tmp_path: P
     said: list[str] = []
     whole = loop.train_together(2, data, CONFIG, tmp_path / "a", say=said.append)
     assert len(said) == 1 + CONFIG.epochs
-    again = loop.train_together(2, data, CONFIG, tmp_path / "b", say=said.append)
-    for name, tensor in whole.network.state_dict().items():
-        assert torch.equal(tensor, again.network.state_dict()[name]), name
     kept = checkpoint.load_checkpoint(tmp_path / "a" / checkpoint.WEIGHTS)
     assert "2 epochs" in kept.stages[-1]
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(line: str) -> None:
+        if line.startswith("epoch 1 "):
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        loop.train_together(2, data, CONFIG, tmp_path / "b", say=interrupt)
+    again = loop.train_together(2, data, CONFIG, tmp_path / "b", resume=True, say=said.append)
+    assert said[-2].endswith("from epoch 2")
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, again.network.state_dict()[name]), name
 
 
 def test_a_member_that_is_killed_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(MtclarError, match="a training process ended"), gathered(2, vanish) as team:
         step(tmp_path, team)
+
+
+def fail(folder: Path, team: Team) -> None:
+    """A step in which one member meets what people can cause."""
+    if team.rank == 2:
+        raise UsageError("it cannot be", "do otherwise")
+    step(folder, team)
+
+
+def test_what_ends_a_member_is_said_once_and_by_the_first(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        pytest.raises(UsageError, match=r"^it cannot be$") as raised,
+        gathered(3, partial(fail, tmp_path)) as team,
+    ):
+        step(tmp_path, team)
+    assert raised.value.hint == "do otherwise"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_run_that_cannot_be_resumed_says_so_once(
+    data: TrainData, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match=r"latest\.pt does not exist"):
+        loop.train_together(2, data, CONFIG, tmp_path, resume=True)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_member_that_is_gone_before_the_first_has_joined_ends_the_run(
