@@ -138,10 +138,9 @@ def reembed(
     """Take a support set over to this version's encoder; needs the face pictures (`calibrate --keep-crops`)."""
     from mtclar.calibrate import editing
     from mtclar.engine import models
-    from mtclar.engine.crop import FRAMING
+    from mtclar.engine.crop import FRAMING, framing_from
     from mtclar.engine.encode import Encoder
     from mtclar.engine.session import open_session
-    from mtclar.engine.support import framing_from
 
     path = _path(file)
     _require(out, force)
@@ -303,8 +302,8 @@ def _coverage(support: "SupportSet") -> str:
 def _unusable(support: "SupportSet") -> str:
     """Why `run` would refuse this set, in words; empty when it would not."""
     from mtclar.engine import models
+    from mtclar.engine.crop import framing_from
     from mtclar.engine.errors import SupportSetError
-    from mtclar.engine.support import framing_from
 
     card = models.card("encoder")
     framing = support.framing if card.framing is None else framing_from(card.framing)

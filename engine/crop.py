@@ -1,6 +1,7 @@
 """Cuts a face out of a frame, eyes level and framed as the encoder was trained; measures pose, sharpness and light."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -30,6 +31,8 @@ class Framing:
 FRAMING = Framing(size=48, scale=1.05, shift_up=0.05)
 """FER2013's framing, on which the encoder is trained. On photos a wider crop (scale 1.35) cost 5 points of accuracy."""
 
+MAX_SIZE = 1024  # pixels of a crop's side that a file may ask for
+
 ANTIALIAS_ABOVE = 1.3  # source pixels to a crop's pixel: from here on, sampling without a blur would alias
 BORDER = 2  # source pixels kept around the region, for the interpolation at its border
 
@@ -41,6 +44,16 @@ class Square:
     center: tuple[float, float]  # pixels of the frame
     side: float  # pixels of the frame
     angle: float  # radians, clockwise on the screen
+
+
+def framing_from(fields: Mapping[str, float]) -> Framing:
+    """A framing from JSON; raises KeyError, TypeError, ValueError or OverflowError when it is none."""
+    framing = Framing(int(fields["size"]), float(fields["scale"]), float(fields["shift_up"]))
+    if not (
+        0 < framing.size <= MAX_SIZE and 0 < framing.scale < math.inf and math.isfinite(framing.shift_up)
+    ):
+        raise ValueError("no face can be cut like that")
+    return framing
 
 
 def cut(image: NDArray[np.uint8], points: Points, framing: Framing = FRAMING) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.crop import Framing
+from mtclar.engine.crop import Framing, framing_from
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.files import write_whole
 from mtclar.engine.handover import Encoded
@@ -238,11 +238,6 @@ def without_credentials(source: str) -> str:
         return source
     scheme, netloc, path, _, _ = urlsplit(source)
     return urlunsplit((scheme, netloc.rpartition("@")[2], path, "", ""))
-
-
-def framing_from(fields: Mapping[str, float]) -> Framing:
-    """A framing from JSON; raises KeyError, TypeError or ValueError when it is none."""
-    return Framing(int(fields["size"]), float(fields["scale"]), float(fields["shift_up"]))
 
 
 def _problem(support: SupportSet) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtclar.engine import models
 from mtclar.engine.compare import DEFAULT_RULE, Comparer
-from mtclar.engine.crop import FRAMING
+from mtclar.engine.crop import FRAMING, framing_from
 from mtclar.engine.detect import Detector
 from mtclar.engine.drift import DriftWatch
 from mtclar.engine.encode import Encoder
@@ -25,7 +25,7 @@ from mtclar.engine.handover import Affect, Box, Encoded, Estimate, FaceCrop, Fac
 from mtclar.engine.landmarks import FaceMesh
 from mtclar.engine.session import Closing, Session, open_sessions
 from mtclar.engine.smooth import DEFAULT_SMOOTHER, DRIFT_PER_SQRT_S, Array, Smoother, make_smoother
-from mtclar.engine.support import SupportSet, framing_from
+from mtclar.engine.support import SupportSet
 
 
 @dataclass(slots=True, eq=False)

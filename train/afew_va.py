@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import Clip, DatasetError, Picture, in_range, read_picture
+from mtclar.train.labelled import Clip, DatasetError, Picture, is_file, read_picture
 
 Split = Literal["all", "train", "validation", "test"]
 DEFAULT_SPLIT: Split = "all"  # nobody of it was ever trained on here
@@ -33,7 +33,7 @@ def load(root: Path, split: Split = DEFAULT_SPLIT) -> list[Clip]:
     """
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
     annotations = [folder / f"{folder.name}.json" for folder in folders]
-    annotations = [path for path in annotations if path.is_file()]
+    annotations = [path for path in annotations if is_file(path)]
     if not annotations:
         raise UsageError(
             f"{root} is no AFEW-VA folder: it has no clip such as 001/001.json",
@@ -55,8 +55,8 @@ def split_of(actor: str) -> Split:
 
 def _clip(path: Path) -> Clip:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        stored = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not JSON: {error}") from error
     actor, frames = _get(stored, "actor", path), _get(stored, "frames", path)
     if not isinstance(actor, str) or not actor:
@@ -66,7 +66,7 @@ def _clip(path: Path) -> Clip:
     names = sorted(frames)
     files = [path.parent / f"{name}.png" for name in names]
     for name, file in zip(names, files, strict=True):
-        if not file.is_file():
+        if not is_file(file):
             raise DatasetError(f"{file} is missing, and {path}, frames, {name} refers to it")
 
     def pictures() -> Iterator[Picture | None]:
@@ -92,7 +92,7 @@ def _va(fields: Any, where: str) -> tuple[float, float]:
     values = []
     for key in ("valence", "arousal"):
         value = _get(fields, key, where)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not in_range(value / SCALE):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -SCALE <= value <= SCALE:
             raise DatasetError(f"{where}: {key} is {value!r}, not a number from -10 to 10")
         values.append(value / SCALE)
     return values[0], values[1]
@@ -102,7 +102,7 @@ def _box(fields: Any, where: str) -> tuple[float, float, float, float]:
     """Around the landmarks."""
     try:
         landmarks = np.array(_get(fields, "landmarks", where), np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise DatasetError(f"{where}: landmarks are no numbers") from error
     if landmarks.shape != LANDMARKS or not np.isfinite(landmarks).all():
         raise DatasetError(

@@ -9,6 +9,7 @@ of a video file NAME.mp4 or the like, wherever below the root.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +18,7 @@ import av.error
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import Clip, DatasetError, Picture, in_range, read_picture
+from mtclar.train.labelled import Clip, DatasetError, Picture, in_range, is_file, read_picture
 
 Split = Literal["train", "validation", "all"]
 DEFAULT_SPLIT: Split = "validation"
@@ -77,8 +78,21 @@ def _walk(root: Path) -> tuple[dict[Path, Split | None], dict[str, Path], dict[s
 
 
 def _is_va(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.readline(80).decode("utf-8", "replace").strip().replace(" ", "").lower() == HEADER
+    """Whether the first line says so. Raises DatasetError for a file that cannot be read: it may be one."""
+    with _readable(path), path.open("rb") as file:
+        first = file.readline(80).decode("utf-8-sig", "replace")
+    return first.strip().replace(" ", "").lower() == HEADER
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """An error of the disk, or text in another encoding, as a DatasetError that names `path`."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not a text file: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _clip(path: Path, frame_folders: dict[str, Path], videos: dict[str, Path]) -> Clip:
@@ -106,11 +120,8 @@ def _clip(path: Path, frame_folders: dict[str, Path], videos: dict[str, Path]) -
 
 def _labels(path: Path) -> Iterator[tuple[float, float]]:
     """Valence and arousal of each line; nan, nan for a frame that is to be ignored."""
-    with path.open(encoding="utf-8") as file:
-        try:
-            lines = file.read().splitlines()
-        except UnicodeDecodeError as error:
-            raise DatasetError(f"{path} is not a text file: {error}") from error
+    with _readable(path):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     for number, line in enumerate(lines[1:], start=2):
@@ -131,7 +142,7 @@ def _cropped(folder: Path, count: int) -> Callable[[], Iterator[Picture | None]]
     def pictures() -> Iterator[Picture | None]:
         for number in range(1, count + 1):
             file = folder / f"{number:05d}{FRAME_SUFFIX}"
-            yield read_picture(file) if file.is_file() else None
+            yield read_picture(file) if is_file(file) else None
 
     return pictures
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import EXPRESSIONS
-from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, va_of
+from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
 
 Split = Literal["training", "validation"]
 DEFAULT_SPLIT: Split = "validation"
@@ -55,7 +55,7 @@ def load(root: Path, split: Split = DEFAULT_SPLIT) -> Stills:
     if (folder := root / SET_FOLDERS[split]).is_dir():
         return _load_npy(folder)
     for lists in LIST_FOLDERS:
-        if (path := root / lists / f"{split}.csv").is_file():
+        if is_file(path := root / lists / f"{split}.csv"):
             return _load_csv(path, root)
     raise UsageError(
         f"{root} has no {split} split of AffectNet: neither {split}.csv nor {SET_FOLDERS[split]}/",
@@ -157,7 +157,7 @@ def _box(row: dict[str, str], where: str) -> tuple[float, float, float, float]:
 def _pictures_beside(root: Path, name: str) -> Path:
     """The folder in which the lists' paths begin, found by the first of them."""
     for folder in PICTURE_FOLDERS:
-        if (root / folder / name).is_file():
+        if is_file(root / folder / name):
             return root / folder
     raise DatasetError(
         f"{root / name} is missing, and so is it in {', '.join(PICTURE_FOLDERS[1:])}",
@@ -175,9 +175,10 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 def _value(path: Path) -> str:
     """The only value of an .npy file as text: the published files hold text, some copies numbers."""
-    if not path.is_file():
+    if not is_file(path):
         raise DatasetError(f"{path} is missing")
     try:
-        return str(np.load(path, allow_pickle=False).item())
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:  # np.load would also take a zip of arrays
+            return str(np.lib.format.read_array(file, allow_pickle=False).item())
+    except Exception as error:  # numpy raises whatever its reader of a damaged header met
         raise DatasetError(f"{path} does not hold one value: {error}") from error

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import UsageError
 from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train.labelled import DatasetError as DatasetError
-from mtclar.train.labelled import csv_rows
+from mtclar.train.labelled import csv_rows, is_file
 
 PICTURE_SIZE = 48
 SHEET_COLUMNS, SHEET_ROWS = 40, 25
@@ -27,6 +27,7 @@ LABELS = "labels.csv"
 VOTES = (*EXPRESSIONS, "unknown", "not_a_face")
 PIXELS_CSV, VOTES_CSV = "fer2013.csv", "fer2013new.csv"
 PIXELS_COLUMNS = ("pixels", "Usage")
+MOST_VOTES = 1000  # of one picture for one answer: ten people were asked
 VOTES_COLUMNS = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
 
 Usage = Literal["Training", "PublicTest", "PrivateTest"]
@@ -124,9 +125,9 @@ def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def load(folder: Path) -> FerPlus:
     """Reads FER+ in either layout. DatasetError names the file and line that is broken; UsageError: no such folder."""
-    if (folder / LABELS).is_file():
+    if is_file(folder / LABELS):
         return _load_sheets(folder)
-    if (folder / PIXELS_CSV).is_file() and (folder / VOTES_CSV).is_file():
+    if is_file(folder / PIXELS_CSV) and is_file(folder / VOTES_CSV):
         return _load_csvs(folder)
     raise UsageError(
         f"{folder} is no FER+ folder: it has neither {LABELS} nor {PIXELS_CSV} with {VOTES_CSV}",
@@ -192,7 +193,7 @@ def _rows(path: Path) -> Iterator[_Row]:
 
 def _read_sheet(path: Path, where: str) -> NDArray[np.uint8]:
     """One sheet as [1000, 48, 48] tiles."""
-    if not path.is_file():
+    if not is_file(path):
         raise DatasetError(f"{path} is missing, and {where} refers to it")
     sheet = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     expected = (SHEET_ROWS * PICTURE_SIZE, SHEET_COLUMNS * PICTURE_SIZE)
@@ -261,4 +262,6 @@ def _counts(cells: Sequence[str], where: str) -> list[int]:
         raise DatasetError(f"{where}: {error}", "votes are whole numbers") from error
     if min(counts) < 0:
         raise DatasetError(f"{where}: a vote count is negative")
+    if max(counts) > MOST_VOTES:
+        raise DatasetError(f"{where}: a vote count is above {MOST_VOTES}", "ten people were asked")
     return counts

@@ -5,6 +5,7 @@ Reading the same folder twice gives the same rows in the same order.
 """
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,14 @@ class Clip:
         return len(self.va)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; no error either for a name that is too long for one, as Path.is_file has it."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def read_picture(path: Path) -> Picture:
     """A picture file as BGR. Raises DatasetError that names it."""
-    if not path.is_file():
+    if not is_file(path):
         raise DatasetError(f"{path} is missing")
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
@@ -91,10 +97,11 @@ def csv_rows(
 
     `needed` and `optional` columns are found whatever their case and the blanks around them, as spreadsheets write
     them. `header` names the columns of a file that has no header line. Raises DatasetError when a column is missing or
-    there twice, a line has more values than columns or the file is no text, UsageError when it does not exist.
+    there twice, a line has more values than columns or the file is no text or cannot be read, UsageError when it does
+    not exist.
     """
     spelt = {name.lower(): name for name in (*needed, *optional)}
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"there is no file {path}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -119,6 +126,8 @@ def csv_rows(
         raise DatasetError(f"{path} is not a CSV file: it is no text in UTF-8") from error
     except csv.Error as error:
         raise DatasetError(f"{path} is not a CSV file: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def va_of(valence: str, arousal: str, where: str) -> tuple[float, float]:

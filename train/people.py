@@ -4,18 +4,21 @@ The files are written by `mtclar.train.rendered`; only `images`, `va` and `perso
 trained on is decided in one place, `mtclar.train.rendered.splits`.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import DatasetError
+from mtclar.train.labelled import DatasetError, is_file
 from mtclar.train.rendered.splits import SPLITS
+
+MAKE_IT = "make it with `python -m mtclar.train.rendered`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,27 +50,10 @@ def load(paths: Sequence[Path], split: str) -> People:
 
 
 def _read(path: Path, split: str) -> People:
-    hint = "make it with `python -m mtclar.train.rendered`"
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist", hint)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            images, va, person = stored["images"], stored["va"], stored["person"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} is no file of rendered people: {error}", hint) from error
-    count = len(images)
-    square = images.ndim == 3 and images.shape[1] == images.shape[2]
-    if (
-        images.dtype != np.uint8
-        or not square
-        or va.shape != (count, 2)
-        or person.shape != (count,)
-        or not count
-    ):
-        raise DatasetError(
-            f"{path}: images {images.dtype}{list(images.shape)}, va {list(va.shape)} do not fit", hint
-        )
-    strangers = sorted({int(name) for name in person} - set(SPLITS[split]))
+    images, va, person = _arrays(path)
+    if problem := _problem(images, va, person):
+        raise DatasetError(f"{path}: {problem}", MAKE_IT)
+    strangers = sorted(set(person.tolist()) - set(SPLITS[split]))
     if strangers:
         ids = SPLITS[split]
         raise DatasetError(
@@ -75,3 +61,40 @@ def _read(path: Path, split: str) -> People:
             "nobody may be trained on and tested on",
         )
     return People(images, va.astype(np.float32), person.astype(np.int64))
+
+
+def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """`images`, `va` and `person` as they are stored, whatever they hold."""
+    if not is_file(path):
+        raise UsageError(f"{path} does not exist", MAKE_IT)
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, NpzFile):
+            raise ValueError("it holds one array alone")
+        with stored:  # a member that is no array comes as bytes
+            images, va, person = (np.asarray(stored[name]) for name in ("images", "va", "person"))
+    except Exception as error:  # numpy raises whatever zip, zlib or its reader of a damaged header met
+        raise DatasetError(f"{path} is no file of rendered people: {error}", MAKE_IT) from error
+    return images, va, person
+
+
+def _problem(images: NDArray[Any], va: NDArray[Any], person: NDArray[Any]) -> str | None:
+    """What is wrong with the arrays of a file, in words; None when nothing is."""
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2] or not len(images):
+        return f"images are {_said(images)}, expected uint8 [n, S, S]"
+    if images.shape[1] < FRAMING.size:
+        return f"images are {images.shape[1]} pixels wide, and an encoder sees {FRAMING.size}"
+    count = len(images)
+    if va.dtype.kind not in "fiu" or va.shape != (count, 2):
+        return f"va is {_said(va)}, expected numbers [{count}, 2]"
+    if person.dtype.kind not in "iu" or person.shape != (count,):
+        return f"person is {_said(person)}, expected whole numbers [{count}]"
+    fits = ((va >= -1) & (va <= 1)).all(axis=1)
+    if not fits.all():
+        return f"va of picture {fits.argmin()} is {va[fits.argmin()].tolist()}, not in [-1, 1]"
+    return None
+
+
+def _said(array: NDArray[Any]) -> str:
+    """`float32 [3, 2]`."""
+    return f"{array.dtype} {list(array.shape)}"

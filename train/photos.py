@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, va_of
+from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
 
 COLUMNS = ("path", "valence", "arousal")
 SUBJECT = "subject"
@@ -35,7 +35,7 @@ def _stills(path: Path) -> Stills:
         if not row["path"]:
             raise DatasetError(f"{where}: no path")
         file = path.parent / row["path"]
-        if not file.is_file():
+        if not is_file(file):
             raise DatasetError(f"{where}: there is no photo {file}", "paths are relative to the CSV file")
         earlier = place_of.setdefault(file.resolve(), where)
         if earlier != where:  # labelled and scored photos would be the same one

@@ -161,8 +161,7 @@ def _encoded(rng: np.random.Generator, count: int, dim: int) -> Encoded:
 
 
 def _framing() -> Any:
-    from mtclar.engine.crop import FRAMING
-    from mtclar.engine.support import framing_from
+    from mtclar.engine.crop import FRAMING, framing_from
 
     framing = models.card("encoder").framing
     return FRAMING if framing is None else framing_from(framing)

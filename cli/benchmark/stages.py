@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 from mtclar.cli.benchmark.material import FPS, Material, retimed
 from mtclar.engine import models
 from mtclar.engine.compare import Comparer
-from mtclar.engine.crop import FRAMING
+from mtclar.engine.crop import FRAMING, framing_from
 from mtclar.engine.detect import Detector
 from mtclar.engine.encode import Encoder
 from mtclar.engine.errors import MtclarError
@@ -23,7 +23,6 @@ from mtclar.engine.handover import Affect, Estimate, FaceCrop, Frame
 from mtclar.engine.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.engine.session import open_sessions
 from mtclar.engine.smooth import DEFAULT_SMOOTHER, make_smoother
-from mtclar.engine.support import framing_from
 from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.messages import PROTOCOL, AffectMessage, LatencyMs
 from mtclar.stream.sources import open_source

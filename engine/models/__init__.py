@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
+from mtclar.engine.crop import framing_from
 from mtclar.engine.errors import ModelError
 from mtclar.engine.files import write_whole
 
@@ -47,11 +48,21 @@ class Card:
     def read(cls, path: Path, hint: str = REINSTALL) -> Self:
         """Raises ModelError with that hint when the card is missing or is not one."""
         try:
-            return cls(**json.loads(path.read_text()))
+            card = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
             raise ModelError(f"{path}: the network's card is missing", hint) from error
-        except (ValueError, TypeError) as error:
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror or error}", hint) from error
+        except (ValueError, TypeError, RecursionError) as error:
             raise ModelError(f"{path} is not a network's card: {error}", hint) from error
+        try:
+            if card.framing is not None:
+                framing_from(card.framing)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            raise ModelError(
+                f"{path} is not a network's card: no face can be cut as it says", hint
+            ) from error
+        return card
 
 
 def path(name: str, folder: Path | None = None) -> Path:

@@ -1,5 +1,6 @@
 """Bundled networks: each is what its card says, and a changed file or card is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,25 @@ def test_what_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ModelError, match=r"card\.json"):
         models.Card.read(path)
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        {"size": "x", "scale": 1.0, "shift_up": 0.0},
+        {"size": -48, "scale": 1.0, "shift_up": 0.0},
+        {"size": 48, "scale": float("nan"), "shift_up": 0.0},
+        {"size": 10**400, "scale": 1.0, "shift_up": 0.0},
+        {"size": 48, "scale": 10**400, "shift_up": 0.0},
+        {"size": 48, "scale": 1.0},
+        [48],
+    ],
+)
+def test_a_card_that_frames_no_face_is_refused(tmp_path: Path, framing: object) -> None:
+    fields = dict.fromkeys(("name", "sha256", "licence", "source", "inputs", "outputs"), "x")
+    (tmp_path / "card.json").write_text(json.dumps(fields | {"framing": framing}))
+    with pytest.raises(ModelError, match=r"card\.json is not a network's card: no face can be cut"):
+        models.Card.read(tmp_path / "card.json")
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from mtclar.engine import models
 from mtclar.engine.compare import Comparer
+from mtclar.engine.crop import framing_from
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.handover import EXPRESSIONS, Encoded
 from mtclar.engine.session import open_session
 from mtclar.engine.session_tensorrt import TensorRtSession, open_flavour
-from mtclar.engine.support import SupportSet, framing_from
+from mtclar.engine.support import SupportSet
 from mtclar.engine.tensorrt import flavour
 from mtclar.engine.tensorrt.cache import EngineCache
 from mtclar.engine.tensorrt.device_cuda_bindings import CudaBindingsDevice

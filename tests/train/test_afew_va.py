@@ -82,6 +82,10 @@ def frame(**changes: Any) -> dict[str, Any]:
         (frame(valence=11), r"007\.json, frames, 00000: valence is 11, not a number from -10 to 10"),
         (frame(arousal="high"), r"007\.json, frames, 00000: arousal is 'high'"),
         (frame(arousal=None), r"007\.json, frames, 00000: arousal is None"),
+        (frame(arousal=10**400), r"007\.json, frames, 00000: arousal is 10+, not a number from -10 to 10"),
+        (frame(arousal=float("nan")), r"007\.json, frames, 00000: arousal is nan, not a number"),
+        (frame(landmarks=[[0, 10**400]] * 68), r"007\.json, frames, 00000: landmarks are no numbers"),
+        ({"frames": {"0" * 300: {}}}, r"0\.png is missing"),
         (frame(valence=True), r"007\.json, frames, 00000: valence is True"),
         (frame(landmarks=[[0, 0]] * 5), r"007\.json, frames, 00000: landmarks are \[5, 2\]"),
         (frame(landmarks="none"), r"007\.json, frames, 00000: landmarks are no numbers"),
@@ -100,6 +104,7 @@ def test_a_broken_file_names_itself_and_the_key(tmp_path: Path, changes: dict[st
     [
         (lambda path: path.write_text("{"), r"007\.json is not JSON"),
         (lambda path: path.write_bytes(b"\xff\xfe"), r"007\.json is not JSON"),
+        (lambda path: path.write_text("[" * 100_000), r"007\.json is not JSON"),
         (lambda path: path.write_text("[1]"), r"007\.json: no actor"),
         (lambda path: path.write_text('{"actor": "a"}'), r"007\.json: no frames"),
     ],

@@ -89,6 +89,24 @@ def test_labels_without_split_folders_are_all(tmp_path: Path) -> None:
     assert "all" in caught.value.hint
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_the_header(tmp_path: Path) -> None:
+    path = write_labels(tmp_path, "a", "0.5,-0.25")
+    path.write_text("\ufeff" + path.read_text())
+    write_picture(tmp_path / "cropped_aligned" / "a" / "00001.jpg", 1)
+    (clip,) = aff_wild2.load(tmp_path)
+    assert clip.va.tolist() == [[0.5, -0.25]]
+
+
+def test_a_text_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write_labels(tmp_path, "a", "0,0").with_name("b.txt").symlink_to(tmp_path / "gone.txt")
+    with pytest.raises(DatasetError, match=r"b\.txt cannot be read: No such file"):
+        aff_wild2.load(tmp_path)
+    (tmp_path / VA / "Validation_Set" / "b.txt").unlink()
+    write_labels(tmp_path, "a", "0,0").write_bytes(b"valence,arousal\n\xff\n")
+    with pytest.raises(DatasetError, match=r"a\.txt is not a text file"):
+        aff_wild2.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -125,6 +125,13 @@ def test_broken_arrays_name_themselves(tmp_path: Path) -> None:
     np.save(broken, np.array([{"pickled": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DatasetError, match=r"2_aro\.npy does not hold one value"):
         affectnet.load(tmp_path)
+    with broken.open("wb") as file:
+        np.savez(file, np.array(0.5))
+    with pytest.raises(DatasetError, match=r"2_aro\.npy does not hold one value"):
+        affectnet.load(tmp_path)
+    broken.write_bytes(b"PK\x03\x04 and no zip")
+    with pytest.raises(DatasetError, match=r"2_aro\.npy does not hold one value"):
+        affectnet.load(tmp_path)
     np.save(broken, np.array(1.5))
     with pytest.raises(DatasetError, match=r"2_aro\.npy: arousal is 1\.5"):
         affectnet.load(tmp_path)

@@ -132,6 +132,8 @@ def test_missing_column(folder: Path) -> None:
         (lambda row: row.__setitem__(SHEET_COLUMN, "x"), "line 5: invalid literal"),
         (lambda row: row.__setitem__(USAGE_COLUMN, "Test"), "line 5: usage is 'Test'"),
         (lambda row: row.__setitem__(5, "-1"), "line 5: a vote count is negative"),
+        (lambda row: row.__setitem__(5, "9" * 400), "line 5: a vote count is above 1000"),
+        (lambda row: row.__setitem__(SHEET_COLUMN, "9" * 400), "9.png is missing, and .*line 5"),
         (lambda row: row.__delitem__(slice(6, None)), "line 5"),
     ],
 )

@@ -78,6 +78,11 @@ def test_a_row_without_an_image_name_is_no_picture(tmp_path: Path) -> None:
             lambda pictured, _: pictured[2].__setitem__(1, "1 256 3"),
             r"fer2013\.csv, line 4: .*range\(0, 256\)",
         ),
+        (lambda pictured, _: pictured[2].__setitem__(1, "9" * 400), r"fer2013\.csv, line 4: "),
+        (
+            lambda _, named: named[0].__setitem__(3, "9" * 400),
+            r"fer2013new\.csv, line 2: a vote count is above",
+        ),
         (lambda pictured, _: pictured[2].__setitem__(1, "1 x"), r"fer2013\.csv, line 4: invalid literal"),
         (
             lambda pictured, _: pictured[2].__setitem__(2, "PublicTest"),

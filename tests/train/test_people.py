@@ -1,5 +1,6 @@
 """Rendered people from files: joined, checked, and never from another split."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,46 @@ def test_broken_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", images=np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(DatasetError, match="va"):
         people.load([tmp_path / "other.npz"], "train")
-    with pytest.raises(DatasetError, match="do not fit"):
-        people.load([write(tmp_path / "short.npz", 1, va=np.zeros((2, 2), np.float32))], "train")
+    with (tmp_path / "alone.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(DatasetError, match=r"alone\.npz is no file of rendered people: it holds one array"):
+        people.load([tmp_path / "alone.npz"], "train")
+    with zipfile.ZipFile(write(tmp_path / "texts.npz", 1), "w") as archive:
+        for name in ("images", "va", "person"):
+            archive.writestr(name, "no array")
+    with pytest.raises(DatasetError, match=r"texts\.npz: images are \|S8 \[\]"):
+        people.load([tmp_path / "texts.npz"], "train")
+    content = bytearray(write(tmp_path / "damaged.npz", 1).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "damaged.npz").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"damaged\.npz is no file of rendered people: Bad CRC"):
+        people.load([tmp_path / "damaged.npz"], "train")
     with pytest.raises(DatasetError, match="differ in the side"):
         people.load([write(tmp_path / "a.npz", 1), write(tmp_path / "b.npz", 2, side=60)], "train")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"va": np.zeros((2, 2), np.float32)}, r"va is float32 \[2, 2\], expected numbers \[3, 2\]"),
+        ({"va": np.full((3, 2), "calm")}, r"va is <U4 \[3, 2\], expected numbers"),
+        (
+            {"va": np.array([[0, 0], [0, np.nan], [9, 0]])},
+            r"va of picture 1 is \[0.0, nan\], not in \[-1, 1\]",
+        ),
+        ({"va": np.full((3, 2), -128, np.int8)}, r"va of picture 0 is \[-128, -128\], not in"),
+        ({"person": np.array(["1", "1", "2"])}, r"person is <U1 \[3\], expected whole numbers \[3\]"),
+        ({"person": np.array([1, 1.5, 2])}, r"person is float64 \[3\], expected whole numbers"),
+        ({"person": np.int64(1)}, r"person is int64 \[\], expected whole numbers \[3\]"),
+        ({"images": np.uint8(1)}, r"images are uint8 \[\], expected uint8 \[n, S, S\]"),
+        ({"images": np.zeros((0, 56, 56), np.uint8)}, r"images are uint8 \[0, 56, 56\], expected"),
+        ({"images": np.zeros((3, 56, 56))}, r"images are float64 \[3, 56, 56\], expected uint8"),
+        ({"images": np.zeros((3, 10, 10), np.uint8)}, "images are 10 pixels wide, and an encoder sees 48"),
+    ],
+)
+def test_arrays_that_nothing_can_be_learnt_from(
+    tmp_path: Path, changes: dict[str, np.ndarray], said: str
+) -> None:
+    with pytest.raises(DatasetError, match=rf"a\.npz: {said}") as caught:
+        people.load([write(tmp_path / "a.npz", 1, **changes)], "train")
+    assert "python -m mtclar.train.rendered" in caught.value.hint

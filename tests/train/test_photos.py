@@ -57,6 +57,7 @@ def test_subjects(folder: Path) -> None:
         ("in here/0.png,0,nan\n", r"line 2: arousal is nan, not in"),
         ("in here/0.png,0\n", r"line 2: arousal is '', not a number"),
         (",0,0\n", "line 2: no path"),
+        ("x" * 300 + ".png,0,0\n", r"line 2: there is no photo .*x\.png"),
         ("in here/0.png,0,0,7\n", "line 2: more values than the 3 columns"),
         ("", "names no photo"),
         (
@@ -74,6 +75,8 @@ def test_a_broken_line_is_named(folder: Path, rows: str, said: str) -> None:
 def test_what_is_no_such_table(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no file .*gone\.csv"):
         photos.load(folder / "gone.csv")
+    with pytest.raises(UsageError, match=r"there is no file .*x\.csv"):
+        photos.load(folder / ("x" * 300 + ".csv"))
     with pytest.raises(UsageError, match="line 1: no column arousal"):
         photos.load(write(folder, "path,valence\n"))
     with pytest.raises(UsageError, match="line 1: 2 columns are called valence"):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine import models
 from mtclar.engine.compare import bundled_params, params_for
-from mtclar.engine.crop import FRAMING, Framing
+from mtclar.engine.crop import FRAMING, Framing, framing_from
 from mtclar.engine.detect import PORTRAIT_BORDER, Detector
 from mtclar.engine.encode import Encoder
 from mtclar.engine.errors import ModelError, UsageError
@@ -24,7 +24,6 @@ from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
 from mtclar.engine.handover import Encoded, FaceCrop, Frame
 from mtclar.engine.landmarks import FaceMesh
 from mtclar.engine.session import Closing, Session, open_session
-from mtclar.engine.support import framing_from
 from mtclar.train.ferplus import Photos
 from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills
 from mtclar.train.people import People
