@@ -6,7 +6,6 @@ they were in this one. The detector runs again when a face is missing, and every
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +44,6 @@ SAME_LOOK = 0.1  # a new face that looks so much like one that vanished beside a
 MOVING = 0.08  # of its side in one frame: a face that moves faster is looked for where it will be ...
 STEP_AHEAD = 0.5  # ... and never farther than so many of its sides from where it was
 MOVED = 0.1  # overlap with its own last box by which one of two collapsed tracks must be the worse one
-
-
-class FindsFaces(Protocol):
-    """What `mtclar.engine.tracker.Tracker` needs: FaceTracker, or the MediaPipe adapter."""
-
-    def __call__(self, frame: Frame) -> Faces: ...
-
-    def reset(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
