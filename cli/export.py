@@ -8,6 +8,7 @@ import typer
 from mtclar.cli.options import expanded
 
 TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton")
+DEFAULT_PRECISION = "fp16"
 
 
 def command(
@@ -33,12 +34,15 @@ def command(
         ),
     ] = None,
     precision: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="fp16|fp32|int8|fp8",
-            help="Of engines and of a repository; landmarks stay in fp32, eight bits are the encoder's.",
+            help="Of engines and of a repository (fp16); landmarks stay in fp32, eight bits are the encoder's.",
         ),
-    ] = "fp16",
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the networks that an earlier export left in --out.")
+    ] = False,
 ) -> None:
     """Export a trained network to ONNX, or compile the networks in use for a card."""
     from mtclar.engine.errors import UsageError
@@ -49,8 +53,15 @@ def command(
     if to == "onnx":
         if compute_capability:
             raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
-        _onnx(checkpoint, out)
+        if precision is not None:
+            raise UsageError(
+                "--precision is for engines and repositories: ONNX graphs are fp32",
+                "leave it out, or add --to",
+            )
+        _onnx(checkpoint, out, force)
         return
+    if force:
+        raise UsageError("--force is for ONNX graphs", "leave it out")
     if checkpoint is not None:
         raise UsageError(
             f"--to {to} takes the networks that `run` uses, not a checkpoint",
@@ -61,27 +72,43 @@ def command(
     if to == "triton":
         if compute_capability:
             raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
-        _triton(precision, out)
+        _triton(precision or DEFAULT_PRECISION, out)
         return
-    _engines(to, compute_capability or [], precision, out)
+    _engines(to, compute_capability or [], precision or DEFAULT_PRECISION, out)
 
 
-def _onnx(checkpoint: Path | None, out: Path | None) -> None:
+def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
+    """Writes the graphs of a checkpoint with their cards.
+
+    What `export` did not write is not overwritten, and networks of another checkpoint only with `force`.
+    """
+    from functools import cache
+
     from mtclar.engine.errors import UsageError
     from mtclar.train import extra
 
     if checkpoint is None or out is None:
         raise UsageError("--to onnx needs a checkpoint and --out FOLDER", "`train` writes mtclar.pt")
     extra.require("torch", "onnx", purpose="export")
-    from mtclar.cli.outputs import Output, always, require_safe
+    from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, say
     from mtclar.train import export
     from mtclar.train.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
-    require_safe([Output("--out", out / name, always) for name in export.FILES], {"CHECKPOINT": [checkpoint]})
+    files = cache(lambda: export.files_of(loaded))  # made only once the folder has been seen to be fit
+
+    def output(path: Path) -> Output:
+        if not export.is_written(path):
+            return Output(
+                "--out", path, never, "`export` did not write it: name another folder, or remove it"
+            )
+        may_replace = always if force else lambda path: path.read_bytes() == files()[path.name]
+        return Output("--out", path, may_replace, "--force replaces the networks of an earlier export")
+
+    require_safe([output(out / name) for name in export.FILES], {"CHECKPOINT": [checkpoint]})
     console = Terminal()
-    for graph in export.export(loaded, out):
+    for graph in export.write(files(), out):
         size_mb = graph.stat().st_size / 1e6
         say(console, f"{graph} ({size_mb:.1f} MB) and {graph.with_suffix('.json').name}")
 

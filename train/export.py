@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mtclar.engine import encode, models
 from mtclar.engine.compare import PAIR_INPUTS, PAIR_OUTPUTS
 from mtclar.engine.crop import FRAMING
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import ModelError, MtclarError
 from mtclar.engine.files import write_together
 from mtclar.train.checkpoint import Checkpoint
 from mtclar.train.network import Encoder, Siamese
@@ -43,10 +43,14 @@ class EncoderGraph(nn.Module):
 
 
 def export(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Path]:
-    """Writes encoder.onnx, pair.onnx and a card beside each into `folder`; the paths of the graphs.
+    """`files_of` a checkpoint, and `write` them."""
+    return write(files_of(checkpoint), folder)
 
-    All four files or none: a graph never lies beside the card of another. MtclarError when the network's input is not
-    what the engine cuts out of a frame, WriteError when the disk refuses.
+
+def files_of(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """encoder.onnx, pair.onnx and a card for each, by name: the same bytes whenever it is asked.
+
+    MtclarError when the network's input is not what the engine cuts out of a frame.
     """
     network, size = checkpoint.network, checkpoint.network.config.input_size
     if size != FRAMING.size:
@@ -55,12 +59,27 @@ def export(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Path]:
             "train it with the size of mtclar.engine.crop.FRAMING",
         )
     graphs = {ENCODER: encoder_graph(network), PAIR: pair_graph(network)}
-    contents: dict[Path, bytes] = {}
-    for name, card in cards(checkpoint, graphs).items():
-        contents[folder / f"{name}.onnx"] = graphs[name]
-        contents[folder / f"{name}.json"] = card.encode()
-    write_together({path: partial(_put, content) for path, content in contents.items()})
+    of_cards = {f"{name}.json": card.encode() for name, card in cards(checkpoint, graphs).items()}
+    return {f"{name}.onnx": graph for name, graph in graphs.items()} | of_cards
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> tuple[Path, Path]:
+    """Writes what `files_of` gave into `folder`; the paths of the graphs.
+
+    All four files or none: a graph never lies beside the card of another. WriteError when the disk refuses.
+    """
+    write_together({folder / name: partial(_put, content) for name, content in files.items()})
     return folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
+
+
+def is_written(path: Path) -> bool:
+    """Whether `path` is a graph or a card that `write` left there: the two lie side by side and fit each other."""
+    graph = path.with_suffix(".onnx")
+    try:
+        card = models.Card.read(path.with_suffix(".json"))
+        return card.name == path.stem and models.sha256(graph) == card.sha256
+    except (ModelError, OSError):
+        return False
 
 
 def cards(checkpoint: Checkpoint, graphs: Mapping[str, bytes]) -> dict[str, models.Card]:

@@ -21,6 +21,10 @@ def exit_code(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return ferplus_folder.write(tmp_path / "ferplus", 40)
@@ -53,13 +57,64 @@ def test_train_then_export(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 @needs_torch
 def test_an_export_is_all_four_files_or_none(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (full_disk / "encoder.json").write_text("an older card")
     assert exit_code("export", SHIPPED, "--out", full_disk) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert f"cannot write {full_disk}/encoder.onnx: " in said
     assert "bug" not in said
-    assert [path.name for path in full_disk.iterdir()] == ["encoder.json"]
-    assert (full_disk / "encoder.json").read_text() == "an older card"
+    assert not list(full_disk.iterdir())
+
+
+@needs_torch
+def test_an_export_replaces_an_earlier_one_of_another_network_only_with_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mtclar.train.checkpoint import Checkpoint, save_checkpoint
+    from mtclar.train.network import NetworkConfig, Siamese
+
+    out, other = tmp_path / "graphs", tmp_path / "other.pt"
+    save_checkpoint(other, Checkpoint(Siamese(NetworkConfig()).eval(), ("nothing",), {}))
+    assert exit_code("export", other, "--out", out) == 0
+    before = contents(out)
+    assert exit_code("export", other, "--out", out) == 0, "the same network once more"
+    assert contents(out) == before
+    capsys.readouterr()
+    assert exit_code("export", SHIPPED, "--out", out) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{out}/encoder.onnx exists already" in said
+    assert "--force" in said
+    assert contents(out) == before
+    assert exit_code("export", SHIPPED, "--out", out, "--force") == 0
+    assert not set(contents(out).values()) & set(before.values())
+
+
+@needs_torch
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("name", ["encoder.onnx", "pair.json"])
+def test_an_export_destroys_nothing_that_no_export_wrote(
+    name: str, force: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text("written by hand")
+    assert exit_code("export", SHIPPED, "--out", tmp_path, *force) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{tmp_path}/{name} exists already" in said
+    assert "`export` did not write it" in said
+    assert contents(tmp_path) == {name: b"written by hand"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--precision", "int8"], "ONNX graphs are fp32"),
+        (["--to", "triton", "--force"], "--force is for ONNX graphs"),
+    ],
+)
+def test_an_option_of_another_target_is_refused(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = [] if "--to" in options else [SHIPPED]
+    assert exit_code("export", *checkpoint, "--out", tmp_path / "x", *options) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "x").exists()
 
 
 @needs_torch
