@@ -62,6 +62,13 @@ def require_writable(path: Path) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror or error}", "choose another place") from error
 
 
+def require_new(path: Path) -> None:
+    """Raises UsageError when something is at `path` already, or no file can be written there; leaves no trace."""
+    require_writable(path)
+    if path.exists():
+        raise UsageError(f"{path} exists already", "name another file, or remove it")
+
+
 def _try_out(folder: Path) -> None:
     """Writes a nameless file into `folder`, or into the nearest one above it that is there; raises OSError."""
     while not folder.exists():

@@ -12,8 +12,10 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+from mtclar.engine.files import require_new
 from mtclar.train import evaluate, ferplus, people
 from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mtclar.train.command_line import in_words
 from mtclar.train.figures import PhotoFigures, card_figures
 from mtclar.train.network import Siamese, move_towards
 
@@ -32,6 +34,7 @@ def goodness(figures: PhotoFigures) -> float:
     return figures.majority_accuracy + sum(figures.proxy_va.ccc) / 2
 
 
+@in_words
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True, help="rendered test people")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    require_new(options.out)
     before, after = load_checkpoint(options.before), load_checkpoint(options.after)
     if before.network.config != after.network.config:  # the same weights may look at pictures of another size
         parser.error(f"{options.before} and {options.after} are networks of different sizes")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import require_writable, write_together, write_whole
+from mtclar.engine.files import require_new, require_writable, write_together, write_whole
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20).filter(
     lambda name: name not in (".", "..")
@@ -105,3 +105,13 @@ def test_a_place_that_cannot_be_written_is_said(name: str, says: str, tmp_path: 
         require_writable(tmp_path / name)
     assert says in refused.value.what
     assert refused.value.hint
+
+
+def test_only_a_place_where_nothing_is_is_new(tmp_path: Path) -> None:
+    require_new(tmp_path / "folder" / "new")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").write_text("mine")
+    with pytest.raises(UsageError, match="old exists already"):
+        require_new(tmp_path / "old")
+    with pytest.raises(UsageError, match="is a folder"):
+        require_new(tmp_path)

@@ -1,10 +1,12 @@
 """The mean of two networks lies between them, weight by weight, and counts of batches are those of the second."""
 
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from average_checkpoints import averaged  # noqa: E402
+from average_checkpoints import averaged, main  # noqa: E402
 
 from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
 
@@ -23,3 +25,16 @@ def test_each_weight_and_each_statistic_is_as_far_between_as_the_share(share: fl
             torch.testing.assert_close(value, wanted)
         else:
             assert torch.equal(value, after.state_dict()[name])
+
+
+def test_a_file_that_is_there_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "before.pt"
+    before.write_text("a network")
+    inputs = [str(before), str(before), "--ferplus", str(tmp_path), "--people", str(tmp_path / "people.npz")]
+    monkeypatch.setattr("sys.argv", ["average_checkpoints.py", *inputs, "--out", str(before)])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"error: {before} exists already" in capsys.readouterr().err
+    assert before.read_text() == "a network"

@@ -111,6 +111,33 @@ def test_a_damaged_clip_says_what_to_do(small: HeldOut, tmp_path: Path) -> None:
     assert "remove it" in caught.value.hint
 
 
+def test_labels_of_a_clip_that_are_gone_or_damaged_too(small: HeldOut, tmp_path: Path) -> None:
+    mine = replace(small, folder=tmp_path, people=(1000,))
+    mine.home.mkdir(parents=True)
+    (mine.home / f"1000-{SECONDS:g}s.mp4").write_bytes(b"no video")
+    with pytest.raises(DatasetError, match=r"there is no file .*\.csv") as caught:
+        mine.load_clips(silent)
+    assert "remove" in caught.value.hint
+    (mine.home / f"1000-{SECONDS:g}s.csv").write_text("time,valence,arousal\n0,7,0\n")
+    with pytest.raises(DatasetError, match="line 2: valence is 7") as caught:
+        mine.load_clips(silent)
+    assert "remove" in caught.value.hint
+
+
+def test_a_video_that_breaks_off_is_named_when_its_frames_are_read(small: HeldOut) -> None:
+    small.load_clips(silent)
+    video = small.home / f"1001-{SECONDS:g}s.mp4"
+    whole = video.read_bytes()
+    (clip,) = (clip for clip in small.load_clips(silent) if clip.name == "1001")
+    try:
+        video.write_bytes(whole[: len(whole) // 20])
+        with pytest.raises(DatasetError, match=r"\.mp4 cannot be read") as caught:
+            list(clip.frames())
+    finally:
+        video.write_bytes(whole)
+    assert "remove it" in caught.value.hint
+
+
 def test_a_damaged_picture_set_too(small: HeldOut, tmp_path: Path) -> None:
     mine = replace(small, folder=tmp_path, people=(1000,))
     mine.home.mkdir(parents=True)

@@ -118,7 +118,9 @@ def test_degrading_leaves_the_face_recognisable(show):
         assert np.corrcoef(cv2.blur(crop, (5, 5)).ravel(), cv2.blur(worse, (5, 5)).ravel())[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("text", ["0", "a:b", "5:5", "990:1010", "1023:1025", "5000:5001"])
+@pytest.mark.parametrize(
+    "text", ["0", "a:b", "5:5", "990:1010", "1023:1025", "5000:5001", "0:99999999999999"]
+)
 def test_people_outside_one_split_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError):
         people(text)

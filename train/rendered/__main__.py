@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mtclar.train.rendered.pictures import make_pictures
+from mtclar.engine.files import require_new
+from mtclar.train import extra
+from mtclar.train.command_line import count, in_words
 from mtclar.train.rendered.splits import split_of
 
 
@@ -14,20 +16,27 @@ def people(text: str) -> range:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not two person ids like 0:200") from None
     ids = range(first, end)
-    splits = {split_of(person_id) for person_id in ids}
+    splits = {split_of(person_id) for person_id in (first, end - 1)}  # a split has no gap
     if not ids or len(splits) > 1 or None in splits:
         raise argparse.ArgumentTypeError(f"{text} is not within one split (mtclar.train.rendered.splits)")
     return ids
 
 
+@in_words
 def main() -> None:
     """Parses the command line, renders, writes, says how many."""
     parser = argparse.ArgumentParser(prog="python -m mtclar.train.rendered", description=__doc__)
     parser.add_argument("out", type=Path, metavar="OUT.npz")
     parser.add_argument("--people", type=people, required=True, metavar="A:B", help="person ids A .. B-1")
-    parser.add_argument("--pictures", type=int, default=100, metavar="N", help="of each person (%(default)s)")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    parser.add_argument(
+        "--pictures", type=count, default=100, metavar="N", help="of each person (%(default)s)"
+    )
+    parser.add_argument("--workers", type=count, default=1, metavar="N", help="processes (%(default)s)")
     options = parser.parse_args()
+    require_new(options.out)
+    extra.require("numba", purpose="rendering people")
+    from mtclar.train.rendered.pictures import make_pictures
+
     pictures = make_pictures(options.people, options.pictures, workers=options.workers)
     pictures.save(options.out)
     print(f"{options.out}: {len(pictures.images)} pictures of {len(pictures.people)} people")

@@ -3,32 +3,43 @@
 Each person gets FOLDER/<id>.mp4 and FOLDER/<id>.csv (time, valence, arousal of every frame). The script, the light and
 the background are drawn from the person's id, so the pictures are the same wherever they are made; their H.264 differs
 between runs by about a grey level (seen, not explained), so figures of clips may move in the last digit. A clip that
-is there is kept.
+is there with its labels is kept; one of the two without the other is not overwritten.
 """
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.errors import UsageError, WriteError
+from mtclar.engine.files import require_writable
+from mtclar.train import extra
+from mtclar.train.command_line import in_words
 from mtclar.train.rendered.__main__ import people
-from mtclar.train.rendered.clips import LitAt, encode_h264, random_script, render_clip, write_labels
-from mtclar.train.rendered.people import Person
-from mtclar.train.rendered.pictures import sample_background, sample_light
 
 SIZE = (320, 240)
 FPS = 25
 SECONDS = 10.0
 SPAN = 3.9  # decimetres that the picture is high: the face fills half of it
 LIGHT_CHANGES_S = 5.0
+LONGEST_S = 3600.0
 
 
 def make_clip(person_id: int, folder: Path, seconds: float = SECONDS) -> Path:
-    """Renders one person's clip and labels into `folder` unless they are there -> the video's path."""
-    video, labels = folder / f"{person_id}.mp4", folder / f"{person_id}.csv"
+    """Renders one person's clip and labels into `folder` unless they are there -> the video's path.
+
+    Raises OSError or av.error.FFmpegError when the disk refuses.
+    """
+    # Here, since they need numba, which `main` asks for first.
+    from mtclar.train.rendered.clips import LitAt, encode_h264, random_script, render_clip, write_labels
+    from mtclar.train.rendered.people import Person
+    from mtclar.train.rendered.pictures import sample_background, sample_light
+
+    video, labels = _files(person_id, folder)
     if video.is_file() and labels.is_file():
         return video
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,15 +69,50 @@ def make_clip(person_id: int, folder: Path, seconds: float = SECONDS) -> Path:
     return video
 
 
+def require_room(person_id: int, folder: Path) -> None:
+    """Raises UsageError when only one of a person's two files is there, or neither can be written."""
+    video, labels = _files(person_id, folder)
+    for path, other in ((video, labels), (labels, video)):
+        if path.is_file() and not other.exists():
+            raise UsageError(f"{path} is there without {other.name}", "remove it, or name another folder")
+        require_writable(path)
+
+
+def _files(person_id: int, folder: Path) -> tuple[Path, Path]:
+    """The video and its labels."""
+    return folder / f"{person_id}.mp4", folder / f"{person_id}.csv"
+
+
+def duration(text: str) -> float:
+    """An argument in seconds: at least one frame."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 / FPS <= seconds <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from {1 / FPS:g} to {LONGEST_S:g} seconds")
+    return seconds
+
+
+@in_words
 def main() -> None:
     """Parses the command line and renders."""
     parser = argparse.ArgumentParser(prog="python -m mtclar.train.rendered.clip_set", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people", type=people, required=True, metavar="A:B", help="person ids A .. B-1")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each clip (%(default)s)")
+    parser.add_argument("--seconds", type=duration, default=SECONDS, help="of each clip (%(default)s)")
     options = parser.parse_args()
     for person_id in options.people:
-        print(make_clip(person_id, options.folder, options.seconds), flush=True)
+        require_room(person_id, options.folder)
+    extra.require("numba", purpose="rendering people")
+    try:
+        for person_id in options.people:
+            print(make_clip(person_id, options.folder, options.seconds), flush=True)
+    except (av.error.FFmpegError, OSError) as error:
+        raise WriteError(
+            f"cannot write into {options.folder}: {error.strerror or error}",
+            "make room; clips that were finished are kept",
+        ) from error
 
 
 if __name__ == "__main__":

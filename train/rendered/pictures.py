@@ -7,6 +7,7 @@ shifts, turns and scales of augmentation.
 import math
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.errors import MtclarError
 from mtclar.engine.files import write_whole
 from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, between, mixed
 from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper
@@ -163,10 +165,18 @@ def _person_pictures(
 
 
 def make_pictures(ids: range, count: int, *, workers: int = 1) -> PictureSet:
-    """`count` pictures of each person in `ids`; the same whatever the number of worker processes."""
+    """`count` pictures of each person in `ids`; the same whatever the number of worker processes.
+
+    Raises MtclarError when a worker was killed.
+    """
     if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            made = list(pool.map(_person_pictures, ids, [count] * len(ids)))
+        try:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                made = list(pool.map(_person_pictures, ids, [count] * len(ids)))
+        except BrokenProcessPool as error:
+            raise MtclarError(
+                "a process that rendered people was killed", "was the memory full? one worker needs least"
+            ) from error
     else:
         made = [_person_pictures(person_id, count) for person_id in ids]
     rows = [(person_id, crop, mixture) for person_id, _, pictures in made for crop, mixture in pictures]
