@@ -56,6 +56,11 @@ class Answers:
     def __len__(self) -> int:
         return len(self.va)
 
+    @property
+    def nameless(self) -> int:
+        """Faces of nobody known among those of people: they can be neither support nor query with labels."""
+        return 0 if self.subject is None else int((self.subject == "").sum())
+
     def rows(self, chosen: NDArray[np.int64]) -> Encoded:
         """What the encoder says of some of them."""
         return Encoded(

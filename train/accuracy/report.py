@@ -85,6 +85,10 @@ class Report:
                 lines[-1] += f", the majority subset; {classes.accuracy_all:.4f} on all {len(answers):,}"
         if answers.subject is None and any(shots.k for shots in self.shots):
             lines.append("Nobody is known here: the labelled faces are of anybody, so they can help little.")
+        if answers.nameless:
+            lines.append(
+                f"{answers.nameless:,} of {len(answers):,} faces have no subject, and are scored without labels alone."
+            )
         lines += [
             f"With {shots.k} labelled, {shots.subjects} of {shots.subjects + shots.left_out} people have enough."
             for shots in self.shots
@@ -106,6 +110,7 @@ class Report:
             "n": len(self.answers),
             "no_face": self.answers.no_face,
             "unlabelled": self.answers.unlabelled,
+            "nameless": self.answers.nameless,
             "classes": None
             if classes is None
             else {

@@ -90,4 +90,14 @@ def test_sentences_say_what_was_left_out() -> None:
     assert "11 labelled faces; no face found in 1,234 of 1,245 pictures" in text
     assert f"Encoder {models.card('encoder').sha256[:12]} on onnxruntime (CPU)." in text
     assert "With 5 labelled, 1 of 2 people have enough." in text
+    assert "no subject" not in text
     assert "Nobody is known" in " ".join(report(synthetic.answers([8], known=False), [1]).summary())
+
+
+def test_faces_without_a_subject_are_counted() -> None:
+    made = report(synthetic.answers([5], subject=np.array(["anna", "", "anna", "anna", ""])), [0, 1])
+    assert "2 of 5 faces have no subject, and are scored without labels alone." in made.summary()
+    content = made.as_json()
+    assert (content["n"], content["nameless"]) == (5, 2)
+    assert content["subjects"]["1"] == {"used": 1, "left_out": 0, "queries": 4}
+    assert report(synthetic.answers([5], known=False), [1]).as_json()["nameless"] == 0
