@@ -68,10 +68,11 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     if not is_file(path):
         raise UsageError(f"{path} does not exist", MAKE_IT)
     try:
-        stored = np.load(path, allow_pickle=False)
-        if not isinstance(stored, NpzFile):
-            raise ValueError("it holds one array alone")
-        with stored:  # a member that is no array comes as bytes
+        with path.open("rb") as file:  # numpy leaves a file open that is no whole zip
+            stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, NpzFile):
+                raise ValueError("it holds one array alone")
+            # a member that is no array comes as bytes
             images, va, person = (np.asarray(stored[name]) for name in ("images", "va", "person"))
     except Exception as error:  # numpy raises whatever zip, zlib or its reader of a damaged header met
         raise DatasetError(f"{path} is no file of rendered people: {error}", MAKE_IT) from error

@@ -58,6 +58,10 @@ def test_broken_files(tmp_path: Path) -> None:
             archive.writestr(name, "no array")
     with pytest.raises(DatasetError, match=r"texts\.npz: images are \|S8 \[\]"):
         people.load([tmp_path / "texts.npz"], "train")
+    short = write(tmp_path / "short.npz", 1)
+    short.write_bytes(short.read_bytes()[:-100])
+    with pytest.raises(DatasetError, match=r"short\.npz is no file of rendered people: File is not a zip"):
+        people.load([short], "train")
     content = bytearray(write(tmp_path / "damaged.npz", 1).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged.npz").write_bytes(content)
