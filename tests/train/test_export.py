@@ -1,5 +1,7 @@
 """Export: torch and ONNX agree, cards fit their graphs, and the shipped graphs are those of the shipped checkpoint."""
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +121,32 @@ def test_shipped_graphs_are_those_of_the_shipped_checkpoint(
         open_session(models.path("pair")) as pair,
     ):
         assert_parity(shipped, encoder, pair, batch, support)
+
+
+def weights(graph: bytes) -> list[bytes]:
+    """The initialisers of a graph, bit by bit."""
+    import onnx
+
+    loaded = onnx.load_from_string(graph).graph.initializer
+    return [onnx.numpy_helper.to_array(initialiser).tobytes() for initialiser in loaded]
+
+
+@pytest.mark.parametrize(("name", "draw"), [("encoder", export.encoder_graph), ("pair", export.pair_graph)])
+def test_shipped_graphs_are_exported_from_the_shipped_checkpoint_bit_by_bit(
+    shipped: Checkpoint, name: str, draw: Callable[[Siamese], bytes]
+) -> None:
+    import onnx
+
+    bundled, drawn = models.path(name).read_bytes(), draw(shipped.network)
+    assert weights(drawn) == weights(bundled)
+    if onnx.load_from_string(bundled).producer_version == torch.__version__.partition("+")[0]:
+        assert (
+            hashlib.sha256(drawn).digest() == hashlib.sha256(bundled).digest()
+        )  # another version names nodes anew
+
+
+def test_shipped_graphs_are_small() -> None:
+    assert sum(models.path(name).stat().st_size for name in (export.ENCODER, export.PAIR)) <= 12e6
 
 
 def test_shipped_cards_say_what_the_checkpoint_says(shipped: Checkpoint) -> None:

@@ -1,8 +1,9 @@
 """The loop: it learns, a resumed run equals one that ran through, and checkpoints that do not fit are refused."""
 
+import copy
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mtclar.engine.errors import MtclarError, UsageError  # noqa: E402
 from mtclar.train import checkpoint, evaluate, ferplus, loop  # noqa: E402
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState  # noqa: E402
 from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
-from mtclar.train.network import NetworkConfig  # noqa: E402
+from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
 from mtclar.train.people import People  # noqa: E402
 from mtclar.train.presets import PRESETS  # noqa: E402
 
@@ -262,6 +263,30 @@ def test_a_loss_that_is_no_number_ends_the_run(data: TrainData, tmp_path: Path) 
     broken = replace(data.photos, va=np.full_like(data.photos.va, np.nan))
     with pytest.raises(MtclarError, match="the loss became nan"):
         loop.train(replace(data, photos=broken), CONFIG, tmp_path, say=silent)
+
+
+def test_the_published_settings_reach_the_losses_of_a_batch(data: TrainData) -> None:
+    def losses(epoch: int = 0, **changed: bool) -> dict[str, float]:
+        torch.manual_seed(3)
+        network = Siamese(SMALL)
+        state = RunState(network, copy.deepcopy(network), torch.optim.Adam(network.parameters()), ())
+        state.epoch = epoch
+        config = replace(CONFIG, objective=replace(CONFIG.objective, **changed))
+        numbers, changes = np.random.default_rng(1), torch.Generator().manual_seed(1)
+        photos, people = np.arange(16), np.arange(10)
+        terms = loop.batch_losses(state, data, photos, people, config, torch.ones(8), numbers, changes, "cpu")
+        return {term.name: getattr(terms, term.name).item() for term in fields(terms)}
+
+    def others(some: dict[str, float]) -> list[str]:
+        return [name for name, value in some.items() if value != fixed[name]]
+
+    fixed = losses()
+    assert others(losses(epoch=1)) == []
+    assert others(losses(epoch=1, delta_schedule=True)) == ["delta"]
+    assert others(losses(alike_by_class=True)) == ["similarity", "cosine"]
+    weighted = losses(random_weights=True)
+    assert others(weighted) == ["delta", "similarity", "cosine"]
+    assert sum(weighted[name] / fixed[name] for name in others(weighted)) == pytest.approx(1, abs=1e-5)
 
 
 def test_learning_rate_rises_and_falls() -> None:

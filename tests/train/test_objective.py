@@ -54,6 +54,49 @@ def test_pictures_of_one_person_are_similar_as_far_as_va_is_close() -> None:
     assert targets.similarity.tolist() == pytest.approx([1, np.exp(-0.5), 0], abs=1e-3)
 
 
+def test_as_published_the_delta_moves_from_ccc_to_mse() -> None:
+    random = torch.Generator().manual_seed(2)
+    predicted, truth = torch.randn(30, 2, generator=random), torch.randn(30, 2, generator=random)
+    config = replace(CONFIG, delta_mse=2.0, delta_ccc=3.0, delta_schedule=True)
+    both, both_true = (torch.cat([part, -part]) for part in (predicted, truth))
+    mse = (predicted - truth).square().mean().item()
+    apart = np.mean([1 - ccc(both[:, i].numpy(), both_true[:, i].numpy()) for i in (0, 1)])
+    for progress, share in ((0.0, 0.0), (0.5, 0.25), (1.0, 1.0)):  # share = progress squared
+        loss = objective.delta_loss(predicted, truth, config, progress).item()
+        assert loss == pytest.approx(2 * share * mse + 3 * (1 - share) * apart, abs=1e-4)
+    unscheduled = objective.delta_loss(predicted, truth, replace(config, delta_schedule=False), 0.5).item()
+    assert unscheduled == pytest.approx(2 * mse + 3 * apart, abs=1e-4)
+
+
+def test_as_published_strangers_are_alike_by_their_class_alone() -> None:
+    shares = torch.tensor([[0.6, 0.4, 0.0], [0.6, 0.0, 0.4], [0.4, 0.6, 0.0]])
+    va = torch.tensor([[0.1, 0.0], [0.5, 0.2], [0.0, 0.0]])
+    pairs = torch.tensor([0, 0]), torch.tensor([1, 2])
+    published = objective.stranger_targets(shares, va, *pairs, replace(CONFIG, alike_by_class=True))
+    assert published.similarity.tolist() == [1.0, 0.0]
+    ours = objective.stranger_targets(shares, va, *pairs, CONFIG)
+    assert ours.similarity[0] < ours.similarity[1] < 1  # by what the votes share it is the other way round
+    torch.testing.assert_close(published.delta, ours.delta)
+
+
+def test_as_published_the_pair_terms_are_weighted_at_random() -> None:
+    terms = {"expression": 2.0, "absolute": 3.0, "delta": 5.0, "similarity": 7.0, "cosine": 11.0}
+    losses = objective.Losses(**{name: torch.tensor(value) for name, value in terms.items()})
+    assert losses.total().item() == pytest.approx(28)
+    numbers = np.random.default_rng(4)
+    drawn = []
+    for _ in range(200):
+        weighted = objective.randomly_weighted(losses, numbers)
+        assert (weighted.expression.item(), weighted.absolute.item()) == (2.0, 3.0)
+        drawn.append(
+            [getattr(weighted, name).item() / terms[name] for name in ("delta", "similarity", "cosine")]
+        )
+    np.testing.assert_allclose(np.sum(drawn, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.mean(drawn, axis=0), 1 / 3, atol=0.05)
+    assert np.min(drawn) > 0
+    assert np.all(np.std(drawn, axis=0) > 0.1)
+
+
 def test_cosine_loss_pulls_and_pushes() -> None:
     a = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     b = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from mtclar.engine.session import open_session  # noqa: E402
 from mtclar.train import export, ferplus, loop  # noqa: E402
 from mtclar.train.checkpoint import Plateau, load_checkpoint  # noqa: E402
-from mtclar.train.loop import TrainData  # noqa: E402
+from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
 from mtclar.train.network import PublishedPairHead, Siamese  # noqa: E402
+from mtclar.train.people import People  # noqa: E402
 from mtclar.train.presets import PRESETS  # noqa: E402
 
 from . import ferplus_folder  # noqa: E402
@@ -21,22 +22,45 @@ from . import ferplus_folder  # noqa: E402
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
     photos = ferplus.load(ferplus_folder.write(tmp_path_factory.mktemp("data") / "ferplus", 120))
-    return TrainData(photos.split("Training"), photos.split("PublicTest"))
+    random = np.random.default_rng(8)
+    crops = random.integers(0, 256, (30, 56, 56), dtype=np.uint8)
+    va = random.uniform(-1, 1, (30, 2)).astype(np.float32)
+    people = People(crops, va, np.repeat(np.arange(6), 5))
+    return TrainData(photos.split("Training"), photos.split("PublicTest"), people)
 
 
-def test_the_published_pair_head_keeps_its_shape_in_the_graph(data: TrainData, tmp_path: Path) -> None:
-    paper = PRESETS["paper"]
-    small = replace(paper.network, stem=8, stages=((8, 1), (16, 1)), embedding=32, pair_hidden=(64, 32))
-    config = replace(paper, network=replace(small, absolute_hidden=(32, 16)), epochs=1, batch=32)
+def small(preset: TrainConfig) -> TrainConfig:
+    """One epoch of a preset, with a network of the same kind that a test has the time for."""
+    network = replace(preset.network, stem=8, stages=((8, 1), (16, 1)), embedding=32, pair_hidden=(64, 32))
+    if network.absolute_hidden:
+        network = replace(network, absolute_hidden=(32, 16))
+    return replace(preset, network=network, epochs=1, batch=32)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_each_preset_trains_and_its_pair_head_keeps_its_shape_in_the_graph(
+    data: TrainData, tmp_path: Path, name: str
+) -> None:
+    config = small(PRESETS[name])
+    torch.manual_seed(config.seed)
+    untrained = Siamese(config.network)
     trained = loop.train(data, config, tmp_path / "run", say=lambda _: None)
-    assert isinstance(trained.network.pair, PublishedPairHead)
-    stored = load_checkpoint(tmp_path / "run" / "mtclar.pt").network
-    _, graph = export.export(load_checkpoint(tmp_path / "run" / "mtclar.pt"), tmp_path / "graphs")
+    assert isinstance(trained.network.pair, PublishedPairHead) == (config.network.fusion == "published")
+    for part in ("encoder.features", "encoder.absolute", "encoder.expression", "pair"):
+        before, after = (
+            torch.cat([p.flatten() for p in network.get_submodule(part).parameters()])
+            for network in (untrained, trained.network)
+        )
+        assert torch.isfinite(after).all()
+        assert not torch.equal(before, after), part
+    stored = load_checkpoint(tmp_path / "run" / "mtclar.pt")
+    assert stored.network.config == config.network
+    _, graph = export.export(stored, tmp_path / "graphs")
     random = np.random.default_rng(0)
     query = random.normal(size=(3, 32)).astype(np.float32)
     support = random.normal(size=(5, 32)).astype(np.float32)
     with torch.inference_mode():
-        similarity, delta = stored.pair(torch.from_numpy(query), torch.from_numpy(support))
+        similarity, delta = stored.network.pair(torch.from_numpy(query), torch.from_numpy(support))
     with open_session(graph) as session:
         out = session.run({"embedding": query, "support": support})
     np.testing.assert_allclose(out["similarity"], similarity.numpy(), atol=1e-4)
