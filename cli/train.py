@@ -10,7 +10,10 @@ from mtclar.cli.options import expanded
 
 def command(
     ferplus: Annotated[
-        Path, typer.Option(help="FER+ folder: labels.csv and sheet_00.png, sheet_01.png, ...")
+        Path,
+        typer.Option(
+            help="FER+ folder: labels.csv and sheet_00.png, sheet_01.png, ...; or fer2013.csv and fer2013new.csv."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.", callback=expanded)],
     rendered: Annotated[
@@ -22,7 +25,13 @@ def command(
         typer.Option(help="Pictures of rendered test people (.npz), scored at the end."),
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint whose weights to start from.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last epoch in --out, with the settings of before; --epochs or --minutes may change.",
+        ),
+    ] = False,
     preset: Annotated[
         str,
         typer.Option(
@@ -34,7 +43,12 @@ def command(
         float | None, typer.Option(min=0.01, help="Train for this long instead of a number of epochs.")
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0.0, help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Two runs with one seed are the same run.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Two runs with one seed are the same run, with --epochs; --minutes follow the clock."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
     workers: Annotated[

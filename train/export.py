@@ -31,13 +31,14 @@ LICENCE = "Apache-2.0 (weights); the photos they were trained on are not part of
 
 
 class EncoderGraph(nn.Module):
-    """face uint8 [B, S, S] -> embedding [B, D], absolute [B, 2] in [-1, 1], expression logits [B, 8]."""
+    """What the graph adds to the encoder: valence and arousal are clipped."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """face uint8 [B, S, S] -> embedding [B, D], absolute [B, 2] in [-1, 1], expression logits [B, 8]."""
         embedding, absolute, expression = self.encoder(face)
         return embedding, absolute.clamp(-1, 1), expression
 

@@ -375,7 +375,7 @@ def _settings(data: TrainData, config: TrainConfig) -> dict[str, Any]:
     """What makes a run the run that it is."""
     return {
         **asdict(config),
-        "data": {"photos": len(data.photos), "people": len(data.people) if data.people else 0},
+        "data": {"photos": len(data.photos), "rendered": len(data.people) if data.people else 0},
     }
 
 

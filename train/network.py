@@ -68,6 +68,7 @@ class Siamese(nn.Module):
         self.pair = PublishedPairHead(config) if config.fusion == "published" else PairHead(config)
 
     def parameter_count(self) -> int:
+        """Numbers that training changes."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
@@ -155,6 +156,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(pool, *_conv_norm(channels_in, channels_out, kernel=1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [B, C, H, W] -> [B, C', H / stride, W / stride]."""
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
 
 

@@ -53,6 +53,7 @@ class Losses:
     cosine: Tensor
 
     def total(self) -> Tensor:
+        """The sum of all terms, []."""
         return torch.stack([getattr(self, field.name) for field in fields(self)]).sum()
 
 

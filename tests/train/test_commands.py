@@ -171,6 +171,7 @@ def test_a_disk_that_fills_up_ends_a_training_with_the_reason(
         (["--init", "a.pt", "--resume"], 2, "exclude each other"),
         (["--device", "tpu"], 2, "there is no device 'tpu' here"),
         (["--init", "gone.pt"], 2, "gone.pt does not exist"),
+        (["--init", str(SHIPPED), "--preset", "paper"], 2, "embedding was 128, is 256"),
         (["--rendered", "gone.npz"], 2, "gone.npz does not exist"),
         (["--resume"], 2, "latest.pt does not exist"),
     ],

@@ -138,7 +138,7 @@ def test_a_run_goes_on_with_its_own_settings_alone(data: TrainData, tmp_path: Pa
     other = replace(once, seed=9, soften=replace(once.soften, distil=0.4))
     with pytest.raises(UsageError, match=r"another run: soften\.distil was 0\.0, is 0\.4; seed was 1, is 9$"):
         loop.train(data, other, tmp_path, resume=True, say=silent)
-    with pytest.raises(UsageError, match=r"another run: data\.people was 30, is 0$"):
+    with pytest.raises(UsageError, match=r"another run: data\.rendered was 30, is 0$"):
         loop.train(replace(data, people=None), once, tmp_path, resume=True, say=silent)
     with pytest.raises(UsageError, match=r"network\.fusion was both, is published.*; and \d+ more$"):
         loop.train(data, PRESETS["paper"], tmp_path, resume=True, say=silent)
