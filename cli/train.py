@@ -35,7 +35,8 @@ def command(
     preset: Annotated[
         str,
         typer.Option(
-            help="Hyper-parameters: best; longer, then larger, to go on from --init; or paper (MT-CLAR as published)."
+            help="Hyper-parameters: best; strong, for worse cameras; longer, then larger, to go on from --init; "
+            "or paper (MT-CLAR as published)."
         ),
     ] = "best",
     epochs: Annotated[int | None, typer.Option(min=1, help="How often each photo is seen.")] = None,
