@@ -124,7 +124,7 @@ def plot(ferplus: Json, rendered: Json) -> None:
         methods = list(clips["methods"])
         bars = [clips["methods"][method][dimension]["rmse"] for method in methods]
         row[2].bar(methods, bars, color=[colours.get(method, "0.6") for method in methods])
-        row[2].tick_params(axis="x", rotation=35, labelsize=8)
+        row[2].set_xticks(methods, methods, rotation=35, ha="right", rotation_mode="anchor", fontsize=8)
         row[2].set_title(f"rendered clips, 1 frame in {clips['every']} labelled", fontsize=10)
         row[2].yaxis.set_tick_params(labelleft=True)
     axes[0][0].legend(fontsize=8)
