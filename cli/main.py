@@ -52,10 +52,10 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_root)
     for name in COMMANDS:
-        command = import_module(f"mtclar.cli.{name}").command
+        command = import_module(f"mtclar.cli.commands.{name}").command
         app.command(name)(_interruptible(command))
     for name in GROUPS:
-        module = import_module(f"mtclar.cli.{name}")
+        module = import_module(f"mtclar.cli.commands.{name}")
         group = typer.Typer(no_args_is_help=True, help=module.HELP)
         for command in module.COMMANDS:
             group.command(command.__name__)(_interruptible(command))

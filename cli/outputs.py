@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtclar.engine.encryption import is_sealed, seal
 from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.files import require_writable, write_whole
-from mtclar.engine.sealed import is_sealed, seal
 
 
 def never(_: Path) -> bool:

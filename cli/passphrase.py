@@ -30,7 +30,7 @@ def passphrase_of(path: Path, file: Path | None) -> Callable[[], str]:
 
 def passphrase_if_encrypted(path: Path, file: Path | None) -> str | None:
     """That of the support set at `path`; None, and nobody is asked, for any other file."""
-    from mtclar.engine.support import is_encrypted
+    from mtclar.engine.support_set import is_encrypted
 
     return passphrase_of(path, file)() if is_encrypted(path) else None
 

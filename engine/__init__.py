@@ -19,20 +19,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mtclar.engine.data_types import Affect as Affect
+    from mtclar.engine.data_types import Estimate as Estimate
+    from mtclar.engine.data_types import Frame as Frame
     from mtclar.engine.errors import MtclarError as MtclarError
-    from mtclar.engine.handover import Affect as Affect
-    from mtclar.engine.handover import Estimate as Estimate
-    from mtclar.engine.handover import Frame as Frame
-    from mtclar.engine.support import SupportSet as SupportSet
+    from mtclar.engine.support_set import SupportSet as SupportSet
     from mtclar.engine.tracker import Tracker as Tracker
 
 # Name -> its module. Looked up on first use, so `import mtclar.engine` alone loads neither cv2 nor onnxruntime.
 _EXPORTS = {
-    "Affect": "handover",
-    "Estimate": "handover",
-    "Frame": "handover",
+    "Affect": "data_types",
+    "Estimate": "data_types",
+    "Frame": "data_types",
     "MtclarError": "errors",
-    "SupportSet": "support",
+    "SupportSet": "support_set",
     "Tracker": "tracker",
 }
 __all__ = ["Affect", "Estimate", "Frame", "MtclarError", "SupportSet", "Tracker"]

@@ -12,20 +12,26 @@ from typing import Self
 import numpy as np
 
 from mtclar.engine import models
-from mtclar.engine.compare import DEFAULT_RULE, Comparer
-from mtclar.engine.crop import FRAMING, framing_from
-from mtclar.engine.detect import Detector
-from mtclar.engine.drift import DriftWatch
-from mtclar.engine.encode import Encoder
+from mtclar.engine.backends.session import Closing, Session, open_sessions
+from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
-from mtclar.engine.faces import MAX_FACES as MAX_FACES
-from mtclar.engine.faces import FaceTracker
-from mtclar.engine.gates import RUN_GATES, Gates, faults
-from mtclar.engine.handover import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
-from mtclar.engine.landmarks import FaceMesh
-from mtclar.engine.session import Closing, Session, open_sessions
-from mtclar.engine.smooth import DEFAULT_SMOOTHER, DRIFT_PER_SQRT_S, Array, Smoother, make_smoother
-from mtclar.engine.support import SupportSet
+from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
+from mtclar.engine.estimate.drift import DriftWatch
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.smoothing import (
+    DEFAULT_SMOOTHER,
+    DRIFT_PER_SQRT_S,
+    Array,
+    Smoother,
+    make_smoother,
+)
+from mtclar.engine.face.crop import FRAMING, framing_from
+from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
+from mtclar.engine.face.face_tracker import FaceTracker
+from mtclar.engine.face.landmarks import FaceMesh
+from mtclar.engine.face.quality import RUN_GATES, Gates, faults
+from mtclar.engine.support_set import SupportSet
 
 
 @dataclass(slots=True, eq=False)

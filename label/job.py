@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.support import SupportSet
-from mtclar.label.exports import exporter, write
+from mtclar.engine.support_set import SupportSet
+from mtclar.label.face_scan import Advance, Looker
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import Outcome, Settings, journal_of, key_of, label_recording
-from mtclar.label.looking import Advance, Looker
-from mtclar.label.reading import Recording, open_recording
-from mtclar.stream.labels import Label, read_labels
+from mtclar.label.output.exports import exporter, write
+from mtclar.label.recording import Recording, open_recording
+from mtclar.stream.label_file import Label, read_labels
 
 SUPPORT_SET = ".mtclar"
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mtclar.engine.backends.session import Closing
 from mtclar.engine.errors import MtclarError, WriteError
-from mtclar.engine.session import Closing
 
 try:
     import fcntl

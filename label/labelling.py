@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.smooth import Exponential, ExponentialParams
-from mtclar.label.journal import Journal
-from mtclar.label.looking import (
+from mtclar.engine.estimate.smoothing import Exponential, ExponentialParams
+from mtclar.label.face_scan import (
     BETWEEN,
     OK,
     RATE_HZ,
@@ -23,11 +22,12 @@ from mtclar.label.looking import (
     Looker,
     to_look_at,
 )
-from mtclar.label.process import bundled_constants
-from mtclar.label.reading import Recording
-from mtclar.label.rules import DEFAULT, LabelledFrames, Tools, rows_of, spread
-from mtclar.label.table import LABELLED, Table
-from mtclar.stream.labels import Label
+from mtclar.label.journal import Journal
+from mtclar.label.modes import DEFAULT, LabelledFrames, Tools, rows_of, spread
+from mtclar.label.output.table import LABELLED, Table
+from mtclar.label.recording import Recording
+from mtclar.label.temporal_gp import bundled_constants
+from mtclar.stream.label_file import Label
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]

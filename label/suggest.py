@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.active import propose
 from mtclar.engine.errors import MtclarError
+from mtclar.engine.estimate.active_learning import propose
+from mtclar.label.face_scan import OK, Advance, Looker, to_look_at
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import labelled_rows
-from mtclar.label.looking import OK, Advance, Looker, to_look_at
-from mtclar.label.reading import Picture, Recording
-from mtclar.label.rules import LabelledFrames, rows_of
-from mtclar.stream.labels import Label
+from mtclar.label.modes import LabelledFrames, rows_of
+from mtclar.label.recording import Picture, Recording
+from mtclar.stream.label_file import Label
 
 MOST_FACES = 2000  # chosen from; of a longer recording, evenly
 COLUMNS = 4

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.backends.session import Arrays, Closing, Runs, Session, Shape
 from mtclar.engine.errors import BackendError
-from mtclar.engine.session import Arrays, Closing, Runs, Session, Shape
 
 Answer = dict[str, NDArray[np.generic]]
 
@@ -158,7 +158,7 @@ class Batcher:
 
 
 class BatchedSession(Closing):
-    """One stream's share. Implements `mtclar.engine.session.Session`; closing it leaves the others theirs."""
+    """One stream's share. Implements `mtclar.engine.backends.session.Session`; closing it leaves the others theirs."""
 
     def __init__(self, batcher: Batcher, stream_id: str, session: Session) -> None:
         self.backend = session.backend

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from typing import Literal
 
-from mtclar.engine.handover import Frame
+from mtclar.engine.data_types import Frame
 
 Freshness = Literal["latest", "paced", "all"]
 """`latest`: the newest frame wins. `paced`: the same, for a file released at its own times. `all`: the reader waits."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from mtclar.engine.data_types import Affect, Faces, Frame
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.handover import Affect, Faces, Frame
 from mtclar.stream.mailbox import Freshness, Mailbox
-from mtclar.stream.messages import AffectMessage, LatencyMs, StreamInfo, SubjectInfo
+from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StreamInfo, SubjectInfo
 from mtclar.stream.reader import OnStatus, Patience, Reader
 from mtclar.stream.sources.base import Source
 from mtclar.stream.summary import Meter, Summary

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, SourceError
-from mtclar.engine.handover import Frame
 from mtclar.stream.mailbox import Mailbox
-from mtclar.stream.messages import SourceState, StatusMessage
+from mtclar.stream.protocol.messages import SourceState, StatusMessage
 from mtclar.stream.sources.base import Source
 from mtclar.stream.sources.pace import paced
 

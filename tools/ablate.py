@@ -23,7 +23,7 @@ import torch
 from generated import replace_section
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.metrics import rmse
+from mtclar.engine.estimate.metrics import rmse
 from mtclar.train import evaluate, ferplus, loop, people
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
 from mtclar.train.loop import TrainConfig, TrainData

@@ -13,9 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.handover import Affect, Estimate, FaceState
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
+from mtclar.engine.data_types import Affect, Estimate, FaceState
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    Hello,
+    LatencyMs,
+    ModelInfo,
+    StreamInfo,
+    SubjectInfo,
+)
+from mtclar.stream.server.broadcaster import Broadcaster
 
 FPS = 30
 SUPPORT_FRAMES = 16

@@ -17,13 +17,13 @@ from fewshot_people import People, encode
 from fewshot_rules import values
 from numpy.typing import NDArray
 
-from mtclar.calibrate.coverage import MOST_LABELS, covered, next_region, region_of
-from mtclar.calibrate.report import FEW_POINTS, make_report
-from mtclar.calibrate.standing import whole
-from mtclar.engine.compare import Comparer
-from mtclar.engine.encode import Encoder
-from mtclar.engine.enough import distance, estimated
-from mtclar.engine.session import Session
+from mtclar.calibrate.core.coverage import MOST_LABELS, covered, next_region, region_of
+from mtclar.calibrate.core.report import FEW_POINTS, make_report
+from mtclar.calibrate.core.status import whole
+from mtclar.engine.backends.session import Session
+from mtclar.engine.estimate.comparer import Comparer
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.label_convergence import distance, estimated
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

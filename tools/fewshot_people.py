@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.encode import Encoder
-from mtclar.engine.handover import EXPRESSIONS, Encoded
-from mtclar.engine.support import SupportSet
+from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
 from mtclar.train import ferplus

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.handover import Encoded, Estimate
-from mtclar.engine.residual_gp import unit
-from mtclar.engine.session import Session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.backends.session import Session
+from mtclar.engine.data_types import Encoded, Estimate
+from mtclar.engine.estimate.residual_gp import unit
+from mtclar.engine.support_set import SupportSet
 from mtclar.train.accuracy import methods
 
 Array = NDArray[Any]

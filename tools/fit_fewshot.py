@@ -1,4 +1,4 @@
-"""Fits the constants of mtclar.engine.compare to an encoder and writes compare.json beside it.
+"""Fits the constants of mtclar.engine.estimate.comparer to an encoder and writes compare.json beside it.
 
     python -m mtclar.train.rendered tune.npz --people 900:940 --pictures 40
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
@@ -28,9 +28,10 @@ from fewshot_people import People, clips, rendered, strangers
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.compare import CompareParams, Comparer
-from mtclar.engine.metrics import Z_90
-from mtclar.engine.residual_gp import (
+from mtclar.engine.backends.session import Session
+from mtclar.engine.estimate.comparer import CompareParams, Comparer
+from mtclar.engine.estimate.metrics import Z_90
+from mtclar.engine.estimate.residual_gp import (
     Explanation,
     Labelled,
     Likeness,
@@ -38,7 +39,6 @@ from mtclar.engine.residual_gp import (
     covariances,
     log_evidence,
 )
-from mtclar.engine.session import Session
 from mtclar.train.accuracy.answers import Networks
 
 Array = NDArray[np.float64]

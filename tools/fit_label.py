@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from label_clips import encoded_clips, folder_clips
 
-from mtclar.engine.compare import bundled_params
-from mtclar.label.process import CONSTANTS, Constants, Drift
-from mtclar.label.protocol import METHODS, MTCLAR, Clip, score
-from mtclar.label.rules import Tools
+from mtclar.engine.estimate.comparer import bundled_params
+from mtclar.label.evaluation_protocol import METHODS, MTCLAR, Clip, score
+from mtclar.label.modes import Tools
+from mtclar.label.temporal_gp import CONSTANTS, Constants, Drift
 from mtclar.train.accuracy.answers import Networks
 
 PLANS = ("every-20", "every-50", "spread-3", "spread-5", "share-3", "share-6")

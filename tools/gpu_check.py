@@ -47,9 +47,9 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
     from mtclar.cli.benchmark.gpu import GpuMeter
     from mtclar.cli.benchmark.material import demo_crops
     from mtclar.engine import models
-    from mtclar.engine.encode import Encoder
+    from mtclar.engine.backends.session import open_session, open_sessions
     from mtclar.engine.errors import MtclarError
-    from mtclar.engine.session import open_session, open_sessions
+    from mtclar.engine.estimate.encoder import Encoder
     from mtclar.stream.summary import percentiles
 
     rng = np.random.default_rng(0)
@@ -143,7 +143,14 @@ def try_backend(backend: str, rounds: int, timeout_s: float) -> dict[str, Any]:
 
 def run_suite(timeout_s: float) -> dict[str, Any]:
     """The suite that every backend has to pass, over those that run here."""
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "tests/engine/test_backends.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "tests/engine/backends/test_all_backends.py",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT)
     except subprocess.TimeoutExpired:

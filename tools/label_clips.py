@@ -1,10 +1,10 @@
-"""Labelled clips as mtclar.label.protocol takes them, for the tools that fit and measure `label`."""
+"""Labelled clips as mtclar.label.evaluation_protocol takes them, for the tools that fit and measure `label`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtclar.cli.protocol import clips_of
-from mtclar.label.protocol import Clip
+from mtclar.cli.reports.clip_protocol import clips_of
+from mtclar.label.evaluation_protocol import Clip
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.labelled import Clip as Video
 from mtclar.train.rendered.held_out import open_clip

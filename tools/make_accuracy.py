@@ -16,7 +16,7 @@ from typing import Any
 
 from generated import replace_section
 
-from mtclar.cli.evaluate import decimal, percent
+from mtclar.cli.commands.evaluate import decimal, percent
 from mtclar.train.accuracy.methods import MTCLAR
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -27,11 +27,11 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.active import STRATEGIES, ExpectedError, propose
-from mtclar.engine.compare import Comparer, bundled_params
-from mtclar.engine.encode import Encoder
-from mtclar.engine.session import Session, open_session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, propose
+from mtclar.engine.estimate.comparer import Comparer, bundled_params
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.support_set import SupportSet
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

@@ -28,14 +28,14 @@ import cv2
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from mtclar.calibrate.coverage import MOST_LABELS
-from mtclar.engine.metrics import ccc, rmse
-from mtclar.engine.support import SupportSet
+from mtclar.calibrate.core.coverage import MOST_LABELS
+from mtclar.engine.estimate.metrics import ccc, rmse
+from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream import demo_clip
-from mtclar.stream.labels import read_labels
+from mtclar.stream.label_file import read_labels
+from mtclar.stream.server.uploads import write_header
 from mtclar.stream.sources import open_source
-from mtclar.stream.uploads import write_header
 
 READING_S = 5.0
 WAIT_S = 60.0

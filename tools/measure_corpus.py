@@ -20,7 +20,7 @@ from figures import table
 from generated import replace_section
 from platformdirs import user_cache_path
 
-from mtclar.cli.evaluate import CACHE
+from mtclar.cli.commands.evaluate import CACHE
 from mtclar.cli.options import APP_NAME
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut

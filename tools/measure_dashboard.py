@@ -25,7 +25,7 @@ SECONDS = 12.0
 
 def kilobytes() -> float:
     """All files of the page as they are sent; kB of 1,000 bytes."""
-    files = resources.files("mtclar.stream.dashboard").iterdir()
+    files = resources.files("mtclar.stream.web.dashboard").iterdir()
     return (
         sum(len(file.read_bytes()) for file in files if file.is_file() and not file.name.endswith(".py"))
         / 1e3

@@ -6,7 +6,7 @@
 
 Each person is calibrated on LABELS frames of a clip of random expressions. Then a clip with other expressions follows
 in the light and pose of calibration, and after it a scene with one thing changed, or somebody else, to and fro for
-RUN_S. The limits of mtclar.engine.drift were set on the tuning people; the test people are for the table alone.
+RUN_S. The limits of `drift` were set on the tuning people; the test people are for the table alone.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from figures import RESULTS, table
 from generated import replace_section
 from numpy.typing import NDArray
 
-from mtclar.calibrate.session import conditions
+from mtclar.calibrate.core.support_builder import conditions
 from mtclar.engine import models
-from mtclar.engine.compare import Comparer
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.drift import DriftWatch
-from mtclar.engine.encode import Encoder
-from mtclar.engine.gates import RUN_GATES, faults
-from mtclar.engine.handover import Estimate, FaceCrop
-from mtclar.engine.session import Session, open_session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.data_types import Estimate, FaceCrop
+from mtclar.engine.estimate.comparer import Comparer
+from mtclar.engine.estimate.drift import DriftWatch
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.face.quality import RUN_GATES, faults
+from mtclar.engine.support_set import SupportSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, RESULT = ROOT / "docs" / "drift.md", RESULTS / "drift.json"

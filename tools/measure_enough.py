@@ -1,4 +1,4 @@
-"""When calibration has labels enough: the rule of mtclar.calibrate.coverage, chosen and tried. docs/calibrate.md.
+"""When calibration has labels enough: the rule of mtclar.calibrate.core.coverage, chosen and tried. docs/calibrate.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered tune_people.npz --people 900:940 --pictures 40
@@ -10,7 +10,7 @@
 Calibrations are simulated label by label (tools/enough_sessions.py). A session ended well when its error on other
 pictures of the person is within WITHIN of what MOST_LABELS labels bring. Of the rules by which WELL of the tuning
 sessions end well, every kind of faces counted alike, the chosen one needs the fewest labels. The test people
-and FER+ PrivateTest are for the table and the plot alone. With --write the constants in calibrate/coverage.py are not
+and FER+ PrivateTest are for the table and the plot alone. With --write the constants in coverage.py are not
 changed: the last line says what the tuning people would choose now.
 """
 
@@ -38,11 +38,11 @@ from fewshot_people import rendered, strangers
 from figures import RESULTS, table
 from generated import replace_section
 
-from mtclar.calibrate.coverage import LARGE_ERROR, MOST_LABELS, RULE, Rule
-from mtclar.calibrate.report import FEW_POINTS
+from mtclar.calibrate.core.coverage import LARGE_ERROR, MOST_LABELS, RULE, Rule
+from mtclar.calibrate.core.report import FEW_POINTS
 from mtclar.engine import models
-from mtclar.engine.encode import Encoder
-from mtclar.engine.session import Session, open_session
+from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.estimate.encoder import Encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PLOT, RESULT = ROOT / "docs" / "calibrate.md", ROOT / "docs" / "enough.png", RESULTS / "enough.json"
@@ -254,7 +254,7 @@ def main() -> None:
         print(f"wrote {PAGE}, {PLOT} and {RESULT}")
     else:
         print(text)
-    print(f"chosen now: {chosen}; calibrate/coverage.py has {RULE}")
+    print(f"chosen now: {chosen}; calibrate/core/coverage.py has {RULE}")
 
 
 def result(tune: Sessions, test: Sessions, chosen: Rule) -> dict[str, Any]:

@@ -25,10 +25,10 @@ import psutil
 from faulty import strangers
 from generated import replace_section
 
-from mtclar.engine.handover import Affect, Estimate
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.limits import Limits, allow_descriptors
-from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, StreamInfo
+from mtclar.engine.data_types import Affect, Estimate
+from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StreamInfo
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.quotas import Limits, allow_descriptors
 from mtclar.stream.summary import percentiles
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

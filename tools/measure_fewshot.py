@@ -27,11 +27,11 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.compare import Comparer, Coverage, bundled_params, make_query
-from mtclar.engine.encode import Encoder
-from mtclar.engine.handover import Encoded
-from mtclar.engine.metrics import Z_90, ccc, rmse
-from mtclar.engine.session import Session, open_session
+from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.comparer import Comparer, Coverage, bundled_params, make_query
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
 
 Array = NDArray[Any]
 

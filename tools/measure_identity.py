@@ -5,7 +5,7 @@
 Pictures of two people at rest are pasted into one scene: one walks behind the other, so that their face is hidden for a
 given time, and comes out on the other side, or turns round behind them and comes out where they went in. Pairs are
 those of the people who look most alike from afar, and of others drawn at random; what they look like is
-mtclar.engine.looks' own measure, so the similar pairs are the hard ones for it.
+mtclar.engine.face.appearance' own measure, so the similar pairs are the hard ones for it.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from figures import RESULTS, table
 from generated import replace_section
 from numpy.typing import NDArray
 
-from mtclar.engine.faces import HOLD_S
-from mtclar.engine.handover import Faces, Frame
-from mtclar.engine.looks import look_at, unlike
+from mtclar.engine.data_types import Faces, Frame
+from mtclar.engine.face.appearance import look_at, unlike
+from mtclar.engine.face.face_tracker import HOLD_S
 from mtclar.engine.tracker import Tracker
 from mtclar.train.rendered.__main__ import people as people_range
 from mtclar.train.rendered.people import Person

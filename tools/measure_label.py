@@ -20,15 +20,15 @@ from generated import replace_section
 from label_clips import encoded_clips
 from platformdirs import user_cache_path
 
-from mtclar.cli.evaluate import CACHE, decimal
+from mtclar.cli.commands.evaluate import CACHE, decimal
 from mtclar.cli.options import APP_NAME
+from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, Clip, Score, score
+from mtclar.label.face_scan import RATE_HZ, Looker
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import Outcome, Settings, label_recording
-from mtclar.label.looking import RATE_HZ, Looker
-from mtclar.label.protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, Clip, Score, score
-from mtclar.label.reading import Recording, open_recording
-from mtclar.label.rules import Tools
-from mtclar.stream.labels import Label, read_labels
+from mtclar.label.modes import Tools
+from mtclar.label.recording import Recording, open_recording
+from mtclar.stream.label_file import Label, read_labels
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut

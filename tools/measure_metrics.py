@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from prometheus_client import generate_latest
 
-from mtclar.engine.handover import Affect
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import AffectMessage, LatencyMs, ModelInfo
-from mtclar.stream.metrics import Metrics
+from mtclar.engine.data_types import Affect
+from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, ModelInfo
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.sinks.prometheus import Metrics
 
 STREAMS, CLIENTS, TRIES, TURN_S = 8, 1000, 200, 0.0005
 Work = Callable[[], object]

@@ -19,10 +19,10 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.encode import Encoder
-from mtclar.engine.handover import EXPRESSIONS
-from mtclar.engine.metrics import ccc
-from mtclar.engine.session import open_session
+from mtclar.engine.backends.session import open_session
+from mtclar.engine.data_types import EXPRESSIONS
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.metrics import ccc
 from mtclar.train import ferplus
 from mtclar.train.rendered.pictures import PictureSet
 

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from mtclar.cli.benchmark.compare import ratio
 from mtclar.engine import models
-from mtclar.engine.encode import INPUT as FACE
-from mtclar.engine.encode import Encoder
-from mtclar.engine.handover import EXPRESSIONS, Encoded
-from mtclar.engine.landmarks import INPUT as REGION
-from mtclar.engine.landmarks import SIDE
-from mtclar.engine.metrics import ccc, rmse
-from mtclar.engine.session import Arrays, Session, open_session, open_sessions
-from mtclar.engine.session_onnxruntime import int8_path
+from mtclar.engine.backends.onnxruntime_session import int8_path
+from mtclar.engine.backends.session import Arrays, Session, open_session, open_sessions
+from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.estimate.encoder import INPUT as FACE
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.metrics import ccc, rmse
+from mtclar.engine.face.landmarks import INPUT as REGION
+from mtclar.engine.face.landmarks import SIDE
 from mtclar.train import ferplus, people
 from mtclar.train.accuracy.answers import NETWORKS, encode, middles
 from mtclar.train.figures import VaFigures, photo_figures

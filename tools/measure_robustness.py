@@ -24,13 +24,13 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.crop import FRAMING, box_of, brightness, cut, framing_from, pose_deg, sharpness
-from mtclar.engine.encode import Encoder
-from mtclar.engine.gates import CALIBRATION_GATES, RUN_GATES
-from mtclar.engine.handover import Encoded, Frame
-from mtclar.engine.metrics import ccc
-from mtclar.engine.session import open_session
-from mtclar.engine.smooth import SMOOTHERS
+from mtclar.engine.backends.session import open_session
+from mtclar.engine.data_types import Encoded, Frame
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.metrics import ccc
+from mtclar.engine.estimate.smoothing import SMOOTHERS
+from mtclar.engine.face.crop import FRAMING, box_of, brightness, cut, framing_from, pose_deg, sharpness
+from mtclar.engine.face.quality import CALIBRATION_GATES, RUN_GATES
 from mtclar.engine.tracker import Tracker
 from mtclar.train import ferplus
 from mtclar.train.rendered.clips import SENSOR_NOISE

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.smooth import (
+from mtclar.engine.estimate.smoothing import (
     SMOOTHERS,
     Exponential,
     ExponentialParams,

@@ -4,7 +4,7 @@
 
 From engine/models/encoder.onnx alone, without torch. Calibrated on crops of the bundled clip, of FER+ Training and of
 rendered training people; scored on FER+ PrivateTest and on rendered people that nothing was trained on. Made are
-encoder.ranges.json, from which int8 and fp8 graphs for TensorRT follow (mtclar.engine.quantized_onnx), and
+encoder.ranges.json, from which int8 and fp8 graphs for TensorRT follow (mtclar.engine.backends.quantized_onnx), and
 encoder.int8.onnx for ONNX Runtime on a CPU, by ONNX Runtime's own quantiser. docs/performance.md gets the table.
 """
 
@@ -25,13 +25,13 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from mtclar.cli.benchmark.compare import Ratio, ratio
 from mtclar.cli.benchmark.material import demo_crops
 from mtclar.engine import models
-from mtclar.engine.encode import Encoder
+from mtclar.engine.backends.onnxruntime_session import MADE_FROM, OnnxRuntimeSession, int8_path
+from mtclar.engine.backends.quantized_onnx import KINDS, Ranges, measure, ranges_path
+from mtclar.engine.backends.typed_onnx import parse, with_precision
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.metrics import rmse
 from mtclar.engine.files import write_whole
-from mtclar.engine.handover import Encoded
-from mtclar.engine.metrics import rmse
-from mtclar.engine.quantized_onnx import KINDS, Ranges, measure, ranges_path
-from mtclar.engine.session_onnxruntime import MADE_FROM, OnnxRuntimeSession, int8_path
-from mtclar.engine.typed_onnx import parse, with_precision
 from mtclar.train import ferplus, people
 from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.figures import VaFigures, photo_figures

@@ -17,16 +17,16 @@ import numpy as np
 import record_exchanges
 from record_exchanges import NOW_S, Conversation, Line, conversation
 
-from mtclar.calibrate.desk import Desk, View
-from mtclar.calibrate.desks import Desks
-from mtclar.calibrate.outline import outline
-from mtclar.calibrate.pictures import preview
-from mtclar.calibrate.rating import RatingDesk, Still
-from mtclar.engine.compare import Comparer
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.handover import Encoded, FaceCrop, Faces, Frame
-from mtclar.engine.support import SupportSet
-from mtclar.stream.uploads import read_header
+from mtclar.calibrate.web.face_outline import outline
+from mtclar.calibrate.web.registry import Desks
+from mtclar.calibrate.web.session import Desk, View
+from mtclar.calibrate.web.still_rating import RatingDesk, Still
+from mtclar.calibrate.web.thumbnails import preview
+from mtclar.engine.data_types import Encoded, FaceCrop, Faces, Frame
+from mtclar.engine.estimate.comparer import Comparer
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream.server.uploads import read_header
 
 FOLDER = record_exchanges.FOLDER / "calibrate"
 STEP_S = 0.35  # between two pictures

@@ -18,10 +18,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from mtclar.engine.handover import Affect, Estimate
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.extension import Extension
-from mtclar.stream.messages import (
+from mtclar.engine.data_types import Affect, Estimate
+from mtclar.stream.protocol.messages import (
     PROTOCOL,
     AffectMessage,
     ByeMessage,
@@ -33,6 +31,8 @@ from mtclar.stream.messages import (
     SubjectInfo,
     SubjectsMessage,
 )
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.extension import Extension
 
 FOLDER = Path(__file__).parents[1] / "docs" / "protocol" / "exchanges"
 WAIT_S = 20.0

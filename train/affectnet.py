@@ -12,8 +12,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
 
 Split = Literal["training", "validation"]

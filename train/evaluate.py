@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtclar.engine.handover import Encoded
+from mtclar.engine.data_types import Encoded
 from mtclar.train.augment import centre
 from mtclar.train.ferplus import Photos
 from mtclar.train.figures import PhotoFigures, VaFigures, photo_figures

@@ -16,10 +16,11 @@ from typing import BinaryIO
 import torch
 from torch import Tensor, nn
 
-from mtclar.engine import encode, models
-from mtclar.engine.compare import PAIR_INPUTS, PAIR_OUTPUTS
-from mtclar.engine.crop import FRAMING
+from mtclar.engine import models
 from mtclar.engine.errors import ModelError, MtclarError
+from mtclar.engine.estimate import encoder
+from mtclar.engine.estimate.comparer import PAIR_INPUTS, PAIR_OUTPUTS
+from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.files import write_together
 from mtclar.train.checkpoint import Checkpoint
 from mtclar.train.network import Encoder, Siamese
@@ -57,7 +58,7 @@ def files_of(checkpoint: Checkpoint) -> dict[str, bytes]:
     if size != FRAMING.size:
         raise MtclarError(
             f"the network takes faces of {size} pixels, and the engine cuts {FRAMING.size}",
-            "train it with the size of mtclar.engine.crop.FRAMING",
+            "train it with the size of mtclar.engine.face.crop.FRAMING",
         )
     graphs = {ENCODER: encoder_graph(network), PAIR: pair_graph(network)}
     of_cards = {f"{name}.json": card.encode() for name, card in cards(checkpoint, graphs).items()}
@@ -95,7 +96,7 @@ def cards(checkpoint: Checkpoint, graphs: Mapping[str, bytes]) -> dict[str, mode
             sha256=hashlib.sha256(graphs[ENCODER]).hexdigest(),
             licence=LICENCE,
             source="trained by mtclar.train",
-            inputs={encode.INPUT: f"uint8 [B, {size}, {size}] grey"},
+            inputs={encoder.INPUT: f"uint8 [B, {size}, {size}] grey"},
             outputs={
                 "embedding": f"float32 [B, {dim}]",
                 "absolute": "float32 [B, 2] valence, arousal in [-1, 1]",
@@ -127,8 +128,8 @@ def encoder_graph(network: Siamese) -> bytes:
     """The `encoder` graph, dynamic in B."""
     size = network.config.input_size
     example = (torch.zeros(2, size, size, dtype=torch.uint8),)
-    axes = {name: {0: "B"} for name in (encode.INPUT, *encode.OUTPUTS)}
-    return _onnx(EncoderGraph(network.encoder), example, (encode.INPUT,), encode.OUTPUTS, axes)
+    axes = {name: {0: "B"} for name in (encoder.INPUT, *encoder.OUTPUTS)}
+    return _onnx(EncoderGraph(network.encoder), example, (encoder.INPUT,), encoder.OUTPUTS, axes)
 
 
 def pair_graph(network: Siamese) -> bytes:

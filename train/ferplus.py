@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train.labelled import DatasetError as DatasetError
 from mtclar.train.labelled import csv_rows, is_file
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.handover import Encoded
-from mtclar.engine.metrics import ccc, rmse
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.metrics import ccc, rmse
 from mtclar.train.ferplus import Photos
 
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.engine.handover import EXPRESSIONS
 
 CONTRAST_FLOOR = (
     8.0  # grey levels added to a picture's standard deviation, so that flat pictures are not blown up

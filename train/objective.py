@@ -66,7 +66,7 @@ class PairTargets:
 
 
 def ccc_loss(predicted: Tensor, truth: Tensor) -> Tensor:
-    """[n, 2], [n, 2] -> 1 - CCC, mean of valence and arousal; population variances, as in mtclar.engine.metrics."""
+    """[n, 2], [n, 2] -> 1 - CCC, mean of valence and arousal; population variances, as in `metrics`."""
     mean_p, mean_t = predicted.mean(0), truth.mean(0)
     covariance = ((predicted - mean_p) * (truth - mean_t)).mean(0)
     spread = predicted.var(0, unbiased=False) + truth.var(0, unbiased=False) + (mean_p - mean_t).square()

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import UsageError
+from mtclar.engine.face.crop import FRAMING
 from mtclar.train.labelled import DatasetError, is_file
 from mtclar.train.rendered.splits import SPLITS
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from mtclar.stream.messages import PROTOCOL
+from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.summary import percentiles
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtclar.cli.benchmark.material import Material
-from mtclar.engine.handover import Faces, Frame
+from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.summary import percentiles
 

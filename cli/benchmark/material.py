@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from mtclar.cli.demo import calibrated
+from mtclar.cli.commands.demo import calibrated
 from mtclar.engine import models
-from mtclar.engine.crop import FRAMING, cut, framing_from
-from mtclar.engine.detect import Detector
-from mtclar.engine.handover import Frame
-from mtclar.engine.landmarks import FaceMesh, roi_of_detection, roi_of_points
-from mtclar.engine.session import open_session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.backends.session import open_session
+from mtclar.engine.data_types import Frame
+from mtclar.engine.face.crop import FRAMING, cut, framing_from
+from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection, roi_of_points
+from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import Source, open_source
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from mtclar.cli.benchmark.effort import Sizes
 from mtclar.cli.benchmark.material import Material
-from mtclar.cli.streams import shared_encoder
+from mtclar.cli.service.streams import shared_encoder
 from mtclar.engine import models
-from mtclar.engine.compare import Comparer
-from mtclar.engine.encode import Encoder
-from mtclar.engine.handover import EXPRESSIONS, Encoded, Frame
-from mtclar.engine.session import open_session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.backends.session import open_session
+from mtclar.engine.data_types import EXPRESSIONS, Encoded, Frame
+from mtclar.engine.estimate.comparer import Comparer
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.summary import percentiles
 
@@ -161,7 +161,7 @@ def _encoded(rng: np.random.Generator, count: int, dim: int) -> Encoded:
 
 
 def _framing() -> Any:
-    from mtclar.engine.crop import FRAMING, framing_from
+    from mtclar.engine.face.crop import FRAMING, framing_from
 
     framing = models.card("encoder").framing
     return FRAMING if framing is None else framing_from(framing)

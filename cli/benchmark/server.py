@@ -13,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtclar.cli.benchmark.material import as_source
-from mtclar.engine.support import SupportSet
+from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.broadcast import Broadcaster
 from mtclar.stream.mailbox import Freshness
-from mtclar.stream.messages import ByeMessage, Hello
 from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.protocol.messages import ByeMessage, Hello
+from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.summary import Meter
 
 TIMEOUT_S = 600.0

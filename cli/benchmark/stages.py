@@ -13,25 +13,25 @@ from websockets.typing import Subprotocol
 
 from mtclar.cli.benchmark.material import FPS, Material, retimed
 from mtclar.engine import models
-from mtclar.engine.compare import Comparer
-from mtclar.engine.crop import FRAMING, framing_from
-from mtclar.engine.detect import Detector
-from mtclar.engine.encode import Encoder
+from mtclar.engine.backends.session import open_sessions
+from mtclar.engine.data_types import Affect, Estimate, FaceCrop, Frame
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.faces import Roster, Track
-from mtclar.engine.handover import Affect, Estimate, FaceCrop, Frame
-from mtclar.engine.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
-from mtclar.engine.session import open_sessions
-from mtclar.engine.smooth import DEFAULT_SMOOTHER, make_smoother
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import PROTOCOL, AffectMessage, LatencyMs
+from mtclar.engine.estimate.comparer import Comparer
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
+from mtclar.engine.face.crop import FRAMING, framing_from
+from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.face_tracker import Roster, Track
+from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
+from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage, LatencyMs
+from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.sources import open_source
 from mtclar.stream.summary import percentiles
 
 STAGES = ("decode", "detect", "landmarks", "align", "encode", "pair", "smooth", "serialise", "send")
 WARM_UP_FRAMES = 10
 SEND_TIMEOUT_S = 5.0
-LEAST_SCORE = 0.5  # of the landmark network, as in mtclar.engine.faces
+LEAST_SCORE = 0.5  # of the landmark network, as in mtclar.engine.face.face_tracker
 
 Result = TypeVar("Result")
 

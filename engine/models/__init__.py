@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-from mtclar.engine.crop import framing_from
 from mtclar.engine.errors import ModelError
+from mtclar.engine.face.crop import framing_from
 from mtclar.engine.files import write_whole
 
 NAMES = ("face_detector", "face_mesh", "encoder", "pair")
@@ -31,7 +31,9 @@ class Card:
     inputs: Mapping[str, str]  # name -> type and shape, for people
     outputs: Mapping[str, str]
     data: str = ""  # what it was trained on
-    framing: Mapping[str, float] | None = None  # of the encoder: mtclar.engine.crop.Framing as it was trained
+    framing: Mapping[str, float] | None = (
+        None  # of the encoder: mtclar.engine.face.crop.Framing as it was trained
+    )
     embedding_dim: int | None = None
     encoder_sha256: str | None = None  # of the pair network: the encoder that it was trained with
     figures: Mapping[str, Any] = field(default_factory=dict)  # measured accuracy
@@ -84,7 +86,7 @@ def card(name: str, folder: Path | None = None) -> Card:
 
 
 def compare_path(folder: Path | None = None) -> Path:
-    """Where the constants lie that mtclar.engine.compare was fitted with to the encoder beside them."""
+    """Where the constants lie that mtclar.engine.estimate.comparer was fitted with to the encoder beside them."""
     return (folder or _folder()) / "compare.json"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from mtclar.engine.handover import Frame
+from mtclar.engine.data_types import Frame
 
 KINDS = "webcam[:N or name], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
 """What names a source, for people."""

@@ -13,7 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from mtclar.engine.handover import Clock, Frame
+from mtclar.engine.data_types import Clock, Frame
 from mtclar.stream.sources.base import LEAST_STEP_S
 
 TICK_S = 0.5

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.engine.handover import Frame
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mtclar.engine.handover import Frame
+from mtclar.engine.data_types import Frame
 from mtclar.stream.sources.base import Source
 
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 import av
 import av.error
 
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.engine.handover import Frame
 from mtclar.stream.sources.base import TimeLine
 from mtclar.stream.sources.capture_time import SenderClock
 from mtclar.stream.sources.decoding import announced_fps, pictures, reason_of, video_stream

@@ -10,8 +10,8 @@ from typing import Any
 import av
 import av.error
 
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.engine.handover import Frame
 from mtclar.stream.sources.base import KINDS, TimeLine
 from mtclar.stream.sources.decoding import (
     UNDECODABLE_PACKETS,

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 
 import cv2
 
+from mtclar.engine.data_types import Clock, Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.engine.handover import Clock, Frame
 from mtclar.stream.sources.base import LEAST_STEP_S
 from mtclar.stream.sources.capture_time import driver_time
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mtclar.calibrate.session import Taken
-from mtclar.engine.handover import Encoded, FaceCrop
+from mtclar.calibrate.core.support_builder import Taken
+from mtclar.engine.data_types import Encoded, FaceCrop
 
 DIM = 8
 

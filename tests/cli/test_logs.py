@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.cli import logs
-from mtclar.cli.calibrate import command as calibrate
+from mtclar.cli.commands.calibrate import command as calibrate
 from mtclar.cli.logs import event, report_error, secrets_of, set_up_logs, speaks_json
 from mtclar.engine.errors import UsageError
 
@@ -53,7 +53,9 @@ def test_calibrate_keeps_secrets_out_of_its_log_as_well(
     token.write_text(TOKEN)
     with pytest.raises(UsageError):
         calibrate(source=SOURCE, token_file=token, neutral=True, grid=True)
-    logging.getLogger("mtclar.calibrate.desk").warning("calibration of %s failed for %s", SOURCE, TOKEN)
+    logging.getLogger("mtclar.calibrate.web.session").warning(
+        "calibration of %s failed for %s", SOURCE, TOKEN
+    )
     (line,) = lines(capsys)
     assert line.startswith("warning: calibration of rtsp://***@camera:8554/live")
     assert not any(secret in line for secret in SECRETS)

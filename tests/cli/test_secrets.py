@@ -16,10 +16,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import Hello
 from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.reader import Patience
+from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.sources import open_source
 
 Start = Callable[..., Any]

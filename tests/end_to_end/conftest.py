@@ -13,13 +13,20 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 
-from mtclar.engine.handover import Affect, Estimate, FaceState
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.client_messages import Assign
-from mtclar.stream.extension import Peer
-from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
+from mtclar.engine.data_types import Affect, Estimate, FaceState
+from mtclar.stream.protocol.client_messages import Assign
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    Hello,
+    LatencyMs,
+    ModelInfo,
+    StreamInfo,
+    SubjectInfo,
+)
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.extension import Peer
 
-from ..cli.conftest import command, home, process  # noqa: TID252 (the tests have no absolute name)
+from ..cli.conftest import command, home, process
 
 __all__ = ["command", "home", "process"]
 

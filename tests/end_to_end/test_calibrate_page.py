@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from support.fake_camera import browser_with_camera, write_mjpeg
 from websockets.sync.client import connect
 
-from mtclar.engine.sealed import is_sealed
-from mtclar.engine.support import SupportSet, is_encrypted
+from mtclar.engine.encryption import is_sealed
+from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
 
 from .conftest import watching
-from .fake_camera import browser_with_camera, write_mjpeg
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)

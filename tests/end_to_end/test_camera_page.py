@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from support.fake_camera import browser_with_camera, write_mjpeg
 
 from mtclar.stream import demo_clip
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import Hello, StreamInfo
+from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.uploads import Door
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.browser import BrowserSource
-from mtclar.stream.uploads import Door
 
 from .conftest import watching
-from .fake_camera import browser_with_camera, write_mjpeg
 
 OpenPage = Callable[..., Page]
 TOKEN = "a-token-of-this-test"

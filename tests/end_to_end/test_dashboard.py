@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.stream.messages import ByeMessage, ErrorMessage, StatusMessage
+from mtclar.stream.protocol.messages import ByeMessage, ErrorMessage, StatusMessage
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from

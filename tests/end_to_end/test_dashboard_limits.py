@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.engine.drift import ADVICE
+from mtclar.engine.estimate.drift import ADVICE
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
@@ -139,7 +139,7 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
 
 
 def test_drift_is_said_in_the_words_of_the_terminal() -> None:
-    words = (resources.files("mtclar.stream.dashboard") / "words.js").read_text()
+    words = (resources.files("mtclar.stream.web.dashboard") / "words.js").read_text()
     for reason, advice in ADVICE.items():
         assert f'{reason}: "{advice}"' in words
 
@@ -201,7 +201,9 @@ def test_a_chart_that_scrolls_is_the_one_that_is_drawn_whole(
 
 def test_the_page_is_small_and_loads_nothing_from_elsewhere() -> None:
     files = [
-        file for file in resources.files("mtclar.stream.dashboard").iterdir() if not file.name.endswith(".py")
+        file
+        for file in resources.files("mtclar.stream.web.dashboard").iterdir()
+        if not file.name.endswith(".py")
     ]
     texts = {file.name: file.read_text() for file in files if file.is_file()}
     assert sum(len(text.encode()) for text in texts.values()) < MAX_BYTES

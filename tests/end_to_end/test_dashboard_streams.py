@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
-from mtclar.stream.messages import StatusMessage, SubjectInfo, SubjectsMessage
+from mtclar.stream.protocol.messages import StatusMessage, SubjectInfo, SubjectsMessage
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from

@@ -10,7 +10,7 @@ import cv2
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.stream.messages import ClockMessage
+from mtclar.stream.protocol.messages import ClockMessage
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from mtclar.stream.labels import read_labels
+from mtclar.stream.label_file import read_labels
 from mtclar.stream.sources import open_source
 
-from ..cli.conftest import encode  # noqa: TID252 (the tests have no absolute name)
+from ..cli.conftest import encode
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.engine.support import SupportSet
+from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
-from mtclar.stream.labels import read_labels
+from mtclar.stream.label_file import read_labels
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)

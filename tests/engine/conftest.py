@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny_graphs import write_encoder, write_pair
 
 from mtclar.engine import models
-from mtclar.engine.detect import Detector
-from mtclar.engine.encode import Encoder
-from mtclar.engine.landmarks import FaceMesh, roi_of_detection, roi_of_points
-from mtclar.engine.session import Session, open_session
-
-from .tiny_graphs import write_encoder, write_pair
+from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection, roi_of_points
 
 
 @pytest.fixture(scope="session")

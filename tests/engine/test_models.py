@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mtclar.engine import models
+from mtclar.engine.backends.session import open_session
 from mtclar.engine.errors import ModelError
-from mtclar.engine.session import open_session
 
 FACE_NETWORKS = ("face_detector", "face_mesh")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import mtclar.engine
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.encode import Encoder
+from mtclar.engine.backends.session import Session
+from mtclar.engine.data_types import Affect, Encoded, FaceCrop, Faces, Frame, HeldFace
 from mtclar.engine.errors import SupportSetError, UsageError
-from mtclar.engine.handover import Affect, Encoded, FaceCrop, Faces, Frame, HeldFace
-from mtclar.engine.session import Session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 
 FPS = 25

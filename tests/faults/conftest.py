@@ -12,8 +12,8 @@ from faulty.serving import Running
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.sources import open_source
 
-from ..cli.conftest import clips, face_clip, home, labels, long_clip  # noqa: TID252 (the tests have no absolute name)
-from ..stream.conftest import (  # noqa: TID252
+from ..cli.conftest import clips, face_clip, home, labels, long_clip
+from ..stream.conftest import (
     collector,
     eventually,
     face_pictures,

@@ -9,7 +9,7 @@ import pytest
 from faulty import strangers
 from faulty.serving import Footprint, Running, Watcher, is_affect
 
-from mtclar.stream.limits import Limits
+from mtclar.stream.server.quotas import Limits
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 Start = Callable[..., Running]

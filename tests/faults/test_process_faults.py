@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from faulty.serving import Received, Running, Watcher, is_affect
 
-from mtclar.engine.support import SupportSet
-from mtclar.stream.csv_sink import COLUMNS, FLUSH_EVERY_S
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream.sinks.csv_file import COLUMNS, FLUSH_EVERY_S
 
 pytestmark = pytest.mark.faults
 Start = Callable[..., Running]

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from mtclar.cli import run
+from mtclar.cli.commands import run
 from mtclar.cli.config_file import read_config, settings_of
-from mtclar.engine import sealed
-from mtclar.engine.crop import FRAMING
+from mtclar.engine import encryption
+from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
-from mtclar.engine.handover import Encoded
-from mtclar.engine.support import MANIFEST, SupportSet
-from mtclar.stream.labels import parse_labels, read_labels
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import MANIFEST, SupportSet
+from mtclar.stream.label_file import parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
 from mtclar.stream.summary import is_summary
 
-from ..stream.conftest import make_clip  # noqa: F401, TID252
+from ..stream.conftest import make_clip  # noqa: F401
 from .conftest import JSON, Fuzz, damaged, is_said
 
 
@@ -57,12 +57,12 @@ def test_damaged_support_sets(fuzz: Fuzz, tmp_path: Path) -> None:
 
 def test_damaged_encrypted_support_sets(fuzz: Fuzz, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cryptography", reason="needs the extra [encrypt]")
-    monkeypatch.setattr(sealed, "LOG_N", 4)
+    monkeypatch.setattr(encryption, "LOG_N", 4)
     support_bytes(tmp_path)
     SupportSet.load(tmp_path / "good.mtclar").save(tmp_path / "sealed.mtclar", "open sesame")
     good = (tmp_path / "sealed.mtclar").read_bytes()
     path = tmp_path / "fuzz.mtclar"
-    cost = len(sealed.MAGIC)
+    cost = len(encryption.MAGIC)
 
     def load(data: bytes) -> None:
         assume(data == good or len(data) <= cost or data[cost] <= 10)  # a file may ask for seconds of work

@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mtclar.stream.client_messages import Mark, Subscribe, parse_client
-from mtclar.stream.messages import ErrorMessage, MarkMessage, ProtocolError, SubscribedMessage
+from mtclar.stream.protocol.client_messages import Mark, Subscribe, parse_client
+from mtclar.stream.protocol.messages import ErrorMessage, MarkMessage, ProtocolError, SubscribedMessage
 
 from .conftest import JSON, Fuzz, damaged
 

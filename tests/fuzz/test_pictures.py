@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
-from mtclar.stream.messages import ErrorMessage, ProtocolError
+from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
+from mtclar.stream.server.uploads import HEADER, Door, Uploads, jpeg_size, require_picture, write_header
 from mtclar.stream.sources.browser import BrowserSource, JpegDecoder
-from mtclar.stream.uploads import HEADER, Door, Uploads, jpeg_size, require_picture, write_header
 
 from .conftest import Fuzz, damaged
 

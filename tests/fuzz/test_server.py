@@ -9,8 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from websockets.sync.client import connect
 
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import Hello, StreamInfo
+from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.server.broadcaster import Broadcaster
 
 from .conftest import Fuzz, damaged
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtclar.label.looking import Looker
-from mtclar.stream.labels import Label, read_labels
+from mtclar.label.face_scan import Looker
+from mtclar.stream.label_file import Label, read_labels
 
 CLIPS = Path(__file__).parent / "clips"
 EVERY = 20  # frames to a label

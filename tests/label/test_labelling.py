@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.handover import EXPRESSIONS, Encoded
-from mtclar.engine.metrics import ccc, rmse
+from mtclar.engine.estimate.metrics import ccc, rmse
+from mtclar.label.face_scan import BETWEEN, NO_FACE, OK, UNREADABLE, Looked, Looker
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import (
     Outcome,
@@ -23,10 +24,9 @@ from mtclar.label.labelling import (
     labelled_rows,
     smoothed,
 )
-from mtclar.label.looking import BETWEEN, NO_FACE, OK, UNREADABLE, Looked, Looker
-from mtclar.label.reading import VideoRecording, open_recording
-from mtclar.label.table import COLUMNS
-from mtclar.stream.labels import Label
+from mtclar.label.output.table import COLUMNS
+from mtclar.label.recording import VideoRecording, open_recording
+from mtclar.stream.label_file import Label
 
 from .conftest import EVERY, KnownClip
 

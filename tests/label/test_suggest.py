@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mtclar.label.face_scan import Looker
 from mtclar.label.journal import Journal
 from mtclar.label.labelling import Settings, label_recording
-from mtclar.label.looking import Looker
-from mtclar.label.reading import open_recording
+from mtclar.label.recording import open_recording
 from mtclar.label.suggest import COLUMNS, TILE_WIDTH, Suggestion, contact_sheet, suggest, template
-from mtclar.stream.labels import Label
+from mtclar.stream.label_file import Label
 
 from .conftest import KnownClip
 

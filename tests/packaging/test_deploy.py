@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from mtclar.cli.commands.run import command as run
 from mtclar.cli.config_file import settings_of
-from mtclar.cli.run import command as run
-from mtclar.cli.serving import STUCK_S
+from mtclar.cli.service.service import STUCK_S
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -82,7 +82,7 @@ def test_the_context_of_an_image_is_enough_for_a_whole_wheel(tmp_path: Path) -> 
     assert {
         "mtclar/cli/main.py",
         "mtclar/engine/models/encoder.onnx",
-        "mtclar/stream/dashboard/index.html",
+        "mtclar/stream/web/dashboard/index.html",
     } <= inside
 
 

@@ -106,6 +106,6 @@ def test_importing_the_packages_needs_no_torch_tensorrt_or_pycuda() -> None:
         "import mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli, mtclar.train.accuracy\n"
         "for package in (mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli, mtclar.train.accuracy):\n"
         "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
-        "        if not module.name.endswith(('__main__', 'session_torch')): importlib.import_module(module.name)\n"
+        "        if not module.name.endswith(('__main__', 'torch_session')): importlib.import_module(module.name)\n"
     )
     run(sys.executable, "-W", "ignore", "-c", code, cwd=Path(os.sep))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from faulty.rtsp import RtspServer, is_installed, write_face_pictures
 
-from mtclar.engine.handover import Affect, Estimate, Faces, Frame
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
+from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
+from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
+from mtclar.stream.server.broadcaster import Broadcaster
 
 WAIT_S = 20.0  # bounds every wait; nothing should come near it
 

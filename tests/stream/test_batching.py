@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtclar.engine import models
+from mtclar.engine.backends.session import open_session
 from mtclar.engine.errors import BackendError
-from mtclar.engine.session import open_session
 from mtclar.stream.batching import Batcher
 
 PATIENCE_S = 60.0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine.handover import Frame
+from mtclar.engine.data_types import Frame
 from mtclar.stream.mailbox import Mailbox
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)

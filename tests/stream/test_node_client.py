@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.websocket_client import VALIDATOR, WAIT_S, Make
 
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import ByeMessage, Hello, StreamInfo
-
-from .talk import VALIDATOR, WAIT_S, Make
+from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
+from mtclar.stream.server.broadcaster import Broadcaster
 
 SOURCES = Path(__file__).parent / "node_client"
 INSTALLED = Path(__file__).parents[2] / "build" / "node_client"

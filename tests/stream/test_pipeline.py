@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import MtclarError
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import AffectMessage
 from mtclar.stream.pipeline import Pipeline, default_freshness
+from mtclar.stream.protocol.messages import AffectMessage
+from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.pace import PacedSource, paced
 from mtclar.stream.summary import Meter

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError
-from mtclar.engine.handover import Frame
 from mtclar.stream.mailbox import Mailbox
-from mtclar.stream.messages import StatusMessage
+from mtclar.stream.protocol.messages import StatusMessage
 from mtclar.stream.reader import Patience, Reader, _Connection
 
 PIXEL = np.zeros((2, 2, 3), np.uint8)

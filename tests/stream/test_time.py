@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from support.websocket_client import Make, join, receive, say, until
 
-from mtclar.engine.handover import Clock, Frame
-from mtclar.stream.broadcast import Broadcaster
-from mtclar.stream.messages import Hello
+from mtclar.engine.data_types import Clock, Frame
 from mtclar.stream.pipeline import Pipeline
-
-from .talk import Make, join, receive, say, until
+from mtclar.stream.protocol.messages import Hello
+from mtclar.stream.server.broadcaster import Broadcaster
 
 PATIENCE_S = 1.0  # between two lines of this test on a busy machine
 

@@ -15,7 +15,7 @@ import ablate  # noqa: E402
 from mtclar.engine.errors import UsageError  # noqa: E402
 from mtclar.train.network import NetworkConfig  # noqa: E402
 
-from ..train import ferplus_folder  # noqa: E402, TID252 (the tests have no absolute name)
+from ..train import ferplus_folder  # noqa: E402
 
 TINY = replace(
     ablate.BASE, network=NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8)), batch=16

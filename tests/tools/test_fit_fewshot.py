@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mtclar.engine import models
-from mtclar.engine.compare import params_for
+from mtclar.engine.estimate.comparer import params_for
 
-from ..cli.conftest import exported, of_another_name  # noqa: TID252 (the tests have no absolute name)
-from ..train import ferplus_folder  # noqa: TID252 (the tests have no absolute name)
+from ..cli.conftest import exported, of_another_name
+from ..train import ferplus_folder
 
 CLIPS = Path(__file__).parents[1] / "label" / "clips"
 SMALL = {

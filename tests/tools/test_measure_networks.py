@@ -8,9 +8,9 @@ import measure_networks
 import pytest
 
 from mtclar.engine import models
-from mtclar.engine.session_onnxruntime import int8_path
+from mtclar.engine.backends.onnxruntime_session import int8_path
 
-from ..cli.conftest import exported  # noqa: TID252 (the tests have no absolute name)
+from ..cli.conftest import exported
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

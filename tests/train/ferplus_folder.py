@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.handover import EXPRESSIONS
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.train.ferplus import LABELS, PICTURE_SIZE, SHEET_COLUMNS, SHEET_ROWS, VOTES
 
 COLUMNS = ("index", "sheet", "tile", "name", "usage", *VOTES, "twin_group", "twin_in_other_split")

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 pytest.importorskip("onnx", reason="the [train] extra is not installed")
 
 from mtclar.engine import models  # noqa: E402
-from mtclar.engine.crop import FRAMING  # noqa: E402
-from mtclar.engine.encode import Encoder  # noqa: E402
+from mtclar.engine.backends.session import Session, open_session  # noqa: E402
 from mtclar.engine.errors import MtclarError  # noqa: E402
-from mtclar.engine.session import Session, open_session  # noqa: E402
+from mtclar.engine.estimate.encoder import Encoder  # noqa: E402
+from mtclar.engine.face.crop import FRAMING  # noqa: E402
 from mtclar.train import checkpoint as checkpoints  # noqa: E402
 from mtclar.train import evaluate, export  # noqa: E402
 from mtclar.train.checkpoint import Checkpoint  # noqa: E402

@@ -7,8 +7,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train import ferplus
 from mtclar.train.ferplus import CLASS_CENTRES, DatasetError
 

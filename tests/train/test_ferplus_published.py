@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.engine.handover import EXPRESSIONS
 from mtclar.train import ferplus
 from mtclar.train.labelled import DatasetError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtclar.engine.handover import Encoded
+from mtclar.engine.data_types import Encoded
 from mtclar.train.ferplus import Photos, class_centres
 from mtclar.train.figures import VaFigures, card_figures, photo_figures
 

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.metrics import ccc  # noqa: E402
+from mtclar.engine.estimate.metrics import ccc  # noqa: E402
 from mtclar.train import objective  # noqa: E402
 from mtclar.train.network import NetworkConfig, PairHead  # noqa: E402
 from mtclar.train.objective import ObjectiveConfig  # noqa: E402

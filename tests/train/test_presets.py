@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.session import open_session  # noqa: E402
+from mtclar.engine.backends.session import open_session  # noqa: E402
 from mtclar.train import export, ferplus, loop  # noqa: E402
 from mtclar.train.checkpoint import Plateau, load_checkpoint  # noqa: E402
 from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402

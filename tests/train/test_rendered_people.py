@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mtclar.engine.crop import pose_deg
+from mtclar.engine.face.crop import pose_deg
 from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, between, mixed
 from mtclar.train.rendered.face_crop import FaceCropper
 from mtclar.train.rendered.head import Material, load_head, sided

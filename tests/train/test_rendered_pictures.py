@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mtclar.engine.crop import FRAMING, cut
 from mtclar.engine.errors import WriteError
+from mtclar.engine.face.crop import FRAMING, cut
 from mtclar.train.people import load
 from mtclar.train.rendered import pictures
 from mtclar.train.rendered.__main__ import main, people

@@ -22,7 +22,7 @@ import numpy as np
 
 from mtclar.cli.benchmark.compare import ratio
 from mtclar.cli.benchmark.material import Material, machine
-from mtclar.engine.handover import Frame
+from mtclar.engine.data_types import Frame
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.summary import write_json
 

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.compare import bundled_params, params_for
-from mtclar.engine.crop import FRAMING, Framing, framing_from
-from mtclar.engine.detect import PORTRAIT_BORDER, Detector
-from mtclar.engine.encode import Encoder
+from mtclar.engine.backends.session import Closing, Session, open_session
+from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.errors import ModelError, UsageError
-from mtclar.engine.faces import MAX_FACES, FaceTracker, same_face
-from mtclar.engine.handover import Encoded, FaceCrop, Frame
-from mtclar.engine.landmarks import FaceMesh
-from mtclar.engine.session import Closing, Session, open_session
+from mtclar.engine.estimate.comparer import bundled_params, params_for
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.crop import FRAMING, Framing, framing_from
+from mtclar.engine.face.detector import PORTRAIT_BORDER, Detector
+from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker, same_face
+from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.train.ferplus import Photos
 from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills
 from mtclar.train.people import People

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.support import SupportSet
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.figures import Figures, figures_of
 from mtclar.train.accuracy.methods import ABSOLUTE, METHODS, MTCLAR, Engine, Prediction

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine import metrics
+from mtclar.engine.estimate import metrics
 from mtclar.train.accuracy.methods import Prediction
 
 DIMENSIONS = ("valence", "arousal")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.compare import DEFAULT_RULE, CompareParams, Comparer
-from mtclar.engine.handover import Encoded
-from mtclar.engine.residual_gp import unit
-from mtclar.engine.session import Session
-from mtclar.engine.support import SupportSet
+from mtclar.engine.backends.session import Session
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.comparer import DEFAULT_RULE, CompareParams, Comparer
+from mtclar.engine.estimate.residual_gp import unit
+from mtclar.engine.support_set import SupportSet
 
 Array = NDArray[np.float64]
 

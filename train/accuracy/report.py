@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtclar.engine import models
-from mtclar.engine.handover import EXPRESSIONS
+from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.few_shot import Shots
 from mtclar.train.accuracy.figures import CLAIMED, DIMENSIONS, Figures

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.crop import FRAMING, cut
-from mtclar.engine.detect import Detector
-from mtclar.engine.landmarks import FaceMesh, roi_of_detection
-from mtclar.engine.session import Closing, open_session
+from mtclar.engine.backends.session import Closing, open_session
+from mtclar.engine.face.crop import FRAMING, cut
+from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection
 
 MARGIN = 4  # pixels that a training crop has more than the encoder sees, on every side
 CROP_SIDE = FRAMING.size + 2 * MARGIN

@@ -24,8 +24,8 @@ import numpy as np
 from av.container import InputContainer
 
 from mtclar.engine import models
-from mtclar.engine.crop import FRAMING
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.face.crop import FRAMING
 from mtclar.train import extra
 from mtclar.train.labelled import Clip, DatasetError, Picture, csv_rows, va_of
 from mtclar.train.people import People

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtclar.engine.handover import Encoded
+from mtclar.engine.data_types import Encoded
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.labelled import UNKNOWN
 

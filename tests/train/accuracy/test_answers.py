@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mtclar.engine.crop import FRAMING
-from mtclar.engine.handover import Frame
+from mtclar.engine.data_types import Frame
+from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.tracker import Tracker
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.ferplus import Photos

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine import metrics
-from mtclar.engine.compare import Comparer
+from mtclar.engine.estimate import metrics
+from mtclar.engine.estimate.comparer import Comparer
 from mtclar.train.accuracy import few_shot
 from mtclar.train.accuracy.methods import METHODS, Engine
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtclar.engine import models
-from mtclar.engine.handover import EXPRESSIONS, Encoded
+from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.train.accuracy import few_shot
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.methods import Engine

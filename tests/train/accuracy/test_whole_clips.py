@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine import metrics
+from mtclar.engine.estimate import metrics
 from mtclar.train.accuracy import whole_clips
 from mtclar.train.accuracy.methods import METHODS, Engine
 

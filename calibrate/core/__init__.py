@@ -1,0 +1,1 @@
+"""Calibration without a page: prompts, labels, quality report, and the support set made of them."""

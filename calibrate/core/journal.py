@@ -1,0 +1,209 @@
+"""An unfinished calibration on the disk: written whole after every change, mode 0600, read when calibration goes on."""
+
+import base64
+import binascii
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.calibrate.core.continuous_rating import Lag, Ratings
+from mtclar.calibrate.core.label_store import Check, Sample, Step
+from mtclar.engine.encryption import SealedError, Sealer, is_sealed, unseal
+from mtclar.engine.errors import CalibrationError
+from mtclar.engine.files import write_whole
+
+FORMAT, VERSION = "mtclar-calibration", 1
+MAX_BYTES = 128 * 2**20
+ARRAYS = {"embeddings": "<f4", "absolute": "<f4", "quality": "<f4", "times_s": "<f8", "conditions": "<f4"}
+CROPS = "u1"
+RATED = {"trace": 4, "labels": 3, "kept": 3}  # arrays of Ratings and their columns
+
+
+def journal_path(target: Path) -> Path:
+    """Beside the support set that is being made."""
+    return target.with_name(f"{target.stem}.unfinished.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What a journal holds."""
+
+    step: Step
+    ratings: Ratings | None = None  # of a recording that is rated while it plays
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to keep."""
+        return bool(self.step.samples) or (self.ratings is not None and len(self.ratings.trace) > 0)
+
+
+class Journal:
+    """The unfinished calibration of one subject, beside the support set `target`.
+
+    Biometric data, like the support set itself: encrypted where there is a passphrase.
+    """
+
+    def __init__(self, target: Path, subject: str, passphrase: str | None = None) -> None:
+        self.path = journal_path(target)
+        self._subject = subject
+        self._passphrase = passphrase
+        self._sealer: Sealer | None = None
+
+    def keep(self, unfinished: Unfinished, model_sha256: str) -> None:
+        """Writes it whole, in the place of what was there; nothing, where nothing is unfinished. Raises WriteError."""
+        if not unfinished:
+            self.remove()
+            return
+        step, ratings = unfinished.step, unfinished.ratings
+        body = json.dumps(
+            {
+                "subject": self._subject,
+                "model_sha256": model_sha256,
+                "errors": step.errors,
+                "samples": [_packed(sample) for sample in step.samples],
+                **({} if ratings is None else {"ratings": _packed_ratings(ratings)}),
+            }
+        )
+        head = {"format": FORMAT, "version": VERSION, "sha256": _sha256(body)}
+        data = f"{json.dumps(head)}\n{body}\n".encode()
+        if self._passphrase is not None:
+            self._sealer = self._sealer or Sealer(self._passphrase)
+            data = self._sealer(data)
+        write_whole(self.path, lambda file: file.write(data), private=True)
+
+    def read(self, model_sha256: str) -> Unfinished | None:
+        """What was left unfinished; None when there is nothing.
+
+        Raises CalibrationError for a file that cannot be gone on with, after moving it aside.
+        """
+        try:
+            if self.path.stat().st_size > MAX_BYTES:
+                raise ValueError
+            data = self.path.read_bytes()
+            if is_sealed(data):
+                if self._passphrase is None:
+                    raise self.set_aside("is encrypted, and there is no passphrase")
+                data = unseal(data, self._passphrase)
+            head, _, body = data.decode().partition("\n")
+            described = json.loads(head)
+            body = body.removesuffix("\n")
+            if (
+                described["format"] != FORMAT
+                or described["version"] != VERSION
+                or described["sha256"] != _sha256(body)
+            ):
+                raise ValueError
+            content = json.loads(body)
+            step = Step(
+                tuple(_unpacked(sample) for sample in content["samples"]),
+                tuple(float(error) for error in content["errors"]),
+            )
+            ratings = content.get("ratings")
+            unfinished = Unfinished(step, None if ratings is None else _unpacked_ratings(ratings))
+            made_by, of = content["model_sha256"], content["subject"]
+        except FileNotFoundError:
+            return None
+        except SealedError as error:
+            raise self.set_aside("has another passphrase, or is damaged") from error
+        except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
+            raise self.set_aside("is damaged") from error
+        if made_by != model_sha256:
+            raise self.set_aside("was made with another encoder: its frames do not compare with this one's")
+        if of != self._subject:
+            raise self.set_aside(f"is of '{of}', not of '{self._subject}'")
+        return unfinished
+
+    def remove(self) -> None:
+        """The work is done, or there is none."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def set_aside(self, why: str) -> CalibrationError:
+        """Moves the file out of the way, to a name that is free; the error says where it is."""
+        names = chain([""], (f"-{number}" for number in count(2)))
+        kept = next(
+            path for name in names if not (path := self.path.with_suffix(f".set-aside{name}.json")).exists()
+        )
+        try:
+            self.path.replace(kept)
+        except OSError:
+            kept = self.path
+        return CalibrationError(
+            f"an unfinished calibration {why}",
+            f"it is kept as {kept}; this one begins anew. Where it fits, rename it back to {self.path.name} to go on "
+            "with it",
+        )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _packed(sample: Sample) -> dict[str, Any]:
+    arrays = {name: _text(getattr(sample, name).astype(dtype)) for name, dtype in ARRAYS.items()}
+    return {
+        "number": sample.number,
+        "valence": sample.valence,
+        "arousal": sample.arousal,
+        "frames": len(sample),
+        **arrays,
+        "crops": None if sample.crops is None else _text(sample.crops),
+        "side": None if sample.crops is None else sample.crops.shape[1],
+        "check": None
+        if sample.check is None
+        else [sample.check.valence, sample.check.arousal, sample.check.error],
+    }
+
+
+def _unpacked(packed: dict[str, Any]) -> Sample:
+    count = int(packed["frames"])
+    arrays = {name: np.frombuffer(base64.b64decode(packed[name]), dtype) for name, dtype in ARRAYS.items()}
+    crops = packed["crops"]
+    check = packed["check"]
+    return Sample(
+        int(packed["number"]),
+        float(packed["valence"]),
+        float(packed["arousal"]),
+        arrays["embeddings"].reshape(count, -1).astype(np.float32),
+        arrays["absolute"].reshape(count, 2).astype(np.float32),
+        arrays["quality"].reshape(count).astype(np.float32),
+        arrays["times_s"].reshape(count).astype(np.float64),
+        arrays["conditions"].reshape(count, -1).astype(np.float32),
+        None
+        if crops is None
+        else np.frombuffer(base64.b64decode(crops), CROPS).reshape(count, packed["side"], packed["side"]),
+        None if check is None else Check(*map(float, check)),
+    )
+
+
+def _packed_ratings(ratings: Ratings) -> dict[str, Any]:
+    lag = ratings.lag
+    return {
+        "length_s": ratings.length_s,
+        "at_s": ratings.at_s,
+        "lag": None if lag is None else [lag.seconds, lag.correlation, lag.origin],
+        **{name: _text(getattr(ratings, name).astype("<f8")) for name in RATED},
+    }
+
+
+def _unpacked_ratings(packed: dict[str, Any]) -> Ratings:
+    lag = packed["lag"]
+    return Ratings(
+        float(packed["length_s"]),
+        float(packed["at_s"]),
+        lag=None if lag is None else Lag(*lag),
+        **{
+            name: np.frombuffer(base64.b64decode(packed[name]), "<f8").reshape(-1, columns)
+            for name, columns in RATED.items()
+        },
+    )
+
+
+def _text(array: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()

@@ -1,0 +1,1 @@
+"""Calibration in the browser: sessions, messages, previews and the page itself."""

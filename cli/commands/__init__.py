@@ -1,0 +1,1 @@
+"""The commands of `mtclar-stream`, one file each."""

@@ -1,0 +1,239 @@
+"""The calibration page behind `run` and `calibrate --ui`: its desk, where it saves, and what it is plugged in with."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.registry import Desks
+from mtclar.calibrate.web.session import Desk, View
+from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
+from mtclar.cli.outputs import Output, always, keep_previous, never, require_safe
+from mtclar.cli.service.service import Service
+from mtclar.cli.service.signals import stop_on_signals
+from mtclar.cli.service.streams import Stream, supports_of
+from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.engine.errors import CalibrationError
+from mtclar.engine.support_set import SupportSet, is_encrypted
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, Route, camera_routes, folder_routes
+from mtclar.stream.sources import Source, open_source
+from mtclar.stream.sources.browser import BrowserSource
+
+CALIBRATE_PAGE = "calibrate"
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """Somebody whom `run` can calibrate."""
+
+    subject: str
+    target: Path  # their support set
+    passphrase: str | None  # that it is encrypted with
+    streams: list[Stream]  # that use it
+
+
+def people_of(
+    streams: Sequence[Stream],
+    supports: Sequence[SupportSet],
+    paths: Sequence[Path],
+    secrets: Sequence[str | None],
+    ask: Callable[[], str] | None = None,
+) -> list[Person]:
+    """Whom the streams follow: a person for each file, whose secret is the one at its place, or one who is new.
+
+    Without support sets it is whose the default one is, although it is not used: it would be replaced. `ask` gives its
+    passphrase. Raises MtclarError when it cannot be opened.
+    """
+    if not supports:
+        target = default_support_path()
+        if not target.exists():
+            return [Person(DEFAULT_SUBJECT, target, None, list(streams))]
+        there = SupportSet.load(target, ask)
+        secret = ask() if ask is not None and is_encrypted(target) else None
+        return [Person(there.subject, target, secret, list(streams))]
+    people: dict[Path, Person] = {}
+    for support, path, secret in zip(supports, paths, secrets, strict=True):
+        person = people.setdefault(path.resolve(), Person(support.subject, path, secret, []))
+        person.streams += [
+            stream
+            for i, stream in enumerate(streams)
+            if any(support is used for used in supports_of(i, len(streams), supports))
+        ]
+    return list(people.values())
+
+
+def make_desks(
+    people: Sequence[Person], offered: Sequence[Source], backend: str, threads: int
+) -> Desks | None:
+    """The calibration page of those people on the offered sources; None where there is nothing to offer.
+
+    What is saved is taken over by every stream that uses it.
+    """
+    desks = []
+    for person in people:
+        sources = [stream.source for stream in person.streams if stream.source in offered]
+        if sources:
+            desks.append(
+                make_desk(
+                    sources,
+                    person.target,
+                    subject=person.subject,
+                    backend=backend,
+                    threads=threads,
+                    on_saved=adopting([stream.tracker for stream in person.streams]),
+                    passphrase=person.passphrase,
+                )
+            )
+    return Desks(desks) if desks else None
+
+
+def adopting(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
+    """Has all of them take over a support set."""
+
+    def adopt(support: SupportSet) -> None:
+        for tracker in trackers:
+            tracker.adopt(support)
+
+    return adopt
+
+
+def make_desk(
+    sources: Sequence[Source],
+    target: Path,
+    *,
+    subject: str,
+    backend: str,
+    threads: int,
+    keep_crops: bool = False,
+    on_saved: Callable[[SupportSet], None] | None = None,
+    passphrase: str | None = None,
+) -> Desk:
+    """A desk that calibrates on one of `sources` and saves at `target`: see `writing_to`."""
+    return Desk(
+        lambda: Tracker.open(backend=backend, threads=threads),
+        writing_to(target, passphrase),
+        target=target,
+        subject=subject,
+        views=[
+            View(source.stream_id, source.label, "browser" if isinstance(source, BrowserSource) else "server")
+            for source in sources
+        ],
+        keep_crops=keep_crops,
+        on_saved=on_saved,
+        passphrase=passphrase,
+    )
+
+
+def writing_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
+    """How a desk saves: at `target`, keeping a copy of what is there, encrypted as well.
+
+    Without a passphrase it does not save in the place of an encrypted calibration.
+    """
+
+    def save(support: SupportSet) -> Path:
+        if passphrase is None and is_encrypted(target):
+            raise CalibrationError(
+                f"{target} is encrypted, and this page was started without a passphrase",
+                "what was labelled is kept: start it anew: it asks for the passphrase, and goes on with it",
+            )
+        keep_previous(target, passphrase)
+        support.save(target, passphrase)
+        return target
+
+    return save
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a page is served, and to whom."""
+
+    host: str
+    port: int
+    token: str | None
+    tls_cert: Path | None
+    tls_key: Path | None
+
+
+def calibrate_on_page(
+    console: Terminal,
+    spec: str,
+    target: Path,
+    *,
+    may_replace: bool,
+    subject: str,
+    keep_crops: bool,
+    backend: str,
+    threads: int,
+    listening: Listening,
+    passphrase: str | None = None,
+) -> None:
+    """Serves the page until the support set is saved. A file is played as if live, again and again.
+
+    Raises CalibrationError when it was stopped before that; what was labelled is kept and found again.
+    """
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        source = stack.enter_context(closing(open_source(spec, loop=True)))
+        hint = "choose another name, or --force to overwrite it"
+        require_safe(
+            [Output("--out", target, always if may_replace else never, hint)], {"--source": source.files}
+        )
+        tracker = stack.enter_context(
+            Tracker.open(backend=backend, threads=threads, progress=lambda text: say(console, text))
+        )
+        saved: list[SupportSet] = []
+
+        def on_saved(support: SupportSet) -> None:
+            saved.append(support)
+            stopped.set()
+
+        desk = make_desk(
+            [source],
+            target,
+            subject=subject,
+            backend=backend,
+            threads=threads,
+            keep_crops=keep_crops,
+            on_saved=on_saved,
+            passphrase=passphrase,
+        )
+        service = Service(
+            tracker,
+            console,
+            host=listening.host,
+            port=listening.port,
+            token=listening.token,
+            tls_cert=listening.tls_cert,
+            tls_key=listening.tls_key,
+            values=False,
+        )
+        service.prepare(source, "latest" if source.live else "paced")
+        service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
+        stack.enter_context(service)
+        service.announce()
+        say(
+            console,
+            f"Open {service.broadcaster.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops, and keeps what was labelled.",
+        )
+        service.answer(stopped)
+        if not saved:
+            raise CalibrationError(
+                "stopped before the support set was saved",
+                "what was labelled is kept: the same command goes on with it",
+            )
+        support = saved[-1]
+        say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
+
+
+def calibration_routes() -> dict[str, Route]:
+    """The page's files, and what describes its messages to machines."""
+    schema = Page(messages.schema(), CONTENT_TYPES[".json"])
+    asyncapi = Page(messages.asyncapi(), CONTENT_TYPES[".yaml"])
+    sending = {path: route for path, route in camera_routes().items() if path.endswith(".js")}
+    return {
+        **sending,
+        **folder_routes("mtclar.calibrate.web.page"),
+        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": lambda: schema,
+        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": lambda: asyncapi,
+    }

@@ -1,0 +1,178 @@
+"""`calibrate --every N`, `--pick N`, `--continuous`: a recording is labelled afterwards, on the calibration page."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+
+from mtclar.calibrate.core.continuous_rating import Lag
+from mtclar.calibrate.web.playback_rating import ReplayDesk
+from mtclar.calibrate.web.session import View
+from mtclar.calibrate.web.still_rating import Candidates, RatingDesk, apart, every, look_through, pick
+from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, Listening, calibration_routes, writing_to
+from mtclar.cli.main import PROGRAM, version
+from mtclar.cli.outputs import Output, always, never, require_safe
+from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
+from mtclar.cli.service.signals import stop_on_signals
+from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.engine.errors import CalibrationError, UsageError
+from mtclar.engine.files import write_whole
+from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.label_file import Label, write_labels
+from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.sources import Source
+
+
+def labels_path(target: Path) -> Path:
+    """Where the labels themselves are written, beside the support set: `label` and `--labels` read them."""
+    return target.with_suffix(".labels.csv")
+
+
+def writing_labels_too(
+    target: Path, passphrase: str | None, labels_of: Callable[[SupportSet], Sequence[Label]]
+) -> Callable[[SupportSet], Path]:
+    """How a desk saves the set at `target`, and the labels beside it: first, so that a failure leaves the set alone."""
+    save = writing_to(target, passphrase)
+
+    def save_both(support: SupportSet) -> Path:
+        text = write_labels(labels_of(support)).encode()
+        write_whole(labels_path(target), lambda file: file.write(text), private=True)
+        return save(support)
+
+    return save_both
+
+
+def rate_on_page(
+    console: Terminal,
+    source: Source,
+    target: Path,
+    *,
+    each: int | None,
+    best: int | None,
+    continuous: bool,
+    lag_s: float | None,
+    may_replace: bool,
+    subject: str,
+    keep_crops: bool,
+    backend: str,
+    threads: int,
+    listening: Listening,
+    passphrase: str | None,
+) -> None:
+    """Offers every `each`-th frame, the `best` most helpful ones, or plays it all, until the support set is saved.
+
+    Raises UsageError for what is no recording, CalibrationError when nothing can be offered or it was stopped before
+    the support set was saved; what was labelled is kept and found again.
+    """
+    if source.live:
+        raise UsageError(
+            f"--every, --pick and --continuous need a recording, and {source.label} is live",
+            "name a video file with --source",
+        )
+    hint = "choose another name, or --force to overwrite it"
+    beside = labels_path(target)
+    outputs = [Output("--out", path, always if may_replace else never, hint) for path in (target, beside)]
+    require_safe(outputs, {"--source": source.files})
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        with Tracker.open(
+            backend=backend, threads=threads, progress=lambda text: say(console, text)
+        ) as tracker:
+            found, length_s = _look_through(console, source, tracker, each, stopped)
+            model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
+        stills = found.stills if best is None else pick(found.stills, best)
+        saved: list[SupportSet] = []
+
+        def labels_of(support: SupportSet) -> Sequence[Label]:
+            labels: Sequence[Label] = desk.labels if isinstance(desk, ReplayDesk) else ()
+            return labels or [  # also when it goes on with frames that were rated before
+                Label(float(t_s), float(v), float(a))
+                for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
+            ]
+
+        def on_saved(support: SupportSet) -> None:
+            saved.append(support)
+            stopped.set()
+
+        make_desk = (
+            partial(ReplayDesk, frames=source.frames, length_s=length_s, lag_s=lag_s)
+            if continuous
+            else RatingDesk
+        )
+        desk = make_desk(
+            lambda: Tracker.open(backend=backend, threads=threads),
+            writing_labels_too(target, passphrase, labels_of),
+            target=target,
+            subject=subject,
+            views=[View(source.stream_id, source.label)],
+            keep_crops=keep_crops,
+            on_saved=on_saved,
+            passphrase=passphrase,
+            stills=stills,
+        )
+        server = Broadcaster(
+            listening.host,
+            listening.port,
+            hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (CALIBRATE_PAGE,)),
+            token=listening.token,
+            tls_cert=listening.tls_cert,
+            tls_key=listening.tls_key,
+        )
+        server.plug(stack.enter_context(desk), calibration_routes())
+        server.start()
+        stack.callback(lambda: server.close(ByeMessage("ended", "the labels are saved") if saved else None))
+        for warning in server.warnings:
+            say(console, f"warning: {warning}", "yellow")
+        say(console, ANALYSED_SHOWN)
+        what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to label"
+        say(
+            console,
+            f"Open {server.url}{CALIBRATE_PAGE} in a browser: {what}; Ctrl-C stops, and keeps what was labelled.",
+        )
+        while not stopped.wait(TICK_S) and not console.unread:
+            pass
+        if not saved:
+            raise CalibrationError(
+                "stopped before the support set was saved",
+                "what was labelled is kept: the same command goes on with it",
+            )
+        say(console, f"Written: {target} ({counted(len(saved[-1]), 'frame')} of '{saved[-1].subject}')")
+        say(console, f"Written: {beside}")
+        if isinstance(desk, ReplayDesk) and desk.lag is not None:
+            say(
+                console,
+                f"The ratings were {desk.lag.seconds:.1f} s behind ({_origin(desk.lag)}); that is taken out.",
+            )
+
+
+def _origin(lag: Lag) -> str:
+    """Where a lag is known from."""
+    if lag.origin == "measured":
+        return f"measured, correlation {lag.correlation:.2f}"
+    return "--lag" if lag.origin == "given" else "not clear, so the usual one"
+
+
+def _look_through(
+    console: Terminal, source: Source, tracker: Tracker, each: int | None, stopped: threading.Event
+) -> tuple[Candidates, float]:
+    """Looks at the frames to offer, and how many seconds there are; Ctrl-C ends it."""
+    say(console, f"Looking through {source.label} ...")
+    last_s = 0.0
+
+    def advance(time_s: float) -> None:
+        nonlocal last_s
+        last_s = time_s
+        if stopped.is_set():
+            raise KeyboardInterrupt
+
+    with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
+        found = look_through(frames, tracker, apart() if each is None else every(each), advance)
+    if found.refused:
+        say(
+            console,
+            f"{counted(len(found.refused), 'frame')} cannot be used: {found.refused[0].faults[0]}, ...",
+            "yellow",
+        )
+    return found, last_s

@@ -1,0 +1,35 @@
+"""`mtclar-stream config`: the file that `run --config` reads, explained or checked."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a file with every key, explained.")
+    ] = False,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say whether `run --config FILE` would take it.")
+    ] = None,
+) -> None:
+    """Show or check the TOML file that `run --config FILE` reads."""
+    from mtclar.cli.commands.run import command as run
+    from mtclar.cli.config_file import EXAMPLE_HINT, read_config, readable_secrets, settings_of
+    from mtclar.cli.config_file import example as example_of
+    from mtclar.cli.main import PROGRAM
+    from mtclar.cli.terminal import Terminal, counted, say
+    from mtclar.engine.errors import UsageError
+
+    settings = settings_of(run)
+    if example == (check is not None):
+        raise UsageError("say one of --example and --check FILE", EXAMPLE_HINT)
+    if check is None:
+        typer.echo(example_of(settings, PROGRAM), nl=False)
+        return
+    console = Terminal()
+    values = read_config(check, settings)
+    say(console, f"{check} is fine: {counted(len(values), 'key')}.")
+    if readable_secrets(check):
+        say(console, f"warning: others can read the secrets in it: chmod 600 {check}", "yellow")

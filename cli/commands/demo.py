@@ -1,0 +1,227 @@
+"""`mtclar-stream demo`: the whole chain on the bundled clip of a rendered face whose valence and arousal are known."""
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtclar.cli.options import HOST, PORT, BackendOption, NoLiveOption, SummaryOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from mtclar.cli.reports.demo_recorder import Listener
+    from mtclar.cli.reports.demo_scores import Row, Scores
+    from mtclar.engine.data_types import Frame
+    from mtclar.engine.support_set import SupportSet
+    from mtclar.stream.pipeline import Truth
+    from mtclar.stream.sources import Source
+    from mtclar.stream.summary import Summary
+
+LEAST_SCORED = 50  # frames; a demo that was stopped earlier has nothing to say about accuracy
+CLEAR_OF_SUPPORT_S = (
+    0.2  # tracking begins this long after the last support frame, so that none of them is scored
+)
+
+
+def command(
+    keep: Annotated[bool, typer.Option("--keep", help="Play it again and again until Ctrl-C.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help=f"Port of the dashboard, by default {PORT}; 0 takes a free one."),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the dashboard in the browser.")] = False,
+    freshness: Annotated[
+        str, typer.Option(metavar="paced|all", help="In real time, or as fast as this machine can.")
+    ] = "paced",
+    summary_json: SummaryOption = None,
+    no_live: NoLiveOption = False,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
+    from mtclar.cli.outputs import require_safe
+    from mtclar.cli.reports.demo_recorder import Listener, Recorder, RecordingTracker
+    from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
+    from mtclar.cli.service.signals import stop_on_signals
+    from mtclar.cli.terminal import Terminal, counted, say
+    from mtclar.engine.errors import ServeError
+    from mtclar.stream.server.listener import require_free
+    from mtclar.stream.sources import open_source
+
+    console = Terminal()
+    policy = freshness_named(freshness, ("paced", "all"))
+    require_safe(outputs_of_a_run(None, summary_json), {})
+    if port is not None:
+        require_free(HOST, port)
+    say(
+        console,
+        "A rendered face, not a person: its valence and arousal follow a script, so the estimate can be checked.",
+    )
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        support = calibrated(backend, threads)
+        last_s = float(support.times_s.max())
+        say(console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s.")
+        tracker = stack.enter_context(
+            RecordingTracker.open(
+                [support], backend=backend, threads=threads, progress=lambda text: say(console, text)
+            )
+        )
+        recorder, truth = Recorder(tracker), script()
+
+        def play() -> Rest:
+            return Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)
+
+        def service_at(chosen: int) -> Service:
+            service = Service(tracker, console, host=HOST, port=chosen, values=not no_live)
+            service.prepare(stack.enter_context(closing(play())), policy, truth)
+            return stack.enter_context(service)
+
+        try:
+            service = service_at(PORT if port is None else port)
+        except ServeError:
+            if port is not None:
+                raise
+            service = service_at(0)
+            say(console, f"Port {PORT} is in use: the dashboard is on another one.", "yellow")
+        service.announce()
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(service.broadcaster.url)
+        with Listener(service.broadcaster.ws_url) as listener:
+            summary = service.answer(stopped, [recorder])
+        service.print_summary(summary)
+        _conclude(console, summary, len(support), listener, recorder.rows, summary_json)
+        if keep and not summary.stopped:
+            say(console, "Playing it again until Ctrl-C.")
+        while keep and not (stopped.is_set() or console.unread):
+            tracker.reset()
+            service.prepare(play(), policy, truth)
+            service.answer(stopped)  # which closes what it has played
+
+
+def calibrated(backend: str, threads: int) -> "SupportSet":
+    """The support set of the clip's first seconds, made as `calibrate --labels` makes one."""
+    from mtclar.calibrate.core.support_builder import by_labels, make_support
+    from mtclar.engine.tracker import Tracker
+    from mtclar.stream import demo_clip
+    from mtclar.stream.label_file import read_labels
+    from mtclar.stream.sources import open_source
+
+    labels = read_labels(demo_clip.calibration_path())
+    with closing(open_source("demo")) as source, Tracker.open(backend=backend, threads=threads) as tracker:
+        recording = by_labels(source.frames(), labels, tracker)
+        return make_support(recording.taken, tracker, subject="rendered", source=source.label)
+
+
+class Rest:
+    """A source less its beginning: what lies before `from_s` is decoded and left out."""
+
+    def __init__(self, source: "Source", from_s: float) -> None:
+        self._source = source
+        self._from_s = from_s
+        self.stream_id = source.stream_id
+        self.label = source.label
+        self.live = source.live
+        self.size = source.size
+        self.fps = source.fps
+        self.files = source.files
+
+    def frames(self) -> "Iterator[Frame]":
+        return (frame for frame in self._source.frames() if frame.pts_s >= self._from_s)
+
+    def reachable(self) -> bool | None:
+        return self._source.reachable()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def script() -> "Truth":
+    """The clip's valence and arousal by source time: the frame's own line."""
+    import csv
+
+    import numpy as np
+
+    from mtclar.stream import demo_clip
+
+    with demo_clip.script_path().open(newline="", encoding="utf-8") as file:
+        lines = [(line["time"], line["valence"], line["arousal"]) for line in csv.DictReader(file)]
+    times_s, valence, arousal = np.array(lines, np.float64).T
+
+    def at(t_s: float) -> tuple[float, float]:
+        index = int(np.abs(times_s - t_s).argmin())
+        return float(valence[index]), float(arousal[index])
+
+    return at
+
+
+def _conclude(
+    console: "Console",
+    summary: "Summary",
+    support_frames: int,
+    listener: "Listener",
+    rows: "Sequence[Row]",
+    path: Path | None,
+) -> None:
+    """The accuracy table, and the summary file with what the demo's own client received."""
+    from dataclasses import asdict
+
+    from mtclar.cli.reports.demo_scores import score
+    from mtclar.cli.service.service import latency_words
+    from mtclar.cli.terminal import say
+    from mtclar.stream.summary import write_json
+
+    written = asdict(summary)
+    written["support_frames"] = support_frames
+    written["messages_per_s"] = listener.messages_per_s
+    written["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
+    say(
+        console,
+        f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second; capture to "
+        f"received p50 / p95 / p99: {latency_words(listener.latency_ms, summary.freshness)}.",
+    )
+    if summary.stopped:
+        say(
+            console, "Stopped before the end of the clip: these figures are of its beginning alone.", "yellow"
+        )
+    if len(rows) >= LEAST_SCORED:
+        scores = score(rows)
+        print_scores(console, scores)
+        written |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
+    else:
+        scored = "Only 1 frame was" if len(rows) == 1 else f"Only {len(rows)} frames were"
+        say(console, f"{scored} scored: too few to speak of accuracy.", "yellow")
+    if path is not None:
+        write_json(path, written)
+        say(console, f"Written: {path}")
+
+
+def print_scores(console: "Console", scores: "Scores") -> None:
+    """The estimate against the script, beside the baselines."""
+    from rich.table import Table
+
+    from mtclar.cli.reports.demo_scores import ABSOLUTE, MTCLAR, NEAREST
+    from mtclar.cli.terminal import say
+
+    say(console, f"Against the script, over {scores.frames} frames, none of them used for calibration:")
+    table = Table()
+    table.add_column("")
+    for column in ("CCC V", "CCC A", "RMSE V", "RMSE A"):
+        table.add_column(column, justify="right")
+    names = {MTCLAR: "mtclar, calibrated", ABSOLUTE: "absolute only", NEAREST: "nearest label"}
+    for method, name in names.items():
+        figures = [
+            by_dimension[method] for values in (scores.ccc, scores.rmse) for by_dimension in values.values()
+        ]
+        table.add_row(
+            name, *(f"{figure:.3f}" for figure in figures), style="bold" if method == MTCLAR else None
+        )
+    console.print(table)
+    console.print(
+        "All three are smoothed alike. A rendered face says little about real ones.", highlight=False
+    )

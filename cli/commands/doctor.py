@@ -1,0 +1,278 @@
+"""`mtclar-stream doctor`: what works on this machine, and what to install for the rest."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import typer
+
+State = Literal["ok", "absent", "broken"]
+
+# module -> distribution that brings it
+ESSENTIAL = {
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "cv2": "opencv-python-headless",
+    "av": "av",
+    "websockets": "websockets",
+    "rich": "rich",
+    "pydantic": "pydantic",
+    "platformdirs": "platformdirs",
+}
+# extra -> its modules and what they are for
+EXTRAS = {
+    "train": (
+        ("torch", "onnx", "numba", "sklearn", "matplotlib"),
+        "`mtclar-stream train` and rendered people",
+    ),
+    "mediapipe": (("mediapipe",), "Google's own face landmarks in place of the bundled ones"),
+    "tensorrt-rtx": (
+        ("tensorrt_rtx", "cuda", "onnx", "filelock"),
+        "`--backend tensorrt` on GeForce and RTX cards",
+    ),
+    "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre cards"),
+}
+SIGNS = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report."""
+
+    what: str
+    state: State
+    detail: str
+    hint: str = ""
+    essential: bool = False  # broken or absent, nothing works
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Say what works on this machine, which cameras there are, and what to install for the rest."""
+    checks = list(all_checks())
+    works = not any(check.essential and check.state != "ok" for check in checks)
+    if as_json:
+        import json
+
+        from mtclar.cli.main import version
+        from mtclar.cli.terminal import Terminal, say
+
+        report = {"ok": works, "version": version(), "checks": [asdict(check) for check in checks]}
+        say(Terminal(), json.dumps(report, indent=2))
+    else:
+        _print(checks, works)
+    raise typer.Exit(0 if works else 1)
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check, most basic first."""
+    yield _python()
+    for module, distribution in ESSENTIAL.items():
+        yield _package(module, distribution)
+    yield from _extras()
+    yield _onnxruntime_providers()
+    yield _tensorrt()
+    yield from _models()
+    yield _demo_clip()
+    yield _gpu()
+    yield _cameras()
+    yield _default_support()
+    yield _port()
+
+
+def _python() -> Check:
+    import platform
+
+    return Check("Python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}", "", True)
+
+
+def _package(module: str, distribution: str) -> Check:
+    """An essential package, by importing it: a wheel for another machine installs and does not import."""
+    from importlib import import_module
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    install = f"pip install {distribution}"
+    try:
+        imported = import_module(module)
+    except ModuleNotFoundError:
+        return Check(module, "absent", "not installed", install, True)
+    except Exception as error:  # whatever a broken extension module raises
+        return Check(
+            module, "broken", f"{type(error).__name__}: {error}", f"{install} --force-reinstall", True
+        )
+    version = getattr(imported, "__version__", None)
+    if version is None:
+        try:
+            version = installed(distribution)
+        except PackageNotFoundError:
+            version = "version unknown"
+    return Check(module, "ok", str(version), "", True)
+
+
+def _extras() -> Iterator[Check]:
+    from importlib.util import find_spec
+
+    for extra, (modules, purpose) in EXTRAS.items():
+        absent = [module for module in modules if find_spec(module) is None]
+        if absent:
+            detail = f"for {purpose}; without {', '.join(absent)}"
+            yield Check(f"extra [{extra}]", "absent", detail, f"pip install 'mtclar-stream[{extra}]'")
+        else:
+            yield Check(f"extra [{extra}]", "ok", f"for {purpose}")
+
+
+def _onnxruntime_providers() -> Check:
+    try:
+        import onnxruntime
+    except Exception as error:  # said in detail above
+        return Check("backend onnxruntime", "broken", type(error).__name__, "", True)
+    providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    return Check("backend onnxruntime", "ok", f"can run on: {', '.join(providers)}", "", True)
+
+
+def _tensorrt() -> Check:
+    """Whether `--backend tensorrt` would start, and if not, what is missing first."""
+    from mtclar.engine.errors import BackendError
+
+    what = "backend tensorrt"
+    try:
+        from mtclar.engine.backends.tensorrt.cache import default_folder
+        from mtclar.engine.backends.tensorrt.device import open_device
+        from mtclar.engine.backends.tensorrt_session import open_flavour
+
+        flavour = open_flavour("tensorrt")
+        device = open_device()
+        try:
+            flavour.require_target(device.capability)
+        finally:
+            device.close()
+    except ImportError as error:
+        return Check(what, "absent", f"without {error.name}", "pip install 'mtclar-stream[tensorrt-rtx]'")
+    except BackendError as error:
+        return Check(what, "absent", error.what, error.hint)
+    detail = f"{flavour.name} {flavour.version} on {device.name}; engines in {default_folder()}"
+    return Check(what, "ok", detail)
+
+
+def _models() -> Iterator[Check]:
+    """The bundled networks: each file is what its card says, and the backend loads it."""
+    from mtclar.engine.errors import MtclarError
+
+    reinstall = "pip install --force-reinstall mtclar-stream"
+    try:
+        from mtclar.engine import models
+        from mtclar.engine.backends.session import open_session
+    except ImportError as error:  # an essential package is missing, which was said above
+        yield Check("networks", "broken", str(error), "", True)
+        return
+    for name in models.NAMES:
+        try:
+            with open_session(models.path(name)) as session:
+                detail = f"{models.card(name).sha256[:12]} as its card says; runs on {session.backend}"
+            yield Check(f"network {name}", "ok", detail, "", True)
+        except MtclarError as error:
+            yield Check(f"network {name}", "broken", error.what, error.hint or reinstall, True)
+
+
+def _demo_clip() -> Check:
+    from mtclar.stream import demo_clip
+
+    paths = (demo_clip.clip_path(), demo_clip.script_path(), demo_clip.calibration_path())
+    absent = [path.name for path in paths if not path.is_file()]
+    if absent:
+        hint = "pip install --force-reinstall mtclar-stream"
+        return Check("demo clip", "absent", f"without {', '.join(absent)}", hint)
+    return Check("demo clip", "ok", f"{paths[0].stat().st_size / 1e6:.1f} MB")
+
+
+def _gpu() -> Check:
+    """Whether there is an NVIDIA card; nothing here needs one."""
+    import shutil
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Check("NVIDIA GPU", "absent", "none found; none is needed")
+    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("NVIDIA GPU", "broken", f"nvidia-smi: {error}", "reinstall the driver, or do without")
+    return Check("NVIDIA GPU", "ok", "; ".join(answer.strip().splitlines()))
+
+
+def _cameras() -> Check:
+    import os
+    import sys
+
+    if not sys.platform.startswith("linux"):
+        return Check(
+            "cameras", "absent", "not listed on this system", "try `mtclar-stream run --source webcam`"
+        )
+    try:
+        from mtclar.stream.sources.webcam import list_cameras
+    except ImportError as error:  # cv2 is missing, which was said above
+        return Check("cameras", "broken", f"cannot be listed: {error}")
+    cameras = list_cameras()
+    if not cameras:
+        return Check("cameras", "absent", "none found", "plug one in, or use --source rtsp://... or a file")
+    listed = ", ".join(f"webcam:{camera.index} ({camera.name})" for camera in cameras)
+    if not any(os.access(camera.path, os.R_OK | os.W_OK) for camera in cameras):
+        hint = "sudo usermod -aG video $USER, then log in again"
+        return Check("cameras", "broken", f"{listed}: this user may not open them", hint)
+    return Check("cameras", "ok", listed)
+
+
+def _default_support() -> Check:
+    from mtclar.cli.options import default_support_path
+    from mtclar.cli.terminal import counted
+    from mtclar.engine.errors import MtclarError
+
+    path = default_support_path()
+    if not path.exists():
+        return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
+    try:
+        from mtclar.engine.support_set import SupportSet, is_encrypted
+        from mtclar.engine.tracker import Tracker
+
+        if is_encrypted(path):
+            return Check("your calibration", "ok", f"encrypted, {path}")
+        support = SupportSet.load(path)
+        with Tracker.open([support]):  # refuses what was made with another encoder or framing
+            pass
+    except MtclarError as error:
+        return Check("your calibration", "broken", error.what, error.hint)
+    except ImportError as error:
+        return Check("your calibration", "broken", f"cannot be read here: {error}")
+    return Check("your calibration", "ok", f"{support.subject}, {counted(len(support), 'frame')}, {path}")
+
+
+def _port() -> Check:
+    from mtclar.cli.options import HOST, PORT
+    from mtclar.engine.errors import ServeError
+    from mtclar.stream.server.listener import require_free
+
+    try:
+        require_free(HOST, PORT)
+    except ServeError as error:
+        return Check(f"port {PORT}", "absent", error.what, error.hint)
+    return Check(f"port {PORT}", "ok", "free")
+
+
+def _print(checks: list[Check], works: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mtclar.cli.terminal import Terminal
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("what", "state", "detail"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        detail = escape(check.detail) + (f"\n[dim]-> {escape(check.hint)}[/]" if check.hint else "")
+        table.add_row(escape(check.what), SIGNS[check.state], detail)
+    console = Terminal()
+    console.print(table)
+    console.print("Ready." if works else "[red]Something essential is broken.[/]")

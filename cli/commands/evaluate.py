@@ -1,0 +1,271 @@
+"""`mtclar-stream evaluate`: accuracy on known data sets, rendered people or your own photos, few-shot use included."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtclar.cli.options import APP_NAME, BackendOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from mtclar.train.accuracy.figures import Figures
+    from mtclar.train.accuracy.report import Report
+    from mtclar.train.progress import Advance, Progress
+
+SHOTS = "0,1,3,5,10"
+SEEDS = 20
+MOST_SHOTS = 500  # labelled photos of a person: far more than anybody gives
+MAX_REPORT_BYTES = 2**24
+REPORT_KEYS = {"n", "no_face", "classes", "shots"}
+PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
+CACHE = "evaluate"  # folder below the user's cache folder
+COMPARISON = ("few-shot constants", "fit them: tools/fit_fewshot.py --models DIR, docs/few-shot.md")
+LABELLING = ("constants of labelling", "only the bundled encoder has any, docs/label.md")
+"""Constants that belong to one encoder, and what to do about those of another."""
+
+
+def command(
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="ferplus, affectnet, afew-va, aff-wild2 or rendered."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the data set; not for rendered.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Split of the data set; its test split by default.")
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Your own photos: columns path (relative to the file), valence, arousal, and perhaps subject.",
+        ),
+    ] = None,
+    shots: Annotated[
+        str,
+        typer.Option(metavar="K,K,...", help="How many labelled photos of each person are known; 0: none."),
+    ] = SHOTS,
+    seeds: Annotated[int, typer.Option(min=1, help="How often the labelled photos are drawn.")] = SEEDS,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON.", dir_okay=False)
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Networks as `export` writes them, perhaps with their compare.json; the bundled ones by default.",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Clips labelled from a few of their own frames: every-20 as published, first-3, random-3, spread-3 or "
+            "share-6 (percent).",
+        ),
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="With --protocol: 1 to 20 % of the frames labelled as well.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that render people; all cores by default.")
+    ] = None,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Measure accuracy: without labels of a person, and with a few, beside simple baselines.
+
+    FER+ is a folder with labels.csv and sheets, or with fer2013.csv and fer2013new.csv. Rendered people are made at the
+    first use (some minutes) and kept. Where it is known who is shown, labelled and scored photos are of the same person
+    and never the same photo; otherwise of anybody.
+
+    With --protocol: videos, as `label` would label them, beside holding the last label, interpolation, the absolute
+    head and the paper's rule.
+    """
+    from platformdirs import user_cache_path
+
+    from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.reports import clip_protocol as by_protocol
+    from mtclar.cli.terminal import Terminal, say
+    from mtclar.engine.errors import MtclarError, UsageError
+    from mtclar.stream.summary import write_json
+    from mtclar.train.accuracy.answers import Networks
+    from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
+    from mtclar.train.accuracy.evaluation import evaluate
+    from mtclar.train.rendered.held_out import HeldOut, default_workers
+
+    if (dataset is None) == (photos is None):
+        raise UsageError("name either --dataset or --photos", "for example: --dataset rendered")
+    if protocol is not None:
+        from mtclar.label.evaluation_protocol import require_plan
+
+        require_plan(protocol)
+        if photos is not None:
+            raise UsageError("--protocol needs clips, and --photos are single pictures", "name a --dataset")
+    elif curve:
+        raise UsageError("--curve goes with --protocol", "for example: --protocol every-20 --curve")
+    if photos is not None and (root is not None or split is not None):
+        raise UsageError("--photos has no --root and no --split", "paths are relative to the CSV file")
+    if json_file is not None:
+        hint = "name another file: only an earlier report is overwritten"
+        inputs = {} if photos is None else {"--photos": [photos]}
+        require_safe([Output("--json", json_file, is_report, hint)], inputs)
+    ks = shots_of(shots)
+    with _stages() as progress:
+        if photos is not None:
+            opened = open_photos(photos)
+        else:
+            cache = user_cache_path(APP_NAME, appauthor=False) / CACHE
+            held_out = HeldOut(cache, workers=workers or default_workers())
+            if protocol is not None and dataset == RENDERED and split is None:
+                split = CLIPS
+            opened = open_dataset(str(dataset), root, split, held_out, progress)
+        with Networks(models, backend=backend, threads=threads) as networks:
+            if protocol is not None:
+                of_clips = by_protocol.evaluate(opened, networks, protocol, curve=curve, progress=progress)
+            else:
+                report = evaluate(opened, networks, ks, seeds, progress)
+    console = Terminal()
+    if protocol is not None:
+        by_protocol.print_report(console, of_clips)
+        if json_file is not None:
+            write_json(json_file, of_clips.as_json())
+            say(console, f"Written: {json_file}")
+        return
+    if not len(report.answers):
+        raise MtclarError(
+            f"no face was found in any of {report.answers.no_face} pictures",
+            "does the face fill at least a tenth of the picture?",
+        )
+    print_report(console, report)
+    if json_file is not None:
+        write_json(json_file, report.as_json())
+        say(console, f"Written: {json_file}")
+
+
+def shots_of(text: str) -> list[int]:
+    """`0,1,5` as numbers in order, each once. Raises UsageError."""
+    from mtclar.engine.errors import UsageError
+
+    try:
+        ks = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        ks = []
+    if not ks or ks[0] < 0 or ks[-1] > MOST_SHOTS:
+        raise UsageError(
+            f"--shots {text!r} is not a list of numbers from 0 to {MOST_SHOTS}",
+            f"for example: --shots {SHOTS}",
+        )
+    return ks
+
+
+def is_report(path: Path) -> bool:
+    """Whether the file at `path` is empty or holds a report, and so may be replaced by the next one."""
+    import json
+
+    try:
+        content = path.read_bytes() if path.stat().st_size <= MAX_REPORT_BYTES else b"-"
+        keys = set(json.loads(content)) if content else REPORT_KEYS
+        return keys >= REPORT_KEYS or keys >= PROTOCOL_KEYS
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+@contextmanager
+def _stages() -> "Iterator[Progress]":
+    """A bar for each stage of the work."""
+    from mtclar.cli.terminal import progress_bars
+
+    with progress_bars() as bars:
+
+        def progress(stage: str, total: int) -> "Advance":
+            task = bars.add_task(stage, total=total)
+            return lambda count: bars.advance(task, count)
+
+        yield progress
+
+
+def print_report(console: "Console", report: "Report") -> None:
+    """What people read: how many, the eight classes, a table by number of labels, whole clips."""
+    from mtclar.cli.terminal import say
+    from mtclar.train.accuracy.report import PROXY
+
+    for line in report.summary():
+        say(console, line)
+    say_of_another(console, COMPARISON, report.constants_encoder, report.card.sha256)
+    if report.proxy:
+        say(console, f"Valence and arousal are against {PROXY}.", "yellow")
+    groups = [(str(shots.k), shots.figures) for shots in report.shots if shots.figures]
+    if groups:
+        console.print(accuracy_table("labels", groups))
+    if report.clips is not None:
+        clips = report.clips
+        say(
+            console,
+            f"{clips.clips} whole clips, every {clips.every}th frame labelled ({clips.labelled:,}), "
+            f"the other {clips.queries:,} scored:",
+        )
+        console.print(accuracy_table("labels", [(f"1 in {clips.every}", clips.figures)]))
+
+
+def say_of_another(console: "Console", constants: tuple[str, str], fitted_to: str, encoder: str) -> None:
+    """A warning where the constants were fitted to another encoder (sha256) than the one that was measured."""
+    from mtclar.cli.terminal import say
+
+    if fitted_to != encoder:
+        what, advice = constants
+        text = f"warning: the {what} belong to encoder {fitted_to[:12]}, not to this one; {advice}"
+        say(console, text, "yellow")
+
+
+def accuracy_table(
+    first: str, groups: "Sequence[tuple[str, Mapping[str, tuple[Figures, Figures]]]]"
+) -> "Table":
+    """One row a method, valence/arousal in each cell; a line between groups."""
+    from rich import box
+    from rich.table import Table
+
+    from mtclar.train.accuracy.figures import CLAIMED
+    from mtclar.train.accuracy.methods import MTCLAR
+
+    table = Table(
+        caption="valence/arousal in each cell", caption_justify="left", box=box.SIMPLE_HEAD, padding=0
+    )
+    table.add_column(first)
+    table.add_column("method")
+    for column in ("CCC", "PCC", "RMSE", "SAGR", f"% in {CLAIMED:.0%}"):
+        table.add_column(column, justify="right")
+    for name, by_method in groups:
+        for number, (method, (valence, arousal)) in enumerate(by_method.items()):
+            cells = [
+                f"{decimal(getattr(valence, field))}/{decimal(getattr(arousal, field))}"
+                for field in ("ccc", "pcc", "rmse", "sagr")
+            ]
+            cells.append(f"{percent(valence.coverage)}/{percent(arousal.coverage)}")
+            last = number == len(by_method) - 1
+            style = "bold" if method == MTCLAR else None
+            table.add_row("" if number else name, method, *cells, style=style, end_section=last)
+    return table
+
+
+def decimal(value: float | None) -> str:
+    """`.123`, `-.012`, `1.000`; a dash for what is undefined."""
+    import math
+
+    if value is None or not math.isfinite(value):
+        return "-"
+    text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no minus before a zero
+    return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
+
+
+def percent(share: float | None) -> str:
+    """`93`; a dash where no interval was claimed."""
+    return "-" if share is None else f"{100 * share:.0f}"

@@ -1,0 +1,263 @@
+"""`mtclar-stream run`: a source and support sets become valence and arousal over websockets, with the dashboard."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtclar.cli.options import (
+    HOST,
+    NO_SUPPORT,
+    PORT,
+    WEBCAM,
+    BackendOption,
+    CsvOption,
+    LogOption,
+    NoLiveOption,
+    ProviderOption,
+    SourcesOption,
+    SummaryOption,
+    ThreadsOption,
+    TokenFileOption,
+    backend_spec,
+    default_support_path,
+    read_token,
+)
+from mtclar.cli.passphrase import PassphraseFileOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mtclar.engine.support_set import SupportSet
+    from mtclar.stream.sources import Source
+
+
+def _take_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Lets the file's values stand where the command line says nothing."""
+    if path is not None:
+        from mtclar.cli.config_file import read_config, readable_secrets, settings_of
+
+        context.default_map = read_config(path, settings_of(command))
+        if readable_secrets(path):
+            typer.echo(f"warning: others can read the secrets in {path}: chmod 600 {path}", err=True)
+    return path
+
+
+def command(
+    source: SourcesOption = None,
+    support: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|none",
+            help="A support set, once for each person; by default the one that `calibrate` wrote.",
+        ),
+    ] = None,
+    passphrase_file: PassphraseFileOption = None,
+    freshness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="latest|all|paced",
+            help="Newest frame wins, every frame, or a file as if live; by default latest for what is live, "
+            "all for files.",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond this machine it needs a token.")
+    ] = HOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = PORT,
+    token: Annotated[
+        str | None, typer.Option(help="What clients must know. Others can see it in the process list.")
+    ] = None,
+    token_file: TokenFileOption = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate chain, for wss://.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL", help="A page from there may connect, besides the server's own; repeatable."
+        ),
+    ] = None,
+    max_clients: Annotated[int | None, typer.Option(min=1, help="How many websockets at once.")] = None,
+    max_clients_per_address: Annotated[
+        int | None, typer.Option(min=1, help="Of those, how many from one address; raise it behind a proxy.")
+    ] = None,
+    smoother: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="one-euro (default), exponential, kalman or none."),
+    ] = None,
+    max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="How many faces are followed.")] = None,
+    csv: CsvOption = None,
+    summary_json: SummaryOption = None,
+    no_live: NoLiveOption = False,
+    backend: BackendOption = "auto",
+    provider: ProviderOption = None,
+    threads: ThreadsOption = 1,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Serve the calibration page, which shows the camera's picture and writes a support set; by default "
+            "where only this machine can reach it.",
+        ),
+    ] = None,
+    batch_wait_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="How long a face may wait for those of other streams, to be encoded with them; by default 2 ms on a "
+            "card, and on the CPU every stream encodes for itself.",
+        ),
+    ] = None,
+    log: LogOption = "plain",
+    config: Annotated[  # noqa: ARG001 (its callback has done the work)
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            is_eager=True,
+            callback=_take_config,
+            help="Take what is not said here from a TOML file; `mtclar-stream config --example` shows one.",
+        ),
+    ] = None,
+) -> None:
+    """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
+    from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, calibration_routes, make_desks, people_of
+    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.outputs import require_safe
+    from mtclar.cli.passphrase import passphrase_of
+    from mtclar.cli.service.service import (
+        Service,
+        freshness_named,
+        limits_of,
+        outputs_of_a_run,
+    )
+    from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
+    from mtclar.cli.service.streams import follow_all, open_all
+    from mtclar.cli.terminal import Terminal, say
+    from mtclar.engine.errors import MtclarError
+    from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
+    from mtclar.engine.support_set import SupportSet, is_encrypted
+    from mtclar.engine.tracker import MAX_FACES
+    from mtclar.stream.mailbox import FRESHNESS
+    from mtclar.stream.sinks.csv_file import CsvSink
+
+    secret = read_token(token, token_file)
+    set_up_logs(log, source or [], secret)
+    console = Terminal(quiet=log == "json")
+    # Everything that can be refused is refused before the first file is made.
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
+        paths = _support_paths(support)
+        asks = [passphrase_of(path, passphrase_file) for path in paths]
+        supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
+        secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
+        sources = open_all(stack, source or [WEBCAM])
+        inputs = {
+            "--source": [file for opened in sources for file in opened.files],
+            "--support": paths,
+            "--token-file": _given(token_file),
+            "--passphrase-file": _given(passphrase_file),
+            "--tls-cert": _given(tls_cert),
+            "--tls-key": _given(tls_key),
+        }
+        require_safe(outputs_of_a_run(csv, summary_json), inputs)
+        streams = follow_all(
+            stack,
+            sources,
+            supports,
+            backend=backend_spec(backend, provider),
+            threads=threads,
+            smoother=smoother or DEFAULT_SMOOTHER,
+            max_faces=max_faces or MAX_FACES,
+            batch_wait_ms=batch_wait_ms,
+            progress=lambda text: say(console, text),
+        )
+        service = Service(
+            streams[0].tracker,
+            console,
+            host=host,
+            port=port,
+            token=secret,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            origins=origin or (),
+            limits=limits_of(max_clients, max_clients_per_address),
+            values=not no_live and log == "plain",
+        )
+        service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
+        desks = None
+        if offered := _calibrated_on(calibrate, host, sources):
+            try:
+                ask = passphrase_of(default_support_path(), passphrase_file)
+                people = people_of(streams, supports, paths, secrets, ask)
+                desks = make_desks(people, offered, backend_spec(backend, provider), threads)
+            except MtclarError as error:
+                why = "; ".join(filter(None, (error.what, error.hint)))
+                say(console, f"The calibration page is not offered: {why}", "yellow")
+        if desks is not None:
+            service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
+        stack.enter_context(service)
+        rows = None if csv is None else stack.enter_context(closing(CsvSink(csv)))
+        stack.enter_context(reload_on_hangup(service.broadcaster))
+        _say_supports(console, paths, supports, asked_for_none=bool(support))
+        service.announce()
+        summary = service.answer(stopped, [rows] if rows else [], rows.mark if rows else None)
+        if summary.stopped:
+            say(console, "Stopped.")
+        service.print_summary(summary)
+        if summary_json is not None:
+            summary.write(summary_json)
+            say(console, f"Written: {summary_json}")
+
+
+def _calibrated_on(wish: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":
+    """On which sources the calibration page is offered: by default cameras, where only this machine can reach it."""
+    from mtclar.stream.server.access import is_loopback
+
+    if wish is None:
+        return [source for source in sources if source.live and is_loopback(host)]
+    return sources if wish else ()
+
+
+def _given(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path.expanduser(),)
+
+
+def _support_paths(named: Sequence[str] | None) -> list[Path]:
+    """The support sets to use: those named, or the default one if it is there."""
+    from mtclar.engine.errors import UsageError
+
+    if not named:
+        default = default_support_path()
+        return [default] if default.exists() else []
+    if NO_SUPPORT in named and len(named) > 1:
+        raise UsageError("--support none stands alone", "drop the other support sets, or `none`")
+    return [Path(name).expanduser() for name in named if name != NO_SUPPORT]
+
+
+def _say_supports(
+    console: "Console", paths: Sequence[Path], supports: "Sequence[SupportSet]", asked_for_none: bool
+) -> None:
+    """Which ones were taken; none is possible, and said as well."""
+    from mtclar.cli.terminal import counted, say
+
+    for path, support in zip(paths, supports, strict=True):
+        say(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
+    if len(supports) > 1:
+        say(
+            console,
+            f"Who is who: {', '.join(support.subject for support in supports)}, to new faces from left to right; a "
+            "client puts it right by `assign` (docs/protocol).",
+        )
+    if not supports:
+        why = (
+            "as you asked" if asked_for_none else "there is none yet; make one with `mtclar-stream calibrate`"
+        )
+        say(console, f"Not calibrated ({why}): values are those of an average face.", "yellow")

@@ -1,0 +1,1 @@
+"""What commands print about a calibration, a demo run or an evaluation."""

@@ -1,0 +1,118 @@
+"""What the demo keeps of its run: estimates beside script and baselines, and what a real client received."""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from mtclar.cli.reports.demo_scores import Row
+from mtclar.engine.data_types import Encoded, FaceCrop
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage
+from mtclar.stream.summary import percentiles
+
+CLIENT_TIMEOUT_S = 5.0
+
+
+class RecordingTracker(Tracker):
+    """A tracker that remembers what the encoder said last: the absolute values are not part of a message."""
+
+    last: Encoded | None = None
+
+    def encode(self, crops: Sequence[FaceCrop]) -> Encoded:
+        """As Tracker."""
+        self.last = super().encode(crops)
+        return self.last
+
+
+class Recorder:
+    """A sink that keeps a row for each frame with exactly one measured face. Baselines cost two look-ups a frame."""
+
+    def __init__(self, tracker: RecordingTracker) -> None:
+        self.rows: list[Row] = []
+        self._tracker = tracker
+        self._labels = tracker.supports[0].labels
+
+    def publish(self, message: AffectMessage) -> None:
+        """From the worker thread, after the tracker answered that frame."""
+        measured = [face for face in message.faces if face.raw is not None]
+        encoded = self._tracker.last
+        if message.truth is None or len(measured) != 1 or encoded is None or len(encoded.absolute) != 1:
+            return
+        (face,) = measured
+        raw = face.raw
+        if raw is None or raw.nearest is None or face.valence is None or face.arousal is None:
+            return
+        absolute, nearest = encoded.absolute[0], self._labels[raw.nearest]
+        self.rows.append(
+            Row(
+                t_s=message.pts_s,
+                script=message.truth,
+                mtclar=(face.valence, face.arousal),
+                absolute=(float(absolute[0]), float(absolute[1])),
+                nearest=(float(nearest[0]), float(nearest[1])),
+                sd=(raw.valence_sd, raw.arousal_sd),
+            )
+        )
+
+
+class Listener:
+    """A websocket client of our own, in a thread: what it receives is what a program on this machine would.
+
+    Its clock is the server's, so an `affect` message tells how long its picture took from capture to here.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.latencies_ms: list[float] = []
+        self._arrivals_s: list[float] = []
+        self._url = url
+        self._open = ExitStack()
+        self._thread = threading.Thread(target=self._listen, name="demo-client", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._connection = self._open.enter_context(
+            connect(
+                self._url,
+                subprotocols=[Subprotocol(PROTOCOL)],
+                proxy=None,
+                open_timeout=CLIENT_TIMEOUT_S,
+                close_timeout=CLIENT_TIMEOUT_S,
+            )
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        self._thread.join(CLIENT_TIMEOUT_S)
+
+    @property
+    def messages_per_s(self) -> float:
+        """Received `affect` messages a second."""
+        span_s = self._arrivals_s[-1] - self._arrivals_s[0] if self._arrivals_s else 0.0
+        return round((len(self._arrivals_s) - 1) / span_s, 2) if span_s > 0 else 0.0
+
+    @property
+    def latency_ms(self) -> dict[str, float | None]:
+        """p50, p95 and p99 from capture to received."""
+        return percentiles(self.latencies_ms)
+
+    def _listen(self) -> None:
+        try:
+            for text in self._connection:
+                now_s = time.monotonic()
+                message = json.loads(text)
+                if message["type"] == "affect":
+                    self._arrivals_s.append(now_s)
+                    self.latencies_ms.append(1e3 * (now_s - message["t_capture"]))
+        except ConnectionClosed:
+            return  # the server said bye first

@@ -1,0 +1,398 @@
+"""What `run` and `demo` share: the server, a source answered behind it, the summary in words."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mtclar.cli.live_view import LiveView
+from mtclar.cli.logs import event, speaks_json
+from mtclar.cli.main import PROGRAM, version
+from mtclar.cli.outputs import Output
+from mtclar.cli.service.systemd import Supervisor
+from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.engine.data_types import Frame
+from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.mailbox import Freshness
+from mtclar.stream.pipeline import Pipeline, Sink, Truth
+from mtclar.stream.protocol.client_messages import Assign
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    AssignedMessage,
+    ByeMessage,
+    ErrorMessage,
+    Hello,
+    MarkMessage,
+    ModelInfo,
+    SourceState,
+    StatusMessage,
+    SubjectInfo,
+    SubjectsMessage,
+)
+from mtclar.stream.reader import PUSHED
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.extension import Extension, Peer
+from mtclar.stream.server.pages import Route
+from mtclar.stream.server.quotas import Limits
+from mtclar.stream.server.uploads import Door
+from mtclar.stream.sinks.prometheus import Metrics
+from mtclar.stream.sources import Source
+from mtclar.stream.sources.browser import BrowserSource
+from mtclar.stream.summary import Meter, Summary, is_summary, whole_summary
+
+TICK_S = 0.2
+CAMERA_PAGE = "camera"
+STUCK_S = 30.0  # a network that takes that long for a frame will not come back
+DROPS_OF_A_FILE = (
+    "with --freshness latest most frames of a file are dropped, since it is read faster than it is answered: "
+    "`all` answers every one, `paced` plays it as if it were live"
+)
+OnMark = Callable[[str, float, Sequence[str]], None]
+"""Takes a client's label, its moment on the clock of t_capture, and the streams that it is for; on the event loop."""
+
+ANALYSED = "Who is in the picture is being analysed: tell them. Pictures stay on this machine; only numbers leave it."
+ANALYSED_SHOWN = (
+    "Who is in the picture is being analysed: tell them. Pictures are shown on the calibration page, to whoever may "
+    "open it; otherwise only numbers leave this machine."
+)
+
+
+def limits_of(clients: int | None, per_address: int | None) -> Limits:
+    """The server's limits with those that somebody asked for."""
+    given = {"clients": clients, "clients_per_address": per_address}
+    return replace(Limits(), **{name: value for name, value in given.items() if value is not None})
+
+
+def freshness_named(name: str, among: Sequence[Freshness]) -> Freshness:
+    """The freshness policy of that name; UsageError that lists the names."""
+    for policy in among:
+        if policy == name:
+            return policy
+    raise UsageError(f"there is no freshness '{name}' here", f"one of: {', '.join(among)}")
+
+
+def outputs_of_a_run(csv: Path | None, summary: Path | None) -> list[Output]:
+    """The files that `run` and `demo` write: rows are never overwritten, a summary only takes an older one's place."""
+    outputs = [] if csv is None else [Output("--csv", csv)]
+    if summary is not None:
+        hint = "name another file: only the summary of an earlier run is overwritten"
+        outputs.append(Output("--summary-json", summary, is_summary, hint))
+    return outputs
+
+
+def latency_words(latency_ms: Mapping[str, float | None], freshness: Freshness) -> str:
+    """`7.7 / 9.6 / 10.3 ms`, and that a queue is in it where one is."""
+    words = " / ".join(
+        "-" if ms is None else f"{ms:.1f}" for ms in map(latency_ms.get, ("p50", "p95", "p99"))
+    )
+    return f"{words} ms" + (", waiting in the queue included" if freshness == "all" else "")
+
+
+class Service:
+    """The server of one command and the pipelines behind it; a context manager.
+
+    `prepare` names the source; entering listens (ServeError when that cannot be), so that the first client learns
+    already what there is; `answer` works until the end; leaving says `bye` to every client.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        console: Terminal,
+        *,
+        host: str,
+        port: int,
+        token: str | None = None,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        origins: Sequence[str] = (),
+        limits: Limits | None = None,
+        values: bool = True,
+    ) -> None:
+        self._metrics = Metrics()
+        self._supervisor = Supervisor()
+        self.broadcaster = Broadcaster(
+            host,
+            port,
+            hello=self._hello,
+            token=token,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            origins=origins,
+            limits=limits,
+            private={"/metrics": self._metrics.page},
+            failing=self._failing,
+            on_sent=self._sent,
+            on_assign=self._assign,
+            on_mark=self._mark,
+        )
+        self._tracker = tracker
+        self._console = console
+        self._values = values
+        self._view: LiveView | None = None
+        self._pipelines: Sequence[Pipeline] = ()
+        self._trackers: dict[str, Tracker] = {}  # by stream
+        self._announced: dict[str, Sequence[SupportSet]] = {}  # by stream: what clients know
+        self._tap: Callable[[Frame], None] | None = None
+        self._pages: list[str] = []  # besides the dashboard
+        self._meter = Meter()
+        self._writing = threading.Lock()  # sinks take messages from one stream at a time
+        self._sinks: tuple[Sink, ...] = ()
+        self._on_mark: OnMark | None = None
+        self._bye = ByeMessage("shutdown", "the server is stopping")
+        self._states: dict[str, SourceState] = {}
+
+    def __enter__(self) -> Self:
+        self.broadcaster.start()
+        self._supervisor.ready(f"serving {self.broadcaster.ws_url}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            self._bye = ByeMessage(
+                "failed", error.what if isinstance(error, MtclarError) else "an internal error"
+            )
+        self._supervisor.stopping()
+        self.broadcaster.close(self._bye)
+
+    def prepare(self, source: Source, freshness: Freshness | None = None, truth: Truth | None = None) -> None:
+        """Makes the pipeline of a source; nothing is read yet."""
+        self.prepare_all([(source, self._tracker)], freshness, truth)
+
+    def prepare_all(
+        self,
+        streams: Sequence[tuple[Source, Tracker]],
+        freshness: Freshness | None = None,
+        truth: Truth | None = None,
+    ) -> None:
+        """Makes the pipelines of several sources, each with a tracker of its own; one meter counts for all.
+
+        A stream that was there before goes on counting its messages.
+        """
+        said = {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
+        self._meter = Meter()
+        self._trackers = {source.stream_id: tracker for source, tracker in streams}
+        self._announced = {stream: tracker.supports for stream, tracker in self._trackers.items()}
+        self._pipelines = [
+            Pipeline(
+                source,
+                tracker,
+                freshness=freshness,
+                sinks=[self],
+                on_status=self._status,
+                truth=truth,
+                meter=self._meter,
+                backend=tracker.backend,
+                patience=PUSHED if isinstance(source, BrowserSource) else None,
+                on_frame=self._tapped,
+                first_seq=said.get(source.stream_id, 0),
+            )
+            for source, tracker in streams
+        ]
+        doors = {i: Door(s) for i, (s, _) in enumerate(streams) if isinstance(s, BrowserSource)}
+        if doors:
+            self.broadcaster.take_pictures(doors)
+            self._pages.append(CAMERA_PAGE)
+
+    def plug(
+        self, extension: Extension, routes: Mapping[str, Route], page: str, tap: Callable[[Frame], None]
+    ) -> None:
+        """Before entering: messages and pages of a layer above, found at `page`; `tap` gets the streams."""
+        self.broadcaster.plug(extension, routes)
+        self._pages.append(page)
+        self._tap = tap
+
+    def announce(self) -> None:
+        """Says what is analysed and where to look."""
+        labels = [pipeline.source.label for pipeline in self._prepared]
+        for pipeline, label in zip(self._prepared, labels, strict=True):
+            told_apart = "" if labels.count(label) == 1 else f" ({pipeline.source.stream_id})"
+            say(self._console, f"Source     {label}{told_apart}")
+        why = f" ({self._tracker.why})" if self._tracker.why else ""
+        say(self._console, f"Backend    {self._tracker.backend}{why}")
+        say(self._console, f"Dashboard  {self.broadcaster.url}")
+        say(self._console, f"Websocket  {self.broadcaster.ws_url}")
+        for page in self._pages:
+            say(self._console, f"{page.capitalize():<10} {self.broadcaster.url}{page}")
+        for warning in self.broadcaster.warnings:
+            say(self._console, f"warning: {warning}", "yellow")
+        if any(p.freshness == "latest" and not p.source.live for p in self._prepared):
+            say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
+        say(self._console, ANALYSED if self._tap is None else ANALYSED_SHOWN)
+        event(
+            "serving",
+            f"serving {self.broadcaster.ws_url}",
+            version=version(),
+            dashboard=self.broadcaster.url,
+            backend=self._tracker.backend,
+            sources=[pipeline.source.label for pipeline in self._prepared],
+            subjects=[[one.subject for one in tracker.supports] for tracker in self._trackers.values()],
+        )
+        for warning in self.broadcaster.warnings if speaks_json() else ():
+            event("warning", warning, logging.WARNING)
+
+    def answer(
+        self, stopped: threading.Event, sinks: Sequence[Sink] = (), on_mark: OnMark | None = None
+    ) -> Summary:
+        """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
+        pipelines, self._sinks, self._on_mark = self._prepared, tuple(sinks), on_mark
+        self._metrics.watch(pipelines, self.broadcaster, self._states, self._model(), version())
+        labels = ", ".join(pipeline.source.label for pipeline in pipelines)
+        self._view = LiveView(
+            labels,
+            self._console,
+            clients=lambda: self.broadcaster.clients,
+            values=self._values,
+            queued=pipelines[0].freshness == "all",
+        )
+        with self._view, ExitStack() as running:
+            for pipeline in pipelines:
+                running.enter_context(pipeline)
+            while not (self._over(TICK_S) or stopped.is_set() or self._runs_unseen()):
+                self._look_after()
+        for pipeline in pipelines:
+            if pipeline.error is not None:
+                raise pipeline.error
+        summary = whole_summary([pipeline.summary() for pipeline in pipelines])
+        if not summary.stopped:
+            self._bye = ByeMessage("ended", f"{labels} {'has' if len(pipelines) == 1 else 'have'} ended")
+        return summary
+
+    def _look_after(self) -> None:
+        """What a service manager and metrics need, a few times a second."""
+        self._metrics.tick()
+        if self._failing() is None:
+            states = ", ".join(f"{stream} {state}" for stream, state in tuple(self._states.items()))
+            self._supervisor.alive(f"{states}; {counted(self.broadcaster.clients, 'client')}")
+
+    def _failing(self) -> str | None:
+        """Why this process should be started anew; None while it works, or waits for a source that is away."""
+        for pipeline in self._pipelines:
+            if pipeline.busy_s > STUCK_S:
+                return f"{pipeline.source.label}: no answer to a frame for {pipeline.busy_s:.0f} s"
+        if self.broadcaster.silent_s > STUCK_S:
+            return f"the server has not turned for {self.broadcaster.silent_s:.0f} s"
+        return None
+
+    def _over(self, timeout_s: float) -> bool:
+        """Whether all have ended, or one has failed; waits for that, a moment."""
+        running = [pipeline for pipeline in self._prepared if not pipeline.wait(0)]
+        if not running or any(pipeline.error is not None for pipeline in self._prepared):
+            return True
+        running[0].wait(timeout_s)
+        return False
+
+    def _runs_unseen(self) -> bool:
+        """Whether a camera would go on for ever behind a closed pipe; a file is played out: whole outputs."""
+        return self._console.unread and all(pipeline.source.live for pipeline in self._prepared)
+
+    def publish(self, message: AffectMessage) -> None:
+        """The pipelines' sink: clients first, since they wait."""
+        self._announce_supports(message)
+        self.broadcaster.publish(message)
+        self._metrics.answered(message)
+        with self._writing:
+            for sink in self._sinks:
+                sink.publish(message)
+        if self._view is not None:
+            self._view.publish(message)
+
+    def _announce_supports(self, message: AffectMessage) -> None:
+        """Before the first message behind which other support sets stand than before; on that stream's thread."""
+        stream = message.stream
+        supports = self._trackers[stream].supports
+        if supports is not self._announced[stream]:
+            self._announced[stream] = supports
+            subjects = tuple(map(_subject_info, supports))
+            self.broadcaster.publish(SubjectsMessage(stream, message.seq, subjects))
+            event(
+                "subjects",
+                f"{stream}: calibrated anew",
+                stream=stream,
+                subjects=[s.subject for s in supports],
+            )
+
+    def print_summary(self, summary: Summary) -> None:
+        """What a run did, in two lines, and what went wrong."""
+        memory = "" if summary.peak_rss_mb is None else f", {summary.peak_rss_mb:.0f} MB"
+        reconnects = f", {counted(summary.reconnects, 'reconnect')}" if summary.reconnects else ""
+        say(
+            self._console,
+            f"{counted(summary.frames, 'frame')} answered in {summary.wall_s:.1f} s ({summary.fps:.1f} a second), "
+            f"{summary.dropped:,} dropped{reconnects}",
+        )
+        say(
+            self._console,
+            f"Capture to socket p50 / p95 / p99: {latency_words(summary.latency_ms, summary.freshness)}; "
+            f"{summary.cpu_cores:.2f} cores{memory}; {summary.backend}",
+        )
+        event("summary", f"{counted(summary.frames, 'frame')} answered", **asdict(summary))
+        if summary.frames and not summary.frames_with_face:
+            say(self._console, "No face was seen in any frame.", "yellow")
+
+    @property
+    def _prepared(self) -> Sequence[Pipeline]:
+        assert self._pipelines, "prepare() comes first"
+        return self._pipelines
+
+    def _assign(self, said: Assign, peer: Peer) -> None:
+        """A client says who a face is; what came of it is told to all, or to that client why not."""
+        pipeline = next(p for p in self._prepared if p.source.stream_id == said.stream)
+
+        def answered(error: MtclarError | None) -> None:
+            if error is None:
+                self.broadcaster.publish(AssignedMessage(said.stream, said.face, said.subject))
+            else:
+                hint = f" ({error.hint})" if error.hint else ""
+                peer.tell(ErrorMessage("cannot_assign", f"{error.what}{hint}").encode())
+
+        pipeline.assign(said.face, said.subject, answered)
+
+    def _mark(self, mark: MarkMessage) -> None:
+        """A client's label, with its moment, for who records and for who keeps the log; on the event loop."""
+        event("mark", mark.label, label=mark.label, t=mark.t_s, stream=mark.stream)
+        if self._on_mark is not None:
+            every = [pipeline.source.stream_id for pipeline in self._prepared]
+            self._on_mark(mark.label, mark.t_s, every if mark.stream is None else [mark.stream])
+
+    def _tapped(self, frame: Frame) -> None:
+        if self._tap is not None:
+            self._tap(frame)
+
+    def _status(self, status: StatusMessage) -> None:
+        self.broadcaster.publish(status)
+        self._states[status.stream] = status.state
+        event("status", f"{status.stream}: {status.state}", **asdict(status))
+        if self._view is not None:
+            self._view.on_status(status)
+
+    def _sent(self, t_capture_s: float) -> None:
+        self._meter.sent(t_capture_s)
+        self._metrics.sent(t_capture_s)
+
+    def _model(self) -> ModelInfo:
+        model = self._tracker.model
+        return ModelInfo(model.name, model.sha256, self._tracker.backend)
+
+    def _hello(self) -> Hello:
+        return Hello(
+            streams=tuple(
+                pipeline.info([_subject_info(support) for support in tracker.supports])
+                for pipeline, tracker in zip(self._prepared, self._trackers.values(), strict=True)
+            ),
+            model=self._model(),
+            server=f"{PROGRAM} {version()}",
+            pages=tuple(self._pages),
+        )
+
+
+def _subject_info(support: SupportSet) -> SubjectInfo:
+    return SubjectInfo(support.subject, len(support), tuple(map(tuple, support.labels.tolist())))

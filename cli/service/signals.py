@@ -1,0 +1,47 @@
+"""What a running command does about signals: SIGINT and SIGTERM end it in order, SIGHUP loads the certificate again."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from mtclar.stream.server.broadcaster import Broadcaster
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once. For the main thread."""
+    stopped = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if stopped.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
+    """SIGHUP loads the certificate again, if there is one, as is usual for services. On a terminal it means hang up."""
+    if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
+        yield
+        return
+
+    def reload(
+        *_: object,
+    ) -> None:  # in a thread: a handler may interrupt one that holds the lock or writes the log
+        threading.Thread(target=broadcaster.reload_certificate, name="reload", daemon=True).start()
+
+    before = signal.signal(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

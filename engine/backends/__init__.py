@@ -1,0 +1,1 @@
+"""Inference back ends behind one session protocol: ONNX Runtime, TensorRT, torch."""

@@ -1,0 +1,115 @@
+"""What passes from one stage to the next: one frozen dataclass per hand-over, with shapes and units.
+
+    Source --Frame--> FaceTracker --Faces--> Encoder --Encoded--> Comparer --Estimate--> Smoother --Affect-->
+
+Valence (V) and arousal (A) are in [-1, 1]. Boxes are (x0, y0, x1, y1) in pixels of the frame.
+Times are seconds.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Clock = Literal["arrival", "rtcp", "v4l2", "file", "client"]
+"""Where `t_capture_s` came from: arrival here, RTCP sender reports, the driver, the file's PTS, a browser."""
+
+FaceState = Literal["ok", "low_quality", "held", "lost"]
+"""`ok` measured; `low_quality` seen but gated; `held` unseen for at most 1 s; `lost` said once, then gone."""
+
+EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+"""The classes of the encoder's `expression` output, in FER+ order (Barsoum et al. 2016, arXiv:1608.01041)."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture from a source."""
+
+    image: NDArray[np.uint8]  # [H, W, 3] BGR
+    seq: int  # counts every picture the source delivered, from 0: a dropped one leaves a gap
+    t_capture_s: float  # monotonic clock of this process
+    clock: Clock
+    pts_s: float  # the source's own time, from 0 at its first picture: smoothing and labels run on this
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceCrop:
+    """One face seen in one frame, cut out with the eyes level and framed as the encoder was trained."""
+
+    image: NDArray[np.uint8]  # [S, S] grey
+    box: Box  # around the landmarks
+    landmarks: NDArray[np.float32]  # [L, 3] x, y in pixels of the frame, z in the same unit
+    pose_deg: tuple[float, float, float]  # yaw > 0 to the person's left, pitch > 0 up, roll > 0 clockwise
+    sharpness: float  # variance of the Laplacian of the crop, in grey levels squared
+    brightness: float  # mean grey level of the crop, 0..255
+    track_id: int
+    score: float  # the face flag of the landmark network, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFace:
+    """A track without a face in this frame: it is held for a short while and then lost."""
+
+    track_id: int
+    box: Box
+    unseen_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """All faces of one frame."""
+
+    crops: tuple[FaceCrop, ...]
+    held: tuple[HeldFace, ...] = ()
+    lost: tuple[HeldFace, ...] = ()  # said once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the encoder says of B crops."""
+
+    embedding: NDArray[np.float32]  # [B, D]
+    absolute: NDArray[np.float32]  # [B, 2] V/A without any support
+    expression: NDArray[np.float32]  # [B, 8] logits, in the order of EXPRESSIONS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """V/A of one crop, corrected by the support set."""
+
+    valence: float
+    arousal: float
+    valence_sd: float
+    arousal_sd: float
+    similarity: NDArray[np.float32]  # [N] to each support frame, in [0, 1]; empty without a support set
+    nearest: int | None  # index of the support frame whose embedding is nearest (cosine)
+    in_support: bool  # False: the face shows what the support set does not cover (always False without one)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affect:
+    """What leaves the engine for one face of one frame: the smoothed estimate beside its raw value."""
+
+    track_id: int
+    subject: str | None  # whose support set was used; None without one
+    state: FaceState
+    box: Box
+    pose_deg: tuple[float, float, float] | None  # None when the face was not seen
+    valence: float | None  # None until the face was measured once
+    arousal: float | None
+    valence_sd: float | None
+    arousal_sd: float | None
+    raw: Estimate | None  # None when nothing was measured in this frame
+    faults: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.face.quality
+    drift: tuple[str, ...] | None = (
+        None  # how the face has left its support set (engine.drift); None without one
+    )
+
+    @property
+    def calibrated(self) -> bool:
+        """True when a support set stands behind the value."""
+        return self.subject is not None

@@ -1,0 +1,339 @@
+"""Embeddings in, valence/arousal corrected by the support set out: the rules by name.
+
+`gp` is the default and the only rule meant for use; the others are the baselines that it has to beat, and stay here so
+that every report can print them beside it. docs/few-shot.md has the measurement.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine import models
+from mtclar.engine.backends.session import Closing, Runs, Session
+from mtclar.engine.data_types import Encoded, Estimate
+from mtclar.engine.errors import ModelError, UsageError
+from mtclar.engine.estimate.residual_gp import (
+    Explanation,
+    Labelled,
+    Likeness,
+    ResidualGp,
+    ResidualPrior,
+    beside,
+    unit,
+)
+from mtclar.engine.files import write_whole
+from mtclar.engine.support_set import SupportSet
+
+Array = NDArray[np.float64]
+
+PAIR_INPUTS = ("embedding", "support")
+PAIR_OUTPUTS = ("similarity", "delta")
+
+
+@dataclass(frozen=True, slots=True)
+class CompareParams:
+    """Constants of the comparison. They belong to one encoder: tools/fit_fewshot.py makes them."""
+
+    encoder_sha256: str  # whose residuals they were fitted to
+    likeness: Likeness
+    valence: ResidualPrior
+    arousal: ResidualPrior
+    same_cosine: float  # frames with one label whose embeddings are as near as this count as one label
+    covered_jitter: float
+    covered_share: (
+        float  # a face is in support when noise-free labels would settle this share of its local error
+    )
+
+    @property
+    def priors(self) -> tuple[ResidualPrior, ResidualPrior]:
+        """Of valence and of arousal."""
+        return self.valence, self.arousal
+
+    def prior_sd(self, encoded: Encoded) -> Array:
+        """How far the labels [B, 2] of a new person lie from the absolute values of B crops."""
+        length = np.linalg.norm(encoded.embedding.astype(np.float64), axis=1)
+        absolute = encoded.absolute.astype(np.float64)
+        return np.stack(
+            [prior.sd(length, absolute[:, i], self.likeness) for i, prior in enumerate(self.priors)], 1
+        )
+
+    def write(self, path: Path) -> None:
+        """As JSON, for people and for `read`. Raises WriteError when the disk refuses."""
+        content = json.dumps(asdict(self), indent=1) + "\n"
+        write_whole(path, lambda file: file.write(content.encode()))
+
+    @classmethod
+    def read(cls, path: Path, hint: str = models.REINSTALL) -> Self:
+        """Raises ModelError with that hint when the file is missing or holds something else."""
+        try:
+            fields = json.loads(path.read_text())
+            fields["likeness"] = Likeness(**fields["likeness"])
+            for name in ("valence", "arousal"):
+                explanations = tuple(Explanation(**e) for e in fields[name].pop("explanations"))
+                fields[name] = ResidualPrior(explanations, **fields[name])
+            return cls(**fields)
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: the constants of the comparison are missing", hint) from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(
+                f"{path} does not hold the constants of the comparison: {error}", hint
+            ) from error
+
+
+def params_for(encoder_sha256: str, folder: Path) -> CompareParams:
+    """The constants that lie in `folder` beside an encoder, and the bundled ones where it has none for that encoder.
+
+    Their own `encoder_sha256` says which they are. Raises ModelError when the file there holds something else.
+    """
+    path = models.compare_path(folder)
+    if path.is_file():
+        params = CompareParams.read(path, "fit them again (docs/few-shot.md), or remove the file")
+        if params.encoder_sha256 == encoder_sha256:
+            return params
+    return bundled_params()
+
+
+@cache
+def bundled_params() -> CompareParams:
+    """The constants that were fitted to the bundled encoder; docs/few-shot.md has the measurement."""
+    return CompareParams.read(models.compare_path())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """B encoded crops beside N support frames."""
+
+    encoded: Encoded
+    absolute: Array  # [B, 2] of them
+    cosine: Array  # [B, N] between embeddings
+    similarity: NDArray[np.float32]  # [B, N] in [0, 1]
+    delta: Array  # [B, N, 2] V/A of the crop less V/A of the support frame
+
+
+class Rule(Protocol):
+    """One way to use the labels of a support set."""
+
+    def __init__(self, support: SupportSet, params: CompareParams) -> None: ...
+
+    def __call__(self, query: Query) -> tuple[Array, Array]:
+        """V/A [B, 2], not clipped, and the standard deviation [B, 2] of the label that the person would give."""
+
+
+class GpRule:
+    """The absolute head plus a Gaussian process on its residuals (mtclar.engine.estimate.residual_gp).
+
+    Support frame i says label_i + delta_i, which is off the absolute value by the residual that is weighed here. How
+    much to believe it was learnt from the residuals among the support set itself, label_i - absolute_i.
+    """
+
+    def __init__(self, support: SupportSet, params: CompareParams) -> None:
+        self._labels = support.labels.astype(np.float64)
+        self._likeness = params.likeness
+        self._merge = merging(support, params.same_cosine)  # [M, N]
+        self._labelled = merged(support, self._merge)
+        self._gps = [
+            ResidualGp(self._labelled, prior, params.likeness, axis)
+            for axis, prior in enumerate(params.priors)
+        ]
+
+    def __call__(self, query: Query) -> tuple[Array, Array]:
+        faces = beside(query.encoded.embedding, query.absolute, self._labelled, self._likeness)
+        # How far what each support frame says of each crop is off the crop's absolute value.
+        residuals = self._merge @ (self._labels + query.delta - query.absolute[:, None, :])  # [B, M, 2]
+        mean, variance = zip(
+            *(gp(faces, residuals[:, :, axis]) for axis, gp in enumerate(self._gps)), strict=True
+        )
+        return query.absolute + np.stack(mean, 1), np.sqrt(np.stack(variance, 1))
+
+
+class AbsoluteRule:
+    """The absolute head alone. Its sd is the prior's, and so is that of the baselines below, which build on it."""
+
+    def __init__(self, support: SupportSet, params: CompareParams) -> None:
+        self._labels = support.labels.astype(np.float64)
+        self._params = params
+
+    def __call__(self, query: Query) -> tuple[Array, Array]:
+        return self._values(query), self._params.prior_sd(query.encoded)
+
+    def _values(self, query: Query) -> Array:
+        """V/A [B, 2]."""
+        return query.absolute
+
+
+class NearestRule(AbsoluteRule):
+    """The label of the support frame that looks most alike to the encoder.
+
+    By the cosine of the embeddings: the pair graph's similarity answers another question (the same expression or not)
+    and is nearly equal for too many frames; docs/few-shot.md.
+    """
+
+    def _values(self, query: Query) -> Array:
+        return self._labels[query.cosine.argmax(1)]
+
+
+class PaperRule(AbsoluteRule):
+    """Label plus predicted difference, averaged over the support set, as MT-CLAR was published."""
+
+    def _values(self, query: Query) -> Array:
+        return np.asarray((self._labels + query.delta).mean(1))
+
+
+RULES: Mapping[str, type[Rule]] = {
+    "gp": GpRule,
+    "absolute": AbsoluteRule,
+    "nearest": NearestRule,
+    "paper": PaperRule,
+}
+DEFAULT_RULE = "gp"
+
+
+class Comparer(Closing):
+    """Compares encoded crops with one support set; without one (None) every value is the absolute head's.
+
+    `pair` is the session of the `pair` graph. Without it similarity is (1 + cosine) / 2, and the predicted difference
+    that of two absolute outputs. `params` are those of the bundled encoder unless given. Leaving it, or closing the
+    session, lets go of what a card holds of the support set. Raises UsageError for an
+    unknown rule, ModelError when the graph is not a pair graph.
+    """
+
+    def __init__(
+        self,
+        pair: Session | None,
+        support: SupportSet | None,
+        rule: str = DEFAULT_RULE,
+        params: CompareParams | None = None,
+    ) -> None:
+        chosen = rule_named(rule)
+        if pair is not None and not (
+            set(PAIR_INPUTS) <= set(pair.inputs) and set(PAIR_OUTPUTS) <= set(pair.outputs)
+        ):
+            raise ModelError(
+                f"the network is not a pair graph: inputs {sorted(pair.inputs)}, outputs {sorted(pair.outputs)}",
+                f"it takes {', '.join(PAIR_INPUTS)} and gives {', '.join(PAIR_OUTPUTS)}",
+            )
+        self._support = support
+        self._params = params or bundled_params()
+        self._held: Runs | None = None
+        if pair is not None and support is not None:
+            self._held = pair.holding({"support": support.embeddings})
+        if support is not None:
+            self._rule = chosen(support, self._params)
+            self._coverage = Coverage(support, self._params)
+
+    def close(self) -> None:
+        """Lets go of the support set, which a card holds in its memory; the pair session goes on."""
+        if self._held is not None:
+            self._held.close()
+
+    def __call__(self, encoded: Encoded) -> list[Estimate]:
+        """One estimate for each of the B encoded crops, V/A clipped to [-1, 1]."""
+        if not len(encoded.embedding):
+            return []
+        if self._support is None:
+            value = encoded.absolute.astype(np.float64)
+            sd = self._params.prior_sd(encoded)
+            similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
+            nearest: list[int | None] = [None] * len(value)
+        else:
+            query = make_query(self._held, encoded, self._support)
+            value, sd = self._rule(query)
+            similarity = query.similarity
+            nearest = query.cosine.argmax(1).tolist()
+            in_support = self._coverage(query) >= self._params.covered_share
+        return [
+            Estimate(
+                valence=float(v),
+                arousal=float(a),
+                valence_sd=float(v_sd),
+                arousal_sd=float(a_sd),
+                similarity=row,
+                nearest=index,
+                in_support=bool(inside),
+            )
+            for (v, a), (v_sd, a_sd), row, index, inside in zip(
+                np.clip(value, -1.0, 1.0), sd, similarity, nearest, in_support, strict=True
+            )
+        ]
+
+
+class Coverage:
+    """How much of a face's local error noise-free labels of this support set would settle: kernel only, no label."""
+
+    def __init__(self, support: SupportSet, params: CompareParams) -> None:
+        self._tau = params.likeness.tau
+        known = unit(support.embeddings)
+        kernel = np.exp((known @ known.T - 1.0) / self._tau)
+        self._inverse = np.linalg.inv(kernel + params.covered_jitter * np.eye(len(known)))
+
+    def __call__(self, query: Query) -> Array:
+        """[B] in [0, 1)."""
+        rows = np.exp((query.cosine - 1.0) / self._tau)
+        return np.asarray(((rows @ self._inverse) * rows).sum(1))
+
+
+def merging(support: SupportSet, same_cosine: float) -> Array:
+    """[M, N] averages over the N frames that give the M labels which count.
+
+    Frames of one prompt are nearly the same picture under one label. They repeat its error, so as several labels they
+    would be believed too much.
+    """
+    known = unit(support.embeddings)
+    _, label = np.unique(support.labels, axis=0, return_inverse=True)
+    heads: list[int] = []
+    group = np.zeros(len(support), np.int64)
+    for value in np.unique(label):
+        first = len(heads)
+        for i in np.flatnonzero(label == value):
+            near = known[heads[first:]] @ known[i] >= same_cosine
+            group[i] = first + int(near.argmax()) if near.any() else len(heads)
+            if group[i] == len(heads):
+                heads.append(int(i))
+    members = (group == np.arange(len(heads))[:, None]).astype(np.float64)
+    return np.asarray(members / members.sum(1, keepdims=True))
+
+
+def merged(support: SupportSet, merge: Array) -> Labelled:
+    """The M labels that count, as averages `merge` [M, N] over the N frames."""
+    frames = Labelled.of(support.embeddings, support.absolute, support.labels)
+    return Labelled(
+        unit(merge @ frames.unit), merge @ frames.length, merge @ frames.absolute, merge @ frames.residual
+    )
+
+
+def labelled_frames(support: SupportSet | None, params: CompareParams) -> Labelled:
+    """What the rule `gp` takes as the labelled faces of a support set; none without one."""
+    if support is None:
+        return Labelled(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2)))
+    return merged(support, merging(support, params.same_cosine))
+
+
+def rule_named(name: str) -> type[Rule]:
+    """The rule of that name; raises UsageError that lists the names."""
+    if name not in RULES:
+        raise UsageError(f"there is no comparison rule '{name}'", f"one of: {', '.join(RULES)}")
+    return RULES[name]
+
+
+def make_query(pair: Runs | None, encoded: Encoded, support: SupportSet) -> Query:
+    """B encoded crops beside the support set: similarity and delta by the pair graph, or without one by geometry.
+
+    `pair` may hold the support frames already.
+    """
+    absolute = encoded.absolute.astype(np.float64)
+    cosine = unit(encoded.embedding) @ unit(support.embeddings).T
+    if pair is not None:
+        feeds = {"embedding": encoded.embedding, "support": support.embeddings}
+        outputs = pair.run({name: feeds[name] for name in pair.inputs})
+        similarity = outputs["similarity"].astype(np.float32, copy=False)
+        delta = outputs["delta"].astype(np.float64)
+    else:
+        similarity = np.clip((1.0 + cosine) / 2.0, 0.0, 1.0).astype(np.float32)
+        delta = absolute[:, None, :] - support.absolute.astype(np.float64)
+    return Query(encoded, absolute, cosine, similarity, delta)

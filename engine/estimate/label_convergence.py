@@ -1,0 +1,40 @@
+"""When a person has labelled enough: the latest labels have hardly changed what is said of their other faces.
+
+What is left to gain cannot be seen without more labels, but estimates that have come to rest can: stopping on
+stabilising predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/calibrate.md
+has the measurement, beside a fixed number of labels and the leave-one-out error.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.comparer import CompareParams, Comparer
+from mtclar.engine.support_set import SupportSet
+
+Array = NDArray[np.float64]
+
+
+def latest_change(
+    supports: Sequence[SupportSet | None], faces: Encoded, params: CompareParams | None = None
+) -> float:
+    """By how much the labels of the first support set that the others lack have changed the estimates of B faces.
+
+    `supports`: the set as it is, as it was one label ago, two labels ago, ... (None: without any label). The change
+    since each earlier one is a root mean square over the faces; the largest counts.
+    """
+    now, *before = (estimated(support, faces, params) for support in supports)
+    return max(distance(now, then) for then in before)
+
+
+def estimated(support: SupportSet | None, faces: Encoded, params: CompareParams | None = None) -> Array:
+    """V/A [B, 2] of the faces, without the pair graph."""
+    estimates = Comparer(None, support, params=params)(faces)
+    return np.array([(estimate.valence, estimate.arousal) for estimate in estimates]).reshape(-1, 2)
+
+
+def distance(one: Array, other: Array) -> float:
+    """Root mean square distance in the affect plane between two estimates [B, 2] of the same faces."""
+    return float(np.sqrt(((one - other) ** 2).sum(1).mean()))

@@ -1,0 +1,1 @@
+"""Faces in a frame: detected, landmarked, tracked, cropped, checked for quality."""

@@ -1,0 +1,361 @@
+"""The support set: the labelled frames of one person, and the .mtclar file that keeps them.
+
+A .mtclar file is a zip of `manifest.json` and one .npy file per array, all stored uncompressed: so a reader can bound
+what it reads by the file's size, and never unpickles anything. The manifest carries the format version and the shape,
+type and sha256 of every member. The file holds biometric data: mode 0600, and face crops only when asked for; with a
+passphrase the whole of it is encrypted (mtclar.engine.encryption).
+"""
+
+import hashlib
+import io
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.encryption import SealedError, is_sealed, seal, unseal
+from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.face.crop import Framing, framing_from
+from mtclar.engine.files import write_whole
+
+FORMAT = "mtclar-support-set"
+VERSION = 1
+MANIFEST = "manifest.json"
+MAX_FILE_BYTES = 256 * 2**20  # 10,000 frames with their crops fit; anything larger is not a support set
+
+ARRAYS: dict[str, np.dtype[Any]] = {
+    "embeddings": np.dtype("<f4"),
+    "absolute": np.dtype("<f4"),
+    "labels": np.dtype("<f4"),
+    "quality": np.dtype("<f4"),
+    "times_s": np.dtype("<f8"),
+    "conditions": np.dtype("<f4"),
+    "crops": np.dtype("u1"),
+}
+OPTIONAL = frozenset({"conditions", "crops"})
+CONDITIONS = (
+    "brightness",
+    "sharpness",
+    "yaw_deg",
+    "pitch_deg",
+)  # columns of `conditions`, as FaceCrop has them
+RECORD_AGAIN = "run `mtclar-stream calibrate` to record a new one"
+REEMBED = "its face pictures were kept: `mtclar-stream support reembed` takes it over to this encoder"
+
+# What zipfile, json, numpy and the checks below raise on damaged bytes (found by flipping bytes at random).
+DAMAGE = (
+    zipfile.BadZipFile,
+    ValueError,  # JSON, UTF-8, .npy headers
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,  # an unknown zip version or compression
+    RuntimeError,  # a member marked as encrypted; JSON nested too deep
+    EOFError,
+    OSError,  # a seek to before the start
+    OverflowError,
+    struct.error,
+)
+
+
+class _DamagedError(Exception):
+    """What is wrong with the bytes of a file, in words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SupportSet:
+    """N labelled frames of one person, as one encoder saw them. The arrays are read-only copies.
+
+    Raises SupportSetError when arrays disagree in length, hold NaN or infinity, or a label is outside [-1, 1].
+    """
+
+    embeddings: NDArray[np.float32]  # [N, D]
+    absolute: NDArray[np.float32]  # [N, 2] V/A of the encoder without any support
+    labels: NDArray[np.float32]  # [N, 2] V/A that the person gave, in [-1, 1]
+    quality: NDArray[np.float32]  # [N] 0 (poor) .. 1 (good)
+    times_s: NDArray[np.float64]  # [N] source time, from the first picture of the recording
+    subject: str
+    source: str  # where the frames came from; user, password and query of an address are dropped
+    created: str  # ISO 8601, UTC
+    model_name: str
+    model_sha256: str  # of the encoder's file
+    framing: Framing  # how the crops were cut
+    conditions: NDArray[np.float32] | None = None  # [N, 4] light and pose of each frame: CONDITIONS
+    crops: NDArray[np.uint8] | None = None  # [N, S, S] grey, kept only when the person asked for it
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        for name, dtype in ARRAYS.items():
+            if (value := getattr(self, name)) is not None:
+                array = np.array(value, dtype=dtype.newbyteorder("="), order="C")
+                array.setflags(write=False)
+                object.__setattr__(self, name, array)
+        object.__setattr__(self, "source", without_credentials(self.source))
+        if problem := _problem(self):
+            raise SupportSetError(f"the support set of '{self.subject}' is unusable: {problem}", RECORD_AGAIN)
+
+    @classmethod
+    def from_encoded(
+        cls,
+        encoded: Encoded,
+        labels: NDArray[np.floating[Any]],
+        *,
+        subject: str,
+        model_name: str,
+        model_sha256: str,
+        framing: Framing,
+        quality: NDArray[np.floating[Any]] | None = None,
+        times_s: NDArray[np.floating[Any]] | None = None,
+        source: str = "",
+        created: datetime | None = None,
+        conditions: NDArray[np.floating[Any]] | None = None,
+        crops: NDArray[np.uint8] | None = None,
+        notes: str = "",
+    ) -> Self:
+        """The support set of N encoded crops and their labels [N, 2]; `created` is now unless given."""
+        count = len(encoded.embedding)
+        created = datetime.now(UTC) if created is None else created.astimezone(UTC)
+        return cls(
+            embeddings=encoded.embedding,
+            absolute=encoded.absolute,
+            labels=labels,  # __post_init__ brings every array to its type
+            quality=np.ones(count) if quality is None else quality,  # type: ignore[arg-type]
+            times_s=np.zeros(count) if times_s is None else times_s,  # type: ignore[arg-type]
+            subject=subject,
+            source=source,
+            created=created.isoformat(timespec="seconds"),
+            model_name=model_name,
+            model_sha256=model_sha256,
+            framing=framing,
+            conditions=conditions,
+            crops=crops,
+            notes=notes,
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def without(self, index: int) -> Self:
+        """The same support set less frame `index`."""
+        return self.only(np.delete(np.arange(len(self)), index))
+
+    def only(self, rows: NDArray[np.integer[Any]]) -> Self:
+        """Those frames of it, in that order."""
+        kept = {name: value[rows] for name in ARRAYS if (value := getattr(self, name)) is not None}
+        return replace(self, **kept)
+
+    def require_model(self, sha256: str, embedding_dim: int, framing: Framing) -> None:
+        """Raises SupportSetError unless this set compares with what that encoder says of faces framed like that."""
+        made = f"the support set of '{self.subject}' was made with"
+        if self.model_sha256 != sha256:
+            raise SupportSetError(
+                f"{made} the encoder {self.model_name} ({self.model_sha256[:12]}), and this one is {sha256[:12]}: "
+                "their embeddings do not compare",
+                RECORD_AGAIN if self.crops is None or self.framing != framing else REEMBED,
+            )
+        width = self.embeddings.shape[1]
+        if width != embedding_dim:
+            raise SupportSetError(
+                f"{made} embeddings of {width} numbers, and this encoder gives {embedding_dim}", RECORD_AGAIN
+            )
+        if self.framing != framing:
+            raise SupportSetError(
+                f"{made} faces cut another way ({self.framing}), and here they are cut as {framing}",
+                RECORD_AGAIN,
+            )
+
+    def save(self, path: str | os.PathLike[str], passphrase: str | None = None) -> None:
+        """Writes the file whole or not at all, mode 0600; makes the folder. WriteError when the disk refuses.
+
+        With a passphrase the file is encrypted: UsageError when the package for that is missing.
+        """
+        payload = _pack(self)
+        data = payload if passphrase is None else seal(payload, passphrase)
+        write_whole(Path(path), lambda file: file.write(data), private=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], passphrase: Callable[[], str] | None = None) -> Self:
+        """Reads and checks a .mtclar file. SupportSetError: what is wrong with it; UsageError: there is none.
+
+        `passphrase` is called only when the file is encrypted.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise SupportSetError(
+                    f"{path} is not a support set: it is larger than {MAX_FILE_BYTES // 2**20} MiB",
+                    RECORD_AGAIN,
+                )
+            payload = path.read_bytes()
+        except FileNotFoundError as error:
+            raise UsageError(f"there is no support set at {path}", RECORD_AGAIN) from error
+        except IsADirectoryError as error:
+            raise UsageError(f"{path} is a folder", "name a support set: a .mtclar file") from error
+        except OSError as error:
+            raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
+        if is_sealed(payload):
+            if passphrase is None:
+                raise SupportSetError(
+                    f"{path} is encrypted, and no passphrase was given",
+                    "`mtclar-stream support decrypt` writes one that needs none",
+                )
+            try:
+                payload = unseal(payload, passphrase())
+            except SealedError as error:
+                raise SupportSetError(f"{path}: {error.what}", error.hint) from error
+        try:
+            with _damage("its contents do not fit together"):
+                return cls(**_unpack(payload))
+        except SupportSetError as error:
+            raise SupportSetError(f"{path}: {error.what}", error.hint) from error
+        except _DamagedError as error:
+            raise SupportSetError(f"{path} is damaged or not a support set: {error}", RECORD_AGAIN) from error
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether there is an encrypted support set at `path`."""
+    try:
+        with path.open("rb") as file:
+            return is_sealed(file.read(64))
+    except OSError:
+        return False
+
+
+def without_credentials(source: str) -> str:
+    """`rtsp://user:password@host/path?token=x` -> `rtsp://host/path`; anything that is not an address is unchanged."""
+    if "://" not in source:
+        return source
+    scheme, netloc, path, _, _ = urlsplit(source)
+    return urlunsplit((scheme, netloc.rpartition("@")[2], path, "", ""))
+
+
+def _problem(support: SupportSet) -> str | None:
+    """What is wrong with the arrays of a support set, in words; None when nothing is."""
+    count = len(support.labels) if support.labels.ndim else 0
+    shapes = {
+        "embeddings": (count, support.embeddings.shape[-1] if support.embeddings.ndim else 0),
+        "absolute": (count, 2),
+        "labels": (count, 2),
+        "quality": (count,),
+        "times_s": (count,),
+    }
+    if support.conditions is not None:
+        shapes["conditions"] = (count, len(CONDITIONS))
+    if support.crops is not None:
+        shapes["crops"] = (count, support.framing.size, support.framing.size)
+    if not count:
+        return "it holds no frame"
+    for name, shape in shapes.items():
+        array = getattr(support, name)
+        if array.shape != shape or not array.size:
+            return f"{name} has shape {list(array.shape)}, expected {list(shape)}"
+        if not np.isfinite(array).all():
+            return f"{name} holds NaN or infinity"
+    if np.abs(support.labels).max() > 1:
+        return "a label is outside [-1, 1]"
+    if support.quality.min() < 0 or support.quality.max() > 1:
+        return "a quality is outside [0, 1]"
+    return None
+
+
+def _pack(support: SupportSet) -> bytes:
+    """The whole file as bytes."""
+    members: dict[str, bytes] = {}
+    described: dict[str, dict[str, object]] = {}
+    for name, dtype in ARRAYS.items():
+        if (array := getattr(support, name)) is None:
+            continue
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array.astype(dtype), version=(1, 0), allow_pickle=False)
+        members[name] = buffer.getvalue()
+        described[name] = {
+            "sha256": hashlib.sha256(members[name]).hexdigest(),
+            "shape": list(array.shape),
+            "dtype": dtype.str,
+        }
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "subject": support.subject,
+        "source": support.source,
+        "created": support.created,
+        "model": {"name": support.model_name, "sha256": support.model_sha256},
+        "framing": asdict(support.framing),
+        "notes": support.notes,
+        "members": described,
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return buffer.getvalue()
+
+
+def _unpack(payload: bytes) -> dict[str, Any]:
+    """The fields of the support set in `payload`; raises SupportSetError, or _DamagedError with the reason."""
+    with _damage("it is cut short, or another kind of file"), zipfile.ZipFile(io.BytesIO(payload)) as archive:
+        for member in archive.infolist():  # stored members cannot be larger than the file: no zip bomb
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(payload):
+                raise _DamagedError(f"{member.filename} is not stored as a support set stores it")
+        with _damage(f"its {MANIFEST} is missing or cannot be read"):
+            manifest = json.loads(archive.read(MANIFEST))
+            is_ours = manifest["format"] == FORMAT
+            version = manifest["version"]
+        if not is_ours:
+            raise _DamagedError("it is a file of another program")
+        if version != VERSION:
+            raise SupportSetError(
+                f"version {version} of the support-set file, and this program reads version {VERSION}",
+                "use the mtclar-stream that wrote it, or calibrate again",
+            )
+        with _damage(f"its {MANIFEST} does not describe a support set"):
+            described: Mapping[str, Mapping[str, Any]] = manifest["members"]
+            expected = {MANIFEST, *(f"{name}.npy" for name in described)}
+            complete = set(ARRAYS) - OPTIONAL <= set(described) <= set(ARRAYS)
+            texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
+            texts |= {f"model_{name}": manifest["model"][name] for name in ("name", "sha256")}
+            framing = framing_from(manifest["framing"])
+            for name, text in texts.items():
+                if not isinstance(text, str):
+                    raise _DamagedError(f"{name} is not a text")
+        if sorted(archive.namelist()) != sorted(expected) or not complete:
+            raise _DamagedError("its members are not those of a support set")
+        arrays = {}
+        for name in described:
+            with _damage(f"the array {name} cannot be read"):
+                arrays[name] = _array(name, archive.read(f"{name}.npy"), described[name])
+    return {**arrays, **texts, "framing": framing}
+
+
+@contextmanager
+def _damage(reason: str) -> Iterator[None]:
+    """Whatever a library says of damaged bytes becomes `reason`: its own words mean nothing to a person."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise _DamagedError(reason) from error
+
+
+def _array(name: str, data: bytes, described: Mapping[str, Any]) -> NDArray[Any]:
+    """One member as an array. The header is compared with the manifest first, so nothing is allocated on its word."""
+    if hashlib.sha256(data).hexdigest() != described["sha256"]:
+        raise _DamagedError(f"the sha256 of {name} differs from the manifest's")
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise _DamagedError(f"{name} is of another .npy version")
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype != ARRAYS[name] or fortran_order or list(shape) != list(described["shape"]):
+        raise _DamagedError(f"{name} is not the array that the manifest describes")
+    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)

@@ -1,0 +1,1 @@
+"""Many recordings: the manifest, the ledger of results, and the engines that work through them."""

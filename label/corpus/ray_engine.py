@@ -1,0 +1,69 @@
+"""The engine `ray` of a corpus: Ray Data on this machine, or on the cluster that RAY_ADDRESS names."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mtclar.engine.errors import UsageError
+from mtclar.label.corpus.ledger import Entry
+from mtclar.label.corpus.worker import Worker
+from mtclar.label.job import Job
+from mtclar.label.labelling import Settings
+
+
+def on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[Entry]:
+    """Ray Data: on this machine, or on the cluster that RAY_ADDRESS names; paths must be the same on all of it.
+
+    Raises UsageError when ray is missing.
+    """
+    try:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine unasked
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError(
+            "--engine ray needs Ray, which is not installed", "pip install 'mtclar-stream[ray]'"
+        ) from error
+    cluster = os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = (
+        {"address": cluster} if cluster else {"num_cpus": workers, "include_dashboard": False}
+    )
+    ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = [
+        {"video": str(job.video.absolute()), "support": str(job.support.absolute()), "key": key, "number": number,
+         "outs": [str(out.absolute()) for out in job.outs], "fps": job.fps or 0.0,
+         "passphrase": job.passphrase or ""}
+        for number, (job, key) in enumerate(jobs)
+    ]  # fmt: skip
+    try:
+        actor: Any = RayWorker  # Ray's types know functions alone
+        data = ray.data.from_items(rows, override_num_blocks=len(rows))
+        done = data.map(
+            actor, fn_constructor_args=(settings,), concurrency=min(workers, len(rows)), num_cpus=1
+        )
+        for row in done.iter_rows():
+            job = jobs[row.pop("number")][0]
+            yield Entry(**{**row, "video": str(job.video), "out": str(job.outs[0])})
+    finally:
+        ray.shutdown()
+
+
+class RayWorker:
+    """A Worker as an actor of Ray Data."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._worker = Worker(settings)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        job = Job(
+            Path(row["video"]),
+            Path(row["support"]),
+            tuple(Path(out) for out in row["outs"]),
+            row["fps"] or None,
+            row["passphrase"] or None,
+        )
+        return {**asdict(self._worker(job, row["key"])), "number": row["number"]}

@@ -1,0 +1,1 @@
+"""The table of a labelled recording, and its exports: CSV, Parquet, ELAN, NOVA and rendered video."""

@@ -1,0 +1,181 @@
+"""A table as other tools read it: Parquet, ELAN and NOVA, chosen by the ending of the file.
+
+ELAN (EAF 3.0, https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf) has pieces of time with a text: a
+tier each for valence and arousal, a piece every STEP_S with the mean over it, none where there is no value. NOVA
+(https://github.com/hcmlab/nova, docs) has a file for each dimension, a sample at a steady rate with a confidence from 0
+to 1; a missing one is nan with 0.
+"""
+
+import io
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtclar.engine.errors import UsageError
+from mtclar.engine.files import write_together
+from mtclar.label.output.table import COLUMNS, Table
+
+STEP_S = 0.2
+AXES = ("valence", "arousal")
+ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+FULL_SD = 0.5  # where NOVA's confidence reaches 0
+
+Contents = Mapping[Path, bytes]
+"""What is written where; one export may be several files that belong together."""
+
+
+def to_csv(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
+    """As mtclar.label.output.table has it."""
+    return {out: table.as_csv()}
+
+
+def to_parquet(table: Table, out: Path, video: Path) -> Contents:
+    """The same columns; null where there is no value. Raises UsageError when pyarrow is missing."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError(
+            "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
+        ) from error
+    types = [pyarrow.int64(), pyarrow.float64(), *[pyarrow.float32()] * 4, pyarrow.string()]
+    columns = list(zip(*table.rows(), strict=True))
+    schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)), metadata={"video": video.name})
+    arrays = [pyarrow.array(cells, kind) for cells, kind in zip(columns, types, strict=True)]
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table(arrays, schema=schema), buffer, compression="zstd")
+    return {out: buffer.getvalue()}
+
+
+def to_elan(table: Table, out: Path, video: Path) -> Contents:
+    """An .eaf that names the video by its place beside it."""
+    document = ET.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "mtclar-stream",
+            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": ELAN_SCHEMA,
+        },
+    )
+    header = ET.SubElement(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    relative = os.path.relpath(video.absolute(), out.absolute().parent)
+    media = {"MEDIA_URL": video.absolute().as_uri(), "RELATIVE_MEDIA_URL": f"./{Path(relative).as_posix()}"}
+    kind = "video/mp4" if video.suffix.lower() == ".mp4" else "unknown"
+    ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
+    order = ET.SubElement(document, "TIME_ORDER")
+    pieces = list(_pieces(table))
+    edges = sorted({edge for start, end, _ in pieces for edge in (start, end)})
+    slots = {ms: f"ts{number}" for number, ms in enumerate(edges, 1)}
+    for ms, slot in slots.items():
+        ET.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(ms)})
+    number = 0
+    for i, axis in enumerate(AXES):
+        tier = ET.SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "affect", "TIER_ID": axis})
+        for start, end, value in pieces:
+            number += 1
+            annotation = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
+            annotation.set("ANNOTATION_ID", f"a{number}")
+            annotation.set("TIME_SLOT_REF1", slots[start])
+            annotation.set("TIME_SLOT_REF2", slots[end])
+            ET.SubElement(annotation, "ANNOTATION_VALUE").text = f"{value[i] + 0.0:.3f}"
+    ET.SubElement(
+        document,
+        "LINGUISTIC_TYPE",
+        {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "affect", "TIME_ALIGNABLE": "true"},
+    )
+    ET.indent(document)
+    return {out: ET.tostring(document, "utf-8", xml_declaration=True)}
+
+
+def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
+    """face.annotation -> face.valence.annotation and face.arousal.annotation, each with its data file beside it."""
+    contents: dict[Path, bytes] = {}
+    rate_hz = _rate(table)
+    at = np.arange(max(1, round((table.times_s[-1] + 1 / rate_hz) * rate_hz))) / rate_hz
+    rows = np.clip(np.searchsorted((table.times_s[1:] + table.times_s[:-1]) / 2, at), 0, len(table) - 1)
+    sds = np.where(np.isnan(table.sds), 0.0, table.sds)[
+        rows
+    ]  # a label that was given has no sd: full confidence
+    for i, axis in enumerate(AXES):
+        header = ET.Element("annotation", {"ssi-v": "3"})
+        ET.SubElement(header, "info", {"ftype": "ASCII", "size": str(len(at))})
+        ET.SubElement(header, "meta", {"role": out.stem, "annotator": "mtclar-stream"})
+        scheme = {"name": axis, "type": "CONTINUOUS", "sr": f"{rate_hz:g}", "min": "-1", "max": "1"}
+        ET.SubElement(header, "scheme", scheme)
+        ET.indent(header, "\t")
+        place, data = files_of(out)[2 * i : 2 * i + 2]
+        contents[place] = ET.tostring(header, "utf-8", xml_declaration=True)
+        confidence = np.clip(1 - sds[:, i] / FULL_SD, 0.0, 1.0)
+        lines = [
+            "nan;0.0" if np.isnan(value) else f"{value + 0.0:.4f};{sure:.3f}"
+            for value, sure in zip(table.values[rows, i], confidence, strict=True)
+        ]
+        contents[data] = ("\n".join(lines) + "\n").encode()
+    return contents
+
+
+EXPORTS: Mapping[str, Callable[[Table, Path, Path], Contents]] = {
+    ".csv": to_csv,
+    ".parquet": to_parquet,
+    ".eaf": to_elan,
+    ".annotation": to_nova,
+}
+
+
+def exporter(out: Path) -> Callable[[Table, Path, Path], Contents]:
+    """By the ending of the file. Raises UsageError for one that is none of EXPORTS."""
+    if out.suffix.lower() not in EXPORTS:
+        raise UsageError(f"{out} ends in no format that is known", f"one of: {', '.join(EXPORTS)}")
+    return EXPORTS[out.suffix.lower()]
+
+
+def files_of(out: Path) -> list[Path]:
+    """What an export will write, known before there is anything to write."""
+    if out.suffix.lower() != ".annotation":
+        return [out]
+    headers = [out.with_name(f"{out.stem}.{axis}.annotation") for axis in AXES]
+    return [path for header in headers for path in (header, header.with_name(f"{header.name}~"))]
+
+
+def write(table: Table, outs: list[Path], video: Path) -> list[Path]:
+    """All of them or none -> the files written. Raises UsageError or WriteError."""
+    contents: dict[Path, bytes] = {}
+    for out in outs:
+        contents.update(exporter(out)(table, out, video))
+    write_together({path: writer(content) for path, content in contents.items()})
+    return list(contents)
+
+
+def writer(content: bytes) -> Callable[[BinaryIO], object]:
+    """What mtclar.engine.files takes, for bytes that are ready."""
+    return lambda file: file.write(content)
+
+
+def _pieces(table: Table) -> list[tuple[int, int, NDArray[np.float64]]]:
+    """Milliseconds from, to, and the mean V/A of frames with values; a frame lasts until the next one."""
+    period_s = float(np.median(np.diff(table.times_s))) if len(table) > 1 else STEP_S
+    ends_s = np.append(table.times_s[1:], table.times_s[-1] + period_s)
+    step = (table.times_s / STEP_S + 1e-6).astype(np.int64)
+    valued = np.asarray(~np.isnan(table.values).any(axis=1), np.bool_)
+    edge = np.flatnonzero((step[1:] != step[:-1]) | (valued[1:] != valued[:-1])) + 1
+    pieces = []
+    for rows in np.split(np.arange(len(table)), edge):
+        if valued[rows[0]]:
+            start, end = round(1000 * table.times_s[rows[0]]), round(1000 * ends_s[rows[-1]])
+            if end > start:
+                pieces.append((start, end, table.values[rows].mean(0)))
+    return pieces
+
+
+def _rate(table: Table) -> float:
+    """Frames a second, as NOVA wants one."""
+    return 1.0 / float(np.median(np.diff(table.times_s))) if len(table) > 1 else 25.0

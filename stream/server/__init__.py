@@ -1,0 +1,1 @@
+"""The websocket and HTTP server: connections, quotas, access, pages and message routing."""

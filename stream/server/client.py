@@ -1,0 +1,238 @@
+"""One connected client: what it asked for, its own mailbox, and the task that writes to it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
+
+from mtclar.stream.protocol.client_messages import Subscribe
+from mtclar.stream.protocol.messages import (
+    DEFAULT_FIELDS,
+    AffectMessage,
+    ByeMessage,
+    Delivery,
+    SubscribedMessage,
+)
+
+log = logging.getLogger(__name__)
+
+BACKLOG_MESSAGES = 1024
+"""How many messages a client with delivery `all` may be behind: 40 s at 25 a second."""
+
+CONTROL_MESSAGES = 256
+"""How many messages besides `affect` may wait; a client that lets them pile up does not read at all."""
+
+CLOSE_TIMEOUT_S = 1.0
+
+INTERNAL_ERROR = 1011
+TOO_SLOW = 1013  # "try again later" in the registry of RFC 6455
+
+Encoded = Mapping[frozenset[str], bytes]
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """One `affect` on its way, as bytes for each set of fields that some client wants."""
+
+    message: AffectMessage
+    encoded: Encoded
+    taken: bool = False  # some client's mailbox holds or held it
+    sent: bool = False
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What a client wants; the default until it says otherwise."""
+
+    streams: frozenset[str] | None = None
+    max_hz: float | None = None
+    fields: frozenset[str] = DEFAULT_FIELDS
+    delivery: Delivery = "latest"
+    due_s: dict[str, float] = field(default_factory=dict)  # by stream: no message before this capture time
+
+    def follows(self, stream: str) -> bool:
+        """Whether messages of that stream are for the client at all."""
+        return self.streams is None or stream in self.streams
+
+    def wants(self, message: AffectMessage) -> bool:
+        """Whether this message is for the client; counts it against `max_hz`, which holds over capture times."""
+        if not self.follows(message.stream):
+            return False
+        if self.max_hz is None:
+            return True
+        period_s = 1.0 / self.max_hz
+        due_s = self.due_s.get(message.stream, message.t_capture_s)
+        if message.t_capture_s < due_s:
+            return False
+        late_s = message.t_capture_s - due_s
+        self.due_s[message.stream] = (due_s if late_s < period_s else message.t_capture_s) + period_s
+        return True
+
+
+class Client:
+    """Lives on the event loop. `offer` and `tell` never wait; one task of its own writes to the socket."""
+
+    def __init__(self, connection: ServerConnection, on_sent: Callable[[Outgoing], None]) -> None:
+        self.connection = connection
+        self.subscription = Subscription()
+        self.sent = 0
+        self.missed = 0  # replaced by a newer one before they were written
+        self._on_sent = on_sent
+        self._control: deque[bytes] = deque()
+        self._picture: bytes | None = None
+        self._latest: dict[str, Outgoing] = {}  # by stream
+        self._backlog: deque[Outgoing] = deque()
+        self._bye: ByeMessage | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._idle = False  # the writer has nothing to do and waits to be woken
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._writer = asyncio.create_task(self._write_until_gone())
+
+    async def stop(self) -> None:
+        """Ends writing: the connection is over."""
+        tasks = [task for task in (self._writer, self._closing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(
+            *tasks, return_exceptions=True
+        )  # cancelled, or the connection was closed already
+
+    def subscribe(self, wish: Subscribe) -> None:
+        """Takes effect with the next message; what waits already is still sent."""
+        self.subscription = Subscription(
+            streams=None if wish.streams is None else frozenset(wish.streams),
+            max_hz=wish.max_hz,
+            fields=wish.chosen_fields,
+            delivery=wish.delivery,
+        )
+        streams = None if wish.streams is None else tuple(wish.streams)
+        self.tell(SubscribedMessage(streams, wish.max_hz, wish.chosen_fields, wish.delivery).encode())
+
+    def offer(self, outgoing: Outgoing, outdated: bool = False) -> bool:
+        """Sends an `affect`, or puts it into the mailbox, if the client wants it; False if it does not.
+
+        `outdated`: a newer one of its stream comes next, so that only who must have all of them gets it.
+        """
+        if self._bye is not None or self._closing is not None:
+            return False
+        subscription = self.subscription
+        if outdated and subscription.delivery == "latest" and subscription.follows(outgoing.message.stream):
+            self.missed += 1
+            return True
+        if not subscription.wants(outgoing.message):
+            return False
+        if self._send_now(outgoing):
+            return True
+        if self.subscription.delivery == "all":
+            if len(self._backlog) >= BACKLOG_MESSAGES:
+                self._give_up()
+                return False
+            self._backlog.append(outgoing)
+        else:
+            stream = outgoing.message.stream
+            self.missed += stream in self._latest
+            self._latest[stream] = outgoing
+        self._wake.set()
+        return True
+
+    def _send_now(self, outgoing: Outgoing) -> bool:
+        """Writes at once where nothing waits before it: waking the writer would cost as much as the message itself."""
+        connection = self.connection
+        data = outgoing.encoded.get(self.subscription.fields)
+        if (
+            data is None
+            or not self._idle
+            or self._wake.is_set()
+            or connection.state is not State.OPEN
+            or connection.transport.get_write_buffer_size()
+        ):
+            return False
+        broadcast((connection,), data, text=True)
+        self.sent += 1
+        self._on_sent(outgoing)
+        return True
+
+    def tell(self, message: bytes) -> None:
+        """Puts any other message in; those go out before the waiting `affect`s."""
+        if len(self._control) >= CONTROL_MESSAGES:
+            self._give_up()
+        else:
+            self._control.append(message)
+            self._wake.set()
+
+    def show(self, picture: bytes) -> None:
+        """Puts a binary message in; it takes the place of one that was not written yet."""
+        self._picture = picture
+        self._wake.set()
+
+    def say_bye(self, bye: ByeMessage) -> asyncio.Task[None] | None:
+        """Sends what waits, then `bye`; the task that is returned ends with that."""
+        self._bye = self._bye or bye
+        self._wake.set()
+        return self._writer
+
+    async def _write_until_gone(self) -> None:
+        try:
+            await self._write()
+        except ConnectionClosed:
+            pass  # the handler that reads from this client sees the same, and ends
+        except Exception:  # a fault of ours: this client is closed, the others go on
+            log.exception("writing to a client failed")
+            await self.connection.close(INTERNAL_ERROR, "internal error")
+
+    async def _write(self) -> None:
+        while True:
+            if self._closing is not None:
+                await self._closing
+                return
+            if self._control:
+                await self.connection.send(self._control.popleft(), text=True)
+            elif self._backlog:
+                await self._send(self._backlog.popleft())
+            elif self._latest:
+                await self._send(self._latest.pop(next(iter(self._latest))))
+            elif self._picture is not None:
+                picture, self._picture = self._picture, None
+                await self.connection.send(picture, text=False)
+            elif self._bye is not None:
+                await self.connection.send(self._bye.encode(), text=True)
+                return
+            else:
+                self._wake.clear()
+                self._idle = True
+                await self._wake.wait()
+                self._idle = False
+
+    async def _send(self, outgoing: Outgoing) -> None:
+        fields = self.subscription.fields
+        data = outgoing.encoded.get(fields)
+        if data is None:  # only the few messages that were made before this client asked for these fields
+            data = outgoing.message.encode(fields)
+        await self.connection.send(data, text=True)
+        self.sent += 1
+        self._on_sent(outgoing)
+
+    def _give_up(self) -> None:
+        """Closes with 1013, from a task of its own: `write` may be stuck in a send that will never end."""
+        if self._closing is None:
+            self._latest.clear()
+            self._backlog.clear()
+            self._closing = asyncio.create_task(self._close_or_cut())
+            self._wake.set()
+
+    async def _close_or_cut(self) -> None:
+        """`close` alone would wait until a full buffer drains, and this one may never."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.connection.close(TOO_SLOW, f"too slow: {BACKLOG_MESSAGES} messages behind")
+        except TimeoutError:
+            self.connection.transport.abort()

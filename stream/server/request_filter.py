@@ -1,0 +1,71 @@
+"""What a request gets: a page, a refusal in words, or the websocket; before anything else of the server hears of it."""
+
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+
+from websockets.datastructures import Headers
+
+from mtclar.stream.server.access import Access
+from mtclar.stream.server.pages import Page, Pages, Route, problem
+from mtclar.stream.server.quotas import Guesses, Limits
+
+WEBSOCKET_PATH = "/ws"
+
+
+class Gate:
+    """Decides by request line, headers and address alone; lives on the event loop. Counts refusals by their reason."""
+
+    def __init__(self, access: Access, limits: Limits, pages: Pages) -> None:
+        self.access = access
+        self.guesses = Guesses(limits)
+        self.limits = limits
+        self.refused: Counter[str] = Counter()
+        self.pages = pages
+        self._inside: Counter[str] = Counter()  # websockets by address
+
+    def enter(self, address: str) -> Callable[[], None]:
+        """Counts a websocket; call what is returned when it is over."""
+        self._inside[address] += 1
+
+        def leave() -> None:
+            self._inside[address] -= 1
+            if not self._inside[address]:
+                del self._inside[address]
+
+        return leave
+
+    def answer(self, method: str, target: str, headers: Headers, address: str) -> Page | Route | None:
+        """The page (or what makes it, where that is work) or the refusal; None lets the websocket's handshake go on."""
+        path = target.partition("?")[0]
+        given = headers.get_all("Authorization")
+        trusted = self.access.token is None
+        if given and not trusted:
+            if not self.guesses.may_try(address):
+                return self._refuse(
+                    "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: come later"
+                )
+            if not self.access.bearer(given):
+                self.guesses.was_wrong(address)
+                return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this is not the token")
+            trusted = True
+        if path != WEBSOCKET_PATH:
+            return self._page(method, path, headers, trusted)
+        if self._inside.total() >= self.limits.clients:
+            return self._refuse("clients", HTTPStatus.SERVICE_UNAVAILABLE, "too many clients")
+        if self._inside[address] >= self.limits.clients_per_address:
+            return self._refuse("address", HTTPStatus.TOO_MANY_REQUESTS, "too many clients from your address")
+        if not self.access.origin_allowed(headers.get_all("Origin"), headers.get_all("Host")):
+            return self._refuse("origin", HTTPStatus.FORBIDDEN, "this Origin is not allowed here")
+        return None
+
+    def _page(self, method: str, path: str, headers: Headers, trusted: bool) -> Page | Route:
+        if not self.access.host_allowed(headers.get_all("Host")):
+            return self._refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server has another name")
+        if self.pages.is_private(path) and not trusted:
+            return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this page needs the token")
+        return self.pages.find(method, path, trusted)
+
+    def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Page:
+        self.refused[reason] += 1
+        return problem(status, text)

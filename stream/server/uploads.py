@@ -1,0 +1,204 @@
+"""Binary messages of clients: pictures for `--source browser`, checked on arrival and handed to their source.
+
+    offset  bytes  what (big-endian)
+    0       4      "MTF1"
+    4       2      number of the stream: its place in `hello`'s list of streams, from 0
+    6       2      0
+    8       4      seq: the client's own number of this picture, named in the answer
+    12      8      t_capture: float64, seconds on the server's monotonic clock
+    20      ...    one JPEG
+
+Here the bytes are only looked at: a few microseconds on the event loop. Decoding is the reading thread's work.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+from mtclar.engine.data_types import Clock
+from mtclar.stream.protocol.messages import CameraReadyMessage, ErrorMessage, FrameTakenMessage, ProtocolError
+from mtclar.stream.sources.browser import BrowserSource, Upload
+
+HEADER = struct.Struct(">4sHHId")
+MAGIC = b"MTF1"
+MAX_FRAME_BYTES = 2 * 2**20
+"""The largest picture with its header. A JPEG of 1920x1080 has a quarter of that."""
+
+CLOSE_ABOVE_BYTES = 2 * MAX_FRAME_BYTES
+"""A message above it is not even read to its end: the connection is closed with 1009."""
+
+MIN_SIDE, MAX_SIDE = 16, 4096
+MAX_PER_S = 120.0
+OLDEST_S = 10.0
+"""A picture that says it is older than that, or from the future, gets its time of arrival instead."""
+
+FUTURE_S = 0.25
+SILENT_S = 5.0  # after that, another client may be the camera
+MAX_UNDECODABLE = 20  # of one client; after that, nothing more of it is decoded
+
+Tell = Callable[[bytes], None]
+
+
+@dataclass(slots=True)
+class Door:
+    """What came for one stream."""
+
+    source: BrowserSource
+    owner: Hashable | None = (
+        None  # the client that is its camera; another one has to wait until that has gone
+    )
+    heard_s: float = 0.0  # when the owner was last heard
+    taken: int = 0
+    refused: int = 0
+    undecodable: int = 0  # of this owner
+
+
+@dataclass(slots=True)
+class Uploads:
+    """The streams that take pictures, by their place in `hello`."""
+
+    doors: Mapping[int, Door]
+    clock: Callable[[], float]
+    foreign: int = 0  # refused, and of no stream that is known
+
+    def claim(self, client: Hashable, stream: str | None) -> CameraReadyMessage:
+        """The client is the camera of that stream from now on (None: of the first one that takes pictures).
+
+        Raises ProtocolError `unknown_stream`, or `stream_taken` while another client is.
+        """
+        for number, door in self.doors.items():
+            name = door.source.stream_id
+            if stream is not None and name != stream:
+                continue
+            silent_s = self.clock() - door.heard_s
+            if door.owner not in (None, client) and silent_s < SILENT_S:
+                raise ProtocolError("stream_taken", f"another page is the camera of '{name}' already")
+            if door.owner != client:
+                door.owner, door.undecodable = client, 0
+            door.heard_s = self.clock()
+            return CameraReadyMessage(name, number, MAX_FRAME_BYTES)
+        raise ProtocolError(
+            "unknown_stream",
+            "no stream takes pictures here" if stream is None else f"'{stream}' takes no pictures",
+        )
+
+    def take(self, client: Hashable, data: bytes, tell: Tell) -> None:
+        """Checks one binary message and hands it on; `tell` may be called by any thread.
+
+        Raises ProtocolError `bad_frame`, `frame_too_large`, `unknown_stream` or `camera_expected`; each is counted.
+        """
+        door: Door | None = None
+        try:
+            number, seq, t_capture_s = read_header(data)
+            door = self.doors.get(number)
+            if door is None:
+                raise ProtocolError("unknown_stream", f"stream {number} takes no pictures")
+            if door.owner != client:
+                raise ProtocolError("camera_expected", "say `camera` before the first picture")
+            if door.undecodable >= MAX_UNDECODABLE:
+                raise ProtocolError("bad_frame", "too many pictures that cannot be decoded")
+            jpeg = memoryview(data)[HEADER.size :]
+            require_picture(jpeg)
+        except ProtocolError:
+            self._count_refused(door)
+            raise
+        door.heard_s = now_s = self.clock()
+        believed = now_s - OLDEST_S <= t_capture_s <= now_s + FUTURE_S
+        clock: Clock = "client" if believed else "arrival"
+        at_s = min(t_capture_s, now_s) if believed else now_s
+        upload = Upload(
+            jpeg,
+            at_s,
+            clock,
+            taken=lambda: self._taken(door, seq, now_s, tell),
+            refused=lambda why: self._refused(door, why, tell),
+        )
+        door.source.offer(upload)
+
+    def left(self, client: Hashable) -> None:
+        """The client has gone: its streams are free for another one."""
+        for door in self.doors.values():
+            if door.owner == client:
+                door.owner = None
+                door.undecodable = 0
+
+    def too_large(self) -> None:
+        """Counts a message that was too large to be read."""
+        self.foreign += 1
+
+    def counts(self) -> dict[str, object]:
+        """For /health."""
+        streams = {
+            door.source.stream_id: {
+                "sending": door.owner is not None,
+                "taken": door.taken,
+                "refused": door.refused,
+                "replaced": door.source.replaced,
+            }
+            for door in self.doors.values()
+        }
+        return {"streams": streams, "refused_elsewhere": self.foreign}
+
+    def _count_refused(self, door: Door | None) -> None:
+        if door is None:
+            self.foreign += 1
+        else:
+            door.refused += 1
+
+    # --- the reading thread ---
+
+    def _taken(self, door: Door, seq: int, arrived_s: float, tell: Tell) -> None:
+        door.taken += 1
+        tell(FrameTakenMessage(door.source.stream_id, seq, arrived_s, self.clock()).encode())
+
+    def _refused(self, door: Door, why: str, tell: Tell) -> None:
+        door.refused += 1
+        door.undecodable += 1
+        tell(ErrorMessage("bad_frame", why).encode())
+
+
+def read_header(data: bytes) -> tuple[int, int, float]:
+    """Number of the stream, seq, t_capture_s; ProtocolError."""
+    if len(data) > MAX_FRAME_BYTES:
+        raise ProtocolError(
+            "frame_too_large",
+            f"{len(data) / 2**20:.1f} MiB: a picture has at most {MAX_FRAME_BYTES // 2**20} MiB",
+        )
+    if len(data) <= HEADER.size or data[:4] != MAGIC:
+        raise ProtocolError("bad_frame", f"a picture is a header of {HEADER.size} bytes and one JPEG")
+    _, number, reserved, seq, t_capture_s = HEADER.unpack_from(data)
+    if reserved or not math.isfinite(t_capture_s):
+        raise ProtocolError("bad_frame", "the header holds what it must not")
+    return number, seq, t_capture_s
+
+
+def write_header(number: int, seq: int, t_capture_s: float) -> bytes:
+    """The other way round, for tests and for clients in Python."""
+    return HEADER.pack(MAGIC, number, 0, seq, t_capture_s)
+
+
+def require_picture(jpeg: memoryview | bytes) -> None:
+    """ProtocolError unless this is a whole JPEG of a size that is worth decoding."""
+    size = jpeg_size(jpeg)
+    if size is None or bytes(jpeg[-2:]) != b"\xff\xd9":
+        raise ProtocolError("bad_frame", "this is not a JPEG picture, or not a whole one")
+    if max(size) > MAX_SIDE:
+        raise ProtocolError("frame_too_large", f"{size[0]} x {size[1]} pixels: at most {MAX_SIDE} a side")
+    if min(size) < MIN_SIDE:
+        raise ProtocolError("bad_frame", f"{size[0]} x {size[1]} pixels: at least {MIN_SIDE} a side")
+
+
+def jpeg_size(jpeg: memoryview | bytes) -> tuple[int, int] | None:
+    """Width and height as the JPEG's frame header (ITU-T T.81, B.2.2) says them; None when there is none."""
+    at, end = 2, len(jpeg)
+    if bytes(jpeg[:2]) != b"\xff\xd8":
+        return None
+    while at + 9 <= end and jpeg[at] == 0xFF:
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(jpeg[at + 7 : at + 9], "big"), int.from_bytes(jpeg[at + 5 : at + 7], "big")
+        if length < 2:
+            return None
+        at += 2 + length
+    return None

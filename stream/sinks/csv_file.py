@@ -1,0 +1,167 @@
+"""`--csv FILE`: one row per face per frame, written as it happens, with what clients mark; always whole rows."""
+
+import contextlib
+import csv
+import io
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mtclar.engine.data_types import Affect
+from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.stream.protocol.messages import AffectMessage
+
+COLUMNS = (
+    "stream",
+    "frame",
+    "time",  # seconds of the source's own time, as in labels.csv
+    "track",
+    "subject",
+    "state",
+    "valence",
+    "arousal",
+    "valence_sd",
+    "arousal_sd",
+    "raw_valence",
+    "raw_arousal",
+    "in_support",
+    "calibrated",
+    "nearest_similarity",
+    "faults",
+    "x",
+    "y",
+    "width",
+    "height",
+    "yaw",
+    "pitch",
+    "roll",
+    "mark",  # what clients said; in the first row of the first frame taken after it
+)
+
+FLUSH_EVERY_S = 1.0
+"""What a SIGKILL or a power cut may cost, and no more."""
+
+MARKS_KEPT = 1000
+"""For a stream that gives no frames: the newest ones."""
+
+BEGIN_A_FORMULA = ("=", "+", "-", "@")
+
+
+class CsvSink:
+    """Writes each message's faces; a frame without a face is one row with empty cells, so every frame has a row.
+
+    A cell is empty where there is no honest value. The folder is made; the file must not exist yet, unless
+    `overwrite`. Raises UsageError when it does, MtclarError when it cannot be written (a full disk ends the run; what
+    was written stays). A mark that no frame follows has no row.
+    """
+
+    def __init__(
+        self, path: Path, *, overwrite: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._file: io.FileIO | None = None
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists already", "name another file, or remove it")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Without a buffer: one that is full is written in the middle of a row.
+            self._file = path.open("wb" if overwrite else "xb", buffering=0)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
+        self._marks: dict[str, deque[tuple[float, str]]] = {}  # by stream: when, and what
+        self._rows = io.StringIO()
+        self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+        self._flush()
+
+    def publish(self, message: AffectMessage) -> None:
+        """One row per face of this frame."""
+        if self._file is None:
+            return
+        rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
+        rows[0][-1] = self._marks_before(message)
+        self._writer.writerows(rows)
+        if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
+            self._flush()
+
+    def mark(self, label: str, t_s: float, streams: Iterable[str]) -> None:
+        """A client's word for a moment, on the clock of t_capture; from any thread, and it waits for nothing."""
+        for stream in streams:
+            self._marks.setdefault(stream, deque(maxlen=MARKS_KEPT)).append((t_s, _harmless(label)))
+
+    def close(self) -> None:
+        """Writes out what is left; safe to call twice."""
+        if self._file is not None:
+            self._flush()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _marks_before(self, message: AffectMessage) -> str:
+        """Those that this frame is the first one after."""
+        waiting = self._marks.get(message.stream, deque())
+        taken = []
+        while waiting and waiting[0][0] <= message.t_capture_s:
+            taken.append(waiting.popleft()[1])
+        return "; ".join(taken)
+
+    def _flush(self) -> None:
+        """All rows so far in one go, so that the file ends with a whole row; of a full disk, those that fit."""
+        assert self._file is not None
+        rows = self._rows.getvalue().encode()
+        self._rows.seek(0)
+        self._rows.truncate()
+        self._flushed_s = self._clock()
+        written = 0
+        try:
+            while written < len(rows):
+                written += self._file.write(rows[written:]) or 0
+        except OSError as error:
+            file, self._file = self._file, None
+            torn = written - (rows.rfind(b"\n", 0, written) + 1)
+            with contextlib.suppress(OSError):
+                file.truncate(file.tell() - torn)
+            with contextlib.suppress(OSError):
+                file.close()
+            raise MtclarError(
+                f"cannot write {self.path}: {error.strerror}",
+                "what was written so far stays; is the disk full?",
+            ) from error
+
+
+def _row(message: AffectMessage, face: Affect | None) -> list[object]:
+    start: list[object] = [message.stream, message.frame, f"{message.pts_s:.4f}"]
+    if face is None:
+        return start + [""] * (len(COLUMNS) - len(start))
+    raw = face.raw
+    x0, y0, x1, y1 = face.box
+    similarity = None if raw is None or raw.nearest is None else float(raw.similarity[raw.nearest])
+    return [
+        *start,
+        face.track_id,
+        face.subject or "",
+        face.state,
+        *(_number(v) for v in (face.valence, face.arousal, face.valence_sd, face.arousal_sd)),
+        *(("", "", "") if raw is None else (_number(raw.valence), _number(raw.arousal), int(raw.in_support))),
+        int(face.calibrated),
+        _number(similarity),
+        "; ".join(face.faults),
+        *(f"{v:.1f}" for v in (x0, y0, x1 - x0, y1 - y0)),
+        *(("", "", "") if face.pose_deg is None else (f"{v:.1f}" for v in face.pose_deg)),
+        "",
+    ]
+
+
+def _harmless(label: str) -> str:
+    """In one line, so that rows are lines, and nothing that a spreadsheet would compute: it comes from the network.
+
+    Without a semicolon, which joins several labels, and is what separates cells where a comma separates decimals.
+    """
+    line = "".join(character if character.isprintable() else " " for character in label.replace(";", ","))
+    return f"'{line}" if line.startswith(BEGIN_A_FORMULA) else line
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

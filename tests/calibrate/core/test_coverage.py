@@ -1,0 +1,91 @@
+"""Regions of the grid, what is asked for next, and when there are labels enough."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtclar.calibrate.core.coverage import (
+    LARGE_ERROR,
+    MOST_LABELS,
+    ORDER,
+    REGIONS,
+    Rule,
+    covered,
+    judge,
+    next_region,
+    region_of,
+)
+
+unit = st.floats(-1, 1)
+RULE = Rule(regions=4, over=5, change=0.06)
+
+
+def test_following_what_is_asked_for_covers_every_region_once_and_then_once_more() -> None:
+    labels: list[tuple[float, float]] = []
+    asked = []
+    for _ in range(2 * len(REGIONS)):
+        region = next_region(labels)
+        asked.append(region.title)
+        labels.append((region.valence, region.arousal))
+        assert covered(labels) == set(asked)
+    assert asked[0] == "neither, nor"
+    assert len(set(asked)) == len(REGIONS) == len(ORDER)
+    assert asked[len(REGIONS) :] == asked[: len(REGIONS)]
+
+
+def test_what_was_not_met_is_asked_for_again_after_the_others() -> None:
+    first = next_region([])
+    second = next_region([], [first.title])
+    assert second is not first
+    others = [(region.valence, region.arousal) for region in REGIONS if region is not first]
+    assert next_region(others[:-1], [first.title]) is not first
+    assert next_region(others, [first.title]) is first
+    assert next_region(others, [first.title] * 2) is not first
+
+
+@given(st.lists(st.tuples(unit, unit), max_size=30), st.integers(0, 30))
+def test_passing_goes_through_every_region(labels: list[tuple[float, float]], more: int) -> None:
+    passed: list[str] = []
+    for _ in range(len(labels) * len(REGIONS) + len(REGIONS) + more):
+        passed.append(next_region(labels, passed).title)
+    assert set(passed) == {region.title for region in REGIONS}
+
+
+@given(unit, unit)
+def test_a_region_is_that_of_its_nearest_point(valence: float, arousal: float) -> None:
+    region = region_of(valence, arousal)
+    assert next_region([(valence, arousal)]) is not region
+    assert region_of(region.valence, region.arousal) is region
+    assert region_of(valence * 0.01, arousal * 0.01).title == "neither, nor"
+
+
+@pytest.mark.parametrize(
+    ("regions", "labels", "error", "change", "enough", "why"),
+    [
+        (2, 4, 0.1, None, False, "at least 5 labels, and there are 4"),
+        (3, 9, 0.1, 0.01, False, "3 of 4 regions"),
+        (4, 6, LARGE_ERROR + 0.01, 0.01, False, "do not fit together"),
+        (4, 6, 0.1, 0.12, False, r"last 5 labels still changed the estimates \(by 0.12"),
+        (4, 6, 0.1, 0.01, True, r"hardly changed the estimates \(by 0.01"),
+        (4, 6, None, 0.01, True, "hardly changed"),
+        (4, MOST_LABELS, 0.1, 0.12, True, f"there are {MOST_LABELS} labels"),
+        (3, MOST_LABELS, 0.1, 0.01, True, f"there are {MOST_LABELS} labels"),
+        (3, MOST_LABELS, LARGE_ERROR + 0.01, 0.01, False, "do not fit together"),
+    ],
+)
+def test_enough(
+    regions: int, labels: int, error: float | None, change: float | None, enough: bool, why: str
+) -> None:
+    at = [(REGIONS[i % regions].valence, REGIONS[i % regions].arousal) for i in range(labels)]
+    verdict = judge(at, error, change, RULE)
+    assert verdict.enough is enough
+    assert re.search(why, verdict.why)
+
+
+@given(st.integers(0, 9), st.floats(0, 1))
+def test_more_regions_and_a_smaller_change_never_make_it_less(regions: int, change: float) -> None:
+    if RULE.met(regions, change):
+        assert RULE.met(regions + 1, change)
+        assert RULE.met(regions, change / 2)

@@ -1,0 +1,162 @@
+"""Support sets merged, pruned, taken over to another encoder and listed: what is kept, and what is refused."""
+
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtclar.calibrate.core import editing
+from mtclar.engine import models
+from mtclar.engine.backends.session import open_session
+from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream.label_file import parse_labels
+
+
+def make_set(count: int, seed: int, subject: str = "anna", *, crops: bool = True) -> SupportSet:
+    rng = np.random.default_rng(seed)
+    labels = rng.uniform(-0.9, 0.9, (count, 2)).astype(np.float32)
+    return SupportSet(
+        embeddings=rng.normal(size=(count, 16)).astype(np.float32),
+        absolute=np.clip(labels + 0.1, -1, 1),
+        labels=labels,
+        quality=np.ones(count, np.float32),
+        times_s=np.arange(count, dtype=np.float64),
+        subject=subject,
+        source=f"camera {seed}",
+        created=f"2026-01-0{seed % 9 + 1}T00:00:00+00:00",
+        model_name="test",
+        model_sha256="0" * 64,
+        framing=FRAMING,
+        conditions=rng.uniform(0, 200, (count, 4)).astype(np.float32),
+        crops=rng.integers(0, 255, (count, FRAMING.size, FRAMING.size), np.uint8) if crops else None,
+    )
+
+
+def test_merging_keeps_every_frame_in_order() -> None:
+    one, other = make_set(3, 1), make_set(2, 2)
+    merged = editing.merge([("a", one), ("b", other)])
+    np.testing.assert_array_equal(merged.embeddings, np.concatenate([one.embeddings, other.embeddings]))
+    np.testing.assert_array_equal(merged.crops, np.concatenate([one.crops, other.crops]))
+    np.testing.assert_array_equal(merged.conditions[3:], other.conditions)
+    assert merged.created == other.created
+    assert merged.source == "camera 1, camera 2"
+    assert "merged from 2" in merged.notes
+
+
+def test_crops_are_left_out_unless_all_have_them() -> None:
+    assert editing.merge([("a", make_set(3, 1)), ("b", make_set(2, 2, crops=False))]).crops is None
+
+
+def test_frames_that_come_twice_are_refused() -> None:
+    one, other = make_set(3, 1), make_set(2, 2)
+    both = editing.merge([("a", one), ("b", other)])
+    for sets in ([("a", one), ("a", one)], [("b", other), ("ab", both)]):
+        with pytest.raises(UsageError, match="counted twice"):
+            editing.merge(sets)
+
+
+def test_two_people_are_merged_only_when_somebody_says_that_they_are_one() -> None:
+    sets = [("a", make_set(3, 1)), ("b", make_set(2, 2, "ben"))]
+    with pytest.raises(UsageError, match="anna, ben") as error:
+        editing.merge(sets)
+    assert "--subject" in error.value.hint
+    assert editing.merge(sets, " anna ").subject == "anna"
+    for nobody in ("", "  ", "an\x1b[31mna"):
+        with pytest.raises(UsageError, match="--subject"):
+            editing.merge(sets, nobody)
+
+
+def test_sets_of_two_encoders_are_refused() -> None:
+    with pytest.raises(UsageError, match="made with the encoder"):
+        editing.merge([("a", make_set(3, 1)), ("b", replace(make_set(2, 2), model_sha256="f" * 64))])
+    with pytest.raises(UsageError, match="two support sets"):
+        editing.merge([("a", make_set(3, 1))])
+
+
+@given(seed=st.integers(1, 500), count=st.integers(1, 12), data=st.data())
+@settings(max_examples=20)
+def test_pruning_keeps_as_many_as_asked_in_their_order(seed: int, count: int, data: st.DataObject) -> None:
+    support = make_set(count, seed, crops=False)
+    keep = data.draw(st.integers(1, count))
+    pruned = editing.keep_most_useful(support, keep)
+    assert len(pruned) == keep
+    assert (np.diff(pruned.times_s) > 0).all()
+    rows = pruned.times_s.astype(int)
+    np.testing.assert_array_equal(pruned.labels, support.labels[rows])
+
+
+def test_one_of_each_kind_is_more_useful_than_many_of_one() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.repeat(np.eye(4, 16), 5, axis=0)
+    support = replace(make_set(20, 1), embeddings=kinds + rng.normal(0, 0.01, kinds.shape))
+    pruned = editing.keep_most_useful(support, 4)
+    assert sorted(pruned.times_s.astype(int) // 5) == [0, 1, 2, 3]
+
+
+def test_pruning_to_none_or_to_more_than_there_are_is_refused() -> None:
+    for keep in (0, 4):
+        with pytest.raises(UsageError, match=f"cannot keep {keep} of 3"):
+            editing.keep_most_useful(make_set(3, 1), keep)
+
+
+def test_a_label_that_contradicts_the_others_is_dropped() -> None:
+    count = 6
+    labels = np.full((count, 2), 0.2, np.float32) + np.arange(count)[:, None] * 0.01
+    labels[2] = -0.9
+    support = replace(make_set(count, 1), labels=labels, absolute=np.full((count, 2), 0.2, np.float32))
+    assert editing.drop_far_off(support, 0.5).times_s.tolist() == [0, 1, 3, 4, 5]
+    with pytest.raises(UsageError, match="every frame"):
+        editing.drop_far_off(support, 0.0)
+
+
+def test_another_encoder_sees_the_kept_faces_anew() -> None:
+    support, card = make_set(3, 1), models.card("encoder")
+    with open_session(models.path("encoder")) as session:
+        encoder = Encoder(session)
+        seen = editing.reembed(support, encoder, card, FRAMING)
+        expected = encoder(support.crops)
+        seen.require_model(card.sha256, encoder.embedding_dim, FRAMING)
+    np.testing.assert_array_equal(seen.embeddings, expected.embedding)
+    np.testing.assert_array_equal(seen.absolute, expected.absolute)
+    np.testing.assert_array_equal(seen.labels, support.labels)
+    with open_session(models.path("encoder")) as session:
+        with pytest.raises(SupportSetError, match="were not kept") as error:
+            editing.reembed(replace(support, crops=None), Encoder(session), card, FRAMING)
+        assert "calibrate" in error.value.hint
+        with pytest.raises(SupportSetError, match="are cut as"):
+            editing.reembed(support, Encoder(session), card, replace(FRAMING, scale=3.0))
+
+
+def test_the_listing_comes_back_as_labels() -> None:
+    support = make_set(4, 1)
+    labels = parse_labels(editing.listing(support, "csv"))
+    said = np.array([(label.valence, label.arousal) for label in labels])
+    np.testing.assert_allclose(said, support.labels, atol=1e-4)
+    told = json.loads(editing.listing(support, "json"))
+    assert told["subject"] == "anna"
+    assert len(told["frames"]) == 4
+    assert [frame["brightness"] for frame in told["frames"]] == pytest.approx(
+        support.conditions[:, 0], abs=1e-3
+    )
+    assert "embeddings" not in json.dumps(told)
+
+
+def test_crops_are_written_whole_private_and_never_over_others(tmp_path: Path) -> None:
+    support = make_set(3, 1)
+    paths = editing.write_crops(support, tmp_path / "faces")
+    for path, crop in zip(paths, support.crops, strict=True):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), crop)
+    with pytest.raises(UsageError, match="exists already"):
+        editing.write_crops(support, tmp_path / "faces")
+    with pytest.raises(UsageError, match="holds no face pictures"):
+        editing.write_crops(make_set(3, 1, crops=False), tmp_path / "more")

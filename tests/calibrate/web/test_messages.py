@@ -1,0 +1,104 @@
+"""The messages `calibrate.*` as documents say them: schema, AsyncAPI, and recorded conversations played again."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import record_calibration
+import yaml
+from record_calibration import CONVERSATIONS, FOLDER
+from record_exchanges import Line, path_of
+from support.calibration_page import FROM_DESK, SCHEMA
+
+from mtclar.calibrate.web import messages
+from mtclar.stream.protocol.messages import ProtocolError
+
+FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
+DOCS = Path(__file__).parents[3] / "docs" / "protocol"
+STREAM = jsonschema.Draft202012Validator(json.loads((DOCS / "mtclar.v1.schema.json").read_text()))
+TOLERANCE = 2e-3  # figures are rounded, and machines add up in different orders
+
+
+def kinds(side: str) -> set[str]:
+    return {one["$ref"].rpartition("/")[2] for one in SCHEMA["$defs"][side]["oneOf"]}
+
+
+def test_docs_show_the_schema_that_is_served() -> None:
+    assert json.loads((DOCS / messages.SCHEMA_FILE).read_text()) == SCHEMA
+    text = (DOCS / "calibrate.md").read_text()
+    examples = [json.loads(block.split("```")[0]) for block in text.split("```json\n")[1:]]
+    assert {one["type"] for one in examples} == {
+        f"calibrate.{kind}" for kind in kinds("from_server") | kinds("from_client")
+    }
+    for example in examples:
+        from_server = example["type"].partition(".")[2] in kinds("from_server")
+        (FROM_DESK if from_server else FROM_PAGE).validate(example)
+
+
+def test_asyncapi_names_every_message_of_the_schema_once_and_nothing_else() -> None:
+    """A generator that reads it must find both directions whole, and no reference may lead nowhere."""
+    asyncapi = yaml.safe_load((DOCS / messages.ASYNCAPI_FILE).read_text())
+    said = asyncapi["components"]["messages"]
+    assert set(asyncapi["channels"]["stream"]["messages"]) == set(said)
+    for operation, side, more in (("receive", "from_server", {"error"}), ("say", "from_client", set())):
+        named = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][operation]["messages"]]
+        assert sorted(named) == sorted(kinds(side) | more)
+    for name, message in said.items():
+        file, _, place = message["payload"]["$ref"].partition("#/$defs/")
+        described = json.loads((DOCS / file).read_text())["$defs"][place]
+        assert described["properties"]["type"]["const"] == message.get("name", name)
+
+
+def recorded(take_down: Callable[[], list[Line]]) -> list[Line]:
+    return [json.loads(line) for line in path_of(take_down, FOLDER).read_text().splitlines()]
+
+
+def alike(one: Any, other: Any) -> bool:
+    """The same message, as exactly as two machines calculate; an error's words may get better."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        skipped = {"message"} if one.get("type") == "error" else set()
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one.keys() - skipped)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) or isinstance(other, float):
+        return one == pytest.approx(other, abs=TOLERANCE)
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("take_down", CONVERSATIONS, ids=lambda one: one.__name__)
+def test_played_again_it_is_the_recorded_conversation(take_down: Callable[[], list[Line]]) -> None:
+    """After a change on purpose: python tools/record_calibration.py --write."""
+    now, then = take_down(), recorded(take_down)
+    for number, (one, other) in enumerate(zip(now, then, strict=True), 1):
+        assert alike(one, other), f"line {number}: {one} instead of {other}"
+
+
+@pytest.mark.parametrize("take_down", CONVERSATIONS, ids=lambda one: one.__name__)
+def test_every_recorded_message_obeys_its_schema(take_down: Callable[[], list[Line]]) -> None:
+    lines = recorded(take_down)
+    for line, following in zip(lines, [*lines[1:], {}], strict=True):
+        if "server" in line:
+            ours = line["server"]["type"].startswith(messages.PREFIX)
+            (FROM_DESK if ours else STREAM).validate(line["server"])
+        elif "client" in line:
+            if following.get("server", {}).get("code") == "bad_message":
+                assert not FROM_PAGE.is_valid(line["client"])
+                with pytest.raises(ProtocolError):
+                    messages.parse(line["client"])
+            else:
+                FROM_PAGE.validate(line["client"])
+                messages.parse(line["client"])
+
+
+def test_every_kind_of_message_but_those_of_playing_is_recorded_and_no_file_is_left_over() -> None:
+    lines = [line for take_down in CONVERSATIONS for line in recorded(take_down)]
+    from_server = {line["server"]["type"] for line in lines if "server" in line}
+    from_client = {line["client"]["type"] for line in lines if "client" in line}
+    assert from_server >= {f"calibrate.{kind}" for kind in kinds("from_server")} | {"error"}
+    played = {"play", "pause", "rate", "finish"}  # in real time
+    assert from_client == {f"calibrate.{kind}" for kind in kinds("from_client") - played}
+    assert {path_of(one, FOLDER) for one in CONVERSATIONS} == set(FOLDER.glob("*.jsonl"))
+    assert record_calibration.FOLDER.parent == DOCS / "exchanges"

@@ -1,0 +1,116 @@
+"""Labelling a recording afterwards: which frames are offered, and a desk that shows them one by one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.calibration_page import Page
+
+from mtclar.calibrate.web.session import View
+from mtclar.calibrate.web.still_rating import RatingDesk, Still, apart, every, look_through, pick
+from mtclar.engine.data_types import Frame
+from mtclar.engine.errors import CalibrationError, UsageError
+from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.server.uploads import read_header
+from mtclar.stream.sources import open_source
+
+
+def frames(count: int = 100) -> Iterator[Frame]:
+    for frame, _ in zip(open_source("demo").frames(), range(count), strict=False):
+        yield frame
+
+
+@pytest.fixture(scope="module")
+def tracker() -> Iterator[Tracker]:
+    with Tracker.open() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stills(tracker: Tracker) -> tuple[Still, ...]:
+    return look_through(frames(), tracker, every(20)).stills
+
+
+def test_every_nth_frame_is_offered(stills: tuple[Still, ...]) -> None:
+    assert [still.row for still in stills] == [10, 30, 50, 70, 90]
+    assert [still.time_s for still in stills] == pytest.approx([0.4, 1.2, 2.0, 2.8, 3.6])
+    assert all(still.picture.startswith(b"\xff\xd8") for still in stills)
+    assert all(len(still.lines) == 4 for still in stills)
+
+
+def test_frames_apart_are_so_far_apart() -> None:
+    wanted = apart(0.2)
+    times = [frame.pts_s for frame in frames(40) if wanted(frame)]
+    assert times[0] == 0.0
+    assert np.diff(times).min() >= 0.2
+
+
+def test_the_picked_ones_are_among_the_stills_and_differ(stills: tuple[Still, ...]) -> None:
+    picked = pick(stills, 3)
+    assert len({still.row for still in picked}) == 3
+    assert set(picked) <= set(stills)
+    assert len(pick(stills, 99)) == len(stills)
+
+
+def test_a_recording_without_a_face_is_refused_with_the_reason(tracker: Tracker) -> None:
+    nobody = [Frame(np.full((240, 320, 3), 90, np.uint8), n, n / 25, "file", n / 25, "x") for n in range(30)]
+    with pytest.raises(CalibrationError, match="no face"):
+        look_through(nobody, tracker, every(5))
+    with pytest.raises(UsageError, match="ends before the first frame"):
+        look_through(nobody, tracker, every(1000))
+
+
+def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], tmp_path: Path) -> None:
+    target, page, saved = tmp_path / "anna.mtclar", Page(), []
+
+    def save(support: SupportSet) -> Path:
+        support.save(target)
+        return target
+
+    def desk() -> RatingDesk:
+        return RatingDesk(
+            Tracker.open,
+            save,
+            target=target,
+            subject="anna",
+            views=[View("clip", "clip.mp4")],
+            on_saved=saved.append,
+            stills=stills,
+        )
+
+    def do(on: RatingDesk, kind: str, **content: Any) -> dict[str, Any]:
+        at = len(page.told)
+        on.said(page, {"type": f"calibrate.{kind}", **content})
+        found: dict[str, Any] = page.wait(
+            lambda: next((m for m in page.told[at:] if m["type"] in ("calibrate.state", "error")), None)
+        )
+        return found
+
+    with desk() as first:
+        state = do(first, "join")
+        assert state["still"] == {"time": 0.4, "labelled": 0, "of": 5}
+        page.wait(lambda: page.pictures)
+        assert read_header(page.pictures[-1])[1] == 10
+        state = do(first, "take", valence=0.5, arousal=0.25)
+        assert state["still"] == {"time": 1.2, "labelled": 1, "of": 5}
+        assert do(first, "skip")["still"]["time"] == 2.0
+        state = do(first, "take", valence=-0.5, arousal=0.0)
+        assert state["still"] == {"time": 2.8, "labelled": 2, "of": 5}
+        assert do(first, "undo")["still"]["time"] == 2.0  # it has no label again
+        assert "no fresh pictures" in do(first, "check", number=1)["message"]
+        do(first, "take", valence=-0.5, arousal=0.0)
+    with desk() as second:  # goes on where the first one was; what was skipped is offered again
+        state = do(second, "join")
+        assert state["still"] == {"time": 1.2, "labelled": 2, "of": 5}
+        for n in range(3):
+            state = do(second, "take", valence=0.1 * n, arousal=0.0)
+        assert state["still"] == {"time": None, "labelled": 5, "of": 5}
+        assert "save them" in do(second, "take", valence=0.0, arousal=0.0)["message"]
+        do(second, "save")
+        page.wait(lambda: saved)
+    made = SupportSet.load(target)
+    assert made.times_s.tolist() == pytest.approx([0.4, 2.0, 1.2, 2.8, 3.6])
+    assert made.labels[0].tolist() == [0.5, 0.25]

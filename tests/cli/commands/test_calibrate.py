@@ -1,0 +1,345 @@
+"""`mtclar-stream calibrate`: a labelled video or a guided recording becomes a support set, or nothing is written."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mtclar.calibrate.core.prompts import Prompt
+from mtclar.calibrate.core.terminal_screen import LineScreen, PanelScreen, affect_plane
+from mtclar.cli.commands.calibrate import guided
+from mtclar.cli.options import default_support_path
+from mtclar.cli.outputs import keep_previous
+from mtclar.engine import models
+from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.sources import open_source
+
+Command = Callable[..., Any]
+
+
+# --- by labels ----------------------------------------------------------------------------------------------------
+
+
+def test_a_labelled_video_becomes_a_support_set_with_a_report(
+    command: Command, face_clip: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "anna.mtclar"
+    done = command("calibrate", "--source", face_clip, "--labels", labels, "--out", out)
+    assert done.code == 0, done.err
+    assert "leave-one-out" in done.out
+    assert "RMSE V" in done.out
+    assert "absolute only" in done.out
+    assert f"Written: {out} (3 frames of 'anna')" in done.out
+    support = SupportSet.load(out)
+    assert support.model_sha256 == models.card("encoder").sha256
+    assert support.labels == pytest.approx(np.array([[0.7, 0.1], [0.6, 0.2], [0.8, 0.0]]))
+    assert support.times_s == pytest.approx([0.2, 0.8, 1.5], abs=0.021)
+    assert support.crops is None
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_crops_are_kept_only_when_asked_for(
+    command: Command, face_clip: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.mtclar"
+    arguments = ("calibrate", "--source", face_clip, "--labels", labels, "--out", out)
+    assert command(*arguments, "--keep-crops", "--subject", "Anna B.").code == 0
+    support = SupportSet.load(out)
+    assert support.crops is not None
+    assert support.crops.shape[0] == 3
+    assert support.subject == "Anna B."
+
+
+def test_a_file_that_is_there_is_overwritten_only_with_force(
+    command: Command, face_clip: Path, labels: Path, support: Path
+) -> None:
+    before = support.read_bytes()
+    arguments = ("calibrate", "--source", face_clip, "--labels", labels, "--out", support)
+    done = command(*arguments)
+    assert done.code == 2
+    assert "--force" in done.err
+    assert support.read_bytes() == before
+    assert command(*arguments, "--subject", "other", "--force").code == 0
+    assert SupportSet.load(support).subject == "other"
+
+
+def test_the_default_place_keeps_the_calibration_before(
+    command: Command, face_clip: Path, labels: Path
+) -> None:
+    for subject in ("first", "second"):
+        done = command("calibrate", "--source", face_clip, "--labels", labels, "--subject", subject)
+        assert done.code == 0, done.err
+    path = default_support_path()
+    previous = path.with_name("default.previous.mtclar")
+    assert str(previous) in done.out
+    assert SupportSet.load(path).subject == "second"
+    assert SupportSet.load(previous).subject == "first"
+    assert previous.stat().st_mode & 0o777 == 0o600
+    assert len(list(path.parent.iterdir())) == 2
+
+
+def test_keeping_the_one_before_needs_one(tmp_path: Path) -> None:
+    assert keep_previous(tmp_path / "none.mtclar", None) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unusable_frames_are_named_and_the_others_taken(
+    command: Command, clips: Path, face_clip: Path, tmp_path: Path
+) -> None:
+    from skimage import data
+
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    portrait = data.astronaut()[:, :, ::-1]
+    for i in range(1, 11):
+        picture = portrait if i % 2 else portrait // 12
+        cv2.imwrite(str(pictures / f"{i}.png"), picture)
+    (tmp_path / "labels.csv").write_text("time,valence,arousal\n0.2,0.5,0\n0.3,0.1,0\n")
+    out = tmp_path / "a.mtclar"
+    arguments = ("calibrate", "--source", pictures, "--labels", tmp_path / "labels.csv", "--out", out)
+
+    done = command(*arguments)
+    assert done.code == 2
+    assert "--fps" in done.err
+
+    done = command(*arguments, "--fps", "10")
+    assert done.code == 0, done.err
+    assert "Frames taken: 1. Not usable:" in done.out
+    assert "line 3 (at 0.30 s): " in done.out
+    assert len(SupportSet.load(out)) == 1
+    assert command("calibrate", "--source", face_clip, "--fps", "10", "--out", clips / "x.mtclar").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("time,valence,arousal\n9,0,0\n", "line 2 (at 9.00 s) lies past the end"),
+        ("time,valence,arousal\n1,0,7\n", "line 2: arousal 7 is outside"),
+        ("when,valence,arousal\n1,0,0\n", "line 1: the header"),
+        ("time,valence,arousal\n1,0,0\n1.001,0,0\n", "mean the same frame"),
+    ],
+)
+def test_wrong_labels_are_refused_with_their_line(
+    text: str, says: str, command: Command, face_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    out = tmp_path / "a.mtclar"
+    done = command("calibrate", "--source", face_clip, "--labels", tmp_path / "labels.csv", "--out", out)
+    assert done.code == 2
+    assert says in done.err
+    assert not out.exists()
+
+
+def test_labels_of_faces_that_are_not_there_are_said_with_those_that_are(
+    command: Command, face_clip: Path, empty_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text("time,valence,arousal,track\n0.5,0,0,77\n")
+    out = tmp_path / "a.mtclar"
+    arguments = ("--labels", tmp_path / "labels.csv", "--out", out)
+    done = command("calibrate", "--source", face_clip, *arguments)
+    assert done.code == 1
+    assert "line 2 (at 0.50 s): no face has the number 77 (numbers here: 0)" in done.err
+    assert "column track" in done.err
+    done = command("calibrate", "--source", empty_clip, *arguments)
+    assert "no face has the number 77 (there is none at all)" in done.err
+    assert not out.exists()
+
+
+def test_one_frame_is_one_frame(command: Command, face_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("time,valence,arousal\n0.5,0,0\n")
+    out = tmp_path / "a.mtclar"
+    done = command("calibrate", "--source", face_clip, "--labels", tmp_path / "labels.csv", "--out", out)
+    assert f"Written: {out} (1 frame of 'a')" in done.out
+
+
+def test_a_disk_that_is_full_leaves_the_calibration_before(
+    command: Command, face_clip: Path, labels: Path, full_disk: Path
+) -> None:
+    out = full_disk / "a.mtclar"
+    arguments = ("calibrate", "--source", face_clip, "--labels", labels, "--out", out, "--force")
+    assert command(*arguments).code == 0
+    before = out.read_bytes()
+    done = command(*arguments, "--subject", "x" * 2**16)
+    assert done.code == 1
+    assert f"cannot write {out}: " in done.err
+    assert out.read_bytes() == before
+    assert list(full_disk.iterdir()) == [out]
+
+
+def test_a_video_without_a_face_gives_no_support_set(
+    command: Command, empty_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text("time,valence,arousal\n0.2,0,0\n0.5,0,0\n")
+    out = tmp_path / "a.mtclar"
+    done = command("calibrate", "--source", empty_clip, "--labels", tmp_path / "labels.csv", "--out", out)
+    assert done.code == 1
+    assert "not one usable frame" in done.err
+    assert "line 2 (at 0.20 s): no face" in done.err
+    assert "good light" in done.err
+    assert not out.exists()
+
+
+def test_the_largest_face_is_taken_unless_a_track_is_named(
+    command: Command, tmp_path: Path, two_faces_clip: Path
+) -> None:
+    """Two equal faces: naming their tracks takes one each."""
+    (tmp_path / "labels.csv").write_text("time,valence,arousal,track\n0.4,0.5,0,0\n0.4,-0.5,0,1\n0.8,0,0,\n")
+    out = tmp_path / "a.mtclar"
+    done = command("calibrate", "--source", two_faces_clip, "--labels", tmp_path / "labels.csv", "--out", out)
+    assert done.code == 0, done.err
+    assert len(SupportSet.load(out)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--labels", "x.csv"), "is live"),
+        (("--source", "rtsp://user:secret@host/x", "--labels", "x.csv"), "is live"),
+        (("--neutral", "--grid"), "exclude each other"),
+        (("--source", "demo", "--subject", "an\nna"), "--subject holds a character"),
+        (("--source", "demo", "--labels", "x.csv", "--grid"), "takes no prompts"),
+        (("--source", "/no/such/file.mp4"), "there is no file"),
+        (("--source", "demo", "--labels", "/no/labels.csv"), "there is no label file"),
+        (("--source", "demo", "--out", "/proc/none/a.mtclar"), "cannot write /proc/none/a.mtclar"),
+        (("--source", "demo", "--out", "/tmp"), "is a folder"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(
+    arguments: tuple[str, ...], says: str, command: Command
+) -> None:
+    done = command("calibrate", *arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert "secret" not in done.out + done.err
+
+
+# --- guided -------------------------------------------------------------------------------------------------------
+
+
+class TypedKeys:
+    """Presses one key at each of the given frames."""
+
+    def __init__(self, **at: str) -> None:
+        self._at = {int(frame.removeprefix("at_")): key for frame, key in at.items()}
+        self._frame = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def pressed(self) -> str | None:
+        self._frame += 1
+        return self._at.get(self._frame)
+
+
+PROMPTS = (Prompt("neutral", "Rest.", 0.0, 0.0, 2, 0.3), Prompt("happy", "Smile.", 0.7, 0.1, 2, 0.3))
+
+
+def test_a_person_is_led_through_the_prompts(long_clip: Path) -> None:
+    printed = io.StringIO()
+    screen = LineScreen(Console(file=printed, width=200))
+    with Tracker.open() as tracker:
+        recording, complete = guided(
+            open_source(str(long_clip)).frames(), PROMPTS, tracker, screen, TypedKeys()
+        )
+    assert complete
+    assert [one.where for one in recording.taken] == ["neutral", "neutral", "happy", "happy"]
+    assert "1/2 neutral, countdown: 0 of 2 frames. Rest." in printed.getvalue()
+    assert "2/2 happy, hold: 2 of 2 frames" in printed.getvalue()
+
+
+def test_two_faces_are_refused_and_said(two_faces_clip: Path) -> None:
+    printed = io.StringIO()
+    screen = PanelScreen(Console(file=printed, width=100, force_terminal=True), has_keys=True)
+    with Tracker.open() as tracker:
+        source = open_source(str(two_faces_clip), loop=True)
+        recording, complete = guided(source.frames(), PROMPTS[:1], tracker, screen, TypedKeys())
+    assert complete
+    assert not recording.taken
+    assert [(one.where, one.faults) for one in recording.refused] == [("neutral", ("two faces",))]
+    assert "not usable: two faces" in printed.getvalue()
+    assert "neutral" in printed.getvalue()
+
+
+def test_keys_skip_and_finish(face_clip: Path) -> None:
+    screen = LineScreen(Console(file=io.StringIO()))
+    with Tracker.open() as tracker:
+
+        def play(**keys: str) -> Any:
+            frames = open_source(str(face_clip)).frames()
+            return guided(frames, PROMPTS, tracker, screen, TypedKeys(**keys))
+
+        recording, complete = play(at_3="s", at_6="s")
+        assert complete
+        assert [one.where for one in recording.refused] == ["neutral", "happy"]
+        recording, complete = play(at_5="q")
+        assert complete
+        assert not recording.taken
+        assert play()[1] is False  # two seconds are over before the first countdown is
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="keys are read from a POSIX terminal")
+def test_finishing_before_the_first_frame_is_no_matter_of_light(long_clip: Path, tmp_path: Path) -> None:
+    """In a real terminal: `q` during the first countdown."""
+    import pty
+
+    program = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", str(long_clip)]
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [*program, "--out", str(tmp_path / "a.mtclar")],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"in 3" not in shown:
+        shown += os.read(ours, 65536)
+    os.write(ours, b"q")
+    assert running.stderr is not None
+    with contextlib.suppress(OSError):  # Linux says EIO when the other side has closed
+        while os.read(ours, 65536):
+            pass
+    with running.stderr as errors:
+        said = errors.read()
+    os.close(ours)
+    assert running.wait(timeout=60) == 1
+    assert "not one usable frame" in said
+    assert "light" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plane_shows_where_the_target_is() -> None:
+    rows = affect_plane(1.0, 1.0).plain.splitlines()
+    assert rows[1].endswith("O")
+    assert affect_plane(0.0, 0.0).plain.splitlines()[5].startswith("-" * 10 + "O")
+    assert affect_plane(-1.0, -1.0).plain.splitlines()[9].startswith("O")
+
+
+def test_ctrl_c_in_the_middle_writes_nothing(
+    process: Callable[..., Any], long_clip: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.mtclar"
+    running = process("calibrate", "--source", long_clip, "--neutral", "--out", out)
+    running.read_until("1/1 neutral, countdown")
+    running.send(signal.SIGINT)
+    done = running.end()
+    assert done.code == 130
+    assert "nothing was written" in done.out
+    assert "Traceback" not in done.out
+    assert list(tmp_path.iterdir()) == []

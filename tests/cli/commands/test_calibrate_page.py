@@ -1,0 +1,111 @@
+"""Where `run` offers the calibration page, and how a page saves."""
+
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+from mtclar.cli.commands.calibrate_page import adopting, make_desks, people_of, writing_to
+from mtclar.cli.commands.run import _calibrated_on
+from mtclar.cli.service.streams import Stream
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.errors import CalibrationError, SupportSetError
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet, is_encrypted
+from mtclar.stream.sources import open_source
+
+
+def support(subject: str = "anna", frames: int = 2) -> SupportSet:
+    encoded = Encoded(
+        np.ones((frames, 4), np.float32), np.zeros((frames, 2), np.float32), np.zeros((frames, 8), np.float32)
+    )
+    return SupportSet.from_encoded(
+        encoded,
+        np.zeros((frames, 2), np.float32),
+        subject=subject,
+        model_name="encoder",
+        model_sha256="ab" * 32,
+        framing=FRAMING,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wish", "host", "sources", "offered"),
+    [
+        (None, "127.0.0.1", ["browser"], [0]),
+        (None, "localhost", ["synthetic", "demo", "browser"], [0, 2]),  # a file has an end
+        (None, "0.0.0.0", ["browser"], []),  # the picture of the camera stays here unless somebody asks
+        (True, "0.0.0.0", ["browser", "demo"], [0, 1]),
+        (False, "127.0.0.1", ["browser"], []),
+        (True, "127.0.0.1", ["demo"], [0]),
+    ],
+)
+def test_run_offers_the_page_where_only_this_machine_can_reach_it(
+    wish: bool | None, host: str, sources: list[str], offered: list[int]
+) -> None:
+    opened = [open_source(source) for source in sources]
+    assert list(_calibrated_on(wish, host, opened)) == [opened[i] for i in offered]
+
+
+def streams(*names: str) -> list[Stream]:
+    """As `run` follows them; who is calibrated where is no matter of their trackers."""
+    return [Stream(open_source("synthetic", stream_id=name), Mock()) for name in names]
+
+
+def test_who_can_be_calibrated_on_which_stream(tmp_path: Path, home: Path) -> None:
+    anna, ben = support("anna"), support("ben")
+    a, b = tmp_path / "anna.mtclar", tmp_path / "ben.mtclar"
+    two = streams("door", "desk")
+    (new,) = people_of(two, [], [], [])
+    assert (new.subject, new.target, new.streams) == ("me", home / "mtclar-stream" / "default.mtclar", two)
+    assert [p.streams for p in people_of(two, [anna, ben], [a, b], [None, "word"])] == [two[:1], two[1:]]
+    assert [p.passphrase for p in people_of(two, [anna, ben], [a, b], [None, "word"])] == [None, "word"]
+    assert [p.streams for p in people_of(two, [anna], [a], [None])] == [two]
+    one = two[:1]
+    assert [(p.subject, p.streams) for p in people_of(one, [anna, ben], [a, b], [None, None])] == [
+        ("anna", one),
+        ("ben", one),
+    ]
+    (same,) = people_of(two, [anna, support("anna")], [a, tmp_path / "." / "anna.mtclar"], [None, None])
+    assert same.streams == two  # one file for each of the streams: one desk, or two would write it
+
+
+def test_who_is_new_is_whose_set_would_be_replaced(home: Path) -> None:
+    target = home / "mtclar-stream" / "default.mtclar"
+    support("anna").save(target)
+    (anna,) = people_of(streams("door"), [], [], [])
+    assert (anna.subject, anna.target, anna.passphrase) == ("anna", target, None)
+    support("anna").save(target, "four words or so")
+    (anna,) = people_of(streams("door"), [], [], [], lambda: "four words or so")
+    assert (anna.subject, anna.passphrase) == ("anna", "four words or so")  # labels are not written in clear
+    with pytest.raises(SupportSetError, match="is encrypted"):
+        people_of(streams("door"), [], [], [])
+    with pytest.raises(SupportSetError, match="passphrase is wrong"):
+        people_of(streams("door"), [], [], [], lambda: "a guess")
+
+
+def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path) -> None:
+    two = streams("door", "desk")
+    anna = support("anna")
+    people = people_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
+    assert make_desks(people, [], "auto", 1) is None
+    adopting([stream.tracker for stream in people[0].streams])(anna)
+    for stream in two:
+        stream.tracker.adopt.assert_called_once_with(anna)  # type: ignore[attr-defined]
+
+
+def test_what_was_there_is_kept_and_an_encrypted_one_is_not_replaced_by_an_open_one(tmp_path: Path) -> None:
+    target = tmp_path / "anna.mtclar"
+    writing_to(target, None)(support(frames=2))
+    writing_to(target, None)(support(frames=3))
+    assert len(SupportSet.load(target)) == 3
+    assert len(SupportSet.load(tmp_path / "anna.previous.mtclar")) == 2
+    writing_to(target, "correct horse battery")(support(frames=4))
+    assert is_encrypted(target)
+    previous = tmp_path / "anna.previous.mtclar"
+    assert is_encrypted(previous)  # the one before was in clear: it does not stay so
+    assert len(SupportSet.load(previous, lambda: "correct horse battery")) == 3
+    with pytest.raises(CalibrationError, match="is encrypted"):
+        writing_to(target, None)(support(frames=5))
+    assert is_encrypted(target)

@@ -1,0 +1,49 @@
+"""What `calibrate --every`, `--pick` and `--continuous` write when the page saves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtclar.cli.commands.calibrate_recording import labels_path, writing_labels_too
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.errors import WriteError
+from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream.label_file import Label, read_labels
+
+LABELS = (Label(0.5, 0.25, -0.5), Label(1.0, 0.5, -0.25))
+
+
+def support(frames: int) -> SupportSet:
+    encoded = Encoded(
+        np.ones((frames, 4), np.float32), np.zeros((frames, 2), np.float32), np.zeros((frames, 8), np.float32)
+    )
+    return SupportSet.from_encoded(
+        encoded,
+        np.zeros((frames, 2), np.float32),
+        subject="anna",
+        model_name="encoder",
+        model_sha256="ab" * 32,
+        framing=FRAMING,
+    )
+
+
+def test_labels_are_private_and_a_failure_leaves_the_sets_alone(tmp_path: Path) -> None:
+    target = tmp_path / "anna.mtclar"
+    save = writing_labels_too(target, None, lambda _: LABELS)
+    save(support(2))
+    save(support(3))
+    beside = labels_path(target)
+    assert [(label.time_s, label.valence, label.arousal) for label in read_labels(beside)] == [
+        (0.5, 0.25, -0.5),
+        (1.0, 0.5, -0.25),
+    ]
+    assert beside.stat().st_mode & 0o777 == 0o600
+    beside.unlink()
+    beside.mkdir()
+    for _ in range(2):
+        with pytest.raises(WriteError):
+            save(support(4))
+    assert len(SupportSet.load(target)) == 3
+    assert len(SupportSet.load(tmp_path / "anna.previous.mtclar")) == 2

@@ -1,0 +1,197 @@
+"""`mtclar-stream demo`: ends by itself, above both baselines, and never scores a frame that it was calibrated on."""
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+from mtclar.cli.commands import demo
+from mtclar.cli.options import HOST, PORT
+from mtclar.cli.service.service import Service
+from mtclar.engine import models
+from mtclar.engine.data_types import Frame
+from mtclar.stream import demo_clip
+from mtclar.stream.protocol.messages import AffectMessage
+from mtclar.stream.sources import open_source
+
+Command = Callable[..., Any]
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def port_held() -> Any:
+    """The default port, taken: by this test, or by whoever had it before."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind((HOST, PORT))
+            holder.listen()
+        except OSError:
+            pass
+        yield
+
+
+@pytest.mark.usefixtures("port_held")
+def test_the_demo_ends_by_itself_above_both_baselines(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "demo" / "summary.json"
+    done = command("demo", "--freshness", "all", "--no-live", "--summary-json", path)
+    assert done.code == 0, done.err
+    assert "A rendered face, not a person" in done.out
+    assert f"Port {PORT} is in use" in done.out
+    assert "none of them used for calibration" in done.out
+    assert "absolute only" in done.out
+    assert "nearest label" in done.out
+
+    summary = json.loads(path.read_text())
+    assert set(summary["latency_ms"]) == {"p50", "p95", "p99"}
+    assert summary["stopped"] is False
+    for key in ("fps", "dropped", "messages_per_s", "backend", "cpu_cores", "peak_rss_mb"):
+        assert key in summary
+    frames = len(demo_clip.script_path().read_text().splitlines()) - 1
+    last_s = float(demo_clip.calibration_path().read_text().splitlines()[-1].split(",")[0])
+    after = frames - int((last_s + demo.CLEAR_OF_SUPPORT_S) * 25) - 1
+    assert summary["frames"] == pytest.approx(after, abs=2)
+    assert summary["scored_frames"] > 0.95 * after
+    for dimension in ("valence", "arousal"):
+        ccc = summary["ccc"][dimension]
+        assert ccc["mtclar"] > max(ccc["absolute"], ccc["nearest"])
+        assert set(summary["rmse"][dimension]) == {"mtclar", "absolute", "nearest"}
+
+
+def test_a_chosen_port_in_use_is_an_error(command: Command) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        done = command("demo", "--port", str(taken.getsockname()[1]))
+    assert done.code == 1
+    assert "is in use" in done.err
+    assert "Calibrated" not in done.out  # said before anybody waits for that
+
+
+def test_its_freshness_is_one_that_answers_the_clip(command: Command) -> None:
+    done = command("demo", "--freshness", "latest")
+    assert done.code == 2
+    assert "paced, all" in done.err
+
+
+def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    running = process("demo", "--port", "0", "--summary-json", path)
+    url = running.read_until("Websocket").split()[1]
+    truth = demo.script()
+    answered = 0
+    with connect(url, proxy=None, open_timeout=10) as client:
+        for text in client:
+            message = json.loads(text)
+            if message["type"] == "hello":
+                (stream,) = message["streams"]
+                assert stream["truth"] is True
+                assert stream["freshness"] == "paced"
+            elif message["type"] == "affect":
+                assert message["truth"] == pytest.approx(truth(message["pts"]), abs=1e-4)
+                answered += 1
+                if answered == 10:
+                    running.send(signal.SIGINT)
+    done = running.end()
+    assert done.code == 0, done.out
+    assert "too few to speak of accuracy" in done.out
+    assert "Stopped before the end of the clip" in done.out
+    summary = json.loads(path.read_text())
+    assert summary["stopped"] is True
+    assert "ccc" not in summary
+    assert "Traceback" not in done.out
+
+
+def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
+    running = process("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
+    url = running.read_until("Websocket").split()[1]
+    running.read_until("Playing it again")
+    with connect(url, proxy=None, open_timeout=10) as client:
+        types = [json.loads(client.recv(timeout=10))["type"] for _ in range(10)]
+        assert types.count("affect") >= 5
+        running.send(signal.SIGTERM)
+        assert [json.loads(text)["type"] for text in client][-1] == "bye"
+    assert running.end().code == 0
+
+
+def test_each_playing_is_closed_before_the_next_begins_and_nothing_piles_up_for_the_end(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    class Glimpse(demo.Rest):
+        """Five frames of it; stops the command in the third playing."""
+
+        def frames(self) -> Iterator[Frame]:
+            happened.append("played")
+            if happened.count("played") == 3:
+                signal.raise_signal(signal.SIGTERM)
+            yield from islice(super().frames(), 5)
+
+        def close(self) -> None:
+            happened.append("closed")
+            super().close()
+
+    monkeypatch.setattr(demo, "Rest", Glimpse)
+    done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
+    assert done.code == 0, done.err
+    # The last: of the first one once more, which would be open had the server not started.
+    assert happened == ["played", "closed"] * 3 + ["closed"]
+
+
+def test_a_stream_that_is_played_again_goes_on_counting(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, float]] = []
+
+    class Glimpse(demo.Rest):
+        """Five frames of it."""
+
+        def frames(self) -> Iterator[Frame]:
+            yield from islice(super().frames(), 5)
+
+    publish = Service.publish
+
+    def watched(self: Service, message: AffectMessage) -> None:
+        publish(self, message)
+        seen.append((message.seq, message.pts_s))
+        if len(seen) == 15:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(demo, "Rest", Glimpse)
+    monkeypatch.setattr(Service, "publish", watched)
+    done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
+    assert done.code == 0, done.err
+    assert [seq for seq, _ in seen[:15]] == list(range(15))
+    assert seen[0][1] == seen[5][1] == seen[10][1]  # while the source's own time starts anew
+
+
+def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
+    support = demo.calibrated("auto", 1)
+    assert support.model_sha256 == models.card("encoder").sha256
+    labelled = [float(line.split(",")[0]) for line in demo_clip.calibration_path().read_text().split()[1:]]
+    assert set(np.round(support.times_s, 3)) <= set(np.round(labelled, 3))
+    assert len(support) > 0.8 * len(labelled)
+
+
+def test_the_rest_of_a_source_keeps_its_own_times() -> None:
+    with closing(open_source("demo")) as source:
+        whole = [frame.pts_s for frame in source.frames()]
+    with closing(demo.Rest(open_source("demo"), 30.0)) as rest:
+        assert [frame.pts_s for frame in rest.frames()] == [t_s for t_s in whole if t_s >= 30.0]
+        assert rest.size == (640, 480)
+
+
+def test_the_script_is_that_of_the_nearest_frame() -> None:
+    lines = demo_clip.script_path().read_text().splitlines()[1:]
+    truth = demo.script()
+    for line in (lines[0], lines[500], lines[-1]):
+        t_s, valence, arousal = map(float, re.split(",", line)[:3])
+        assert truth(t_s + 0.01) == (valence, arousal)

@@ -1,0 +1,50 @@
+"""What `run` and `demo` share: who is asked to start the process anew, limits that were asked for, marks in the log."""
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from mtclar.cli.service.service import STUCK_S, Service, limits_of
+from mtclar.cli.terminal import Terminal
+from mtclar.stream.server.quotas import Limits
+
+Start = Callable[..., Any]
+
+
+def test_limits_are_the_servers_unless_somebody_asked() -> None:
+    assert limits_of(None, None) == Limits()
+    assert limits_of(7, None) == Limits(clients=7)
+    assert limits_of(7, 3) == Limits(clients=7, clients_per_address=3)
+
+
+def test_a_frame_that_is_never_answered_asks_for_a_restart_and_a_camera_that_is_away_does_not() -> None:
+    tracker: Any = SimpleNamespace(supports=(), backend="none", why="")
+    service = Service(tracker, Terminal(quiet=True), host="127.0.0.1", port=0)
+    stuck: Any = SimpleNamespace(source=SimpleNamespace(label="door"), busy_s=0.0)
+    service._pipelines = (stuck,)
+    assert service._failing() is None
+    stuck.busy_s = STUCK_S + 1
+    assert service._failing() == f"door: no answer to a frame for {STUCK_S + 1:.0f} s"
+
+
+def test_run_listens_to_its_flags(process: Start, support: Any) -> None:
+    allowed = "https://lab.example"
+    running = process(
+        *("run", "--source", "synthetic", "--support", support, "--port", "0", "--log", "json"),
+        *("--origin", allowed, "--max-clients", "1"),
+    )
+    serving = json.loads(running.read_until('"event": "serving"'))
+    ws = serving["message"].removeprefix("serving ")
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(ws, origin="https://other.example", proxy=None)  # type: ignore[arg-type]
+    with connect(ws, origin=allowed, proxy=None) as client:  # type: ignore[arg-type]
+        client.send(json.dumps({"type": "mark", "label": "video starts"}))
+        assert json.loads(running.read_until('"event": "mark"'))["label"] == "video starts"
+        with pytest.raises(InvalidStatus, match="503"):
+            connect(ws, proxy=None)
+    assert '"clients": 0' in running.read_until("a client left")

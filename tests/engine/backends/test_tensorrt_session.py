@@ -1,0 +1,419 @@
+"""The TensorRT session's logic on a strict fake driver: results, residency, replay, order of freeing, every refusal."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.fake_cuda import CUresult, FakeDriver
+from support.fake_tensorrt import FakeTensorRt
+
+from mtclar.engine import models
+from mtclar.engine.backends.session import open_session
+from mtclar.engine.backends.tensorrt import distribution
+from mtclar.engine.backends.tensorrt.cache import EngineCache
+from mtclar.engine.backends.tensorrt.device_cuda_bindings import CudaBindingsDevice
+from mtclar.engine.backends.tensorrt.distribution import Flavour
+from mtclar.engine.backends.tensorrt.network import MAX_LANES
+from mtclar.engine.backends.tensorrt_session import TensorRtSession, open_flavour
+from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.errors import BackendError, ModelError, UsageError
+from mtclar.engine.estimate.comparer import Comparer
+from mtclar.engine.face.crop import framing_from
+from mtclar.engine.support_set import SupportSet
+
+OUT_OF_MEMORY = CUresult.CUDA_ERROR_OUT_OF_MEMORY
+Open = Callable[..., TensorRtSession]
+
+
+@pytest.fixture
+def driver() -> FakeDriver:
+    return FakeDriver()
+
+
+@pytest.fixture
+def api(driver: FakeDriver) -> FakeTensorRt:
+    return FakeTensorRt(driver)
+
+
+@pytest.fixture
+def opened(driver: FakeDriver, api: FakeTensorRt, tmp_path: Path) -> Iterator[Open]:
+    """Opens sessions on the fake card; at the end nothing may be left on it."""
+    sessions, devices = [], []
+
+    def open_it(path: Path, **options: object) -> TensorRtSession:
+        device = CudaBindingsDevice(driver)
+        devices.append(device)
+        session = TensorRtSession(
+            path, flavour=Flavour("tensorrt", api), device=device, cache=EngineCache(tmp_path), **options
+        )
+        sessions.append(session)
+        return session
+
+    yield open_it
+    for session in sessions:
+        session.close()
+    for device in devices:
+        device.close()
+    assert driver.held == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 0, "contexts": 0}
+
+
+def faces(count: int, seed: int = 0) -> np.ndarray:
+    size = models.card("encoder").framing["size"]
+    return np.random.default_rng(seed).integers(0, 256, (count, int(size), int(size))).astype(np.uint8)
+
+
+def embeddings(count: int, seed: int = 0) -> np.ndarray:
+    dim = models.card("encoder").embedding_dim
+    return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 64, 65, 130])
+def test_the_encoder_answers_as_onnxruntime_does(opened: Open, count: int) -> None:
+    crops = faces(count)
+    with open_session(models.path("encoder"), "onnxruntime") as reference:
+        expected = reference.run({"face": crops})
+    session = opened(models.path("encoder"), variant="fp32")
+    for _ in range(4):  # queued, queued, recorded and replayed, replayed
+        outputs = session.run({"face": crops})
+        assert set(outputs) == set(expected)
+        for name, array in expected.items():
+            np.testing.assert_allclose(outputs[name], array, atol=1e-5)
+
+
+def test_fp16_is_the_default_is_read_back_and_moves_nothing_far(opened: Open) -> None:
+    crops = faces(16)
+    with open_session(models.path("encoder"), "onnxruntime") as reference:
+        expected = reference.run({"face": crops})
+    session = opened(models.path("encoder"))
+    assert "(fp16) on NVIDIA Imaginary 3090" in session.backend
+    outputs = session.run({"face": crops})
+    assert 0 < np.abs(outputs["absolute"] - expected["absolute"]).max() <= 0.01
+
+
+def test_landmarks_stay_exact_whatever_was_asked(opened: Open) -> None:
+    assert "(fp32)" in opened(models.path("face_mesh"), variant="fp16").backend
+
+
+def test_a_run_is_replayed_from_the_third_on(opened: Open, driver: FakeDriver) -> None:
+    session = opened(models.path("encoder"))
+    for seed in range(5):
+        session.run({"face": faces(1, seed)})
+    assert driver.recorded("cuGraphLaunch") == 3
+    assert driver.recorded("cuStreamBeginCapture") == 1
+    before = len(driver.calls)
+    session.run({"face": faces(1)})
+    assert driver.calls[before:] == ["cuCtxSetCurrent", "cuGraphLaunch", "cuStreamSynchronize"]
+
+
+def test_replays_do_not_mix_up_frames(opened: Open) -> None:
+    with open_session(models.path("encoder"), "onnxruntime") as reference:
+        session = opened(models.path("encoder"), variant="fp32")
+        answers = []
+        for seed in range(6):
+            answers.append(session.run({"face": faces(1, seed)})["embedding"])  # kept: not a view of a buffer
+        for seed, answer in enumerate(answers):
+            expected = reference.run({"face": faces(1, seed)})["embedding"]
+            np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+def test_what_cannot_be_recorded_still_runs(opened: Open, api: FakeTensorRt, driver: FakeDriver) -> None:
+    api.capturable = False
+    session = opened(models.path("encoder"))
+    for _ in range(4):
+        session.run({"face": faces(1)})
+    assert driver.recorded("cuStreamBeginCapture") == 0
+
+
+def test_a_recording_that_fails_is_not_tried_again(opened: Open, driver: FakeDriver) -> None:
+    session = opened(models.path("encoder"))
+    driver.fail["cuGraphInstantiate"] = [CUresult.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED]
+    answers = [session.run({"face": faces(1)})["absolute"] for _ in range(5)]
+    assert driver.recorded("cuStreamBeginCapture") == 1
+    assert all((answer == answers[0]).all() for answer in answers)
+
+
+@pytest.mark.parametrize("support", [1, 5, 16, 300])
+def test_a_held_support_set_is_uploaded_and_projected_once(
+    opened: Open, driver: FakeDriver, support: int
+) -> None:
+    queries, frames = embeddings(3), embeddings(support, seed=1)
+    with open_session(models.path("pair"), "onnxruntime") as reference:
+        expected = reference.run({"embedding": queries, "support": frames})
+    session = opened(models.path("pair"), variant="fp32")
+    held = session.holding({"support": frames})
+    assert set(held.inputs) == {"embedding"}
+    uploads = driver.recorded("cuMemcpyHtoDAsync")
+    for _ in range(5):
+        outputs = held.run({"embedding": queries})
+        for name, array in expected.items():
+            np.testing.assert_allclose(outputs[name], array, atol=1e-5)
+    # Two queued runs and the recording each upload the query; the support set never again.
+    assert driver.recorded("cuMemcpyHtoDAsync") - uploads == 3
+    held.close()
+    held.close()
+
+
+def test_two_support_sets_on_one_session_do_not_disturb_each_other(opened: Open) -> None:
+    query = embeddings(1)
+    session = opened(models.path("pair"), variant="fp32")
+    one, other = (session.holding({"support": embeddings(4, seed)}) for seed in (1, 2))
+    first = one.run({"embedding": query})["delta"]
+    assert (first != other.run({"embedding": query})["delta"]).any()
+    np.testing.assert_array_equal(first, one.run({"embedding": query})["delta"])
+
+
+def test_a_pair_session_without_a_held_support_set_runs_too(opened: Open) -> None:
+    feeds = {"embedding": embeddings(2), "support": embeddings(7, seed=1)}
+    with open_session(models.path("pair"), "onnxruntime") as reference:
+        expected = reference.run(feeds)
+    outputs = opened(models.path("pair"), variant="fp32").run(feeds)
+    np.testing.assert_allclose(outputs["delta"], expected["delta"], atol=1e-5)
+
+
+def test_support_sets_that_come_and_go_leave_nothing_on_the_card(opened: Open, driver: FakeDriver) -> None:
+    """A recalibration replaces the support set of a session that goes on."""
+    pair = opened(models.path("pair"))
+    what = Encoded(embeddings(6), np.zeros((6, 2), np.float32), np.zeros((6, len(EXPRESSIONS)), np.float32))
+    card = models.card("encoder")
+    support = SupportSet.from_encoded(
+        what,
+        np.linspace(-1, 1, 12).reshape(6, 2),
+        subject="anna",
+        model_name=card.name,
+        model_sha256=card.sha256,
+        framing=framing_from(card.framing),
+    )
+    before = driver.held
+    for other in (support, support.without(0), support):
+        with Comparer(pair, other) as comparer:
+            comparer(what)
+            assert driver.held["memory"] > before["memory"]
+    assert driver.held == before
+
+
+def test_support_sets_of_ever_new_sizes_do_not_fill_the_card(opened: Open, driver: FakeDriver) -> None:
+    """Fed, not held: each size has buffers of its own, and the longest unused ones go."""
+    pair = opened(models.path("pair"))
+    with open_session(models.path("pair"), "onnxruntime") as reference:
+        for support in (*range(1, 30), 1, 29):
+            feeds = {"embedding": embeddings(1), "support": embeddings(support)}
+            found, expected = pair.run(feeds)["delta"], reference.run(feeds)["delta"]
+            np.testing.assert_allclose(found, expected, atol=0.01)
+    assert driver.held["streams"] == MAX_LANES
+
+
+def test_what_cannot_be_freed_keeps_nothing_else_from_being_freed(
+    driver: FakeDriver, api: FakeTensorRt, tmp_path: Path
+) -> None:
+    session = TensorRtSession(
+        models.path("encoder"),
+        flavour=Flavour("tensorrt", api),
+        device=CudaBindingsDevice(driver),
+        cache=EngineCache(tmp_path),
+    )
+    for batch in (1, 1, 1, 2, 4):
+        session.run({"face": faces(batch)})
+    driver.fail["cuGraphExecDestroy"] = [CUresult.CUDA_ERROR_NO_DEVICE]
+    with pytest.raises(BackendError, match="cuGraphExecDestroy failed"):
+        session.close()
+    assert driver.held == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 1, "contexts": 1}
+    session.close()
+
+
+def test_a_session_knows_whether_it_is_replayed(opened: Open, api: FakeTensorRt) -> None:
+    pair = opened(models.path("pair"))
+    held = pair.holding({"support": embeddings(3)})
+    seen = []
+    for _ in range(4):
+        held.run({"embedding": embeddings(1)})
+        seen.append(held.replayed)
+    assert seen == [False, False, True, True]
+    api.capturable = False
+    encoder = opened(models.path("encoder"))
+    for _ in range(4):
+        encoder.run({"face": faces(1)})
+    assert not encoder.replayed
+
+
+def test_a_run_that_tensorrt_refuses_says_why(opened: Open, api: FakeTensorRt) -> None:
+    session = opened(models.path("encoder"))
+    api.refuses_to_run = "the kernel needs more shared memory"
+    with pytest.raises(BackendError, match="could not run: the kernel needs more shared memory"):
+        session.run({"face": faces(1)})
+
+
+def test_a_tensorrt_that_is_installed_and_broken_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(name: str) -> None:
+        missing = name == "tensorrt_rtx"
+        raise ModuleNotFoundError(name) if missing else ImportError("libnvinfer.so.10: cannot open")
+
+    monkeypatch.setattr(distribution, "import_module", load)
+    with pytest.raises(BackendError, match=r"tensorrt cannot be loaded: libnvinfer\.so\.10"):
+        open_flavour("tensorrt")
+
+
+def test_it_runs_in_another_thread_than_it_was_opened_in(opened: Open) -> None:
+    session = opened(models.path("encoder"))
+    answers: list[np.ndarray] = []
+    thread = threading.Thread(target=lambda: answers.append(session.run({"face": faces(1)})["absolute"]))
+    thread.start()
+    thread.join(60)
+    np.testing.assert_array_equal(answers[0], session.run({"face": faces(1)})["absolute"])
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {"face": np.zeros((1, 3, 48), np.uint8)},
+        {"face": np.zeros((0, 48, 48), np.uint8)},
+        {"face": np.zeros((1, 48, 48), np.float32)},
+        {"picture": np.zeros((1, 48, 48), np.uint8)},
+        {},
+    ],
+    ids=["shape", "empty", "type", "name", "nothing"],
+)
+def test_what_does_not_fit_is_refused(opened: Open, feeds: dict) -> None:
+    session = opened(models.path("encoder"))
+    with pytest.raises(BackendError) as caught:
+        session.run(feeds)
+    assert "face tensor(uint8)" in caught.value.hint
+
+
+def test_too_large_a_support_set_is_refused_with_a_way_out(opened: Open) -> None:
+    with pytest.raises(BackendError, match="1024 support frames") as caught:
+        opened(models.path("pair")).holding({"support": embeddings(1025)})
+    assert "onnxruntime" in caught.value.hint
+
+
+def test_a_closed_session_does_not_run(opened: Open) -> None:
+    session = opened(models.path("pair"))
+    held = session.holding({"support": embeddings(2)})
+    session.close()
+    session.close()
+    for call in (
+        lambda: session.run({"embedding": embeddings(1), "support": embeddings(1)}),
+        lambda: held.run({"embedding": embeddings(1)}),
+        lambda: session.holding({"support": embeddings(2)}),
+    ):
+        with pytest.raises(BackendError, match="closed"):
+            call()
+
+
+@pytest.mark.parametrize("call", ["cuMemAlloc", "cuMemHostAlloc", "cuStreamCreate"])
+@pytest.mark.parametrize("nth", [0, 1, 2])
+def test_no_memory_is_an_error_in_words_and_leaks_nothing(
+    opened: Open, driver: FakeDriver, call: str, nth: int
+) -> None:
+    """The fixture sees what is left on the card."""
+    pair = opened(models.path("pair"))
+    driver.fail[call] = [CUresult.CUDA_SUCCESS] * nth + [OUT_OF_MEMORY]
+
+    def use() -> None:
+        for seed in range(4):
+            pair.holding({"support": embeddings(3, seed)}).run({"embedding": embeddings(1)})
+
+    with pytest.raises(BackendError, match="OUT_OF_MEMORY") as caught:
+        use()
+    assert "free memory" in caught.value.hint
+    pair.holding({"support": embeddings(3)}).run({"embedding": embeddings(1)})  # and it goes on afterwards
+
+
+def test_a_card_that_the_flavour_does_not_support_is_refused_with_alternatives(
+    api: FakeTensorRt, tmp_path: Path
+) -> None:
+    driver = FakeDriver(capability=(9, 0))
+    api.ComputeCapability = type("Known", (), {"__members__": {"CURRENT": 0, "SM86": 1, "SM120": 2}})
+    with pytest.raises(BackendError, match=r"compute capability 9\.0 \(it does: 8\.6, 12\.0\)") as caught:
+        TensorRtSession(
+            models.path("encoder"),
+            flavour=Flavour("tensorrt-rtx", api),
+            device=CudaBindingsDevice(driver),
+            cache=EngineCache(tmp_path),
+        )
+    assert "--backend tensorrt," in caught.value.hint
+
+
+def test_no_card_and_no_driver_are_sentences(driver: FakeDriver) -> None:
+    driver.cards = 0
+    with pytest.raises(BackendError, match="no CUDA device 0") as caught:
+        CudaBindingsDevice(driver)
+    assert "onnxruntime" in caught.value.hint
+
+
+def test_a_precision_that_does_not_exist_is_a_usage_error(opened: Open) -> None:
+    with pytest.raises(UsageError, match="tensorrt:fp7") as caught:
+        opened(models.path("encoder"), variant="fp7")
+    assert "fp16" in caught.value.hint
+
+
+def test_a_missing_or_damaged_graph_is_a_model_error(opened: Open, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such network"):
+        opened(tmp_path / "nothing.onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ModelError, match=r"text\.onnx"):
+        opened(tmp_path / "text.onnx")
+
+
+def test_a_kept_engine_is_not_compiled_again(opened: Open, api: FakeTensorRt) -> None:
+    opened(models.path("encoder"))
+    opened(models.path("encoder"))
+    assert api.builds == 1
+
+
+def test_an_engine_that_tensorrt_does_not_take_is_compiled_again(opened: Open, api: FakeTensorRt) -> None:
+    """The file is whole and its key is right, but a changed driver refuses it."""
+    opened(models.path("encoder"))
+    api.takes_plans_of = "10.99, patched"
+
+    def patched() -> None:
+        api.takes_plans_of = api.__version__
+
+    api.on_build = patched
+    said: list[str] = []
+    session = opened(models.path("encoder"), progress=said.append)
+    assert api.builds == 2
+    assert any("does not fit this machine: the plan is of another version" in text for text in said)
+    session.run({"face": faces(1)})
+
+
+def test_an_engine_that_is_never_taken_is_an_error(opened: Open, api: FakeTensorRt) -> None:
+    api.takes_plans_of = "another"
+    with pytest.raises(BackendError, match="cannot load the engine that it compiled") as caught:
+        opened(models.path("encoder"))
+    assert "driver" in caught.value.hint
+    assert api.builds == 2
+
+
+def test_compiling_is_announced(opened: Open) -> None:
+    said: list[str] = []
+    opened(models.path("encoder"), progress=said.append)
+    assert said == ["Compiling encoder fp16 for NVIDIA Imaginary 3090: this is done once and takes a while."]
+
+
+def test_the_whole_tracker_runs_on_it(
+    driver: FakeDriver, api: FakeTensorRt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the names that the command line uses, with the demo's clip, against ONNX Runtime."""
+    from contextlib import closing
+    from itertools import islice
+
+    from mtclar.engine.backends import tensorrt_session
+    from mtclar.engine.tracker import Tracker
+    from mtclar.stream.sources import open_source
+
+    monkeypatch.setattr(tensorrt_session, "open_flavour", lambda name: Flavour(name, api))
+    monkeypatch.setattr(tensorrt_session, "open_device", lambda: CudaBindingsDevice(driver))
+    monkeypatch.setattr(tensorrt_session, "default_folder", lambda: tmp_path)
+    with closing(open_source("demo")) as source:
+        frames = list(islice(source.frames(), 6))
+    values = {}
+    for backend in ("tensorrt", "onnxruntime"):
+        with Tracker.open(backend=backend) as tracker:
+            values[backend] = [face.valence for frame in frames for face in tracker(frame)]
+    assert len(values["tensorrt"]) == len(frames)
+    np.testing.assert_allclose(values["tensorrt"], values["onnxruntime"], atol=0.01)
+    assert not any(driver.held.values())

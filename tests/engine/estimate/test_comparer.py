@@ -1,0 +1,209 @@
+"""Every rule against its own words, and whose constants are used."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtclar.engine import models
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.errors import ModelError, UsageError
+from mtclar.engine.estimate.comparer import (
+    RULES,
+    CompareParams,
+    Comparer,
+    bundled_params,
+    merging,
+    params_for,
+)
+from mtclar.engine.face.crop import Framing
+from mtclar.engine.support_set import SupportSet
+
+
+def encoded(count: int, seed: int, dim: int = 4) -> Encoded:
+    rng = np.random.default_rng(seed)
+    embedding = rng.normal(0.3, 1.0, (count, dim)).astype(np.float32)
+    return Encoded(embedding, np.tanh(embedding[:, :2]) * 0.5, np.zeros((count, 8), np.float32))
+
+
+def support_set(what: Encoded, labels: np.ndarray) -> SupportSet:
+    return SupportSet.from_encoded(
+        what,
+        np.clip(labels, -1, 1),
+        subject="anna",
+        model_name="tiny",
+        model_sha256="0" * 64,
+        framing=Framing(8, 1, 0),
+    )
+
+
+def values(estimates) -> np.ndarray:
+    return np.array([(e.valence, e.arousal) for e in estimates])
+
+
+@pytest.fixture
+def anna() -> SupportSet:
+    what = encoded(7, seed=0)
+    return support_set(what, what.absolute + np.random.default_rng(1).normal(0.1, 0.2, (7, 2)))
+
+
+def test_without_support_it_is_the_absolute_head(tiny_pair) -> None:
+    query = encoded(3, seed=5)
+    estimates = Comparer(tiny_pair, None)(query)
+    np.testing.assert_allclose(values(estimates), query.absolute, rtol=1e-6)
+    for estimate in estimates:
+        assert estimate.similarity.shape == (0,)
+        assert estimate.nearest is None
+        assert not estimate.in_support
+    sd = [(estimate.valence_sd, estimate.arousal_sd) for estimate in estimates]
+    np.testing.assert_allclose(sd, bundled_params().prior_sd(query))
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_no_crop_gives_no_estimate(tiny_pair, anna, rule) -> None:
+    assert Comparer(tiny_pair, anna, rule)(encoded(0, seed=0)) == []
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_crops_do_not_influence_each_other(tiny_pair, anna, rule) -> None:
+    query, comparer = encoded(5, seed=5), Comparer(tiny_pair, anna, rule)
+    one_by_one = [
+        comparer(Encoded(*(a[i : i + 1] for a in (query.embedding, query.absolute, query.expression))))[0]
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(values(comparer(query)), values(one_by_one), atol=1e-6)
+
+
+def test_similarity_is_the_pair_graphs_and_nearest_the_embeddings(tiny_pair, anna) -> None:
+    itself = Encoded(anna.embeddings, anna.absolute, np.zeros((7, 8), np.float32))
+    estimates = Comparer(tiny_pair, anna)(itself)
+    assert [estimate.nearest for estimate in estimates] == list(range(7))
+    for i, estimate in enumerate(estimates):
+        assert estimate.similarity[i] == pytest.approx(1.0, abs=1e-4)
+        assert estimate.in_support
+    opposite = Encoded(
+        -anna.embeddings.mean(0, keepdims=True), anna.absolute[:1], np.zeros((1, 8), np.float32)
+    )
+    assert not Comparer(tiny_pair, anna)(opposite)[0].in_support
+
+
+def test_without_a_pair_graph_similarity_is_the_cosine(tiny_pair, anna) -> None:
+    query = encoded(3, seed=5)
+    for one, other in zip(Comparer(tiny_pair, anna)(query), Comparer(None, anna)(query), strict=True):
+        np.testing.assert_allclose(one.similarity, other.similarity, atol=1e-5)
+
+
+def test_the_baselines_are_what_they_say(tiny_pair, anna) -> None:
+    query = encoded(3, seed=5)
+    nearest = Comparer(tiny_pair, anna, "nearest")(query)
+    np.testing.assert_allclose(values(nearest), anna.labels[[estimate.nearest for estimate in nearest]])
+    np.testing.assert_allclose(
+        values(Comparer(tiny_pair, anna, "absolute")(query)), query.absolute, rtol=1e-6
+    )
+    delta = (query.embedding[:, None, :2] - anna.embeddings[None, :, :2]) / 255
+    expected = np.clip((anna.labels + delta).mean(1), -1, 1)
+    np.testing.assert_allclose(values(Comparer(tiny_pair, anna, "paper")(query)), expected, atol=1e-5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rule=st.sampled_from(sorted(RULES)),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 999),
+    scale=st.floats(0, 100),
+)
+def test_values_are_affect_whatever_comes_in(rule, count, seed, scale) -> None:
+    what = encoded(count, seed)
+    anna = support_set(what, np.random.default_rng(seed).uniform(-1, 1, (count, 2)))
+    query = encoded(3, seed + 1)
+    query = Encoded(query.embedding * np.float32(scale), query.absolute * np.float32(scale), query.expression)
+    estimates = Comparer(None, anna, rule)(query)
+    assert (np.abs(values(estimates)) <= 1).all()
+    for estimate in estimates:
+        assert estimate.valence_sd > 0
+        assert estimate.arousal_sd > 0
+        assert ((estimate.similarity >= 0) & (estimate.similarity <= 1)).all()
+
+
+def test_one_label_moves_a_look_alike_a_part_of_the_way() -> None:
+    what = encoded(1, seed=0)
+    anna = support_set(what, what.absolute + 0.2)
+    moved = values(Comparer(None, anna)(what))[0] - what.absolute[0]
+    assert ((moved > 0.01) & (moved < 0.2)).all()
+
+
+def test_even_an_odd_label_comes_back_for_its_own_picture_and_hardly_moves_others() -> None:
+    what = encoded(1, seed=0)
+    anna = support_set(what, what.absolute - [[0.9, 0.0]])
+    (itself,) = Comparer(None, anna)(what)
+    assert itself.valence - what.absolute[0, 0] < -0.6
+    other = Encoded(-what.embedding, what.absolute, what.expression)
+    assert abs(Comparer(None, anna)(other)[0].valence - what.absolute[0, 0]) < 0.3
+
+
+def test_frames_of_one_prompt_count_as_one_label() -> None:
+    """The same picture under the same label five times says no more than once; under five labels it does."""
+    once = encoded(1, seed=0)
+    again = Encoded(*(np.repeat(a, 5, axis=0) for a in (once.embedding, once.absolute, once.expression)))
+    query = encoded(6, seed=3)
+    alone = Comparer(None, support_set(once, once.absolute + 0.3))(query)
+    repeated = Comparer(None, support_set(again, again.absolute + 0.3))(query)
+    np.testing.assert_allclose(values(repeated), values(alone), atol=1e-6)
+    assert [e.valence_sd for e in repeated] == pytest.approx([e.valence_sd for e in alone])
+    graded = support_set(again, again.absolute + np.linspace(0.28, 0.32, 5)[:, None])
+    assert merging(graded, bundled_params().same_cosine).shape == (5, 5)
+    assert merging(support_set(again, again.absolute), bundled_params().same_cosine).shape == (1, 5)
+
+
+def test_faces_that_differ_count_apart_under_one_label() -> None:
+    what = encoded(4, seed=0)
+    np.testing.assert_array_equal(
+        merging(support_set(what, np.zeros((4, 2))), bundled_params().same_cosine), np.eye(4)
+    )
+
+
+def test_the_constants_belong_to_the_bundled_encoder() -> None:
+    """When this fails, the encoder was exchanged: run tools/fit_fewshot.py."""
+    assert bundled_params().encoder_sha256 == models.card("encoder").sha256
+
+
+def test_constants_are_read_as_they_were_written(tmp_path) -> None:
+    bundled_params().write(tmp_path / "compare.json")
+    assert CompareParams.read(tmp_path / "compare.json") == bundled_params()
+
+
+def test_constants_beside_an_encoder_are_its_own_or_the_bundled_ones(tmp_path) -> None:
+    assert params_for("1" * 64, tmp_path) is bundled_params(), "there are none"
+    own = replace(bundled_params(), encoder_sha256="1" * 64, same_cosine=0.5)
+    own.write(tmp_path / "compare.json")
+    assert params_for("1" * 64, tmp_path) == own
+    assert params_for("2" * 64, tmp_path) is bundled_params(), "the encoder was exchanged since"
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"likeness": 3}'])
+def test_broken_constants_name_their_file(tmp_path, text) -> None:
+    path = tmp_path / "compare.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ModelError, match=r"compare\.json"):
+        CompareParams.read(path)
+
+
+@pytest.mark.parametrize("offset", [0.4, -0.3])
+def test_labels_of_another_meaning_are_learnt(offset) -> None:
+    """Labels that lie off the encoder's values everywhere: a few frames say so, for faces of any kind."""
+    what = encoded(8, seed=0)
+    comparer = Comparer(None, support_set(what, what.absolute + offset))
+    query = encoded(50, seed=7)
+    error = values(comparer(query)) - np.clip(query.absolute + offset, -1, 1)
+    assert np.abs(error).mean() < 0.3 * abs(offset)
+
+
+def test_unknown_rules_and_other_graphs_are_refused(tiny_pair, tiny_encoder_session, anna) -> None:
+    with pytest.raises(UsageError) as raised:
+        Comparer(tiny_pair, anna, "median")
+    assert "gp" in raised.value.hint
+    with pytest.raises(ModelError, match="not a pair graph"):
+        Comparer(tiny_encoder_session, anna)

@@ -1,0 +1,147 @@
+"""The modes: what they may know, what they say at the labels, and which one is taken as the best."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.errors import UsageError
+from mtclar.label import modes
+from mtclar.label.modes import BEST, DEFAULT, MODES, LabelledFrames, Tools, left_out_errors, rows_of, spread
+from mtclar.label.temporal_gp import CONSTANTS, Constants
+
+TOOLS = Tools.bundled(None)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def faces(rng: np.random.Generator, count: int) -> Encoded:
+    """Random ones, a few kinds of them."""
+    kinds = rng.normal(size=(4, 128))
+    embedding = kinds[rng.integers(0, 4, count)] + 0.3 * rng.normal(size=(count, 128))
+    return Encoded(
+        (embedding / 3).astype(np.float32),
+        rng.uniform(-0.6, 0.6, (count, 2)).astype(np.float32),
+        np.zeros((count, 8), np.float32),
+    )
+
+
+def scene(seed: int, count: int = 60, labels: int = 8) -> tuple[LabelledFrames, Encoded, NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    everything = faces(rng, count)
+    times_s = np.arange(count) / 5
+    at = np.sort(rng.choice(count, labels, replace=False))
+    known = LabelledFrames(rows_of(everything, at), rng.uniform(-1, 1, (labels, 2)), times_s[at])
+    return known, everything, times_s
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=15)
+@given(seed=SEEDS)
+def test_values_are_in_range_or_missing(mode: str, seed: int) -> None:
+    known, everything, times_s = scene(seed)
+    result = spread(mode, known, everything, times_s, TOOLS)
+    there = ~np.isnan(result.values)
+    assert (np.abs(result.values[there]) <= 1).all()
+    early = times_s < known.times_s[0]
+    assert np.array_equal(~there[:, 0], early if mode == "causal" else np.zeros(len(times_s), bool))
+    assert (result.sds[there] > 0).all()
+
+
+@settings(max_examples=15)
+@given(seed=SEEDS)
+def test_causal_does_not_look_ahead(seed: int) -> None:
+    known, everything, times_s = scene(seed)
+    changed = known.labels.copy()
+    changed[-1] = -changed[-1]
+    other = replace(known, labels=changed)
+    before = times_s < known.times_s[-1]
+    one = MODES["causal"](known, everything, times_s, TOOLS)[0]
+    two = MODES["causal"](other, everything, times_s, TOOLS)[0]
+    assert np.array_equal(one[before], two[before], equal_nan=True)
+
+
+@pytest.mark.parametrize("mode", ["causal", "nearest"])
+def test_a_labelled_frame_gets_its_label(mode: str) -> None:
+    known, _, _ = scene(1)
+    values, _ = MODES[mode](known, known.encoded, known.times_s, TOOLS)
+    assert values == pytest.approx(known.labels, abs=1e-6)
+
+
+def test_the_process_follows_labels_that_contradict_the_encoder_alike() -> None:
+    known, everything, times_s = scene(2, labels=12)
+    off = np.array([0.3, -0.2])
+    shifted = replace(known, labels=np.clip(known.encoded.absolute + off, -1, 1).astype(np.float64))
+    values, sds = MODES[DEFAULT](shifted, everything, times_s, TOOLS)
+    assert np.abs(values - np.clip(everything.absolute + off, -1, 1)).max() < 0.1
+    agreeing = sds.mean()
+    noisy = replace(
+        shifted, labels=np.clip(shifted.labels + np.resize([[0.3, -0.3], [-0.3, 0.3]], (12, 2)), -1, 1)
+    )
+    assert MODES[DEFAULT](noisy, everything, times_s, TOOLS)[1].mean() > 1.5 * agreeing
+
+
+def test_a_moment_is_surer_near_a_label() -> None:
+    rng = np.random.default_rng(3)
+    one = faces(rng, 1)
+    still = Encoded(*(np.repeat(array, 100, 0) for array in (one.embedding, one.absolute, one.expression)))
+    times_s = np.arange(100) / 5
+    known = LabelledFrames(rows_of(still, slice(50, 51)), np.array([[0.4, 0.2]]), times_s[50:51])
+    values, sds = MODES[DEFAULT](known, still, times_s, TOOLS)
+    assert (sds.argmin(0) == 50).all()
+    assert (np.abs(values - known.labels).argmin(0) == 50).all()
+
+
+def test_long_recordings_are_worked_off_in_spans_without_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    off, off_sd = [], []
+    # Several: how far one scene of made-up labels is off depends on the fitted constants.
+    for seed in range(4, 8):
+        known, everything, times_s = scene(seed, count=400, labels=60)
+        monkeypatch.setattr(modes, "MOST_LABELS", 160)
+        whole, whole_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
+        monkeypatch.setattr(modes, "MOST_LABELS", 40)
+        spans, spans_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
+        off.append(np.abs(spans - whole).mean())
+        off_sd.append(np.abs(spans_sd / whole_sd - 1).mean())
+    assert np.mean(off) < 0.1
+    assert np.mean(off_sd) < 0.2
+    monkeypatch.setattr(modes, "MOST_LABELS", 160)
+    monkeypatch.setattr(modes, "SPAN", 64)
+    again, _ = MODES[DEFAULT](known, everything, times_s, TOOLS)
+    assert again == pytest.approx(
+        whole, abs=1e-6
+    )  # the same labels everywhere: where it was cut does not matter
+
+
+def test_the_best_mode_is_that_which_predicts_left_out_labels_best() -> None:
+    known, everything, times_s = scene(5, labels=20)
+    # Labels that follow time and nothing else: the nearest in time are the best account of them.
+    slow = np.stack([np.sin(known.times_s / 3), np.cos(known.times_s / 3)], 1)
+    follows = replace(known, labels=slow)
+    result = spread(BEST, follows, everything, times_s, TOOLS)
+    assert set(result.rmse) == set(MODES)
+    assert result.mode == min(result.rmse, key=lambda mode: np.hypot(*result.rmse[mode]))
+    few = known.some(np.arange(2))
+    assert spread(BEST, few, everything, times_s, TOOLS).mode == DEFAULT
+
+
+def test_neighbours_in_time_are_left_out_together() -> None:
+    rng = np.random.default_rng(6)
+    pair = faces(rng, 2)
+    twice = Encoded(*(np.repeat(a, 2, 0) for a in (pair.embedding, pair.absolute, pair.expression)))
+    labels = np.array([[0.9, 0.9], [0.9, 0.9], [-0.9, -0.9], [-0.9, -0.9]])
+    twins = LabelledFrames(twice, labels, np.array([0.0, 0.2, 10.0, 10.2]))
+    errors = left_out_errors("nearest", twins, TOOLS)
+    assert (np.abs(errors) > 0.5).all()  # a twin 0.2 s away would have given its own label
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(UsageError, match="no mode"):
+        spread("median", *scene(0), TOOLS)
+
+
+def test_the_constants_are_those_of_the_bundled_encoder() -> None:
+    assert Constants.read(CONSTANTS).encoder_sha256 == TOOLS.params.encoder_sha256

@@ -1,0 +1,365 @@
+"""The running server, spoken to by real websocket clients and plain HTTP: messages, access, pages."""
+
+import json
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.certificates import make_certificate
+from support.websocket_client import SCHEMA, WAIT_S, Eventually, Make, join, receive, say, until, until_closed
+from websockets.exceptions import InvalidStatus
+
+from mtclar.engine.errors import MtclarError, ServeError, UsageError
+from mtclar.stream.protocol.messages import ErrorMessage, Hello, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.pages import Page
+
+TOKEN = "a-long-enough-token"
+
+
+def get(server: Broadcaster, path: str) -> tuple[int, bytes, dict[str, str]]:
+    try:
+        with urllib.request.urlopen(server.url.rstrip("/") + path, timeout=WAIT_S) as answer:
+            return answer.status, answer.read(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), dict(error.headers)
+
+
+def test_a_client_gets_hello_the_last_status_and_every_message(
+    server: Broadcaster, make_message: Make
+) -> None:
+    server.publish(StatusMessage("cam", "connecting"))
+    server.publish(StatusMessage("cam", "live"))
+    with join(server) as client:
+        hello = receive(client)
+        assert client.subprotocol == "mtclar.v1"
+        assert (hello["type"], hello["protocol"]) == ("hello", "mtclar.v1")
+        assert abs(hello["clock"]["monotonic"] - time.monotonic()) < WAIT_S
+        status = receive(client)
+        assert (status["type"], status["state"]) == ("status", "live")
+        for seq in range(1, 5):
+            server.publish(make_message(seq))
+            assert receive(client)["seq"] == seq
+
+
+def test_a_client_without_a_subprotocol_is_welcome_and_one_with_another_is_not(server: Broadcaster) -> None:
+    with join(server, subprotocols=None) as client:
+        assert receive(client)["type"] == "hello"
+    with pytest.raises(InvalidStatus) as refused:
+        join(server, subprotocols=["mtclar.v9"])
+    assert refused.value.response.status_code == 400
+
+
+def test_fields_streams_and_rate_can_be_chosen(server: Broadcaster, make_message: Make) -> None:
+    server.publish(StatusMessage("other", "live"))
+    with join(server) as client:
+        say(client, type="subscribe", streams=["cam"], fields=["similarity"], max_hz=10, delivery="all")
+        answer = until(client, "subscribed")
+        assert (
+            answer | {"streams": ["cam"], "fields": ["similarity"], "max_hz": 10, "delivery": "all"} == answer
+        )
+        for seq in range(25):  # one second at 25 a second
+            server.publish(make_message(seq, t_s=100 + seq / 25))
+            server.publish(make_message(seq, stream="other"))
+        server.publish(MarkMessage("end", 0.0))
+        say(client, type="subscribe", streams=["other"])
+        got: list[dict[str, Any]] = []
+        while (message := receive(client))["type"] != "subscribed":
+            if message["type"] == "affect":
+                got.append(message)
+        assert {message["stream"] for message in got} <= {"cam"}
+        server.publish(make_message(99, stream="other"))
+        while (message := receive(client))["stream"] != "other":
+            got.append(message)
+        cam = [message for message in got if message["stream"] == "cam"]
+        assert 10 <= len(cam) <= 11
+        assert "similarity" in cam[0]["faces"][0]
+        assert "box" not in cam[0]["faces"][0]
+        assert "box" in message["faces"][0]
+
+
+def test_a_mark_reaches_everyone_and_the_hook() -> None:
+    marks: list[MarkMessage] = []
+    with (
+        Broadcaster(port=0, on_mark=marks.append) as server,
+        join(server) as one,
+        join(server) as two,
+    ):
+        until(two, "hello")
+        say(one, type="mark", label="video starts")
+        assert until(one, "mark")["label"] == until(two, "mark")["label"] == marks[0].label == "video starts"
+
+
+def test_without_anybody_to_assign_it_is_said(server: Broadcaster) -> None:
+    with join(server) as client:
+        until(client, "hello")
+        say(client, type="assign", stream="cam", face=0, subject=None)
+        assert until(client, "error")["code"] == "cannot_assign"
+
+
+def test_a_client_that_wants_all_and_reads_gets_all(server: Broadcaster, make_message: Make) -> None:
+    with join(server, max_queue=None) as client:
+        say(client, type="subscribe", delivery="all")
+        until(client, "subscribed")
+        for seq in range(1000):
+            server.publish(make_message(seq))
+        assert [until(client, "affect")["seq"] for _ in range(1000)] == list(range(1000))
+
+
+def test_an_error_of_the_server_reaches_the_clients(server: Broadcaster) -> None:
+    with join(server) as client:
+        until(client, "hello")
+        server.publish(ErrorMessage("tracker_failed", "the encoder cannot run"))
+        assert until(client, "error")["code"] == "tracker_failed"
+
+
+def test_on_sent_is_called_once_a_message_with_clients_and_without(
+    make_message: Make, eventually: Eventually
+) -> None:
+    sent: list[float] = []
+    with Broadcaster(port=0, on_sent=sent.append) as server:
+        server.publish(make_message(0, t_s=1.0))
+        eventually(lambda: sent == [1.0])
+        with join(server) as one, join(server) as two:
+            until(one, "hello")
+            until(two, "hello")
+            server.publish(make_message(1, t_s=2.0))
+            until(one, "affect")
+            until(two, "affect")
+        eventually(lambda: server.written == 2)
+        assert sent == [1.0, 2.0]
+
+
+# --- access ---
+
+
+def test_a_token_by_header_or_by_the_first_message() -> None:
+    with Broadcaster(port=0, token=TOKEN) as server:
+        with join(server, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+            assert receive(client)["type"] == "hello"
+        with join(server) as client:
+            assert receive(client)["code"] == "token_required"
+            say(client, type="hello", token=TOKEN)
+            assert receive(client)["type"] == "hello"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['{"type": "hello", "token": "wrong"}', '{"type": "hello"}', '{"type": "subscribe"}', "junk", "{}"],
+)
+def test_without_the_token_nothing_is_said(said: str, make_message: Make) -> None:
+    with Broadcaster(port=0, token=TOKEN) as server, join(server) as client:
+        assert receive(client)["code"] == "token_required"
+        server.publish(make_message(0))
+        client.send(said)
+        assert receive(client)["type"] == "error"
+        assert until_closed(client) == ([], 1008)
+        assert server.clients == 0
+
+
+def test_a_wrong_header_is_refused_at_once() -> None:
+    with Broadcaster(port=0, token=TOKEN) as server, pytest.raises(InvalidStatus) as refused:
+        join(server, additional_headers={"Authorization": "Bearer wrong"})
+    assert refused.value.response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("origin", "welcome"), [("own", True), ("https://evil.example", False), ("null", False)]
+)
+def test_a_browsers_origin(server: Broadcaster, origin: str, welcome: bool) -> None:
+    origin = server.url.rstrip("/") if origin == "own" else origin
+    if welcome:
+        with join(server, origin=origin) as client:
+            assert receive(client)["type"] == "hello"
+    else:
+        with pytest.raises(InvalidStatus) as refused:
+            join(server, origin=origin)
+        assert refused.value.response.status_code == 403
+
+
+def test_a_port_in_use_is_named(server: Broadcaster) -> None:
+    with pytest.raises(ServeError, match=str(server.port)) as caught:
+        Broadcaster(port=server.port).start()
+    assert "--port 0" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"host": "0.0.0.0"}, UsageError),
+        ({"host": "203.0.113.7", "token": TOKEN}, ServeError),
+        ({"port": 70_000}, UsageError),
+        ({"tls_cert": Path("cert.pem")}, UsageError),
+        ({"tls_cert": Path("none.pem"), "tls_key": Path("none.pem")}, UsageError),
+    ],
+)
+def test_what_cannot_be_served_is_said(options: dict[str, Any], kind: type[MtclarError]) -> None:
+    with pytest.raises(kind) as caught:
+        Broadcaster(**({"port": 0} | options)).start()
+    assert caught.value.what
+    assert caught.value.hint
+
+
+def test_beyond_loopback_without_tls_is_warned_of() -> None:
+    assert Broadcaster("0.0.0.0", 0, token=TOKEN).warnings
+    assert not Broadcaster(port=0).warnings
+
+
+def test_tls(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    with Broadcaster(port=0, tls_cert=cert, tls_key=key) as server:
+        assert server.ws_url.startswith("wss://")
+        with join(server, ssl=ssl.create_default_context(cafile=str(cert))) as client:
+            assert receive(client)["type"] == "hello"
+
+
+# --- pages ---
+
+
+def test_the_pages_and_their_headers(server: Broadcaster) -> None:
+    status, body, headers = get(server, "/")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert body == (resources.files("mtclar.stream.web.dashboard") / "index.html").read_bytes()
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert get(server, "/app.js")[2]["Content-Type"].startswith("text/javascript")
+    assert get(server, "/style.css?v=1")[2]["Content-Type"].startswith("text/css")
+    assert json.loads(get(server, "/protocol")[1]) == SCHEMA
+    assert json.loads(get(server, "/protocol/mtclar.v1.schema.json")[1]) == SCHEMA
+    status, body, headers = get(server, "/protocol/mtclar.v1.asyncapi.yaml")
+    assert (status, headers["Content-Type"]) == (200, "application/yaml")
+    assert b"'mtclar.v1.schema.json#/$defs/hello'" in body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/../pyproject.toml",
+        "/%2e%2e/pyproject.toml",
+        "//etc/passwd",
+        "/__init__.py",
+        "/app.js/",
+        "/ws/",
+    ],
+)
+def test_no_other_path_is_answered(server: Broadcaster, path: str) -> None:
+    assert get(server, path)[0] == 404
+
+
+def test_health_and_plugged_in_routes(make_message: Make, eventually: Eventually) -> None:
+    with Broadcaster(port=0, routes={"/calibrate": lambda: Page(b"hello")}) as server:
+        server.publish(StatusMessage("cam", "live"))
+        server.publish(make_message(0))
+        health = eventually(lambda: (h := json.loads(get(server, "/health")[1]))["messages"] and h)
+        assert health["streams"] == {"cam": "live"}
+        assert (health["status"], health["clients"]) == ("ok", 0)
+        assert get(server, "/calibrate")[1] == b"hello"
+
+
+def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Make) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Page:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return Page(b"at last")
+
+    def broken() -> Page:
+        raise RuntimeError("no figures")
+
+    got: list[bytes] = []
+    with Broadcaster(port=0, private={"/slow": slow, "/broken": broken}) as server, join(server) as client:
+        asking = threading.Thread(target=lambda: got.append(get(server, "/slow")[1]))
+        asking.start()
+        assert begun.wait(WAIT_S)
+        server.publish(make_message(7))
+        assert until(client, "affect")["seq"] == 7
+        assert get(server, "/health")[0] == 200
+        go_on.set()
+        asking.join(WAIT_S)
+        assert got == [b"at last"]
+        assert get(server, "/broken")[0] == 500
+        server.publish(make_message(8))
+        assert until(client, "affect")["seq"] == 8
+
+
+def test_health_says_when_the_process_should_be_started_anew() -> None:
+    failing: list[str] = []
+    with Broadcaster(port=0, failing=lambda: failing[0] if failing else None) as server:
+        assert get(server, "/health")[0] == 200
+        failing.append("no answer to a frame for 30 s")
+        status, body, _ = get(server, "/health")
+        assert status == 503
+        assert json.loads(body)["reason"] == "no answer to a frame for 30 s"
+
+
+def test_ready_is_when_every_stream_is_live(server: Broadcaster, eventually: Eventually) -> None:
+    status, body, _ = get(server, "/ready")
+    assert (status, json.loads(body)["reason"]) == (503, "not live: cam")
+    server.publish(StatusMessage("cam", "live"))
+    assert eventually(lambda: get(server, "/ready")[0] == 200)
+    server.publish(StatusMessage("cam", "stalled"))
+    assert eventually(lambda: get(server, "/ready")[0] == 503)
+
+
+def test_with_a_token_strangers_learn_only_whether_it_is_well() -> None:
+    info = StreamInfo("bedroom", "rtsp://camera/bedroom", True, None, None, "latest")
+    with Broadcaster(port=0, token=TOKEN, hello=lambda: Hello((info,))) as server:
+        for path in ("/health", "/ready"):
+            assert b"bedroom" not in get(server, path)[1]
+
+
+def test_a_plain_get_of_the_websocket_says_what_it_is(server: Broadcaster) -> None:
+    assert get(server, "/ws")[0] == 426
+
+
+def test_hello_is_asked_for_each_client() -> None:
+    calls: list[int] = []
+
+    def hello() -> Hello:
+        calls.append(threading.get_ident())
+        return Hello(())
+
+    with Broadcaster(port=0, hello=hello) as server:
+        for _ in range(2):
+            with join(server) as client:
+                receive(client)
+    assert len(calls) == 2
+
+
+def test_nothing_is_left_running_after_close(make_message: Make) -> None:
+    before = set(threading.enumerate())
+    with Broadcaster(port=0) as server, join(server) as client:
+        server.publish(make_message(0))
+        until(client, "hello")
+    assert {thread for thread in set(threading.enumerate()) - before if thread.name == "broadcast"} == set()
+
+
+def test_what_a_client_did_not_ask_for_is_not_counted_as_missed(
+    make_message: Make, eventually: Eventually
+) -> None:
+    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
+    with Broadcaster(port=0, hello=lambda: Hello((info,))) as server, join(server) as client:
+        until(client, "hello")
+        say(client, type="subscribe", streams=["cam"])
+        until(client, "subscribed")
+        held = threading.Event()
+        assert server._loop is not None
+        server._loop.call_soon_threadsafe(held.wait, WAIT_S)  # so that all of it is distributed in one turn
+        try:
+            for seq in range(3):
+                server.publish(make_message(seq, stream="door"))
+                server.publish(make_message(seq))
+        finally:
+            held.set()
+        assert until(client, "affect")["seq"] == 2
+        assert eventually(lambda: server.missed) == 2

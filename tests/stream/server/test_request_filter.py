@@ -1,0 +1,84 @@
+"""What a request gets, decided without a socket."""
+
+from http import HTTPStatus
+
+import pytest
+from websockets.datastructures import Headers
+
+from mtclar.stream.server.access import Access
+from mtclar.stream.server.pages import Page, Pages
+from mtclar.stream.server.quotas import Limits
+from mtclar.stream.server.request_filter import Gate
+
+TOKEN = "a-long-enough-token"
+HERE = "127.0.0.1:8765"
+
+
+def gate(token: str | None = None, limits: Limits | None = None) -> Gate:
+    pages = Pages(
+        {"/health": lambda trusted: Page(b"details" if trusted else b"ok")},
+        {"/calibrate": lambda: Page(b"calibrate")},
+        {"/metrics": lambda: Page(b"metrics")},
+    )
+    return Gate(Access("127.0.0.1", token), limits or Limits(), pages)
+
+
+def ask(gate: Gate, target: str, method: str = "GET", **headers: str) -> Page | None:
+    given = Headers({"Host": HERE} | {name.replace("_", "-"): value for name, value in headers.items()})
+    page = gate.answer(method, target, given, "192.0.2.1")
+    return page() if callable(page) else page
+
+
+def status(page: Page | None) -> int | None:
+    return None if page is None else page.status.value
+
+
+def test_without_a_token_pages_are_for_everybody_under_a_name_of_this_machine() -> None:
+    for target, body in (("/health", b"details"), ("/metrics?x=1", b"metrics"), ("/calibrate", b"calibrate")):
+        page = ask(gate(), target)
+        assert page is not None
+        assert (page.status, page.body) == (HTTPStatus.OK, body)
+    assert status(ask(gate(), "/metrics", Host="localhost:8765")) == 200
+    assert status(ask(gate(), "/metrics", Host="evil.example:8765")) == 421  # DNS rebinding
+    assert status(ask(gate(), "/", Host="evil.example")) == 421
+
+
+def test_with_a_token_states_say_little_and_metrics_nothing_to_strangers() -> None:
+    guarded = gate(TOKEN)
+    page = ask(guarded, "/health")
+    assert page is not None
+    assert page.body == b"ok"
+    assert status(ask(guarded, "/metrics")) == 401
+    page = ask(guarded, "/health", Authorization=f"Bearer {TOKEN}")
+    assert page is not None
+    assert page.body == b"details"
+    assert status(ask(guarded, "/metrics", Authorization=f"Bearer {TOKEN}", Host="lab.example")) == 200
+    assert guarded.refused == {"token": 1}
+
+
+def test_wrong_tokens_are_not_looked_at_for_ever() -> None:
+    guarded = gate(TOKEN, Limits(guesses=3, guess_s=1000))
+    tries = [status(ask(guarded, "/ws", Authorization=f"Bearer guess-{n}")) for n in range(5)]
+    assert tries == [401, 401, 401, 429, 429]
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert status(ask(guarded, "/ws", **right)) == 429  # nor is the right one: it would tell which one it is
+    assert guarded.answer("GET", "/ws", Headers({"Host": HERE, **right}), "192.0.2.2") is None
+
+
+def test_websockets_are_counted_in_all_and_by_address() -> None:
+    full = gate(limits=Limits(clients=3, clients_per_address=2))
+    assert ask(full, "/ws") is None
+    leave = full.enter("192.0.2.1")
+    full.enter("192.0.2.1")
+    assert status(ask(full, "/ws")) == 429
+    full.enter("192.0.2.9")
+    assert status(ask(full, "/ws")) == 503
+    assert status(ask(full, "/health")) == 200  # there is still an answer for who watches
+    leave()
+    assert ask(full, "/ws") is None
+    assert full.refused == {"address": 1, "clients": 1}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
+def test_only_get(method: str) -> None:
+    assert status(ask(gate(), "/", method)) == 405

@@ -1,0 +1,108 @@
+"""Certificates: renewed while the server runs, and never exchanged for one that cannot be used."""
+
+import logging
+import os
+import shutil
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+from support.certificates import make_certificate
+from support.websocket_client import WAIT_S, Eventually, join, receive
+
+from mtclar.engine.errors import ServeError, UsageError
+from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.quotas import Limits
+from mtclar.stream.server.tls import Certificate, certificate
+
+
+def shown_by(server: Broadcaster) -> bytes:
+    """The certificate that a new connection gets to see."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((server.host, server.port), timeout=WAIT_S) as plain,
+        context.wrap_socket(plain) as secured,
+    ):
+        shown = secured.getpeercert(binary_form=True)
+    assert shown is not None
+    return shown
+
+
+def der(cert: Path) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(cert.read_text())
+
+
+def replace(target: Path, source: Path) -> None:
+    """As certbot does: another file in its place, never half a file."""
+    beside = target.with_suffix(".new")
+    shutil.copyfile(source, beside)
+    os.utime(beside, ns=(time.time_ns(), time.time_ns()))
+    beside.rename(target)
+
+
+def test_new_files_are_used_for_new_connections_and_old_connections_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    monkeypatch.setattr("mtclar.stream.server.tls.CHECK_S", 0.05)
+    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
+    trusting = ssl.create_default_context(cafile=str(first[0]))
+    before = der(first[0])
+    with (
+        Broadcaster(port=0, tls_cert=first[0], tls_key=first[1]) as server,
+        join(server, ssl=trusting) as client,
+    ):
+        assert receive(client)["type"] == "hello"
+        assert shown_by(server) == before
+        for old, new in zip(first, second, strict=True):
+            replace(old, new)
+        eventually(lambda: shown_by(server) == der(second[0]))
+        client.ping().wait(WAIT_S)
+
+
+def test_an_unusable_pair_leaves_the_old_one_in_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (cert, key), (_, foreign) = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
+    with Broadcaster(port=0, tls_cert=cert, tls_key=key) as server:
+        replace(key, foreign)
+        server.reload_certificate()
+        assert shown_by(server) == der(cert)
+        cert.unlink()
+        server.reload_certificate()
+        shown_by(server)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert all("not renewed" in text for text in warnings)
+
+
+def test_files_are_read_again_only_when_they_changed(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    loaded = Certificate(cert, key)
+    assert not loaded.reload_if_changed()
+    replace(cert, cert)
+    assert loaded.reload_if_changed()
+    assert not loaded.reload_if_changed()
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    assert certificate(None, None) is None
+    with pytest.raises(UsageError, match="key"):
+        certificate(cert, None)
+    with pytest.raises(UsageError, match=r"none\.pem"):
+        certificate(tmp_path / "none.pem", key)
+    with pytest.raises(ServeError, match=r"localhost\.pem"):
+        certificate(cert, cert)
+
+
+def test_who_never_finishes_the_tls_handshake_is_let_go(tmp_path: Path, eventually: Eventually) -> None:
+    cert, key = make_certificate(tmp_path)
+    limits = Limits(handshake_s=0.3)
+    with (
+        Broadcaster(port=0, tls_cert=cert, tls_key=key, limits=limits) as server,
+        socket.create_connection((server.host, server.port), timeout=WAIT_S) as silent,
+    ):
+        eventually(lambda: server.connections == 1)
+        assert silent.recv(1) == b""
+        eventually(lambda: server.connections == 0)

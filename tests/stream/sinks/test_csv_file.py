@@ -1,0 +1,171 @@
+"""--csv: one row per face per frame, empty cells where no value is honest, nothing overwritten."""
+
+import csv
+import errno
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtclar.engine.data_types import Affect
+from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.stream.protocol.messages import AffectMessage, LatencyMs
+from mtclar.stream.sinks.csv_file import COLUMNS, MARKS_KEPT, CsvSink
+
+Make = Callable[..., AffectMessage]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make_message: Make) -> None:
+    path = tmp_path / "out.csv"
+    sink = CsvSink(path)
+    assert path.read_text().strip() == ",".join(COLUMNS)
+    sink.publish(make_message(0, faces=2))
+    sink.publish(make_message(1, faces=0))
+    sink.close()
+    sink.close()
+    written = rows(path)
+    assert [row["frame"] for row in written] == ["0", "0", "1"]
+    assert [row["track"] for row in written] == ["0", "1", ""]
+    assert (
+        written[0] | {"valence": "0.2500", "raw_valence": "0.3000", "calibrated": "1", "width": "100.0"}
+        == written[0]
+    )
+    assert written[2]["valence"] == ""
+
+
+def test_a_mark_stands_at_the_first_frame_taken_after_it(tmp_path: Path, make_message: Make) -> None:
+    path = tmp_path / "out.csv"
+    sink = CsvSink(path)
+    frames = [make_message(seq, faces=2, t_s=100.0 + seq / 25) for seq in range(4)]
+    times_s = [frame.t_capture_s for frame in frames]
+    sink.mark("before all of it", times_s[0] - 1.0, ["cam", "another"])
+    sink.publish(frames[0])
+    sink.mark("at two", times_s[2], ["cam"])
+    sink.mark("after two", times_s[2] + 0.001, ["cam"])
+    sink.mark("and again", times_s[2] + 0.002, ["cam"])
+    for frame in frames[1:]:  # the first of them was taken before the marks, and answered after them
+        sink.publish(frame)
+    sink.mark("after all of it", times_s[3] + 1.0, ["cam"])
+    sink.close()
+    marks = [(row["frame"], row["mark"]) for row in rows(path)]
+    assert marks == [
+        *(("0", "before all of it"), ("0", "")),
+        *(("1", ""), ("1", "")),
+        *(("2", "at two"), ("2", "")),
+        *(("3", "after two; and again"), ("3", "")),
+    ]
+
+
+@given(
+    label=st.text(min_size=1, max_size=20) | st.sampled_from(["a\nb", "=1+1", "a;=1+1", "@x", '"; ,\r', "-2"])
+)
+def test_a_mark_is_one_cell_of_one_line_and_no_formula(label: str, tmp_path_factory: Any) -> None:
+    path = tmp_path_factory.mktemp("marks") / "out.csv"
+    with closing(CsvSink(path)) as sink:
+        sink.mark(label, 0.0, ["c"])
+        sink.publish(AffectMessage("c", 0, 0, 1.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, ()))
+    assert len(path.read_text().split("\n")) == 3
+    (row,) = rows(path)
+    assert row["mark"].removeprefix("'") == "".join(
+        c if c.isprintable() else " " for c in label.replace(";", ",")
+    ).removeprefix("'")
+    for cell in row["mark"].split(";"):  # as a spreadsheet reads it where a comma separates decimals
+        assert not cell.startswith(("=", "+", "-", "@"))
+
+
+def test_marks_of_a_stream_without_frames_do_not_pile_up(tmp_path: Path, make_message: Make) -> None:
+    with closing(CsvSink(tmp_path / "out.csv")) as sink:
+        for number in range(MARKS_KEPT + 5):
+            sink.mark(str(number), 0.0, ["cam"])
+        sink.publish(make_message(0, faces=0))
+    (row,) = rows(tmp_path / "out.csv")
+    assert row["mark"].split("; ") == [str(number) for number in range(5, MARKS_KEPT + 5)]
+
+
+def test_no_value_is_an_empty_cell(tmp_path: Path) -> None:
+    face = Affect(
+        1, None, "low_quality", (0.0, 0.0, 1.0, 1.0), None, None, None, None, None, None, ("turned", "dark")
+    )
+    message = AffectMessage("c", 0, 0, 0.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, (face,))
+    with_values = tmp_path / "out.csv"
+    sink = CsvSink(with_values)
+    sink.publish(message)
+    sink.close()
+    (row,) = rows(with_values)
+    empty = (
+        "subject",
+        "valence",
+        "arousal",
+        "valence_sd",
+        "raw_valence",
+        "in_support",
+        "nearest_similarity",
+        "yaw",
+    )
+    assert [row[name] for name in empty] == [""] * len(empty)
+    assert (row["state"], row["calibrated"], row["faults"]) == ("low_quality", "0", "turned; dark")
+
+
+def test_rows_reach_the_disk_while_it_runs(tmp_path: Path, make_message: Make) -> None:
+    now = [0.0]
+    sink = CsvSink(tmp_path / "out.csv", clock=lambda: now[0])
+    now[0] = 1.5
+    sink.publish(make_message(0))
+    assert len(rows(tmp_path / "out.csv")) == 1
+    sink.close()
+
+
+def test_an_existing_file_is_not_touched_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("precious")
+    with pytest.raises(UsageError, match="exists"):
+        CsvSink(path)
+    assert path.read_text() == "precious"
+    CsvSink(path, overwrite=True).close()
+    assert rows(path) == []
+
+
+def test_a_folder_that_is_missing_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
+    CsvSink(tmp_path / "new" / "out.csv").close()
+    assert rows(tmp_path / "new" / "out.csv") == []
+    with pytest.raises(UsageError, match="cannot write"):
+        CsvSink(tmp_path / "new" / "out.csv" / "out.csv")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_an_error_and_not_a_loss_in_silence() -> None:
+    with pytest.raises(MtclarError, match=r"cannot write /dev/full") as caught:
+        CsvSink(Path("/dev/full"), overwrite=True)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+
+
+def test_on_a_full_disk_the_rows_that_fit_are_whole(full_disk: Path, make_message: Make) -> None:
+    path = full_disk / "out.csv"
+    sink = CsvSink(path)
+    with pytest.raises(MtclarError, match="cannot write"):
+        publish_many(sink, make_message)
+    text = path.read_text()
+    assert text.endswith("\n")
+    kept = rows(path)
+    assert len(kept) > 100
+    assert [int(row["frame"]) for row in kept] == list(range(len(kept)))
+    assert all(None not in row.values() for row in kept)  # every row has all its cells
+    sink.close()
+
+
+def publish_many(sink: CsvSink, make_message: Make) -> None:
+    """More than a small disk holds, written out every hundred messages."""
+    for n in range(2000):
+        sink.publish(make_message(n))
+        if n % 100 == 99:
+            sink._flush()

@@ -1,0 +1,1 @@
+"""What tests share: fakes of hardware, small networks, websocket clients."""

@@ -1,0 +1,51 @@
+"""How the tests of the server talk to it: real websocket clients whose every message is checked against the schema."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import jsonschema
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from mtclar.stream.protocol.messages import AffectMessage
+from mtclar.stream.server.broadcaster import Broadcaster
+
+SCHEMA = json.loads((resources.files("mtclar.stream.protocol") / "mtclar.v1.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+WAIT_S = 20.0
+
+Make = Callable[..., AffectMessage]
+Eventually = Callable[[Callable[[], Any]], Any]
+
+
+def join(server: Broadcaster, **options: Any) -> ClientConnection:
+    options.setdefault("subprotocols", ["mtclar.v1"])
+    return connect(server.ws_url, open_timeout=WAIT_S, close_timeout=WAIT_S, proxy=None, **options)
+
+
+def receive(client: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(client.recv(WAIT_S))
+    VALIDATOR.validate(message)
+    return message
+
+
+def until(client: ClientConnection, kind: str) -> dict[str, Any]:
+    while (message := receive(client))["type"] != kind:
+        pass
+    return message
+
+
+def until_closed(client: ClientConnection) -> tuple[list[dict[str, Any]], int | None]:
+    """What still comes, and the close code."""
+    got = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            got.append(receive(client))
+    return got, client.protocol.close_code
+
+
+def say(client: ClientConnection, **message: Any) -> None:
+    client.send(json.dumps(message))
