@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-import ablate  # noqa: E402
+import ablate
 
-from mtclar.engine.errors import UsageError  # noqa: E402
-from mtclar.train.network import NetworkConfig  # noqa: E402
+from mtclar.engine.errors import UsageError
+from mtclar.train.network import NetworkConfig
 
-from ..train import ferplus_folder  # noqa: E402
+from ..train import ferplus_folder
 
 TINY = replace(
     ablate.BASE, network=NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8)), batch=16

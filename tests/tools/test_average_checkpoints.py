@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from average_checkpoints import averaged, main  # noqa: E402
+from average_checkpoints import averaged, main
 
-from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
+from mtclar.train.network import NetworkConfig, Siamese
 
 TINY = NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8))
 

@@ -1,15 +1,17 @@
-"""Rendered people that several tests look at: small and rendered once."""
+"""Rendered people that several tests share: small and rendered once. The renderer needs the extra [train]."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtclar.train.rendered.expressions import mixed
-from mtclar.train.rendered.people import Person
-from mtclar.train.rendered.renderer import Light, View
-from mtclar.train.rendered.splits import TEST
+if TYPE_CHECKING:
+    from mtclar.train.rendered.people import Person
+    from mtclar.train.rendered.renderer import View
 
 SIDE = 160
 GREY = np.full((4, 4, 3), 0.3, np.float32)
@@ -18,13 +20,19 @@ Show = Callable[..., NDArray[np.uint8]]
 
 @pytest.fixture(scope="session")
 def person() -> Person:
-    """Somebody of the test split."""
+    """One person of the test split."""
+    from mtclar.train.rendered.people import Person
+    from mtclar.train.rendered.splits import TEST
+
     return Person.sample(TEST[3])
 
 
 @pytest.fixture(scope="session")
 def show(person: Person) -> Show:
     """Renders that person with a mixture of expressions, seen as a View says: [SIDE, SIDE, 3] BGR."""
+    from mtclar.train.rendered.expressions import mixed
+    from mtclar.train.rendered.renderer import Light, View
+
     renderer = person.renderer((SIDE, SIDE), texture_side=256)
 
     def render(mixture: Mapping[str, float] | None = None, view: View | None = None) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.train.augment import AugmentConfig, augment, centre  # noqa: E402
+from mtclar.train.augment import AugmentConfig, augment, centre
 
 STILL = AugmentConfig(
     rotate_deg=0, scale=0, stretch=0, shift=0, blur_share=0, gamma=0, side_light=0, noise=0, erase_share=0

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 pytest.importorskip("onnx", reason="the [train] extra is not installed")
 
-from mtclar.engine import models  # noqa: E402
-from mtclar.engine.backends.session import Session, open_session  # noqa: E402
-from mtclar.engine.errors import MtclarError  # noqa: E402
-from mtclar.engine.estimate.encoder import Encoder  # noqa: E402
-from mtclar.engine.face.crop import FRAMING  # noqa: E402
-from mtclar.train import checkpoint as checkpoints  # noqa: E402
-from mtclar.train import evaluate, export  # noqa: E402
-from mtclar.train.checkpoint import Checkpoint  # noqa: E402
-from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
+from mtclar.engine import models
+from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.errors import MtclarError
+from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.crop import FRAMING
+from mtclar.train import checkpoint as checkpoints
+from mtclar.train import evaluate, export
+from mtclar.train.checkpoint import Checkpoint
+from mtclar.train.network import NetworkConfig, Siamese
 
 SHIPPED = Path(__file__).parents[2] / "train" / "checkpoints" / checkpoints.WEIGHTS
 TOLERANCE = 1e-4

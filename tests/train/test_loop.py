@@ -12,15 +12,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.errors import MtclarError, UsageError  # noqa: E402
-from mtclar.train import checkpoint, evaluate, ferplus, loop  # noqa: E402
-from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState  # noqa: E402
-from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
-from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
-from mtclar.train.people import People  # noqa: E402
-from mtclar.train.presets import PRESETS  # noqa: E402
+from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.train import checkpoint, evaluate, ferplus, loop
+from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
+from mtclar.train.loop import TrainConfig, TrainData
+from mtclar.train.network import NetworkConfig, Siamese
+from mtclar.train.people import People
+from mtclar.train.presets import PRESETS
 
-from . import ferplus_folder  # noqa: E402
+from . import ferplus_folder
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(

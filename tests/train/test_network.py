@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.errors import UsageError  # noqa: E402
-from mtclar.train.network import Enlarge, NetworkConfig, Siamese, standardise  # noqa: E402
+from mtclar.engine.errors import UsageError
+from mtclar.train.network import Enlarge, NetworkConfig, Siamese, standardise
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.estimate.metrics import ccc  # noqa: E402
-from mtclar.train import objective  # noqa: E402
-from mtclar.train.network import NetworkConfig, PairHead  # noqa: E402
-from mtclar.train.objective import ObjectiveConfig  # noqa: E402
+from mtclar.engine.estimate.metrics import ccc
+from mtclar.train import objective
+from mtclar.train.network import NetworkConfig, PairHead
+from mtclar.train.objective import ObjectiveConfig
 
 CONFIG = ObjectiveConfig()
 

@@ -8,15 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.engine.backends.session import open_session  # noqa: E402
-from mtclar.train import export, ferplus, loop  # noqa: E402
-from mtclar.train.checkpoint import Plateau, load_checkpoint  # noqa: E402
-from mtclar.train.loop import TrainConfig, TrainData  # noqa: E402
-from mtclar.train.network import PublishedPairHead, Siamese  # noqa: E402
-from mtclar.train.people import People  # noqa: E402
-from mtclar.train.presets import PRESETS  # noqa: E402
+from mtclar.engine.backends.session import open_session
+from mtclar.train import export, ferplus, loop
+from mtclar.train.checkpoint import Plateau, load_checkpoint
+from mtclar.train.loop import TrainConfig, TrainData
+from mtclar.train.network import PublishedPairHead, Siamese
+from mtclar.train.people import People
+from mtclar.train.presets import PRESETS
 
-from . import ferplus_folder  # noqa: E402
+from . import ferplus_folder
 
 
 @pytest.fixture(scope="module")

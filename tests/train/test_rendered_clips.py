@@ -6,6 +6,8 @@ import av
 import numpy as np
 import pytest
 
+pytest.importorskip("numba", reason="the [train] extra is not installed")
+
 from mtclar.stream import demo_clip
 from mtclar.train.rendered import demo
 from mtclar.train.rendered.clips import (

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("numba", reason="the [train] extra is not installed")
+
 from mtclar.train import extra
 from mtclar.train.rendered import clip_set, pictures
 from mtclar.train.rendered.__main__ import main as picture_main

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("numba", reason="the [train] extra is not installed")
+
 from mtclar.engine.errors import MtclarError
 from mtclar.train import extra
 from mtclar.train.labelled import DatasetError

@@ -5,6 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+pytest.importorskip("numba", reason="the [train] extra is not installed")
+
 from mtclar.engine.face.crop import pose_deg
 from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, between, mixed
 from mtclar.train.rendered.face_crop import FaceCropper

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("numba", reason="the [train] extra is not installed")
+
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING, cut
 from mtclar.train.people import load

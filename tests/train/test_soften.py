@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.train.network import NetworkConfig, Siamese  # noqa: E402
-from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed  # noqa: E402
+from mtclar.train.network import NetworkConfig, Siamese
+from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed
 
 CONFIG = SoftenConfig(mixup_share=0.5, distil=0.4)
 
