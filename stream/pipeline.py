@@ -56,7 +56,7 @@ class Pipeline:
 
     The pipeline ends when a file ends, when `stop` is called, or when the source, the tracker or a sink fails; the
     failure is then in `error`. `on_frame` gets every answered frame, on the worker's thread. `meter` may be shared with
-    a Broadcaster (`on_sent=meter.sent`), so that the summary's latency reaches to the socket. `first_seq`: for a stream
+    a Server (`on_sent=meter.sent`), so that the summary's latency reaches to the socket. `first_seq`: for a stream
     that goes on in front of the same clients.
     """
 

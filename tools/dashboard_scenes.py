@@ -22,7 +22,7 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
     SubjectInfo,
 )
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 FPS = 30
 SUPPORT_FRAMES = 16
@@ -89,7 +89,7 @@ class Player:
         self._noise = np.random.default_rng(1)
         model = ModelInfo("encoder", "5c2e9f0a" * 8, "onnxruntime (CPU)")
         streams = tuple(self._info(name, people) for name, people in scene.people.items())
-        self.server = Broadcaster(port=0, hello=lambda: Hello(streams, model))
+        self.server = Server(port=0, hello=lambda: Hello(streams, model))
 
     @staticmethod
     def _info(name: str, people: tuple[str, ...]) -> StreamInfo:

@@ -18,7 +18,7 @@ from prometheus_client import generate_latest
 
 from mtclar.engine.data_types import Affect
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, ModelInfo
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 from mtclar.stream.sinks.prometheus import Metrics
 
 STREAMS, CLIENTS, TRIES, TURN_S = 8, 1000, 200, 0.0005
@@ -33,7 +33,7 @@ class Counting:
 
 def loaded() -> Metrics:
     """Figures of so many streams and clients."""
-    metrics, server = Metrics(), Broadcaster(port=0)
+    metrics, server = Metrics(), Server(port=0)
     for _ in range(CLIENTS):
         server._audience._clients.add(Counting())  # type: ignore[arg-type]
     pipelines: list[Any] = [

@@ -31,8 +31,8 @@ from mtclar.stream.protocol.messages import (
     SubjectInfo,
     SubjectsMessage,
 )
-from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.server.extension import Extension
+from mtclar.stream.server.server import Server
 
 FOLDER = Path(__file__).parents[1] / "docs" / "protocol" / "exchanges"
 WAIT_S = 20.0
@@ -45,7 +45,7 @@ Line = dict[str, Any]
 class Conversation:
     """One client of one server; every message of both sides becomes a line, in the order the client has them."""
 
-    def __init__(self, server: Broadcaster, connection: ClientConnection) -> None:
+    def __init__(self, server: Server, connection: ClientConnection) -> None:
         self.server = server
         self.lines: list[Line] = []
         self._connection = connection
@@ -92,9 +92,9 @@ def conversation(
     )
     pages = () if extension is None else ("calibrate",)
     hello = Hello(streams, ModelInfo("encoder", "5c2e" * 16, "onnxruntime (CPU)"), "mtclar-stream", pages)
-    server = Broadcaster(port=0, token=token, hello=lambda: hello, clock=lambda: NOW_S, unix_clock=unix_clock)
+    server = Server(port=0, token=token, hello=lambda: hello, clock=lambda: NOW_S, unix_clock=unix_clock)
     if extension is not None:
-        server.plug(extension, {})
+        server.add_extension(extension, {})
     with (
         server,
         connect(

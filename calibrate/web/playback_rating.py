@@ -32,7 +32,7 @@ from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.stream.label_file import Label
 from mtclar.stream.protocol.messages import ProtocolError
-from mtclar.stream.server.extension import Peer
+from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.uploads import write_header
 from mtclar.stream.sources.pace import paced
 
@@ -94,7 +94,7 @@ class ReplayDesk(Desk):
         now = {float(s.times_s[0]): (s.valence, s.arousal) for s in self._standing.collection.samples}
         return tuple(Label(*row) for row in corrected(self._made, self._chosen, now).tolist())
 
-    def _work_off(self, peer: Peer, said: messages.Said) -> None:
+    def _work_off(self, peer: ClientHandle, said: messages.Said) -> None:
         match said:
             case messages.Rate():  # many a second, and nothing on the page follows from one
                 if (time_s := self._shown_s.get(said.seq)) is not None:
@@ -163,7 +163,7 @@ class ReplayDesk(Desk):
 
     # --- playing ---
 
-    def _play(self, peer: Peer, from_s: float) -> None:
+    def _play(self, peer: ClientHandle, from_s: float) -> None:
         self._pause()
         self._now_s, self._shown_s, self._since_s = from_s, {}, time.monotonic()
         self._trace.begin(from_s)
@@ -179,7 +179,7 @@ class ReplayDesk(Desk):
             self._player.join()
             self._player = None
 
-    def _run(self, peer: Peer, from_s: float, halt: threading.Event) -> None:
+    def _run(self, peer: ClientHandle, from_s: float, halt: threading.Event) -> None:
         """The player's thread: frames at their own times; those before `from_s` are only decoded."""
 
         def wanted(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -208,13 +208,13 @@ class ReplayDesk(Desk):
         self._tell(_look_message(frame.seq, frame.pts_s))
         picture = write_header(0, frame.seq, frame.pts_s) + preview(frame.image)
         for peer in self._peers:
-            peer.show(picture)
+            peer.send_binary(picture)
 
-    def _show_still(self, peer: Peer) -> None:
+    def _show_still(self, peer: ClientHandle) -> None:
         """Something to see before it plays."""
         still = min(self._stills, key=lambda still: abs(still.time_s - self._now_s))
-        peer.tell(_look_message(still.row, still.time_s))
-        peer.show(write_header(0, still.row, still.time_s) + still.picture)
+        peer.send_text(_look_message(still.row, still.time_s))
+        peer.send_binary(write_header(0, still.row, still.time_s) + still.picture)
 
     # --- labels ---
 

@@ -8,17 +8,17 @@ from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.session import Desk
 from mtclar.engine.data_types import Frame
 from mtclar.stream.protocol.messages import ProtocolError
-from mtclar.stream.server.extension import Peer
+from mtclar.stream.server.extension import ClientHandle
 
 
 class Desks:
-    """An Extension of the Broadcaster; a context manager around its desks, of which there is one at least."""
+    """An Extension of the Server; a context manager around its desks, of which there is one at least."""
 
     prefix = messages.PREFIX
 
     def __init__(self, desks: Sequence[Desk]) -> None:
         self._desks = tuple(desks)
-        self._sits_at: dict[Peer, Desk] = {}  # of the event loop's thread alone
+        self._sits_at: dict[ClientHandle, Desk] = {}  # of the event loop's thread alone
         self._running = ExitStack()
         self._choices = [
             {"stream": view.stream, "label": view.label, "subject": desk.subject}
@@ -39,23 +39,23 @@ class Desks:
         for desk in self._desks:
             desk.offer(frame)
 
-    def said(self, peer: Peer, message: Mapping[str, Any]) -> None:
+    def on_message(self, peer: ClientHandle, message: Mapping[str, Any]) -> None:
         """A page's message, for the desk that it sits at; before its first `join`, for the first one."""
         said = messages.parse(message)
         desk = self._sits_at.get(peer, self._desks[0])
         if isinstance(said, messages.Join):
             chosen = self._chosen(said, desk)
             if chosen is not desk:
-                desk.left(peer)
+                desk.on_disconnect(peer)
             self._sits_at[peer] = desk = chosen
             if len(self._choices) > 1:
-                peer.tell(messages.encode("choices", choices=self._choices))
-        desk.obey(peer, said)
+                peer.send_text(messages.encode("choices", choices=self._choices))
+        desk.dispatch(peer, said)
 
-    def left(self, peer: Peer) -> None:
+    def on_disconnect(self, peer: ClientHandle) -> None:
         """The client is gone."""
         if (desk := self._sits_at.pop(peer, None)) is not None:
-            desk.left(peer)
+            desk.on_disconnect(peer)
 
     def _chosen(self, said: messages.Join, now: Desk) -> Desk:
         """The desk that is meant, the present one where it can be; ProtocolError when there is none."""

@@ -1,7 +1,7 @@
 """Calibration behind a page: takes a running source's frames and a person's labels, and tells the page how it stands.
 
 One thread of its own does all the work, with a tracker of its own, so neither the event loop nor the running stream
-waits for it. `offer` and `said` only put things down for that thread.
+waits for it. `offer` and `on_message` only put things down for that thread.
 """
 
 import logging
@@ -30,7 +30,7 @@ from mtclar.engine.errors import MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
-from mtclar.stream.server.extension import Peer
+from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.uploads import write_header
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class View:
 
 
 class Desk:
-    """An Extension of the Broadcaster for messages `calibrate.*`; a context manager around its thread.
+    """An Extension of the Server for messages `calibrate.*`; a context manager around its thread.
 
     `open_tracker` is called on first use. `save` writes the support set and returns where; what it raises is told to
     the page. `views`: the streams that it can look at, the first one until a page chooses another. `passphrase`
@@ -84,8 +84,8 @@ class Desk:
         self._on_saved = on_saved
         self._clock = clock
         self._changed = threading.Condition()
-        self._peers: set[Peer] = set()
-        self._said: deque[tuple[Peer, messages.Said]] = deque()
+        self._peers: set[ClientHandle] = set()
+        self._said: deque[tuple[ClientHandle, messages.Said]] = deque()
         self._view = self.views[0]
         self._frame: Frame | None = None
         self._due_s = 0.0
@@ -127,11 +127,11 @@ class Desk:
             self._frame = frame
             self._changed.notify()
 
-    def said(self, peer: Peer, message: Mapping[str, Any]) -> None:
+    def on_message(self, peer: ClientHandle, message: Mapping[str, Any]) -> None:
         """A page's message; ProtocolError when it is none of ours, or there are too many."""
-        self.obey(peer, messages.parse(message))
+        self.dispatch(peer, messages.parse(message))
 
-    def obey(self, peer: Peer, said: messages.Said) -> None:
+    def dispatch(self, peer: ClientHandle, said: messages.Said) -> None:
         """The same, parsed."""
         if isinstance(said, messages.Join) and not self.serves(said):
             raise ProtocolError("unknown_stream", f"only {self.subject} is calibrated here, on other streams")
@@ -142,11 +142,11 @@ class Desk:
         named = said.stream is None or any(view.stream == said.stream for view in self.views)
         return named and said.subject in (None, self.subject)
 
-    def left(self, peer: Peer) -> None:
+    def on_disconnect(self, peer: ClientHandle) -> None:
         """The client is gone; it may have joined a moment ago, which the thread does not know yet."""
         self._put(peer, messages.Leave(type="calibrate.leave"))
 
-    def _put(self, peer: Peer, said: messages.Said) -> None:
+    def _put(self, peer: ClientHandle, said: messages.Said) -> None:
         with self._changed:
             if len(self._said) >= MAX_WAITING and not isinstance(said, messages.Leave):
                 raise ProtocolError("busy", "calibration has not come to the messages before this one")
@@ -172,7 +172,7 @@ class Desk:
             if self._tracker is not None:
                 self._tracker.close()
 
-    def _try(self, peer: Peer | None, work: Callable[[], None]) -> None:
+    def _try(self, peer: ClientHandle | None, work: Callable[[], None]) -> None:
         """What goes wrong is told to who asked, or to all; the work goes on."""
         try:
             work()
@@ -188,11 +188,11 @@ class Desk:
                 peer,
             )
 
-    def _tell(self, data: bytes, peer: Peer | None = None) -> None:
+    def _tell(self, data: bytes, peer: ClientHandle | None = None) -> None:
         for one in [peer] if peer is not None else list(self._peers):
-            one.tell(data)
+            one.send_text(data)
 
-    def _work_off(self, peer: Peer, said: messages.Said) -> None:
+    def _work_off(self, peer: ClientHandle, said: messages.Said) -> None:
         if isinstance(said, messages.Leave):
             self._peers.discard(peer)
             if not self._peers:
@@ -311,7 +311,7 @@ class Desk:
         )
         picture = write_header(0, frame.seq % 2**32, frame.t_capture_s) + preview(frame.image)
         for peer in self._peers:
-            peer.show(picture)
+            peer.send_binary(picture)
 
     def _finish(self, capture: Capture) -> None:
         tracker = self._ready()

@@ -183,4 +183,4 @@ class RatingDesk(Desk):
             )
             picture = write_header(0, still.row, still.time_s) + still.picture
             for peer in self._peers:
-                peer.show(picture)
+                peer.send_binary(picture)

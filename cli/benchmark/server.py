@@ -18,7 +18,7 @@ from mtclar.engine.tracker import Tracker
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.protocol.messages import ByeMessage, Hello
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 from mtclar.stream.summary import Meter
 
 TIMEOUT_S = 600.0
@@ -33,7 +33,7 @@ def serve(
         supports = [] if support is None else [SupportSet.load(Path(support))]
         tracker = stack.enter_context(Tracker.open(supports, backend=backend, threads=threads))
         source = stack.enter_context(closing(as_source(clip, fps, frames)))
-        server = Broadcaster(port=0, hello=lambda: Hello((pipeline.info(),)), on_sent=meter.sent)
+        server = Server(port=0, hello=lambda: Hello((pipeline.info(),)), on_sent=meter.sent)
         pipeline = Pipeline(
             source, tracker, freshness=freshness, sinks=[server], meter=meter, backend=tracker.backend
         )

@@ -214,7 +214,7 @@ def calibrate_on_page(
         service.announce()
         say(
             console,
-            f"Open {service.broadcaster.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops, and keeps what was labelled.",
+            f"Open {service.server.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops, and keeps what was labelled.",
         )
         service.answer(stopped)
         if not saved:

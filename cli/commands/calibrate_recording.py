@@ -22,7 +22,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.label_file import Label, write_labels
 from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 from mtclar.stream.sources import Source
 
 
@@ -112,7 +112,7 @@ def rate_on_page(
             passphrase=passphrase,
             stills=stills,
         )
-        server = Broadcaster(
+        server = Server(
             listening.host,
             listening.port,
             hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (CALIBRATE_PAGE,)),
@@ -120,7 +120,7 @@ def rate_on_page(
             tls_cert=listening.tls_cert,
             tls_key=listening.tls_key,
         )
-        server.plug(stack.enter_context(desk), calibration_routes())
+        server.add_extension(stack.enter_context(desk), calibration_routes())
         server.start()
         stack.callback(lambda: server.close(ByeMessage("ended", "the labels are saved") if saved else None))
         for warning in server.warnings:

@@ -91,8 +91,8 @@ def command(
         if open_page:
             import webbrowser
 
-            webbrowser.open(service.broadcaster.url)
-        with Listener(service.broadcaster.ws_url) as listener:
+            webbrowser.open(service.server.url)
+        with Listener(service.server.ws_url) as listener:
             summary = service.answer(stopped, [recorder])
         service.print_summary(summary)
         _conclude(console, summary, len(support), listener, recorder.rows, summary_json)

@@ -205,7 +205,7 @@ def command(
             service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)
         rows = None if csv is None else stack.enter_context(closing(CsvSink(csv)))
-        stack.enter_context(reload_on_hangup(service.broadcaster))
+        stack.enter_context(reload_on_hangup(service.server))
         _say_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce()
         summary = service.answer(stopped, [rows] if rows else [], rows.mark if rows else None)

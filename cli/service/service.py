@@ -36,11 +36,11 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.reader import PUSHED
-from mtclar.stream.server.broadcaster import Broadcaster
-from mtclar.stream.server.extension import Extension, Peer
+from mtclar.stream.server.extension import ClientHandle, Extension
 from mtclar.stream.server.pages import Route
 from mtclar.stream.server.quotas import Limits
-from mtclar.stream.server.uploads import Door
+from mtclar.stream.server.server import Server
+from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sinks.prometheus import Metrics
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
@@ -117,7 +117,7 @@ class Service:
     ) -> None:
         self._metrics = Metrics()
         self._supervisor = Supervisor()
-        self.broadcaster = Broadcaster(
+        self.server = Server(
             host,
             port,
             hello=self._hello,
@@ -127,7 +127,7 @@ class Service:
             origins=origins,
             limits=limits,
             private={"/metrics": self._metrics.page},
-            failing=self._failing,
+            failure=self._failure,
             on_sent=self._sent,
             on_assign=self._assign,
             on_mark=self._mark,
@@ -149,8 +149,8 @@ class Service:
         self._states: dict[str, SourceState] = {}
 
     def __enter__(self) -> Self:
-        self.broadcaster.start()
-        self._supervisor.ready(f"serving {self.broadcaster.ws_url}")
+        self.server.start()
+        self._supervisor.ready(f"serving {self.server.ws_url}")
         return self
 
     def __exit__(
@@ -161,7 +161,7 @@ class Service:
                 "failed", error.what if isinstance(error, MtclarError) else "an internal error"
             )
         self._supervisor.stopping()
-        self.broadcaster.close(self._bye)
+        self.server.close(self._bye)
 
     def prepare(self, source: Source, freshness: Freshness | None = None, truth: Truth | None = None) -> None:
         """Makes the pipeline of a source; nothing is read yet."""
@@ -197,16 +197,16 @@ class Service:
             )
             for source, tracker in streams
         ]
-        doors = {i: Door(s) for i, (s, _) in enumerate(streams) if isinstance(s, BrowserSource)}
+        doors = {i: UploadSlot(s) for i, (s, _) in enumerate(streams) if isinstance(s, BrowserSource)}
         if doors:
-            self.broadcaster.take_pictures(doors)
+            self.server.accept_uploads(doors)
             self._pages.append(CAMERA_PAGE)
 
     def plug(
         self, extension: Extension, routes: Mapping[str, Route], page: str, tap: Callable[[Frame], None]
     ) -> None:
         """Before entering: messages and pages of a layer above, found at `page`; `tap` gets the streams."""
-        self.broadcaster.plug(extension, routes)
+        self.server.add_extension(extension, routes)
         self._pages.append(page)
         self._tap = tap
 
@@ -218,25 +218,25 @@ class Service:
             say(self._console, f"Source     {label}{told_apart}")
         why = f" ({self._tracker.why})" if self._tracker.why else ""
         say(self._console, f"Backend    {self._tracker.backend}{why}")
-        say(self._console, f"Dashboard  {self.broadcaster.url}")
-        say(self._console, f"Websocket  {self.broadcaster.ws_url}")
+        say(self._console, f"Dashboard  {self.server.url}")
+        say(self._console, f"Websocket  {self.server.ws_url}")
         for page in self._pages:
-            say(self._console, f"{page.capitalize():<10} {self.broadcaster.url}{page}")
-        for warning in self.broadcaster.warnings:
+            say(self._console, f"{page.capitalize():<10} {self.server.url}{page}")
+        for warning in self.server.warnings:
             say(self._console, f"warning: {warning}", "yellow")
         if any(p.freshness == "latest" and not p.source.live for p in self._prepared):
             say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
         say(self._console, ANALYSED if self._tap is None else ANALYSED_SHOWN)
         event(
             "serving",
-            f"serving {self.broadcaster.ws_url}",
+            f"serving {self.server.ws_url}",
             version=version(),
-            dashboard=self.broadcaster.url,
+            dashboard=self.server.url,
             backend=self._tracker.backend,
             sources=[pipeline.source.label for pipeline in self._prepared],
             subjects=[[one.subject for one in tracker.supports] for tracker in self._trackers.values()],
         )
-        for warning in self.broadcaster.warnings if speaks_json() else ():
+        for warning in self.server.warnings if speaks_json() else ():
             event("warning", warning, logging.WARNING)
 
     def answer(
@@ -244,12 +244,12 @@ class Service:
     ) -> Summary:
         """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
         pipelines, self._sinks, self._on_mark = self._prepared, tuple(sinks), on_mark
-        self._metrics.watch(pipelines, self.broadcaster, self._states, self._model(), version())
+        self._metrics.watch(pipelines, self.server, self._states, self._model(), version())
         labels = ", ".join(pipeline.source.label for pipeline in pipelines)
         self._view = LiveView(
             labels,
             self._console,
-            clients=lambda: self.broadcaster.clients,
+            clients=lambda: self.server.clients,
             values=self._values,
             queued=pipelines[0].freshness == "all",
         )
@@ -269,17 +269,17 @@ class Service:
     def _look_after(self) -> None:
         """What a service manager and metrics need, a few times a second."""
         self._metrics.tick()
-        if self._failing() is None:
+        if self._failure() is None:
             states = ", ".join(f"{stream} {state}" for stream, state in tuple(self._states.items()))
-            self._supervisor.alive(f"{states}; {counted(self.broadcaster.clients, 'client')}")
+            self._supervisor.alive(f"{states}; {counted(self.server.clients, 'client')}")
 
-    def _failing(self) -> str | None:
+    def _failure(self) -> str | None:
         """Why this process should be started anew; None while it works, or waits for a source that is away."""
         for pipeline in self._pipelines:
             if pipeline.busy_s > STUCK_S:
                 return f"{pipeline.source.label}: no answer to a frame for {pipeline.busy_s:.0f} s"
-        if self.broadcaster.silent_s > STUCK_S:
-            return f"the server has not turned for {self.broadcaster.silent_s:.0f} s"
+        if self.server.silent_s > STUCK_S:
+            return f"the server has not turned for {self.server.silent_s:.0f} s"
         return None
 
     def _over(self, timeout_s: float) -> bool:
@@ -297,7 +297,7 @@ class Service:
     def publish(self, message: AffectMessage) -> None:
         """The pipelines' sink: clients first, since they wait."""
         self._announce_supports(message)
-        self.broadcaster.publish(message)
+        self.server.publish(message)
         self._metrics.answered(message)
         with self._writing:
             for sink in self._sinks:
@@ -312,7 +312,7 @@ class Service:
         if supports is not self._announced[stream]:
             self._announced[stream] = supports
             subjects = tuple(map(_subject_info, supports))
-            self.broadcaster.publish(SubjectsMessage(stream, message.seq, subjects))
+            self.server.publish(SubjectsMessage(stream, message.seq, subjects))
             event(
                 "subjects",
                 f"{stream}: calibrated anew",
@@ -343,16 +343,16 @@ class Service:
         assert self._pipelines, "prepare() comes first"
         return self._pipelines
 
-    def _assign(self, said: Assign, peer: Peer) -> None:
+    def _assign(self, said: Assign, peer: ClientHandle) -> None:
         """A client says who a face is; what came of it is told to all, or to that client why not."""
         pipeline = next(p for p in self._prepared if p.source.stream_id == said.stream)
 
         def answered(error: MtclarError | None) -> None:
             if error is None:
-                self.broadcaster.publish(AssignedMessage(said.stream, said.face, said.subject))
+                self.server.publish(AssignedMessage(said.stream, said.face, said.subject))
             else:
                 hint = f" ({error.hint})" if error.hint else ""
-                peer.tell(ErrorMessage("cannot_assign", f"{error.what}{hint}").encode())
+                peer.send_text(ErrorMessage("cannot_assign", f"{error.what}{hint}").encode())
 
         pipeline.assign(said.face, said.subject, answered)
 
@@ -368,7 +368,7 @@ class Service:
             self._tap(frame)
 
     def _status(self, status: StatusMessage) -> None:
-        self.broadcaster.publish(status)
+        self.server.publish(status)
         self._states[status.stream] = status.state
         event("status", f"{status.stream}: {status.state}", **asdict(status))
         if self._view is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
+def reload_on_hangup(server: Server) -> Iterator[None]:
     """SIGHUP loads the certificate again, if there is one, as is usual for services. On a terminal it means hang up."""
     if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
         yield
@@ -38,7 +38,7 @@ def reload_on_hangup(broadcaster: Broadcaster) -> Iterator[None]:
     def reload(
         *_: object,
     ) -> None:  # in a thread: a handler may interrupt one that holds the lock or writes the log
-        threading.Thread(target=broadcaster.reload_certificate, name="reload", daemon=True).start()
+        threading.Thread(target=server.reload_certificate, name="reload", daemon=True).start()
 
     before = signal.signal(signal.SIGHUP, reload)
     try:

@@ -67,7 +67,7 @@ class Camera(_ClientMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Plugged:
+class ExtensionMessage:
     """A message for an extension, which parses it itself."""
 
     prefix: str
@@ -81,7 +81,7 @@ _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
 )
 
 
-def parse_client(data: str | bytes, prefixes: Iterable[str] = ()) -> ClientMessage | Plugged:
+def parse_client(data: str | bytes, prefixes: Iterable[str] = ()) -> ClientMessage | ExtensionMessage:
     """One client message; raises ProtocolError `bad_json`, `unknown_type` or `bad_message`.
 
     `prefixes`: of the types that extensions understand.
@@ -94,7 +94,7 @@ def parse_client(data: str | bytes, prefixes: Iterable[str] = ()) -> ClientMessa
         raise ProtocolError("bad_message", "a message is a JSON object with a 'type'")
     for prefix in prefixes:
         if str(message.get("type")).startswith(prefix):
-            return Plugged(prefix, message)
+            return ExtensionMessage(prefix, message)
     if message.get("type") not in _CLIENT_TYPES:
         raise ProtocolError("unknown_type", f"'type' is one of {', '.join(_CLIENT_TYPES)}")
     try:

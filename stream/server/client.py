@@ -75,7 +75,7 @@ class Subscription:
 
 
 class Client:
-    """Lives on the event loop. `offer` and `tell` never wait; one task of its own writes to the socket."""
+    """Lives on the event loop. `enqueue` and `send_text` never wait; one task of its own writes to the socket."""
 
     def __init__(self, connection: ServerConnection, on_sent: Callable[[Outgoing], None]) -> None:
         self.connection = connection
@@ -84,7 +84,7 @@ class Client:
         self.missed = 0  # replaced by a newer one before they were written
         self._on_sent = on_sent
         self._control: deque[bytes] = deque()
-        self._picture: bytes | None = None
+        self._binary: bytes | None = None
         self._latest: dict[str, Outgoing] = {}  # by stream
         self._backlog: deque[Outgoing] = deque()
         self._bye: ByeMessage | None = None
@@ -106,18 +106,20 @@ class Client:
             *tasks, return_exceptions=True
         )  # cancelled, or the connection was closed already
 
-    def subscribe(self, wish: Subscribe) -> None:
+    def subscribe(self, request: Subscribe) -> None:
         """Takes effect with the next message; what waits already is still sent."""
         self.subscription = Subscription(
-            streams=None if wish.streams is None else frozenset(wish.streams),
-            max_hz=wish.max_hz,
-            fields=wish.chosen_fields,
-            delivery=wish.delivery,
+            streams=None if request.streams is None else frozenset(request.streams),
+            max_hz=request.max_hz,
+            fields=request.chosen_fields,
+            delivery=request.delivery,
         )
-        streams = None if wish.streams is None else tuple(wish.streams)
-        self.tell(SubscribedMessage(streams, wish.max_hz, wish.chosen_fields, wish.delivery).encode())
+        streams = None if request.streams is None else tuple(request.streams)
+        self.send_text(
+            SubscribedMessage(streams, request.max_hz, request.chosen_fields, request.delivery).encode()
+        )
 
-    def offer(self, outgoing: Outgoing, outdated: bool = False) -> bool:
+    def enqueue(self, outgoing: Outgoing, outdated: bool = False) -> bool:
         """Sends an `affect`, or puts it into the mailbox, if the client wants it; False if it does not.
 
         `outdated`: a newer one of its stream comes next, so that only who must have all of them gets it.
@@ -134,7 +136,7 @@ class Client:
             return True
         if self.subscription.delivery == "all":
             if len(self._backlog) >= BACKLOG_MESSAGES:
-                self._give_up()
+                self._close_too_slow()
                 return False
             self._backlog.append(outgoing)
         else:
@@ -161,20 +163,20 @@ class Client:
         self._on_sent(outgoing)
         return True
 
-    def tell(self, message: bytes) -> None:
+    def send_text(self, message: bytes) -> None:
         """Puts any other message in; those go out before the waiting `affect`s."""
         if len(self._control) >= CONTROL_MESSAGES:
-            self._give_up()
+            self._close_too_slow()
         else:
             self._control.append(message)
             self._wake.set()
 
-    def show(self, picture: bytes) -> None:
+    def send_binary(self, data: bytes) -> None:
         """Puts a binary message in; it takes the place of one that was not written yet."""
-        self._picture = picture
+        self._binary = data
         self._wake.set()
 
-    def say_bye(self, bye: ByeMessage) -> asyncio.Task[None] | None:
+    def finish(self, bye: ByeMessage) -> asyncio.Task[None] | None:
         """Sends what waits, then `bye`; the task that is returned ends with that."""
         self._bye = self._bye or bye
         self._wake.set()
@@ -200,9 +202,9 @@ class Client:
                 await self._send(self._backlog.popleft())
             elif self._latest:
                 await self._send(self._latest.pop(next(iter(self._latest))))
-            elif self._picture is not None:
-                picture, self._picture = self._picture, None
-                await self.connection.send(picture, text=False)
+            elif self._binary is not None:
+                data, self._binary = self._binary, None
+                await self.connection.send(data, text=False)
             elif self._bye is not None:
                 await self.connection.send(self._bye.encode(), text=True)
                 return
@@ -221,15 +223,15 @@ class Client:
         self.sent += 1
         self._on_sent(outgoing)
 
-    def _give_up(self) -> None:
+    def _close_too_slow(self) -> None:
         """Closes with 1013, from a task of its own: `write` may be stuck in a send that will never end."""
         if self._closing is None:
             self._latest.clear()
             self._backlog.clear()
-            self._closing = asyncio.create_task(self._close_or_cut())
+            self._closing = asyncio.create_task(self._close_or_abort())
             self._wake.set()
 
-    async def _close_or_cut(self) -> None:
+    async def _close_or_abort(self) -> None:
         """`close` alone would wait until a full buffer drains, and this one may never."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -16,7 +16,7 @@ from mtclar.stream.server.client import Client, Outgoing
 ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | SubjectsMessage | ErrorMessage
 
 
-class Audience:
+class ClientHub:
     """The clients that are connected, and the last `status` of each stream for those that will be.
 
     `on_sent(t_capture_s)` is called once per `affect`: when it was first written to a socket, or when nobody wanted it.
@@ -29,7 +29,7 @@ class Audience:
         self.written = 0
         self._clients: set[Client] = set()
         self._missed_before = 0  # by clients that have gone
-        self._missed_told = 0
+        self._missed_reported = 0
         self._on_sent = on_sent
 
     def __len__(self) -> int:
@@ -50,23 +50,23 @@ class Audience:
         Asked from another thread, a client may be neither here nor among those that have gone.
         """
         now = self._missed_before + sum(client.missed for client in self.clients)
-        self._missed_told = max(self._missed_told, now)
-        return self._missed_told
+        self._missed_reported = max(self._missed_reported, now)
+        return self._missed_reported
 
-    def welcome(self, client: Client, hello: bytes) -> None:
+    def add(self, client: Client, hello: bytes) -> None:
         """Tells it how things are; from now on it gets what comes."""
-        client.tell(hello)
+        client.send_text(hello)
         for status in self.statuses.values():
-            client.tell(status.encode())
+            client.send_text(status.encode())
         self._clients.add(client)
 
-    def left(self, client: Client) -> None:
+    def remove(self, client: Client) -> None:
         """It gets nothing any more; its count stays in the sum."""
         self._clients.remove(client)
         self._missed_before += client.missed
-        self.note_fields()
+        self.update_fields()
 
-    def note_fields(self) -> None:
+    def update_fields(self) -> None:
         """What clients want has changed: the worker threads serialise these sets of fields from now on."""
         wanted = {client.subscription.fields for client in self._clients}
         self.wanted_fields = frozenset(wanted or {DEFAULT_FIELDS})
@@ -80,22 +80,22 @@ class Audience:
             if isinstance(item, Outgoing):
                 self.published += 1
                 outdated = item is not newest[item.message.stream]
-                takers = [client.offer(item, outdated) for client in self._clients]
+                takers = [client.enqueue(item, outdated) for client in self._clients]
                 if not any(takers):
-                    self._note_sent(item)
+                    self._report_sent(item)
             else:
                 if isinstance(item, StatusMessage):
                     self.statuses[item.stream] = item
                 data = item.encode()
                 for client in self._clients:
-                    client.tell(data)
+                    client.send_text(data)
 
-    def note_written(self, outgoing: Outgoing) -> None:
+    def on_written(self, outgoing: Outgoing) -> None:
         """One client's socket has it."""
         self.written += 1
-        self._note_sent(outgoing)
+        self._report_sent(outgoing)
 
-    def _note_sent(self, outgoing: Outgoing) -> None:
+    def _report_sent(self, outgoing: Outgoing) -> None:
         if not outgoing.sent:
             outgoing.sent = True
             if self._on_sent is not None:

@@ -10,9 +10,9 @@ Details = Mapping[str, object]
 """What only those learn who may know it."""
 
 
-def health_page(failing: str | None, details: Details | None) -> Page:
+def health_page(failure: str | None, details: Details | None) -> Page:
     """200 while all is well; 503 with the reason asks whoever watches to start the process anew."""
-    return _page("ok" if failing is None else "failing", failing, details)
+    return _page("ok" if failure is None else "failing", failure, details)
 
 
 def readiness_page(

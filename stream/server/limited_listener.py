@@ -9,7 +9,7 @@ from mtclar.stream.server.quotas import address_of
 BACKLOG = 256  # connections that the system may hold until they are accepted
 
 
-class Entrance(socket.socket):
+class LimitedListener(socket.socket):
     """A listening socket for an event loop; counts a connection from accepting it to closing it.
 
     Here and not in the server, because a connection that says nothing (or never finishes its TLS handshake) costs a
@@ -38,7 +38,7 @@ class Entrance(socket.socket):
             plain.close()
             raise ConnectionAbortedError("no room")
         self._inside[address] += 1
-        return _Visitor(plain.detach(), lambda: self._leave(address)), peer
+        return _CountedConnection(plain.detach(), lambda: self._leave(address)), peer
 
     def _leave(self, address: str) -> None:
         self._inside[address] -= 1
@@ -46,7 +46,7 @@ class Entrance(socket.socket):
             del self._inside[address]
 
 
-class _Visitor(socket.socket):
+class _CountedConnection(socket.socket):
     """A connection that says when it is closed."""
 
     def __init__(self, fileno: int, on_close: Callable[[], None]) -> None:
@@ -61,7 +61,7 @@ class _Visitor(socket.socket):
             on_close()
 
 
-def open_entrance(host: str, port: int, room: int, room_per_address: int) -> Entrance:
+def open_listener(host: str, port: int, room: int, room_per_address: int) -> LimitedListener:
     """Listens on the first address that `host` stands for; '' is all of this machine. Raises OSError, OverflowError."""
     if not 0 <= port <= 65535:
         raise OverflowError(port)
@@ -75,6 +75,6 @@ def open_entrance(host: str, port: int, room: int, room_per_address: int) -> Ent
         ]
         address = (found[0], port, *found[2:])
     plain = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
-    entrance = Entrance(plain.detach())
-    entrance.room, entrance.room_per_address = room, room_per_address
-    return entrance
+    listener = LimitedListener(plain.detach())
+    listener.room, listener.room_per_address = room, room_per_address
+    return listener

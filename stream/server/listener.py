@@ -7,7 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from traceback import format_exception
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server as WebsocketServer
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -16,7 +17,7 @@ from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.protocol.client_messages import MAX_CLIENT_MESSAGE_BYTES
 from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.client import CLOSE_TIMEOUT_S
-from mtclar.stream.server.limited_listener import Entrance
+from mtclar.stream.server.limited_listener import LimitedListener
 from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.tls import Certificate
 
@@ -26,16 +27,16 @@ UNSENT_BYTES = WRITE_LIMIT_BYTES = 8 * 1024
 
 
 async def open_server(
-    entrance: Entrance,
+    listener: LimitedListener,
     limits: Limits,
     tls: Certificate | None,
     handle: Callable[[ServerConnection], Awaitable[None]],
     answer: Callable[[ServerConnection, Request], Response | Awaitable[Response] | None],
-) -> Server:
-    """Serves what comes through the entrance: `answer` sees each request first, `handle` has the websockets."""
+) -> WebsocketServer:
+    """Serves what comes through the listener: `answer` sees each request first, `handle` has the websockets."""
     return await serve(
         handle,
-        sock=entrance,
+        sock=listener,
         ssl=None if tls is None else tls.context,
         ssl_handshake_timeout=None if tls is None else limits.handshake_s,
         process_request=answer,

@@ -1,4 +1,4 @@
-"""How much of the server strangers may take: connections, time for a handshake, guesses at the token."""
+"""How much of the server strangers may take: connections, time for a handshake, attempts at the token."""
 
 import ipaddress
 import time
@@ -67,20 +67,20 @@ def address_of(peer: object) -> str:
 
 
 @dataclass(slots=True)
-class Guesses:
+class AuthThrottle:
     """Wrong tokens by address: a few, then slowly one after another. Lives on the event loop."""
 
     limits: Limits
     clock: Callable[[], float] = time.monotonic
     _left: OrderedDict[str, tuple[float, float]] = field(
         default_factory=OrderedDict
-    )  # guesses left, and when
+    )  # attempts left, and when
 
-    def may_try(self, address: str) -> bool:
+    def allows(self, address: str) -> bool:
         """Whether a token from there is looked at at all."""
         return self._now(address) >= 1
 
-    def was_wrong(self, address: str) -> None:
+    def record_failure(self, address: str) -> None:
         """Counts a wrong one."""
         self._left[address] = (max(0.0, self._now(address) - 1), self.clock())
         self._left.move_to_end(address)

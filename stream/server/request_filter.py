@@ -8,17 +8,17 @@ from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.pages import Page, Pages, Route, problem
-from mtclar.stream.server.quotas import Guesses, Limits
+from mtclar.stream.server.quotas import AuthThrottle, Limits
 
 WEBSOCKET_PATH = "/ws"
 
 
-class Gate:
+class RequestFilter:
     """Decides by request line, headers and address alone; lives on the event loop. Counts refusals by their reason."""
 
     def __init__(self, access: Access, limits: Limits, pages: Pages) -> None:
         self.access = access
-        self.guesses = Guesses(limits)
+        self.throttle = AuthThrottle(limits)
         self.limits = limits
         self.refused: Counter[str] = Counter()
         self.pages = pages
@@ -41,12 +41,12 @@ class Gate:
         given = headers.get_all("Authorization")
         trusted = self.access.token is None
         if given and not trusted:
-            if not self.guesses.may_try(address):
+            if not self.throttle.allows(address):
                 return self._refuse(
                     "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: come later"
                 )
             if not self.access.bearer(given):
-                self.guesses.was_wrong(address)
+                self.throttle.record_failure(address)
                 return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this is not the token")
             trusted = True
         if path != WEBSOCKET_PATH:

@@ -37,11 +37,11 @@ FUTURE_S = 0.25
 SILENT_S = 5.0  # after that, another client may be the camera
 MAX_UNDECODABLE = 20  # of one client; after that, nothing more of it is decoded
 
-Tell = Callable[[bytes], None]
+SendText = Callable[[bytes], None]
 
 
 @dataclass(slots=True)
-class Door:
+class UploadSlot:
     """What came for one stream."""
 
     source: BrowserSource
@@ -55,10 +55,10 @@ class Door:
 
 
 @dataclass(slots=True)
-class Uploads:
+class FrameUploads:
     """The streams that take pictures, by their place in `hello`."""
 
-    doors: Mapping[int, Door]
+    slots: Mapping[int, UploadSlot]
     clock: Callable[[], float]
     foreign: int = 0  # refused, and of no stream that is known
 
@@ -67,43 +67,43 @@ class Uploads:
 
         Raises ProtocolError `unknown_stream`, or `stream_taken` while another client is.
         """
-        for number, door in self.doors.items():
-            name = door.source.stream_id
+        for number, slot in self.slots.items():
+            name = slot.source.stream_id
             if stream is not None and name != stream:
                 continue
-            silent_s = self.clock() - door.heard_s
-            if door.owner not in (None, client) and silent_s < SILENT_S:
+            silent_s = self.clock() - slot.heard_s
+            if slot.owner not in (None, client) and silent_s < SILENT_S:
                 raise ProtocolError("stream_taken", f"another page is the camera of '{name}' already")
-            if door.owner != client:
-                door.owner, door.undecodable = client, 0
-            door.heard_s = self.clock()
+            if slot.owner != client:
+                slot.owner, slot.undecodable = client, 0
+            slot.heard_s = self.clock()
             return CameraReadyMessage(name, number, MAX_FRAME_BYTES)
         raise ProtocolError(
             "unknown_stream",
             "no stream takes pictures here" if stream is None else f"'{stream}' takes no pictures",
         )
 
-    def take(self, client: Hashable, data: bytes, tell: Tell) -> None:
-        """Checks one binary message and hands it on; `tell` may be called by any thread.
+    def take(self, client: Hashable, data: bytes, send_text: SendText) -> None:
+        """Checks one binary message and hands it on; `send_text` may be called by any thread.
 
         Raises ProtocolError `bad_frame`, `frame_too_large`, `unknown_stream` or `camera_expected`; each is counted.
         """
-        door: Door | None = None
+        slot: UploadSlot | None = None
         try:
             number, seq, t_capture_s = read_header(data)
-            door = self.doors.get(number)
-            if door is None:
+            slot = self.slots.get(number)
+            if slot is None:
                 raise ProtocolError("unknown_stream", f"stream {number} takes no pictures")
-            if door.owner != client:
+            if slot.owner != client:
                 raise ProtocolError("camera_expected", "say `camera` before the first picture")
-            if door.undecodable >= MAX_UNDECODABLE:
+            if slot.undecodable >= MAX_UNDECODABLE:
                 raise ProtocolError("bad_frame", "too many pictures that cannot be decoded")
             jpeg = memoryview(data)[HEADER.size :]
             require_picture(jpeg)
         except ProtocolError:
-            self._count_refused(door)
+            self._count_refused(slot)
             raise
-        door.heard_s = now_s = self.clock()
+        slot.heard_s = now_s = self.clock()
         believed = now_s - OLDEST_S <= t_capture_s <= now_s + FUTURE_S
         clock: Clock = "client" if believed else "arrival"
         at_s = min(t_capture_s, now_s) if believed else now_s
@@ -111,17 +111,17 @@ class Uploads:
             jpeg,
             at_s,
             clock,
-            taken=lambda: self._taken(door, seq, now_s, tell),
-            refused=lambda why: self._refused(door, why, tell),
+            taken=lambda: self._taken(slot, seq, now_s, send_text),
+            refused=lambda why: self._refused(slot, why, send_text),
         )
-        door.source.offer(upload)
+        slot.source.offer(upload)
 
-    def left(self, client: Hashable) -> None:
+    def on_disconnect(self, client: Hashable) -> None:
         """The client has gone: its streams are free for another one."""
-        for door in self.doors.values():
-            if door.owner == client:
-                door.owner = None
-                door.undecodable = 0
+        for slot in self.slots.values():
+            if slot.owner == client:
+                slot.owner = None
+                slot.undecodable = 0
 
     def too_large(self) -> None:
         """Counts a message that was too large to be read."""
@@ -130,32 +130,32 @@ class Uploads:
     def counts(self) -> dict[str, object]:
         """For /health."""
         streams = {
-            door.source.stream_id: {
-                "sending": door.owner is not None,
-                "taken": door.taken,
-                "refused": door.refused,
-                "replaced": door.source.replaced,
+            slot.source.stream_id: {
+                "sending": slot.owner is not None,
+                "taken": slot.taken,
+                "refused": slot.refused,
+                "replaced": slot.source.replaced,
             }
-            for door in self.doors.values()
+            for slot in self.slots.values()
         }
         return {"streams": streams, "refused_elsewhere": self.foreign}
 
-    def _count_refused(self, door: Door | None) -> None:
-        if door is None:
+    def _count_refused(self, slot: UploadSlot | None) -> None:
+        if slot is None:
             self.foreign += 1
         else:
-            door.refused += 1
+            slot.refused += 1
 
     # --- the reading thread ---
 
-    def _taken(self, door: Door, seq: int, arrived_s: float, tell: Tell) -> None:
-        door.taken += 1
-        tell(FrameTakenMessage(door.source.stream_id, seq, arrived_s, self.clock()).encode())
+    def _taken(self, slot: UploadSlot, seq: int, arrived_s: float, send_text: SendText) -> None:
+        slot.taken += 1
+        send_text(FrameTakenMessage(slot.source.stream_id, seq, arrived_s, self.clock()).encode())
 
-    def _refused(self, door: Door, why: str, tell: Tell) -> None:
-        door.refused += 1
-        door.undecodable += 1
-        tell(ErrorMessage("bad_frame", why).encode())
+    def _refused(self, slot: UploadSlot, why: str, send_text: SendText) -> None:
+        slot.refused += 1
+        slot.undecodable += 1
+        send_text(ErrorMessage("bad_frame", why).encode())
 
 
 def read_header(data: bytes) -> tuple[int, int, float]:

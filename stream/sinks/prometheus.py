@@ -19,8 +19,8 @@ from prometheus_client.samples import Sample
 
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, SourceState
-from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.server.pages import Page
+from mtclar.stream.server.server import Server
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (
@@ -76,13 +76,13 @@ class Metrics:
     def watch(
         self,
         pipelines: Sequence[Pipeline],
-        broadcaster: Broadcaster,
+        server: Server,
         states: Mapping[str, SourceState],
         model: ModelInfo,
         version: str,
     ) -> None:
         """From now on these are reported, and no others; `states` is read whenever a page is wanted."""
-        self._live.pipelines, self._live.broadcaster = tuple(pipelines), broadcaster
+        self._live.pipelines, self._live.server = tuple(pipelines), server
         self._live.states, self._live.model, self._live.version = states, model, version
         self._live.forget()
 
@@ -134,7 +134,7 @@ class _Live(Collector):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.pipelines: Sequence[Pipeline] = ()
-        self.broadcaster: Broadcaster | None = None
+        self.server: Server | None = None
         self.states: Mapping[str, SourceState] = {}
         self.model: ModelInfo | None = None
         self.version = ""
@@ -154,10 +154,10 @@ class _Live(Collector):
             self._seen.popleft()
 
     def collect(self) -> Iterable[Metric]:
-        if self.broadcaster is None or self.model is None:
+        if self.server is None or self.model is None:
             return
         yield from self._of_streams()
-        yield from self._of_server(self.broadcaster)
+        yield from self._of_server(self.server)
         info = GaugeMetricFamily(
             "mtclar_info", "What runs here", labels=["version", "model", "model_sha256", "backend"]
         )
@@ -199,7 +199,7 @@ class _Live(Collector):
                 state.add_metric([*name, one], float(self.states.get(name[0]) == one))
         yield from (answered, dropped, lost, left, rate, state)
 
-    def _of_server(self, server: Broadcaster) -> Iterable[Metric]:
+    def _of_server(self, server: Server) -> Iterable[Metric]:
         yield GaugeMetricFamily("mtclar_clients", "Websockets that are connected", value=server.clients)
         yield GaugeMetricFamily(
             "mtclar_connections",

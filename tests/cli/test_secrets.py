@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.reader import Patience
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 from mtclar.stream.sources import open_source
 
 Start = Callable[..., Any]
@@ -132,7 +132,7 @@ def test_no_secret_is_in_any_log_of_any_level(camera: str, caplog: pytest.LogCap
     source = open_source(camera)
     patience = Patience(first_retry_s=0.05, longest_retry_s=0.1, connect_s=0.3)
     tracker: Any = None  # no picture ever comes
-    with Broadcaster(port=0, token=TOKEN, hello=lambda: Hello(())) as server:
+    with Server(port=0, token=TOKEN, hello=lambda: Hello(())) as server:
         retried = threading.Event()
 
         def note(status: Any) -> None:

@@ -23,8 +23,8 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
     SubjectInfo,
 )
-from mtclar.stream.server.broadcaster import Broadcaster
-from mtclar.stream.server.extension import Peer
+from mtclar.stream.server.extension import ClientHandle
+from mtclar.stream.server.server import Server
 
 from ..cli.conftest import command, home, process
 
@@ -126,7 +126,7 @@ class Speaker:
         token: str | None = None,
         truth: bool = False,
         streams: tuple[str, ...] = (STREAM,),
-        on_assign: Callable[[Assign, Peer], None] | None = None,
+        on_assign: Callable[[Assign, ClientHandle], None] | None = None,
     ) -> None:
         self.seqs = dict.fromkeys(streams, 0)
         infos = tuple(
@@ -143,9 +143,7 @@ class Speaker:
             for stream in streams
         )
         model = ModelInfo("encoder-1", "5c2e9f0a" * 8, "onnxruntime (CPU)")
-        self.server = Broadcaster(
-            port=port, token=token, hello=lambda: Hello(infos, model), on_assign=on_assign
-        )
+        self.server = Server(port=port, token=token, hello=lambda: Hello(infos, model), on_assign=on_assign)
         self.server.start()
 
     @property

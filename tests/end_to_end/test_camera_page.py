@@ -14,8 +14,8 @@ from support.fake_camera import browser_with_camera, write_mjpeg
 
 from mtclar.stream import demo_clip
 from mtclar.stream.protocol.messages import Hello, StreamInfo
-from mtclar.stream.server.broadcaster import Broadcaster
-from mtclar.stream.server.uploads import Door
+from mtclar.stream.server.server import Server
+from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.browser import BrowserSource
 
@@ -50,14 +50,14 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
-def served() -> Iterator[Callable[..., Broadcaster]]:
+def served() -> Iterator[Callable[..., Server]]:
     """Servers with one stream that takes pictures, which nobody reads unless the test does."""
-    started: list[Broadcaster] = []
+    started: list[Server] = []
 
-    def start(source: BrowserSource, port: int = 0, token: str | None = None) -> Broadcaster:
+    def start(source: BrowserSource, port: int = 0, token: str | None = None) -> Server:
         info = StreamInfo("browser", "browser", True, None, None, "latest")
-        server = Broadcaster(port=port, token=token, hello=lambda: Hello((info,)))
-        server.take_pictures({0: Door(source)})
+        server = Server(port=port, token=token, hello=lambda: Hello((info,)))
+        server.accept_uploads({0: UploadSlot(source)})
         server.start()
         started.append(server)
         return server

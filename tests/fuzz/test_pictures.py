@@ -5,7 +5,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
-from mtclar.stream.server.uploads import HEADER, Door, Uploads, jpeg_size, require_picture, write_header
+from mtclar.stream.server.uploads import (
+    HEADER,
+    FrameUploads,
+    UploadSlot,
+    jpeg_size,
+    require_picture,
+    write_header,
+)
 from mtclar.stream.sources.browser import BrowserSource, JpegDecoder
 
 from .conftest import Fuzz, damaged
@@ -42,7 +49,7 @@ def test_damaged_jpegs(fuzz: Fuzz) -> None:
 
 
 def test_damaged_uploads(fuzz: Fuzz) -> None:
-    uploads = Uploads({1: Door(BrowserSource())}, clock=lambda: 1000.0)
+    uploads = FrameUploads({1: UploadSlot(BrowserSource())}, clock=lambda: 1000.0)
     uploads.claim("client", None)
     good = write_header(1, 7, 999.9) + jpegs()[0]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 from .conftest import Fuzz, damaged
 
@@ -18,13 +18,13 @@ SILENCE_S = 0.3  # of a server that waits for the rest of a request
 
 
 @pytest.fixture
-def server() -> Iterator[Broadcaster]:
+def server() -> Iterator[Server]:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Broadcaster(port=0, hello=lambda: Hello((info,))) as running:
+    with Server(port=0, hello=lambda: Hello((info,))) as running:
         yield running
 
 
-def exchange(server: Broadcaster, *said: bytes, hang_up: bool = False) -> bytes:
+def exchange(server: Server, *said: bytes, hang_up: bool = False) -> bytes:
     """What the server answers before it closes, or is silent for a moment; `hang_up`: says at once that it is all."""
     heard = b""
     with socket.create_connection((server.host, server.port), timeout=10) as client:
@@ -42,7 +42,7 @@ def exchange(server: Broadcaster, *said: bytes, hang_up: bool = False) -> bytes:
     return heard
 
 
-def is_served(server: Broadcaster) -> bool:
+def is_served(server: Server) -> bool:
     with connect(server.ws_url, proxy=None, open_timeout=10) as client:
         return '"hello"' in client.recv(10)
 
@@ -62,7 +62,7 @@ REQUESTS = [
 ]
 
 
-def test_damaged_requests(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_requests(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     def ask(asked: tuple[bytes, bool]) -> None:
         request, hang_up = asked
         answer = exchange(server, request, hang_up=hang_up)
@@ -75,7 +75,7 @@ def test_damaged_requests(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCap
     assert no_traceback(caplog)
 
 
-def test_any_path(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptureFixture) -> None:
+def test_any_path(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     parts = st.sampled_from(
         [
             "..",
@@ -114,7 +114,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return head + (length.to_bytes(2, "big") if length >= 126 else b"") + bytes(4) + payload
 
 
-def test_damaged_frames(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_frames(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     handshake = REQUESTS[4]
     samples = [
         frame(1, b'{"type":"subscribe","max_hz":5}') + frame(9, b"ping"),
@@ -133,7 +133,7 @@ def test_damaged_frames(fuzz: Fuzz, server: Broadcaster, caplog: pytest.LogCaptu
 
 
 def test_hanging_up_before_the_answer_is_no_error_of_ours(
-    server: Broadcaster, caplog: pytest.LogCaptureFixture
+    server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(50):
         exchange(server, REQUESTS[0], hang_up=True)

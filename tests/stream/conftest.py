@@ -15,7 +15,7 @@ from faulty.rtsp import RtspServer, is_installed, write_face_pictures
 
 from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
 from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 WAIT_S = 20.0  # bounds every wait; nothing should come near it
 
@@ -187,9 +187,9 @@ def _add_tone(out: Any) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[Broadcaster]:
+def server() -> Iterator[Server]:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Broadcaster(port=0, hello=lambda: Hello((info,))) as running:
+    with Server(port=0, hello=lambda: Hello((info,))) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ import pytest
 from mtclar.engine.errors import MtclarError
 from mtclar.stream.pipeline import Pipeline, default_freshness
 from mtclar.stream.protocol.messages import AffectMessage
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.pace import PacedSource, paced
 from mtclar.stream.summary import Meter
@@ -161,7 +161,7 @@ def test_a_file_that_was_a_video_when_opened_and_is_gone_fails(make_clip: MakeCl
 
 def test_the_summary_reaches_to_the_socket(make_clip: MakeClip, tracker: Any) -> None:
     meter = Meter()
-    with Broadcaster(port=0, on_sent=meter.sent) as server:
+    with Server(port=0, on_sent=meter.sent) as server:
         source = open_source(str(make_clip(frames=10)))
         with Pipeline(source, tracker, sinks=[server], on_status=server.publish, meter=meter) as pipeline:
             assert pipeline.wait(WAIT_S)

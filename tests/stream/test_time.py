@@ -10,7 +10,7 @@ from support.websocket_client import Make, join, receive, say, until
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.protocol.messages import Hello
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 PATIENCE_S = 1.0  # between two lines of this test on a busy machine
 
@@ -42,7 +42,7 @@ class TwoFrames:
 def test_who_is_connected_learns_that_the_wall_clock_was_set(make_message: Make) -> None:
     ahead_s = 0.0
     with (
-        Broadcaster(port=0, unix_clock=lambda: time.time() + ahead_s) as server,
+        Server(port=0, unix_clock=lambda: time.time() + ahead_s) as server,
         join(server) as client,
     ):
         first = until(client, "hello")["clock"]
@@ -57,7 +57,7 @@ def test_who_is_connected_learns_that_the_wall_clock_was_set(make_message: Make)
 
 def test_the_clock_pair_maps_capture_to_unix_time_and_says_whose_it_is(tracker: Any) -> None:
     source = TwoFrames()
-    with Broadcaster(port=0, hello=lambda: Hello(())) as server, join(server) as client:
+    with Server(port=0, hello=lambda: Hello(())) as server, join(server) as client:
         pair = until(client, "hello")["clock"]
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")

@@ -22,7 +22,7 @@ class Page:
         self.pictures: list[bytes] = []
         self._changed = threading.Condition()
 
-    def tell(self, message: bytes) -> None:
+    def send_text(self, message: bytes) -> None:
         said = json.loads(message)
         if said["type"] != "error":
             FROM_DESK.validate(said)
@@ -30,7 +30,7 @@ class Page:
             self.told.append(said)
             self._changed.notify_all()
 
-    def show(self, picture: bytes) -> None:
+    def send_binary(self, picture: bytes) -> None:
         with self._changed:
             self.pictures.append(picture)
             self._changed.notify_all()

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from mtclar.stream.protocol.messages import AffectMessage
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 SCHEMA = json.loads((resources.files("mtclar.stream.protocol") / "mtclar.v1.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -21,7 +21,7 @@ Make = Callable[..., AffectMessage]
 Eventually = Callable[[Callable[[], Any]], Any]
 
 
-def join(server: Broadcaster, **options: Any) -> ClientConnection:
+def join(server: Server, **options: Any) -> ClientConnection:
     options.setdefault("subprotocols", ["mtclar.v1"])
     return connect(server.ws_url, open_timeout=WAIT_S, close_timeout=WAIT_S, proxy=None, **options)
 

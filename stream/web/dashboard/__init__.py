@@ -1,1 +1,1 @@
-"""The dashboard page, served by the broadcaster; no external requests."""
+"""The dashboard page, served by the server; no external requests."""

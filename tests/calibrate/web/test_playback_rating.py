@@ -39,14 +39,14 @@ class Rater(Page):
         self.desk: ReplayDesk | None = None
         self.valence = 0.0
 
-    def show(self, picture: bytes) -> None:
-        super().show(picture)
+    def send_binary(self, picture: bytes) -> None:
+        super().send_binary(picture)
         if self.desk is not None:
             self.say("rate", seq=read_header(picture)[1], valence=self.valence, arousal=-self.valence)
 
     def say(self, kind: str, **content: Any) -> None:
         assert self.desk is not None
-        self.desk.said(self, {"type": f"calibrate.{kind}", **content})
+        self.desk.on_message(self, {"type": f"calibrate.{kind}", **content})
 
     def do(self, kind: str, until: Callable[[dict[str, Any]], Any] = lambda _: True, **content: Any) -> Any:
         """What the desk answers: the first state that fulfils `until`, or an error."""
@@ -259,5 +259,5 @@ def test_a_page_that_leaves_stops_it(stills: tuple[Still, ...], tmp_path: Path) 
     with desk:
         rater.do("join")
         assert rater.do("play", time=0.0)["replay"]["playing"]
-        desk.left(rater)
+        desk.on_disconnect(rater)
         assert not rater.do("join")["replay"]["playing"]

@@ -61,7 +61,7 @@ class Running:
     ) -> dict[str, Any]:
         """Says something, plays both cameras, and waits for the answer that is wanted."""
         at = len(page.told)
-        self.desks.said(page, {"type": f"calibrate.{kind}", **content})
+        self.desks.on_message(page, {"type": f"calibrate.{kind}", **content})
         until_s = time.monotonic() + 30
         while time.monotonic() < until_s:
             for stream, image in self.pictures.items():
@@ -122,7 +122,7 @@ def test_two_pages_sit_at_two_desks(running: Running) -> None:
     running.do(ben, "take", lambda state: state["samples"], valence=0.5, arousal=0.25)
     assert {m["subject"] for m in anna.told if m["type"] == "calibrate.state"} == {"anna"}
     assert not [m for m in anna.told if m["type"] == "calibrate.look" and m["usable"]]
-    running.desks.left(ben)
+    running.desks.on_disconnect(ben)
     running.do(anna, "undo")
     count = len(ben.told)
     running.do(anna, "join")
@@ -134,7 +134,7 @@ def test_who_or_what_is_not_there_is_refused_and_the_page_stays_where_it_is(runn
     running.do(page, "join", subject="ben")
     for wish in ({"subject": "cleo"}, {"stream": "garden"}, {"subject": "anna", "stream": "table"}):
         with pytest.raises(ProtocolError) as refused:
-            running.desks.said(page, {"type": "calibrate.join", **wish})
+            running.desks.on_message(page, {"type": "calibrate.join", **wish})
         assert refused.value.code == "unknown_stream"
     assert running.do(page, "undo")["subject"] == "ben"
 
@@ -143,8 +143,8 @@ def test_one_person_on_one_stream_is_no_choice(tmp_path: Path) -> None:
     page = Page()
     desk = Desk(Tracker.open, lambda _: tmp_path, target=tmp_path / "a.mtclar", subject="a", views=[DOOR])
     with Desks([desk]) as desks:
-        desks.said(page, {"type": "calibrate.join", "subject": "a"})
+        desks.on_message(page, {"type": "calibrate.join", "subject": "a"})
         page.next("calibrate.state", 0)
         with pytest.raises(ProtocolError, match="on other streams"):
-            desk.said(page, {"type": "calibrate.join", "stream": "garden"})
+            desk.on_message(page, {"type": "calibrate.join", "stream": "garden"})
     assert "calibrate.choices" not in {m["type"] for m in page.told}

@@ -79,7 +79,7 @@ class Session:
         at = len(self.page.told)
         message = {"type": f"calibrate.{kind}", **content}
         FROM_PAGE.validate(message)
-        self.desk.said(self.page, message)
+        self.desk.on_message(self.page, message)
         return at
 
     def do(self, kind: str, wanted: Callable[[dict[str, Any]], Any] = bool, **content: Any) -> dict[str, Any]:
@@ -194,8 +194,8 @@ def test_pictures_are_small_and_come_only_to_who_joined(session: Session) -> Non
 
 def test_a_client_that_goes_at_once_is_forgotten(session: Session) -> None:
     passer_by = Page()
-    session.desk.said(passer_by, {"type": "calibrate.join"})
-    session.desk.left(passer_by)
+    session.desk.on_message(passer_by, {"type": "calibrate.join"})
+    session.desk.on_disconnect(passer_by)
     session.do("join")
     session.page.next("calibrate.look", 0)
     assert [m for m in passer_by.told if m["type"] == "calibrate.look"] == []
@@ -350,7 +350,7 @@ def test_closing_does_not_wait_for_ever_for_what_hangs(
         released.wait(60)
         raise MtclarError("no tracker")
 
-    peer: Any = SimpleNamespace(tell=lambda _: None, show=lambda _: None)
+    peer: Any = SimpleNamespace(send_text=lambda _: None, send_binary=lambda _: None)
     desk = Desk(
         open_tracker,
         lambda _: tmp_path,
@@ -360,7 +360,7 @@ def test_closing_does_not_wait_for_ever_for_what_hangs(
     )
     try:
         with desk:
-            desk.said(peer, {"type": "calibrate.join"})
+            desk.on_message(peer, {"type": "calibrate.join"})
             assert hangs.wait(60)
         assert "left behind" in caplog.text
     finally:

@@ -83,7 +83,7 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
 
     def do(on: RatingDesk, kind: str, **content: Any) -> dict[str, Any]:
         at = len(page.told)
-        on.said(page, {"type": f"calibrate.{kind}", **content})
+        on.on_message(page, {"type": f"calibrate.{kind}", **content})
         found: dict[str, Any] = page.wait(
             lambda: next((m for m in page.told[at:] if m["type"] in ("calibrate.state", "error")), None)
         )

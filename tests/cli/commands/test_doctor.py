@@ -10,7 +10,7 @@ import pytest
 
 from mtclar.cli.options import HOST, PORT, default_support_path
 from mtclar.engine import models
-from mtclar.stream.server.broadcaster import DEFAULT_HOST, DEFAULT_PORT
+from mtclar.stream.server.server import DEFAULT_HOST, DEFAULT_PORT
 
 Command = Callable[..., Any]
 

@@ -1,4 +1,4 @@
-"""`watch` against servers that are not there, not ours, or say no; and against the real broadcaster."""
+"""`watch` against servers that are not there, not ours, or say no; and against the real server."""
 
 import json
 import shutil
@@ -15,14 +15,15 @@ from typing import Any
 
 import pytest
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import Server as WebsocketServer
+from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from mtclar.cli.commands.watch import command, websocket_address
 from mtclar.engine.data_types import Affect
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.protocol.messages import AffectMessage, ByeMessage, Hello, LatencyMs, StreamInfo
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 
 OURS = [Subprotocol("mtclar.v1")]
 PROGRAM = [sys.executable, "-m", "mtclar.cli.main", "watch"]
@@ -36,7 +37,7 @@ def watch(address: str, **options: Any) -> None:
 @contextmanager
 def listening(handler: Callable[[ServerConnection], None], port: int = 0, **options: Any) -> Iterator[str]:
     """A websocket server that says what the test wants said."""
-    server: Server = serve(handler, "127.0.0.1", port, **({"subprotocols": OURS} | options))
+    server: WebsocketServer = serve(handler, "127.0.0.1", port, **({"subprotocols": OURS} | options))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -167,8 +168,8 @@ def test_reconnect_waits_for_a_server_and_counts_on(
 
 
 @contextmanager
-def speaking(token: str | None = None) -> Iterator[Broadcaster]:
-    """The broadcaster with a message every 20 ms, until it is closed."""
+def speaking(token: str | None = None) -> Iterator[Server]:
+    """The server with a message every 20 ms, until it is closed."""
     stream = StreamInfo("demo", "demo clip", False, (64, 48), 25.0, "paced")
     over = threading.Event()
 
@@ -182,7 +183,7 @@ def speaking(token: str | None = None) -> Iterator[Broadcaster]:
             )
             seq += 1
 
-    with Broadcaster(port=0, token=token, hello=lambda: Hello((stream,))) as server:
+    with Server(port=0, token=token, hello=lambda: Hello((stream,))) as server:
         thread = threading.Thread(target=speak)
         thread.start()
         try:
@@ -278,7 +279,7 @@ def test_what_reconnect_waits_for_is_said_once(free_port: int, capsys: pytest.Ca
         assert "the file has ended" in words
 
 
-def _until_clients(server: Broadcaster, count: int) -> bool:
+def _until_clients(server: Server, count: int) -> bool:
     ticks = threading.Event()
     return any(server.clients >= count or ticks.wait(0.05) for _ in range(400))
 
@@ -331,7 +332,7 @@ def test_a_certificate_that_nobody_here_knows_is_said_and_not_waited_for(
         capture_output=True,
         check=True,
     )
-    with Broadcaster(port=0, tls_cert=cert, tls_key=key) as server:
+    with Server(port=0, tls_cert=cert, tls_key=key) as server:
         with pytest.raises(MtclarError, match=r"certificate of wss://.* is not trusted here") as caught:
             watch(server.ws_url, reconnect=True)
         assert "SSL_CERT_FILE" in caught.value.hint

@@ -6,7 +6,7 @@ from support.websocket_client import Make
 
 from mtclar.stream.protocol.messages import DEFAULT_FIELDS, StatusMessage
 from mtclar.stream.server.client import Outgoing, Subscription
-from mtclar.stream.server.client_hub import Audience
+from mtclar.stream.server.client_hub import ClientHub
 
 
 class Listener:
@@ -15,22 +15,22 @@ class Listener:
     def __init__(self, wants: bool = True, fields: frozenset[str] = DEFAULT_FIELDS) -> None:
         self.subscription = Subscription(fields=fields)
         self.missed = 0
-        self.told: list[bytes] = []
-        self.offered: list[tuple[int, bool]] = []
+        self.sent: list[bytes] = []
+        self.enqueued: list[tuple[int, bool]] = []
         self._wants = wants
 
-    def tell(self, message: bytes) -> None:
-        self.told.append(message)
+    def send_text(self, message: bytes) -> None:
+        self.sent.append(message)
 
-    def offer(self, item: Outgoing, outdated: bool) -> bool:
-        self.offered.append((item.message.seq, outdated))
+    def enqueue(self, item: Outgoing, outdated: bool) -> bool:
+        self.enqueued.append((item.message.seq, outdated))
         return self._wants
 
 
-def join(audience: Audience, *listeners: Listener) -> None:
+def join(hub: ClientHub, *listeners: Listener) -> None:
     for listener in listeners:
         client: Any = listener
-        audience.welcome(client, b"hello")
+        hub.add(client, b"hello")
 
 
 def outgoing(make_message: Make, seq: int, stream: str = "cam") -> Outgoing:
@@ -38,57 +38,57 @@ def outgoing(make_message: Make, seq: int, stream: str = "cam") -> Outgoing:
 
 
 def test_a_newcomer_hears_hello_and_how_each_stream_is_now() -> None:
-    audience, early, late = Audience(), Listener(), Listener()
-    join(audience, early)
+    hub, early, late = ClientHub(), Listener(), Listener()
+    join(hub, early)
     news = [StatusMessage("cam", "connecting"), StatusMessage("door", "live"), StatusMessage("cam", "live")]
-    audience.distribute(news)
-    join(audience, late)
-    assert early.told == [b"hello", *(one.encode() for one in news)]
-    assert late.told == [b"hello", news[2].encode(), news[1].encode()]
+    hub.distribute(news)
+    join(hub, late)
+    assert early.sent == [b"hello", *(one.encode() for one in news)]
+    assert late.sent == [b"hello", news[2].encode(), news[1].encode()]
 
 
 def test_of_several_at_once_only_the_newest_of_each_stream_is_fresh(make_message: Make) -> None:
-    audience, listener = Audience(), Listener()
-    join(audience, listener)
-    audience.distribute(
+    hub, listener = ClientHub(), Listener()
+    join(hub, listener)
+    hub.distribute(
         outgoing(make_message, seq, stream) for seq, stream in enumerate(["cam", "door", "cam", "cam"])
     )
-    assert listener.offered == [(0, True), (1, False), (2, True), (3, False)]
-    assert audience.published == 4
+    assert listener.enqueued == [(0, True), (1, False), (2, True), (3, False)]
+    assert hub.published == 4
 
 
 def test_what_was_missed_never_falls_while_a_client_leaves() -> None:
-    audience, listener = Audience(), Listener()
-    join(audience, listener)
+    hub, listener = ClientHub(), Listener()
+    join(hub, listener)
     listener.missed = 7
-    assert audience.missed == 7
+    assert hub.missed == 7
     listener.missed = 0  # as another thread may see it: neither here nor among those that have gone
-    assert audience.missed == 7
+    assert hub.missed == 7
 
 
 def test_each_message_is_noted_once_when_it_is_written_or_nobody_wants_it(make_message: Make) -> None:
     noted: list[float] = []
-    audience = Audience(noted.append)
+    hub = ClientHub(noted.append)
     first, second = outgoing(make_message, 0), outgoing(make_message, 1)
-    audience.distribute([first])  # nobody is there
+    hub.distribute([first])  # nobody is there
     assert noted == [first.message.t_capture_s]
-    join(audience, Listener(), Listener(wants=False))
-    audience.distribute([second])
+    join(hub, Listener(), Listener(wants=False))
+    hub.distribute([second])
     assert len(noted) == 1
     for _ in range(2):  # two sockets have it
-        audience.note_written(second)
+        hub.on_written(second)
     assert noted == [first.message.t_capture_s, second.message.t_capture_s]
-    assert audience.written == 2
+    assert hub.written == 2
 
 
 def test_what_the_gone_have_missed_and_wanted() -> None:
-    audience = Audience()
+    hub = ClientHub()
     stays, goes = Listener(), Listener(fields=frozenset({"box"}))
-    join(audience, stays, goes)
-    audience.note_fields()
-    assert audience.wanted_fields == {DEFAULT_FIELDS, frozenset({"box"})}
+    join(hub, stays, goes)
+    hub.update_fields()
+    assert hub.wanted_fields == {DEFAULT_FIELDS, frozenset({"box"})}
     stays.missed, goes.missed = 2, 5
     gone: Any = goes
-    audience.left(gone)
-    assert (len(audience), gone in audience, audience.missed) == (1, False, 7)
-    assert audience.wanted_fields == {DEFAULT_FIELDS}
+    hub.remove(gone)
+    assert (len(hub), gone in hub, hub.missed) == (1, False, 7)
+    assert hub.wanted_fields == {DEFAULT_FIELDS}

@@ -11,11 +11,11 @@ from support.websocket_client import WAIT_S, Eventually, Make, join, receive, sa
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mtclar.stream.protocol.messages import ByeMessage, MarkMessage
-from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.server.quotas import Limits
+from mtclar.stream.server.server import Server
 
 
-def raw_client(server: Broadcaster, said: dict[str, Any] | None = None) -> socket.socket:
+def raw_client(server: Server, said: dict[str, Any] | None = None) -> socket.socket:
     """A client of bare bytes that has made its handshake and does not read any more."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -51,7 +51,7 @@ def read_until_mark(sock: socket.socket) -> list[int]:
     return [int(part.split(b",")[0]) for part in data.split(b'"seq":')[1:]]
 
 
-def test_junk_is_answered_and_too_much_of_it_ends_the_connection(server: Broadcaster) -> None:
+def test_junk_is_answered_and_too_much_of_it_ends_the_connection(server: Server) -> None:
     with join(server) as client:
         until(client, "hello")
         client.send("{")
@@ -68,7 +68,7 @@ def test_junk_is_answered_and_too_much_of_it_ends_the_connection(server: Broadca
         assert until_closed(client)[1] == 1008
 
 
-def test_a_flood_and_a_huge_message_end_the_connection_of_the_one_who_sent_them(server: Broadcaster) -> None:
+def test_a_flood_and_a_huge_message_end_the_connection_of_the_one_who_sent_them(server: Server) -> None:
     with join(server) as bystander:
         for text, times, code in (("x" * 20_000, 1, 1009), ('{"type":"hello"}', 200, 1008)):
             with join(server) as client:
@@ -81,7 +81,7 @@ def test_a_flood_and_a_huge_message_end_the_connection_of_the_one_who_sent_them(
 
 
 def test_many_that_mark_at_once_close_nobody_else_and_the_workers_go_on(
-    server: Broadcaster, make_message: Make, eventually: Eventually
+    server: Server, make_message: Make, eventually: Eventually
 ) -> None:
     loop = server._loop
     assert loop is not None
@@ -104,7 +104,7 @@ def test_many_that_mark_at_once_close_nobody_else_and_the_workers_go_on(
 
 
 def test_a_frozen_client_delays_nobody_and_loses_only_old_messages(
-    server: Broadcaster, make_message: Make, eventually: Eventually
+    server: Server, make_message: Make, eventually: Eventually
 ) -> None:
     frozen = raw_client(server)
     with join(server) as lively:
@@ -121,7 +121,7 @@ def test_a_frozen_client_delays_nobody_and_loses_only_old_messages(
     assert seqs[-1] == 2999
 
 
-def test_messages_of_every_kind_keep_their_order(server: Broadcaster, make_message: Make) -> None:
+def test_messages_of_every_kind_keep_their_order(server: Server, make_message: Make) -> None:
     """An `affect` that is written at once must not overtake what was told before it."""
     with join(server, max_queue=None) as client:
         say(client, type="subscribe", delivery="all")
@@ -139,7 +139,7 @@ def test_messages_of_every_kind_keep_their_order(server: Broadcaster, make_messa
 
 
 def test_a_client_that_wants_all_and_does_not_read_is_closed(
-    server: Broadcaster, make_message: Make, eventually: Eventually
+    server: Server, make_message: Make, eventually: Eventually
 ) -> None:
     greedy = raw_client(server, {"type": "subscribe", "delivery": "all"})
     with join(server) as lively:
@@ -155,7 +155,7 @@ def test_a_client_that_wants_all_and_does_not_read_is_closed(
 
 
 def test_a_killed_client_is_forgotten_and_the_others_go_on(
-    server: Broadcaster, make_message: Make, eventually: Eventually
+    server: Server, make_message: Make, eventually: Eventually
 ) -> None:
     with join(server) as lively:
         sock = raw_client(server)
@@ -171,7 +171,7 @@ def test_a_killed_client_is_forgotten_and_the_others_go_on(
     "garbage", [b"\x00\xff" * 500, b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"\r\n"]
 )
 def test_garbage_on_the_port_is_refused_without_a_trace_in_the_log(
-    server: Broadcaster, garbage: bytes, caplog: pytest.LogCaptureFixture
+    server: Server, garbage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_connection((server.host, server.port), timeout=WAIT_S) as sock:
         sock.sendall(garbage)
@@ -186,7 +186,7 @@ def test_garbage_on_the_port_is_refused_without_a_trace_in_the_log(
 def test_bye_comes_last_and_closing_does_not_hang_on_a_frozen_client(
     make_message: Make, eventually: Eventually
 ) -> None:
-    server = Broadcaster(port=0)
+    server = Server(port=0)
     server.start()
     frozen = raw_client(server)
     with join(server) as client:
@@ -208,7 +208,7 @@ def test_bye_comes_last_and_closing_does_not_hang_on_a_frozen_client(
 
 
 def test_more_clients_than_allowed_are_told_to_come_later(eventually: Eventually) -> None:
-    with Broadcaster(port=0, limits=Limits(clients=1)) as server, join(server) as client:
+    with Server(port=0, limits=Limits(clients=1)) as server, join(server) as client:
         until(client, "hello")
         eventually(lambda: server.clients == 1)
         with pytest.raises(InvalidStatus) as refused:

@@ -11,8 +11,8 @@ import pytest
 from support.websocket_client import WAIT_S, Eventually, join, receive, say, until
 
 from mtclar.stream.protocol.messages import MarkMessage
-from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.server.quotas import Limits
+from mtclar.stream.server.server import Server
 
 from .test_hostile_clients import raw_client
 
@@ -20,14 +20,14 @@ HASTY = Limits(handshake_s=0.3, ping_s=0.3)
 
 
 @pytest.fixture
-def server(caplog: pytest.LogCaptureFixture) -> Iterator[Broadcaster]:
+def server(caplog: pytest.LogCaptureFixture) -> Iterator[Server]:
     """A server without patience; what strangers do is not an error of ours."""
-    with Broadcaster(port=0, limits=HASTY) as running:
+    with Server(port=0, limits=HASTY) as running:
         yield running
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def connected(server: Broadcaster) -> socket.socket:
+def connected(server: Server) -> socket.socket:
     return socket.create_connection((server.host, server.port), timeout=WAIT_S)
 
 
@@ -39,7 +39,7 @@ def read_to_end(sock: socket.socket) -> bytes:
     return data
 
 
-def test_a_request_that_trickles_in_is_cut(server: Broadcaster, eventually: Eventually) -> None:
+def test_a_request_that_trickles_in_is_cut(server: Server, eventually: Eventually) -> None:
     """Slow-loris: each byte is progress, the handshake's time is not extended by it."""
     with connected(server) as sock, contextlib.suppress(ConnectionError):
         sock.sendall(b"GET / HTTP/1.1\r\n")
@@ -51,7 +51,7 @@ def test_a_request_that_trickles_in_is_cut(server: Broadcaster, eventually: Even
     eventually(lambda: server.connections == 0)
 
 
-def test_a_connection_that_says_nothing_is_cut(server: Broadcaster) -> None:
+def test_a_connection_that_says_nothing_is_cut(server: Server) -> None:
     with connected(server) as sock:
         assert read_to_end(sock) == b""
 
@@ -66,7 +66,7 @@ def test_a_connection_that_says_nothing_is_cut(server: Broadcaster) -> None:
     ],
     ids=["headers", "long header", "long path", "no line"],
 )
-def test_a_flood_of_headers_is_refused_and_not_kept(server: Broadcaster, flood: bytes) -> None:
+def test_a_flood_of_headers_is_refused_and_not_kept(server: Server, flood: bytes) -> None:
     with connected(server) as sock:
         with contextlib.suppress(ConnectionError):  # it may be closed before all is said
             sock.sendall(flood)
@@ -76,13 +76,13 @@ def test_a_flood_of_headers_is_refused_and_not_kept(server: Broadcaster, flood: 
 @pytest.mark.parametrize(
     "target", ["/../pyproject.toml", "/..%2f..%2fetc/passwd", "/....//x", "/\\..\\x", "*", "a:b"]
 )
-def test_no_path_leads_out_of_the_pages(server: Broadcaster, target: str) -> None:
+def test_no_path_leads_out_of_the_pages(server: Server, target: str) -> None:
     with connected(server) as sock:
         sock.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert b" 404 " in read_to_end(sock).partition(b"\r\n")[0]
 
 
-def test_a_page_that_nobody_reads_is_given_up(server: Broadcaster, eventually: Eventually) -> None:
+def test_a_page_that_nobody_reads_is_given_up(server: Server, eventually: Eventually) -> None:
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.settimeout(WAIT_S)
@@ -93,7 +93,7 @@ def test_a_page_that_nobody_reads_is_given_up(server: Broadcaster, eventually: E
         eventually(lambda: server.connections == 0)
 
 
-def test_a_half_open_client_is_noticed_by_its_silence(server: Broadcaster, eventually: Eventually) -> None:
+def test_a_half_open_client_is_noticed_by_its_silence(server: Server, eventually: Eventually) -> None:
     """Its machine has gone without a word: nothing is closed, nothing is answered, a ping least of all."""
     with join(server) as lively:
         until(lively, "hello")
@@ -105,7 +105,7 @@ def test_a_half_open_client_is_noticed_by_its_silence(server: Broadcaster, event
         gone.close()
 
 
-def test_a_half_closed_client_is_let_go(server: Broadcaster, eventually: Eventually) -> None:
+def test_a_half_closed_client_is_let_go(server: Server, eventually: Eventually) -> None:
     sock = raw_client(server)
     eventually(lambda: server.clients == 1)
     sock.shutdown(socket.SHUT_WR)
@@ -115,7 +115,7 @@ def test_a_half_closed_client_is_let_go(server: Broadcaster, eventually: Eventua
 
 def test_too_many_connections_of_one_address_leave_room_for_others(eventually: Eventually) -> None:
     limits = Limits(clients=30, clients_per_address=5, pages=3)
-    with Broadcaster(port=0, limits=limits) as server, contextlib.ExitStack() as stack:
+    with Server(port=0, limits=limits) as server, contextlib.ExitStack() as stack:
         for _ in range(40):
             stack.enter_context(connected(server))
         eventually(lambda: server.refused["room"] == 40 - 8)
@@ -126,7 +126,7 @@ def test_too_many_connections_of_one_address_leave_room_for_others(eventually: E
 
 def test_guesses_at_the_token_come_to_an_end() -> None:
     limits = Limits(guesses=2, guess_s=1000)
-    with Broadcaster(port=0, token="a-long-enough-token", limits=limits) as server:
+    with Server(port=0, token="a-long-enough-token", limits=limits) as server:
         codes = []
         for number in range(4):
             with join(server) as client:
@@ -141,7 +141,7 @@ def test_guesses_at_the_token_come_to_an_end() -> None:
 def test_guesses_are_counted_over_connections_that_are_open_together() -> None:
     token = "a-long-enough-token"
     with (
-        Broadcaster(port=0, token=token, limits=Limits(guesses=2, guess_s=1000)) as server,
+        Server(port=0, token=token, limits=Limits(guesses=2, guess_s=1000)) as server,
         ExitStack() as stack,
     ):
         clients = [stack.enter_context(join(server)) for _ in range(5)]

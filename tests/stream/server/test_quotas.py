@@ -1,10 +1,10 @@
-"""Limits: who counts as one address, guesses that refill slowly, descriptors that are kept back."""
+"""Limits: who counts as one address, throttle that refill slowly, descriptors that are kept back."""
 
 import resource
 
 import pytest
 
-from mtclar.stream.server.quotas import DESCRIPTORS_KEPT, Guesses, Limits, address_of, allow_descriptors
+from mtclar.stream.server.quotas import DESCRIPTORS_KEPT, AuthThrottle, Limits, address_of, allow_descriptors
 
 
 @pytest.mark.parametrize(
@@ -27,30 +27,30 @@ def test_an_ipv6_host_has_a_whole_network_of_addresses(peer: object, expected: s
 
 def test_guesses_run_out_and_come_back_one_by_one() -> None:
     now_s = [100.0]
-    guesses = Guesses(Limits(guesses=3, guess_s=6.0), clock=lambda: now_s[0])
+    throttle = AuthThrottle(Limits(guesses=3, guess_s=6.0), clock=lambda: now_s[0])
     for _ in range(3):
-        assert guesses.may_try("a")
-        guesses.was_wrong("a")
-    assert not guesses.may_try("a")
-    assert guesses.may_try("b")
+        assert throttle.allows("a")
+        throttle.record_failure("a")
+    assert not throttle.allows("a")
+    assert throttle.allows("b")
     now_s[0] += 5.9
-    assert not guesses.may_try("a")
+    assert not throttle.allows("a")
     now_s[0] += 0.2
-    assert guesses.may_try("a")
-    guesses.was_wrong("a")
-    assert not guesses.may_try("a")
+    assert throttle.allows("a")
+    throttle.record_failure("a")
+    assert not throttle.allows("a")
     now_s[0] += 1000
     for _ in range(3):  # no more than at first, however long it was quiet
-        guesses.was_wrong("a")
-    assert not guesses.may_try("a")
+        throttle.record_failure("a")
+    assert not throttle.allows("a")
 
 
 def test_addresses_are_not_remembered_without_end() -> None:
-    guesses = Guesses(Limits(guesses=1), clock=lambda: 0.0)
+    throttle = AuthThrottle(Limits(guesses=1), clock=lambda: 0.0)
     for number in range(10_000):
-        guesses.was_wrong(str(number))
-    assert len(guesses._left) < 5_000
-    assert not guesses.may_try("9999")
+        throttle.record_failure(str(number))
+    assert len(throttle._left) < 5_000
+    assert not throttle.allows("9999")
 
 
 def test_connections_fit_into_the_descriptors() -> None:

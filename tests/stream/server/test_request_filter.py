@@ -8,22 +8,22 @@ from websockets.datastructures import Headers
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.pages import Page, Pages
 from mtclar.stream.server.quotas import Limits
-from mtclar.stream.server.request_filter import Gate
+from mtclar.stream.server.request_filter import RequestFilter
 
 TOKEN = "a-long-enough-token"
 HERE = "127.0.0.1:8765"
 
 
-def gate(token: str | None = None, limits: Limits | None = None) -> Gate:
+def gate(token: str | None = None, limits: Limits | None = None) -> RequestFilter:
     pages = Pages(
         {"/health": lambda trusted: Page(b"details" if trusted else b"ok")},
         {"/calibrate": lambda: Page(b"calibrate")},
         {"/metrics": lambda: Page(b"metrics")},
     )
-    return Gate(Access("127.0.0.1", token), limits or Limits(), pages)
+    return RequestFilter(Access("127.0.0.1", token), limits or Limits(), pages)
 
 
-def ask(gate: Gate, target: str, method: str = "GET", **headers: str) -> Page | None:
+def ask(gate: RequestFilter, target: str, method: str = "GET", **headers: str) -> Page | None:
     given = Headers({"Host": HERE} | {name.replace("_", "-"): value for name, value in headers.items()})
     page = gate.answer(method, target, given, "192.0.2.1")
     return page() if callable(page) else page

@@ -20,12 +20,12 @@ from websockets.sync.client import ClientConnection
 
 from mtclar.engine.data_types import Frame
 from mtclar.stream.protocol.messages import Hello, ProtocolError, StreamInfo
-from mtclar.stream.server.broadcaster import Broadcaster
+from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import (
     MAX_FRAME_BYTES,
     MAX_UNDECODABLE,
-    Door,
-    Uploads,
+    FrameUploads,
+    UploadSlot,
     jpeg_size,
     require_picture,
     write_header,
@@ -48,13 +48,13 @@ class Camera:
 
     def __init__(self) -> None:
         self.source = BrowserSource()
-        self.door = Door(self.source)
+        self.slot = UploadSlot(self.source)
         self.frames: list[Frame] = []
         self.hold = threading.Event()  # clear: the reader takes nothing
         self.hold.set()
         info = StreamInfo("browser", "browser", True, None, None, "latest")
-        self.server = Broadcaster(port=0, hello=lambda: Hello((info,)))
-        self.server.take_pictures({0: self.door})
+        self.server = Server(port=0, hello=lambda: Hello((info,)))
+        self.server.accept_uploads({0: self.slot})
         self.server.start()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -220,7 +220,7 @@ def test_one_camera_at_a_time_and_the_next_one_when_it_has_gone(
             until(client, "frame_taken")
             say(other, type="camera", stream="browser")
             assert until(other, "error")["code"] == "stream_taken"
-        eventually(lambda: camera.door.owner is None)
+        eventually(lambda: camera.slot.owner is None)
         say(other, type="camera")
         until(other, "camera_ready")
         say(other, type="camera", stream="nowhere")
@@ -229,7 +229,7 @@ def test_one_camera_at_a_time_and_the_next_one_when_it_has_gone(
 
 def test_a_camera_that_fell_silent_makes_room() -> None:
     now = [100.0]
-    uploads = Uploads({0: Door(BrowserSource())}, lambda: now[0])
+    uploads = FrameUploads({0: UploadSlot(BrowserSource())}, lambda: now[0])
     uploads.claim("a", None)
     now[0] += 4.0
     with pytest.raises(ProtocolError, match="already"):
@@ -240,7 +240,7 @@ def test_a_camera_that_fell_silent_makes_room() -> None:
         uploads.take("a", write_header(0, 0, now[0]) + GOOD, lambda _: None)
 
 
-def test_without_such_a_source_nobody_can_be_a_camera(server: Broadcaster) -> None:
+def test_without_such_a_source_nobody_can_be_a_camera(server: Server) -> None:
     with join(server) as client:
         until(client, "hello")
         say(client, type="camera")
@@ -249,7 +249,7 @@ def test_without_such_a_source_nobody_can_be_a_camera(server: Broadcaster) -> No
         assert "--source browser" in error["message"]
 
 
-def test_the_camera_page_is_served_where_it_is_of_use(camera: Camera, server: Broadcaster) -> None:
+def test_the_camera_page_is_served_where_it_is_of_use(camera: Camera, server: Server) -> None:
     with urllib.request.urlopen(f"{camera.server.url}camera", timeout=WAIT_S) as page:
         assert "You are being analysed" in page.read().decode()
     with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -259,7 +259,7 @@ def test_the_camera_page_is_served_where_it_is_of_use(camera: Camera, server: Br
 @given(st.binary(max_size=300), st.integers(0, 3))
 @settings(max_examples=150)
 def test_junk_never_gets_further_than_an_error(junk: bytes, kind: int) -> None:
-    uploads = Uploads({0: Door(source := BrowserSource())}, lambda: 100.0)
+    uploads = FrameUploads({0: UploadSlot(source := BrowserSource())}, lambda: 100.0)
     uploads.claim("me", None)
     data = [
         junk,
@@ -301,7 +301,7 @@ def test_a_decoder_goes_on_after_damage() -> None:
 
 
 def test_the_source_waits_for_a_browser_and_closes_while_it_waits() -> None:
-    source = open_source("browser", stream_id="door")
+    source = open_source("browser", stream_id="slot")
     assert isinstance(source, BrowserSource)
     assert source.live
     got: list[Frame] = []
@@ -313,5 +313,5 @@ def test_the_source_waits_for_a_browser_and_closes_while_it_waits() -> None:
     source.close()
     reading.join(WAIT_S)
     assert not reading.is_alive()
-    assert [frame.stream_id for frame in got] == ["door"]
+    assert [frame.stream_id for frame in got] == ["slot"]
     assert source.size == (64, 48)

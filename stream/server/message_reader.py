@@ -11,12 +11,12 @@ from mtclar.stream.protocol.client_messages import (
     MAX_CLIENT_MESSAGE_BYTES,
     ClientHello,
     ClientMessage,
-    Plugged,
+    ExtensionMessage,
     parse_client,
 )
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.quotas import Guesses
+from mtclar.stream.server.quotas import AuthThrottle
 from mtclar.stream.server.uploads import CLOSE_ABOVE_BYTES
 from mtclar.stream.server.uploads import MAX_PER_S as MAX_FRAMES_PER_S
 
@@ -27,7 +27,7 @@ MAX_PER_S = 50.0
 
 
 @dataclass(slots=True)
-class Limit:
+class TokenBucket:
     """A bucket of messages that refills: bursts pass, floods do not."""
 
     per_s: float = MAX_PER_S
@@ -38,7 +38,7 @@ class Limit:
     def __post_init__(self) -> None:
         self._left, self._at_s = self.per_s, self.clock()
 
-    def passes(self) -> bool:
+    def try_take(self) -> bool:
         """Counts one message; False, and it does not count, when there were too many."""
         now_s = self.clock()
         self._left = min(self.per_s, self._left + (now_s - self._at_s) * self.per_s)
@@ -49,13 +49,15 @@ class Limit:
         return True
 
 
-class Inbound:
+class MessageReader:
     """Reads one client's messages."""
 
-    def __init__(self, connection: ServerConnection, access: Access, guesses: Guesses, address: str) -> None:
+    def __init__(
+        self, connection: ServerConnection, access: Access, throttle: AuthThrottle, address: str
+    ) -> None:
         self._connection = connection
         self._access = access
-        self._guesses = guesses
+        self._throttle = throttle
         self._address = address
 
     async def authenticate(self, timeout_s: float) -> bool:
@@ -66,12 +68,12 @@ class Inbound:
         headers = connection.request.headers if connection.request is not None else None
         if headers is not None and self._access.bearer(headers.get_all("Authorization")):
             return True
-        if not self._guesses.may_try(self._address):
+        if not self._throttle.allows(self._address):
             return await self._refuse_guess()
         await self._error("token_required", "say hello with the token first")
         try:
             async with asyncio.timeout(timeout_s):
-                said = parse_client(await connection.recv())
+                message = parse_client(await connection.recv())
         except TimeoutError:
             await connection.close(POLICY_VIOLATION, "no token")
             return False
@@ -79,11 +81,11 @@ class Inbound:
             await self._error(error.code, error.message)
             await connection.close(POLICY_VIOLATION, "no token")
             return False
-        if not self._guesses.may_try(self._address):  # used up meanwhile, by other connections from there
+        if not self._throttle.allows(self._address):  # used up meanwhile, by other connections from there
             return await self._refuse_guess()
-        if isinstance(said, ClientHello) and self._access.token_matches(said.token):
+        if isinstance(message, ClientHello) and self._access.token_matches(message.token):
             return True
-        self._guesses.was_wrong(self._address)
+        self._throttle.record_failure(self._address)
         await self._error("bad_token", "this is not the token")
         await connection.close(POLICY_VIOLATION, "bad token")
         return False
@@ -93,26 +95,27 @@ class Inbound:
         await self._connection.close(POLICY_VIOLATION, "too many guesses")
         return False
 
-    def expect_pictures(self) -> None:
+    def expect_frames(self) -> None:
         """Lets larger messages in, from the one after the next: the next one's limit is settled already."""
         self._connection.protocol.max_message_size = CLOSE_ABOVE_BYTES
 
     async def listen(
         self,
-        obey: Callable[[ClientMessage | Plugged], None],
-        tell: Callable[[bytes], None],
-        take: Callable[[bytes], None] | None = None,
+        dispatch: Callable[[ClientMessage | ExtensionMessage], None],
+        send_text: Callable[[bytes], None],
+        on_frame: Callable[[bytes], None] | None = None,
         prefixes: Collection[str] = (),
     ) -> None:
-        """Passes the client's messages to `obey`, and binary ones to `take`, until it goes; raises ConnectionClosed
-        unless it left in order. `prefixes`: of the messages of extensions.
+        """Passes the client's messages to `dispatch`, and binary ones to `on_frame`, until the connection ends.
+
+        Raises ConnectionClosed unless the client closed it in order. `prefixes`: types that extensions handle.
 
         A fault (of form, or a ProtocolError of either) is told to the client, which is closed after too many of them.
         """
-        limit, frames_limit = Limit(), Limit(MAX_FRAMES_PER_S)
+        messages_left, frames_left = TokenBucket(), TokenBucket(MAX_FRAMES_PER_S)
         faults = 0
         async for data in self._connection:
-            if not (frames_limit if isinstance(data, bytes) else limit).passes():
+            if not (frames_left if isinstance(data, bytes) else messages_left).try_take():
                 await self._connection.close(POLICY_VIOLATION, "too many messages")
                 return
             if isinstance(data, str) and len(data) > MAX_CLIENT_MESSAGE_BYTES:
@@ -120,14 +123,14 @@ class Inbound:
                 return
             try:
                 if isinstance(data, str):
-                    obey(parse_client(data, prefixes))
-                elif take is None:
+                    dispatch(parse_client(data, prefixes))
+                elif on_frame is None:
                     raise ProtocolError("binary_not_expected", "messages are text frames of JSON")
                 else:
-                    take(data)
+                    on_frame(data)
             except ProtocolError as error:
                 faults += 1
-                tell(ErrorMessage(error.code, error.message).encode())
+                send_text(ErrorMessage(error.code, error.message).encode())
                 if faults >= MAX_FAULTS:
                     await self._connection.close(POLICY_VIOLATION, "too many faulty messages")
                     return

@@ -17,13 +17,13 @@ from websockets.exceptions import InvalidStatus
 
 from mtclar.engine.errors import MtclarError, ServeError, UsageError
 from mtclar.stream.protocol.messages import ErrorMessage, Hello, MarkMessage, StatusMessage, StreamInfo
-from mtclar.stream.server.broadcaster import Broadcaster
 from mtclar.stream.server.pages import Page
+from mtclar.stream.server.server import Server
 
 TOKEN = "a-long-enough-token"
 
 
-def get(server: Broadcaster, path: str) -> tuple[int, bytes, dict[str, str]]:
+def get(server: Server, path: str) -> tuple[int, bytes, dict[str, str]]:
     try:
         with urllib.request.urlopen(server.url.rstrip("/") + path, timeout=WAIT_S) as answer:
             return answer.status, answer.read(), dict(answer.headers)
@@ -32,9 +32,7 @@ def get(server: Broadcaster, path: str) -> tuple[int, bytes, dict[str, str]]:
             return error.code, error.read(), dict(error.headers)
 
 
-def test_a_client_gets_hello_the_last_status_and_every_message(
-    server: Broadcaster, make_message: Make
-) -> None:
+def test_a_client_gets_hello_the_last_status_and_every_message(server: Server, make_message: Make) -> None:
     server.publish(StatusMessage("cam", "connecting"))
     server.publish(StatusMessage("cam", "live"))
     with join(server) as client:
@@ -49,7 +47,7 @@ def test_a_client_gets_hello_the_last_status_and_every_message(
             assert receive(client)["seq"] == seq
 
 
-def test_a_client_without_a_subprotocol_is_welcome_and_one_with_another_is_not(server: Broadcaster) -> None:
+def test_a_client_without_a_subprotocol_is_welcome_and_one_with_another_is_not(server: Server) -> None:
     with join(server, subprotocols=None) as client:
         assert receive(client)["type"] == "hello"
     with pytest.raises(InvalidStatus) as refused:
@@ -57,7 +55,7 @@ def test_a_client_without_a_subprotocol_is_welcome_and_one_with_another_is_not(s
     assert refused.value.response.status_code == 400
 
 
-def test_fields_streams_and_rate_can_be_chosen(server: Broadcaster, make_message: Make) -> None:
+def test_fields_streams_and_rate_can_be_chosen(server: Server, make_message: Make) -> None:
     server.publish(StatusMessage("other", "live"))
     with join(server) as client:
         say(client, type="subscribe", streams=["cam"], fields=["similarity"], max_hz=10, delivery="all")
@@ -88,7 +86,7 @@ def test_fields_streams_and_rate_can_be_chosen(server: Broadcaster, make_message
 def test_a_mark_reaches_everyone_and_the_hook() -> None:
     marks: list[MarkMessage] = []
     with (
-        Broadcaster(port=0, on_mark=marks.append) as server,
+        Server(port=0, on_mark=marks.append) as server,
         join(server) as one,
         join(server) as two,
     ):
@@ -97,14 +95,14 @@ def test_a_mark_reaches_everyone_and_the_hook() -> None:
         assert until(one, "mark")["label"] == until(two, "mark")["label"] == marks[0].label == "video starts"
 
 
-def test_without_anybody_to_assign_it_is_said(server: Broadcaster) -> None:
+def test_without_anybody_to_assign_it_is_said(server: Server) -> None:
     with join(server) as client:
         until(client, "hello")
         say(client, type="assign", stream="cam", face=0, subject=None)
         assert until(client, "error")["code"] == "cannot_assign"
 
 
-def test_a_client_that_wants_all_and_reads_gets_all(server: Broadcaster, make_message: Make) -> None:
+def test_a_client_that_wants_all_and_reads_gets_all(server: Server, make_message: Make) -> None:
     with join(server, max_queue=None) as client:
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")
@@ -113,7 +111,7 @@ def test_a_client_that_wants_all_and_reads_gets_all(server: Broadcaster, make_me
         assert [until(client, "affect")["seq"] for _ in range(1000)] == list(range(1000))
 
 
-def test_an_error_of_the_server_reaches_the_clients(server: Broadcaster) -> None:
+def test_an_error_of_the_server_reaches_the_clients(server: Server) -> None:
     with join(server) as client:
         until(client, "hello")
         server.publish(ErrorMessage("tracker_failed", "the encoder cannot run"))
@@ -124,7 +122,7 @@ def test_on_sent_is_called_once_a_message_with_clients_and_without(
     make_message: Make, eventually: Eventually
 ) -> None:
     sent: list[float] = []
-    with Broadcaster(port=0, on_sent=sent.append) as server:
+    with Server(port=0, on_sent=sent.append) as server:
         server.publish(make_message(0, t_s=1.0))
         eventually(lambda: sent == [1.0])
         with join(server) as one, join(server) as two:
@@ -141,7 +139,7 @@ def test_on_sent_is_called_once_a_message_with_clients_and_without(
 
 
 def test_a_token_by_header_or_by_the_first_message() -> None:
-    with Broadcaster(port=0, token=TOKEN) as server:
+    with Server(port=0, token=TOKEN) as server:
         with join(server, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as client:
             assert receive(client)["type"] == "hello"
         with join(server) as client:
@@ -155,7 +153,7 @@ def test_a_token_by_header_or_by_the_first_message() -> None:
     ['{"type": "hello", "token": "wrong"}', '{"type": "hello"}', '{"type": "subscribe"}', "junk", "{}"],
 )
 def test_without_the_token_nothing_is_said(said: str, make_message: Make) -> None:
-    with Broadcaster(port=0, token=TOKEN) as server, join(server) as client:
+    with Server(port=0, token=TOKEN) as server, join(server) as client:
         assert receive(client)["code"] == "token_required"
         server.publish(make_message(0))
         client.send(said)
@@ -165,7 +163,7 @@ def test_without_the_token_nothing_is_said(said: str, make_message: Make) -> Non
 
 
 def test_a_wrong_header_is_refused_at_once() -> None:
-    with Broadcaster(port=0, token=TOKEN) as server, pytest.raises(InvalidStatus) as refused:
+    with Server(port=0, token=TOKEN) as server, pytest.raises(InvalidStatus) as refused:
         join(server, additional_headers={"Authorization": "Bearer wrong"})
     assert refused.value.response.status_code == 401
 
@@ -173,7 +171,7 @@ def test_a_wrong_header_is_refused_at_once() -> None:
 @pytest.mark.parametrize(
     ("origin", "welcome"), [("own", True), ("https://evil.example", False), ("null", False)]
 )
-def test_a_browsers_origin(server: Broadcaster, origin: str, welcome: bool) -> None:
+def test_a_browsers_origin(server: Server, origin: str, welcome: bool) -> None:
     origin = server.url.rstrip("/") if origin == "own" else origin
     if welcome:
         with join(server, origin=origin) as client:
@@ -184,9 +182,9 @@ def test_a_browsers_origin(server: Broadcaster, origin: str, welcome: bool) -> N
         assert refused.value.response.status_code == 403
 
 
-def test_a_port_in_use_is_named(server: Broadcaster) -> None:
+def test_a_port_in_use_is_named(server: Server) -> None:
     with pytest.raises(ServeError, match=str(server.port)) as caught:
-        Broadcaster(port=server.port).start()
+        Server(port=server.port).start()
     assert "--port 0" in caught.value.hint
 
 
@@ -202,19 +200,19 @@ def test_a_port_in_use_is_named(server: Broadcaster) -> None:
 )
 def test_what_cannot_be_served_is_said(options: dict[str, Any], kind: type[MtclarError]) -> None:
     with pytest.raises(kind) as caught:
-        Broadcaster(**({"port": 0} | options)).start()
+        Server(**({"port": 0} | options)).start()
     assert caught.value.what
     assert caught.value.hint
 
 
 def test_beyond_loopback_without_tls_is_warned_of() -> None:
-    assert Broadcaster("0.0.0.0", 0, token=TOKEN).warnings
-    assert not Broadcaster(port=0).warnings
+    assert Server("0.0.0.0", 0, token=TOKEN).warnings
+    assert not Server(port=0).warnings
 
 
 def test_tls(tmp_path: Path) -> None:
     cert, key = make_certificate(tmp_path)
-    with Broadcaster(port=0, tls_cert=cert, tls_key=key) as server:
+    with Server(port=0, tls_cert=cert, tls_key=key) as server:
         assert server.ws_url.startswith("wss://")
         with join(server, ssl=ssl.create_default_context(cafile=str(cert))) as client:
             assert receive(client)["type"] == "hello"
@@ -223,7 +221,7 @@ def test_tls(tmp_path: Path) -> None:
 # --- pages ---
 
 
-def test_the_pages_and_their_headers(server: Broadcaster) -> None:
+def test_the_pages_and_their_headers(server: Server) -> None:
     status, body, headers = get(server, "/")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert body == (resources.files("mtclar.stream.web.dashboard") / "index.html").read_bytes()
@@ -251,12 +249,12 @@ def test_the_pages_and_their_headers(server: Broadcaster) -> None:
         "/ws/",
     ],
 )
-def test_no_other_path_is_answered(server: Broadcaster, path: str) -> None:
+def test_no_other_path_is_answered(server: Server, path: str) -> None:
     assert get(server, path)[0] == 404
 
 
 def test_health_and_plugged_in_routes(make_message: Make, eventually: Eventually) -> None:
-    with Broadcaster(port=0, routes={"/calibrate": lambda: Page(b"hello")}) as server:
+    with Server(port=0, routes={"/calibrate": lambda: Page(b"hello")}) as server:
         server.publish(StatusMessage("cam", "live"))
         server.publish(make_message(0))
         health = eventually(lambda: (h := json.loads(get(server, "/health")[1]))["messages"] and h)
@@ -277,7 +275,7 @@ def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Mak
         raise RuntimeError("no figures")
 
     got: list[bytes] = []
-    with Broadcaster(port=0, private={"/slow": slow, "/broken": broken}) as server, join(server) as client:
+    with Server(port=0, private={"/slow": slow, "/broken": broken}) as server, join(server) as client:
         asking = threading.Thread(target=lambda: got.append(get(server, "/slow")[1]))
         asking.start()
         assert begun.wait(WAIT_S)
@@ -294,7 +292,7 @@ def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Mak
 
 def test_health_says_when_the_process_should_be_started_anew() -> None:
     failing: list[str] = []
-    with Broadcaster(port=0, failing=lambda: failing[0] if failing else None) as server:
+    with Server(port=0, failure=lambda: failing[0] if failing else None) as server:
         assert get(server, "/health")[0] == 200
         failing.append("no answer to a frame for 30 s")
         status, body, _ = get(server, "/health")
@@ -302,7 +300,7 @@ def test_health_says_when_the_process_should_be_started_anew() -> None:
         assert json.loads(body)["reason"] == "no answer to a frame for 30 s"
 
 
-def test_ready_is_when_every_stream_is_live(server: Broadcaster, eventually: Eventually) -> None:
+def test_ready_is_when_every_stream_is_live(server: Server, eventually: Eventually) -> None:
     status, body, _ = get(server, "/ready")
     assert (status, json.loads(body)["reason"]) == (503, "not live: cam")
     server.publish(StatusMessage("cam", "live"))
@@ -313,12 +311,12 @@ def test_ready_is_when_every_stream_is_live(server: Broadcaster, eventually: Eve
 
 def test_with_a_token_strangers_learn_only_whether_it_is_well() -> None:
     info = StreamInfo("bedroom", "rtsp://camera/bedroom", True, None, None, "latest")
-    with Broadcaster(port=0, token=TOKEN, hello=lambda: Hello((info,))) as server:
+    with Server(port=0, token=TOKEN, hello=lambda: Hello((info,))) as server:
         for path in ("/health", "/ready"):
             assert b"bedroom" not in get(server, path)[1]
 
 
-def test_a_plain_get_of_the_websocket_says_what_it_is(server: Broadcaster) -> None:
+def test_a_plain_get_of_the_websocket_says_what_it_is(server: Server) -> None:
     assert get(server, "/ws")[0] == 426
 
 
@@ -329,7 +327,7 @@ def test_hello_is_asked_for_each_client() -> None:
         calls.append(threading.get_ident())
         return Hello(())
 
-    with Broadcaster(port=0, hello=hello) as server:
+    with Server(port=0, hello=hello) as server:
         for _ in range(2):
             with join(server) as client:
                 receive(client)
@@ -338,7 +336,7 @@ def test_hello_is_asked_for_each_client() -> None:
 
 def test_nothing_is_left_running_after_close(make_message: Make) -> None:
     before = set(threading.enumerate())
-    with Broadcaster(port=0) as server, join(server) as client:
+    with Server(port=0) as server, join(server) as client:
         server.publish(make_message(0))
         until(client, "hello")
     assert {thread for thread in set(threading.enumerate()) - before if thread.name == "broadcast"} == set()
@@ -348,7 +346,7 @@ def test_what_a_client_did_not_ask_for_is_not_counted_as_missed(
     make_message: Make, eventually: Eventually
 ) -> None:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Broadcaster(port=0, hello=lambda: Hello((info,))) as server, join(server) as client:
+    with Server(port=0, hello=lambda: Hello((info,))) as server, join(server) as client:
         until(client, "hello")
         say(client, type="subscribe", streams=["cam"])
         until(client, "subscribed")
