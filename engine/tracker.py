@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closing, Session, open_sessions
+from mtclar.engine.backends.session import Closeable, InferenceSession, open_sessions
 from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
@@ -47,7 +47,7 @@ class _Track:
     drift: tuple[str, ...] = ()  # as it was when the face was last measured
 
 
-class Tracker(Closing):
+class Tracker(Closeable):
     """Follows the affect of every face of a stream; one object per stream.
 
     Call it with each frame in order, or call `find` and `estimate` to time them apart. It is a context manager that
@@ -60,7 +60,7 @@ class Tracker(Closing):
         self,
         face_tracker: FaceTracker,
         encoder: Encoder,
-        pair: Session | None,
+        pair: InferenceSession | None,
         supports: Sequence[SupportSet] = (),
         *,
         model: models.Card,
@@ -107,7 +107,7 @@ class Tracker(Closing):
         max_faces: int = MAX_FACES,
         gates: Gates = RUN_GATES,
         progress: Callable[[str], None] | None = None,
-        encoder: Session | None = None,
+        encoder: InferenceSession | None = None,
     ) -> Self:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closing, Session, open_session
+from mtclar.engine.backends.session import Closeable, InferenceSession, open_session
 from mtclar.engine.data_types import EXPRESSIONS, Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_GATES, faults
 from mtclar.engine.tracker import Tracker
@@ -57,10 +57,10 @@ def to_look_at(times_s: NDArray[np.float64], rate_hz: float, always: NDArray[np.
     return wanted
 
 
-class Looker(Closing):
+class Looker(Closeable):
     """The four networks, following the largest face; a context manager that holds their sessions."""
 
-    def __init__(self, tracker: Tracker, pair: Session) -> None:
+    def __init__(self, tracker: Tracker, pair: InferenceSession) -> None:
         self._tracker = tracker
         self.pair = pair
         self.encoder_sha256 = tracker.model.sha256

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mtclar.engine.backends.session import Closing
+from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import MtclarError, WriteError
 
 try:
@@ -26,7 +26,7 @@ HEAD = struct.Struct("<Q32s")  # bytes of a piece, its sha256
 MAX_PIECE_BYTES = 2**28
 
 
-class Journal(Closing):
+class Journal(Closeable):
     """Pieces of bytes in a file that only grows. Mode 0600: embeddings of a face are biometric data.
 
     Raises WriteError when the disk refuses.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Runs
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params, make_query
@@ -57,12 +57,12 @@ class LabelledFrames:
 class Tools:
     """What the modes need beside the labels."""
 
-    pair: Runs | None  # session of the pair graph; None: the difference of two absolute values
+    pair: InferenceSession | None  # session of the pair graph; None: the difference of two absolute values
     params: CompareParams
     constants: Constants
 
     @classmethod
-    def bundled(cls, pair: Runs | None) -> "Tools":
+    def bundled(cls, pair: InferenceSession | None) -> "Tools":
         """With the constants of the bundled encoder."""
         return cls(pair, bundled_params(), bundled_constants())
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Arrays, Closing, Runs, Session, Shape
+from mtclar.engine.backends.session import Arrays, Closeable, InferenceSession, Shape
 from mtclar.engine.errors import BackendError
 
 Answer = dict[str, NDArray[np.generic]]
@@ -49,7 +49,7 @@ class Batcher:
 
     def __init__(
         self,
-        session: Session,
+        session: InferenceSession,
         *,
         wait_ms: float = DEFAULT_WAIT_MS,
         max_batch: int = MAX_BATCH,
@@ -157,10 +157,10 @@ class Batcher:
         counts.largest = max(counts.largest, rows_run)
 
 
-class BatchedSession(Closing):
-    """One stream's share. Implements `mtclar.engine.backends.session.Session`; closing it leaves the others theirs."""
+class BatchedSession(Closeable):
+    """One stream's share, an InferenceSession; closing it leaves the other streams' open."""
 
-    def __init__(self, batcher: Batcher, stream_id: str, session: Session) -> None:
+    def __init__(self, batcher: Batcher, stream_id: str, session: InferenceSession) -> None:
         self.backend = session.backend
         self.inputs: Mapping[str, Shape] = session.inputs
         self.outputs: Mapping[str, Shape] = session.outputs
@@ -173,8 +173,8 @@ class BatchedSession(Closing):
             raise BackendError("the session is closed")
         return self._batcher.ask(self._stream_id, feeds)
 
-    def holding(self, feeds: Arrays) -> Runs:  # noqa: ARG002
-        raise BackendError("a batched session holds nothing", "hold it before it is shared")
+    def bind(self, feeds: Arrays) -> InferenceSession:  # noqa: ARG002
+        raise BackendError("a batched session binds no inputs", "bind them before it is shared")
 
     def close(self) -> None:
         if not self._closed:

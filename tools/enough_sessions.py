@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mtclar.calibrate.core.coverage import MOST_LABELS, covered, next_region, region_of
 from mtclar.calibrate.core.report import FEW_POINTS, make_report
 from mtclar.calibrate.core.status import whole
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.label_convergence import distance, estimated
@@ -104,7 +104,7 @@ def tasks_of(people: People, may: NDArray[np.bool_], *, unsure: bool = True) -> 
 
 
 def sessions(
-    task: Task, pair: Session, until: int = MOST, left_out_after: Collection[int] = LEFT_OUT_AFTER
+    task: Task, pair: InferenceSession, until: int = MOST, left_out_after: Collection[int] = LEFT_OUT_AFTER
 ) -> Iterator[Course]:
     """Everybody's calibration, up to so many labels, and the leave-one-out error after some numbers of them."""
     for number, rows in enumerate(task.people.rows_of()):
@@ -117,7 +117,7 @@ def course(
     task: Task,
     pool: Rows,
     asked: Rows,
-    pair: Session,
+    pair: InferenceSession,
     rng: np.random.Generator,
     until: int,
     left_out_after: Collection[int],

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded, Estimate
 from mtclar.engine.estimate.residual_gp import unit
 from mtclar.engine.support_set import SupportSet
 from mtclar.train.accuracy import methods
 
 Array = NDArray[Any]
-Rule = Callable[[Session, SupportSet, Encoded], Array]
+Rule = Callable[[InferenceSession, SupportSet, Encoded], Array]
 
 SHRINK = 5.0  # labels that the prior is worth
 RIDGE = 0.3  # noise variance over that of a label, embeddings of length one
@@ -30,18 +30,18 @@ def values(estimates: list[Estimate]) -> Array:
 def method(name: str, *, with_pair: bool = True) -> Rule:
     """As `mtclar-stream evaluate` has it."""
 
-    def rule(pair: Session, support: SupportSet, faces: Encoded) -> Array:
+    def rule(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:
         return methods.METHODS[name](methods.Engine(pair if with_pair else None), support, faces).value
 
     return rule
 
 
-def shrunk_residual(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
+def shrunk_residual(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
     share = len(support) / (len(support) + SHRINK)
     return np.clip(faces.absolute + share * (support.labels - support.absolute).mean(0), -1, 1)
 
 
-def ridge(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
+def ridge(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
     """Labels by ridge regression on embeddings, in its dual form, about their mean."""
     known, asked, mean = unit(support.embeddings), unit(faces.embedding), support.labels.mean(0)
     middle = known.mean(0)
@@ -51,7 +51,7 @@ def ridge(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa:
     )
 
 
-def gp_labels(pair: Session, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
+def gp_labels(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
     """Labels by a Gaussian process on embeddings, about their mean."""
     mean = support.labels.mean(0)
     kernel = _kernel(support.embeddings, support.embeddings) + GP_NOISE * np.eye(len(support))

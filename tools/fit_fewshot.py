@@ -28,7 +28,7 @@ from fewshot_people import People, clips, rendered, strangers
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import CompareParams, Comparer
 from mtclar.engine.estimate.metrics import Z_90
 from mtclar.engine.estimate.residual_gp import (
@@ -183,7 +183,7 @@ def refit(params: CompareParams, plain: Sequence[People], films: People) -> Comp
     return replace(params, valence=priors[0], arousal=priors[1])
 
 
-def sd_scales(params: CompareParams, plain: Sequence[People], pair: Session) -> Array:
+def sd_scales(params: CompareParams, plain: Sequence[People], pair: InferenceSession) -> Array:
     """[2] what the sd must be multiplied with for 90 % of labels to lie in the 90 % interval, mean over populations."""
     scales = []
     for people in plain:

@@ -62,12 +62,12 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
         encoder, pair = Encoder(opened.sessions[2]), opened.sessions[3]
         faces = demo_crops(every=8)[:64]
         support = encoder(faces[:SUPPORT_FRAMES]).embedding
-        held = pair.holding({"support": support})
+        bound = pair.bind({"support": support})
         opened_s = time.perf_counter() - started_s
 
         def answer(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             encoded = encoder(crops)
-            return encoded.absolute, held.run({"embedding": encoded.embedding})["delta"]
+            return encoded.absolute, bound.run({"embedding": encoded.embedding})["delta"]
 
         with (
             open_session(models.path("encoder"), REFERENCE) as exact,
@@ -88,7 +88,7 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
             crops = rng.choice(faces, batch)
             ms = float(np.median(_times(lambda crops=crops: answer(crops), max(rounds // 10, 5))))
             by_batch.append({"batch": batch, "faces_per_s": round(1e3 * batch / ms, 1)})
-        replayed = getattr(held, "replayed", None)  # of backends of which it is known
+        replayed = getattr(bound, "replayed", None)  # of backends of which it is known
         for session in opened.sessions:
             session.close()
     best = max(row["faces_per_s"] for row in by_batch)

@@ -27,7 +27,7 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, propose
 from mtclar.engine.estimate.comparer import Comparer, bundled_params
 from mtclar.engine.estimate.encoder import Encoder
@@ -74,7 +74,7 @@ class Task:
     def support(self, rows: Rows) -> SupportSet | None:
         return self.people.support(rows, self.said[rows]) if len(rows) else None
 
-    def error(self, pair: Session, labelled: Rows, asked: Rows) -> Array:
+    def error(self, pair: InferenceSession, labelled: Rows, asked: Rows) -> Array:
         """Mean squared error of valence and of arousal over the faces asked."""
         estimates = Comparer(pair, self.support(labelled))(self.people.encoded(asked))
         return np.asarray(((values(estimates) - self.people.va[asked]) ** 2).mean(0))
@@ -123,7 +123,7 @@ def chosen(task: Task, pool: Rows, strategy: str, seed: int) -> list[Rows]:
     return [np.array(labelled[:k], np.int64) for k in range(MOST + 1)]
 
 
-def curve(task: Task, sat: Sequence[Sitting], pair: Session) -> Array:
+def curve(task: Task, sat: Sequence[Sitting], pair: InferenceSession) -> Array:
     """RMSE [MOST + 1, 2] by number of labels, interpolated between COUNTS."""
     errors = [[task.error(pair, one.labelled[k], one.asked) for k in COUNTS] for one in sat]
     taken = np.sqrt(np.mean(errors, axis=0))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from mtclar.calibrate.core.support_builder import conditions
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.data_types import Estimate, FaceCrop
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.drift import DriftWatch
@@ -99,7 +99,7 @@ def calibrated(scene: Scene, encoder: Encoder) -> SupportSet:
     )
 
 
-def seen(scene: Scene, support: SupportSet, encoder: Encoder, pair: Session) -> Seen:
+def seen(scene: Scene, support: SupportSet, encoder: Encoder, pair: InferenceSession) -> Seen:
     crops = scene.crops()
     good = [i for i, crop in enumerate(crops) if not faults(crop, RUN_GATES)]
     with Comparer(pair, support) as comparer:
@@ -121,7 +121,7 @@ def run(before: Seen | None, then: Seen, support: SupportSet) -> Run:
     return Run(then, said[changed:])
 
 
-def runs_of(folder: Path, encoder: Encoder, pair: Session) -> dict[str, list[Run]]:
+def runs_of(folder: Path, encoder: Encoder, pair: InferenceSession) -> dict[str, list[Run]]:
     """Everybody's runs, by the name of the scene."""
     people = [load(path) for path in sorted(folder.glob("*.npz"))]
     runs: dict[str, list[Run]] = {}

@@ -41,7 +41,7 @@ from generated import replace_section
 from mtclar.calibrate.core.coverage import LARGE_ERROR, MOST_LABELS, RULE, Rule
 from mtclar.calibrate.core.report import FEW_POINTS
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.encoder import Encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,7 +206,7 @@ def tasks(
     yield from tasks_of(photos, single_pictures(photos), unsure=False)
 
 
-def simulated(of: Iterator[Task], pair: Session) -> Sessions:
+def simulated(of: Iterator[Task], pair: InferenceSession) -> Sessions:
     return {task.name: list(sessions(task, pair)) for task in of}
 
 

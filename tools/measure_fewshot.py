@@ -27,7 +27,7 @@ from generated import replace_section
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.comparer import Comparer, Coverage, bundled_params, make_query
 from mtclar.engine.estimate.encoder import Encoder
@@ -60,7 +60,9 @@ def bold(text: str, name: str) -> str:
 # --- single pictures ----------------------------------------------------------------------------------------------
 
 
-def by_rule(people: People, k: int, pair: Session, rules: dict[str, Rule]) -> dict[str, tuple[float, float]]:
+def by_rule(
+    people: People, k: int, pair: InferenceSession, rules: dict[str, Rule]
+) -> dict[str, tuple[float, float]]:
     """RMSE of valence and arousal of each rule."""
     predicted: dict[str, list[Array]] = {name: [] for name in rules}
     truth = []
@@ -78,7 +80,7 @@ def by_rule(people: People, k: int, pair: Session, rules: dict[str, Rule]) -> di
 
 
 def figures_by_k(
-    everyone: Sequence[People], pair: Session
+    everyone: Sequence[People], pair: InferenceSession
 ) -> dict[str, dict[int, dict[str, tuple[float, float]]]]:
     found: dict[str, dict[int, dict[str, tuple[float, float]]]] = {}
     for people in everyone:
@@ -143,7 +145,7 @@ def plot(found: dict[str, dict[int, dict[str, tuple[float, float]]]], path: Path
     pyplot.close(figure)
 
 
-def interval_table(everyone: Sequence[People], pair: Session) -> str:
+def interval_table(everyone: Sequence[People], pair: InferenceSession) -> str:
     """Share of labels within the 90 % interval, and what in_support separates."""
     rows = []
     for people in everyone:
@@ -169,7 +171,7 @@ def interval_table(everyone: Sequence[People], pair: Session) -> str:
     return table([*head, "RMSE against absolute, in support", "the same, outside"], rows)
 
 
-def neutral_table(everyone: Sequence[People], pair: Session) -> str:
+def neutral_table(everyone: Sequence[People], pair: InferenceSession) -> str:
     """One neutral face as the only label; and without any label, what a person usually looks like as their neutral.
 
     The label, and what is usual, are of the first half of a person's faces (of a clip: its first half); the second
@@ -204,7 +206,7 @@ def neutral_table(everyone: Sequence[People], pair: Session) -> str:
 # --- clips --------------------------------------------------------------------------------------------------------
 
 
-def clip_rules(film: People, pair: Session) -> Iterator[tuple[dict[str, Array], Array]]:
+def clip_rules(film: People, pair: InferenceSession) -> Iterator[tuple[dict[str, Array], Array]]:
     """Predictions of each clip's unlabelled frames, by rule, and their labels."""
     assert film.frame is not None
     for rows in film.rows_of():
@@ -236,7 +238,7 @@ def clip_rules(film: People, pair: Session) -> Iterator[tuple[dict[str, Array], 
         yield by, film.va[asked]
 
 
-def clips_table(film: People, pair: Session) -> str:
+def clips_table(film: People, pair: InferenceSession) -> str:
     parts = list(clip_rules(film, pair))
     truth = np.concatenate([labels for _, labels in parts])
     rows = []
@@ -249,7 +251,7 @@ def clips_table(film: People, pair: Session) -> str:
     return table(["rule", "CCC, V / A", "RMSE, V / A"], rows)
 
 
-def prompts_table(film: People, pair: Session, frames: int = 5, error_sd: float = 0.12) -> str:
+def prompts_table(film: People, pair: InferenceSession, frames: int = 5, error_sd: float = 0.12) -> str:
     """Several frames of each prompt under one label that is a little wrong: counted as one label, or as several."""
     params = bundled_params()
     ways = {"one label a prompt": params, "every frame a label": replace(params, same_cosine=2.0)}
@@ -300,7 +302,7 @@ def coverage_table(film: People, people: People) -> str:
     return table(["faces, K = 10", "covered", "of the faces", "RMSE against absolute, V / A"], rows)
 
 
-def cost_table(people: People, pair: Session) -> str:
+def cost_table(people: People, pair: InferenceSession) -> str:
     """Milliseconds to take a support set in, and for one face beside it."""
     rows = []
     one = Encoded(people.embeddings[:1], people.absolute[:1], np.zeros((1, 8), np.float32))

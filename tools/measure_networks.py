@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mtclar.cli.benchmark.compare import ratio
 from mtclar.engine import models
 from mtclar.engine.backends.onnxruntime_session import int8_path
-from mtclar.engine.backends.session import Arrays, Session, open_session, open_sessions
+from mtclar.engine.backends.session import Arrays, InferenceSession, open_session, open_sessions
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.estimate.encoder import INPUT as FACE
 from mtclar.engine.estimate.encoder import Encoder
@@ -69,7 +69,7 @@ def run_by(graph: Path, backend: str) -> Path:
     return int8_path(graph) if eight_bits else graph
 
 
-def on_photos(encoder: Encoder, pair: Session, data: ferplus.FerPlus, dump: Path | None) -> None:
+def on_photos(encoder: Encoder, pair: InferenceSession, data: ferplus.FerPlus, dump: Path | None) -> None:
     """FER+: PrivateTest is scored, PublicTest dumped."""
     photos = data.split("PrivateTest")
     encoded = encode(encoder, photos.images)
@@ -86,7 +86,7 @@ def on_photos(encoder: Encoder, pair: Session, data: ferplus.FerPlus, dump: Path
         save(dump / "ferplus_val_dump.npz", encode(encoder, public.images), public.va, person)
 
 
-def on_people(encoder: Encoder, pair: Session, shown: people.People, dump: Path | None) -> None:
+def on_people(encoder: Encoder, pair: InferenceSession, shown: people.People, dump: Path | None) -> None:
     """Single pictures of rendered people, and pairs of the same person."""
     encoded = encode(encoder, middles(shown.images))
     print(f"rendered test people (n={len(shown)}): {VaFigures.of(encoded.absolute, shown.va)}")
@@ -100,7 +100,7 @@ def on_people(encoder: Encoder, pair: Session, shown: people.People, dump: Path 
 
 
 def pairs(
-    session: Session,
+    session: InferenceSession,
     encoded: Encoded,
     va: NDArray[np.float32],
     first: NDArray[np.int64],
@@ -144,7 +144,7 @@ def one_core(encoder_graph: Path, pair_graph: Path) -> None:
     """
     with ExitStack() as sessions:
 
-        def opened(graph: Path, backend: str = "onnxruntime") -> Session:
+        def opened(graph: Path, backend: str = "onnxruntime") -> InferenceSession:
             return sessions.enter_context(open_session(graph, backend, threads=1))
 
         mesh, pair, encoder = opened(models.path("face_mesh")), opened(pair_graph), opened(encoder_graph)
@@ -154,7 +154,7 @@ def one_core(encoder_graph: Path, pair_graph: Path) -> None:
         region = random.random((1, SIDE, SIDE, 3), np.float32)
         known = Encoder(encoder)(faces).embedding
         face: Arrays = {FACE: faces[:1]}
-        turns: dict[str, tuple[Session, Arrays]] = {
+        turns: dict[str, tuple[InferenceSession, Arrays]] = {
             "landmark network": (mesh, {REGION: region}),
             f"encoder, {encoder.backend}": (encoder, face),
         }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
 from mtclar.engine.estimate.metrics import rmse
@@ -57,7 +57,9 @@ class Report:
         return len(self.points) >= FEW_POINTS
 
 
-def make_report(support: SupportSet, pair: Session | None = None, rule: str = DEFAULT_RULE) -> Report:
+def make_report(
+    support: SupportSet, pair: InferenceSession | None = None, rule: str = DEFAULT_RULE
+) -> Report:
     """Leaves every label out once; with a single label the figures are those of the absolute output."""
     groups = group_of(support.labels)
     predicted = predict_left_out(support, groups, pair, rule)
@@ -95,7 +97,10 @@ def group_of(labels: NDArray[np.float32]) -> NDArray[np.int_]:
 
 
 def predict_left_out(
-    support: SupportSet, groups: NDArray[np.int_], pair: Session | None = None, rule: str = DEFAULT_RULE
+    support: SupportSet,
+    groups: NDArray[np.int_],
+    pair: InferenceSession | None = None,
+    rule: str = DEFAULT_RULE,
 ) -> NDArray[np.float64]:
     """V/A [N, 2] of each frame by the frames of the other groups alone."""
     predicted = np.zeros((len(support), 2))

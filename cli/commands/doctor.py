@@ -140,19 +140,19 @@ def _tensorrt() -> Check:
     try:
         from mtclar.engine.backends.tensorrt.cache import default_folder
         from mtclar.engine.backends.tensorrt.device import open_device
-        from mtclar.engine.backends.tensorrt_session import open_flavour
+        from mtclar.engine.backends.tensorrt_session import open_distribution
 
-        flavour = open_flavour("tensorrt")
+        distribution = open_distribution("tensorrt")
         device = open_device()
         try:
-            flavour.require_target(device.capability)
+            distribution.require_target(device.capability)
         finally:
             device.close()
     except ImportError as error:
         return Check(what, "absent", f"without {error.name}", "pip install 'mtclar-stream[tensorrt-rtx]'")
     except BackendError as error:
         return Check(what, "absent", error.what, error.hint)
-    detail = f"{flavour.name} {flavour.version} on {device.name}; engines in {default_folder()}"
+    detail = f"{distribution.name} {distribution.version} on {device.name}; engines in {default_folder()}"
     return Check(what, "ok", detail)
 
 

@@ -144,7 +144,7 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
         from mtclar.engine.backends.tensorrt.ahead_of_time import compile_ahead
         from mtclar.engine.backends.tensorrt.cache import EngineCache, default_folder
         from mtclar.engine.backends.tensorrt.device import open_device
-        from mtclar.engine.backends.tensorrt.distribution import Flavour, parse_capability
+        from mtclar.engine.backends.tensorrt.distribution import TrtDistribution, parse_capability
         from mtclar.engine.backends.typed_onnx import PRECISIONS
     except ImportError as error:
         raise BackendError(
@@ -154,7 +154,7 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
     if precision not in PRECISIONS:
         raise UsageError(f"there is no precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
     wanted = [parse_capability(text) for text in capabilities]
-    flavour = Flavour.load(to)
+    distribution = TrtDistribution.load(to)
     if not wanted:
         try:
             device = open_device()
@@ -163,10 +163,10 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
         wanted = [device.capability]
         device.close()
     for capability in wanted:
-        flavour.require_target(capability)
+        distribution.require_target(capability)
     folder = default_folder() if out is None else out
     graphs = [models.path(name) for name in models.NAMES]
-    for done in compile_ahead(flavour, graphs, wanted, precision, EngineCache(folder)):
+    for done in compile_ahead(distribution, graphs, wanted, precision, EngineCache(folder)):
         typer.echo(
             f"{done.path.name}: {done.label.split()[0]} for {done.capability}, "
             f"{done.precision} as the engine says, {done.nbytes / 1e6:.1f} MB"

@@ -8,13 +8,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Arrays, Closing, HeldSession, Runs, Shape
+from mtclar.engine.backends.session import Arrays, BoundSession, Closeable, InferenceSession, Shape
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 
 ERRORS_ONLY = 3  # ONNX Runtime's log levels: 0 verbose .. 4 fatal
 
 
-# Variant -> its providers, and the device that feeds and answers lie on.
+# Variant -> its execution providers.
 PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
     "int8": ("CPUExecutionProvider",),  # networks that have an int8 copy run it, the others as they are
@@ -22,14 +22,14 @@ PROVIDERS = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 NAMES = {"cpu": "CPU", "int8": "CPU, int8", "cuda": "CUDA", "tensorrt": "TensorRT"}
-OF_THE_GRAPH = frozenset({"InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel"})
-"""ONNX Runtime's exceptions that are the graph's fault, and not the card's."""
+GRAPH_ERRORS = frozenset({"InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel"})
+"""ONNX Runtime's exceptions about a bad graph, as opposed to a device that cannot run it."""
 MADE_FROM = "made_from_sha256"
-"""In the metadata of an int8 copy: the graph that it was made from."""
+"""Metadata key of an int8 copy: the sha256 of the graph that it was made from."""
 
 
-class OnnxRuntimeSession(Closing):
-    """One graph on the CPU or a card. Implements `mtclar.engine.backends.session.Session`."""
+class OnnxRuntimeSession(Closeable):
+    """One graph on the CPU or a card, an InferenceSession with `bind`."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class OnnxRuntimeSession(Closing):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=list(wanted))
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            if wanted != PROVIDERS["cpu"] and type(error).__name__ not in OF_THE_GRAPH:
+            if wanted != PROVIDERS["cpu"] and type(error).__name__ not in GRAPH_ERRORS:
                 raise BackendError(
                     f"ONNX Runtime's {NAMES[provider]} provider cannot take {path.name}: {_first_line(error)}",
                     "look at `nvidia-smi`; --backend onnxruntime does without the card",
@@ -80,7 +80,7 @@ class OnnxRuntimeSession(Closing):
                 f"{path} cannot be loaded: {_first_line(error)}",
                 "install mtclar-stream again, or export it again",
             ) from error
-        if wanted[0] not in session.get_providers():  # it falls back to the CPU without a word
+        if wanted[0] not in session.get_providers():  # it falls back to the CPU silently
             raise BackendError(
                 f"ONNX Runtime's {NAMES[provider]} provider does not start here",
                 "see `mtclar-stream doctor`; it needs NVIDIA's driver and the CUDA version that it was built for",
@@ -101,19 +101,19 @@ class OnnxRuntimeSession(Closing):
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         return self._try(lambda session: session.run(self._names, dict(feeds)))
 
-    def holding(self, feeds: Arrays) -> Runs:
+    def bind(self, feeds: Arrays) -> InferenceSession:
         if self.device == "cpu":
-            return HeldSession(self, feeds)
-        return BoundSession(self, feeds)
+            return BoundSession(self, feeds)
+        return BoundOnnxRuntimeSession(self, feeds)
 
     def run_bound(
-        self, feeds: Arrays, held: Mapping[str, onnxruntime.OrtValue]
+        self, feeds: Arrays, bound: Mapping[str, onnxruntime.OrtValue]
     ) -> dict[str, NDArray[np.generic]]:
-        """As `run`, with inputs that lie on the device already."""
+        """As `run`, with `bound` inputs in device memory already."""
 
-        def bound(session: onnxruntime.InferenceSession) -> list[NDArray[np.generic]]:
+        def run_with_binding(session: onnxruntime.InferenceSession) -> list[NDArray[np.generic]]:
             binding = session.io_binding()
-            for name, value in held.items():
+            for name, value in bound.items():
                 binding.bind_ortvalue_input(name, value)
             for name, array in feeds.items():
                 binding.bind_cpu_input(name, np.ascontiguousarray(array))
@@ -123,7 +123,7 @@ class OnnxRuntimeSession(Closing):
             outputs: list[NDArray[np.generic]] = binding.copy_outputs_to_cpu()
             return outputs
 
-        return self._try(bound)
+        return self._try(run_with_binding)
 
     def _try(
         self, call: Callable[[onnxruntime.InferenceSession], list[NDArray[np.generic]]]
@@ -142,13 +142,13 @@ class OnnxRuntimeSession(Closing):
         self._session = None
 
 
-class BoundSession:
-    """A session some inputs of which lie on its device and are not copied there again (I/O binding)."""
+class BoundOnnxRuntimeSession(Closeable):
+    """A session with some inputs in its device's memory, by ONNX Runtime's I/O binding."""
 
     def __init__(self, session: OnnxRuntimeSession, feeds: Arrays) -> None:
         self._session = session
         try:
-            self._held = {
+            self._bound = {
                 name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), session.device, 0)
                 for name, array in feeds.items()
             }
@@ -165,16 +165,16 @@ class BoundSession:
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         if self._closed:
             raise BackendError("the session is closed")
-        return self._session.run_bound(feeds, self._held)
+        return self._session.run_bound(feeds, self._bound)
 
     def close(self) -> None:
-        """Frees what lies on the device; the session goes on."""
+        """Frees the bound inputs; the session stays open."""
         self._closed = True
-        self._held = {}
+        self._bound = {}
 
 
 def int8_path(graph: Path) -> Path:
-    """Where the int8 copy of a graph lies; tools/quantize.py makes it."""
+    """Path of the int8 copy of a graph; tools/quantize.py writes it."""
     return graph.with_suffix(".int8.onnx")
 
 

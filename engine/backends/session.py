@@ -1,4 +1,4 @@
-"""Inference sessions behind one protocol: a backend is chosen by name and imported only when it is chosen."""
+"""The protocol of an inference session, and the registry of back ends: chosen by name, imported when chosen."""
 
 import ctypes
 import importlib
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,12 @@ Shape = tuple[int | None, ...]
 """A tensor's shape; None where the graph leaves an axis open (batch, support size)."""
 
 
-class Closing(AbstractContextManager[Any]):
-    """What holds something until `close`: a context manager that closes when it is left."""
+class Closeable(AbstractContextManager[Any]):
+    """A context manager with a `close` that may be called on its own; leaving the `with` block calls it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back what is held; safe to call twice."""
+        """Releases what it holds; safe to call twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -37,12 +37,15 @@ class Closing(AbstractContextManager[Any]):
         self.close()
 
 
-class Runs(Protocol):
-    """A network that answers named arrays with named arrays."""
+class InferenceSession(Protocol):
+    """One network, loaded by one back end: named arrays in, named arrays out. A context manager; leaving it closes it.
+
+    A back end may also offer `bind` (see BindableSession).
+    """
 
     @property
     def backend(self) -> str:
-        """For people: 'onnxruntime (CPU)'."""
+        """Back end and device for people: 'onnxruntime (CPU)'."""
         ...
 
     inputs: Mapping[str, Shape]
@@ -53,17 +56,7 @@ class Runs(Protocol):
         ...
 
     def close(self) -> None:
-        """Frees what the backend holds for it; safe to call twice."""
-        ...
-
-
-class Session(Runs, Protocol):
-    """One network, ready to run. A context manager: leaving it frees what the backend holds."""
-
-    def holding(self, feeds: Arrays) -> Runs:
-        """The same network with these inputs fixed: a card keeps them in its memory until the result is closed, or the
-        session is.
-        """
+        """Frees the network's memory; safe to call twice."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -73,35 +66,22 @@ class Session(Runs, Protocol):
     ) -> None: ...
 
 
-BACKENDS = {
-    "onnxruntime": "mtclar.engine.backends.onnxruntime_session:OnnxRuntimeSession",
-    "tensorrt": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
-    "tensorrt-rtx": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
-    "torch": "mtclar.engine.backends.torch_session:TorchSession",
-}
-"""Name on the command line -> where its class is. A variant may follow a colon: tensorrt:fp32, onnxruntime:cuda."""
+@runtime_checkable
+class BindableSession(Protocol):
+    """The optional part of a session: inputs bound once stay in device memory and are not uploaded with every run."""
 
-AUTO_ON_CARD: tuple[str, ...] = ("tensorrt", "onnxruntime:cuda", "torch:cuda")
-AUTO_ON_CPU: tuple[str, ...] = ("onnxruntime:int8", "onnxruntime")
-"""What `auto` tries, best first; the last one always works."""
+    def bind(self, feeds: Arrays) -> InferenceSession:
+        """The same network without these inputs. Close the result to free their memory, at the latest with the session.
 
-EXTRAS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx", "torch": "train"}
-"""Backend -> the extra that brings its packages."""
+        Raises BackendError when the device has no memory left.
+        """
+        ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """Networks on one backend, and why it was this one."""
+class BoundSession(Closeable):
+    """A session with some inputs bound on the host, for back ends without `bind`."""
 
-    sessions: tuple[Session, ...]
-    backend: str
-    why: str  # '' when the user chose it
-
-
-class HeldSession:
-    """A session some inputs of which stay the same, for backends that gain nothing from knowing it."""
-
-    def __init__(self, session: Session, feeds: Arrays) -> None:
+    def __init__(self, session: InferenceSession, feeds: Arrays) -> None:
         self._session = session
         self._feeds = dict(feeds)
         self.backend = session.backend
@@ -112,16 +92,67 @@ class HeldSession:
         return self._session.run({**self._feeds, **feeds})
 
     def close(self) -> None:
-        """Nothing is held but a reference; the session goes on."""
+        self._feeds = {}
+
+
+def bind(session: InferenceSession, feeds: Arrays) -> InferenceSession:
+    """The session with these inputs bound: in device memory where the back end can, otherwise on the host."""
+    return session.bind(feeds) if isinstance(session, BindableSession) else BoundSession(session, feeds)
+
+
+class Backend(Protocol):
+    """The constructor that every back end offers; BACKENDS names its class. To add one: a file and an entry there."""
+
+    def __call__(
+        self,
+        path: Path,
+        threads: int = 1,
+        *,
+        name: str,
+        variant: str | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> InferenceSession:
+        """Loads the ONNX graph at `path`, to run on `threads` CPU threads.
+
+        `name` is the back end's key in BACKENDS, `variant` follows a colon on the command line (precision or device),
+        `progress` receives messages about slow steps. Raises UsageError for an unknown variant, BackendError when it
+        cannot run here, ModelError for a missing or damaged graph.
+        """
+        ...
+
+
+BACKENDS = {
+    "onnxruntime": "mtclar.engine.backends.onnxruntime_session:OnnxRuntimeSession",
+    "tensorrt": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
+    "tensorrt-rtx": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
+    "torch": "mtclar.engine.backends.torch_session:TorchSession",
+}
+"""Name on the command line -> module and class of a Backend. A variant may follow: tensorrt:fp32, onnxruntime:cuda."""
+
+AUTO_ON_CARD: tuple[str, ...] = ("tensorrt", "onnxruntime:cuda")
+AUTO_ON_CPU: tuple[str, ...] = ("onnxruntime:int8", "onnxruntime")
+"""The back ends that `auto` tries, fastest first; the last always works. torch is a yardstick and never chosen."""
+
+EXTRAS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx", "torch": "train"}
+"""Backend -> the extra that brings its packages."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedSessions:
+    """Networks on one back end."""
+
+    sessions: tuple[InferenceSession, ...]
+    backend: str
+    why: str  # why `auto` chose no faster one; '' when the user chose
 
 
 def open_session(
     path: Path, backend: str = "auto", threads: int = 1, progress: Callable[[str], None] | None = None
-) -> Session:
-    """The graph at `path`, loaded into a backend that computes with `threads` threads.
+) -> InferenceSession:
+    """The graph at `path`, loaded by a back end that computes with `threads` threads.
 
-    `progress` is told what takes long. Raises UsageError for an unknown backend, BackendError when it cannot run here,
-    ModelError for a damaged graph.
+    `progress` receives messages about slow steps. Raises UsageError for an unknown back end, BackendError when it
+    cannot run here, ModelError for a damaged graph.
     """
     return open_sessions([path], backend, threads, progress).sessions[0]
 
@@ -131,24 +162,26 @@ def open_sessions(
     backend: str = "auto",
     threads: int = 1,
     progress: Callable[[str], None] | None = None,
-) -> Opened:
-    """Several graphs, all on one backend: with `auto`, on the first that takes them all."""
+) -> OpenedSessions:
+    """Several graphs, all on one back end: with `auto`, on the first that loads them all. Raises as `open_session`."""
     if backend != "auto":
-        return Opened(_open_all(paths, backend, threads, progress), backend, "")
+        return OpenedSessions(_open_all(paths, backend, threads, progress), backend, "")
     driver = has_nvidia_driver()
     candidates = (*AUTO_ON_CARD, *AUTO_ON_CPU) if driver else AUTO_ON_CPU
     refused = [] if driver else ["there is no NVIDIA driver"]
     for candidate in candidates[:-1]:
         try:
-            return Opened(_open_all(paths, candidate, threads, progress), candidate, "; ".join(refused))
+            return OpenedSessions(
+                _open_all(paths, candidate, threads, progress), candidate, "; ".join(refused)
+            )
         except BackendError as error:
             refused.append(f"not {candidate}: {error.what}")
     last = candidates[-1]
-    return Opened(_open_all(paths, last, threads, progress), last, "; ".join(refused))
+    return OpenedSessions(_open_all(paths, last, threads, progress), last, "; ".join(refused))
 
 
 def has_nvidia_driver() -> bool:
-    """Whether the driver's library is there; it is not called."""
+    """Whether NVIDIA's driver library can be loaded; no function of it is called."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -158,13 +191,13 @@ def has_nvidia_driver() -> bool:
 
 def _open_all(
     paths: Sequence[Path], backend: str, threads: int, progress: Callable[[str], None] | None
-) -> tuple[Session, ...]:
+) -> tuple[InferenceSession, ...]:
     name, _, variant = backend.partition(":")
     if name not in BACKENDS:
         raise UsageError(f"there is no backend {name!r}", f"one of: auto, {', '.join(BACKENDS)}")
     module, _, cls = BACKENDS[name].partition(":")
     try:
-        session_type = getattr(importlib.import_module(module), cls)
+        load: Backend = getattr(importlib.import_module(module), cls)
     except ImportError as error:
         package = f"'mtclar-stream[{EXTRAS[name]}]'" if name in EXTRAS else name
         raise BackendError(
@@ -173,7 +206,7 @@ def _open_all(
     with ExitStack() as stack:
         sessions = tuple(
             stack.enter_context(
-                session_type(path, threads=threads, name=name, variant=variant or None, progress=progress)
+                load(path, threads=threads, name=name, variant=variant or None, progress=progress)
             )
             for path in paths
         )

@@ -1,4 +1,4 @@
-"""The TensorRT backend: networks compiled for the card at hand, what is held stays in its memory, runs are replayed.
+"""The TensorRT back end: networks compiled for this card, bound inputs in its memory, runs replayed as CUDA graphs.
 
 Engines are compiled on first use and kept (mtclar.engine.backends.tensorrt.cache), or come from `mtclar-stream export`.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Arrays, Closing, Shape
+from mtclar.engine.backends.session import Arrays, Closeable, Shape
 from mtclar.engine.backends.tensorrt.ahead_of_time import (
     DEFAULT_PRECISION,
     part_labels,
@@ -21,21 +21,21 @@ from mtclar.engine.backends.tensorrt.ahead_of_time import (
 from mtclar.engine.backends.tensorrt.builder import MAX_SUPPORT, SUPPORT, Progress
 from mtclar.engine.backends.tensorrt.cache import EngineCache, default_folder
 from mtclar.engine.backends.tensorrt.device import Device, open_device
-from mtclar.engine.backends.tensorrt.distribution import MODULES, Flavour
-from mtclar.engine.backends.tensorrt.network import Binding, Network, Resident, Workshop, bindings_of
-from mtclar.engine.backends.typed_onnx import PRECISIONS, cut, parse, with_precision
+from mtclar.engine.backends.tensorrt.distribution import MODULES, TrtDistribution
+from mtclar.engine.backends.tensorrt.network import Binding, BuildContext, DeviceTensor, Network, bindings_of
+from mtclar.engine.backends.typed_onnx import PRECISIONS, parse, partition, with_precision
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 
 
-def open_flavour(name: str) -> Flavour:
-    """The flavour of that name; `tensorrt` takes the one for RTX cards where the other is not installed."""
+def open_distribution(name: str) -> TrtDistribution:
+    """The distribution of that name; `tensorrt` falls back to the one for RTX cards where it is not installed."""
     try:
-        return Flavour.load(name)
+        return TrtDistribution.load(name)
     except BackendError as error:
         if name != "tensorrt":
             raise
         try:
-            return Flavour.load("tensorrt-rtx")
+            return TrtDistribution.load("tensorrt-rtx")
         except BackendError:
             pass
         if not isinstance(error.__cause__, ModuleNotFoundError):
@@ -46,8 +46,8 @@ def open_flavour(name: str) -> Flavour:
         ) from None
 
 
-class TensorRtSession(Closing):
-    """One graph on the card. Implements `mtclar.engine.backends.session.Session`; one thread at a time runs it."""
+class TensorRtSession(Closeable):
+    """One graph on the card, an InferenceSession with `bind`; one thread at a time runs it."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class TensorRtSession(Closing):
         name: str = "tensorrt",
         variant: str | None = None,
         progress: Progress | None = None,
-        flavour: Flavour | None = None,
+        distribution: TrtDistribution | None = None,
         device: Device | None = None,
         cache: EngineCache | None = None,
     ) -> None:
-        """`variant` is the precision; `flavour`, `device` and `cache` are those of this machine unless given.
+        """`variant` is the precision; `distribution`, `device` and `cache` are those of this machine unless given.
 
         Raises UsageError for an unknown precision, or eight bits where no ranges were measured; ModelError for a
         damaged graph; BackendError: not installed, no driver, no card, a card that this TensorRT does not support, no
@@ -75,29 +75,31 @@ class TensorRtSession(Closing):
         if not path.is_file():
             raise ModelError(f"{path}: there is no such network", "install mtclar-stream again")
         self.label = path.stem
-        self.asked = precision_for(self.label, precision)
+        self.requested_precision = precision_for(self.label, precision)
         try:
             self._model = parse(path.read_bytes())
         except ModelError as error:
             raise ModelError(f"{path} cannot be loaded: {error.what}", error.hint) from error
-        self._ranges = ranges_for(path, self.asked)
-        flavour = flavour or open_flavour(name)
-        say = progress or (lambda _: None)
+        self._ranges = ranges_for(path, self.requested_precision)
+        distribution = distribution or open_distribution(name)
+        report = progress or (lambda _: None)
         self._stack = ExitStack()
         with self._stack:
             opened = device or open_device()
             if device is None:
                 self._stack.callback(opened.close)
-            self._shop = Workshop(flavour, opened, cache or EngineCache(default_folder(), say), say)
+            self._build = BuildContext(
+                distribution, opened, cache or EngineCache(default_folder(), report), report
+            )
             self._network: Network | None = None
-            self._held: set[HeldTensorRtSession] = set()
-            self._describe()
+            self._bound: set[BoundTensorRtSession] = set()
+            self._read_bindings()
             if not any(SUPPORT in axes for axes in self._axes.values()):
-                self._whole()  # compiled now; a graph with a support set is compiled when that is held
+                self._full_network()  # compiled now; a graph with a support set is compiled when that is bound
             self._stack = self._stack.pop_all()
         self._closed = False
 
-    def _describe(self) -> None:
+    def _read_bindings(self) -> None:
         graph = self._model.graph
         self._bindings = {b.name: b for b in bindings_of(graph.input)}
         outputs = {b.name: b for b in bindings_of(graph.output)}
@@ -107,29 +109,27 @@ class TensorRtSession(Closing):
 
     @property
     def backend(self) -> str:
-        """For people, with the precision that was read back from the engine, not the one that was asked for."""
-        shop = self._shop
-        precision = (
-            self._network.precision if self._network is not None else f"{self.asked}, not compiled yet"
-        )
-        return f"{shop.flavour.name} {shop.flavour.version} ({precision}) on {shop.device.name}"
+        """For people, with the precision read back from the engine, which may differ from the requested one."""
+        if self._network is None:
+            return self._build.describe(f"{self.requested_precision}, not compiled yet")
+        return self._build.describe(self._network.precision)
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         if self._closed:
             raise BackendError("the session is closed")
         check_feeds(feeds, self._bindings)
-        return dict(self._whole().run(feeds))
+        return dict(self._full_network().run(feeds))
 
-    def holding(self, feeds: Arrays) -> "HeldTensorRtSession":
-        """The same network with these inputs on the card, and what follows from them alone computed once."""
+    def bind(self, feeds: Arrays) -> "BoundTensorRtSession":
+        """The same network with one input in the card's memory; what depends on it alone is computed once, here."""
         if self._closed:
             raise BackendError("the session is closed")
         check_feeds(feeds, {name: self._bindings[name] for name in feeds if name in self._bindings})
-        return HeldTensorRtSession(self, feeds)
+        return BoundTensorRtSession(self, feeds)
 
     @property
     def replayed(self) -> bool:
-        """Whether runs are replays of CUDA graphs by now."""
+        """Whether runs replay recorded CUDA graphs."""
         return self._network is not None and self._network.replayed
 
     def close(self) -> None:
@@ -139,72 +139,72 @@ class TensorRtSession(Closing):
         with self._stack as stack:
             if self._network is not None:
                 stack.callback(self._network.close)
-            for held in self._held:
-                stack.callback(held.close)
+            for bound in self._bound:
+                stack.callback(bound.close)
 
-    def _whole(self) -> Network:
+    def _full_network(self) -> Network:
         if self._network is None:
-            typed = with_precision(self._model, self.asked, self._ranges)
-            self._network = Network(self._shop, typed, part_labels(self.label, self.asked).whole)
+            typed = with_precision(self._model, self.requested_precision, self._ranges)
+            self._network = Network(
+                self._build, typed, part_labels(self.label, self.requested_precision).whole
+            )
         return self._network
 
 
-class HeldTensorRtSession(Closing):
-    """A session one input of which stays on the card. Closed by its owner, at the latest with its session."""
+class BoundTensorRtSession(Closeable):
+    """A session with one input in the card's memory. Its owner closes it, at the latest with its session."""
 
     def __init__(self, session: TensorRtSession, feeds: Arrays) -> None:
         if len(feeds) != 1:
-            raise BackendError("one input can be held", f"of {', '.join(session.inputs)}")
+            raise BackendError("only one input can be bound", f"of {', '.join(session.inputs)}")
         ((name, array),) = feeds.items()
-        shop, model, asked = session._shop, session._model, session.asked
-        labels = part_labels(session.label, asked)
-        self._device = shop.device
+        build, model, precision = session._build, session._model, session.requested_precision
+        labels = part_labels(session.label, precision)
+        self._device = build.device
         self._closed = False
         self._owner = session
         with ExitStack() as stack:
-            parts = cut(model, name)
+            parts = partition(model, name)
             rest = model
             if parts is None:
-                resident = {name: self._upload(array, stack)}
+                tensors = {name: self._upload(array, stack)}
             else:
-                once = Network(shop, with_precision(parts.once, asked), labels.once)
+                once = Network(build, with_precision(parts.once, precision), labels.once)
                 try:
-                    resident = once.keep(feeds)
+                    tensors = once.run_on_device(feeds)
                 finally:
                     once.close()
-                for kept in resident.values():
-                    stack.callback(self._device.free, kept.address)
+                for tensor in tensors.values():
+                    stack.callback(self._device.free, tensor.address)
                 rest = parts.rest
-            self._network = Network(shop, with_precision(rest, asked), labels.rest, held=resident)
+            self._network = Network(build, with_precision(rest, precision), labels.rest, bound=tensors)
             stack.callback(self._network.close)
             self._stack = stack.pop_all()
-        session._held.add(self)
-        self.backend = (
-            f"{shop.flavour.name} {shop.flavour.version} ({self._network.precision}) on {shop.device.name}"
-        )
+        session._bound.add(self)
+        self.backend = build.describe(self._network.precision)
         self.inputs: Mapping[str, Shape] = {n: s for n, s in session.inputs.items() if n != name}
         self.outputs: Mapping[str, Shape] = session.outputs
 
     def run(self, feeds: Arrays) -> dict[str, NDArray[np.generic]]:
         if self._closed:
             raise BackendError("the session is closed")
-        check_feeds(feeds, self._network.fed)
+        check_feeds(feeds, self._network.fed_inputs)
         return dict(self._network.run(feeds))
 
     @property
     def replayed(self) -> bool:
-        """Whether runs are replays of CUDA graphs by now."""
+        """Whether runs replay recorded CUDA graphs."""
         return self._network.replayed
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._owner._held.discard(self)
+            self._owner._bound.discard(self)
             with self._stack:
                 self._device.activate()
 
-    def _upload(self, array: NDArray[Any], stack: ExitStack) -> Resident:
-        """Copies an array to the card, where it stays."""
+    def _upload(self, array: NDArray[Any], stack: ExitStack) -> DeviceTensor:
+        """Copies an array to device memory; `stack` frees it."""
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         device = self._device
         address = device.allocate(data.nbytes)
@@ -217,13 +217,15 @@ class HeldTensorRtSession(Closing):
             pinned.array[:] = data
             device.upload(address, pinned.array, stream)
             device.synchronize(stream)
-        return Resident(address, array.shape)
+        return DeviceTensor(address, array.shape)
 
 
 def check_feeds(feeds: Arrays, bindings: Mapping[str, Binding]) -> None:
     """Raises BackendError unless the feeds are exactly these inputs, of their types and shapes."""
     if set(feeds) != set(bindings):
-        raise BackendError(f"TensorRT: inputs {sorted(feeds)} instead of {sorted(bindings)}", takes(bindings))
+        raise BackendError(
+            f"TensorRT: inputs {sorted(feeds)} instead of {sorted(bindings)}", describe_inputs(bindings)
+        )
     lengths: dict[str, int] = {}
     for name, array in feeds.items():
         b = bindings[name]
@@ -233,7 +235,9 @@ def check_feeds(feeds: Arrays, bindings: Mapping[str, Binding]) -> None:
                 wanted = lengths.setdefault(axis, length) if isinstance(axis, str) else axis
                 fits = fits and wanted == length and length > 0
         if not fits:
-            raise BackendError(f"TensorRT: {name} is {array.dtype.name} {list(array.shape)}", takes(bindings))
+            raise BackendError(
+                f"TensorRT: {name} is {array.dtype.name} {list(array.shape)}", describe_inputs(bindings)
+            )
     if lengths.get(SUPPORT, 1) > MAX_SUPPORT:
         raise BackendError(
             f"TensorRT: engines are compiled for at most {MAX_SUPPORT} support frames, not {lengths[SUPPORT]}",
@@ -241,8 +245,8 @@ def check_feeds(feeds: Arrays, bindings: Mapping[str, Binding]) -> None:
         )
 
 
-def takes(bindings: Mapping[str, Binding]) -> str:
-    """What a network takes, for people."""
+def describe_inputs(bindings: Mapping[str, Binding]) -> str:
+    """A network's inputs with types and axes, for an error's hint."""
     listed = ", ".join(f"{b.name} tensor({b.dtype.name}) {list(b.axes)}" for b in bindings.values())
     return f"the network takes {listed}"
 

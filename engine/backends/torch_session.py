@@ -1,6 +1,6 @@
-"""The torch backend, a yardstick: the ONNX graphs interpreted with torch, on a card replayed as CUDA graphs.
+"""The torch back end, a yardstick: ONNX graphs interpreted with torch, replayed as CUDA graphs on a card.
 
-It runs where torch runs, also on cards that no TensorRT at hand supports. Only the operators of the shipped graphs.
+`auto` never chooses it. It has only the operators of the shipped graphs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from mtclar.engine.backends.session import Arrays, Closing, Shape
-from mtclar.engine.backends.typed_onnx import cut, parse
+from mtclar.engine.backends.session import Arrays, Closeable, Shape
+from mtclar.engine.backends.typed_onnx import parse, partition
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 
 VARIANTS = ("cpu", "cuda")
@@ -25,8 +25,8 @@ Attributes = Mapping[str, Any]
 Operator = Callable[[Sequence[Any], Attributes], Any]
 
 
-class TorchSession(Closing):
-    """One graph in torch. Implements `mtclar.engine.backends.session.Session`."""
+class TorchSession(Closeable):
+    """One graph in torch, an InferenceSession with `bind`."""
 
     def __init__(
         self,
@@ -68,19 +68,19 @@ class TorchSession(Closing):
             raise BackendError("the session is closed")
         return self._program.run(feeds)
 
-    def holding(self, feeds: Arrays) -> "HeldTorchSession":
-        """The same network with one input on the device, and what follows from it alone computed once."""
+    def bind(self, feeds: Arrays) -> "BoundTorchSession":
+        """The same network with one input on the device; what depends on it alone is computed once, here."""
         if self._program is None:
             raise BackendError("the session is closed")
-        ((held, array),) = feeds.items()
-        parts = cut(self._model, held)
+        ((name, array),) = feeds.items()
+        parts = partition(self._model, name)
         with _cuda_errors():
             if parts is None:
-                program = Program(self._model, self.device, {held: _tensor(array, self.device)})
+                program = Program(self._model, self.device, {name: _tensor(array, self.device)})
             else:
                 once = Program(parts.once, self.device, {})
-                program = Program(parts.rest, self.device, once.tensors({held: _tensor(array, self.device)}))
-        return HeldTorchSession(self, held, program)
+                program = Program(parts.rest, self.device, once.tensors({name: _tensor(array, self.device)}))
+        return BoundTorchSession(self, name, program)
 
     def close(self) -> None:
         self._program = None
@@ -88,7 +88,7 @@ class TorchSession(Closing):
 
 @contextmanager
 def _cuda_errors() -> Iterator[None]:
-    """What torch raises for a full card or a failed kernel, as one of our errors."""
+    """Turns torch's errors (a full card, a failed kernel) into BackendError."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError and torch.AcceleratorError are such
@@ -98,12 +98,12 @@ def _cuda_errors() -> Iterator[None]:
         ) from error
 
 
-class HeldTorchSession:
-    """A session one input of which stays on the device."""
+class BoundTorchSession(Closeable):
+    """A session with one input bound on the device."""
 
-    def __init__(self, session: TorchSession, held: str, program: "Program") -> None:
+    def __init__(self, session: TorchSession, bound: str, program: "Program") -> None:
         self.backend = session.backend
-        self.inputs: Mapping[str, Shape] = {n: s for n, s in session.inputs.items() if n != held}
+        self.inputs: Mapping[str, Shape] = {n: s for n, s in session.inputs.items() if n != bound}
         self.outputs: Mapping[str, Shape] = session.outputs
         self._program: Program | None = program
 
@@ -113,7 +113,7 @@ class HeldTorchSession:
         return self._program.run(feeds)
 
     def close(self) -> None:
-        """Frees what lies on the device; the session goes on."""
+        """Frees the bound input; the session stays open."""
         self._program = None
 
 
@@ -143,7 +143,7 @@ class Program:
             if node.op_type == "Pad" and len(node.input) > 2 and node.input[2]:
                 attributes["value"] = float(self._weights[node.input[2]])
             self._steps.append((OPERATORS[node.op_type], list(node.input), list(node.output), attributes))
-        # What operators take as plain numbers is read once: reading it from a card would stop a recording.
+        # Constants that operators take as Python numbers are read once: reading from the device breaks a recording.
         self._numbers = {
             name: t.tolist()
             for name, t in self._weights.items()

@@ -1,7 +1,7 @@
-"""ONNX graphs for compilers that take precision from the graph's types: fp16 copies, and graphs cut at a held input.
+"""ONNX graphs for TensorRT: copies in other precisions, and graphs partitioned at a bound input.
 
-TensorRT from 10.12 on compiles a network with the types that the graph has (NVIDIA, "Strongly Typed Networks"); no flag
-makes it faster and less exact behind one's back any more. So the types are set here, from the shipped graph.
+TensorRT from 10.12 on takes the precision of each layer from the graph's types (NVIDIA, "Strongly Typed Networks"), so
+the types are set here, from the shipped graph.
 """
 
 from dataclasses import dataclass
@@ -38,27 +38,27 @@ def with_precision(model: onnx.ModelProto, precision: str, ranges: Ranges | None
     if precision == "fp32":
         return model
     if precision == "fp16":
-        return _Halver(model).halved()
+        return _Fp16Converter(model).converted()
     if precision in KINDS and ranges is not None:
         newer = onnx.version_converter.convert_version(_without_aliases(model), OPSET)
-        return quantized(_Halver(newer).halved(), ranges, precision)
+        return quantized(_Fp16Converter(newer).converted(), ranges, precision)
     raise ValueError(f"no precision {precision!r}, or no ranges for it")
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A network in two parts: what follows from a held input alone, computed once, and the rest, for every call."""
+class Partition:
+    """A graph in two parts: the nodes that depend on a bound input alone, run once, and the rest, for every call."""
 
-    once: onnx.ModelProto  # held input -> `passed`
-    rest: onnx.ModelProto  # the other inputs and `passed` -> the network's outputs
-    passed: tuple[str, ...]
+    once: onnx.ModelProto  # bound input -> `boundary`
+    rest: onnx.ModelProto  # the other inputs and `boundary` -> the network's outputs
+    boundary: tuple[str, ...]  # values that the first part hands to the second
 
 
-def cut(model: onnx.ModelProto, held: str) -> Cut | None:
-    """Cuts where values stop depending on the input `held` alone; None when there is nothing to compute beforehand."""
+def partition(model: onnx.ModelProto, bound: str) -> Partition | None:
+    """Partitions where values stop depending on the input `bound` alone; None when nothing depends on it alone."""
     model = _without_aliases(model)
     constants = {tensor.name for tensor in model.graph.initializer}
-    alone = {held}
+    alone = {bound}
     for node in model.graph.node:
         sources = {name for name in node.input if name} - constants
         if not sources:
@@ -73,22 +73,22 @@ def cut(model: onnx.ModelProto, held: str) -> Cut | None:
         for name in node.input
         if name in alone
     } | (set(outputs) & alone)
-    if not needed or needed == {held}:
+    if not needed or needed == {bound}:
         return None
-    passed = tuple(sorted(needed))
-    others = [value.name for value in model.graph.input if value.name != held]
+    boundary = tuple(sorted(needed))
+    others = [value.name for value in model.graph.input if value.name != bound]
     extractor = Extractor(onnx.shape_inference.infer_shapes(model))
-    return Cut(
-        once=extractor.extract_model([held], list(passed)),
-        rest=extractor.extract_model([*others, *passed], outputs),
-        passed=passed,
+    return Partition(
+        once=extractor.extract_model([bound], list(boundary)),
+        rest=extractor.extract_model([*others, *boundary], outputs),
+        boundary=boundary,
     )
 
 
-class _Halver:
-    """Makes one graph half-precision from its first weighted layer on.
+class _Fp16Converter:
+    """Converts one graph to fp16 from its first weighted layer on.
 
-    What comes before, the removal of a picture's mean and contrast, stays in fp32: squares of grey levels reach 65,025
+    The nodes before it, which remove an image's mean and contrast, stay in fp32: squares of grey levels reach 65,025
     and their sums leave the range of fp16 (65,504).
     """
 
@@ -106,7 +106,7 @@ class _Halver:
         self._nodes: list[onnx.NodeProto] = []
         self._new_weights: list[onnx.TensorProto] = []
 
-    def halved(self) -> onnx.ModelProto:
+    def converted(self) -> onnx.ModelProto:
         graph = self._model.graph
         outputs = {value.name for value in graph.output}
         below: set[str] = set()  # values at or behind a weighted layer
@@ -118,7 +118,7 @@ class _Halver:
             new.input[:] = [self._as(name, wanted) for name in node.input]
             if half:
                 below |= set(node.output)
-                _make_cast_half(new)
+                _cast_to_fp16(new)
                 for i, name in enumerate(node.output):
                     if self._type.get(name) == TensorProto.FLOAT:
                         self._now[name] = TensorProto.FLOAT16
@@ -130,9 +130,9 @@ class _Halver:
                 self._nodes.append(helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT))
         used = {name for node in self._nodes for name in node.input}
         kept = [tensor for tensor in [*graph.initializer, *self._new_weights] if tensor.name in used]
-        halved = helper.make_graph(self._nodes, graph.name, graph.input, graph.output, kept)
+        converted = helper.make_graph(self._nodes, graph.name, graph.input, graph.output, kept)
         model = helper.make_model(
-            halved, opset_imports=self._model.opset_import, ir_version=self._model.ir_version
+            converted, opset_imports=self._model.opset_import, ir_version=self._model.ir_version
         )
         onnx.checker.check_model(model, full_check=True)
         return model
@@ -157,7 +157,7 @@ class _Halver:
         return copy
 
 
-def _make_cast_half(node: onnx.NodeProto) -> None:
+def _cast_to_fp16(node: onnx.NodeProto) -> None:
     if node.op_type == "Cast":
         for attribute in node.attribute:
             if attribute.name == "to" and attribute.i == TensorProto.FLOAT:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closing, Runs, Session
+from mtclar.engine.backends.session import Closeable, InferenceSession, bind
 from mtclar.engine.data_types import Encoded, Estimate
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.estimate.residual_gp import (
@@ -194,18 +194,18 @@ RULES: Mapping[str, type[Rule]] = {
 DEFAULT_RULE = "gp"
 
 
-class Comparer(Closing):
+class Comparer(Closeable):
     """Compares encoded crops with one support set; without one (None) every value is the absolute head's.
 
     `pair` is the session of the `pair` graph. Without it similarity is (1 + cosine) / 2, and the predicted difference
-    that of two absolute outputs. `params` are those of the bundled encoder unless given. Leaving it, or closing the
-    session, lets go of what a card holds of the support set. Raises UsageError for an
-    unknown rule, ModelError when the graph is not a pair graph.
+    that of two absolute outputs. `params` are those of the bundled encoder unless given. Close it to free the device
+    memory that the bound support set takes. Raises UsageError for an unknown rule, ModelError when the graph is not a
+    pair graph.
     """
 
     def __init__(
         self,
-        pair: Session | None,
+        pair: InferenceSession | None,
         support: SupportSet | None,
         rule: str = DEFAULT_RULE,
         params: CompareParams | None = None,
@@ -220,17 +220,17 @@ class Comparer(Closing):
             )
         self._support = support
         self._params = params or bundled_params()
-        self._held: Runs | None = None
+        self._bound: InferenceSession | None = None
         if pair is not None and support is not None:
-            self._held = pair.holding({"support": support.embeddings})
+            self._bound = bind(pair, {"support": support.embeddings})
         if support is not None:
             self._rule = chosen(support, self._params)
             self._coverage = Coverage(support, self._params)
 
     def close(self) -> None:
-        """Lets go of the support set, which a card holds in its memory; the pair session goes on."""
-        if self._held is not None:
-            self._held.close()
+        """Unbinds the support set, which frees its memory on a card; the pair session stays open."""
+        if self._bound is not None:
+            self._bound.close()
 
     def __call__(self, encoded: Encoded) -> list[Estimate]:
         """One estimate for each of the B encoded crops, V/A clipped to [-1, 1]."""
@@ -242,7 +242,7 @@ class Comparer(Closing):
             similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
             nearest: list[int | None] = [None] * len(value)
         else:
-            query = make_query(self._held, encoded, self._support)
+            query = make_query(self._bound, encoded, self._support)
             value, sd = self._rule(query)
             similarity = query.similarity
             nearest = query.cosine.argmax(1).tolist()
@@ -321,7 +321,7 @@ def rule_named(name: str) -> type[Rule]:
     return RULES[name]
 
 
-def make_query(pair: Runs | None, encoded: Encoded, support: SupportSet) -> Query:
+def make_query(pair: InferenceSession | None, encoded: Encoded, support: SupportSet) -> Query:
     """B encoded crops beside the support set: similarity and delta by the pair graph, or without one by geometry.
 
     `pair` may hold the support frames already.

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import ModelError
 
@@ -17,7 +17,7 @@ class Encoder:
     Raises ModelError when the session's graph is not an encoder.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: InferenceSession) -> None:
         size = session.inputs.get(INPUT, (None,))[-1]
         dim = session.outputs.get("embedding", (None,))[-1]
         if size is None or dim is None or not set(OUTPUTS) <= set(session.outputs):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Box
 
 SIDE = 128  # pixels that the network sees
@@ -39,7 +39,7 @@ class Detector:
     of 8 % 17 and 8. The candidates on eleven photographs without a face all had a face flag below 0.02.
     """
 
-    def __init__(self, session: Session, *, retry_with_border: bool = False) -> None:
+    def __init__(self, session: InferenceSession, *, retry_with_border: bool = False) -> None:
         """`retry_with_border`: when nothing was found look again with a border, for stills with tight portraits."""
         self._session = session
         self._retry = retry_with_border

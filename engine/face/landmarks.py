@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.face.crop import Framing, square_of, square_to_frame
 from mtclar.engine.face.detector import LEFT_EYE_KEYPOINT, RIGHT_EYE_KEYPOINT, Detection
 
@@ -53,7 +53,7 @@ def roi_of_points(points: NDArray[np.float32]) -> Roi:
 class FaceMesh:
     """Runs the landmark network on a region of a frame."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: InferenceSession) -> None:
         self._session = session
 
     def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Mesh:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Closing
+from mtclar.engine.backends.session import Closeable
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
@@ -33,7 +33,7 @@ class Landmarker(Protocol):
         """Frees what it holds."""
 
 
-class MediaPipeTracker(Closing):
+class MediaPipeTracker(Closeable):
     """Called as `face_tracker.FaceTracker` is: the frames of one stream in order -> Faces. A context manager."""
 
     def __init__(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from mtclar.engine.backends.session import Closing
+from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import UsageError, WriteError
 from mtclar.label.job import Job
 from mtclar.label.labelling import journal_of
@@ -30,7 +30,7 @@ class Entry:
     reason: str = ""  # of a failure, in words
 
 
-class Ledger(Closing):
+class Ledger(Closeable):
     """A file of JSON lines that only grows: the report of a corpus, and what a repetition may leave out.
 
     The last line of an output counts. A line that was cut short is dropped. Raises UsageError when the file is

@@ -9,25 +9,25 @@ import pytest
 from support.tiny_graphs import write_encoder, write_pair
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection, roi_of_points
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def tiny_encoder_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceSession]:
     with open_session(write_encoder(tmp_path_factory.mktemp("tiny") / "encoder.onnx")) as session:
         yield session
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder(tiny_encoder_session: Session) -> Encoder:
+def tiny_encoder(tiny_encoder_session: InferenceSession) -> Encoder:
     return Encoder(tiny_encoder_session)
 
 
 @pytest.fixture(scope="session")
-def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceSession]:
     with open_session(write_pair(tmp_path_factory.mktemp("tiny") / "pair.onnx")) as session:
         yield session
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mtclar.engine
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Affect, Encoded, FaceCrop, Faces, Frame, HeldFace
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
@@ -76,7 +76,7 @@ def supports(tiny_encoder: Encoder, tiny_card) -> list[SupportSet]:
 
 
 @pytest.fixture
-def make_tracker(tiny_encoder: Encoder, tiny_pair: Session, tiny_card):
+def make_tracker(tiny_encoder: Encoder, tiny_pair: InferenceSession, tiny_card):
     def make(*scenes: Faces, supports: Sequence[SupportSet] = (), **options) -> Tracker:
         return Tracker(Script(*scenes), tiny_encoder, tiny_pair, supports, model=tiny_card, **options)
 

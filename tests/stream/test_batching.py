@@ -246,6 +246,6 @@ def test_the_real_encoder_answers_as_without_batching() -> None:
         assert batcher.counts.largest > 3
 
 
-def test_it_is_never_asked_to_hold() -> None:
-    with pytest.raises(BackendError, match="holds nothing"):
-        Batcher(Doubling()).join("a").holding({"x": np.arange(1)})
+def test_inputs_cannot_be_bound() -> None:
+    with pytest.raises(BackendError, match="binds no inputs"):
+        Batcher(Doubling()).join("a").bind({"x": np.arange(1)})

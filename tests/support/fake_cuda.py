@@ -251,8 +251,8 @@ class FakeDriver:
         self._memory[base][address - base : address - base + len(data)] = data
 
     @property
-    def held(self) -> dict[str, int]:
-        """What is not given back yet."""
+    def live(self) -> dict[str, int]:
+        """Counts of what has not been freed yet."""
         return {
             "memory": len(self._memory),
             "pinned": len(self._pinned),

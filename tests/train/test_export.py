@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 pytest.importorskip("onnx", reason="the [train] extra is not installed")
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
@@ -47,7 +47,9 @@ def faces(count: int, seed: int) -> NDArray[np.uint8]:
     return pictures
 
 
-def assert_parity(checkpoint: Checkpoint, encoder: Session, pair: Session, batch: int, support: int) -> None:
+def assert_parity(
+    checkpoint: Checkpoint, encoder: InferenceSession, pair: InferenceSession, batch: int, support: int
+) -> None:
     run = Encoder(encoder)
     query, known = run(faces(batch, 1)), run(faces(support, 2))
     reference = evaluate.encode(checkpoint.network, faces(batch, 1), core=1.0)

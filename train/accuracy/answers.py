@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closing, Session, open_session
+from mtclar.engine.backends.session import Closeable, InferenceSession, open_session
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.estimate.comparer import bundled_params, params_for
@@ -68,7 +68,7 @@ class Answers:
         )
 
 
-class Networks(Closing):
+class Networks(Closeable):
     """The four networks, ready to run; a context manager that holds their sessions.
 
     `folder` holds the encoder and the pair network with their cards as `export` writes them, and perhaps the constants
@@ -87,7 +87,7 @@ class Networks(Closing):
         self.params = bundled_params() if folder is None else params_for(self.card.sha256, folder)
         with ExitStack() as sessions:
 
-            def opened(path: Path) -> Session:
+            def opened(path: Path) -> InferenceSession:
                 return sessions.enter_context(open_session(path, backend, threads))
 
             encoder, self.pair = map(opened, paths)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.backends.session import Session
+from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, CompareParams, Comparer
 from mtclar.engine.estimate.residual_gp import unit
@@ -38,7 +38,7 @@ class Prediction:
 class Engine:
     """The engine's comparison with one pair of networks."""
 
-    pair: Session | None = None  # of the pair graph; None: similarity and difference by geometry
+    pair: InferenceSession | None = None  # of the pair graph; None: similarity and difference by geometry
     params: CompareParams | None = None  # None: those of the bundled encoder
 
     def __call__(self, support: SupportSet | None, faces: Encoded, rule: str = DEFAULT_RULE) -> Prediction:

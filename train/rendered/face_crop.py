@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closing, open_session
+from mtclar.engine.backends.session import Closeable, open_session
 from mtclar.engine.face.crop import FRAMING, cut
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection
@@ -18,7 +18,7 @@ WIDE_FRAMING = replace(FRAMING, size=CROP_SIDE, scale=FRAMING.scale * CROP_SIDE 
 MIN_FACE_SCORE = 0.5
 
 
-class FaceCropper(Closing):
+class FaceCropper(Closeable):
     """Finds the largest face of a picture and cuts it out; a context manager that holds two sessions."""
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""What a TensorRT session is made of: flavour, compiler, cache of engines, device memory, compiled networks."""
+"""What a TensorRT session is made of: distribution, compiler, cache of engines, device memory, compiled networks."""

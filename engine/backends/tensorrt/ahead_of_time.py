@@ -10,9 +10,9 @@ from mtclar.engine.backends.quantized_onnx import KINDS, Ranges
 from mtclar.engine.backends.tensorrt import builder
 from mtclar.engine.backends.tensorrt.builder import SUPPORT, Progress
 from mtclar.engine.backends.tensorrt.cache import ANY_CARD, EngineCache
-from mtclar.engine.backends.tensorrt.distribution import Capability, Flavour, dotted
-from mtclar.engine.backends.tensorrt.network import bindings_of, key_of
-from mtclar.engine.backends.typed_onnx import cut, parse, with_precision
+from mtclar.engine.backends.tensorrt.distribution import Capability, TrtDistribution, dotted
+from mtclar.engine.backends.tensorrt.network import bindings_of, engine_key
+from mtclar.engine.backends.typed_onnx import parse, partition, with_precision
 from mtclar.engine.models import EIGHT_BITS
 
 DEFAULT_PRECISION = "fp16"
@@ -22,10 +22,10 @@ EXACT = frozenset({"face_detector", "face_mesh"})
 
 @dataclass(frozen=True, slots=True)
 class PartLabels:
-    """What the engines of one graph are called."""
+    """Names of the engines of one graph, in messages and file names."""
 
     whole: str
-    once: str  # what is computed once from a held input
+    once: str  # of the part that runs once for a bound input
     rest: str
 
 
@@ -41,7 +41,7 @@ class Compiled:
 
 
 def precision_for(name: str, asked: str) -> str:
-    """What a graph is compiled with when `asked` is wanted."""
+    """The precision that a graph is compiled with when the user asked for `asked`."""
     if name in EXACT:
         return "fp32"
     return DEFAULT_PRECISION if asked in KINDS and name not in EIGHT_BITS else asked
@@ -53,18 +53,18 @@ def part_labels(name: str, precision: str) -> PartLabels:
 
 
 def ranges_for(graph: Path, precision: str) -> Ranges | None:
-    """What eight bits need to know of a graph; None for other precisions. UsageError when it was not measured."""
+    """Activation ranges of a graph for eight bits; None for other precisions. UsageError when none were measured."""
     return Ranges.of(graph) if precision in KINDS else None
 
 
 def parts_of(
     name: str, model: onnx.ModelProto, asked: str, ranges: Ranges | None = None
 ) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """The typed graphs that a tracker needs of one network: a graph with a support set in its two parts."""
+    """The typed graphs that a tracker needs of one network; a graph with a support set in two parts."""
     precision = precision_for(name, asked)
     labels = part_labels(name, precision)
-    held = [b.name for b in bindings_of(model.graph.input) if SUPPORT in b.axes]
-    parts = cut(model, held[0]) if held else None
+    bound = [b.name for b in bindings_of(model.graph.input) if SUPPORT in b.axes]
+    parts = partition(model, bound[0]) if bound else None
     if parts is None:
         yield labels.whole, with_precision(model, precision, ranges)
     else:
@@ -73,7 +73,7 @@ def parts_of(
 
 
 def compile_ahead(
-    flavour: Flavour,
+    distribution: TrtDistribution,
     graphs: Iterable[Path],
     capabilities: Sequence[Capability],
     precision: str,
@@ -89,8 +89,10 @@ def compile_ahead(
         ranges = ranges_for(path, precision_for(path.stem, precision))
         for label, model in parts_of(path.stem, parse(path.read_bytes()), precision, ranges):
             for capability in capabilities:
-                plan = builder.build(flavour, model, label=label, capability=capability, progress=progress)
-                key = key_of(label, model, flavour, capability, ANY_CARD)
+                plan = builder.build(
+                    distribution, model, label=label, capability=capability, progress=progress
+                )
+                key = engine_key(label, model, distribution, capability, ANY_CARD)
                 yield Compiled(
                     label=label,
                     capability=dotted(capability),

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from mtclar.engine.backends.tensorrt.distribution import RTX, Capability, Flavour, dotted
+from mtclar.engine.backends.tensorrt.distribution import RTX, Capability, TrtDistribution, dotted
 from mtclar.engine.errors import BackendError, ModelError
 
 Progress = Callable[[str], None]
@@ -97,30 +97,32 @@ def profiles_of(model: onnx.ModelProto) -> tuple[Profile, ...]:
 
 
 def build(
-    flavour: Flavour,
+    distribution: TrtDistribution,
     model: onnx.ModelProto,
     *,
     label: str,
     capability: Capability | None = None,
     progress: Progress | None = None,
 ) -> bytes:
-    """Compiles for the card of this machine, or for `capability` where the flavour can do that without the card.
+    """Compiles for the card of this machine, or for `capability` where the distribution can do that without the card.
 
     Raises BackendError with TensorRT's own reason.
     """
-    api = flavour.api
+    api = distribution.api
     logger, messages = new_logger(api)
     builder = api.Builder(logger)
     if builder is None:
-        raise BackendError(f"{flavour.name} cannot start: {messages.last}", "look at `mtclar-stream doctor`")
+        raise BackendError(
+            f"{distribution.name} cannot start: {messages.last}", "look at `mtclar-stream doctor`"
+        )
     network = builder.create_network(1 << int(api.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = api.OnnxParser(network, logger)
     if not parser.parse(model.SerializeToString()):
         reasons = "; ".join(str(parser.get_error(i).desc()) for i in range(parser.num_errors))
         raise BackendError(
-            f"{flavour.name} cannot read the network {label}: {reasons}", "use --backend onnxruntime"
+            f"{distribution.name} cannot read the network {label}: {reasons}", "use --backend onnxruntime"
         )
-    config = configure(flavour, builder, model, capability)
+    config = configure(distribution, builder, model, capability)
     if progress is not None:
         config.progress_monitor = _monitor(api, label, progress)
     plan = builder.build_serialized_network(network, config)
@@ -130,13 +132,15 @@ def build(
             hint = f"this card's matrix products are fp16: use fp16, or {hint[4:]}"
         if "HW-specific datatypes" in messages.last:
             hint = f"fp8 is for compute capability 8.9 and later: use int8 or fp16, or {hint[4:]}"
-        raise BackendError(f"{flavour.name} could not compile {label}: {messages.last}", hint)
+        raise BackendError(f"{distribution.name} could not compile {label}: {messages.last}", hint)
     return bytes(plan)
 
 
-def configure(flavour: Flavour, builder: Any, model: onnx.ModelProto, capability: Capability | None) -> Any:
-    """The build's configuration: profiles, target, and what makes the engine tell of itself later."""
-    api = flavour.api
+def configure(
+    distribution: TrtDistribution, builder: Any, model: onnx.ModelProto, capability: Capability | None
+) -> Any:
+    """The build's configuration: profiles, target, and the verbosity that the inspector needs later."""
+    api = distribution.api
     config = builder.create_builder_config()
     for profile in profiles_of(model):
         made = builder.create_optimization_profile()
@@ -148,16 +152,16 @@ def configure(flavour: Flavour, builder: Any, model: onnx.ModelProto, capability
     if hasattr(api.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
         config.set_flag(api.BuilderFlag.REQUIRE_USER_ALLOCATION)  # needed to record a CUDA graph (RTX)
     if capability is not None:
-        flavour.require_target(capability)
-        if not flavour.targets():
+        distribution.require_target(capability)
+        if not distribution.targets():
             raise BackendError(
-                f"{flavour.name} compiles only for the card of the machine that it runs on",
+                f"{distribution.name} compiles only for the card of the machine that it runs on",
                 f"run it there, or use {RTX}",
             )
         config.num_compute_capabilities = 1
         target = getattr(api.ComputeCapability, f"SM{capability[0]}{capability[1]}")
         if not config.set_compute_capability(target, 0):
-            raise BackendError(f"{flavour.name} refuses the compute capability {dotted(capability)}")
+            raise BackendError(f"{distribution.name} refuses the compute capability {dotted(capability)}")
     return config
 
 

@@ -14,7 +14,7 @@ RTX = "tensorrt-rtx"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Flavour:
+class TrtDistribution:
     """One TensorRT, imported."""
 
     name: str

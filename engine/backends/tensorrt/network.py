@@ -15,15 +15,14 @@ from mtclar.engine.backends.tensorrt import builder
 from mtclar.engine.backends.tensorrt.builder import BATCH, MAX_BATCH, axes_of, profiles_of
 from mtclar.engine.backends.tensorrt.cache import ANY_CARD, EngineCache, EngineKey
 from mtclar.engine.backends.tensorrt.device import Device, Pinned
-from mtclar.engine.backends.tensorrt.distribution import Flavour, dotted
+from mtclar.engine.backends.tensorrt.distribution import TrtDistribution, dotted
 from mtclar.engine.errors import BackendError
 
 Array = NDArray[Any]
 Axes = tuple[int | str, ...]
 WARM_UP_RUNS = 2  # before a graph is recorded: the first run compiles kernels and allocates
-MAX_LANES = (
-    16  # contexts of one network: more than batch sizes, few enough for support sets that change every call
-)
+# Execution contexts of one network: more than there are batch sizes, and bounded where support sets change every call.
+MAX_SLOTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Binding:
     axes: Axes
 
     def shape(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
-        """With the open axes at these lengths."""
+        """The shape with the open axes at these lengths."""
         return tuple(lengths[axis] if isinstance(axis, str) else axis for axis in self.axes)
 
     def nbytes(self, lengths: Mapping[str, int]) -> int:
@@ -43,21 +42,25 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Resident:
-    """An array that stays in device memory."""
+class DeviceTensor:
+    """An array in device memory."""
 
     address: int
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Workshop:
-    """What networks are compiled and run with."""
+class BuildContext:
+    """The TensorRT distribution, device and engine cache that networks are compiled and run with."""
 
-    flavour: Flavour
+    distribution: TrtDistribution
     device: Device
     cache: EngineCache
     progress: builder.Progress
+
+    def describe(self, precision: str) -> str:
+        """Distribution, version, precision and card for people."""
+        return f"{self.distribution.name} {self.distribution.version} ({precision}) on {self.device.name}"
 
 
 def bindings_of(values: "onnx.ValueInfoProto") -> tuple[Binding, ...]:
@@ -72,10 +75,10 @@ def bindings_of(values: "onnx.ValueInfoProto") -> tuple[Binding, ...]:
     )
 
 
-def key_of(
-    label: str, model: onnx.ModelProto, flavour: Flavour, capability: tuple[int, int], card: str
+def engine_key(
+    label: str, model: onnx.ModelProto, distribution: TrtDistribution, capability: tuple[int, int], card: str
 ) -> EngineKey:
-    """What the engine of a typed graph depends on."""
+    """The cache key of a typed graph's engine."""
     shapes = "; ".join(
         ", ".join(f"{name} {b.least}..{b.likely}..{b.largest}" for name, b in sorted(profile.items()))
         for profile in profiles_of(model)
@@ -83,7 +86,7 @@ def key_of(
     return EngineKey(
         label=label,
         graph_sha256=hashlib.sha256(model.SerializeToString()).hexdigest(),
-        runtime=f"{flavour.name} {flavour.version}",
+        runtime=f"{distribution.name} {distribution.version}",
         capability=dotted(capability),
         card=card,
         shapes=shapes,
@@ -91,27 +94,31 @@ def key_of(
 
 
 class Network:
-    """Runs one typed graph. Held inputs lie on the device already and are given by name as Resident arrays."""
+    """Runs one typed graph. Bound inputs are in device memory already; each is given by name as a DeviceTensor."""
 
     def __init__(
-        self, shop: Workshop, model: onnx.ModelProto, label: str, held: Mapping[str, Resident] | None = None
+        self,
+        build: BuildContext,
+        model: onnx.ModelProto,
+        label: str,
+        bound: Mapping[str, DeviceTensor] | None = None,
     ) -> None:
         """Raises BackendError when the graph cannot be compiled or the card refuses."""
-        self._shop = shop
-        self._device = shop.device
-        self._held = dict(held or {})
+        self._build = build
+        self._device = build.device
+        self._bound = dict(bound or {})
         self.inputs = {b.name: b for b in bindings_of(model.graph.input)}
         self.outputs = {b.name: b for b in bindings_of(model.graph.output)}
-        self.fed = {name: b for name, b in self.inputs.items() if name not in self._held}
-        self._largest = MAX_BATCH if self._open(BATCH) else 1
-        self._lanes: dict[tuple[tuple[str, int], ...], _Lane] = {}  # the longest unused first
-        logger, self.messages = builder.new_logger(shop.flavour.api)
-        self._runtime: Any = shop.flavour.api.Runtime(logger)
+        self.fed_inputs = {name: b for name, b in self.inputs.items() if name not in self._bound}
+        self._largest = MAX_BATCH if self._has_open_axis(BATCH) else 1
+        self._slots: dict[tuple[tuple[str, int], ...], _ExecutionSlot] = {}  # least recently used first
+        logger, self.messages = builder.new_logger(build.distribution.api)
+        self._runtime: Any = build.distribution.api.Runtime(logger)
         plan, self.engine = self._engine(model, label)
         self.precision = self._read_precision(plan)
 
-    def _open(self, axis: str) -> bool:
-        return any(axis in b.axes for b in self.fed.values())
+    def _has_open_axis(self, axis: str) -> bool:
+        return any(axis in b.axes for b in self.fed_inputs.values())
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Feeds of checked shapes -> every output; a batch that is larger than the engine's goes in several runs."""
@@ -123,7 +130,7 @@ class Network:
         parts = []
         for start in range(0, batch, self._largest):
             part = {
-                name: array[start : start + self._largest] if BATCH in self.fed[name].axes else array
+                name: array[start : start + self._largest] if BATCH in self.fed_inputs[name].axes else array
                 for name, array in feeds.items()
             }
             parts.append(self._run_once(part, self.lengths(part)))
@@ -132,28 +139,30 @@ class Network:
             for name, b in self.outputs.items()
         }
 
-    def keep(self, feeds: Mapping[str, Array]) -> dict[str, Resident]:
-        """As `run`, but the outputs stay on the device; the caller frees their addresses."""
+    def run_on_device(self, feeds: Mapping[str, Array]) -> dict[str, DeviceTensor]:
+        """As `run`, but the outputs stay in device memory; the caller frees their addresses."""
         self._device.activate()
         lengths = self.lengths(feeds)
-        kept: dict[str, Resident] = {}
+        outputs: dict[str, DeviceTensor] = {}
         with ExitStack() as stack:
             for name, b in self.outputs.items():
                 address = self._device.allocate(b.nbytes(lengths))
                 stack.callback(self._device.free, address)
-                kept[name] = Resident(address, b.shape(lengths))
-            lane = _Lane(self._shop, self, lengths, held=self._held, kept=kept, record=False)
+                outputs[name] = DeviceTensor(address, b.shape(lengths))
+            slot = _ExecutionSlot(
+                self._build, self, lengths, bound=self._bound, device_outputs=outputs, record=False
+            )
             try:
-                lane.run(feeds)
+                slot.run(feeds)
             finally:
-                lane.close()
+                slot.close()
             stack.pop_all()
-        return kept
+        return outputs
 
     def lengths(self, feeds: Mapping[str, Array]) -> dict[str, int]:
-        """How long the open axes are in these feeds and in what is held."""
+        """The lengths of the open axes in these feeds and in the bound inputs."""
         shapes = {name: array.shape for name, array in feeds.items()}
-        shapes |= {name: resident.shape for name, resident in self._held.items()}
+        shapes |= {name: tensor.shape for name, tensor in self._bound.items()}
         return {
             axis: shapes[name][i]
             for name, b in self.inputs.items()
@@ -163,74 +172,74 @@ class Network:
 
     @property
     def replayed(self) -> bool:
-        """Whether a run is a replayed CUDA graph by now."""
-        return any(lane.replayed for lane in self._lanes.values())
+        """Whether runs replay a recorded CUDA graph."""
+        return any(slot.replayed for slot in self._slots.values())
 
     def close(self) -> None:
-        """Frees buffers, contexts and the engine; what cannot be freed keeps nothing else from being freed."""
-        lanes, self._lanes = list(self._lanes.values()), {}
+        """Frees buffers, contexts and the engine; a failure to free one does not stop the others."""
+        slots, self._slots = list(self._slots.values()), {}
         with ExitStack() as stack:
-            stack.callback(self._forget_engine)
-            for lane in lanes:
-                stack.callback(lane.close)
+            stack.callback(self._release_engine)
+            for slot in slots:
+                stack.callback(slot.close)
             self._device.activate()
 
-    def _forget_engine(self) -> None:
-        """TensorRT frees an object with its last reference; the device must be there still."""
+    def _release_engine(self) -> None:
+        """TensorRT frees an object with its last reference; the device must still be open."""
         self.engine = None
         self._runtime = None
 
     def _run_once(self, feeds: Mapping[str, Array], lengths: Mapping[str, int]) -> dict[str, Array]:
-        """Padded to the next batch size that has, or now gets, a context of its own."""
-        fixed = dict(lengths)
-        if BATCH in fixed:
-            fixed[BATCH] = 1 << (fixed[BATCH] - 1).bit_length()
-        which = tuple(sorted(fixed.items()))
-        lane = self._lanes.pop(which, None)
-        if lane is None:
-            while len(self._lanes) >= MAX_LANES:
-                self._lanes.pop(next(iter(self._lanes))).close()
-            lane = _Lane(self._shop, self, fixed, held=self._held)
-        self._lanes[which] = lane  # behind all others: the last that was used
-        return lane.run(feeds, lengths.get(BATCH))
+        """Runs with the batch padded to the next power of two; each padded size has a context of its own."""
+        padded = dict(lengths)
+        if BATCH in padded:
+            padded[BATCH] = 1 << (padded[BATCH] - 1).bit_length()
+        shapes = tuple(sorted(padded.items()))
+        slot = self._slots.pop(shapes, None)
+        if slot is None:
+            while len(self._slots) >= MAX_SLOTS:
+                self._slots.pop(next(iter(self._slots))).close()
+            slot = _ExecutionSlot(self._build, self, padded, bound=self._bound)
+        self._slots[shapes] = slot  # most recently used last
+        return slot.run(feeds, lengths.get(BATCH))
 
     def _engine(self, model: onnx.ModelProto, label: str) -> tuple[bytes, Any]:
-        """From the cache, or compiled; one that TensorRT does not take is compiled again, once."""
-        shop, device, runtime = self._shop, self._device, self._runtime
-        shop.flavour.require_target(device.capability)
-        key = key_of(label, model, shop.flavour, device.capability, device.name)
+        """The engine, from the cache or compiled. A cached engine that TensorRT refuses is compiled again, once."""
+        build, device, runtime = self._build, self._device, self._runtime
+        build.distribution.require_target(device.capability)
+        key = engine_key(label, model, build.distribution, device.capability, device.name)
         ahead = replace(key, card=ANY_CARD)
 
-        def compile_it() -> bytes:
-            shop.progress(f"Compiling {label} for {device.name}: this is done once and takes a while.")
-            return builder.build(shop.flavour, model, label=label, progress=shop.progress)
+        def compile_engine() -> bytes:
+            build.progress(f"Compiling {label} for {device.name}: this is done once and takes a while.")
+            return builder.build(build.distribution, model, label=label, progress=build.progress)
 
-        plan = shop.cache.load(ahead)
+        plan = build.cache.load(ahead)
         if plan is not None:
             if (engine := runtime.deserialize_cuda_engine(plan)) is not None:
                 return plan, engine
-            shop.progress(
+            build.progress(
                 f"The engine of {label} compiled ahead of time does not fit this machine: {self.messages.last}"
             )
-        plan = shop.cache.get(key, compile_it)
+        plan = build.cache.get(key, compile_engine)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            shop.progress(f"The kept engine of {label} does not fit this machine: {self.messages.last}")
-            shop.cache.discard(key)
-            plan = shop.cache.get(key, compile_it)
+            build.progress(f"The cached engine of {label} does not fit this machine: {self.messages.last}")
+            build.cache.discard(key)
+            plan = build.cache.get(key, compile_engine)
             engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise BackendError(
-                f"{shop.flavour.name} cannot load the engine that it compiled for {label}: {self.messages.last}",
+                f"{build.distribution.name} cannot load the engine that it compiled for {label}: {self.messages.last}",
                 "update NVIDIA's driver, or use --backend onnxruntime",
             )
         return plan, engine
 
     def _read_precision(self, plan: bytes) -> str:
-        """What the engine itself says."""
+        """The precision that the engine itself reports."""
         if stored := builder.stored_precisions(plan):
             return builder.main_precision(stored)
-        api = self._shop.flavour.api
+        api = self._build.distribution.api
         inspector = self.engine.create_engine_inspector()
         found = builder.inspected_precisions(
             inspector.get_engine_information(api.LayerInformationFormat.JSON)
@@ -238,80 +247,80 @@ class Network:
         return builder.main_precision(found)
 
 
-class _Lane:
-    """One execution context for one set of shapes, with buffers that never move, so that it can be replayed."""
+class _ExecutionSlot:
+    """One execution context for one set of shapes, with buffers at fixed addresses, which a CUDA graph needs."""
 
     def __init__(
         self,
-        shop: Workshop,
+        build: BuildContext,
         network: Network,
         lengths: Mapping[str, int],
         *,
-        held: Mapping[str, Resident],
-        kept: Mapping[str, Resident] | None = None,
+        bound: Mapping[str, DeviceTensor],
+        device_outputs: Mapping[str, DeviceTensor] | None = None,
         record: bool = True,
     ) -> None:
-        self._device = device = shop.device
+        self._device = device = build.device
         self._network = network
         self._lengths = lengths
-        self._kept = kept or {}
+        self._device_outputs = device_outputs or {}
         self._graph: Any = None
-        self._runs_before_graph = WARM_UP_RUNS if record and device.captures else -1
-        self._up: list[tuple[Binding, int, Pinned]] = []
-        self._down: list[tuple[Binding, int, Pinned]] = []
+        self._runs_before_capture = WARM_UP_RUNS if record and device.captures else -1
+        self._uploads: list[tuple[Binding, int, Pinned]] = []
+        self._downloads: list[tuple[Binding, int, Pinned]] = []
         with ExitStack() as stack:
             self._stream = device.new_stream()
             stack.callback(device.free_stream, self._stream)
-            self._context = _new_context(shop.flavour.api, network.engine)
+            self._context = _new_context(build.distribution.api, network.engine)
             if self._context is None:
                 raise BackendError(
-                    f"{shop.flavour.name} makes no context for {dict(lengths)}: {network.messages.last}",
+                    f"{build.distribution.name} makes no context for {dict(lengths)}: {network.messages.last}",
                     "free memory on the card, or use --backend onnxruntime",
                 )
             if (profile := 0 if lengths.get(BATCH, 1) == 1 else 1) < network.engine.num_optimization_profiles:
-                self._must(
+                self._require(
                     self._context.set_optimization_profile_async(profile, self._stream), "choose a profile"
                 )
             for name, b in network.inputs.items():
                 shape = b.shape(lengths)
-                self._must(self._context.set_input_shape(name, shape), f"take {name} {list(shape)}")
-                if name in held:
-                    self._bind(name, held[name].address)
+                self._require(self._context.set_input_shape(name, shape), f"take {name} {list(shape)}")
+                if name in bound:
+                    self._bind(name, bound[name].address)
                 else:
-                    self._up.append((b, *self._buffers(b, stack)))
+                    self._uploads.append((b, *self._buffers(b, stack)))
             for name, b in network.outputs.items():
-                if name in self._kept:
-                    self._bind(name, self._kept[name].address)
+                if name in self._device_outputs:
+                    self._bind(name, self._device_outputs[name].address)
                 else:
-                    self._down.append((b, *self._buffers(b, stack)))
+                    self._downloads.append((b, *self._buffers(b, stack)))
             device.synchronize(self._stream)
             self._stack = stack.pop_all()
 
     def run(self, feeds: Mapping[str, Array], batch: int | None = None) -> dict[str, Array]:
-        """Copies in, runs, copies out; rows beyond `batch` are padding and are not returned."""
-        for b, _, pinned in self._up:
+        """Uploads, runs and downloads; rows beyond `batch` are padding and are not returned."""
+        for b, _, pinned in self._uploads:
             source = feeds[b.name]
             row = np.ascontiguousarray(source).reshape(-1).view(np.uint8)
             pinned.array[: row.nbytes] = row
-        if self._graph is None and self._runs_before_graph == 0:
+        if self._graph is None and self._runs_before_capture == 0:
             self._record()
         try:
             if self._graph is not None:
                 self._device.launch(self._graph, self._stream)
             else:
-                self._runs_before_graph = max(self._runs_before_graph - 1, -1)
+                self._runs_before_capture = max(self._runs_before_capture - 1, -1)
                 self._queue()
-        finally:  # also when half of it was queued: the buffers may be freed next
+        finally:  # also after a failure half way: the buffers may be freed next
             self._device.synchronize(self._stream)
         outputs = {}
-        for b, _, pinned in self._down:
+        for b, _, pinned in self._downloads:
             whole = pinned.array.view(b.dtype).reshape(b.shape(self._lengths))
             outputs[b.name] = (whole[:batch] if BATCH in b.axes else whole).copy()
         return outputs
 
     @property
     def replayed(self) -> bool:
-        """Whether runs are replays of a CUDA graph by now."""
+        """Whether runs replay a recorded CUDA graph."""
         return self._graph is not None
 
     def close(self) -> None:
@@ -321,16 +330,16 @@ class _Lane:
                 self._device.free_graph(graph)
 
     def _queue(self) -> None:
-        """Everything of one run, in order."""
-        for _, address, pinned in self._up:
+        """Queues the uploads, the run and the downloads, in order."""
+        for _, address, pinned in self._uploads:
             self._device.upload(address, pinned.array, self._stream)
-        self._must(self._context.execute_async_v3(self._stream), "run")
-        for _, address, pinned in self._down:
+        self._require(self._context.execute_async_v3(self._stream), "run")
+        for _, address, pinned in self._downloads:
             self._device.download(pinned.array, address, self._stream)
 
     def _record(self) -> None:
-        """Tries once; a network that cannot be recorded is queued piece by piece, as before."""
-        self._runs_before_graph = -1
+        """Tries once to record a CUDA graph; where that fails, later runs are queued call by call as before."""
+        self._runs_before_capture = -1
         capturable = getattr(self._context, "is_stream_capturable", None)
         if capturable is not None and not capturable(self._stream):
             return
@@ -349,17 +358,17 @@ class _Lane:
         return address, pinned
 
     def _bind(self, name: str, address: int) -> None:
-        self._must(self._context.set_tensor_address(name, address), f"bind {name}")
+        self._require(self._context.set_tensor_address(name, address), f"bind {name}")
 
-    def _must(self, done: bool, what: str) -> None:
-        if not done:
+    def _require(self, succeeded: bool, action: str) -> None:
+        if not succeeded:
             raise BackendError(
-                f"TensorRT could not {what}: {self._network.messages.last}", "use --backend onnxruntime"
+                f"TensorRT could not {action}: {self._network.messages.last}", "use --backend onnxruntime"
             )
 
 
 def _new_context(api: Any, engine: Any) -> Any:
-    """An execution context; TensorRT for RTX compiles its kernels for these shapes at once, not in the background."""
+    """An execution context; on TensorRT for RTX its kernels are compiled at once, not in the background."""
     strategies = getattr(api, "DynamicShapesKernelSpecializationStrategy", None)
     if strategies is None:
         return engine.create_execution_context()

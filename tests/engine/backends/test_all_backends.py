@@ -14,9 +14,9 @@ from support.fake_tensorrt import FakeTensorRt
 
 from mtclar.engine import models
 from mtclar.engine.backends import tensorrt_session
-from mtclar.engine.backends.session import Session, open_session
+from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.backends.tensorrt.device_cuda_bindings import CudaBindingsDevice
-from mtclar.engine.backends.tensorrt.distribution import Flavour
+from mtclar.engine.backends.tensorrt.distribution import TrtDistribution
 from mtclar.engine.errors import BackendError, ModelError, MtclarError
 
 REFERENCE = "onnxruntime"
@@ -50,7 +50,7 @@ def _runs_here(backend: str) -> bool:
 
 
 HERE = [backend for backend in REAL if _runs_here(backend)]
-Open = Callable[[str], Session]
+Open = Callable[[str], InferenceSession]
 
 
 @pytest.fixture(params=[*HERE, ON_A_STAND_IN])
@@ -61,11 +61,11 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         return
     driver = FakeDriver()
     api = FakeTensorRt(driver)
-    monkeypatch.setattr(tensorrt_session, "open_flavour", lambda name: Flavour(name, api))
+    monkeypatch.setattr(tensorrt_session, "open_distribution", lambda name: TrtDistribution(name, api))
     monkeypatch.setattr(tensorrt_session, "open_device", lambda: CudaBindingsDevice(driver))
     monkeypatch.setattr(tensorrt_session, "default_folder", lambda: tmp_path)
     yield "tensorrt"
-    assert not any(driver.held.values()), "something was left on the card"
+    assert not any(driver.live.values()), "something was left on the card"
 
 
 def feeds_of(name: str, batch: int = 3, support: int = 9) -> dict[str, np.ndarray]:
@@ -110,30 +110,30 @@ def test_it_answers_as_the_reference_does(backend: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("support", [1, 16, 200])
-def test_a_held_support_set_gives_the_same_as_a_fed_one(backend: str, support: int) -> None:
+def test_bound_equals_fed_support(backend: str, support: int) -> None:
     feeds = feeds_of("pair", 2, support)
     with (
         open_session(models.path("pair"), REFERENCE) as reference,
         open_session(models.path("pair"), backend) as one,
     ):
         expected = reference.run(feeds)
-        held = one.holding({"support": feeds["support"]})
-        assert set(held.inputs) == {"embedding"}
+        bound = one.bind({"support": feeds["support"]})
+        assert set(bound.inputs) == {"embedding"}
         for _ in range(4):
-            found = held.run({"embedding": feeds["embedding"]})
+            found = bound.run({"embedding": feeds["embedding"]})
             for output, array in expected.items():
                 assert np.abs(found[output] - array).max() <= TOLERANCE.get(backend, 1e-3)
 
 
-def test_a_held_support_set_can_be_let_go(backend: str) -> None:
+def test_bound_support_can_be_freed(backend: str) -> None:
     """The session goes on, and holds the next one."""
     feeds = feeds_of("pair", 2, 5)
     with open_session(models.path("pair"), backend) as session:
         for _ in range(2):
-            held = session.holding({"support": feeds["support"]})
-            found = held.run({"embedding": feeds["embedding"]})["delta"]
-            held.close()
-            held.close()
+            bound = session.bind({"support": feeds["support"]})
+            found = bound.run({"embedding": feeds["embedding"]})["delta"]
+            bound.close()
+            bound.close()
         again = session.run(feeds)["delta"]
     assert np.abs(found - again).max() <= TOLERANCE.get(backend, 1e-3)
 

@@ -11,7 +11,7 @@ from support.fake_tensorrt import FakeTensorRt
 from mtclar.engine import models
 from mtclar.engine.backends.tensorrt.cache import EngineCache
 from mtclar.engine.backends.tensorrt.device_pycuda import PycudaDevice
-from mtclar.engine.backends.tensorrt.distribution import Flavour
+from mtclar.engine.backends.tensorrt.distribution import TrtDistribution
 from mtclar.engine.backends.tensorrt_session import TensorRtSession
 from mtclar.engine.errors import BackendError
 
@@ -121,17 +121,17 @@ def test_a_session_on_pycuda_answers_as_on_cuda_bindings_without_graphs(driver: 
     with TensorRtSession(
         models.path("pair"),
         variant="fp32",
-        flavour=Flavour("tensorrt", FakeTensorRt(driver)),
+        distribution=TrtDistribution("tensorrt", FakeTensorRt(driver)),
         device=device,
         cache=EngineCache(tmp_path),
     ) as session:
         whole = session.run({"embedding": query, "support": support})
-        held = session.holding({"support": support})
+        bound = session.bind({"support": support})
         for _ in range(4):
-            np.testing.assert_allclose(held.run({"embedding": query})["delta"], whole["delta"], atol=1e-6)
+            np.testing.assert_allclose(bound.run({"embedding": query})["delta"], whole["delta"], atol=1e-6)
     device.close()
     device.close()
-    assert driver.held == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 0, "contexts": 0}
+    assert driver.live == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 0, "contexts": 0}
     assert not driver.recorded("cuStreamBeginCapture")
 
 

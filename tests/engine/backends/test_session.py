@@ -10,8 +10,8 @@ from support.tiny_graphs import EMBEDDING_DIM, SIZE, write_encoder, write_pair
 
 from mtclar.engine import models
 from mtclar.engine.backends import session
-from mtclar.engine.backends.onnxruntime_session import BoundSession, OnnxRuntimeSession, int8_path
-from mtclar.engine.backends.session import HeldSession, open_session, open_sessions
+from mtclar.engine.backends.onnxruntime_session import BoundOnnxRuntimeSession, OnnxRuntimeSession, int8_path
+from mtclar.engine.backends.session import BoundSession, open_session, open_sessions
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 
 
@@ -110,14 +110,11 @@ def test_auto_tries_the_card_first_and_says_what_each_lacked(
     monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "mtclar.engine.backends.torch_session", raising=False)
     opened = open_sessions([graph])
     assert opened.backend == "onnxruntime"
     assert opened.why == (
         "not tensorrt: neither tensorrt nor tensorrt-rtx is installed; "
         "not onnxruntime:cuda: this ONNX Runtime was built without CUDA; "
-        "not torch:cuda: the backend torch cannot be imported: import of torch halted; None in sys.modules; "
         "not onnxruntime:int8: there is no int8 copy of encoder.onnx"
     )
     opened.sessions[0].close()
@@ -170,7 +167,7 @@ def test_a_device_that_keeps_nothing_is_an_error_in_words(tmp_path: Path) -> Non
     with open_session(write_pair(tmp_path / "pair.onnx"), "onnxruntime") as network:
         network.device = "cuda"
         with pytest.raises(BackendError, match="could not keep support on the card"):
-            network.holding({"support": np.zeros((5, EMBEDDING_DIM), np.float32)})
+            network.bind({"support": np.zeros((5, EMBEDDING_DIM), np.float32)})
 
 
 @pytest.fixture
@@ -210,20 +207,20 @@ def test_an_unknown_provider_names_the_known_ones(graph: Path) -> None:
     assert "cuda" in caught.value.hint
 
 
-@pytest.mark.parametrize("held_by", [HeldSession, BoundSession])
-def test_a_held_input_need_not_be_fed(tmp_path: Path, held_by: type) -> None:
+@pytest.mark.parametrize("bound_type", [BoundSession, BoundOnnxRuntimeSession])
+def test_a_bound_input_is_not_fed(tmp_path: Path, bound_type: type) -> None:
     pair = write_pair(tmp_path / "pair.onnx")
     rng = np.random.default_rng(0)
     query, support = (rng.normal(size=(n, EMBEDDING_DIM)).astype(np.float32) for n in (3, 5))
     with open_session(pair, "onnxruntime") as network:
         expected = network.run({"embedding": query, "support": support})
-        held = held_by(network, {"support": support})
-        assert set(held.inputs) == {"embedding"}
+        bound = bound_type(network, {"support": support})
+        assert set(bound.inputs) == {"embedding"}
         for _ in range(2):
-            outputs = held.run({"embedding": query})
+            outputs = bound.run({"embedding": query})
             for name, array in expected.items():
                 np.testing.assert_array_equal(outputs[name], array)
         with pytest.raises(BackendError):
-            held.run({"embedding": query[:, :1]})
-        held.close()
+            bound.run({"embedding": query[:, :1]})
+        bound.close()
         assert set(network.run({"embedding": query, "support": support})) == set(expected)

@@ -13,8 +13,8 @@ from mtclar.engine.backends.tensorrt import builder
 from mtclar.engine.backends.tensorrt.ahead_of_time import compile_ahead, parts_of, precision_for, ranges_for
 from mtclar.engine.backends.tensorrt.builder import MAX_BATCH, MAX_SUPPORT, profiles_of
 from mtclar.engine.backends.tensorrt.cache import ANY_CARD, EngineCache
-from mtclar.engine.backends.tensorrt.distribution import Flavour, parse_capability
-from mtclar.engine.backends.tensorrt.network import bindings_of, key_of
+from mtclar.engine.backends.tensorrt.distribution import TrtDistribution, parse_capability
+from mtclar.engine.backends.tensorrt.network import bindings_of, engine_key
 from mtclar.engine.backends.typed_onnx import parse
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.estimate.encoder import OUTPUTS
@@ -27,11 +27,11 @@ CARDS = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # Turing to Blackwell
 
 
 @pytest.fixture(scope="module")
-def rtx() -> Flavour:
+def rtx() -> TrtDistribution:
     pytest.importorskip(
         "tensorrt_rtx", reason="TensorRT for RTX is not installed; `make setup-all` brings it"
     )
-    return Flavour.load("tensorrt-rtx")
+    return TrtDistribution.load("tensorrt-rtx")
 
 
 def graph(name: str) -> onnx.ModelProto:
@@ -47,7 +47,7 @@ def typed(name: str, precision: str) -> dict[str, onnx.ModelProto]:
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize("name", ["encoder", "pair"])
 def test_it_compiles_and_the_engine_has_the_precision(
-    rtx: Flavour, name: str, card: str, precision: str
+    rtx: TrtDistribution, name: str, card: str, precision: str
 ) -> None:
     for label, model in typed(name, precision).items():
         if (card, precision) == TURING_FP32:
@@ -73,7 +73,9 @@ def test_it_compiles_and_the_engine_has_the_precision(
 
 @pytest.mark.parametrize("name", ["face_detector", "face_mesh"])
 @pytest.mark.parametrize("card", CARDS)
-def test_the_face_networks_compile_in_fp32_whatever_was_asked(rtx: Flavour, name: str, card: str) -> None:
+def test_the_face_networks_compile_in_fp32_whatever_was_asked(
+    rtx: TrtDistribution, name: str, card: str
+) -> None:
     ((label, model),) = typed(name, "fp16").items()
     plan = builder.build(rtx, model, label=label, capability=parse_capability(card))
     assert set(builder.stored_precisions(plan)) == {"fp32"}
@@ -82,7 +84,7 @@ def test_the_face_networks_compile_in_fp32_whatever_was_asked(rtx: Flavour, name
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
 @pytest.mark.parametrize("card", CARDS)
 def test_the_encoder_compiles_in_eight_bits_where_the_card_has_them(
-    rtx: Flavour, card: str, precision: str
+    rtx: TrtDistribution, card: str, precision: str
 ) -> None:
     ((label, model),) = typed("encoder", precision).items()
     if precision == "fp8" and parse_capability(card) < (8, 9):
@@ -103,14 +105,14 @@ def test_the_encoder_compiles_in_eight_bits_where_the_card_has_them(
     assert stored[precision] > 0.95 * eight  # the weights are in it, in eight bits
 
 
-def test_the_pair_network_stays_in_fp16_when_eight_bits_are_wanted(rtx: Flavour) -> None:
+def test_the_pair_network_stays_in_fp16_when_eight_bits_are_wanted(rtx: TrtDistribution) -> None:
     for label, model in typed("pair", "int8").items():
         assert label.endswith("fp16")
         plan = builder.build(rtx, model, label=label, capability=(8, 6))
         assert builder.main_precision(builder.stored_precisions(plan)) == "fp16"
 
 
-def test_fp16_engines_are_smaller(rtx: Flavour) -> None:
+def test_fp16_engines_are_smaller(rtx: TrtDistribution) -> None:
     sizes = {
         precision: sum(
             sum(builder.stored_precisions(builder.build(rtx, m, label="x", capability=(8, 9))).values())
@@ -122,7 +124,7 @@ def test_fp16_engines_are_smaller(rtx: Flavour) -> None:
 
 
 @pytest.mark.parametrize("name", ["encoder", "pair"])
-def test_profiles_cover_one_face_and_many(rtx: Flavour, name: str) -> None:
+def test_profiles_cover_one_face_and_many(rtx: TrtDistribution, name: str) -> None:
     """As TensorRT's own objects say after they were set."""
 
     class Spy:
@@ -214,7 +216,7 @@ def run(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> dict[str, np.nd
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def test_engines_compiled_ahead_lie_where_a_session_looks(rtx: Flavour, tmp_path: Path) -> None:
+def test_engines_compiled_ahead_lie_where_a_session_looks(rtx: TrtDistribution, tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     done = list(compile_ahead(rtx, [models.path("encoder"), models.path("pair")], [(8, 6)], "fp16", cache))
     assert [(one.label, one.precision) for one in done] == [
@@ -223,10 +225,10 @@ def test_engines_compiled_ahead_lie_where_a_session_looks(rtx: Flavour, tmp_path
         ("pair-rest fp16", "fp16"),
     ]
     for label, model in {**typed("encoder", "fp16"), **typed("pair", "fp16")}.items():
-        assert cache.load(key_of(label, model, rtx, (8, 6), ANY_CARD))
+        assert cache.load(engine_key(label, model, rtx, (8, 6), ANY_CARD))
 
 
-def test_progress_is_told(rtx: Flavour) -> None:
+def test_progress_is_told(rtx: TrtDistribution) -> None:
     said: list[str] = []
     ((label, model),) = typed("encoder", "fp16").items()
     builder.build(rtx, model, label=label, capability=(8, 6), progress=said.append)
@@ -234,14 +236,14 @@ def test_progress_is_told(rtx: Flavour) -> None:
     assert said[-1] == "Compiling encoder fp16: 100 %"
 
 
-def test_an_unsupported_card_is_refused_before_anything_is_compiled(rtx: Flavour) -> None:
+def test_an_unsupported_card_is_refused_before_anything_is_compiled(rtx: TrtDistribution) -> None:
     ((label, model),) = typed("encoder", "fp16").items()
     with pytest.raises(BackendError, match=r"compute capability 9\.0") as caught:
         builder.build(rtx, model, label=label, capability=(9, 0))
     assert "--backend tensorrt," in caught.value.hint
 
 
-def test_a_network_that_cannot_be_read_says_why(rtx: Flavour) -> None:
+def test_a_network_that_cannot_be_read_says_why(rtx: TrtDistribution) -> None:
     model = graph("encoder")
     model.graph.node[-1].op_type = "NotAnOperator"
     with pytest.raises(BackendError, match="cannot read the network broken"):

@@ -14,9 +14,9 @@ from mtclar.engine.backends.session import open_session
 from mtclar.engine.backends.tensorrt import distribution
 from mtclar.engine.backends.tensorrt.cache import EngineCache
 from mtclar.engine.backends.tensorrt.device_cuda_bindings import CudaBindingsDevice
-from mtclar.engine.backends.tensorrt.distribution import Flavour
-from mtclar.engine.backends.tensorrt.network import MAX_LANES
-from mtclar.engine.backends.tensorrt_session import TensorRtSession, open_flavour
+from mtclar.engine.backends.tensorrt.distribution import TrtDistribution
+from mtclar.engine.backends.tensorrt.network import MAX_SLOTS
+from mtclar.engine.backends.tensorrt_session import TensorRtSession, open_distribution
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.estimate.comparer import Comparer
@@ -46,7 +46,11 @@ def opened(driver: FakeDriver, api: FakeTensorRt, tmp_path: Path) -> Iterator[Op
         device = CudaBindingsDevice(driver)
         devices.append(device)
         session = TensorRtSession(
-            path, flavour=Flavour("tensorrt", api), device=device, cache=EngineCache(tmp_path), **options
+            path,
+            distribution=TrtDistribution("tensorrt", api),
+            device=device,
+            cache=EngineCache(tmp_path),
+            **options,
         )
         sessions.append(session)
         return session
@@ -56,7 +60,7 @@ def opened(driver: FakeDriver, api: FakeTensorRt, tmp_path: Path) -> Iterator[Op
         session.close()
     for device in devices:
         device.close()
-    assert driver.held == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 0, "contexts": 0}
+    assert driver.live == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 0, "contexts": 0}
 
 
 def faces(count: int, seed: int = 0) -> np.ndarray:
@@ -135,36 +139,34 @@ def test_a_recording_that_fails_is_not_tried_again(opened: Open, driver: FakeDri
 
 
 @pytest.mark.parametrize("support", [1, 5, 16, 300])
-def test_a_held_support_set_is_uploaded_and_projected_once(
-    opened: Open, driver: FakeDriver, support: int
-) -> None:
+def test_bound_support_is_uploaded_and_projected_once(opened: Open, driver: FakeDriver, support: int) -> None:
     queries, frames = embeddings(3), embeddings(support, seed=1)
     with open_session(models.path("pair"), "onnxruntime") as reference:
         expected = reference.run({"embedding": queries, "support": frames})
     session = opened(models.path("pair"), variant="fp32")
-    held = session.holding({"support": frames})
-    assert set(held.inputs) == {"embedding"}
+    bound = session.bind({"support": frames})
+    assert set(bound.inputs) == {"embedding"}
     uploads = driver.recorded("cuMemcpyHtoDAsync")
     for _ in range(5):
-        outputs = held.run({"embedding": queries})
+        outputs = bound.run({"embedding": queries})
         for name, array in expected.items():
             np.testing.assert_allclose(outputs[name], array, atol=1e-5)
     # Two queued runs and the recording each upload the query; the support set never again.
     assert driver.recorded("cuMemcpyHtoDAsync") - uploads == 3
-    held.close()
-    held.close()
+    bound.close()
+    bound.close()
 
 
 def test_two_support_sets_on_one_session_do_not_disturb_each_other(opened: Open) -> None:
     query = embeddings(1)
     session = opened(models.path("pair"), variant="fp32")
-    one, other = (session.holding({"support": embeddings(4, seed)}) for seed in (1, 2))
+    one, other = (session.bind({"support": embeddings(4, seed)}) for seed in (1, 2))
     first = one.run({"embedding": query})["delta"]
     assert (first != other.run({"embedding": query})["delta"]).any()
     np.testing.assert_array_equal(first, one.run({"embedding": query})["delta"])
 
 
-def test_a_pair_session_without_a_held_support_set_runs_too(opened: Open) -> None:
+def test_support_need_not_be_bound(opened: Open) -> None:
     feeds = {"embedding": embeddings(2), "support": embeddings(7, seed=1)}
     with open_session(models.path("pair"), "onnxruntime") as reference:
         expected = reference.run(feeds)
@@ -185,23 +187,23 @@ def test_support_sets_that_come_and_go_leave_nothing_on_the_card(opened: Open, d
         model_sha256=card.sha256,
         framing=framing_from(card.framing),
     )
-    before = driver.held
+    before = driver.live
     for other in (support, support.without(0), support):
         with Comparer(pair, other) as comparer:
             comparer(what)
-            assert driver.held["memory"] > before["memory"]
-    assert driver.held == before
+            assert driver.live["memory"] > before["memory"]
+    assert driver.live == before
 
 
 def test_support_sets_of_ever_new_sizes_do_not_fill_the_card(opened: Open, driver: FakeDriver) -> None:
-    """Fed, not held: each size has buffers of its own, and the longest unused ones go."""
+    """Fed, not bound: each size has buffers of its own, and the least recently used ones are freed."""
     pair = opened(models.path("pair"))
     with open_session(models.path("pair"), "onnxruntime") as reference:
         for support in (*range(1, 30), 1, 29):
             feeds = {"embedding": embeddings(1), "support": embeddings(support)}
             found, expected = pair.run(feeds)["delta"], reference.run(feeds)["delta"]
             np.testing.assert_allclose(found, expected, atol=0.01)
-    assert driver.held["streams"] == MAX_LANES
+    assert driver.live["streams"] == MAX_SLOTS
 
 
 def test_what_cannot_be_freed_keeps_nothing_else_from_being_freed(
@@ -209,7 +211,7 @@ def test_what_cannot_be_freed_keeps_nothing_else_from_being_freed(
 ) -> None:
     session = TensorRtSession(
         models.path("encoder"),
-        flavour=Flavour("tensorrt", api),
+        distribution=TrtDistribution("tensorrt", api),
         device=CudaBindingsDevice(driver),
         cache=EngineCache(tmp_path),
     )
@@ -218,17 +220,17 @@ def test_what_cannot_be_freed_keeps_nothing_else_from_being_freed(
     driver.fail["cuGraphExecDestroy"] = [CUresult.CUDA_ERROR_NO_DEVICE]
     with pytest.raises(BackendError, match="cuGraphExecDestroy failed"):
         session.close()
-    assert driver.held == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 1, "contexts": 1}
+    assert driver.live == {"memory": 0, "pinned": 0, "streams": 0, "graphs": 1, "contexts": 1}
     session.close()
 
 
 def test_a_session_knows_whether_it_is_replayed(opened: Open, api: FakeTensorRt) -> None:
     pair = opened(models.path("pair"))
-    held = pair.holding({"support": embeddings(3)})
+    bound = pair.bind({"support": embeddings(3)})
     seen = []
     for _ in range(4):
-        held.run({"embedding": embeddings(1)})
-        seen.append(held.replayed)
+        bound.run({"embedding": embeddings(1)})
+        seen.append(bound.replayed)
     assert seen == [False, False, True, True]
     api.capturable = False
     encoder = opened(models.path("encoder"))
@@ -253,7 +255,7 @@ def test_a_tensorrt_that_is_installed_and_broken_is_not_called_missing(
 
     monkeypatch.setattr(distribution, "import_module", load)
     with pytest.raises(BackendError, match=r"tensorrt cannot be loaded: libnvinfer\.so\.10"):
-        open_flavour("tensorrt")
+        open_distribution("tensorrt")
 
 
 def test_it_runs_in_another_thread_than_it_was_opened_in(opened: Open) -> None:
@@ -285,19 +287,19 @@ def test_what_does_not_fit_is_refused(opened: Open, feeds: dict) -> None:
 
 def test_too_large_a_support_set_is_refused_with_a_way_out(opened: Open) -> None:
     with pytest.raises(BackendError, match="1024 support frames") as caught:
-        opened(models.path("pair")).holding({"support": embeddings(1025)})
+        opened(models.path("pair")).bind({"support": embeddings(1025)})
     assert "onnxruntime" in caught.value.hint
 
 
 def test_a_closed_session_does_not_run(opened: Open) -> None:
     session = opened(models.path("pair"))
-    held = session.holding({"support": embeddings(2)})
+    bound = session.bind({"support": embeddings(2)})
     session.close()
     session.close()
     for call in (
         lambda: session.run({"embedding": embeddings(1), "support": embeddings(1)}),
-        lambda: held.run({"embedding": embeddings(1)}),
-        lambda: session.holding({"support": embeddings(2)}),
+        lambda: bound.run({"embedding": embeddings(1)}),
+        lambda: session.bind({"support": embeddings(2)}),
     ):
         with pytest.raises(BackendError, match="closed"):
             call()
@@ -314,23 +316,21 @@ def test_no_memory_is_an_error_in_words_and_leaks_nothing(
 
     def use() -> None:
         for seed in range(4):
-            pair.holding({"support": embeddings(3, seed)}).run({"embedding": embeddings(1)})
+            pair.bind({"support": embeddings(3, seed)}).run({"embedding": embeddings(1)})
 
     with pytest.raises(BackendError, match="OUT_OF_MEMORY") as caught:
         use()
     assert "free memory" in caught.value.hint
-    pair.holding({"support": embeddings(3)}).run({"embedding": embeddings(1)})  # and it goes on afterwards
+    pair.bind({"support": embeddings(3)}).run({"embedding": embeddings(1)})  # and it goes on afterwards
 
 
-def test_a_card_that_the_flavour_does_not_support_is_refused_with_alternatives(
-    api: FakeTensorRt, tmp_path: Path
-) -> None:
+def test_an_unsupported_card_is_refused_with_alternatives(api: FakeTensorRt, tmp_path: Path) -> None:
     driver = FakeDriver(capability=(9, 0))
     api.ComputeCapability = type("Known", (), {"__members__": {"CURRENT": 0, "SM86": 1, "SM120": 2}})
     with pytest.raises(BackendError, match=r"compute capability 9\.0 \(it does: 8\.6, 12\.0\)") as caught:
         TensorRtSession(
             models.path("encoder"),
-            flavour=Flavour("tensorrt-rtx", api),
+            distribution=TrtDistribution("tensorrt-rtx", api),
             device=CudaBindingsDevice(driver),
             cache=EngineCache(tmp_path),
         )
@@ -405,7 +405,7 @@ def test_the_whole_tracker_runs_on_it(
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.sources import open_source
 
-    monkeypatch.setattr(tensorrt_session, "open_flavour", lambda name: Flavour(name, api))
+    monkeypatch.setattr(tensorrt_session, "open_distribution", lambda name: TrtDistribution(name, api))
     monkeypatch.setattr(tensorrt_session, "open_device", lambda: CudaBindingsDevice(driver))
     monkeypatch.setattr(tensorrt_session, "default_folder", lambda: tmp_path)
     with closing(open_source("demo")) as source:
@@ -416,4 +416,4 @@ def test_the_whole_tracker_runs_on_it(
             values[backend] = [face.valence for frame in frames for face in tracker(frame)]
     assert len(values["tensorrt"]) == len(frames)
     np.testing.assert_allclose(values["tensorrt"], values["onnxruntime"], atol=0.01)
-    assert not any(driver.held.values())
+    assert not any(driver.live.values())
