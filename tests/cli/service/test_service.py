@@ -27,9 +27,9 @@ def test_a_frame_that_is_never_answered_asks_for_a_restart_and_a_camera_that_is_
     service = Service(tracker, Terminal(quiet=True), host="127.0.0.1", port=0)
     stuck: Any = SimpleNamespace(source=SimpleNamespace(label="door"), busy_s=0.0)
     service._pipelines = (stuck,)
-    assert service._failing() is None
+    assert service._failure() is None
     stuck.busy_s = STUCK_S + 1
-    assert service._failing() == f"door: no answer to a frame for {STUCK_S + 1:.0f} s"
+    assert service._failure() == f"door: no answer to a frame for {STUCK_S + 1:.0f} s"
 
 
 def test_run_listens_to_its_flags(process: Start, support: Any) -> None:
