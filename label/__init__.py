@@ -1,7 +1,7 @@
-"""A recorded video labelled from a few of its frames: every frame gets valence and arousal, or a reason why not.
+"""Label every frame of a recorded video from a few labelled frames; a frame without a usable face gets the reason.
 
-One video: reading (frames and their times) -> looking (faces found, cut, encoded; journal) -> rules, process (labels
-spread over the video) -> labelling (filled in, smoothed) -> table -> exports, render; `job` is all of it. Many:
-manifest -> corpus (engines, each running worker) -> ledger. `suggest` says which frames to label, and `protocol`
-measures all of it where every frame has a label.
+In data order: `recording` (frames and their times) -> `face_scan` (detect, crop, encode; `scan_journal` stores the
+finished part) -> `modes` with `temporal_gp` (propagate the labels) -> `labelling` (interpolate, smooth) -> `output`
+(table, export, render). `job` runs all of it for one video and `corpus` for many. `suggest` proposes frames to label,
+`evaluation_protocol` measures accuracy on clips with a label in every frame.
 """

@@ -1,16 +1,16 @@
-"""How good labels spread over clips are, where every frame has a label: the protocol of MT-CLAR and its variants.
+"""Accuracy of label propagation on clips with a label in every frame: the protocol of MT-CLAR and variants of it.
 
-A plan says which frames of a clip are labelled; they are left out of the score, and all others are scored by every
-method. Plans by name, for a clip of n frames:
+A labelling plan selects the labelled frames of a clip; they are excluded from the score, and every method is scored on
+all other frames. Plans by name, for a clip of n frames:
 
 - `every-20`: frame 0 and every 20th after it, as published;
 - `first-3`, `random-3`: three frames, the first ones or drawn at random;
 - `spread-3`: three frames, evenly from frame 0 on;
 - `share-6`: six percent of the frames, evenly from frame 0 on, at least one.
 
-Where such a frame has no face or no label, the next one that has both stands in for it. `hold_last` and `paper` look
-backwards only; frames before the first label get the first label there. `interpolate` looks ahead, as everything else.
-Every method that looks at faces is smoothed forwards and backwards alike, so that smoothing favours none.
+If a selected frame has no face or no label, the next frame that has both replaces it. `hold_last` and `paper` are
+causal and use the first label for frames before it; all other methods also use later labels. Every method that uses
+the face is smoothed in the same way, so smoothing favours none of them.
 """
 
 import re
@@ -25,8 +25,17 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import make_query
 from mtclar.engine.estimate.metrics import Z_90
-from mtclar.label.labelling import smoothed
-from mtclar.label.modes import BEST, DEFAULT, MODES, LabelledFrames, Tools, by_nearest, rows_of, spread
+from mtclar.label.labelling import smooth_zero_phase
+from mtclar.label.modes import (
+    BEST,
+    DEFAULT,
+    MODES,
+    LabelledFrames,
+    ModeContext,
+    by_nearest,
+    propagate,
+    rows_of,
+)
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -44,83 +53,85 @@ INTERVAL = (2.5, 97.5)  # percentiles over resampled clips
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """n frames with a face and a label, in order."""
+    """n frames with a face and a label, in order of time."""
 
     name: str
-    encoded: Encoded  # of n
+    encoded: Encoded  # n faces
     labels: Array  # [n, 2]
-    frames: Rows  # [n] their numbers
+    frames: Rows  # [n] frame numbers
     times_s: Array  # [n]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
-    """V/A [m, 2] of the scored frames of a clip, and the sd [m, 2] of methods that have one."""
+class Prediction:
+    """Predicted V/A [m, 2] of the scored frames of a clip; sd [m, 2], or None for a method without one."""
 
     values: Array
     sds: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """One clip under one plan."""
+class Trial:
+    """One clip under one labelling plan."""
 
     clip: Clip
     is_label: NDArray[np.bool_]  # [n]
     known: LabelledFrames
-    tools: Tools
+    context: ModeContext
 
-    def said(self, values: Array, sds: Array | None = None) -> Said:
-        """Of the scored frames alone."""
+    def prediction(self, values: Array, sds: Array | None = None) -> Prediction:
+        """Select the scored frames from values and sds of all frames [n, 2]."""
         scored = ~self.is_label
-        return Said(values[scored], None if sds is None else sds[scored])
+        return Prediction(values[scored], None if sds is None else sds[scored])
 
     def smooth(self, values: Array) -> Array:
-        return smoothed(self.clip.times_s, values, self.tools.constants.smooth_hz)
+        return smooth_zero_phase(self.clip.times_s, values, self.context.constants.smooth_hz)
 
 
-def _by_mode(mode: str) -> Callable[[Scene], Said]:
-    def method(scene: Scene) -> Said:
-        clip = scene.clip
-        result = spread(mode, scene.known, clip.encoded, clip.times_s, scene.tools)
-        return scene.said(scene.smooth(result.values), result.sds)
+def _by_mode(mode: str) -> Callable[[Trial], Prediction]:
+    def method(trial: Trial) -> Prediction:
+        clip = trial.clip
+        result = propagate(mode, trial.known, clip.encoded, clip.times_s, trial.context)
+        return trial.prediction(trial.smooth(result.values), result.sds)
 
     return method
 
 
-def _hold(scene: Scene) -> Said:
-    return scene.said(scene.known.labels[_latest(scene)])
+def _hold(trial: Trial) -> Prediction:
+    return trial.prediction(trial.known.labels[_latest_label(trial)])
 
 
-def _interpolate(scene: Scene) -> Said:
-    known, t_s = scene.known, scene.clip.times_s
-    return scene.said(np.stack([np.interp(t_s, known.times_s, known.labels[:, i]) for i in range(2)], 1))
+def _interpolate(trial: Trial) -> Prediction:
+    known, t_s = trial.known, trial.clip.times_s
+    return trial.prediction(
+        np.stack([np.interp(t_s, known.times_s, known.labels[:, i]) for i in range(2)], 1)
+    )
 
 
-def _absolute(scene: Scene) -> Said:
-    return scene.said(scene.smooth(scene.clip.encoded.absolute.astype(np.float64)))
+def _absolute(trial: Trial) -> Prediction:
+    return trial.prediction(trial.smooth(trial.clip.encoded.absolute.astype(np.float64)))
 
 
-def _paper(scene: Scene) -> Said:
-    """The label of the latest labelled frame + predicted difference."""
-    late = np.maximum(scene.clip.times_s, scene.known.times_s[0])
-    values, _ = MODES["causal"](scene.known, scene.clip.encoded, late, scene.tools)
-    return scene.said(scene.smooth(values))
+def _paper(trial: Trial) -> Prediction:
+    """Label of the latest labelled frame + predicted difference, as published."""
+    late = np.maximum(trial.clip.times_s, trial.known.times_s[0])
+    values, _ = MODES["causal"](trial.known, trial.clip.encoded, late, trial.context)
+    return trial.prediction(trial.smooth(values))
 
 
-def _paper_all(scene: Scene) -> Said:
+def _paper_all(trial: Trial) -> Prediction:
     """Mean over all labelled frames of label + predicted difference."""
-    query = make_query(scene.tools.pair, scene.clip.encoded, scene.known.support())
-    values = np.clip((scene.known.labels + query.delta).mean(1), -1.0, 1.0)
-    return scene.said(scene.smooth(values))
+    query = make_query(trial.context.pair, trial.clip.encoded, trial.known.support())
+    values = np.clip((trial.known.labels + query.delta).mean(1), -1.0, 1.0)
+    return trial.prediction(trial.smooth(values))
 
 
-def _nearest(scene: Scene) -> Said:
-    values, _ = by_nearest(scene.known, scene.clip.encoded, scene.clip.times_s, scene.tools)
-    return scene.said(scene.smooth(values))
+def _nearest(trial: Trial) -> Prediction:
+    values, _ = by_nearest(trial.known, trial.clip.encoded, trial.clip.times_s, trial.context)
+    return trial.prediction(trial.smooth(values))
 
 
-METHODS: Mapping[str, Callable[[Scene], Said]] = {
+METHODS: Mapping[str, Callable[[Trial], Prediction]] = {
     MTCLAR: _by_mode(DEFAULT),
     HOLD: _hold,
     INTERPOLATE: _interpolate,
@@ -130,38 +141,38 @@ METHODS: Mapping[str, Callable[[Scene], Said]] = {
     NEAREST: _nearest,
     SIMILARITY: _by_mode("similarity"),
 }
-WITH_BEST: Mapping[str, Callable[[Scene], Said]] = {**METHODS, BEST_MODE: _by_mode(BEST)}
-"""Choosing the best mode means leaving out every label in turn, which takes longer than all the rest."""
+WITH_BEST: Mapping[str, Callable[[Trial], Prediction]] = {**METHODS, BEST_MODE: _by_mode(BEST)}
+"""`best` needs leave-one-out errors of every mode, so it takes longer than all other methods together."""
 
 
 # --- figures ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """What every figure follows from, and what adds up over clips: [..., 2, 8] for valence and arousal."""
+class ScoreSums:
+    """Sufficient statistics of all scores; they add up over clips."""
 
-    of: Array
+    values: Array  # [..., 2, 8] for valence and arousal
 
     @classmethod
-    def count(cls, said: Said, truth: Array) -> "Sums":
-        p, t = said.values, truth
+    def of(cls, prediction: Prediction, truth: Array) -> "ScoreSums":
+        p, t = prediction.values, truth
         agree = np.sign(p) == np.sign(t)
-        inside = np.zeros_like(p) if said.sds is None else np.abs(p - t) <= Z_90 * said.sds
+        inside = np.zeros_like(p) if prediction.sds is None else np.abs(p - t) <= Z_90 * prediction.sds
         columns = (np.ones_like(p), p, t, p * p, t * t, p * t, agree, inside)
         return cls(np.stack([column.sum(0) for column in columns], -1))
 
     def figures(self) -> dict[str, Array]:
-        """Of FIELDS and `coverage`, each [..., 2]; nan: undefined. Variances are of the population."""
-        n, p, t, pp, tt, pt, agree, inside = np.moveaxis(self.of, -1, 0)
+        """FIELDS and `coverage`, each [..., 2]; nan: undefined. CCC uses population variances (Lin 1989)."""
+        n, p, t, pp, tt, pt, agree, inside = np.moveaxis(self.values, -1, 0)
         with np.errstate(all="ignore"):
             mean_p, mean_t = p / n, t / n
             var_p, var_t = pp / n - mean_p**2, tt / n - mean_t**2
             cov = pt / n - mean_p * mean_t
-            spread_of = var_p + var_t + (mean_p - mean_t) ** 2
+            denominator = var_p + var_t + (mean_p - mean_t) ** 2
             flat = np.minimum(var_p, var_t) < 1e-12
             return {
-                "ccc": np.where(spread_of < 1e-12, np.nan, 2 * cov / spread_of),
+                "ccc": np.where(denominator < 1e-12, np.nan, 2 * cov / denominator),
                 "pcc": np.where(flat, np.nan, cov / np.sqrt(np.maximum(var_p * var_t, 1e-24))),
                 "rmse": np.sqrt(np.maximum((pp - 2 * pt + tt) / n, 0.0)),
                 "sagr": agree / n,
@@ -171,30 +182,33 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """One plan on all clips."""
+    """All methods on all clips under one plan."""
 
     plan: str
     clips: tuple[str, ...]  # with at least one scored frame
     labelled: int
     scored: int
     sums: Mapping[str, Array]  # method -> [C, 2, 8]
-    with_sd: frozenset[str]  # methods that claim an interval
+    with_sd: frozenset[str]  # methods with a prediction interval
 
     def pooled(self, method: str) -> dict[str, Array]:
-        """Each figure [2], over all frames of all clips."""
-        return Sums(self.sums[method].sum(0)).figures()
+        """Each score [2] over all frames of all clips."""
+        return ScoreSums(self.sums[method].sum(0)).figures()
 
     def per_clip(self, method: str) -> dict[str, Array]:
-        """Each figure [C, 2]."""
-        return Sums(self.sums[method]).figures()
+        """Each score [C, 2]."""
+        return ScoreSums(self.sums[method]).figures()
 
     def intervals(self, method: str, less: str | None = None, seed: int = 0) -> dict[str, Array]:
-        """95 % interval [2 ends, 2] of each pooled figure, clips drawn again; `less`: of the difference to another."""
+        """95 % bootstrap interval [2 ends, 2] of each pooled score over clips.
+
+        With `less`, the interval of the difference to that method.
+        """
         count = len(self.clips)
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)  # [R, C]
+        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)  # [R, C]
 
         def resampled(name: str) -> dict[str, Array]:
-            return Sums(np.einsum("rc,cij->rij", drawn, self.sums[name])).figures()
+            return ScoreSums(np.einsum("rc,cij->rij", draws, self.sums[name])).figures()
 
         figures = resampled(method)
         if less is not None:
@@ -202,39 +216,42 @@ class Score:
             figures = {field: figures[field] - other[field] for field in figures}
         with warnings.catch_warnings(
             action="ignore", category=RuntimeWarning
-        ):  # undefined in every drawing: nan
+        ):  # undefined in every resample: nan
             return {field: np.nanpercentile(figures[field], INTERVAL, axis=0) for field in FIELDS}
 
 
 def score(
     clips: Sequence[Clip],
     plan: str,
-    tools: Tools,
-    methods: Mapping[str, Callable[[Scene], Said]] = METHODS,
+    context: ModeContext,
+    methods: Mapping[str, Callable[[Trial], Prediction]] = METHODS,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """Every method on every clip under one plan. Raises UsageError for an unknown plan, or when nothing is scored."""
+    """Score every method on every clip under one plan.
+
+    Raises UsageError for an unknown plan, or if no frame is left to score.
+    """
     require_plan(plan)
     sums: dict[str, list[Array]] = {name: [] for name in methods}
     with_sd: set[str] = set()
     names, labelled = [], 0
     for number, clip in enumerate(clips):
-        is_label = labelled_by(plan, clip.frames, number)
+        is_label = labelled_mask(plan, clip.frames, number)
         if not is_label.all():
             at = np.flatnonzero(is_label)
             known = LabelledFrames(rows_of(clip.encoded, at), clip.labels[at], clip.times_s[at])
-            scene = Scene(clip, is_label, known, tools)
+            trial = Trial(clip, is_label, known, context)
             for name, method in methods.items():
-                said = method(scene)
-                if said.sds is not None and np.isfinite(said.sds).all():
+                prediction = method(trial)
+                if prediction.sds is not None and np.isfinite(prediction.sds).all():
                     with_sd.add(name)
-                sums[name].append(Sums.count(said, clip.labels[~is_label]).of)
+                sums[name].append(ScoreSums.of(prediction, clip.labels[~is_label]).values)
             names.append(clip.name)
             labelled += len(at)
         advance(1)
     if not names:
         raise UsageError(
-            f"with {plan} every frame of every clip is labelled: nothing is left to score", PLANS
+            f"{plan} labels every frame of every clip, so no frame is left to score", f"plans: {PLANS}"
         )
     stacked = {name: np.stack(of_clips) for name, of_clips in sums.items()}
     scored = int(next(iter(stacked.values()))[:, 0, 0].sum())
@@ -242,14 +259,14 @@ def score(
 
 
 def require_plan(plan: str) -> None:
-    """Raises UsageError for a name that is no plan."""
+    """Raise UsageError for an unknown labelling plan."""
     match = PLAN.fullmatch(plan)
     if match is None or int(match[2]) == 0 or (match[1] == "share" and int(match[2]) >= 100):
-        raise UsageError(f"there is no protocol '{plan}'", PLANS)
+        raise UsageError(f"unknown protocol '{plan}'", f"choose {PLANS}")
 
 
-def labelled_by(plan: str, frames: Rows, seed: int = 0) -> NDArray[np.bool_]:
-    """[n] which of the frames with these numbers, in order, a plan labels."""
+def labelled_mask(plan: str, frames: Rows, seed: int = 0) -> NDArray[np.bool_]:
+    """Mask [n] of the frames that a plan labels, given their frame numbers in order."""
     match = PLAN.fullmatch(plan)
     assert match is not None
     kind, size, count = match[1], int(match[2]), len(frames)
@@ -267,7 +284,7 @@ def labelled_by(plan: str, frames: Rows, seed: int = 0) -> NDArray[np.bool_]:
     return chosen
 
 
-def _latest(scene: Scene) -> Rows:
-    """For each frame the number of the latest label at or before it; of the first one before that."""
-    at = np.searchsorted(scene.known.times_s, scene.clip.times_s, side="right") - 1
+def _latest_label(trial: Trial) -> Rows:
+    """Index of the latest label at or before each frame; 0 for frames before the first label."""
+    at = np.searchsorted(trial.known.times_s, trial.clip.times_s, side="right") - 1
     return np.maximum(at, 0)

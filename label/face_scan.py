@@ -1,8 +1,8 @@
-"""A recording looked at: in which frames there is a face to measure, and what the encoder says of it.
+"""Find, check and encode the face in the frames of a recording.
 
-Not every frame is looked at: RATE_HZ a second are enough (docs/label.md has the measurement), and those that are
-labelled. The work is done in stretches of STRETCH rows, each begun with a fresh look for the face, so a stretch comes
-out the same whether the run was interrupted before it or not.
+RATE_HZ frames a second are scanned (docs/results/label.md has the measurement), and every labelled frame. The work is
+divided into chunks of CHUNK_FRAMES rows. Face tracking restarts at each chunk, so a resumed run computes the same
+values as an uninterrupted one.
 """
 
 import io
@@ -18,31 +18,33 @@ from mtclar.engine.backends.session import Closeable, InferenceSession, open_ses
 from mtclar.engine.data_types import EXPRESSIONS, Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_GATES, faults
 from mtclar.engine.tracker import Tracker
-from mtclar.label.journal import Journal
 from mtclar.label.recording import Decoded, Recording
+from mtclar.label.scan_journal import ScanJournal
 
 RATE_HZ = 5.0
-STRETCH = 500
-BATCH = 32  # crops a run of the encoder: measured best on one core
+CHUNK_FRAMES = 500
+BATCH = 32  # crops per run of the encoder: measured best on one core
 
 STATES = ("unreadable", "no_face", "low_quality", "between", "ok")
-"""`between`: not looked at; its value comes from the frames looked at before and after, or is missing with theirs."""
+"""`between`: not scanned; the value is interpolated between the scanned frames before and after it."""
 UNREADABLE, NO_FACE, LOW_QUALITY, BETWEEN, OK = range(len(STATES))
 
 Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """n frames, m of them measured."""
+class FaceScan:
+    """n frames, m of them with an encoded face."""
 
-    state: NDArray[np.uint8]  # [n] index in STATES
-    rows: NDArray[np.int64]  # [m] measured ones, in order
-    encoded: Encoded  # of those
+    state: NDArray[np.uint8]  # [n] index into STATES
+    rows: NDArray[np.int64]  # [m] frames with an encoded face, in order
+    encoded: Encoded  # m faces
 
 
-def to_look_at(times_s: NDArray[np.float64], rate_hz: float, always: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """[n] about `rate_hz` frames a second (0: every one), the first, the last, and the rows `always`."""
+def frames_to_scan(
+    times_s: NDArray[np.float64], rate_hz: float, always: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Mask [n] of about `rate_hz` frames a second (0: all frames), the first, the last, and the rows `always`."""
     if rate_hz <= 0:
         return np.ones(len(times_s), bool)
     wanted = np.zeros(len(times_s), bool)
@@ -57,8 +59,8 @@ def to_look_at(times_s: NDArray[np.float64], rate_hz: float, always: NDArray[np.
     return wanted
 
 
-class Looker(Closeable):
-    """The four networks, following the largest face; a context manager that holds their sessions."""
+class FaceScanner(Closeable):
+    """Scan the largest face with the four networks. A context manager that owns their sessions."""
 
     def __init__(self, tracker: Tracker, pair: InferenceSession) -> None:
         self._tracker = tracker
@@ -67,7 +69,7 @@ class Looker(Closeable):
 
     @classmethod
     def open(cls, *, backend: str = "auto", threads: int = 1) -> Self:
-        """On the bundled networks. Raises BackendError when the backend cannot run here."""
+        """Open the bundled networks. Raises BackendError if the backend cannot run on this machine."""
         tracker = Tracker.open(backend=backend, threads=threads, max_faces=1)
         return cls(tracker, open_session(models.path("pair"), backend, threads))
 
@@ -75,89 +77,87 @@ class Looker(Closeable):
         self._tracker.close()
         self.pair.close()
 
-    def look(
-        self, recording: Recording, wanted: NDArray[np.bool_], journal: Journal, advance: Advance
-    ) -> Looked:
-        """Looks at the rows `wanted` [n]; stretches that the journal has are taken from there.
+    def scan(
+        self, recording: Recording, wanted: NDArray[np.bool_], journal: ScanJournal, advance: Advance
+    ) -> FaceScan:
+        """Scan the rows `wanted` [n]; chunks stored in the journal are read from it.
 
-        `advance` is told of every row that is done with.
+        `advance` is called with the number of rows finished since the last call.
         """
         count = len(wanted)
-        done = len(journal.pieces)
-        advance(min(done * STRETCH, count))
-        stretches = [_unpacked(piece) for piece in journal.pieces]
-        if done * STRETCH < count:
-            decoded = recording.pictures(wanted, done * STRETCH)
-            for start, some in _in_stretches(decoded, done * STRETCH, count):
-                size = min(STRETCH, count - start)
-                looked = self._stretch(recording, start, size, some, advance)
-                journal.append(_packed(looked))
-                stretches.append(looked)
-        firsts = [index * STRETCH for index in range(len(stretches))]
-        return Looked(
-            np.concatenate([one.state for one in stretches]),
-            np.concatenate([one.rows + first for one, first in zip(stretches, firsts, strict=True)]),
-            _joined([one.encoded for one in stretches]),
+        done = len(journal.records)
+        advance(min(done * CHUNK_FRAMES, count))
+        chunks = [_deserialise(record) for record in journal.records]
+        if done * CHUNK_FRAMES < count:
+            decoded = recording.images(wanted, done * CHUNK_FRAMES)
+            for start, frames in _in_chunks(decoded, done * CHUNK_FRAMES, count):
+                size = min(CHUNK_FRAMES, count - start)
+                scan = self._scan_chunk(recording, start, size, frames, advance)
+                journal.append(_serialise(scan))
+                chunks.append(scan)
+        firsts = [index * CHUNK_FRAMES for index in range(len(chunks))]
+        return FaceScan(
+            np.concatenate([chunk.state for chunk in chunks]),
+            np.concatenate([chunk.rows + first for chunk, first in zip(chunks, firsts, strict=True)]),
+            _concatenate([chunk.encoded for chunk in chunks]),
         )
 
-    def _stretch(
+    def _scan_chunk(
         self, recording: Recording, start: int, size: int, decoded: Iterator[Decoded], advance: Advance
-    ) -> Looked:
-        """Rows here count from the start of the stretch."""
+    ) -> FaceScan:
+        """Scan one chunk. Rows of the result count from the start of the chunk."""
         self._tracker.reset()
         state = np.full(size, UNREADABLE, np.uint8)
         rows: list[int] = []
         parts: list[Encoded] = []
-        waiting: list[FaceCrop] = []
-        told = 0
-        for row, picture in decoded:
+        pending: list[FaceCrop] = []
+        reported = 0
+        for row, image in decoded:
             at = row - start
             state[at] = BETWEEN
-            if picture is not None:
+            if image is not None:
                 t_s = float(recording.times_s[row])
-                crops = self._tracker.find(Frame(picture, row, t_s, "file", t_s, recording.name)).crops
-                state[at] = _judged(crops)
+                crops = self._tracker.find(Frame(image, row, t_s, "file", t_s, recording.name)).crops
+                state[at] = _state_of(crops)
                 if state[at] == OK:
                     rows.append(at)
-                    waiting.append(crops[0])
-                    if len(waiting) == BATCH:
-                        parts.append(self._tracker.encode(waiting))
-                        waiting.clear()
-                advance(at - told)
-                told = at
-        parts.append(self._tracker.encode(waiting))
-        advance(size - told)
-        return Looked(state, np.array(rows, np.int64), _joined(parts))
+                    pending.append(crops[0])
+                    if len(pending) == BATCH:
+                        parts.append(self._tracker.encode(pending))
+                        pending.clear()
+                advance(at - reported)
+                reported = at
+        parts.append(self._tracker.encode(pending))
+        advance(size - reported)
+        return FaceScan(state, np.array(rows, np.int64), _concatenate(parts))
 
 
-def _judged(crops: tuple[FaceCrop, ...]) -> int:
+def _state_of(crops: tuple[FaceCrop, ...]) -> int:
     if not crops:
         return NO_FACE
     return LOW_QUALITY if faults(crops[0], RUN_GATES) else OK
 
 
-def _in_stretches(
-    decoded: Iterator[Decoded], first: int, count: int
-) -> Iterator[tuple[int, Iterator[Decoded]]]:
-    """Each stretch's first row, and what was decoded of it; the caller takes all of a stretch before the next."""
-    ahead: list[Decoded] = []
+def _in_chunks(decoded: Iterator[Decoded], first: int, count: int) -> Iterator[tuple[int, Iterator[Decoded]]]:
+    """Yield the first row and the decoded frames of each chunk; the caller must consume a chunk before the next."""
+    lookahead: list[Decoded] = []
 
     def until(end: int) -> Iterator[Decoded]:
-        if ahead and ahead[0][0] < end:
-            yield ahead.pop()
-        if ahead:
+        if lookahead and lookahead[0][0] < end:
+            yield lookahead.pop()
+        if lookahead:
             return
-        for one in decoded:
-            if one[0] >= end:
-                ahead.append(one)
+        for frame in decoded:
+            if frame[0] >= end:
+                lookahead.append(frame)
                 return
-            yield one
+            yield frame
 
-    for start in range(first, count, STRETCH):
-        yield start, until(min(start + STRETCH, count))
+    for start in range(first, count, CHUNK_FRAMES):
+        yield start, until(min(start + CHUNK_FRAMES, count))
 
 
-def _joined(parts: list[Encoded]) -> Encoded:
+def _concatenate(parts: list[Encoded]) -> Encoded:
     return Encoded(
         np.concatenate([part.embedding for part in parts]),
         np.concatenate([part.absolute for part in parts]),
@@ -165,20 +165,20 @@ def _joined(parts: list[Encoded]) -> Encoded:
     )
 
 
-def _packed(looked: Looked) -> bytes:
+def _serialise(scan: FaceScan) -> bytes:
     buffer = io.BytesIO()
     np.savez(
         buffer,
-        state=looked.state,
-        rows=looked.rows,
-        embedding=looked.encoded.embedding,
-        absolute=looked.encoded.absolute,
+        state=scan.state,
+        rows=scan.rows,
+        embedding=scan.encoded.embedding,
+        absolute=scan.encoded.absolute,
     )
     return buffer.getvalue()
 
 
-def _unpacked(piece: bytes) -> Looked:
-    with np.load(io.BytesIO(piece), allow_pickle=False) as stored:
+def _deserialise(record: bytes) -> FaceScan:
+    with np.load(io.BytesIO(record), allow_pickle=False) as stored:
         rows = stored["rows"]
-        nothing = np.zeros((len(rows), len(EXPRESSIONS)), np.float32)  # no mode looks at expressions
-        return Looked(stored["state"], rows, Encoded(stored["embedding"], stored["absolute"], nothing))
+        unused = np.zeros((len(rows), len(EXPRESSIONS)), np.float32)  # no mode uses expressions
+        return FaceScan(stored["state"], rows, Encoded(stored["embedding"], stored["absolute"], unused))

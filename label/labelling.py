@@ -1,4 +1,4 @@
-"""One recording from its labels to a table: look, spread the labels, fill in between, smooth."""
+"""Label one recording: scan the faces, propagate the labels, interpolate unscanned frames, smooth."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from mtclar.label.face_scan import (
     STATES,
     UNREADABLE,
     Advance,
-    Looked,
-    Looker,
-    to_look_at,
+    FaceScan,
+    FaceScanner,
+    frames_to_scan,
 )
-from mtclar.label.journal import Journal
-from mtclar.label.modes import DEFAULT, LabelledFrames, Tools, rows_of, spread
+from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext, propagate, rows_of
 from mtclar.label.output.table import LABELLED, Table
 from mtclar.label.recording import Recording
+from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.temporal_gp import bundled_constants
 from mtclar.stream.label_file import Label
 
@@ -33,37 +33,39 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 CAUSAL = "causal"
-LONGEST_BETWEEN_S = 0.6  # between two frames looked at, a value is read off the line from one to the other
-METHOD = 1  # raise it when the same input gives another output: what was half done is then begun anew
+MAX_INTERPOLATION_S = 0.6  # longest gap between scanned frames that is interpolated
+METHOD_VERSION = 1  # increment when the same input gives different output: stored scans are then discarded
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides the outcome beside the recording and its labels."""
+    """Options that change the result."""
 
     mode: str = DEFAULT
-    rate_hz: float = RATE_HZ  # frames looked at a second; 0: every one
+    rate_hz: float = RATE_HZ  # scanned frames per second; 0: all frames
     smooth: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A table and how it came about."""
+    """The labelled table and how it was computed."""
 
     table: Table
-    mode: str  # the one taken
-    used: int  # labels
-    unused: tuple[str, ...]  # labels whose frame shows no face to measure, in words
-    rmse: Mapping[str, tuple[float, float]]  # of each mode tried, on labels left out; empty: too few
+    mode: str  # the applied mode, also for `best`
+    used: int  # number of labels used
+    unused: tuple[str, ...]  # labels on frames without a usable face, with the reason
+    rmse: Mapping[str, tuple[float, float]]  # leave-one-out RMSE by mode; empty: too few labels
 
 
-def key_of(recording: Recording, labels: Sequence[Label], settings: Settings, encoder_sha256: str) -> str:
-    """sha256 of everything that decides the outcome."""
+def input_digest(
+    recording: Recording, labels: Sequence[Label], settings: Settings, encoder_sha256: str
+) -> str:
+    """Digest (sha256) of everything that determines the result."""
     facts = {
-        "method": METHOD,
+        "method": METHOD_VERSION,
         "recording": recording.digest(),
         "frames": len(recording.times_s),
-        "duration": float(recording.times_s[-1]),  # the rate of a folder is not in its pictures
+        "duration": float(recording.times_s[-1]),  # the frame rate of an image folder is not stored in it
         "labels": [(label.time_s, label.valence, label.arousal) for label in labels],
         "settings": asdict(settings),
         "encoder": encoder_sha256,
@@ -75,44 +77,50 @@ def key_of(recording: Recording, labels: Sequence[Label], settings: Settings, en
 def label_recording(
     recording: Recording,
     labels: Sequence[Label],
-    looker: Looker,
+    scanner: FaceScanner,
     settings: Settings,
-    journal: Journal,
+    journal: ScanJournal,
     advance: Advance,
 ) -> Outcome:
-    """Raises UsageError for labels that mean no frame, MtclarError when none of them shows a face."""
+    """Label every frame of a recording.
+
+    Raises UsageError for labels that match no frame, MtclarError if no labelled frame shows a usable face.
+    """
     labelled = labelled_rows(recording.times_s, labels)
-    looked = looker.look(
-        recording, to_look_at(recording.times_s, settings.rate_hz, labelled), journal, advance
+    scan = scanner.scan(
+        recording, frames_to_scan(recording.times_s, settings.rate_hz, labelled), journal, advance
     )
     given = np.array([(label.valence, label.arousal) for label in labels])
-    usable = looked.state[labelled] == OK
+    usable = scan.state[labelled] == OK
     unused = tuple(
-        f"{label.where}: {STATES[looked.state[row]].replace('_', ' ')}"
-        for label, row, fine in zip(labels, labelled, usable, strict=True)
-        if not fine
+        f"{label.where}: {STATES[scan.state[row]].replace('_', ' ')}"
+        for label, row, ok in zip(labels, labelled, usable, strict=True)
+        if not ok
     )
     if not usable.any():
         raise MtclarError(
-            f"{recording.name}: none of its {len(labels)} labelled frames shows a face that can be measured",
+            f"{recording.name}: none of its {len(labels)} labelled frames shows a usable face",
             "; ".join(unused[:3]),
         )
-    times_s = recording.times_s[looked.rows]
-    at = np.searchsorted(looked.rows, labelled[usable])
-    known = LabelledFrames(rows_of(looked.encoded, at), given[usable], times_s[at])
-    outcome = spread(settings.mode, known, looked.encoded, times_s, Tools.bundled(looker.pair))
-    causal = outcome.mode == CAUSAL
-    values, sds = fill(recording.times_s, looked, outcome.values, outcome.sds, hold=causal)
+    times_s = recording.times_s[scan.rows]
+    at = np.searchsorted(scan.rows, labelled[usable])
+    known = LabelledFrames(rows_of(scan.encoded, at), given[usable], times_s[at])
+    result = propagate(settings.mode, known, scan.encoded, times_s, ModeContext.bundled(scanner.pair))
+    causal = result.mode == CAUSAL
+    values, sds = fill_unscanned(recording.times_s, scan, result.values, result.sds, hold=causal)
     if settings.smooth and not causal:
-        values = smoothed(recording.times_s, values, bundled_constants().smooth_hz)
-    state = np.array(STATES)[looked.state].astype("<U16")
+        values = smooth_zero_phase(recording.times_s, values, bundled_constants().smooth_hz)
+    state = np.array(STATES)[scan.state].astype("<U16")
     values[labelled], sds[labelled], state[labelled] = given, np.nan, LABELLED
     table = Table(recording.times_s, values, sds, state)
-    return Outcome(table, outcome.mode, int(usable.sum()), unused, outcome.rmse)
+    return Outcome(table, result.mode, int(usable.sum()), unused, result.rmse)
 
 
 def labelled_rows(times_s: Array, labels: Sequence[Label]) -> Rows:
-    """The frame nearest to each label. Raises UsageError for a label past the end, with a track, or twice a frame."""
+    """Row of the frame nearest to each label.
+
+    Raises UsageError for a label after the end, a label with a track, and two labels on one frame.
+    """
     middles = (times_s[1:] + times_s[:-1]) / 2
     rows = np.searchsorted(middles, [label.time_s for label in labels]).astype(np.int64)
     half_s = max((times_s[-1] - times_s[-2]) / 2 if len(times_s) > 1 else 0.0, 0.02)
@@ -120,40 +128,41 @@ def labelled_rows(times_s: Array, labels: Sequence[Label]) -> Rows:
     for label, row in zip(labels, rows.tolist(), strict=True):
         if label.track is not None:
             raise UsageError(
-                f"the label in {label.where} names a face, and here the largest is followed",
-                "leave the column `track` out",
+                f"the label in {label.where} has a track, but `label` follows the largest face",
+                "remove the column `track`",
             )
         if label.time_s > times_s[-1] + half_s:
             raise UsageError(
-                f"the label in {label.where} lies past the end, whose last frame is at {times_s[-1]:.2f} s",
+                f"the label in {label.where} lies past the end: the last frame is at {times_s[-1]:.2f} s",
                 "times are in seconds from the first frame",
             )
         if row in by_row:
             raise UsageError(
-                f"the labels in {by_row[row].where} and {label.where} mean the same frame",
-                "one label for each frame",
+                f"the labels in {by_row[row].where} and {label.where} are on the same frame",
+                "keep one label for each frame",
             )
         by_row[row] = label
     return rows
 
 
-def fill(
-    times_s: Array, looked: Looked, values: Array, sds: Array, *, hold: bool = False
+def fill_unscanned(
+    times_s: Array, scan: FaceScan, values: Array, sds: Array, *, hold: bool = False
 ) -> tuple[Array, Array]:
-    """From m measured frames to all n [n, 2]: what lies between two of them, and nothing anywhere else.
+    """Values and sds [n, 2] of all frames from those [m, 2] of the scanned frames with a face.
 
-    `hold`: the value of the frame before stays, instead of a straight line to the next one.
+    Unscanned frames are interpolated linearly, or with `hold` take the value of the scanned frame before them. Frames
+    without a usable scanned frame on both sides stay nan.
     """
-    state, count = looked.state, len(times_s)
+    state, count = scan.state, len(times_s)
     full, full_sd = np.full((count, 2), np.nan), np.full((count, 2), np.nan)
-    full[looked.rows], full_sd[looked.rows] = values, sds
+    full[scan.rows], full_sd[scan.rows] = values, sds
     seen = np.flatnonzero((state != BETWEEN) & (state != UNREADABLE))
     between = np.flatnonzero(state == BETWEEN)
     after = np.searchsorted(seen, between)
     between, after = between[(after > 0) & (after < len(seen))], after[(after > 0) & (after < len(seen))]
     left, right = seen[after - 1], seen[after]
     apart_s = times_s[right] - times_s[left]
-    good = (state[left] == OK) & (state[right] == OK) & (apart_s <= LONGEST_BETWEEN_S)
+    good = (state[left] == OK) & (state[right] == OK) & (apart_s <= MAX_INTERPOLATION_S)
     between, left, right, apart_s = between[good], left[good], right[good], apart_s[good]
     share = np.zeros((len(between), 1)) if hold else ((times_s[between] - times_s[left]) / apart_s)[:, None]
     for array in (full, full_sd):
@@ -161,17 +170,17 @@ def fill(
     return full, full_sd
 
 
-def smoothed(times_s: Array, values: Array, cutoff_hz: float) -> Array:
-    """[n, 2] through a first-order low-pass forwards and then backwards: no lag. A gap of a second begins anew."""
-    there = np.flatnonzero(~np.isnan(values).any(axis=1))
+def smooth_zero_phase(times_s: Array, values: Array, cutoff_hz: float) -> Array:
+    """Zero-phase low-pass of [n, 2]: a first-order filter forwards, then backwards. It restarts after a gap of 1 s."""
+    valid = np.flatnonzero(~np.isnan(values).any(axis=1))
     result = values.copy()
-    for order, direction in ((there, 1.0), (there[::-1], -1.0)):
+    for order, direction in ((valid, 1.0), (valid[::-1], -1.0)):
         smooth = Exponential(ExponentialParams(cutoff_hz))
         for row in order:
             result[row], _ = smooth(direction * times_s[row], result[row], (0.0, 0.0))
     return result
 
 
-def journal_of(out: Path) -> Path:
-    """Where the work on an output is kept while it is unfinished."""
+def journal_path(out: Path) -> Path:
+    """Path of the scan journal of an unfinished output."""
     return out.with_name(f".{out.name}.unfinished")

@@ -1,7 +1,7 @@
-"""A recording as rows: one for each frame, its time known before anything is decoded; pictures only where wanted.
+"""A recording as rows: one row for each frame, with its time known before decoding; images only for selected rows.
 
-A video's packets are read first, without decoding: they say how many frames there are and when. So a frame that cannot
-be decoded is a row that says so, and the numbers of the others do not shift.
+The packets of a video are read first, without decoding; they give the number and the times of the frames. A frame that
+cannot be decoded therefore keeps its row, and the numbers of later frames do not shift.
 """
 
 import hashlib
@@ -19,80 +19,82 @@ from mtclar.stream.sources.base import GUESSED_FPS, TimeLine
 from mtclar.stream.sources.decoding import announced_fps, upright, video_stream
 from mtclar.stream.sources.video import open_file
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 """[H, W, 3] BGR."""
 
-Decoded = tuple[int, Picture | None]
-"""A row that was decoded, and its picture where it was wanted. A row that never comes is unreadable."""
+Decoded = tuple[int, Image | None]
+"""A decoded row and its image, or None if the image was not requested. A missing row is unreadable."""
 
 
 class Recording(Protocol):
-    """A video or a folder of pictures."""
+    """A video file or an image folder."""
 
     name: str
-    times_s: NDArray[np.float64]  # [n] of every frame, from 0, never going back
+    times_s: NDArray[np.float64]  # [n] of every frame, from 0, monotonic
 
-    def pictures(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
-        """The rows from `first` on, in order, those that can be decoded; pictures of the rows `wanted` [n]."""
+    def images(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
+        """Yield the decodable rows from `first` on, in order, with the images of the rows `wanted` [n]."""
         ...
 
     def digest(self) -> str:
-        """sha256 of what it holds."""
+        """sha256 of the content."""
         ...
 
 
 def open_recording(path: Path, fps: float | None = None) -> Recording:
-    """A video file, or a folder of pictures with `fps`. Raises UsageError or SourceError for what is neither."""
+    """Open a video file, or an image folder with `fps`. Raises UsageError or SourceError."""
     if path.is_dir():
         if fps is None:
-            raise UsageError(f"{path} is a folder: how many pictures are a second?", "say it with --fps")
+            raise UsageError(f"{path} is an image folder and needs a frame rate", "add --fps")
         return FolderRecording(path, fps)
     if fps is not None:
-        raise UsageError(f"{path} is no folder: a video says its own rate", "leave --fps out")
+        raise UsageError(f"--fps is for image folders, and {path} is a video", "remove --fps")
     return VideoRecording(path)
 
 
 class VideoRecording:
-    """A video file. Raises UsageError when there is none, SourceError when it holds no pictures."""
+    """A video file. Raises UsageError if it does not exist, SourceError if it contains no images."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise UsageError(f"there is no file {path}", "name a video, or a folder of pictures")
+            raise UsageError(f"no such file: {path}", "name a video file or an image folder")
         if not path.is_file():
-            raise UsageError(f"{path} is not a file", "name a video, or a folder of pictures")
+            raise UsageError(f"{path} is not a file", "name a video file or an image folder")
         self.name = path.name
         self._path = path
         with open_file(path, self.name) as container:
             stream = video_stream(container, self.name)
             self.fps = announced_fps(stream)
             base = stream.time_base
-            stamps = [packet.pts for packet in _packets(container, stream)]
-        if not stamps:
-            raise SourceError(f"{self.name}: no picture could be read", "the file is empty or damaged")
-        # Stamps that are missing or not unique (raw streams, some AVI files) number nothing: then the order does.
-        stamped = base is not None and None not in stamps and len(set(stamps)) == len(stamps)
-        in_order = sorted(stamps) if stamped else list(range(len(stamps)))
+            timestamps = [packet.pts for packet in _packets(container, stream)]
+        if not timestamps:
+            raise SourceError(f"{self.name}: no frame could be read", "the file is empty or damaged")
+        # Raw streams and some AVI files have missing or repeated timetimestamps: then the order numbers the frames.
+        has_timestamps = (
+            base is not None and None not in timestamps and len(set(timestamps)) == len(timestamps)
+        )
+        in_order = sorted(timestamps) if has_timestamps else list(range(len(timestamps)))
         period = 1.0 / (self.fps or GUESSED_FPS)
         line = TimeLine(self.fps)
-        self.times_s = np.array([line(float(s * base) if stamped else s * period) for s in in_order])
-        self._row_of = {stamp: row for row, stamp in enumerate(in_order)} if stamped else None
+        self.times_s = np.array([line(float(s * base) if has_timestamps else s * period) for s in in_order])
+        self._row_of = {timestamp: row for row, timestamp in enumerate(in_order)} if has_timestamps else None
 
-    def pictures(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
+    def images(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         reformatter = VideoReformatter()
-        counted = -1
+        index = -1
         with open_file(self._path, self.name) as container:
             stream = video_stream(container, self.name)
-            stream.thread_type = "NONE"  # many videos at a time pay more than many threads
+            stream.thread_type = "NONE"  # videos in parallel are faster than threads
             for frame in _decoded(container, stream):
-                counted += 1
-                row = counted if self._row_of is None else self._row_of.get(frame.pts, -1)
+                index += 1
+                row = index if self._row_of is None else self._row_of.get(frame.pts, -1)
                 if not first <= row < len(wanted) or getattr(frame, "is_corrupt", False):
                     continue
-                picture = None
+                image = None
                 if wanted[row]:
                     image = np.asarray(reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
-                    picture = np.ascontiguousarray(upright(image, frame.rotation))
-                yield row, picture
+                    image = np.ascontiguousarray(upright(image, frame.rotation))
+                yield row, image
 
     def digest(self) -> str:
         with self._path.open("rb") as file:
@@ -100,7 +102,7 @@ class VideoRecording:
 
 
 class FolderRecording:
-    """The pictures of a folder by name, one every 1/fps seconds."""
+    """The images of a folder in order of name, one every 1/fps seconds."""
 
     def __init__(self, path: Path, fps: float) -> None:
         from mtclar.stream.sources.folder import FolderSource
@@ -110,7 +112,7 @@ class FolderRecording:
         self._files = FolderSource(path, fps).files
         self.times_s = np.arange(len(self._files)) / fps
 
-    def pictures(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
+    def images(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         import cv2
 
         for row in range(first, len(self._files)):
@@ -122,15 +124,15 @@ class FolderRecording:
                 yield row, None
 
     def digest(self) -> str:
-        whole = hashlib.sha256()
+        digest = hashlib.sha256()
         for path in self._files:
             with path.open("rb") as file:
-                whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-        return whole.hexdigest()
+                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets that hold a picture to be shown, as far as the file can be read."""
+    """Yield the packets with a displayed frame, up to the first read error."""
     packets = container.demux(stream)
     while True:
         try:
@@ -142,7 +144,7 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Frames as they are decoded; packets that cannot be are left out."""
+    """Yield decoded frames; skip packets that cannot be decoded."""
     packets = container.demux(stream)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Which frames of a recording a person should label next, and a contact sheet of them."""
+"""Propose the most useful frames of a recording to label, with a contact sheet of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,58 +9,56 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.active_learning import propose
-from mtclar.label.face_scan import OK, Advance, Looker, to_look_at
-from mtclar.label.journal import Journal
+from mtclar.label.face_scan import OK, Advance, FaceScanner, frames_to_scan
 from mtclar.label.labelling import labelled_rows
 from mtclar.label.modes import LabelledFrames, rows_of
-from mtclar.label.recording import Picture, Recording
+from mtclar.label.recording import Image, Recording
+from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label
 
-MOST_FACES = 2000  # chosen from; of a longer recording, evenly
+MAX_CANDIDATES = 2000  # evenly selected from a longer recording
 COLUMNS = 4
 TILE_WIDTH, CAPTION, GAP = 260, 26, 8  # pixels
-PAPER, INK = (250, 250, 250), (40, 40, 40)
+BACKGROUND, FOREGROUND = (250, 250, 250), (40, 40, 40)
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A frame worth a label."""
+    """A frame that should be labelled."""
 
     row: int
     time_s: float
-    gain: float  # share of the expected squared error over all frames that its label takes away
+    gain: float  # expected reduction of the squared error over all frames, as a share
 
 
 def suggest(
     recording: Recording,
     labels: Sequence[Label],
-    looker: Looker,
+    scanner: FaceScanner,
     count: int,
     rate_hz: float,
-    journal: Journal,
+    journal: ScanJournal,
     advance: Advance,
 ) -> list[Suggestion]:
-    """At most `count` frames, best first, beside what `labels` (perhaps none) say already.
+    """Propose at most `count` frames, most useful first, given the existing `labels` (may be empty).
 
-    Raises UsageError for labels that mean no frame, MtclarError when no frame shows a face.
+    Raises UsageError for labels that match no frame, MtclarError if no frame shows a usable face.
     """
     labelled = labelled_rows(recording.times_s, labels)
-    looked = looker.look(recording, to_look_at(recording.times_s, rate_hz, labelled), journal, advance)
-    if not len(looked.rows):
-        raise MtclarError(f"{recording.name}: no frame shows a face that can be measured")
-    usable = looked.state[labelled] == OK
+    scan = scanner.scan(recording, frames_to_scan(recording.times_s, rate_hz, labelled), journal, advance)
+    if not len(scan.rows):
+        raise MtclarError(f"{recording.name}: no frame shows a usable face")
+    usable = scan.state[labelled] == OK
     support = None
     if usable.any():
-        at = np.searchsorted(looked.rows, labelled[usable])
+        at = np.searchsorted(scan.rows, labelled[usable])
         given = np.array([(label.valence, label.arousal) for label in labels])[usable]
-        support = LabelledFrames(
-            rows_of(looked.encoded, at), given, recording.times_s[looked.rows[at]]
-        ).support()
-    total = len(looked.rows)
-    some = np.unique(np.linspace(0, total - 1, min(total, MOST_FACES)).astype(np.int64))
-    free = ~np.isin(looked.rows[some], labelled)
-    proposals = propose(rows_of(looked.encoded, some), support, count, allowed=free)
-    rows = [int(looked.rows[some[proposal.index]]) for proposal in proposals]
+        support = LabelledFrames(rows_of(scan.encoded, at), given, recording.times_s[scan.rows[at]]).support()
+    total = len(scan.rows)
+    some = np.unique(np.linspace(0, total - 1, min(total, MAX_CANDIDATES)).astype(np.int64))
+    free = ~np.isin(scan.rows[some], labelled)
+    proposals = propose(rows_of(scan.encoded, some), support, count, allowed=free)
+    rows = [int(scan.rows[some[proposal.index]]) for proposal in proposals]
     return [
         Suggestion(row, float(recording.times_s[row]), proposal.gain)
         for row, proposal in zip(rows, proposals, strict=True)
@@ -68,15 +66,15 @@ def suggest(
 
 
 def contact_sheet(recording: Recording, suggestions: Sequence[Suggestion]) -> bytes:
-    """The suggested frames with their times and numbers, best first, as PNG."""
+    """The suggested frames with their times and numbers, most useful first, as PNG."""
     wanted = np.zeros(len(recording.times_s), bool)
-    wanted[[one.row for one in suggestions]] = True
-    pictures = {row: picture for row, picture in recording.pictures(wanted) if picture is not None}
+    wanted[[suggestion.row for suggestion in suggestions]] = True
+    images = {row: image for row, image in recording.images(wanted) if image is not None}
     tiles = [
-        _tile(pictures[one.row], f"{number}.  {one.time_s:.2f} s   -{100 * one.gain:.0f} % error")
-        for number, one in enumerate(suggestions, 1)
+        _tile(images[item.row], f"{number}.  {item.time_s:.2f} s   -{100 * item.gain:.0f} % error")
+        for number, item in enumerate(suggestions, 1)
     ]
-    blank = np.full_like(tiles[0], PAPER)
+    blank = np.full_like(tiles[0], BACKGROUND)
     tiles += [blank] * (-len(tiles) % min(COLUMNS, len(tiles)))
     columns = min(COLUMNS, len(tiles))
     rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
@@ -84,14 +82,14 @@ def contact_sheet(recording: Recording, suggestions: Sequence[Suggestion]) -> by
 
 
 def template(suggestions: Sequence[Suggestion]) -> bytes:
-    """A labels.csv to be filled in, in order of time."""
-    times = sorted(one.time_s for one in suggestions)
+    """A labels.csv with empty values, in order of time."""
+    times = sorted(suggestion.time_s for suggestion in suggestions)
     return "\n".join(["time,valence,arousal", *(f"{t_s:.4f},," for t_s in times), ""]).encode()
 
 
-def _tile(picture: Picture, text: str) -> NDArray[np.uint8]:
-    height = round(TILE_WIDTH * picture.shape[0] / picture.shape[1])
-    tile = np.full((height + CAPTION + GAP, TILE_WIDTH + GAP, 3), PAPER, np.uint8)
-    tile[:height, :TILE_WIDTH] = cv2.resize(picture, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA)
-    cv2.putText(tile, text, (4, height + 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+def _tile(image: Image, text: str) -> NDArray[np.uint8]:
+    height = round(TILE_WIDTH * image.shape[0] / image.shape[1])
+    tile = np.full((height + CAPTION + GAP, TILE_WIDTH + GAP, 3), BACKGROUND, np.uint8)
+    tile[:height, :TILE_WIDTH] = cv2.resize(image, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA)
+    cv2.putText(tile, text, (4, height + 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, FOREGROUND, 1, cv2.LINE_AA)
     return tile

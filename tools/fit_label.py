@@ -21,8 +21,8 @@ from label_clips import encoded_clips, folder_clips
 
 from mtclar.engine.estimate.comparer import bundled_params
 from mtclar.label.evaluation_protocol import METHODS, MTCLAR, Clip, score
-from mtclar.label.modes import Tools
-from mtclar.label.temporal_gp import CONSTANTS, Constants, Drift
+from mtclar.label.modes import ModeContext
+from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants, TimeKernel
 from mtclar.train.accuracy.answers import Networks
 
 PLANS = ("every-20", "every-50", "spread-3", "spread-5", "share-3", "share-6")
@@ -39,13 +39,13 @@ CLAIMED = 0.90
 ALIKE = 0.01  # errors that differ by a smaller share are the same, and so are shares of labels within the interval
 
 
-def figures(clips: Sequence[Clip], tools: Tools, field: str) -> np.ndarray:
+def figures(clips: Sequence[Clip], context: ModeContext, field: str) -> np.ndarray:
     """[plans, 2]"""
     ours = {MTCLAR: METHODS[MTCLAR]}
-    return np.array([score(clips, plan, tools, ours).pooled(MTCLAR)[field] for plan in PLANS])
+    return np.array([score(clips, plan, context, ours).pooled(MTCLAR)[field] for plan in PLANS])
 
 
-def shortest_of_the_best(errors: Mapping[Drift, float]) -> Drift:
+def shortest_of_the_best(errors: Mapping[TimeKernel, float]) -> TimeKernel:
     """Of the kernels whose error (sum of logarithms over the plans) is within ALIKE of the lowest, the most cautious.
 
     A few clips cannot tell those apart, and the longer one label is believed to hold, the narrower every interval is.
@@ -57,27 +57,27 @@ def shortest_of_the_best(errors: Mapping[Drift, float]) -> Drift:
     )
 
 
-def fit(clips: Sequence[Clip], tools: Tools) -> Constants:
-    found = tools.constants
+def fit(clips: Sequence[Clip], context: ModeContext) -> LabellingConstants:
+    found = context.constants
     errors = {}
     for variance, length_s in itertools.product(VARIANCES, LENGTHS_S):
-        drift = Drift(variance, length_s)
+        drift = TimeKernel(variance, length_s)
         tried = replace(found, valence=drift, arousal=drift)
-        errors[drift] = np.log(figures(clips, replace(tools, constants=tried), "rmse")).sum(0)
+        errors[drift] = np.log(figures(clips, replace(context, constants=tried), "rmse")).sum(0)
         print(f"{drift}: {np.exp(errors[drift] / len(PLANS)).round(4)}", flush=True)
     best = [
         shortest_of_the_best({drift: error[axis] for drift, error in errors.items()}) for axis in range(2)
     ]
     found = replace(found, valence=best[0], arousal=best[1])
     by_cutoff = {
-        hz: np.log(figures(clips, replace(tools, constants=replace(found, smooth_hz=hz)), "rmse")).sum()
+        hz: np.log(figures(clips, replace(context, constants=replace(found, smooth_hz=hz)), "rmse")).sum()
         for hz in CUTOFFS_HZ
     }
     found = replace(found, smooth_hz=min(by_cutoff, key=lambda hz: by_cutoff[hz]))
     off = {}
     for scale, worth in itertools.product(SCALES, WORTHS):
         tried = replace(found, usual_scale=scale, worth_labels=worth)
-        covered = figures(clips, replace(tools, constants=tried), "coverage")
+        covered = figures(clips, replace(context, constants=tried), "coverage")
         off[tried] = float(np.sqrt(((covered - CLAIMED) ** 2).mean()))
         print(f"scale {scale}, worth {worth} labels: {covered.round(2).tolist()}", flush=True)
     # The more the usual scale is worth, the less an interval narrows because a recording's few labels happen to agree.
@@ -85,7 +85,7 @@ def fit(clips: Sequence[Clip], tools: Tools) -> Constants:
         (tried for tried in off if off[tried] <= min(off.values()) + ALIKE),
         key=lambda tried: (tried.worth_labels, -off[tried]),
     )
-    final = replace(tools, constants=found)
+    final = replace(context, constants=found)
     for plan, covered in zip(PLANS, figures(clips, final, "coverage"), strict=True):
         print(f"{plan}: within the interval {covered.round(3)}")
     return found
@@ -102,8 +102,10 @@ def main() -> None:
     with Networks() as networks:
         clips = encoded_clips(networks, folder_clips(given.clips))
         # Where to begin: nothing of it is left in the result.
-        start = Constants(networks.card.sha256, Drift(0.01, 1.6), Drift(0.01, 1.6), 1.0, 5.0, smooth_hz=2.0)
-        found = fit(clips, Tools(networks.pair, bundled_params(), start))
+        start = LabellingConstants(
+            networks.card.sha256, TimeKernel(0.01, 1.6), TimeKernel(0.01, 1.6), 1.0, 5.0, smooth_hz=2.0
+        )
+        found = fit(clips, ModeContext(networks.pair, bundled_params(), start))
     print(found)
     if given.write:
         found.write(CONSTANTS)

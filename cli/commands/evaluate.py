@@ -28,7 +28,7 @@ PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
 CACHE = "evaluate"  # folder below the user's cache folder
 COMPARISON = ("few-shot constants", "fit them: tools/fit_fewshot.py --models DIR, docs/few-shot.md")
 LABELLING = ("constants of labelling", "only the bundled encoder has any, docs/label.md")
-"""Constants that belong to one encoder, and what to do about those of another."""
+"""Constants that belong to one encoder, and advice for constants of another encoder."""
 
 
 def command(

@@ -1,4 +1,4 @@
-"""`mtclar-stream label`: a whole video labelled from a few of its frames."""
+"""`mtclar-stream label`: label every frame of a video from a few labelled frames."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.label.face_scan import Advance
-    from mtclar.label.job import Done, Job, Started
+    from mtclar.label.job import FinishedJob, Job, OnStart
     from mtclar.label.labelling import Settings
     from mtclar.label.recording import Recording
 
-RENDERED = ".mp4"
-RATE_HZ = 5.0  # as in mtclar.label.face_scan, which a test compares
+RENDER_SUFFIX = ".mp4"
+RATE_HZ = (
+    5.0  # equal to mtclar.label.face_scan.RATE_HZ, which must not be imported here; a test compares them
+)
 
 
 def command(
@@ -27,7 +29,7 @@ def command(
         list[Path] | None,
         typer.Argument(
             metavar="VIDEO|FOLDER...",
-            help="Video files, or folders of pictures (with --fps).",
+            help="Video files, or image folders (with --fps).",
             show_default=False,
         ),
     ] = None,
@@ -36,7 +38,7 @@ def command(
         typer.Option(
             metavar="FILE",
             help="The labelled frames: a CSV file (time,valence,arousal; seconds from the first frame), or a support "
-            "set recorded from this video. Once for each video.",
+            "set recorded from this video. Give it once for each video.",
         ),
     ] = None,
     out: Annotated[
@@ -45,8 +47,8 @@ def command(
             "--out",
             "-o",
             metavar="FILE",
-            help="Where to write, once for each format: .csv, .parquet, .eaf (ELAN) or .annotation (NOVA); a folder "
-            "for several videos.",
+            help="Output file, once for each format: .csv, .parquet, .eaf (ELAN) or .annotation (NOVA). For several "
+            "videos: a folder.",
         ),
     ] = None,
     suggest: Annotated[
@@ -55,39 +57,39 @@ def command(
             min=1,
             max=200,
             metavar="N",
-            help="Label nothing: say which N frames are most worth a label. --out is a contact sheet (.png) or a label "
-            "file to fill in (.csv); labels that there are go into --support.",
+            help="Only propose the N most useful frames to label. --out is a contact sheet (.png) or a label file to "
+            "fill in (.csv); pass existing labels with --support.",
         ),
     ] = None,
     corpus: Annotated[
         Path | None,
         typer.Option(
             metavar="MANIFEST",
-            help="Many videos: a .csv or .parquet file with the columns video, support, out.",
+            help="Label many videos: a .csv or .parquet file with the columns video, support, out.",
             callback=expanded,
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="What works off many videos.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Videos at a time, one core each.")] = 1,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Engine that runs many videos.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Number of videos in parallel, one core each.")] = 1,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only every N-th video from the I-th on.")
+        str | None, typer.Option(metavar="I/N", help="Label only every N-th video, starting with the I-th.")
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.jsonl",
-            help="What became of each of many videos; beside the manifest or in the folder by default.",
+            help="Result of each of many videos; by default next to the manifest or in the output folder.",
             callback=expanded,
         ),
     ] = None,
     fps: Annotated[
-        float | None, typer.Option(min=0.01, max=1000, help="Pictures a second of a folder.")
+        float | None, typer.Option(min=0.01, max=1000, help="Frame rate of an image folder.")
     ] = None,
     mode: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="default, causal, nearest, similarity, or best: the one of them that predicts left-out labels best.",
+            help="default, causal, nearest, similarity, or best: the mode with the lowest leave-one-out error.",
         ),
     ] = "default",
     rate: Annotated[
@@ -95,23 +97,27 @@ def command(
         typer.Option(
             min=0,
             max=1000,
-            help="Frames looked at a second; 0: every one, which takes some five times as long.",
+            help="Scanned frames per second; 0: every frame, about five times slower.",
         ),
     ] = RATE_HZ,
-    smooth: Annotated[bool, typer.Option(help="Smooth forwards and backwards; never with causal.")] = True,
+    smooth: Annotated[
+        bool, typer.Option(help="Smooth without lag (zero phase); never applied in mode causal.")
+    ] = True,
     render: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.mp4", help="The video with the values drawn in.", callback=expanded),
+        typer.Option(
+            metavar="FILE.mp4", help="Also write the video with a chart of the values.", callback=expanded
+        ),
     ] = None,
     passphrase_file: PassphraseFileOption = None,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
-    """Label every frame of a video from a few labelled ones.
+    """Label every frame of a video from a few labelled frames.
 
-    One row a frame: frame,time,valence,arousal,valence_sd,arousal_sd,state. A cell is empty where there is no honest
-    value: no face, a face too dark, blurred or turned to be read, a frame that cannot be decoded. A run that was
-    stopped goes on where it was.
+    The output has one row for each frame: frame,time,valence,arousal,valence_sd,arousal_sd,state. Cells are empty if
+    the frame has no face, if the face is too dark, blurred or turned, or if the frame cannot be decoded. An interrupted
+    run resumes where it stopped.
     """
     from mtclar.engine.errors import UsageError
     from mtclar.label.labelling import Settings
@@ -126,33 +132,35 @@ def command(
         others = (corpus, shard, report, render)
         if any(other is not None for other in others) or len(videos) != 1 or len(supports) > 1:
             raise UsageError(
-                "--suggest takes one video, perhaps its --support, and --out", "for one video at a time"
+                "--suggest takes one video, optionally --support and --out", "run it once for each video"
             )
         run_suggest(videos[0], supports, outs, fps, suggest, rate, passphrase_file, backend, threads)
         return
     if corpus is not None or len(videos) > 1:
-        from mtclar.cli.commands.label_many import of_manifest, of_videos, run_many
+        from mtclar.cli.commands.label_many import jobs_of_manifest, jobs_of_videos, run_many
 
         if render is not None:
-            raise UsageError("--render is for one video", "leave it out")
+            raise UsageError("--render works with one video only", "remove --render")
         if corpus is None:
-            jobs, place = of_videos(videos, supports, outs, fps)
+            jobs, default_report = jobs_of_videos(videos, supports, outs, fps)
         elif videos or supports or outs:
-            raise UsageError("--corpus says it all", "leave videos, --support and --out out")
+            raise UsageError("--corpus replaces VIDEO, --support and --out", "remove them")
         else:
-            jobs, place = of_manifest(corpus)
-        run_many(jobs, settings, engine, workers, shard, report or place, passphrase_file)
+            jobs, default_report = jobs_of_manifest(corpus)
+        run_many(jobs, settings, engine, workers, shard, report or default_report, passphrase_file)
         return
     if shard is not None or report is not None:
-        raise UsageError("--shard and --report are for many videos", "name several, or --corpus MANIFEST")
+        raise UsageError(
+            "--shard and --report need several videos", "name several videos, or use --corpus MANIFEST"
+        )
     if len(videos) != 1 or len(supports) != 1 or not outs:
         raise UsageError(
-            "one video needs one --support and an --out", "label VIDEO --support labels.csv --out out.csv"
+            "one video needs one --support and --out", "label VIDEO --support labels.csv --out out.csv"
         )
-    _one(videos[0], supports[0], outs, fps, settings, render, passphrase_file, backend, threads)
+    _label_one(videos[0], supports[0], outs, fps, settings, render, passphrase_file, backend, threads)
 
 
-def _one(
+def _label_one(
     video: Path,
     support: Path,
     outs: Sequence[Path],
@@ -169,15 +177,15 @@ def _one(
     from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
-    from mtclar.label.face_scan import Looker
-    from mtclar.label.job import Job, run
-    from mtclar.label.output.exports import exporter, files_of
+    from mtclar.label.face_scan import FaceScanner
+    from mtclar.label.job import Job, run_job
+    from mtclar.label.output.exports import exporter, output_files
     from mtclar.label.output.render import render as draw
 
-    outputs = [Output("--out", file) for path in outs for file in files_of(path)]
+    outputs = [Output("--out", file) for path in outs for file in output_files(path)]
     if render is not None:
-        if render.suffix.lower() != RENDERED:
-            raise UsageError(f"--render {render} does not end in {RENDERED}", "it is written as MP4 alone")
+        if render.suffix.lower() != RENDER_SUFFIX:
+            raise UsageError(f"--render {render} does not end in {RENDER_SUFFIX}", "the only format is MP4")
         outputs.append(Output("--render", render))
     require_safe(outputs, {"VIDEO": [video], "--support": [support]})
     for path in outs:
@@ -185,41 +193,41 @@ def _one(
     cv2.setNumThreads(threads)
     job = Job(video, support, tuple(outs), fps, passphrase_if_encrypted(support, passphrase_file))
     console = Terminal()
-    with frames_done() as started:
-        with Looker.open(backend=backend, threads=threads) as looker:
-            done = run(job, looker, settings, started)
-        say_outcome(console, job, done, settings.mode)
+    with frame_progress() as on_start:
+        with FaceScanner.open(backend=backend, threads=threads) as scanner:
+            finished = run_job(job, scanner, settings, on_start)
+        print_outcome(console, job, finished, settings.mode)
         if render is not None:
-            draw(done.recording, done.outcome.table, render, started(done.recording))
+            draw(finished.recording, finished.outcome.table, render, on_start(finished.recording))
             say(console, f"Written: {render}")
-        done.forget()  # only now: a run that was killed while it drew need not look at the video again
+        finished.discard_journal()  # after rendering, so a run killed during rendering keeps its scan
 
 
 @contextmanager
-def frames_done() -> "Iterator[Started]":
-    """A bar for each recording that is worked on."""
+def frame_progress() -> "Iterator[OnStart]":
+    """Show a progress bar for each recording."""
     from mtclar.cli.terminal import progress_bars
 
     with progress_bars() as bars:
 
-        def started(recording: "Recording") -> "Advance":
+        def on_start(recording: "Recording") -> "Advance":
             task = bars.add_task(recording.name, total=len(recording.times_s))
             return lambda count: bars.advance(task, count)
 
-        yield started
+        yield on_start
 
 
-def say_outcome(console: "Console", job: "Job", done: "Done", asked: str) -> None:
-    """How many frames got a value and why others did not, how far off left-out labels were, what was not used."""
+def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", requested: str) -> None:
+    """Print the number of frames with values, the reasons for missing values, unused labels and the error."""
     from collections import Counter
 
     import numpy as np
 
     from mtclar.cli.terminal import counted, say
     from mtclar.label.face_scan import OK, STATES
-    from mtclar.label.modes import BEST, ENOUGH
+    from mtclar.label.modes import BEST, MIN_LABELS
 
-    outcome = done.outcome
+    outcome = finished.outcome
     table = outcome.table
     valued = int((~np.isnan(table.values).any(axis=1)).sum())
     say(
@@ -228,26 +236,25 @@ def say_outcome(console: "Console", job: "Job", done: "Done", asked: str) -> Non
     )
     empty = Counter(table.state[np.isnan(table.values).any(axis=1)].tolist())
     if empty:
-        early = empty.pop(STATES[OK], 0)  # a causal mode has nothing to say yet
+        early = empty.pop(STATES[OK], 0)  # mode causal has no value yet
         reasons = ", ".join(
             [f"{state.replace('_', ' ')} {n:,}" for state, n in empty.most_common()]
-            + [f"looked at before the first label {early:,}"] * bool(early)
+            + [f"before the first label {early:,}"] * bool(early)
         )
         say(console, f"Without a value: {reasons}.")
     for text in outcome.unused:
         say(console, f"Not used: the label in {text}.", "yellow")
-    if asked == BEST and not outcome.rmse:
+    if requested == BEST and not outcome.rmse:
         say(
             console,
-            f"Mode {outcome.mode}: too few labels to tell which mode is best; {ENOUGH} are needed.",
+            f"Mode {outcome.mode}: selecting the best mode needs at least {MIN_LABELS} labels.",
             "yellow",
         )
     if outcome.rmse:
         valence, arousal = outcome.rmse[outcome.mode]
         say(
             console,
-            f"Mode {outcome.mode}: labels left out in turn are predicted with an RMSE of {valence:.3f} / {arousal:.3f} "
-            "(valence / arousal).",
+            f"Mode {outcome.mode}: leave-one-out RMSE {valence:.3f} / {arousal:.3f} (valence / arousal).",
         )
-    for file in done.files:
+    for file in finished.files:
         say(console, f"Written: {file}")

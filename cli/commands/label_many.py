@@ -1,44 +1,44 @@
-"""`label` on many videos: which jobs, the progress, and what is said at the end."""
+"""`label` for many videos: build the jobs, run them with a progress bar, print a summary."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mtclar.label.corpus.ledger import Entry
+    from mtclar.label.corpus.ledger import LedgerEntry
     from mtclar.label.job import Job
     from mtclar.label.labelling import Settings
 
 REPORT = "label-report.jsonl"
-SHOWN = 10  # failures in the terminal; the report has all
+MAX_SHOWN = 10  # failures printed; the report lists all
 
 
-def of_videos(
+def jobs_of_videos(
     videos: Sequence[Path], supports: Sequence[Path], outs: Sequence[Path], fps: float | None
 ) -> "tuple[list[Job], Path]":
-    """The jobs, each to FOLDER/<name of its video>.csv, and the report in the same folder. Raises UsageError."""
+    """Jobs that write FOLDER/<video name>.csv, and the report path in that folder. Raises UsageError."""
     from mtclar.engine.errors import UsageError
-    from mtclar.label.corpus.manifest import require_apart
+    from mtclar.label.corpus.manifest import require_distinct_outputs
     from mtclar.label.job import Job
 
     if len(supports) != len(videos):
         raise UsageError(
-            f"{len(videos)} videos and {len(supports)} --support",
-            "one --support for each video, in the same order",
+            f"{len(videos)} videos, but {len(supports)} --support",
+            "give one --support for each video, in the same order",
         )
     if len(outs) != 1 or outs[0].suffix:
-        raise UsageError("several videos need one --out FOLDER", "each gets a CSV file of its name there")
+        raise UsageError("several videos need one --out FOLDER", "each video gets a CSV file in that folder")
     pairs = zip(videos, supports, strict=True)
     jobs = [
         Job(video, support, (outs[0] / f"{video.name if video.is_dir() else video.stem}.csv",), fps)
         for video, support in pairs
     ]
-    require_apart(jobs, "--out")
+    require_distinct_outputs(jobs, "--out")
     return jobs, outs[0] / REPORT
 
 
-def of_manifest(manifest: Path) -> "tuple[list[Job], Path]":
-    """The jobs, and the report beside the manifest. Raises UsageError."""
+def jobs_of_manifest(manifest: Path) -> "tuple[list[Job], Path]":
+    """The jobs of a manifest, and the report path next to it. Raises UsageError."""
     from mtclar.label.corpus.manifest import read_manifest
 
     return read_manifest(manifest), manifest.with_name(f"{manifest.stem}-report.jsonl")
@@ -53,9 +53,9 @@ def run_many(
     report: Path,
     passphrase_file: Path | None,
 ) -> None:
-    """Works all of them off; passphrases are asked for before the first.
+    """Run all jobs; passphrases are requested before the first job.
 
-    Raises MtclarError when not one could be labelled, UsageError for a wrong request.
+    Raises MtclarError if every video failed, UsageError for invalid options.
     """
     import time
     from dataclasses import replace
@@ -68,48 +68,48 @@ def run_many(
     from mtclar.label.corpus.manifest import shard as part_of
 
     if engine not in ENGINES:
-        raise UsageError(f"there is no engine '{engine}'", f"one of: {', '.join(ENGINES)}")
+        raise UsageError(f"unknown engine '{engine}'", f"choose one of: {', '.join(ENGINES)}")
     absolute = [replace(job, outs=tuple(out.absolute() for out in job.outs)) for job in jobs]
-    chosen = [  # the report knows an output from whichever folder the command is run
+    chosen = [  # absolute paths, so that the report is valid from every working folder
         replace(job, passphrase=passphrase_if_encrypted(job.support, passphrase_file))
         for job in part_of(absolute, shard)
     ]
-    if shard is not None:  # each part its own ledger: machines must not write one file
+    if shard is not None:  # one ledger per shard: several machines must not write one file
         report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
     console = Terminal()
     if not chosen:
-        say(console, f"Part {shard} has no video.")
+        say(console, f"Shard {shard} contains no video.")
         return
     start_s = time.monotonic()
     with Ledger(report) as ledger, progress_bars() as bars:
         task = bars.add_task("videos", total=len(chosen))
         entries = run_corpus(chosen, settings, ENGINES[engine], workers, ledger, lambda _: bars.advance(task))
     spent_s = time.monotonic() - start_s
-    by_status: dict[str, list[Entry]] = {status: [] for status in ("done", "kept", "failed")}
+    by_status: dict[str, list[LedgerEntry]] = {status: [] for status in ("done", "kept", "failed")}
     for entry in entries:
         by_status[entry.status].append(entry)
     done, kept, failed = by_status.values()
     say(
         console,
-        f"{counted(len(done), 'video')} labelled, {len(kept):,} kept from before, {len(failed):,} failed.",
+        f"{counted(len(done), 'video')} labelled, {len(kept):,} kept from an earlier run, {len(failed):,} failed.",
     )
-    for entry in failed[:SHOWN]:
+    for entry in failed[:MAX_SHOWN]:
         say(console, f"{entry.video}: {entry.reason}", "yellow")
-    if len(failed) > SHOWN:
-        say(console, f"... and {len(failed) - SHOWN:,} more", "yellow")
+    if len(failed) > MAX_SHOWN:
+        say(console, f"... and {len(failed) - MAX_SHOWN:,} more", "yellow")
     if done:
         video_s = sum(entry.video_s for entry in done)
         processor_s = sum(entry.processor_s for entry in done)
         say(
             console,
-            f"{_lasting(video_s)} of video in {_lasting(spent_s)}; {video_s / max(processor_s, 1e-6):.1f} hours of "
-            "video for an hour of a core.",
+            f"{_duration(video_s)} of video in {_duration(spent_s)}; {video_s / max(processor_s, 1e-6):.1f} hours of "
+            "video per core hour.",
         )
     say(console, f"Report: {report}")
     if failed and not done and not kept:
-        raise MtclarError("not one video could be labelled", f"{report} says why")
+        raise MtclarError("no video could be labelled", f"the reasons are in {report}")
 
 
-def _lasting(seconds: float) -> str:
-    """In hours, or in seconds while it is short."""
+def _duration(seconds: float) -> str:
+    """A duration in hours, or in seconds below 360 s."""
     return f"{seconds / 3600:.2f} hours" if seconds >= 360 else f"{seconds:.1f} seconds"

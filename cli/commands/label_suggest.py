@@ -1,4 +1,4 @@
-"""`label --suggest N`: which frames of a video to label, as a list, a contact sheet and a label file to fill in."""
+"""`label --suggest N`: propose frames to label as a list, a contact sheet and a label file to fill in."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,57 +17,58 @@ def run(
     backend: str,
     threads: int,
 ) -> None:
-    """Looks at the video and writes what was asked for. Raises UsageError for other endings than .png and .csv."""
+    """Scan the video, print and write the proposals. Raises UsageError for suffixes other than .png and .csv."""
     import hashlib
     import tempfile
 
     import cv2
 
-    from mtclar.cli.commands.label import frames_done
+    from mtclar.cli.commands.label import frame_progress
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, say
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
-    from mtclar.label.face_scan import Looker
-    from mtclar.label.job import labels_of
-    from mtclar.label.journal import Journal
-    from mtclar.label.output.exports import writer
+    from mtclar.label.face_scan import FaceScanner
+    from mtclar.label.job import load_labels
+    from mtclar.label.output.exports import bytes_writer
     from mtclar.label.recording import open_recording
+    from mtclar.label.scan_journal import ScanJournal
     from mtclar.label.suggest import contact_sheet, suggest, template
 
     for out in outs:
         if out.suffix.lower() not in (SHEET, TEMPLATE):
             raise UsageError(
-                f"{out} is neither a contact sheet nor a label file", f"endings: {SHEET} or {TEMPLATE}"
+                f"unknown output format: {out}",
+                f"use {SHEET} for a contact sheet or {TEMPLATE} for a label file",
             )
     require_safe([Output("--out", out) for out in outs], {"VIDEO": [video], "--support": supports})
     cv2.setNumThreads(threads)
     labels = [
         label
         for path in supports
-        for label in labels_of(path, video, passphrase_if_encrypted(path, passphrase_file))
+        for label in load_labels(path, video, passphrase_if_encrypted(path, passphrase_file))
     ]
     recording = open_recording(video, fps)
     key = hashlib.sha256(recording.digest().encode()).hexdigest()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Journal(Path(folder) / "looked-at", key) as journal,
-        frames_done() as started,
-        Looker.open(backend=backend, threads=threads) as looker,
+        ScanJournal(Path(folder) / "scan", key) as journal,
+        frame_progress() as on_start,
+        FaceScanner.open(backend=backend, threads=threads) as scanner,
     ):
-        found = suggest(recording, labels, looker, count, rate_hz, journal, started(recording))
+        suggestions = suggest(recording, labels, scanner, count, rate_hz, journal, on_start(recording))
     console = Terminal()
-    say(console, f"{video}: the frames most worth a label, beside {len(labels)} there are:")
-    for number, one in enumerate(found, 1):
+    say(console, f"{video}: the most useful frames to label ({len(labels)} labelled so far):")
+    for number, suggestion in enumerate(suggestions, 1):
         say(
             console,
-            f"{number:4}.  {one.time_s:9.2f} s   takes {100 * one.gain:.0f} % of the expected error away",
+            f"{number:4}.  {suggestion.time_s:9.2f} s   removes {100 * suggestion.gain:.0f} % of the expected error",
         )
     contents = {
-        out: contact_sheet(recording, found) if out.suffix.lower() == SHEET else template(found)
+        out: contact_sheet(recording, suggestions) if out.suffix.lower() == SHEET else template(suggestions)
         for out in outs
     }
-    write_together({out: writer(content) for out, content in contents.items()})
+    write_together({out: bytes_writer(content) for out, content in contents.items()})
     for out in outs:
         say(console, f"Written: {out}")

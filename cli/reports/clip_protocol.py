@@ -146,7 +146,7 @@ def evaluate(
     """Looks at every frame of the clips and scores all methods. Raises UsageError, MtclarError without any face."""
     from mtclar.engine.errors import MtclarError
     from mtclar.label.evaluation_protocol import BUDGETS, WITH_BEST, score
-    from mtclar.label.modes import Tools
+    from mtclar.label.modes import ModeContext
     from mtclar.label.temporal_gp import bundled_constants
 
     part = opened.clips or opened.main
@@ -154,11 +154,11 @@ def evaluate(
     clips = clips_of(answers)
     if not clips:
         raise MtclarError(f"no face was found in any of {answers.no_face} frames", "is it the right folder?")
-    tools = Tools(networks.pair, networks.params, bundled_constants())
-    of_plan = score(clips, plan, tools, WITH_BEST, progress(plan, len(clips)))
+    context = ModeContext(networks.pair, networks.params, bundled_constants())
+    of_plan = score(clips, plan, context, WITH_BEST, progress(plan, len(clips)))
     by_budget = {
         percent: score(
-            clips, f"share-{percent}", tools, advance=progress(f"{percent} % labelled", len(clips))
+            clips, f"share-{percent}", context, advance=progress(f"{percent} % labelled", len(clips))
         )
         for percent in (BUDGETS if curve else ())
     }
@@ -166,8 +166,8 @@ def evaluate(
         data=opened.name,
         split=opened.split,
         encoder_sha256=networks.card.sha256,
-        constants_encoder=tools.params.encoder_sha256,
-        labelling_encoder=tools.constants.encoder_sha256,
+        constants_encoder=context.params.encoder_sha256,
+        labelling_encoder=context.constants.encoder_sha256,
         backend=networks.backend,
         frames=len(answers),
         no_face=answers.no_face,

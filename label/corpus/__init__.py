@@ -1,1 +1,1 @@
-"""Many recordings: the manifest, the ledger of results, and the engines that work through them."""
+"""Label many videos: `manifest` (jobs) -> `engines` (each runs `worker`; `ray_engine` on Ray) -> `ledger` (results)."""

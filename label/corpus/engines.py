@@ -1,8 +1,8 @@
-"""Many videos: engines that work off a list of jobs, which no bad video can stop and no kill can spoil.
+"""Engines that label a list of videos. One bad video does not stop the others, and a killed run can be repeated.
 
-Every output is written whole or not at all and entered in the ledger with the key of its input (a digest of video,
-labels, settings and networks). A run that is repeated, after a kill or not, takes what the ledger has and what is still
-there, goes on inside the videos that were half done (mtclar.label.journal), and tries again what failed.
+Every output is written completely or not at all, then recorded in the ledger with the digest of its input (video,
+labels, settings, networks). A repeated run keeps finished outputs, resumes unfinished videos from their scan journals
+and tries failed videos again.
 """
 
 import multiprocessing
@@ -16,17 +16,17 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from multiprocessing.connection import wait as wait_for
 
-from mtclar.label.corpus.ledger import Entry, Ledger
-from mtclar.label.corpus.ray_engine import on_ray
+from mtclar.label.corpus.ledger import Ledger, LedgerEntry
+from mtclar.label.corpus.ray_engine import run_on_ray
 from mtclar.label.corpus.worker import Worker
 from mtclar.label.job import Job
-from mtclar.label.labelling import Settings, journal_of
+from mtclar.label.labelling import Settings, journal_path
 
-NOT_OURS = "this report does not say that it was made here: remove it, or name another output"
-DIED = "the process that worked on it was killed (out of memory?) or crashed"
+NOT_IN_LEDGER = "this report does not list it: remove it, or name another output"
+WORKER_DIED = "the worker process crashed or was killed (out of memory?)"
 
-Engine = Callable[[Sequence[tuple[Job, str]], Settings, int], Iterator[Entry]]
-"""Jobs, each with the key that the ledger has of its output ('' none); settings; workers -> entries as they come."""
+Engine = Callable[[Sequence[tuple[Job, str]], Settings, int], Iterator[LedgerEntry]]
+"""(jobs, each with the ledger's digest of its output or ''; settings; workers) -> entries as they finish."""
 
 
 def run_corpus(
@@ -35,61 +35,63 @@ def run_corpus(
     engine: Engine,
     workers: int,
     ledger: Ledger,
-    told: Callable[[Entry], None],
-) -> list[Entry]:
-    """Every job by the engine; `told` of each entry once it is in the ledger.
+    on_entry: Callable[[LedgerEntry], None],
+) -> list[LedgerEntry]:
+    """Run every job with the engine and call `on_entry` with each entry after it is in the ledger.
 
-    A job whose output is there, and was not made by a run of this ledger, fails: somebody else's file is left alone.
+    A job fails if its output exists and this ledger does not list it, so files of other origin are not overwritten.
     """
     by_out = {str(job.outs[0]): job for job in jobs}
-    in_the_way = [(job, ledger.in_the_way(job)) for job in jobs]
+    conflicts = [(job, ledger.conflicting_file(job)) for job in jobs]
     refused = [
-        Entry(str(job.video), str(job.outs[0]), "failed", reason=f"{file} exists already, and {NOT_OURS}")
-        for job, file in in_the_way
+        LedgerEntry(
+            str(job.video), str(job.outs[0]), "failed", reason=f"{file} exists already, and {NOT_IN_LEDGER}"
+        )
+        for job, file in conflicts
         if file is not None
     ]
-    free = [(job, ledger.key_of(job)) for job, file in in_the_way if file is None]
+    free = [(job, ledger.input_digest(job)) for job, file in conflicts if file is None]
     entries = []
     for entry in chain(refused, engine(free, settings, workers) if free else ()):
         if entry.status != "kept":
             ledger.add(entry)
         if entry.status != "failed":
-            journal_of(by_out[entry.out].outs[0]).unlink(missing_ok=True)  # its result is safe now
+            journal_path(by_out[entry.out].outs[0]).unlink(missing_ok=True)  # the output is complete
         entries.append(entry)
-        told(entry)
+        on_entry(entry)
     return entries
 
 
 _worker: Worker | None = None
 
 
-def _open_worker(settings: Settings) -> None:
-    """In a process of the pool: Ctrl-C is for the parent; when that is gone, so is this."""
+def _init_worker(settings: Settings) -> None:
+    """Initialise a pool process: it ignores Ctrl-C and exits together with its parent."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=_exit_with_parent, args=(parent.sentinel,), daemon=True).start()
     _worker = Worker(settings)
 
 
-def _end_with(sentinel: int) -> None:
+def _exit_with_parent(sentinel: int) -> None:
     wait_for([sentinel])
     os._exit(1)
 
 
-def _work(job: Job, done_key: str) -> Entry:
+def _work(job: Job, done_key: str) -> LedgerEntry:
     assert _worker is not None
     return _worker(job, done_key)
 
 
-def local(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[Entry]:
-    """Processes on this machine. Those that worked when one died are tried again alone, to find the bad video."""
-    waiting, suspects = deque(jobs), deque[tuple[Job, str]]()
-    while waiting or suspects:
-        alone = bool(suspects)
-        queue, size = (suspects, 1) if alone else (waiting, workers)
-        yield from _pool(queue, suspects, settings, size, alone)
+def run_local(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[LedgerEntry]:
+    """Run jobs in processes on this machine. If a process dies, the running jobs are repeated one at a time."""
+    pending, suspects = deque(jobs), deque[tuple[Job, str]]()
+    while pending or suspects:
+        isolated = bool(suspects)
+        queue, size = (suspects, 1) if isolated else (pending, workers)
+        yield from _pool(queue, suspects, settings, size, isolated)
 
 
 def _pool(
@@ -97,12 +99,12 @@ def _pool(
     suspects: deque[tuple[Job, str]],
     settings: Settings,
     size: int,
-    alone: bool,
-) -> Iterator[Entry]:
-    """Works off the queue until it is empty or a process died."""
-    running: dict[Future[Entry], tuple[Job, str]] = {}
+    isolated: bool,
+) -> Iterator[LedgerEntry]:
+    """Run the queue until it is empty or a process died."""
+    running: dict[Future[LedgerEntry], tuple[Job, str]] = {}
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(size, context, initializer=_open_worker, initargs=(settings,))
+    pool = ProcessPoolExecutor(size, context, initializer=_init_worker, initargs=(settings,))
     finished = False
     try:
         while queue or running:
@@ -116,16 +118,16 @@ def _pool(
         finished = True
     except BrokenProcessPool:
         finished = True
-        if alone:
+        if isolated:
             for job, _ in running.values():
-                yield Entry(str(job.video), str(job.outs[0]), "failed", reason=DIED)
+                yield LedgerEntry(str(job.video), str(job.outs[0]), "failed", reason=WORKER_DIED)
         else:
             suspects.extend(running.values())
     finally:
         pool.shutdown(wait=finished, cancel_futures=True)
-        if not finished:  # left early: what is half done is in its journal
+        if not finished:  # stopped early: unfinished videos have a scan journal
             for process in multiprocessing.active_children():
                 process.terminate()
 
 
-ENGINES: Mapping[str, Engine] = {"local": local, "ray": on_ray}
+ENGINES: Mapping[str, Engine] = {"local": run_local, "ray": run_on_ray}

@@ -1,4 +1,4 @@
-"""What became of every video of a corpus, a JSON line each: the report, and what a repetition may leave out."""
+"""The result of every video of a corpus as JSON lines: the report, and the outputs that a repeated run keeps."""
 
 import json
 import os
@@ -9,90 +9,91 @@ from typing import Literal
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import UsageError, WriteError
 from mtclar.label.job import Job
-from mtclar.label.labelling import journal_of
-from mtclar.label.output.exports import files_of
+from mtclar.label.labelling import journal_path
+from mtclar.label.output.exports import output_files
 
 Status = Literal["done", "kept", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What became of one video: a line of the ledger."""
+class LedgerEntry:
+    """The result of one video: a line of the ledger."""
 
     video: str
     out: str
-    status: Status  # kept: it was done before, with the same input
+    status: Status  # kept: finished earlier from the same input
     key: str = ""
     frames: int = 0
     valued: int = 0  # frames with a value
     video_s: float = 0.0
     processor_s: float = 0.0
-    reason: str = ""  # of a failure, in words
+    reason: str = ""  # of a failure
 
 
 class Ledger(Closeable):
-    """A file of JSON lines that only grows: the report of a corpus, and what a repetition may leave out.
+    """Append-only file of JSON lines. The last line of an output is valid; a truncated last line is dropped.
 
-    The last line of an output counts. A line that was cut short is dropped. Raises UsageError when the file is
-    something else, WriteError when the disk refuses.
+    Raises UsageError if the file is not a ledger, WriteError if it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.entries: dict[str, Entry] = {}  # by output
-        self._made: set[str] = set()  # outputs that were written by a run of this report
+        self.entries: dict[str, LedgerEntry] = {}  # by output
+        self._written: set[str] = set()  # outputs that runs with this ledger wrote
         whole = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             content = path.read_bytes() if path.exists() else b""
             for line in content.splitlines(keepends=True):
                 if line.endswith(b"\n"):
-                    self._take(line)
+                    self._read_line(line)
                     whole += len(line)
             self._file = path.open("ab")
             self._file.truncate(whole)
         except OSError as error:
             raise WriteError(
-                f"cannot write {path}: {error.strerror or error}", "choose another place"
+                f"cannot write {path}: {error.strerror or error}", "choose another folder"
             ) from error
 
-    def add(self, entry: Entry) -> None:
-        """When this returns, the line is on the disk."""
-        self._enter(entry)
+    def add(self, entry: LedgerEntry) -> None:
+        """Append the entry and flush it to the disk."""
+        self._record(entry)
         try:
             self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise WriteError(f"cannot write {self.path}: {error.strerror or error}", "make room") from error
+            raise WriteError(
+                f"cannot write {self.path}: {error.strerror or error}", "free disk space"
+            ) from error
 
-    def key_of(self, job: Job) -> str:
-        """The key under which this job's output was done; '' when it was not, or is there no more."""
+    def input_digest(self, job: Job) -> str:
+        """Input digest of the finished output of a job; '' if it was not finished or no longer exists."""
         entry = self.entries.get(str(job.outs[0]))
-        there = all(file.is_file() for out in job.outs for file in files_of(out))
-        return entry.key if entry is not None and entry.status != "failed" and there else ""
+        exists = all(file.is_file() for out in job.outs for file in output_files(out))
+        return entry.key if entry is not None and entry.status != "failed" and exists else ""
 
-    def in_the_way(self, job: Job) -> Path | None:
-        """A file that this job would write over, though no run of this report made it."""
+    def conflicting_file(self, job: Job) -> Path | None:
+        """An existing output file of the job that no run with this ledger wrote."""
         if (
-            str(job.outs[0]) in self._made or journal_of(job.outs[0]).exists()
-        ):  # killed before its line was written
+            str(job.outs[0]) in self._written or journal_path(job.outs[0]).exists()
+        ):  # killed before its entry was written
             return None
-        return next((file for out in job.outs for file in files_of(out) if file.exists()), None)
+        return next((file for out in job.outs for file in output_files(out) if file.exists()), None)
 
     def close(self) -> None:
         self._file.close()
 
-    def _enter(self, entry: Entry) -> None:
+    def _record(self, entry: LedgerEntry) -> None:
         self.entries[entry.out] = entry
         if entry.status == "done":
-            self._made.add(entry.out)
+            self._written.add(entry.out)
 
-    def _take(self, line: bytes) -> None:
+    def _read_line(self, line: bytes) -> None:
         try:
-            entry = Entry(**json.loads(line))
+            entry = LedgerEntry(**json.loads(line))
         except (ValueError, TypeError) as error:
             raise UsageError(
                 f"{self.path} is not a report of `label`", "name another file with --report"
             ) from error
-        self._enter(entry)
+        self._record(entry)

@@ -1,4 +1,4 @@
-"""A corpus as a list of jobs: manifest.csv or manifest.parquet in, checked before any work begins; and its parts."""
+"""Read a corpus as a list of jobs from manifest.csv or manifest.parquet, and split it into shards."""
 
 import csv
 import os
@@ -9,16 +9,16 @@ from typing import Any
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.job import Job
-from mtclar.label.output.exports import exporter, files_of
+from mtclar.label.output.exports import exporter, output_files
 
 COLUMNS = ("video", "support", "out")
 FPS = "fps"
-EXAMPLE = f"its columns are {', '.join(COLUMNS)} and perhaps {FPS}; paths are relative to it"
+EXAMPLE = f"columns: {', '.join(COLUMNS)}, optionally {FPS}; paths are relative to the manifest"
 SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
 def read_manifest(path: Path) -> list[Job]:
-    """Jobs of a .csv or .parquet file. Raises UsageError that names the row of what is wrong."""
+    """Read the jobs of a .csv or .parquet file. Raises UsageError with the row of the first error."""
     rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
     jobs = []
     for where, row in rows:
@@ -31,42 +31,46 @@ def read_manifest(path: Path) -> list[Job]:
         except ValueError:
             rate = -1.0
         if rate is not None and not 0 < rate <= 1000:
-            raise UsageError(f"{where}: {FPS} is {fps!r}, not a rate", EXAMPLE)
+            raise UsageError(f"{where}: {FPS} must be a rate from 0 to 1000, not {fps!r}", EXAMPLE)
         video, support, out = (path.parent / str(row[column]) for column in COLUMNS)
         try:
             exporter(out)
         except UsageError as error:
             raise UsageError(f"{where}: {error.what}", error.hint) from error
         jobs.append(Job(video, support, (out,), rate))
-    require_apart(jobs, str(path))
+    require_distinct_outputs(jobs, str(path))
     return jobs
 
 
-def require_apart(jobs: Sequence[Job], where: str) -> None:
-    """Raises UsageError for an output that two jobs write or that is some job's input, or when there is no job."""
+def require_distinct_outputs(jobs: Sequence[Job], where: str) -> None:
+    """Raise UsageError if two jobs share an output, if an output is also an input, or if there is no job."""
     if not jobs:
-        raise UsageError(f"{where} names no video", EXAMPLE)
+        raise UsageError(f"{where} lists no video", EXAMPLE)
     inputs = {os.path.realpath(path) for job in jobs for path in (job.video, job.support)}
     seen: set[str] = set()
     for job in jobs:
-        for path in (file for out in job.outs for file in files_of(out)):
+        for path in (file for out in job.outs for file in output_files(out)):
             real = os.path.realpath(path)
             if real in inputs:
                 raise UsageError(
-                    f"{where}: {path} is an input as well: writing would destroy it", "name another"
+                    f"{where}: {path} is also an input and would be overwritten", "name another output"
                 )
             if real in seen:
-                raise UsageError(f"{where}: two videos would be written to {path}", "give each an own `out`")
+                raise UsageError(
+                    f"{where}: two videos have the output {path}", "give each video its own `out`"
+                )
             seen.add(real)
 
 
 def shard(jobs: Sequence[Job], part: str | None) -> list[Job]:
-    """Every n-th job from the i-th on, for `i/n`; all for None. Raises UsageError."""
+    """Every n-th job from the i-th on for `i/n`; all jobs for None. Raises UsageError."""
     if part is None:
         return list(jobs)
     match = SHARD.fullmatch(part)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"--shard {part!r} is no part", "for example 1/4, 2/4, 3/4 and 4/4 on four machines")
+        raise UsageError(
+            f"--shard must be I/N, not {part!r}", "for example 1/4, 2/4, 3/4 and 4/4 on four machines"
+        )
     return list(jobs[int(match[1]) - 1 :: int(match[2])])
 
 
@@ -75,11 +79,11 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             if not set(COLUMNS) <= set(reader.fieldnames or ()):
-                raise UsageError(f"{path} is not a manifest: its first line lacks a column", EXAMPLE)
+                raise UsageError(f"{path} is not a manifest: a column is missing in its first line", EXAMPLE)
             for row in reader:
                 yield f"{path}, line {reader.line_num}", row
     except FileNotFoundError as error:
-        raise UsageError(f"there is no manifest {path}", EXAMPLE) from error
+        raise UsageError(f"no such manifest: {path}", EXAMPLE) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"cannot read the manifest {path}: {error}", EXAMPLE) from error
 
@@ -93,7 +97,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
         ) from error
     if not path.is_file():
-        raise UsageError(f"there is no manifest {path}", EXAMPLE)
+        raise UsageError(f"no such manifest: {path}", EXAMPLE)
     try:
         rows = parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:

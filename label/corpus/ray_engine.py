@@ -1,4 +1,4 @@
-"""The engine `ray` of a corpus: Ray Data on this machine, or on the cluster that RAY_ADDRESS names."""
+"""The engine `ray`: label videos with Ray Data on this machine or on the cluster at RAY_ADDRESS."""
 
 import logging
 import os
@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.label.corpus.ledger import Entry
+from mtclar.label.corpus.ledger import LedgerEntry
 from mtclar.label.corpus.worker import Worker
 from mtclar.label.job import Job
 from mtclar.label.labelling import Settings
 
 
-def on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[Entry]:
-    """Ray Data: on this machine, or on the cluster that RAY_ADDRESS names; paths must be the same on all of it.
-
-    Raises UsageError when ray is missing.
-    """
+def run_on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[LedgerEntry]:
+    """Run jobs with Ray Data; on a cluster, paths must be valid on every node. Raises UsageError if Ray is missing."""
     try:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine unasked
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics leave the machine
         import ray
         import ray.data
     except ImportError as error:
@@ -40,20 +37,20 @@ def on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) ->
         for number, (job, key) in enumerate(jobs)
     ]  # fmt: skip
     try:
-        actor: Any = RayWorker  # Ray's types know functions alone
+        actor: Any = RayWorker  # Ray's type hints accept only functions
         data = ray.data.from_items(rows, override_num_blocks=len(rows))
         done = data.map(
             actor, fn_constructor_args=(settings,), concurrency=min(workers, len(rows)), num_cpus=1
         )
         for row in done.iter_rows():
             job = jobs[row.pop("number")][0]
-            yield Entry(**{**row, "video": str(job.video), "out": str(job.outs[0])})
+            yield LedgerEntry(**{**row, "video": str(job.video), "out": str(job.outs[0])})
     finally:
         ray.shutdown()
 
 
 class RayWorker:
-    """A Worker as an actor of Ray Data."""
+    """A Worker as a Ray Data actor."""
 
     def __init__(self, settings: Settings) -> None:
         self._worker = Worker(settings)

@@ -1,1 +1,1 @@
-"""The table of a labelled recording, and its exports: CSV, Parquet, ELAN, NOVA and rendered video."""
+"""The result of `label`: `table` (a row a frame, CSV), `exports` (Parquet, ELAN, NOVA), `render` (video with chart)."""

@@ -1,9 +1,9 @@
-"""A table as other tools read it: Parquet, ELAN and NOVA, chosen by the ending of the file.
+"""Write a table in the formats of other tools: Parquet, ELAN and NOVA, selected by the file suffix.
 
-ELAN (EAF 3.0, https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf) has pieces of time with a text: a
-tier each for valence and arousal, a piece every STEP_S with the mean over it, none where there is no value. NOVA
-(https://github.com/hcmlab/nova, docs) has a file for each dimension, a sample at a steady rate with a confidence from 0
-to 1; a missing one is nan with 0.
+ELAN (EAF 3.0, https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf): one tier each for valence and
+arousal, one annotation every STEP_S with the mean of its frames, no annotation without a value. NOVA
+(https://github.com/hcmlab/nova, docs): one continuous file for each dimension with a confidence from 0 to 1; a missing
+value is nan with confidence 0.
 """
 
 import io
@@ -24,19 +24,19 @@ from mtclar.label.output.table import COLUMNS, Table
 STEP_S = 0.2
 AXES = ("valence", "arousal")
 ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-FULL_SD = 0.5  # where NOVA's confidence reaches 0
+FULL_SD = 0.5  # sd at which the confidence in NOVA files is 0
 
 Contents = Mapping[Path, bytes]
-"""What is written where; one export may be several files that belong together."""
+"""Content by path; one export may consist of several files."""
 
 
 def to_csv(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
-    """As mtclar.label.output.table has it."""
+    """CSV as `Table.as_csv` formats it."""
     return {out: table.as_csv()}
 
 
 def to_parquet(table: Table, out: Path, video: Path) -> Contents:
-    """The same columns; null where there is no value. Raises UsageError when pyarrow is missing."""
+    """The columns of the CSV; null for a missing value. Raises UsageError if pyarrow is missing."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -54,7 +54,7 @@ def to_parquet(table: Table, out: Path, video: Path) -> Contents:
 
 
 def to_elan(table: Table, out: Path, video: Path) -> Contents:
-    """An .eaf that names the video by its place beside it."""
+    """An .eaf file that refers to the video by its relative path."""
     document = ET.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -72,15 +72,15 @@ def to_elan(table: Table, out: Path, video: Path) -> Contents:
     kind = "video/mp4" if video.suffix.lower() == ".mp4" else "unknown"
     ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
     order = ET.SubElement(document, "TIME_ORDER")
-    pieces = list(_pieces(table))
-    edges = sorted({edge for start, end, _ in pieces for edge in (start, end)})
+    segments = list(_segments(table))
+    edges = sorted({edge for start, end, _ in segments for edge in (start, end)})
     slots = {ms: f"ts{number}" for number, ms in enumerate(edges, 1)}
     for ms, slot in slots.items():
         ET.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(ms)})
     number = 0
     for i, axis in enumerate(AXES):
         tier = ET.SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "affect", "TIER_ID": axis})
-        for start, end, value in pieces:
+        for start, end, value in segments:
             number += 1
             annotation = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
             annotation.set("ANNOTATION_ID", f"a{number}")
@@ -97,29 +97,29 @@ def to_elan(table: Table, out: Path, video: Path) -> Contents:
 
 
 def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
-    """face.annotation -> face.valence.annotation and face.arousal.annotation, each with its data file beside it."""
+    """face.annotation -> face.valence.annotation and face.arousal.annotation, each with its data file (name + ~)."""
     contents: dict[Path, bytes] = {}
     rate_hz = _rate(table)
-    at = np.arange(max(1, round((table.times_s[-1] + 1 / rate_hz) * rate_hz))) / rate_hz
-    rows = np.clip(np.searchsorted((table.times_s[1:] + table.times_s[:-1]) / 2, at), 0, len(table) - 1)
-    sds = np.where(np.isnan(table.sds), 0.0, table.sds)[
-        rows
-    ]  # a label that was given has no sd: full confidence
+    sample_times = np.arange(max(1, round((table.times_s[-1] + 1 / rate_hz) * rate_hz))) / rate_hz
+    rows = np.clip(
+        np.searchsorted((table.times_s[1:] + table.times_s[:-1]) / 2, sample_times), 0, len(table) - 1
+    )
+    sds = np.where(np.isnan(table.sds), 0.0, table.sds)[rows]  # a given label has no sd: full confidence
     for i, axis in enumerate(AXES):
         header = ET.Element("annotation", {"ssi-v": "3"})
-        ET.SubElement(header, "info", {"ftype": "ASCII", "size": str(len(at))})
+        ET.SubElement(header, "info", {"ftype": "ASCII", "size": str(len(sample_times))})
         ET.SubElement(header, "meta", {"role": out.stem, "annotator": "mtclar-stream"})
         scheme = {"name": axis, "type": "CONTINUOUS", "sr": f"{rate_hz:g}", "min": "-1", "max": "1"}
         ET.SubElement(header, "scheme", scheme)
         ET.indent(header, "\t")
-        place, data = files_of(out)[2 * i : 2 * i + 2]
-        contents[place] = ET.tostring(header, "utf-8", xml_declaration=True)
+        header_file, data_file = output_files(out)[2 * i : 2 * i + 2]
+        contents[header_file] = ET.tostring(header, "utf-8", xml_declaration=True)
         confidence = np.clip(1 - sds[:, i] / FULL_SD, 0.0, 1.0)
         lines = [
-            "nan;0.0" if np.isnan(value) else f"{value + 0.0:.4f};{sure:.3f}"
-            for value, sure in zip(table.values[rows, i], confidence, strict=True)
+            "nan;0.0" if np.isnan(value) else f"{value + 0.0:.4f};{certainty:.3f}"
+            for value, certainty in zip(table.values[rows, i], confidence, strict=True)
         ]
-        contents[data] = ("\n".join(lines) + "\n").encode()
+        contents[data_file] = ("\n".join(lines) + "\n").encode()
     return contents
 
 
@@ -132,14 +132,14 @@ EXPORTS: Mapping[str, Callable[[Table, Path, Path], Contents]] = {
 
 
 def exporter(out: Path) -> Callable[[Table, Path, Path], Contents]:
-    """By the ending of the file. Raises UsageError for one that is none of EXPORTS."""
+    """The exporter for the suffix of the file. Raises UsageError for an unknown suffix."""
     if out.suffix.lower() not in EXPORTS:
-        raise UsageError(f"{out} ends in no format that is known", f"one of: {', '.join(EXPORTS)}")
+        raise UsageError(f"unknown output format: {out}", f"use one of the suffixes {', '.join(EXPORTS)}")
     return EXPORTS[out.suffix.lower()]
 
 
-def files_of(out: Path) -> list[Path]:
-    """What an export will write, known before there is anything to write."""
+def output_files(out: Path) -> list[Path]:
+    """The files that an export to `out` writes."""
     if out.suffix.lower() != ".annotation":
         return [out]
     headers = [out.with_name(f"{out.stem}.{axis}.annotation") for axis in AXES]
@@ -147,35 +147,35 @@ def files_of(out: Path) -> list[Path]:
 
 
 def write(table: Table, outs: list[Path], video: Path) -> list[Path]:
-    """All of them or none -> the files written. Raises UsageError or WriteError."""
+    """Write all exports or none of them; return the written files. Raises UsageError or WriteError."""
     contents: dict[Path, bytes] = {}
     for out in outs:
         contents.update(exporter(out)(table, out, video))
-    write_together({path: writer(content) for path, content in contents.items()})
+    write_together({path: bytes_writer(content) for path, content in contents.items()})
     return list(contents)
 
 
-def writer(content: bytes) -> Callable[[BinaryIO], object]:
-    """What mtclar.engine.files takes, for bytes that are ready."""
+def bytes_writer(content: bytes) -> Callable[[BinaryIO], object]:
+    """A callback for `mtclar.engine.files` that writes these bytes."""
     return lambda file: file.write(content)
 
 
-def _pieces(table: Table) -> list[tuple[int, int, NDArray[np.float64]]]:
-    """Milliseconds from, to, and the mean V/A of frames with values; a frame lasts until the next one."""
+def _segments(table: Table) -> list[tuple[int, int, NDArray[np.float64]]]:
+    """(start_ms, end_ms, mean V/A) of at most STEP_S each; a frame lasts until the next frame."""
     period_s = float(np.median(np.diff(table.times_s))) if len(table) > 1 else STEP_S
     ends_s = np.append(table.times_s[1:], table.times_s[-1] + period_s)
     step = (table.times_s / STEP_S + 1e-6).astype(np.int64)
     valued = np.asarray(~np.isnan(table.values).any(axis=1), np.bool_)
     edge = np.flatnonzero((step[1:] != step[:-1]) | (valued[1:] != valued[:-1])) + 1
-    pieces = []
+    segments = []
     for rows in np.split(np.arange(len(table)), edge):
         if valued[rows[0]]:
             start, end = round(1000 * table.times_s[rows[0]]), round(1000 * ends_s[rows[-1]])
             if end > start:
-                pieces.append((start, end, table.values[rows].mean(0)))
-    return pieces
+                segments.append((start, end, table.values[rows].mean(0)))
+    return segments
 
 
 def _rate(table: Table) -> float:
-    """Frames a second, as NOVA wants one."""
+    """Frame rate, from the median time between frames."""
     return 1.0 / float(np.median(np.diff(table.times_s))) if len(table) > 1 else 25.0

@@ -1,4 +1,4 @@
-"""The video with the values drawn in: a strip below it, seconds before and after the frame, with the interval."""
+"""Render the video with a chart below it: values and 90 % intervals a few seconds before and after the frame."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,18 +15,18 @@ from mtclar.label.face_scan import Advance
 from mtclar.label.output.table import LABELLED, Table
 from mtclar.label.recording import Recording
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
-WINDOW_S = 4.0  # shown before and after the frame
-STRIP = 120  # pixels
-MIN_WIDTH = 360  # a smaller video is shown larger
+WINDOW_S = 4.0  # before and after the frame
+CHART_HEIGHT = 120  # pixels
+MIN_WIDTH = 360  # a smaller video is enlarged
 COLOURS = {"valence": (200, 120, 20), "arousal": (40, 60, 210)}  # BGR
-PAPER, INK, FAINT = (250, 250, 250), (40, 40, 40), (215, 215, 215)
+BACKGROUND, FOREGROUND, GRID = (250, 250, 250), (40, 40, 40), (215, 215, 215)
 TIME_BASE = Fraction(1, 90_000)
 
 
 def render(recording: Recording, table: Table, out: Path, advance: Advance) -> None:
-    """Writes `out` as H.264 at the recording's own times, whole or not at all; unreadable frames are left out."""
+    """Write `out` as H.264 with the times of the recording, or nothing on failure; unreadable frames are skipped."""
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def render(recording: Recording, table: Table, out: Path, advance: Advance) -> N
         unfinished.replace(out)
     except (av.error.FFmpegError, OSError) as error:
         raise WriteError(
-            f"cannot write {out}: {error.strerror or error}", "choose another place, or make room"
+            f"cannot write {out}: {error.strerror or error}", "choose another folder, or free disk space"
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)
@@ -43,16 +43,16 @@ def render(recording: Recording, table: Table, out: Path, advance: Advance) -> N
 def _write(recording: Recording, table: Table, out: Path, advance: Advance) -> None:
     with av.open(str(out), "w", options={"movflags": "+faststart"}, format="mp4") as container:
         stream = None
-        for row, picture in drawn(recording, table):
+        for row, image in annotated_frames(recording, table):
             if stream is None:
                 rate = (
                     Fraction(1 / float(np.median(np.diff(table.times_s)))) if len(table) > 1 else Fraction(25)
                 )
                 stream = container.add_stream("libx264", rate=rate.limit_denominator(1001))
-                stream.height, stream.width = picture.shape[:2]
+                stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.options = {"crf": "20"}
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = round(table.times_s[row] / TIME_BASE), TIME_BASE
             container.mux(stream.encode(frame))
             advance(1)
@@ -60,23 +60,23 @@ def _write(recording: Recording, table: Table, out: Path, advance: Advance) -> N
             container.mux(stream.encode())
 
 
-def drawn(recording: Recording, table: Table) -> Iterator[tuple[int, Picture]]:
-    """Every frame with its strip."""
-    for row, picture in recording.pictures(np.ones(len(table), bool)):
-        if picture is not None:
-            yield row, _composed(picture, table, row)
+def annotated_frames(recording: Recording, table: Table) -> Iterator[tuple[int, Image]]:
+    """Yield every readable row with the image and the chart below it."""
+    for row, image in recording.images(np.ones(len(table), bool)):
+        if image is not None:
+            yield row, _compose(image, table, row)
 
 
-def _composed(picture: Picture, table: Table, row: int) -> Picture:
-    scale = max(1.0, MIN_WIDTH / picture.shape[1])
-    width, height = (round(side * scale / 2) * 2 for side in (picture.shape[1], picture.shape[0]))
-    shown = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
-    return np.vstack([shown, _strip(table, row, width)])
+def _compose(image: Image, table: Table, row: int) -> Image:
+    scale = max(1.0, MIN_WIDTH / image.shape[1])
+    width, height = (round(side * scale / 2) * 2 for side in (image.shape[1], image.shape[0]))
+    resized = np.asarray(cv2.resize(image, (width, height)), np.uint8)
+    return np.vstack([resized, _chart(table, row, width)])
 
 
-def _strip(table: Table, row: int, width: int) -> Picture:
-    strip = np.full((STRIP, width, 3), PAPER, np.uint8)
-    top, bottom = 26, STRIP - 8
+def _chart(table: Table, row: int, width: int) -> Image:
+    chart = np.full((CHART_HEIGHT, width, 3), BACKGROUND, np.uint8)
+    top, bottom = 26, CHART_HEIGHT - 8
     now_s = table.times_s[row]
 
     def y_of(value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -87,35 +87,35 @@ def _strip(table: Table, row: int, width: int) -> Picture:
         return np.stack([x, y_of(value)], 1).round().astype(np.int32)
 
     middle = round(float(y_of(np.array(0.0))))
-    cv2.line(strip, (0, middle), (width, middle), FAINT, 1)
+    cv2.line(chart, (0, middle), (width, middle), GRID, 1)
     near = np.flatnonzero(np.abs(table.times_s - now_s) <= WINDOW_S)
     for i, colour in enumerate(COLOURS.values()):
         for rows in _runs(near[~np.isnan(table.values[near, i])]):
             value, sd = table.values[rows, i], np.nan_to_num(table.sds[rows, i])
             band = np.vstack([points(rows, value + Z_90 * sd), points(rows, value - Z_90 * sd)[::-1]])
-            tinted = strip.copy()
+            tinted = chart.copy()
             cv2.fillPoly(tinted, [band], colour)
-            strip = np.asarray(cv2.addWeighted(tinted, 0.18, strip, 0.82, 0), np.uint8)
+            chart = np.asarray(cv2.addWeighted(tinted, 0.18, chart, 0.82, 0), np.uint8)
     for i, colour in enumerate(COLOURS.values()):
         for rows in _runs(near[~np.isnan(table.values[near, i])]):
-            cv2.polylines(strip, [points(rows, table.values[rows, i])], False, colour, 1, cv2.LINE_AA)
+            cv2.polylines(chart, [points(rows, table.values[rows, i])], False, colour, 1, cv2.LINE_AA)
         given = near[table.state[near] == LABELLED]
         for x, y in points(given, table.values[given, i]).tolist():
-            cv2.circle(strip, (x, y), 3, colour, -1, cv2.LINE_AA)
-    cv2.line(strip, (width // 2, top - 4), (width // 2, bottom + 4), INK, 1)
+            cv2.circle(chart, (x, y), 3, colour, -1, cv2.LINE_AA)
+    cv2.line(chart, (width // 2, top - 4), (width // 2, bottom + 4), FOREGROUND, 1)
     x = 6
     for i, (name, colour) in enumerate(COLOURS.items()):
         value = table.values[row, i]
         text = f"{name} {'-' if np.isnan(value) else format(value, '+.2f')}"
-        cv2.putText(strip, text, (x, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+        cv2.putText(chart, text, (x, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
         x += 118
     text = f"{now_s:.2f} s  {str(table.state[row]).replace('_', ' ')}"
-    cv2.putText(strip, text, (x, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.38, INK, 1, cv2.LINE_AA)
-    return strip
+    cv2.putText(chart, text, (x, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.38, FOREGROUND, 1, cv2.LINE_AA)
+    return chart
 
 
 def _runs(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Stretches of rows that follow one another."""
+    """Split rows into runs of consecutive rows."""
     if not len(rows):
         return []
     return np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtclar.label.face_scan import Looker
+from mtclar.label.face_scan import FaceScanner
 from mtclar.stream.label_file import Label, read_labels
 
 CLIPS = Path(__file__).parent / "clips"
@@ -36,6 +36,6 @@ def clips() -> list[KnownClip]:
 
 
 @pytest.fixture(scope="session")
-def looker() -> Iterator[Looker]:
-    with Looker.open() as opened:
+def scanner() -> Iterator[FaceScanner]:
+    with FaceScanner.open() as opened:
         yield opened

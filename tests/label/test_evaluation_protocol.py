@@ -1,4 +1,4 @@
-"""The protocol: who is labelled, that nobody labelled is scored, and figures that are what their definitions say."""
+"""Evaluation protocol: labelled frames are not scored, and scores equal their definitions."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ from mtclar.label.evaluation_protocol import (
     MTCLAR,
     WITH_BEST,
     Clip,
-    Said,
-    labelled_by,
+    Prediction,
+    labelled_mask,
     score,
 )
-from mtclar.label.modes import Tools
+from mtclar.label.modes import ModeContext
 
-TOOLS = Tools.bundled(None)
+CONTEXT = ModeContext.bundled(None)
 
 
 def clip(seed: int, count: int = 50) -> Clip:
@@ -46,38 +46,38 @@ def clip(seed: int, count: int = 50) -> Clip:
         ("share-1", [0]),
     ],
 )
-def test_which_frames_a_plan_labels(plan: str, expected: list[int]) -> None:
-    assert np.flatnonzero(labelled_by(plan, np.arange(50))).tolist() == expected
+def test_frames_labelled_by_a_plan(plan: str, expected: list[int]) -> None:
+    assert np.flatnonzero(labelled_mask(plan, np.arange(50))).tolist() == expected
 
 
-def test_the_next_frame_stands_in_for_one_without_a_face() -> None:
+def test_a_frame_without_a_face_is_replaced_by_the_next() -> None:
     frames = np.array([*range(20), *range(23, 50)])
-    assert frames[labelled_by("every-20", frames)].tolist() == [0, 23, 40]
+    assert frames[labelled_mask("every-20", frames)].tolist() == [0, 23, 40]
 
 
 @given(st.integers(1, 9999), st.integers(1, 80), st.sampled_from(["every", "first", "random", "spread"]))
-def test_every_plan_labels_somebody(size: int, count: int, kind: str) -> None:
-    chosen = labelled_by(f"{kind}-{size}", np.arange(count))
+def test_every_plan_labels_at_least_one_frame(size: int, count: int, kind: str) -> None:
+    chosen = labelled_mask(f"{kind}-{size}", np.arange(count))
     assert 1 <= chosen.sum() <= count
     if kind != "every":
         assert chosen.sum() == min(size, count)
 
 
 @pytest.mark.parametrize("plan", ["every-0", "every", "share-100", "often-3", "every--2", "", "every-20 "])
-def test_no_other_plan(plan: str) -> None:
-    with pytest.raises(UsageError, match="no protocol"):
+def test_unknown_plans_are_usage_errors(plan: str) -> None:
+    with pytest.raises(UsageError, match="unknown protocol"):
         evaluation_protocol.require_plan(plan)
 
 
 def test_labelled_frames_are_never_scored() -> None:
     seen: dict[str, list[int]] = {}
 
-    def spy(scene: evaluation_protocol.Scene) -> Said:
-        said = scene.said(scene.clip.labels)
-        seen[scene.clip.name] = [int(scene.is_label.sum()), len(said.values)]
-        return said
+    def spy(trial: evaluation_protocol.Trial) -> Prediction:
+        prediction = trial.prediction(trial.clip.labels)
+        seen[trial.clip.name] = [int(trial.is_label.sum()), len(prediction.values)]
+        return prediction
 
-    result = score([clip(0), clip(1, 45)], "every-20", TOOLS, {"spy": spy})
+    result = score([clip(0), clip(1, 45)], "every-20", CONTEXT, {"spy": spy})
     assert seen == {"clip 0": [3, 47], "clip 1": [3, 42]}
     assert (result.labelled, result.scored) == (6, 89)
     assert result.pooled("spy")["rmse"] == pytest.approx([0, 0], abs=1e-7)
@@ -85,12 +85,12 @@ def test_labelled_frames_are_never_scored() -> None:
 
 
 @given(st.integers(0, 2**31), st.integers(2, 30), st.booleans())
-def test_figures_from_sums_are_those_of_the_definitions(seed: int, count: int, coarse: bool) -> None:
+def test_scores_from_sums_equal_their_definitions(seed: int, count: int, coarse: bool) -> None:
     rng = np.random.default_rng(seed)
     truth, values = rng.uniform(-1, 1, (2, count, 2))
     if coarse:
         truth, values = truth.round(), values.round()
-    sums = evaluation_protocol.Sums.count(Said(values, np.full((count, 2), 0.3)), truth)
+    sums = evaluation_protocol.ScoreSums.of(Prediction(values, np.full((count, 2), 0.3)), truth)
     figures = sums.figures()
     for i in range(2):
         for field in ("ccc", "pcc", "rmse", "sagr"):
@@ -101,9 +101,9 @@ def test_figures_from_sums_are_those_of_the_definitions(seed: int, count: int, c
 
 @settings(max_examples=5)
 @given(st.integers(0, 1000))
-def test_all_methods_answer_the_same_frames(seed: int) -> None:
+def test_all_methods_are_scored_on_the_same_frames(seed: int) -> None:
     clips = [clip(seed + i) for i in range(3)]
-    result = score(clips, "random-4", TOOLS, WITH_BEST)
+    result = score(clips, "random-4", CONTEXT, WITH_BEST)
     assert set(result.sums) == set(WITH_BEST)
     assert len({tuple(of[:, 0, 0]) for of in result.sums.values()}) == 1
     for name in METHODS:
@@ -115,11 +115,11 @@ def test_all_methods_answer_the_same_frames(seed: int) -> None:
     assert np.array_equal(same, np.zeros((2, 2)))
 
 
-def test_baselines_are_what_they_are_called() -> None:
+def test_baselines_match_their_names() -> None:
     one = clip(7)
-    scored = ~labelled_by("every-20", one.frames)
+    scored = ~labelled_mask("every-20", one.frames)
     at = np.flatnonzero(~scored)
-    result = score([one], "every-20", TOOLS)
+    result = score([one], "every-20", CONTEXT)
     rows = np.arange(50)
     held = one.labels[rows // 20 * 20][scored]
     line = np.stack([np.interp(rows, at, one.labels[at, i]) for i in range(2)], 1)[scored]
@@ -130,6 +130,6 @@ def test_baselines_are_what_they_are_called() -> None:
             )
 
 
-def test_a_plan_that_leaves_nothing_to_score() -> None:
-    with pytest.raises(UsageError, match="nothing is left"):
-        score([clip(0, 5)], "first-9", TOOLS)
+def test_a_plan_that_labels_every_frame() -> None:
+    with pytest.raises(UsageError, match="no frame is left"):
+        score([clip(0, 5)], "first-9", CONTEXT)

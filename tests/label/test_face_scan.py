@@ -1,4 +1,4 @@
-"""Which frames are looked at, and that an interruption changes nothing."""
+"""Selection of scanned frames, and resuming an interrupted scan."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.label import face_scan
-from mtclar.label.face_scan import BETWEEN, OK, Looked, Looker, to_look_at
-from mtclar.label.journal import Journal
+from mtclar.label.face_scan import BETWEEN, OK, FaceScan, FaceScanner, frames_to_scan
 from mtclar.label.recording import open_recording
+from mtclar.label.scan_journal import ScanJournal
 
 from .conftest import KnownClip
 
@@ -22,10 +22,12 @@ KEY = "c" * 64
     st.floats(1, 60),
     st.data(),
 )
-def test_as_many_frames_as_asked_for_evenly(steps: list[float], rate_hz: float, data: st.DataObject) -> None:
+def test_scanned_frames_match_the_rate_and_are_even(
+    steps: list[float], rate_hz: float, data: st.DataObject
+) -> None:
     times_s = np.cumsum(steps) - steps[0]
     always = data.draw(st.lists(st.integers(0, len(steps) - 1), max_size=3))
-    wanted = to_look_at(times_s, rate_hz, np.array(always, np.int64))
+    wanted = frames_to_scan(times_s, rate_hz, np.array(always, np.int64))
     assert wanted[0]
     assert wanted[-1]
     assert wanted[always].all()
@@ -36,30 +38,30 @@ def test_as_many_frames_as_asked_for_evenly(steps: list[float], rate_hz: float, 
     assert chosen <= times_s[-1] * rate_hz * 2 + 1
 
 
-def test_a_steady_rate_is_met_exactly() -> None:
+def test_a_constant_rate_is_met_exactly() -> None:
     nothing = np.zeros(0, np.int64)
-    wanted = np.flatnonzero(to_look_at(np.arange(101) / 25, 5, nothing))
+    wanted = np.flatnonzero(frames_to_scan(np.arange(101) / 25, 5, nothing))
     assert wanted.tolist() == list(range(0, 101, 5))
-    assert to_look_at(np.arange(100) / 25, 0, nothing).all()
-    assert to_look_at(np.arange(100) / 3, 5, nothing).all()  # slower than the rate: every frame
+    assert frames_to_scan(np.arange(100) / 25, 0, nothing).all()
+    assert frames_to_scan(np.arange(100) / 3, 5, nothing).all()  # slower than the rate: every frame
 
 
 class InterruptedError_(Exception):
     """Stands for a kill."""
 
 
-def test_an_interrupted_look_goes_on_and_comes_out_the_same(
-    clips: list[KnownClip], looker: Looker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_scan_resumes_with_the_same_result(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(face_scan, "STRETCH", 60)
+    monkeypatch.setattr(face_scan, "CHUNK_FRAMES", 60)
     recording = open_recording(clips[0].video)
-    wanted = to_look_at(recording.times_s, 5, np.array([33]))
-    told: list[int] = []
-    with Journal(tmp_path / "whole", KEY) as journal:
-        whole = looker.look(recording, wanted, journal, told.append)
-        assert sum(told) == len(wanted)
-        pieces = len(journal.pieces)
-    assert pieces == 0
+    wanted = frames_to_scan(recording.times_s, 5, np.array([33]))
+    reported: list[int] = []
+    with ScanJournal(tmp_path / "whole", KEY) as journal:
+        whole = scanner.scan(recording, wanted, journal, reported.append)
+        assert sum(reported) == len(wanted)
+        records = len(journal.records)
+    assert records == 0
 
     seen = 0
 
@@ -70,12 +72,12 @@ def test_an_interrupted_look_goes_on_and_comes_out_the_same(
             raise InterruptedError_
 
     path = tmp_path / "work"
-    with Journal(path, KEY) as journal, pytest.raises(InterruptedError_):
-        looker.look(recording, wanted, journal, killed)
-    with Journal(path, KEY) as journal:
-        assert len(journal.pieces) == 2
+    with ScanJournal(path, KEY) as journal, pytest.raises(InterruptedError_):
+        scanner.scan(recording, wanted, journal, killed)
+    with ScanJournal(path, KEY) as journal:
+        assert len(journal.records) == 2
         again: list[int] = []
-        resumed = looker.look(recording, wanted, journal, again.append)
+        resumed = scanner.scan(recording, wanted, journal, again.append)
         assert again[0] == 120
         assert sum(again) == len(wanted)
     assert_same(whole, resumed)
@@ -84,7 +86,7 @@ def test_an_interrupted_look_goes_on_and_comes_out_the_same(
     assert whole.rows.tolist() == np.flatnonzero(wanted).tolist()
 
 
-def assert_same(one: Looked, other: Looked) -> None:
+def assert_same(one: FaceScan, other: FaceScan) -> None:
     assert np.array_equal(one.state, other.state)
     assert np.array_equal(one.rows, other.rows)
     assert np.array_equal(one.encoded.embedding, other.encoded.embedding)

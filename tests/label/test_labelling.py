@@ -1,4 +1,4 @@
-"""From labels to a table: what is filled in, what is not, and how good it is on people that nothing was fitted to."""
+"""From labels to a table: interpolation, missing values, accuracy on four unseen people."""
 
 import csv
 import io
@@ -13,19 +13,19 @@ from hypothesis.extra.numpy import arrays
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.estimate.metrics import ccc, rmse
-from mtclar.label.face_scan import BETWEEN, NO_FACE, OK, UNREADABLE, Looked, Looker
-from mtclar.label.journal import Journal
+from mtclar.label.face_scan import BETWEEN, NO_FACE, OK, UNREADABLE, FaceScan, FaceScanner
 from mtclar.label.labelling import (
     Outcome,
     Settings,
-    fill,
-    key_of,
+    fill_unscanned,
+    input_digest,
     label_recording,
     labelled_rows,
-    smoothed,
+    smooth_zero_phase,
 )
 from mtclar.label.output.table import COLUMNS
 from mtclar.label.recording import VideoRecording, open_recording
+from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label
 
 from .conftest import EVERY, KnownClip
@@ -35,19 +35,19 @@ USUAL = Settings()
 
 
 def run(
-    clip: KnownClip, looker: Looker, folder: Path, settings: Settings = USUAL, every: int = EVERY
+    clip: KnownClip, scanner: FaceScanner, folder: Path, settings: Settings = USUAL, every: int = EVERY
 ) -> Outcome:
     recording = open_recording(clip.video)
-    with Journal(folder / f"{clip.video.name}.work", "d" * 64) as journal:
-        return label_recording(recording, clip.labels(every), looker, settings, journal, lambda _: None)
+    with ScanJournal(folder / f"{clip.video.name}.work", "d" * 64) as journal:
+        return label_recording(recording, clip.labels(every), scanner, settings, journal, lambda _: None)
 
 
-def test_on_four_people_it_beats_holding_interpolating_and_the_encoder_alone(
-    clips: list[KnownClip], looker: Looker, tmp_path: Path
+def test_lower_error_than_hold_interpolation_and_encoder_on_four_people(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
 ) -> None:
     truth, ours, sds, held, between = [], [], [], [], []
     for clip in clips:
-        table = run(clip, looker, tmp_path).table
+        table = run(clip, scanner, tmp_path).table
         scored = table.state != "labelled"
         assert (~scored).sum() == len(clip.truth) // EVERY + 1
         rows, at = np.arange(len(clip.truth)), np.flatnonzero(~scored)
@@ -67,8 +67,10 @@ def test_on_four_people_it_beats_holding_interpolating_and_the_encoder_alone(
 
 
 @pytest.mark.parametrize("mode", ["causal", "nearest", "similarity", "best"])
-def test_every_mode_fills_a_clip(clips: list[KnownClip], looker: Looker, tmp_path: Path, mode: str) -> None:
-    outcome = run(clips[0], looker, tmp_path, Settings(mode))
+def test_every_mode_fills_a_clip(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path, mode: str
+) -> None:
+    outcome = run(clips[0], scanner, tmp_path, Settings(mode))
     assert not np.isnan(outcome.table.values).any()
     assert outcome.mode in outcome.rmse
     measured = outcome.table.state != "labelled"
@@ -76,32 +78,32 @@ def test_every_mode_fills_a_clip(clips: list[KnownClip], looker: Looker, tmp_pat
     assert not np.isnan(outcome.table.sds[measured]).any()
 
 
-def test_few_frames_looked_at_are_nearly_as_good_as_all(
-    clips: list[KnownClip], looker: Looker, tmp_path: Path
+def test_scanning_few_frames_is_nearly_as_accurate_as_all(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
 ) -> None:
-    few = run(clips[0], looker, tmp_path).table
+    few = run(clips[0], scanner, tmp_path).table
     (tmp_path / "all").mkdir()
-    every = run(clips[0], looker, tmp_path / "all", Settings(rate_hz=0)).table
+    every = run(clips[0], scanner, tmp_path / "all", Settings(rate_hz=0)).table
     assert set(few.state) == {"ok", "between", "labelled"}
     assert set(every.state) == {"ok", "labelled"}
     error = [np.sqrt(((table.values - clips[0].va) ** 2).mean()) for table in (few, every)]
     assert error[0] < 1.25 * error[1]
 
 
-def test_a_gap_without_a_face_is_marked_and_nothing_is_invented_there(
-    clips: list[KnownClip], looker: Looker, tmp_path: Path
+def test_frames_without_a_face_get_no_value(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
 ) -> None:
     class Covered(VideoRecording):
         """The clip with the camera covered from frame 100 to 149."""
 
-        def pictures(self, wanted, first=0):  # type: ignore[no-untyped-def]
-            for row, picture in super().pictures(wanted, first):
-                dark = 100 <= row < 150 and picture is not None
-                yield row, np.zeros_like(picture) if dark else picture
+        def images(self, wanted, first=0):  # type: ignore[no-untyped-def]
+            for row, image in super().images(wanted, first):
+                dark = 100 <= row < 150 and image is not None
+                yield row, np.zeros_like(image) if dark else image
 
     recording = Covered(clips[0].video)
-    with Journal(tmp_path / "work", "e" * 64) as journal:
-        outcome = label_recording(recording, clips[0].labels(), looker, Settings(), journal, lambda _: None)
+    with ScanJournal(tmp_path / "work", "e" * 64) as journal:
+        outcome = label_recording(recording, clips[0].labels(), scanner, Settings(), journal, lambda _: None)
     table = outcome.table
     given_there = [row for row in range(100, 150) if row % EVERY == 0]
     empty = np.isnan(table.values).any(axis=1)
@@ -118,18 +120,23 @@ def test_a_gap_without_a_face_is_marked_and_nothing_is_invented_there(
     assert row[2:6] == ["", "", "", ""]
 
 
-def test_labels_that_show_no_face_at_all(clips: list[KnownClip], looker: Looker, tmp_path: Path) -> None:
+def test_labels_on_frames_without_a_face(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
+) -> None:
     class Dark(VideoRecording):
-        def pictures(self, wanted, first=0):  # type: ignore[no-untyped-def]
-            for row, picture in super().pictures(wanted, first):
-                yield row, None if picture is None else np.zeros_like(picture)
+        def images(self, wanted, first=0):  # type: ignore[no-untyped-def]
+            for row, image in super().images(wanted, first):
+                yield row, None if image is None else np.zeros_like(image)
 
     recording, labels = Dark(clips[0].video), clips[0].labels()
-    with Journal(tmp_path / "work", "f" * 64) as journal, pytest.raises(MtclarError, match="none of its 13"):
-        label_recording(recording, labels, looker, Settings(), journal, lambda _: None)
+    with (
+        ScanJournal(tmp_path / "work", "f" * 64) as journal,
+        pytest.raises(MtclarError, match="none of its 13"),
+    ):
+        label_recording(recording, labels, scanner, Settings(), journal, lambda _: None)
 
 
-def test_a_label_means_the_nearest_frame() -> None:
+def test_a_label_applies_to_the_nearest_frame() -> None:
     times_s = np.array([0.0, 0.04, 0.08, 0.12])
     labels = [Label(0.0, 0, 0), Label(0.055, 0, 0), Label(0.13, 0, 0)]
     assert labelled_rows(times_s, labels).tolist() == [0, 1, 3]
@@ -143,31 +150,31 @@ def test_a_label_means_the_nearest_frame() -> None:
         ([Label(0.04, 0, 0, track=1)], "largest"),
     ],
 )
-def test_labels_that_mean_no_frame(labels: list[Label], words: str) -> None:
+def test_labels_that_match_no_frame(labels: list[Label], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         labelled_rows(np.array([0.0, 0.04, 0.08, 0.12]), labels)
 
 
-def looked(state: list[int]) -> Looked:
+def scan(state: list[int]) -> FaceScan:
     rows = np.flatnonzero(np.array(state) == OK)
     nothing = np.zeros((len(rows), 1), np.float32)
     encoded = Encoded(nothing, nothing, np.zeros((len(rows), len(EXPRESSIONS)), np.float32))
-    return Looked(np.array(state, np.uint8), rows, encoded)
+    return FaceScan(np.array(state, np.uint8), rows, encoded)
 
 
-def test_only_what_lies_between_two_measured_frames_is_filled() -> None:
+def test_only_gaps_between_two_scanned_faces_are_interpolated() -> None:
     state = [OK, BETWEEN, OK, BETWEEN, NO_FACE, BETWEEN, OK, UNREADABLE, BETWEEN, OK, BETWEEN]
     times_s = np.arange(11) * 0.1
     values = np.array([[0.0, 0.0], [0.2, -0.2], [0.3, 0.3], [0.6, 0.0]])
-    full, _ = fill(times_s, looked(state), values, np.abs(values))
+    full, _ = fill_unscanned(times_s, scan(state), values, np.abs(values))
     assert full[1] == pytest.approx([0.1, -0.1])
     assert full[8] == pytest.approx(
         [0.5, 0.1]
     )  # a frame that cannot be read says nothing about its neighbours
     assert np.isnan(full[[3, 4, 5, 7, 10]]).all()
-    held, _ = fill(times_s, looked(state), values, np.abs(values), hold=True)
+    held, _ = fill_unscanned(times_s, scan(state), values, np.abs(values), hold=True)
     assert held[1] == pytest.approx([0.0, 0.0])
-    far, _ = fill(times_s * 10, looked(state), values, np.abs(values))
+    far, _ = fill_unscanned(times_s * 10, scan(state), values, np.abs(values))
     assert np.isnan(far[1]).all()
 
 
@@ -176,12 +183,12 @@ def test_only_what_lies_between_two_measured_frames_is_filled() -> None:
     st.floats(0.1, 20),
     st.lists(st.booleans(), min_size=30, max_size=30),
 )
-def test_smoothing_keeps_the_range_the_gaps_and_does_not_lag(
+def test_smoothing_keeps_range_and_gaps_without_lag(
     values: np.ndarray, cutoff_hz: float, gaps: list[bool]
 ) -> None:
     values[gaps] = np.nan
     times_s = np.arange(30) / 5
-    result = smoothed(times_s, values, cutoff_hz)
+    result = smooth_zero_phase(times_s, values, cutoff_hz)
     assert np.array_equal(np.isnan(result), np.isnan(values))
     there = ~np.isnan(values)
     if there.any():
@@ -189,21 +196,21 @@ def test_smoothing_keeps_the_range_the_gaps_and_does_not_lag(
         assert result[there].max() <= values[there].max() + 1e-12
     peak = np.zeros((31, 2))
     peak[15] = 1
-    both = smoothed(np.arange(31) / 5, peak, cutoff_hz)
+    both = smooth_zero_phase(np.arange(31) / 5, peak, cutoff_hz)
     assert both.argmax(0).tolist() == [15, 15]
 
 
-def test_the_key_changes_with_everything_that_decides_the_outcome(clips: list[KnownClip]) -> None:
+def test_the_digest_changes_with_every_input(clips: list[KnownClip]) -> None:
     one, other = (open_recording(clip.video) for clip in clips[:2])
     labels = clips[0].labels()
     keys = {
-        key_of(one, labels, Settings(), "x"),
-        key_of(other, labels, Settings(), "x"),
-        key_of(one, labels[1:], Settings(), "x"),
-        key_of(one, labels, Settings("causal"), "x"),
-        key_of(one, labels, Settings(rate_hz=0), "x"),
-        key_of(one, labels, Settings(smooth=False), "x"),
-        key_of(one, labels, Settings(), "y"),
+        input_digest(one, labels, Settings(), "x"),
+        input_digest(other, labels, Settings(), "x"),
+        input_digest(one, labels[1:], Settings(), "x"),
+        input_digest(one, labels, Settings("causal"), "x"),
+        input_digest(one, labels, Settings(rate_hz=0), "x"),
+        input_digest(one, labels, Settings(smooth=False), "x"),
+        input_digest(one, labels, Settings(), "y"),
     }
     assert len(keys) == 7
-    assert key_of(open_recording(clips[0].video), labels, Settings(), "x") in keys
+    assert input_digest(open_recording(clips[0].video), labels, Settings(), "x") in keys

@@ -1,4 +1,4 @@
-"""The modes: what they may know, what they say at the labels, and which one is taken as the best."""
+"""Modes: causality, values at the labels, selection of the best mode."""
 
 from dataclasses import replace
 
@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.label import modes
-from mtclar.label.modes import BEST, DEFAULT, MODES, LabelledFrames, Tools, left_out_errors, rows_of, spread
-from mtclar.label.temporal_gp import CONSTANTS, Constants
+from mtclar.label.modes import (
+    BEST,
+    DEFAULT,
+    MODES,
+    LabelledFrames,
+    ModeContext,
+    leave_one_out_errors,
+    propagate,
+    rows_of,
+)
+from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants
 
-TOOLS = Tools.bundled(None)
+CONTEXT = ModeContext.bundled(None)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -29,7 +38,7 @@ def faces(rng: np.random.Generator, count: int) -> Encoded:
     )
 
 
-def scene(seed: int, count: int = 60, labels: int = 8) -> tuple[LabelledFrames, Encoded, NDArray[np.float64]]:
+def trial(seed: int, count: int = 60, labels: int = 8) -> tuple[LabelledFrames, Encoded, NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     everything = faces(rng, count)
     times_s = np.arange(count) / 5
@@ -42,8 +51,8 @@ def scene(seed: int, count: int = 60, labels: int = 8) -> tuple[LabelledFrames, 
 @settings(max_examples=15)
 @given(seed=SEEDS)
 def test_values_are_in_range_or_missing(mode: str, seed: int) -> None:
-    known, everything, times_s = scene(seed)
-    result = spread(mode, known, everything, times_s, TOOLS)
+    known, everything, times_s = trial(seed)
+    result = propagate(mode, known, everything, times_s, CONTEXT)
     there = ~np.isnan(result.values)
     assert (np.abs(result.values[there]) <= 1).all()
     early = times_s < known.times_s[0]
@@ -54,94 +63,94 @@ def test_values_are_in_range_or_missing(mode: str, seed: int) -> None:
 @settings(max_examples=15)
 @given(seed=SEEDS)
 def test_causal_does_not_look_ahead(seed: int) -> None:
-    known, everything, times_s = scene(seed)
+    known, everything, times_s = trial(seed)
     changed = known.labels.copy()
     changed[-1] = -changed[-1]
     other = replace(known, labels=changed)
     before = times_s < known.times_s[-1]
-    one = MODES["causal"](known, everything, times_s, TOOLS)[0]
-    two = MODES["causal"](other, everything, times_s, TOOLS)[0]
+    one = MODES["causal"](known, everything, times_s, CONTEXT)[0]
+    two = MODES["causal"](other, everything, times_s, CONTEXT)[0]
     assert np.array_equal(one[before], two[before], equal_nan=True)
 
 
 @pytest.mark.parametrize("mode", ["causal", "nearest"])
 def test_a_labelled_frame_gets_its_label(mode: str) -> None:
-    known, _, _ = scene(1)
-    values, _ = MODES[mode](known, known.encoded, known.times_s, TOOLS)
+    known, _, _ = trial(1)
+    values, _ = MODES[mode](known, known.encoded, known.times_s, CONTEXT)
     assert values == pytest.approx(known.labels, abs=1e-6)
 
 
-def test_the_process_follows_labels_that_contradict_the_encoder_alike() -> None:
-    known, everything, times_s = scene(2, labels=12)
+def test_the_process_follows_labels_with_a_constant_offset() -> None:
+    known, everything, times_s = trial(2, labels=12)
     off = np.array([0.3, -0.2])
     shifted = replace(known, labels=np.clip(known.encoded.absolute + off, -1, 1).astype(np.float64))
-    values, sds = MODES[DEFAULT](shifted, everything, times_s, TOOLS)
+    values, sds = MODES[DEFAULT](shifted, everything, times_s, CONTEXT)
     assert np.abs(values - np.clip(everything.absolute + off, -1, 1)).max() < 0.1
     agreeing = sds.mean()
     noisy = replace(
         shifted, labels=np.clip(shifted.labels + np.resize([[0.3, -0.3], [-0.3, 0.3]], (12, 2)), -1, 1)
     )
-    assert MODES[DEFAULT](noisy, everything, times_s, TOOLS)[1].mean() > 1.5 * agreeing
+    assert MODES[DEFAULT](noisy, everything, times_s, CONTEXT)[1].mean() > 1.5 * agreeing
 
 
-def test_a_moment_is_surer_near_a_label() -> None:
+def test_the_sd_is_smallest_at_the_label() -> None:
     rng = np.random.default_rng(3)
     one = faces(rng, 1)
     still = Encoded(*(np.repeat(array, 100, 0) for array in (one.embedding, one.absolute, one.expression)))
     times_s = np.arange(100) / 5
     known = LabelledFrames(rows_of(still, slice(50, 51)), np.array([[0.4, 0.2]]), times_s[50:51])
-    values, sds = MODES[DEFAULT](known, still, times_s, TOOLS)
+    values, sds = MODES[DEFAULT](known, still, times_s, CONTEXT)
     assert (sds.argmin(0) == 50).all()
     assert (np.abs(values - known.labels).argmin(0) == 50).all()
 
 
-def test_long_recordings_are_worked_off_in_spans_without_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_recordings_in_spans_are_continuous(monkeypatch: pytest.MonkeyPatch) -> None:
     off, off_sd = [], []
-    # Several: how far one scene of made-up labels is off depends on the fitted constants.
+    # Several seeds: the error on one set of random labels depends on the fitted constants.
     for seed in range(4, 8):
-        known, everything, times_s = scene(seed, count=400, labels=60)
-        monkeypatch.setattr(modes, "MOST_LABELS", 160)
-        whole, whole_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
-        monkeypatch.setattr(modes, "MOST_LABELS", 40)
-        spans, spans_sd = MODES[DEFAULT](known, everything, times_s, TOOLS)
+        known, everything, times_s = trial(seed, count=400, labels=60)
+        monkeypatch.setattr(modes, "MAX_LABELS", 160)
+        whole, whole_sd = MODES[DEFAULT](known, everything, times_s, CONTEXT)
+        monkeypatch.setattr(modes, "MAX_LABELS", 40)
+        spans, spans_sd = MODES[DEFAULT](known, everything, times_s, CONTEXT)
         off.append(np.abs(spans - whole).mean())
         off_sd.append(np.abs(spans_sd / whole_sd - 1).mean())
     assert np.mean(off) < 0.1
     assert np.mean(off_sd) < 0.2
-    monkeypatch.setattr(modes, "MOST_LABELS", 160)
-    monkeypatch.setattr(modes, "SPAN", 64)
-    again, _ = MODES[DEFAULT](known, everything, times_s, TOOLS)
+    monkeypatch.setattr(modes, "MAX_LABELS", 160)
+    monkeypatch.setattr(modes, "MAX_SPAN_FACES", 64)
+    again, _ = MODES[DEFAULT](known, everything, times_s, CONTEXT)
     assert again == pytest.approx(
         whole, abs=1e-6
-    )  # the same labels everywhere: where it was cut does not matter
+    )  # the same labels in every span: the span length does not matter
 
 
-def test_the_best_mode_is_that_which_predicts_left_out_labels_best() -> None:
-    known, everything, times_s = scene(5, labels=20)
-    # Labels that follow time and nothing else: the nearest in time are the best account of them.
+def test_best_selects_the_lowest_leave_one_out_error() -> None:
+    known, everything, times_s = trial(5, labels=20)
+    # Labels that depend on time only, so `nearest` has the lowest error.
     slow = np.stack([np.sin(known.times_s / 3), np.cos(known.times_s / 3)], 1)
     follows = replace(known, labels=slow)
-    result = spread(BEST, follows, everything, times_s, TOOLS)
+    result = propagate(BEST, follows, everything, times_s, CONTEXT)
     assert set(result.rmse) == set(MODES)
     assert result.mode == min(result.rmse, key=lambda mode: np.hypot(*result.rmse[mode]))
-    few = known.some(np.arange(2))
-    assert spread(BEST, few, everything, times_s, TOOLS).mode == DEFAULT
+    few = known.subset(np.arange(2))
+    assert propagate(BEST, few, everything, times_s, CONTEXT).mode == DEFAULT
 
 
-def test_neighbours_in_time_are_left_out_together() -> None:
+def test_labels_near_in_time_are_left_out_together() -> None:
     rng = np.random.default_rng(6)
     pair = faces(rng, 2)
     twice = Encoded(*(np.repeat(a, 2, 0) for a in (pair.embedding, pair.absolute, pair.expression)))
     labels = np.array([[0.9, 0.9], [0.9, 0.9], [-0.9, -0.9], [-0.9, -0.9]])
     twins = LabelledFrames(twice, labels, np.array([0.0, 0.2, 10.0, 10.2]))
-    errors = left_out_errors("nearest", twins, TOOLS)
-    assert (np.abs(errors) > 0.5).all()  # a twin 0.2 s away would have given its own label
+    errors = leave_one_out_errors("nearest", twins, CONTEXT)
+    assert (np.abs(errors) > 0.5).all()  # a label 0.2 s away would have made the error zero
 
 
-def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(UsageError, match="no mode"):
-        spread("median", *scene(0), TOOLS)
+def test_an_unknown_mode_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="unknown mode"):
+        propagate("median", *trial(0), CONTEXT)
 
 
-def test_the_constants_are_those_of_the_bundled_encoder() -> None:
-    assert Constants.read(CONSTANTS).encoder_sha256 == TOOLS.params.encoder_sha256
+def test_the_constants_match_the_bundled_encoder() -> None:
+    assert LabellingConstants.read(CONSTANTS).encoder_sha256 == CONTEXT.params.encoder_sha256

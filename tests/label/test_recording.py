@@ -1,4 +1,4 @@
-"""A recording as rows: every frame has one, whatever cannot be decoded, and the numbers of the others stay."""
+"""Recordings as rows: every frame has one row, decodable or not."""
 
 import shutil
 from pathlib import Path
@@ -15,30 +15,30 @@ from mtclar.stream.sources import open_source
 CLIP = Path(__file__).parent / "clips" / "1002.mp4"
 
 
-def test_rows_are_the_frames_and_times_that_other_commands_see() -> None:
+def test_rows_equal_the_frames_and_times_of_the_source() -> None:
     frames = list(open_source(str(CLIP)).frames())
     recording = open_recording(CLIP)
     assert recording.times_s == pytest.approx([frame.pts_s for frame in frames])
     wanted = np.zeros(len(frames), bool)
     wanted[[0, 7, 249]] = True
-    decoded = list(recording.pictures(wanted))
+    decoded = list(recording.images(wanted))
     assert [row for row, _ in decoded] == list(range(len(frames)))
-    for row, picture in decoded:
-        assert (picture is not None) == wanted[row]
-        if picture is not None:
-            assert np.array_equal(picture, frames[row].image)
+    for row, image in decoded:
+        assert (image is not None) == wanted[row]
+        if image is not None:
+            assert np.array_equal(image, frames[row].image)
 
 
-def test_reading_may_begin_later() -> None:
+def test_reading_from_a_later_row() -> None:
     recording = open_recording(CLIP)
     everything = np.ones(len(recording.times_s), bool)
-    late = dict(recording.pictures(everything, 240))
+    late = dict(recording.images(everything, 240))
     assert list(late) == list(range(240, 250))
-    whole = dict(recording.pictures(everything))
+    whole = dict(recording.images(everything))
     assert all(np.array_equal(late[row], whole[row]) for row in late)
 
 
-def test_frames_that_cannot_be_decoded_are_missing_and_shift_nothing(tmp_path: Path) -> None:
+def test_undecodable_frames_do_not_shift_rows(tmp_path: Path) -> None:
     with av.open(str(CLIP)) as container:
         packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
         spoilt = packets[130:140]
@@ -51,14 +51,14 @@ def test_frames_that_cannot_be_decoded_are_missing_and_shift_nothing(tmp_path: P
     recording = open_recording(damaged)
     assert len(recording.times_s) == 250
     everything = np.ones(250, bool)
-    rows = [row for row, _ in recording.pictures(everything)]
+    rows = [row for row, _ in recording.images(everything)]
     assert rows == sorted(set(rows))
     assert 0 < 250 - len(rows) < 130
-    whole, pieces = dict(open_recording(CLIP).pictures(everything)), dict(recording.pictures(everything))
-    assert all(np.array_equal(whole[row], pieces[row]) for row in range(100))
+    whole, records = dict(open_recording(CLIP).images(everything)), dict(recording.images(everything))
+    assert all(np.array_equal(whole[row], records[row]) for row in range(100))
 
 
-def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_truncated_file_is_read_up_to_the_end(tmp_path: Path) -> None:
     cut = tmp_path / "cut.mkv"
     with av.open(str(CLIP)) as source, av.open(str(cut), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -69,24 +69,24 @@ def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
     cut.write_bytes(cut.read_bytes()[:-20_000])
     recording = open_recording(cut)
     assert 100 < len(recording.times_s) < 250
-    rows = [row for row, _ in recording.pictures(np.zeros(len(recording.times_s), bool))]
+    rows = [row for row, _ in recording.images(np.zeros(len(recording.times_s), bool))]
     assert rows[:100] == list(range(100))
 
 
-def test_a_folder_of_pictures_with_a_damaged_one(tmp_path: Path) -> None:
+def test_a_folder_of_images_with_a_damaged_one(tmp_path: Path) -> None:
     image = np.full((40, 60, 3), 90, np.uint8)
     for number in (1, 2, 10):
         cv2.imwrite(str(tmp_path / f"{number}.png"), image + number)
     (tmp_path / "2.png").write_bytes(b"no picture")
     recording = open_recording(tmp_path, 10)
     assert recording.times_s == pytest.approx([0, 0.1, 0.2])
-    decoded = dict(recording.pictures(np.ones(3, bool)))
+    decoded = dict(recording.images(np.ones(3, bool)))
     assert list(decoded) == [0, 2]
     assert decoded[2] is not None
     assert decoded[2][0, 0, 0] == 100
 
 
-def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
+def test_the_digest_depends_on_content_only(tmp_path: Path) -> None:
     copy = tmp_path / "another name.mp4"
     shutil.copy(CLIP, copy)
     assert open_recording(copy).digest() == open_recording(CLIP).digest()
@@ -94,7 +94,7 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [None, 5.0])
-def test_what_is_no_recording(tmp_path: Path, fps: float | None) -> None:
+def test_invalid_recordings(tmp_path: Path, fps: float | None) -> None:
     with pytest.raises(UsageError):
         open_recording(tmp_path / "missing.mp4", fps)
     with pytest.raises(UsageError):

@@ -1,14 +1,14 @@
-"""Suggested frames: real frames with a face, none twice, none that is labelled, and worth more than the first ones."""
+"""Suggested frames: frames with a face, none twice, none already labelled, better than the first frames."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mtclar.label.face_scan import Looker
-from mtclar.label.journal import Journal
+from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Settings, label_recording
 from mtclar.label.recording import open_recording
+from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.suggest import COLUMNS, TILE_WIDTH, Suggestion, contact_sheet, suggest, template
 from mtclar.stream.label_file import Label
 
@@ -16,39 +16,39 @@ from .conftest import KnownClip
 
 
 def suggested(
-    clip: KnownClip, looker: Looker, folder: Path, count: int, labels: tuple[Label, ...] = ()
+    clip: KnownClip, scanner: FaceScanner, folder: Path, count: int, labels: tuple[Label, ...] = ()
 ) -> list[Suggestion]:
-    with Journal(folder / "looked", "1" * 64) as journal:
-        found = suggest(open_recording(clip.video), labels, looker, count, 5, journal, lambda _: None)
+    with ScanJournal(folder / "looked", "1" * 64) as journal:
+        found = suggest(open_recording(clip.video), labels, scanner, count, 5, journal, lambda _: None)
     journal.remove()
     return found
 
 
-def test_suggestions_go_on_from_the_labels_there_are(
-    clips: list[KnownClip], looker: Looker, tmp_path: Path
+def test_suggestions_take_existing_labels_into_account(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
 ) -> None:
     clip = clips[0]
-    first = suggested(clip, looker, tmp_path, 5)
+    first = suggested(clip, scanner, tmp_path, 5)
     rows = [one.row for one in first]
     assert len(set(rows)) == 5
     gains = [one.gain for one in first]
     assert all(0 < gain < 1 for gain in gains)
     labels = tuple(sorted((clip.truth[row] for row in rows[:2]), key=lambda label: label.time_s))
-    more = suggested(clip, looker, tmp_path, 3, labels)
+    more = suggested(clip, scanner, tmp_path, 3, labels)
     assert not {one.row for one in more} & set(rows[:2])
 
 
-def test_suggested_labels_are_worth_more_than_the_first_frames(
-    clips: list[KnownClip], looker: Looker, tmp_path: Path
+def test_suggested_labels_reduce_the_error_more_than_the_first_frames(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
 ) -> None:
     error: dict[str, list[np.ndarray]] = {"suggested": [], "first": []}
     for clip in clips:
-        rows = sorted(one.row for one in suggested(clip, looker, tmp_path, 5))
+        rows = sorted(one.row for one in suggested(clip, scanner, tmp_path, 5))
         for name, chosen in (("suggested", rows), ("first", list(range(5)))):
-            with Journal(tmp_path / f"{clip.video.name}-{name}", "2" * 64) as journal:
+            with ScanJournal(tmp_path / f"{clip.video.name}-{name}", "2" * 64) as journal:
                 labels = [clip.truth[row] for row in chosen]
                 outcome = label_recording(
-                    open_recording(clip.video), labels, looker, Settings(), journal, lambda _: None
+                    open_recording(clip.video), labels, scanner, Settings(), journal, lambda _: None
                 )
             error[name].append((outcome.table.values - clip.va) ** 2)
     rmse = {name: np.sqrt(np.concatenate(of).mean(0)) for name, of in error.items()}
@@ -61,8 +61,8 @@ def test_the_contact_sheet_shows_those_frames(clips: list[KnownClip]) -> None:
     sheet = cv2.imdecode(np.frombuffer(contact_sheet(recording, five), np.uint8), cv2.IMREAD_COLOR)
     assert sheet is not None
     assert sheet.shape[1] > COLUMNS * TILE_WIDTH
-    pictures = dict(recording.pictures(np.ones(250, bool)))
+    images = dict(recording.images(np.ones(250, bool)))
     height = round(TILE_WIDTH * 240 / 320)
-    shown = cv2.resize(pictures[200], (TILE_WIDTH, height), interpolation=cv2.INTER_AREA)  # type: ignore[arg-type]
+    shown = cv2.resize(images[200], (TILE_WIDTH, height), interpolation=cv2.INTER_AREA)  # type: ignore[arg-type]
     assert np.array_equal(sheet[:height, :TILE_WIDTH], shown)
     assert template(five).decode().splitlines()[:2] == ["time,valence,arousal", "0.1200,,"]

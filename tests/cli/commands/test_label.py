@@ -1,4 +1,4 @@
-"""`label` as a user calls it."""
+"""`label` on the command line."""
 
 import csv
 import shutil
@@ -28,7 +28,7 @@ def support(tmp_path: Path) -> Path:
     return path
 
 
-def test_one_row_a_frame(command: Command, support: Path, tmp_path: Path) -> None:
+def test_one_row_for_each_frame(command: Command, support: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out.csv"
     done = command("label", CLIP, "--support", support, "--out", out)
     assert done.code == 0, done.err
@@ -42,7 +42,7 @@ def test_one_row_a_frame(command: Command, support: Path, tmp_path: Path) -> Non
     assert [path.name for path in out.parent.iterdir()] == ["out.csv"]
 
 
-def test_a_folder_of_pictures(command: Command, tmp_path: Path) -> None:
+def test_an_image_folder(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     video = cv2.VideoCapture(str(CLIP))
@@ -64,19 +64,22 @@ def test_a_folder_of_pictures(command: Command, tmp_path: Path) -> None:
     assert "Without a value: unreadable 1." in done.out
 
 
-def test_what_cannot_be_done_is_said_before_the_work_begins(
+def test_invalid_options_are_rejected_before_the_scan(
     command: Command, support: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.csv"
     video = tmp_path / "clip.mp4"
     shutil.copy(CLIP, video)
     for arguments, words in [
-        (("label", tmp_path / "no.mp4", "--support", support, "--out", out), "there is no file"),
+        (("label", tmp_path / "no.mp4", "--support", support, "--out", out), "no such file"),
         (("label", video, "--support", tmp_path / "no.csv", "--out", out), "no.csv"),
         (("label", video, "--support", support, "--out", video), "would destroy it"),
         (("label", video, "--support", support, "--out", support), "would destroy it"),
-        (("label", video, "--support", support, "--out", out, "--mode", "magic"), "one of: default, causal"),
-        (("label", video, "--support", support, "--out", out, "--fps", "25"), "leave --fps out"),
+        (
+            ("label", video, "--support", support, "--out", out, "--mode", "magic"),
+            "choose one of: default, causal",
+        ),
+        (("label", video, "--support", support, "--out", out, "--fps", "25"), "remove --fps"),
         (("label", support, "--support", support, "--out", out), "not a video"),
         (("label", video, "--support", support, "--out", out, "--render", tmp_path / "r.avi"), "end in .mp4"),
     ]:
@@ -93,21 +96,21 @@ def test_what_cannot_be_done_is_said_before_the_work_begins(
     assert done.code == 2
     assert "line 3 (at 99.00 s) lies past the end" in done.err
     assert video.read_bytes() == CLIP.read_bytes()
-    assert not list(tmp_path.glob(".*")), "nothing half done is left beside what was refused"
+    assert not list(tmp_path.glob(".*")), "a rejected run leaves no files"
 
 
-def test_best_of_too_few_labels_says_so(command: Command, tmp_path: Path) -> None:
+def test_best_needs_enough_labels(command: Command, tmp_path: Path) -> None:
     labels = tmp_path / "one.csv"
     labels.write_text("time,valence,arousal\n0.5,0.1,0.1\n")
     arguments = ("label", CLIP, "--support", labels, "--rate", "2")
     done = command(*arguments, "--mode", "best", "--out", tmp_path / "best.csv")
     assert done.code == 0, done.err
-    assert "Mode default: too few labels to tell which mode is best; 4 are needed." in done.out
+    assert "Mode default: selecting the best mode needs at least 4 labels." in done.out
     early = command(*arguments, "--mode", "causal", "--out", tmp_path / "causal.csv")
-    assert "looked at before the first label 1" in early.out
+    assert "before the first label 1" in early.out
 
 
-def test_the_help_names_the_rate_that_is_used() -> None:
+def test_the_help_shows_the_default_rate() -> None:
     assert command_file.RATE_HZ == RATE_HZ
 
 
@@ -118,11 +121,11 @@ def test_several_videos(command: Command, support: Path, tmp_path: Path) -> None
     arguments = ("label", CLIP, other, "--support", support, "--support", support, "--rate", "2")
     done = command(*arguments, "--out", folder)
     assert done.code == 0, done.err
-    assert "2 videos labelled, 0 kept from before, 0 failed" in done.out
+    assert "2 videos labelled, 0 kept from an earlier run, 0 failed" in done.out
     assert "20.0 seconds of video in " in done.out
-    assert "hours of video for an hour of a core" in done.out
+    assert "hours of video per core hour" in done.out
     assert (folder / "1002.csv").read_bytes() == (folder / "other.csv").read_bytes()
-    assert "0 videos labelled, 2 kept from before" in command(*arguments, "--out", folder).out
+    assert "0 videos labelled, 2 kept from an earlier run" in command(*arguments, "--out", folder).out
     part = command(*arguments, "--out", tmp_path / "part", "--shard", "2/2")
     assert part.code == 0, part.err
     assert sorted(path.name for path in (tmp_path / "part").iterdir()) == [
@@ -144,11 +147,11 @@ def test_several_videos(command: Command, support: Path, tmp_path: Path) -> None
         assert "hint" in failed.err
 
 
-def test_which_frames_to_label(command: Command, support: Path, tmp_path: Path) -> None:
+def test_suggested_frames(command: Command, support: Path, tmp_path: Path) -> None:
     sheet, todo = tmp_path / "sheet.png", tmp_path / "todo.csv"
     done = command("label", CLIP, "--suggest", "4", "--support", support, "--out", sheet, "--out", todo)
     assert done.code == 0, done.err
-    assert "takes" in done.out
+    assert "removes" in done.out
     assert cv2.imread(str(sheet)) is not None
     assert len(todo.read_text().splitlines()) == 5
     unfilled = command("label", CLIP, "--support", todo, "--out", tmp_path / "o.csv")
@@ -214,7 +217,7 @@ def test_an_encrypted_support_set_is_opened_with_its_passphrase(
     assert suggested.code == 0, suggested.err
 
 
-def test_many_videos_take_encrypted_support_sets_too(
+def test_many_videos_with_encrypted_support_sets(
     command: Command, support: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, secret, folder = tmp_path / "made.mtclar", tmp_path / "secret", tmp_path / "labelled"
@@ -239,7 +242,7 @@ def test_many_videos_take_encrypted_support_sets_too(
     assert "correct horse" not in report
 
 
-def test_a_run_killed_while_it_draws_keeps_what_it_worked_out(
+def test_a_run_killed_during_rendering_keeps_its_scan(
     process: Callable[..., Any], command: Command, support: Path, tmp_path: Path
 ) -> None:
     out, video, journal = (tmp_path / name for name in ("out.csv", "drawn.mp4", ".out.csv.unfinished"))
@@ -252,7 +255,7 @@ def test_a_run_killed_while_it_draws_keeps_what_it_worked_out(
     running.end()
     assert not video.exists()
     assert journal.stat().st_size > 10_000
-    assert "exists already" in command(*asked).err  # it is whole, and nobody overwrites it unasked
+    assert "exists already" in command(*asked).err  # complete outputs are not overwritten
     out.unlink()
     done = command(*asked)
     assert done.code == 0, done.err

@@ -1,4 +1,4 @@
-"""A corpus: the manifest, the ledger, bad videos, and a kill in the middle that loses and repeats nothing."""
+"""Corpus: manifest, ledger, bad videos, and a run that is killed and resumed."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.corpus import engines
-from mtclar.label.corpus.ledger import Entry, Ledger
+from mtclar.label.corpus.ledger import Ledger, LedgerEntry
 from mtclar.label.corpus.manifest import read_manifest, shard
 from mtclar.label.job import Job
 from mtclar.label.labelling import Settings
@@ -44,12 +44,12 @@ def manifest(clips: list[KnownClip], tmp_path: Path) -> Path:
     return path
 
 
-def run(jobs: Sequence[Job], report: Path, workers: int = 1, engine: str = "local") -> list[Entry]:
+def run(jobs: Sequence[Job], report: Path, workers: int = 1, engine: str = "local") -> list[LedgerEntry]:
     with Ledger(report) as ledger:
         return engines.run_corpus(jobs, FEW, engines.ENGINES[engine], workers, ledger, lambda _: None)
 
 
-def test_bad_videos_are_in_the_report_and_stop_nobody(manifest: Path, tmp_path: Path) -> None:
+def test_bad_videos_are_reported_and_do_not_stop_others(manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
     with manifest.open("a") as file:
         file.write("broken.mp4,1002-labels.csv,labelled/broken.csv\n")
@@ -70,9 +70,11 @@ def test_bad_videos_are_in_the_report_and_stop_nobody(manifest: Path, tmp_path: 
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert len(lines) == 6
     written = {job.outs[0]: job.outs[0].stat().st_mtime_ns for job in jobs[:4]}
-    # Again: nothing that is done is done anew; what failed is tried, and its video is mended now.
+    # Again: finished videos are kept; the failed one is tried again, with a repaired video.
     shutil.copy(tmp_path / "1003.mp4", tmp_path / "broken.mp4")
-    (tmp_path / "1003-labels.csv").write_text("time,valence,arousal\n0,0.1,0.1\n")  # another input: done anew
+    (tmp_path / "1003-labels.csv").write_text(
+        "time,valence,arousal\n0,0.1,0.1\n"
+    )  # changed input: labelled again
     second = run(jobs, report)
     assert [entry.status for entry in second] == ["kept", "done", "kept", "kept", "done", "failed"]
     for job in (jobs[0], jobs[2], jobs[3]):
@@ -81,7 +83,7 @@ def test_bad_videos_are_in_the_report_and_stop_nobody(manifest: Path, tmp_path: 
     assert run(jobs, report)[2].status == "done"  # an output that is gone is made again
 
 
-def test_a_file_that_no_run_of_this_report_made_is_left_alone(manifest: Path, tmp_path: Path) -> None:
+def test_foreign_files_are_not_overwritten(manifest: Path, tmp_path: Path) -> None:
     jobs = read_manifest(manifest)[:2]
     (mine,) = jobs[0].outs
     mine.parent.mkdir()
@@ -96,12 +98,14 @@ def test_a_file_that_no_run_of_this_report_made_is_left_alone(manifest: Path, tm
     mine.unlink()
     assert {entry.status for entry in run(jobs, report)} == {"done", "kept"}
     jobs[0].support.write_text("time,valence,arousal\n0,0.1,0.1\n")
-    assert run(jobs, report)[0].status == "done", "what this report made is made anew of another input"
+    assert run(jobs, report)[0].status == "done", (
+        "outputs listed in the ledger are replaced if the input changes"
+    )
 
 
 DYING = """
 import os, signal
-from mtclar.label.corpus.ledger import Entry
+from mtclar.label.corpus.ledger import LedgerEntry
 
 def open_worker(settings):
     pass
@@ -109,11 +113,11 @@ def open_worker(settings):
 def work(job, done_key):
     if "bad" in job.video.name:
         os.kill(os.getpid(), signal.SIGKILL)
-    return Entry(str(job.video), str(job.outs[0]), "done", key="key")
+    return LedgerEntry(str(job.video), str(job.outs[0]), "done", key="key")
 """
 
 
-def test_a_video_that_kills_its_process_costs_no_other(
+def test_a_video_that_kills_its_worker_does_not_affect_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "dying.py").write_text(DYING)  # a module of its own: the pool's processes must import it
@@ -121,10 +125,10 @@ def test_a_video_that_kills_its_process_costs_no_other(
     import dying  # type: ignore[import-not-found]
 
     monkeypatch.setattr(engines, "_work", dying.work)
-    monkeypatch.setattr(engines, "_open_worker", dying.open_worker)
+    monkeypatch.setattr(engines, "_init_worker", dying.open_worker)
     names = ["a", "bad", "b", "c", "bad2", "d"]
     jobs = [(Job(Path(f"{name}.mp4"), Path("l.csv"), (Path(f"{name}.csv"),)), "") for name in names]
-    entries = list(engines.local(jobs, FEW, 2))
+    entries = list(engines.run_local(jobs, FEW, 2))
     status = {entry.video: entry.status for entry in entries}
     assert len(entries) == len(names)
     assert status == {f"{name}.mp4": "failed" if "bad" in name else "done" for name in names}
@@ -132,9 +136,7 @@ def test_a_video_that_kills_its_process_costs_no_other(
 
 
 @pytest.mark.timeout(240)
-def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_repeated(
-    manifest: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes_without_losing_or_repeating_work(manifest: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     whole.mkdir()
     jobs = read_manifest(manifest)
@@ -154,12 +156,12 @@ def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_repeated(
     before = {line["out"]: line for line in map(json.loads, report.read_text().splitlines())}
     finished = {out: Path(out).stat().st_mtime_ns for out in before}
     assert 2 <= len(before) < 4
-    # The workers go with their parent: nobody writes any more.
+    # The workers exit with their parent, so no file is written any more.
     journals = list((tmp_path / "labelled").glob(".*.unfinished"))
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
-    assert f"{len(before)} kept from before, 0 failed" in done.stdout
+    assert f"{len(before)} kept from an earlier run, 0 failed" in done.stdout
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert len(lines) == 4, "each video is entered once"
     assert {line["out"] for line in lines} == {str(job.outs[0]) for job in jobs}
@@ -171,7 +173,7 @@ def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_repeated(
 
 
 @pytest.mark.timeout(240)
-def test_ray_gives_the_same(manifest: Path, tmp_path: Path) -> None:
+def test_ray_gives_the_same_result(manifest: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed; `make setup-all` brings it")
     # Ray starts servers of its own that outlive warnings turned into errors: a process of its own, as a user has it.
     command = [sys.executable, "-m", "mtclar.cli.main", "label", "--corpus", str(manifest), "--rate", "2"]
@@ -182,13 +184,15 @@ def test_ray_gives_the_same(manifest: Path, tmp_path: Path) -> None:
         [*command, "--engine", "ray", "--workers", "2"], capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
-    assert "4 videos labelled, 0 kept from before, 1 failed" in done.stdout
+    assert "4 videos labelled, 0 kept from an earlier run, 1 failed" in done.stdout
     again = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert "0 videos labelled, 4 kept from before, 1 failed" in again.stdout, "the engines share their ledger"
+    assert "0 videos labelled, 4 kept from an earlier run, 1 failed" in again.stdout, (
+        "the engines share their ledger"
+    )
 
 
 @given(st.integers(1, 9), st.integers(0, 40))
-def test_the_parts_of_a_corpus_are_all_of_it_once(parts: int, count: int) -> None:
+def test_shards_cover_a_corpus_exactly_once(parts: int, count: int) -> None:
     jobs = [Job(Path(f"{i}.mp4"), Path("l.csv"), (Path(f"{i}.csv"),)) for i in range(count)]
     dealt = [job for part in range(1, parts + 1) for job in shard(jobs, f"{part}/{parts}")]
     assert sorted(dealt, key=jobs.index) == jobs
@@ -196,7 +200,7 @@ def test_the_parts_of_a_corpus_are_all_of_it_once(parts: int, count: int) -> Non
 
 
 @pytest.mark.parametrize("part", ["0/4", "5/4", "4", "1/0", "a/b", "-1/2"])
-def test_no_part(part: str) -> None:
+def test_invalid_shard(part: str) -> None:
     with pytest.raises(UsageError, match="--shard"):
         shard([], part)
 
@@ -204,16 +208,16 @@ def test_no_part(part: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("video,support\na.mp4,a.csv\n", "lacks a column"),
-        ("video,support,out\n", "names no video"),
+        ("video,support\na.mp4,a.csv\n", "a column is missing"),
+        ("video,support,out\n", "lists no video"),
         ("video,support,out\na.mp4,,o.csv\n", "line 2: support is missing"),
-        ("video,support,out\na.mp4,a.csv,o.txt\n", "line 2: .*no format"),
-        ("video,support,out\na.mp4,a.csv,a.csv\n", "is an input"),
+        ("video,support,out\na.mp4,a.csv,o.txt\n", "line 2: .*unknown output format"),
+        ("video,support,out\na.mp4,a.csv,a.csv\n", "is also an input"),
         ("video,support,out\na.mp4,a.csv,o.csv\nb.mp4,b.csv,./o.csv\n", "two videos"),
         ("video,support,out,fps\na,a.csv,o.csv,often\n", "line 2: fps"),
     ],
 )
-def test_a_manifest_that_cannot_be(tmp_path: Path, text: str, words: str) -> None:
+def test_invalid_manifest(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "manifest.csv"
     path.write_text(text)
     with pytest.raises(UsageError, match=words):
@@ -232,15 +236,15 @@ def test_a_manifest_as_parquet(tmp_path: Path) -> None:
         read_manifest(tmp_path / "bad.parquet")
 
 
-def test_a_line_that_was_cut_short_is_no_entry(tmp_path: Path) -> None:
+def test_a_truncated_line_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
     with Ledger(path) as ledger:
-        ledger.add(Entry("a", "a.csv", "done", key="1"))
-        ledger.add(Entry("b", "b.csv", "done", key="2"))
+        ledger.add(LedgerEntry("a", "a.csv", "done", key="1"))
+        ledger.add(LedgerEntry("b", "b.csv", "done", key="2"))
     path.write_bytes(path.read_bytes()[:-5])
     with Ledger(path) as ledger:
         assert set(ledger.entries) == {"a.csv"}
-        ledger.add(Entry("c", "c.csv", "failed", reason="no"))
+        ledger.add(LedgerEntry("c", "c.csv", "failed", reason="no"))
     with Ledger(path) as ledger:
         assert set(ledger.entries) == {"a.csv", "c.csv"}
     path.write_text("frame,time\n0,0\n")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.label.output.exports import exporter, files_of, write
-from mtclar.label.output.render import STRIP, render
+from mtclar.label.output.exports import exporter, output_files, write
+from mtclar.label.output.render import CHART_HEIGHT, render
 from mtclar.label.output.table import COLUMNS, Table
 from mtclar.label.recording import open_recording
 
@@ -28,7 +28,7 @@ def table() -> Table:
     return Table(times_s, values, sds, state)
 
 
-def test_parquet(table: Table, tmp_path: Path) -> None:
+def test_pyarrow_reads_parquet(table: Table, tmp_path: Path) -> None:
     parquet = pytest.importorskip(
         "pyarrow.parquet", reason="pyarrow is not installed; `make setup` brings it"
     )
@@ -44,25 +44,25 @@ def test_parquet(table: Table, tmp_path: Path) -> None:
     assert read["state"][110].as_py() == "no_face"
 
 
-def test_elan_reads_its_file(table: Table, tmp_path: Path) -> None:
+def test_pympi_reads_elan(table: Table, tmp_path: Path) -> None:
     elan = pytest.importorskip("pympi.Elan", reason="pympi-ling is not installed; `make setup` brings it")
     (out,) = write(table, [tmp_path / "sub" / "out.eaf"], tmp_path / "clip.mp4")
     read = elan.Eaf(str(out))
     assert set(read.get_tier_names()) == {"valence", "arousal"}
-    pieces = sorted(read.get_annotation_data_for_tier("valence"))
-    assert (pieces[0][0], pieces[-1][1]) == (0, 10_000)
-    assert all(start < end for start, end, *_ in pieces)
-    assert not [piece for piece in pieces if piece[0] < 5000 and piece[1] > 4000]
-    start, end, text = next(piece[:3] for piece in pieces if piece[0] == 1000)
+    records = sorted(read.get_annotation_data_for_tier("valence"))
+    assert (records[0][0], records[-1][1]) == (0, 10_000)
+    assert all(start < end for start, end, *_ in records)
+    assert not [record for record in records if record[0] < 5000 and record[1] > 4000]
+    start, end, text = next(record[:3] for record in records if record[0] == 1000)
     inside = (table.times_s >= start / 1000 - 1e-9) & (table.times_s < end / 1000 - 1e-9)
     assert float(text) == pytest.approx(table.values[inside, 0].mean(), abs=6e-4)
     assert read.get_linked_files()[0]["RELATIVE_MEDIA_URL"] == "./../clip.mp4"
 
 
-def test_nova(table: Table, tmp_path: Path) -> None:
+def test_nova_follows_the_documented_layout(table: Table, tmp_path: Path) -> None:
     out = tmp_path / "face.annotation"
     files = write(table, [out], CLIP)
-    assert files == files_of(out)
+    assert files == output_files(out)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "face.arousal.annotation",
         "face.arousal.annotation~",
@@ -91,27 +91,27 @@ def test_all_or_nothing(table: Table, full_disk: Path) -> None:
 
 
 def test_an_unknown_format() -> None:
-    with pytest.raises(UsageError, match="no format"):
+    with pytest.raises(UsageError, match="unknown output format"):
         exporter(Path("out.xlsx"))
 
 
-def test_the_video_with_the_values_drawn_in(table: Table, tmp_path: Path) -> None:
+def test_the_video_with_the_chart(table: Table, tmp_path: Path) -> None:
     recording = open_recording(CLIP)
-    out = tmp_path / "drawn.mp4"
-    told: list[int] = []
-    render(recording, table, out, told.append)
-    assert sum(told) == 250
-    assert [path.name for path in tmp_path.iterdir()] == ["drawn.mp4"]
+    out = tmp_path / "annotated.mp4"
+    reported: list[int] = []
+    render(recording, table, out, reported.append)
+    assert sum(reported) == 250
+    assert [path.name for path in tmp_path.iterdir()] == ["annotated.mp4"]
     with av.open(str(out)) as container:
         frames = list(container.decode(video=0))
         times_s = [float(frame.time) for frame in frames]
-        pictures = {i: frames[i].to_ndarray(format="bgr24").astype(int) for i in (50, 110)}
+        images = {i: frames[i].to_ndarray(format="bgr24").astype(int) for i in (50, 110)}
     assert times_s == pytest.approx(table.times_s.tolist(), abs=1e-3)
-    height, width = pictures[50].shape[:2]
-    assert (height - STRIP) / width == pytest.approx(240 / 320, abs=0.01)
-    strip = pictures[50][-STRIP + 24 :]
-    blue, red = (strip[..., 0] - strip[..., 2] > 80), (strip[..., 2] - strip[..., 0] > 80)
+    height, width = images[50].shape[:2]
+    assert (height - CHART_HEIGHT) / width == pytest.approx(240 / 320, abs=0.01)
+    chart = images[50][-CHART_HEIGHT + 24 :]
+    blue, red = (chart[..., 0] - chart[..., 2] > 80), (chart[..., 2] - chart[..., 0] > 80)
     assert blue[:, width // 4 : width // 2].any(0).mean() > 0.7
     assert red[:, width // 4 : width // 2].any(0).mean() > 0.7
-    gap = pictures[110][-STRIP + 24 :, width // 2 - 8 : width // 2 + 8]
+    gap = images[110][-CHART_HEIGHT + 24 :, width // 2 - 8 : width // 2 + 8]
     assert not (np.abs(gap[..., 0] - gap[..., 2]) > 80).any()  # nothing is drawn where there is no value
