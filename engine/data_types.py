@@ -1,4 +1,4 @@
-"""What passes from one stage to the next: one frozen dataclass per hand-over, with shapes and units.
+"""Data passed from one stage to the next: one frozen dataclass per hand-over, with shapes and units.
 
     Source --Frame--> FaceTracker --Faces--> Encoder --Encoded--> Comparer --Estimate--> Smoother --Affect-->
 
@@ -16,7 +16,7 @@ Clock = Literal["arrival", "rtcp", "v4l2", "file", "client"]
 """Where `t_capture_s` came from: arrival here, RTCP sender reports, the driver, the file's PTS, a browser."""
 
 FaceState = Literal["ok", "low_quality", "held", "lost"]
-"""`ok` measured; `low_quality` seen but gated; `held` unseen for at most 1 s; `lost` said once, then gone."""
+"""`ok` measured; `low_quality` seen but gated; `held` unseen for at most 1 s; `lost` reported once."""
 
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """The classes of the encoder's `expression` output, in FER+ order (Barsoum et al. 2016, arXiv:1608.01041)."""
@@ -65,12 +65,12 @@ class Faces:
 
     crops: tuple[FaceCrop, ...]
     held: tuple[HeldFace, ...] = ()
-    lost: tuple[HeldFace, ...] = ()  # said once
+    lost: tuple[HeldFace, ...] = ()  # reported once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """What the encoder says of B crops."""
+    """The encoder's outputs for B crops."""
 
     embedding: NDArray[np.float32]  # [B, D]
     absolute: NDArray[np.float32]  # [B, 2] V/A without any support
@@ -87,12 +87,12 @@ class Estimate:
     arousal_sd: float
     similarity: NDArray[np.float32]  # [N] to each support frame, in [0, 1]; empty without a support set
     nearest: int | None  # index of the support frame whose embedding is nearest (cosine)
-    in_support: bool  # False: the face shows what the support set does not cover (always False without one)
+    in_support: bool  # whether the support set covers this expression; always False without one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affect:
-    """What leaves the engine for one face of one frame: the smoothed estimate beside its raw value."""
+    """The engine's result for one face of one frame: the smoothed estimate, and the raw one."""
 
     track_id: int
     subject: str | None  # whose support set was used; None without one
@@ -104,12 +104,12 @@ class Affect:
     valence_sd: float | None
     arousal_sd: float | None
     raw: Estimate | None  # None when nothing was measured in this frame
-    faults: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.face.quality
+    quality_issues: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.face.quality
     drift: tuple[str, ...] | None = (
-        None  # how the face has left its support set (engine.drift); None without one
+        None  # reasons of mtclar.engine.estimate.drift; None without a support set
     )
 
     @property
     def calibrated(self) -> bool:
-        """True when a support set stands behind the value."""
+        """Whether a support set was used."""
         return self.subject is not None

@@ -30,7 +30,7 @@ from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
-from mtclar.engine.face.quality import RUN_GATES, Gates, faults
+from mtclar.engine.face.quality import RUN_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.support_set import SupportSet
 
 
@@ -68,7 +68,7 @@ class Tracker(Closeable):
         why: str = "",
         smoother: str = DEFAULT_SMOOTHER,
         rule: str = DEFAULT_RULE,
-        gates: Gates = RUN_GATES,
+        quality_limits: QualityLimits = RUN_LIMITS,
     ) -> None:
         for support in supports:
             support.require_model(model.sha256, encoder.embedding_dim, face_tracker.framing)
@@ -88,10 +88,10 @@ class Tracker(Closeable):
         self._find = face_tracker
         self._pair, self._rule = pair, rule
         self._comparers = {support.subject: self.comparer(support) for support in supports}
-        self._adopted: deque[SupportSet] = deque()
+        self._replacements: deque[SupportSet] = deque()
         self._uncalibrated = Comparer(None, None, rule)
         self._smoother = smoother
-        self._gates = gates
+        self._quality_limits = quality_limits
         self._tracks: dict[int, _Track] = {}
         self._sessions = ExitStack()
 
@@ -105,7 +105,7 @@ class Tracker(Closeable):
         smoother: str = DEFAULT_SMOOTHER,
         rule: str = DEFAULT_RULE,
         max_faces: int = MAX_FACES,
-        gates: Gates = RUN_GATES,
+        quality_limits: QualityLimits = RUN_LIMITS,
         progress: Callable[[str], None] | None = None,
         encoder: InferenceSession | None = None,
     ) -> Self:
@@ -138,7 +138,7 @@ class Tracker(Closeable):
                 why=opened.why,
                 smoother=smoother,
                 rule=rule,
-                gates=gates,
+                quality_limits=quality_limits,
             )
             tracker._sessions = sessions.pop_all()  # from here on the tracker closes them
         return tracker
@@ -158,17 +158,17 @@ class Tracker(Closeable):
     def estimate(self, frame: Frame, faces: Faces) -> tuple[Affect, ...]:
         """The affect of those faces; all good crops go through the encoder in one batch."""
         t_s = frame.pts_s
-        while self._adopted:
-            self._take_in(self._adopted.popleft(), faces.crops)
-        self._meet(faces.crops)
-        faults_of = {crop.track_id: faults(crop, self._gates) for crop in faces.crops}
-        good = [crop for crop in faces.crops if not faults_of[crop.track_id]]
+        while self._replacements:
+            self._apply_replacement(self._replacements.popleft(), faces.crops)
+        self._assign_supports(faces.crops)
+        issues_by_track = {crop.track_id: quality_issues(crop, self._quality_limits) for crop in faces.crops}
+        good = [crop for crop in faces.crops if not issues_by_track[crop.track_id]]
         estimates = dict(zip((crop.track_id for crop in good), self._compare(good), strict=True))
         affects = [
             self._measured(t_s, crop, estimates[crop.track_id])
             if crop.track_id in estimates
             else self._remembered(
-                t_s, crop.track_id, "low_quality", crop.box, crop.pose_deg, faults_of[crop.track_id]
+                t_s, crop.track_id, "low_quality", crop.box, crop.pose_deg, issues_by_track[crop.track_id]
             )
             for crop in faces.crops
         ]
@@ -188,13 +188,13 @@ class Tracker(Closeable):
         """Compares what `encode` gives with a support set, as this tracker does."""
         return Comparer(self._pair, support, self._rule)
 
-    def adopt(self, support: SupportSet) -> None:
+    def replace_support(self, support: SupportSet) -> None:
         """Takes a support set in, in place of the one of the same subject; from any thread, before the next frame.
 
         A new subject belongs to the largest face that has none. Raises SupportSetError as the constructor does.
         """
         support.require_model(self.model.sha256, self.encoder.embedding_dim, self.framing)
-        self._adopted.append(support)
+        self._replacements.append(support)
 
     def assign(self, track_id: int, subject: str | None) -> None:
         """Gives a face the support set of `subject` (None: takes it away); a face that has it gets the other's.
@@ -221,7 +221,7 @@ class Tracker(Closeable):
         self._find.reset()
         self._tracks.clear()
 
-    def _take_in(self, support: SupportSet, crops: Sequence[FaceCrop]) -> None:
+    def _apply_replacement(self, support: SupportSet, crops: Sequence[FaceCrop]) -> None:
         subject = support.subject
         is_new = subject not in self._comparers
         self._comparers[subject] = self.comparer(support)
@@ -237,7 +237,7 @@ class Tracker(Closeable):
                 largest = max(free, key=lambda crop: _area(crop.box))
                 self._tracks[largest.track_id] = self._new_track(subject)
 
-    def _meet(self, crops: Sequence[FaceCrop]) -> None:
+    def _assign_supports(self, crops: Sequence[FaceCrop]) -> None:
         """Starts a track for each new face and hands out the free support sets."""
         new = [crop for crop in crops if crop.track_id not in self._tracks]
         taken = {track.subject for track in self._tracks.values()}
@@ -303,7 +303,7 @@ class Tracker(Closeable):
             valence_sd=valence_sd,
             arousal_sd=arousal_sd,
             raw=None,
-            faults=reasons,
+            quality_issues=reasons,
             drift=None if track.watch is None else track.drift,
         )
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mtclar.engine import models
 from mtclar.engine.backends.session import Closeable, InferenceSession, open_session
 from mtclar.engine.data_types import EXPRESSIONS, Encoded, FaceCrop, Frame
-from mtclar.engine.face.quality import RUN_GATES, faults
+from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.tracker import Tracker
 from mtclar.label.recording import Decoded, Recording
 from mtclar.label.scan_journal import ScanJournal
@@ -135,7 +135,7 @@ class FaceScanner(Closeable):
 def _state_of(crops: tuple[FaceCrop, ...]) -> int:
     if not crops:
         return NO_FACE
-    return LOW_QUALITY if faults(crops[0], RUN_GATES) else OK
+    return LOW_QUALITY if quality_issues(crops[0], RUN_LIMITS) else OK
 
 
 def _in_chunks(decoded: Iterator[Decoded], first: int, count: int) -> Iterator[tuple[int, Iterator[Decoded]]]:

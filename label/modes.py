@@ -15,7 +15,7 @@ from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params, make_query
-from mtclar.engine.estimate.residual_gp import Labelled
+from mtclar.engine.estimate.residual_gp import LabelledFaces
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 from mtclar.label.temporal_gp import LabellingConstants, TemporalGp, bundled_constants
@@ -86,7 +86,7 @@ def by_gaussian_process(
         some, t_s = rows_of(faces, span), times_s[span]
         query = make_query(context.pair, some, near.support())
         residuals = near.labels + query.delta - query.absolute[:, None, :]  # [B, M, 2]
-        labelled = Labelled.of(near.encoded.embedding, near.encoded.absolute, near.labels)
+        labelled = LabelledFaces.of(near.encoded.embedding, near.encoded.absolute, near.labels)
         for axis in range(2):
             process = TemporalGp(labelled, near.times_s, context.params, context.constants, axis)
             mean, sd = process(some, t_s, residuals[:, :, axis])
@@ -113,7 +113,7 @@ def by_similarity(known: LabelledFrames, faces: Encoded, times_s: Array, context
     for start in range(0, len(times_s), MAX_SPAN_FACES):
         span = slice(start, start + MAX_SPAN_FACES)
         query = make_query(context.pair, rows_of(faces, span), support)
-        weight = np.exp((query.cosine - query.cosine.max(1, keepdims=True)) / context.params.likeness.tau)
+        weight = np.exp((query.cosine - query.cosine.max(1, keepdims=True)) / context.params.kernel.tau)
         weight /= weight.sum(1, keepdims=True)
         values[span] = np.einsum("bm,bmk->bk", weight, known.labels + query.delta)
     return np.clip(values, -1.0, 1.0), np.full(values.shape, np.nan)

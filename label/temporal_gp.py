@@ -21,13 +21,13 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import ModelError
 from mtclar.engine.estimate.comparer import CompareParams
 from mtclar.engine.estimate.residual_gp import (
-    Labelled,
-    Likeness,
+    KernelParams,
+    LabelledFaces,
     ResidualPrior,
-    beside,
     covariances,
-    far_off,
-    log_evidence,
+    cross_kernel,
+    outlier_weights,
+    posterior_weights,
 )
 from mtclar.engine.files import write_whole
 
@@ -95,7 +95,7 @@ class TemporalGp:
 
     def __init__(
         self,
-        labelled: Labelled,
+        labelled: LabelledFaces,
         times_s: Array,
         params: CompareParams,
         constants: LabellingConstants,
@@ -103,18 +103,15 @@ class TemporalGp:
     ) -> None:
         self._labelled, self._times_s, self._axis = labelled, times_s, axis
         self._prior: ResidualPrior = params.priors[axis]
-        self._likeness: Likeness = params.likeness
+        self._kernel: KernelParams = params.kernel
         self._time_kernel = constants.time_kernels[axis]
-        self._h = self._prior.doubt(labelled.length, self._likeness)  # [M]
-        self._far = far_off(labelled, self._prior, self._h, axis)  # [M]
+        self._h = self._prior.noise_scale(labelled.length, self._kernel)  # [M]
+        self._far = outlier_weights(labelled, self._prior, self._h, axis)  # [M]
         self._residual = labelled.residual[:, axis]
-        covariance = covariances(labelled, self._prior, self._likeness, axis)  # [G, M, M]
+        covariance = covariances(labelled, self._prior, self._kernel, axis)  # [G, M, M]
         covariance = covariance + self._time_kernel(times_s, times_s)
-        weight = np.log(self._prior.columns()[4]) + log_evidence(covariance, self._residual)
-        weight = np.exp(weight - weight.max())
-        weight /= weight.sum()
-        self._kept = np.flatnonzero(weight >= MIN_WEIGHT)
-        self._weight = weight[self._kept] / weight[self._kept].sum()
+        component_weight = self._prior.columns()[4]
+        self._kept, self._weight = posterior_weights(component_weight, covariance, self._residual, MIN_WEIGHT)
         self._inverse = np.linalg.inv(covariance[self._kept])  # [G', M, M]
         residuals = self.leave_one_out_residuals() if len(labelled) > 1 else np.zeros(0)
         prior_weight = constants.worth_labels
@@ -123,13 +120,13 @@ class TemporalGp:
 
     def __call__(self, faces: Encoded, times_s: Array, residuals: Array) -> tuple[Array, Array]:
         """Mean residual [B] and sd [B] of a new label of B faces; residuals [B, M]: label_i + delta_i - absolute."""
-        prior, likeness = self._prior, self._likeness
-        query = beside(faces.embedding, faces.absolute, self._labelled, likeness)
-        h = prior.doubt(query.length, likeness)  # [B]
+        prior, kernel = self._prior, self._kernel
+        query = cross_kernel(faces.embedding, faces.absolute, self._labelled, kernel)
+        h = prior.noise_scale(query.length, kernel)  # [B]
         a, known_a = query.absolute[:, self._axis], self._labelled.absolute[:, self._axis]
-        far = 1.0 + (query.near * (self._far - 1.0)).max(1, initial=0.0)
+        far = query.outlier_weights(self._far)
         hh, aa = np.outer(h, self._h), np.outer(a, known_a)  # [B, M]
-        near = likeness.near_share * query.near * np.sqrt(np.outer(far, self._far)) * hh
+        near = kernel.near_share * query.near * np.sqrt(np.outer(far, self._far)) * hh
         local, in_time = hh * query.local, self._time_kernel(times_s, self._times_s)
         mean = np.zeros(len(a))
         square = np.zeros(len(a))

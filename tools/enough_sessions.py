@@ -23,7 +23,7 @@ from mtclar.calibrate.core.status import whole
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.estimate.label_convergence import distance, estimated
+from mtclar.engine.estimate.label_convergence import estimate_faces, rms_distance
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -132,11 +132,13 @@ def course(
     for k in range(until + 1):
         labels = [(float(v), float(a)) for v, a in task.said[labelled]]
         support = task.people.support(np.array(labelled), task.said[labelled]) if labelled else None
-        said_then.append(estimated(support, task.people.encoded(pool)))
+        said_then.append(estimate_faces(support, task.people.encoded(pool)))
         regions[k] = len(covered(labels))
         if k:
             rows = np.searchsorted(pool, np.setdiff1d(seen, labelled))
-            since = [distance(said_then[k][rows], then[rows]) for then in said_then[-2 : -2 - MAX_OVER : -1]]
+            since = [
+                rms_distance(said_then[k][rows], then[rows]) for then in said_then[-2 : -2 - MAX_OVER : -1]
+            ]
             change[k, 1 : len(since) + 1] = np.maximum.accumulate(since)
         if support is not None and k in left_out_after:
             left_out[k] = whole(make_report(support).calibrated)

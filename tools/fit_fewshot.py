@@ -32,9 +32,9 @@ from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import CompareParams, Comparer
 from mtclar.engine.estimate.metrics import Z_90
 from mtclar.engine.estimate.residual_gp import (
-    Explanation,
-    Labelled,
-    Likeness,
+    KernelParams,
+    LabelledFaces,
+    MixtureComponent,
     ResidualPrior,
     covariances,
     log_evidence,
@@ -69,7 +69,7 @@ CALIBRATION_KS = (1, 3, 5, 10)
 class Sets:
     """Small sets of labelled faces, each with its weight in the fit."""
 
-    labelled: list[Labelled]
+    labelled: list[LabelledFaces]
     weight: list[float]
 
     def add(self, people: People, weight: float, sizes: Sequence[int]) -> None:
@@ -82,7 +82,7 @@ class Sets:
             ]
             for rows in chosen:
                 self.labelled.append(
-                    Labelled.of(people.embeddings[rows], people.absolute[rows], people.va[rows])
+                    LabelledFaces.of(people.embeddings[rows], people.absolute[rows], people.va[rows])
                 )
                 self.weight.append(weight / len(sizes) / len(chosen))
 
@@ -100,19 +100,19 @@ def sets_of(plain: Sequence[People], films: People, sizes: Sequence[int] = SIZES
         for rows in films.rows_of():
             picked = rows[labelled[rows]]
             sets.labelled.append(
-                Labelled.of(films.embeddings[picked], films.absolute[picked], films.va[picked])
+                LabelledFaces.of(films.embeddings[picked], films.absolute[picked], films.va[picked])
             )
             sets.weight.append(CLIPS / 3 / len(films.rows_of()))
     return sets
 
 
 def fit_weights(
-    sets: Sets, prior: ResidualPrior, likeness: Likeness, axis: int
+    sets: Sets, prior: ResidualPrior, kernel: KernelParams, axis: int
 ) -> tuple[ResidualPrior, float]:
     """The prior with the weights that make the sets most likely, and their mean log likelihood."""
     evidence = np.array(
         [
-            log_evidence(covariances(labelled, prior, likeness, axis), labelled.residual[:, axis])
+            log_evidence(covariances(labelled, prior, kernel, axis), labelled.residual[:, axis])
             for labelled in sets.labelled
         ]
     )
@@ -127,49 +127,49 @@ def fit_weights(
     mean = float(share @ (best[:, 0] + np.log(likelihood @ weight)))
     kept = [
         replace(explanation, weight=float(f"{w:.4g}"))
-        for explanation, w in zip(prior.explanations, weight, strict=True)
+        for explanation, w in zip(prior.components, weight, strict=True)
         if w >= RARE
     ]
     kept.sort(key=lambda explanation: -explanation.weight)
-    return replace(prior, explanations=tuple(kept)), mean
+    return replace(prior, components=tuple(kept)), mean
 
 
-def empty_prior(plain: Sequence[People], power: float, likeness: Likeness, axis: int) -> ResidualPrior:
-    """All explanations of the grid, equally likely."""
+def empty_prior(plain: Sequence[People], power: float, kernel: KernelParams, axis: int) -> ResidualPrior:
+    """All components of the grid, equally likely."""
     grid = itertools.product(OFFSETS, GAINS, LOCALS, NOISES)
     prior = ResidualPrior(
-        tuple(Explanation(*variances, weight=1.0) for variances in grid), power, 1.0, TAIL, 1.0
+        tuple(MixtureComponent(*variances, weight=1.0) for variances in grid), power, 1.0, TAIL, 1.0
     )
     scaled = []
     for people in plain:
         residual = people.va[:, axis] - people.absolute[:, axis].astype(np.float64)
         length = np.linalg.norm(people.embeddings.astype(np.float64), axis=1)
-        scaled.append(float(np.mean((residual / prior.doubt(length, likeness)) ** 2)))
+        scaled.append(float(np.mean((residual / prior.noise_scale(length, kernel)) ** 2)))
     return replace(prior, typical_variance=float(f"{np.mean(scaled):.3g}"))
 
 
 def fit_axis(
-    sets: Sets, plain: Sequence[People], likeness: Likeness, axis: int, powers: Sequence[float]
+    sets: Sets, plain: Sequence[People], kernel: KernelParams, axis: int, powers: Sequence[float]
 ) -> tuple[ResidualPrior, float]:
     """The best prior of one dimension."""
-    tried = [fit_weights(sets, empty_prior(plain, power, likeness, axis), likeness, axis) for power in powers]
+    tried = [fit_weights(sets, empty_prior(plain, power, kernel, axis), kernel, axis) for power in powers]
     return max(tried, key=lambda result: result[1])
 
 
 def fit(plain: Sequence[People], films: People, sha256: str) -> CompareParams:
     """All constants but sd_scale."""
     lengths = [float(np.median(np.linalg.norm(people.embeddings, axis=1))) for people in plain]
-    likeness = Likeness(TAUS[0], NEAR_TAU, NEAR_SHARE, float(f"{np.mean(lengths):.3g}"))
+    kernel = KernelParams(TAUS[0], NEAR_TAU, NEAR_SHARE, float(f"{np.mean(lengths):.3g}"))
     sets = sets_of(plain, films, SEARCH_SIZES)
     tried = []
     for tau in TAUS:
-        other = replace(likeness, tau=tau)
+        other = replace(kernel, tau=tau)
         powers = POWERS if not tried else [prior.length_power for prior in tried[0][2]]
         fitted = [fit_axis(sets, plain, other, axis, powers) for axis in (0, 1)]
         print(f"tau {tau}: mean log likelihood {fitted[0][1]:.3f} / {fitted[1][1]:.3f}", flush=True)
         tried.append((fitted[0][1] + fitted[1][1], other, [prior for prior, _ in fitted]))
-    _, likeness, (valence, arousal) = max(tried, key=lambda result: result[0])
-    params = CompareParams(sha256, likeness, valence, arousal, SAME_COSINE, COVERED_JITTER, COVERED_SHARE)
+    _, kernel, (valence, arousal) = max(tried, key=lambda result: result[0])
+    params = CompareParams(sha256, kernel, valence, arousal, SAME_COSINE, COVERED_JITTER, COVERED_SHARE)
     return refit(params, plain, films)
 
 
@@ -177,7 +177,7 @@ def refit(params: CompareParams, plain: Sequence[People], films: People) -> Comp
     """The same shape constants with weights of other people."""
     sets = sets_of(plain, films)
     priors = [
-        fit_axis(sets, plain, params.likeness, axis, [prior.length_power])[0]
+        fit_axis(sets, plain, params.kernel, axis, [prior.length_power])[0]
         for axis, prior in enumerate(params.priors)
     ]
     return replace(params, valence=priors[0], arousal=priors[1])
@@ -236,9 +236,9 @@ def main() -> None:
     )
     out = options.out or models.compare_path(options.models)
     params.write(out)
-    print(f"{out}: {[len(prior.explanations) for prior in params.priors]} explanations")
+    print(f"{out}: {[len(prior.components) for prior in params.priors]} components")
     for prior in params.priors:
-        print(replace(prior, explanations=prior.explanations[:6]))
+        print(replace(prior, components=prior.components[:6]))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
-from mtclar.engine.face.quality import RUN_GATES, faults
+from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.support_set import SupportSet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,7 +101,7 @@ def calibrated(scene: Scene, encoder: Encoder) -> SupportSet:
 
 def seen(scene: Scene, support: SupportSet, encoder: Encoder, pair: InferenceSession) -> Seen:
     crops = scene.crops()
-    good = [i for i, crop in enumerate(crops) if not faults(crop, RUN_GATES)]
+    good = [i for i, crop in enumerate(crops) if not quality_issues(crop, RUN_LIMITS)]
     with Comparer(pair, support) as comparer:
         estimates = comparer(encoder(scene.images[good]))
     return Seen(crops, dict(zip(good, estimates, strict=True)), scene.va)

@@ -30,7 +30,7 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.engine.estimate.smoothing import SMOOTHERS
 from mtclar.engine.face.crop import FRAMING, box_of, brightness, cut, framing_from, pose_deg, sharpness
-from mtclar.engine.face.quality import CALIBRATION_GATES, RUN_GATES
+from mtclar.engine.face.quality import CALIBRATION_LIMITS, RUN_LIMITS
 from mtclar.engine.tracker import Tracker
 from mtclar.train import ferplus
 from mtclar.train.rendered.clips import SENSOR_NOISE
@@ -255,7 +255,7 @@ def gates_table(sets: Mapping[str, list[Seen]]) -> str:
                     growth.append((low, high, ratio))
                     cells.append(f"{low:g}-{high:g}: {ratio:.2f}")
             limits = []
-            for use, gates in (("run", RUN_GATES), ("calibration", CALIBRATION_GATES)):
+            for use, gates in (("run", RUN_LIMITS), ("calibration", CALIBRATION_LIMITS)):
                 bad = [step for step in growth if step[2] > GROWTH[use]]
                 if not bad:
                     limit = "none needed"
@@ -371,7 +371,7 @@ def main() -> None:
             table(["", "level", "accuracy", *columns], [one.row() for one in sets["photos"]]),
             f"### Rendered test people ({sets['rendered'][0].asked} frames at each level)",
             table(["", "level", "face found", *columns], [one.row() for one in sets["rendered"]]),
-            "### Gates",
+            "### QualityLimits",
             gates_table(sets),
             f"### A still face for {STILL_S:g} s at {FPS} frames/s, {STILL_PEOPLE} people",
             jitter_table(),

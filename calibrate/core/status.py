@@ -11,7 +11,7 @@ from mtclar.calibrate.core.report import FAR_OFF, Report, make_report
 from mtclar.calibrate.core.unlabelled_faces import Shown
 from mtclar.calibrate.web.thumbnails import data_url
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
-from mtclar.engine.estimate.label_convergence import latest_change
+from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.support_set import SupportSet
 
 CHECKS = 4  # labels that the validation step asks for
@@ -55,7 +55,7 @@ class Standing:
             earlier.append(None)
         nothing = np.zeros((len(support), len(EXPRESSIONS)), np.float32)
         faces = self.shown.faces or Encoded(support.embeddings, support.absolute, nothing)
-        return latest_change([support, *earlier], faces)
+        return label_convergence([support, *earlier], faces)
 
     def ask(self) -> Prompt:
         """The region to ask for."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.engine.data_types import FaceCrop, Frame
 from mtclar.engine.errors import CalibrationError, UsageError
-from mtclar.engine.face.quality import CALIBRATION_GATES, Gates, faults
+from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.label_file import Label
@@ -70,7 +70,9 @@ class Recording:
     refused: tuple[Refused, ...]
 
 
-def look(tracker: Tracker, frame: Frame, gates: Gates = CALIBRATION_GATES, *, alone: bool = True) -> Look:
+def look(
+    tracker: Tracker, frame: Frame, gates: QualityLimits = CALIBRATION_LIMITS, *, alone: bool = True
+) -> Look:
     """Judges one frame. `alone`: a second face is a fault; otherwise the largest face is taken."""
     crops = tracker.find(frame).crops
     if not crops:
@@ -78,14 +80,17 @@ def look(tracker: Tracker, frame: Frame, gates: Gates = CALIBRATION_GATES, *, al
     crop = max(crops, key=_area)
     if alone and len(crops) > 1:
         return Look(frame.pts_s, crop, (TWO_FACES,))
-    return Look(frame.pts_s, crop, faults(crop, gates))
+    return Look(frame.pts_s, crop, quality_issues(crop, gates))
 
 
 # --- by labels ----------------------------------------------------------------------------------------------------
 
 
 def by_labels(
-    frames: Iterable[Frame], labels: Sequence[Label], tracker: Tracker, gates: Gates = CALIBRATION_GATES
+    frames: Iterable[Frame],
+    labels: Sequence[Label],
+    tracker: Tracker,
+    gates: QualityLimits = CALIBRATION_LIMITS,
 ) -> Recording:
     """Takes the frame nearest to each label; unusable ones are refused with the reason.
 
@@ -107,10 +112,10 @@ def by_labels(
         for label in here:
             if label.track is not None:
                 crop = found.get(label.track)
-                wrong = _no_such_face(label.track, found) if crop is None else faults(crop, gates)
+                wrong = _no_such_face(label.track, found) if crop is None else quality_issues(crop, gates)
             elif by_track:
                 crop = max(found.values(), key=_area, default=None)
-                wrong = (NO_FACE,) if crop is None else faults(crop, gates)
+                wrong = (NO_FACE,) if crop is None else quality_issues(crop, gates)
             else:
                 judged = look(tracker, frame, gates, alone=False)
                 crop, wrong = judged.crop, judged.faults

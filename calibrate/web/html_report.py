@@ -11,7 +11,7 @@ import numpy as np
 
 from mtclar.calibrate.core.editing import png
 from mtclar.calibrate.core.report import FAR_OFF, Point, Report, group_of, region_of
-from mtclar.engine.face.quality import CALIBRATION_GATES, Gates
+from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits
 from mtclar.engine.support_set import SupportSet
 
 SIDE = 420  # of the affect plane, in pixels
@@ -154,7 +154,7 @@ def _points(points: tuple[Point, ...]) -> str:
     return f"<div class=wide><table><tr>{titles}</tr>{''.join(rows)}</table></div>"
 
 
-def _conditions(support: SupportSet, gates: Gates = CALIBRATION_GATES) -> str:
+def _conditions(support: SupportSet, gates: QualityLimits = CALIBRATION_LIMITS) -> str:
     if support.conditions is None:
         return "<p class=soft>Not known: the set was made before they were stored.</p>"
     limits = (

@@ -21,7 +21,7 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
 from mtclar.engine.face.crop import FRAMING, framing_from
 from mtclar.engine.face.detector import Detector
-from mtclar.engine.face.face_tracker import Roster, Track
+from mtclar.engine.face.face_tracker import Track, TrackRegistry
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage, LatencyMs
 from mtclar.stream.server.server import Server
@@ -110,7 +110,7 @@ class _Chain:
         self._watch, self._detector, self._mesh = watch, detector, mesh
         self.encoder = encoder
         framing = models.card("encoder").framing
-        self._roster = Roster(FRAMING if framing is None else framing_from(framing))
+        self._registry = TrackRegistry(FRAMING if framing is None else framing_from(framing))
         self._track: Track | None = None
         self._last: Mesh | None = None
 
@@ -126,10 +126,10 @@ class _Chain:
         self._last = mesh if mesh.score >= LEAST_SCORE else None
         if self._last is None:
             return None
-        if self._track is None or self._track not in self._roster.tracks:
-            self._track = self._roster.start(mesh, frame.pts_s)
+        if self._track is None or self._track not in self._registry.tracks:
+            self._track = self._registry.start(mesh, frame.pts_s)
         track = self._track
-        faces = self._watch.time("align", lambda: self._roster.report(frame, {track: mesh}))
+        faces = self._watch.time("align", lambda: self._registry.report(frame, {track: mesh}))
         return faces.crops[0]
 
 
@@ -177,7 +177,7 @@ def _message(
         valence_sd=float(sd[0]),
         arousal_sd=float(sd[1]),
         raw=estimate,
-        faults=(),
+        quality_issues=(),
     )
     return AffectMessage(
         stream=frame.stream_id,

@@ -92,11 +92,11 @@ def make_desks(
 def adopting(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
     """Has all of them take over a support set."""
 
-    def adopt(support: SupportSet) -> None:
+    def replace_support(support: SupportSet) -> None:
         for tracker in trackers:
-            tracker.adopt(support)
+            tracker.replace_support(support)
 
-    return adopt
+    return replace_support
 
 
 def make_desk(

@@ -1,10 +1,9 @@
-"""Which of many unlabelled faces a person should label next.
+"""Active learning: which of many unlabelled faces a person should label next.
 
-`error` is the one meant for use: the face whose label is expected to take most from the error over all faces, by the
-same Gaussian process that later uses the labels (residual_gp). A label says something of every face that
-looks alike to the encoder, so what it is worth is a sum over them; that needs no label's value, and the labels that are
-there already say how far this person is off the encoder at all. `farthest`, `evenly` and `random` are the
-baselines; docs/active-choice.md has the measurement, and where it does not beat them.
+The strategy `error` is the one meant for use: the face whose label is expected to reduce the error over all faces most,
+by the Gaussian process that later uses the labels (residual_gp). A label informs about every face that is similar to
+the encoder, so its worth is a sum over them; the label's value is not needed. `farthest`, `evenly` and `random` are the
+baselines; docs/active-choice.md has the measurement, and where `error` does not beat them.
 
     proposals = propose(tracker.encode(crops), support, count=3)  # best first; `index` is the row of the face
 
@@ -22,8 +21,15 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
-from mtclar.engine.estimate.comparer import CompareParams, bundled_params, labelled_frames
-from mtclar.engine.estimate.residual_gp import Labelled, Likeness, ResidualGp, ResidualPrior, far_off, unit
+from mtclar.engine.estimate.comparer import CompareParams, bundled_params, labelled_faces
+from mtclar.engine.estimate.residual_gp import (
+    KernelParams,
+    LabelledFaces,
+    ResidualGp,
+    ResidualPrior,
+    outlier_weights,
+    unit,
+)
 from mtclar.engine.support_set import SupportSet
 
 Array = NDArray[np.float64]
@@ -34,21 +40,21 @@ MAX_REFERENCES = 500  # faces that the error is summed over, evenly spread: the 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A face worth a label."""
+    """One face that should be labelled."""
 
     index: int  # row of the face
-    gain: float  # share of the expected squared error over all faces that its label takes away; 0 for the baselines
+    gain: float  # share of the expected squared error over all faces that its label removes; 0 for the baselines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """What is chosen from, and beside what."""
+    """The faces to choose from, and what a strategy may use."""
 
     faces: Encoded  # B faces in order of time
     support: SupportSet | None  # what is labelled already
     allowed: NDArray[np.bool_]  # [B] which may be labelled
     params: CompareParams
-    seed: int  # for what is drawn
+    seed: int  # of the strategy `random`
 
 
 def propose(
@@ -81,18 +87,19 @@ def propose(
 
 
 class ExpectedError:
-    """The squared error that the estimates of B faces are expected to have, and what one more label would take from it.
+    """The expected squared error of the estimates of B faces, and how much one more label would reduce it.
 
-    Which explanation of a person's residuals holds is open, each has a posterior weight; the covariance of residuals
-    is the mean over them, exactly, and the error counted here is that of the best linear estimate under it. That a
-    label also tells the explanations apart is left out. The error of a face that is labelled itself does not count:
-    these faces stand for others that are still to come.
+    The covariance of residuals is the mean over the mixture components by posterior weight; the error is that of the
+    best linear estimate under it. That a label also changes those weights is left out. A labelled face does not
+    count: these faces represent others that are still to come.
     """
 
     def __init__(self, faces: Encoded, support: SupportSet | None, params: CompareParams) -> None:
-        known = labelled_frames(support, params)
-        unlabelled = Labelled.of(faces.embedding, faces.absolute, faces.absolute)  # residuals unknown: zeros
-        both = Labelled(
+        known = labelled_faces(support, params)
+        unlabelled = LabelledFaces.of(
+            faces.embedding, faces.absolute, faces.absolute
+        )  # residuals unknown: zeros
+        both = LabelledFaces(
             np.concatenate([known.unit, unlabelled.unit]) if len(known) else unlabelled.unit,
             np.concatenate([known.length, unlabelled.length]),
             np.concatenate([known.absolute, unlabelled.absolute]),
@@ -101,7 +108,7 @@ class ExpectedError:
         self._first = len(known)
         summed_over = self._first + _spread(len(unlabelled), MAX_REFERENCES)
         self._axes = [
-            _Axis(both, summed_over, known, prior, params.likeness, axis)
+            _Axis(both, summed_over, known, prior, params.kernel, axis)
             for axis, prior in enumerate(params.priors)
         ]
         for row in range(self._first):
@@ -110,7 +117,7 @@ class ExpectedError:
 
     @property
     def squared(self) -> tuple[float, float]:
-        """Expected squared error of valence and of arousal, the mean over the faces; no label can take all of it.
+        """Expected squared error of valence and of arousal, the mean over the faces; no label can remove all of it.
 
         0 when every face is labelled.
         """
@@ -122,7 +129,7 @@ class ExpectedError:
         return np.asarray(sum(axis.gains()[self._first :] for axis in self._axes))
 
     def label(self, index: int) -> None:
-        """Takes face `index` as labelled; what the label says does not matter."""
+        """Counts face `index` as labelled, whatever the label's value."""
         for axis in self._axes:
             axis.label(self._first + index)
 
@@ -132,26 +139,26 @@ class _Axis:
 
     def __init__(
         self,
-        faces: Labelled,
+        faces: LabelledFaces,
         references: Rows,
-        known: Labelled,
+        known: LabelledFaces,
         prior: ResidualPrior,
-        likeness: Likeness,
+        kernel: KernelParams,
         axis: int,
     ) -> None:
-        posterior = ResidualGp(known, prior, likeness, axis).posterior
+        posterior = ResidualGp(known, prior, kernel, axis).posterior
         self._offset, self._gain, self._local, self._noise = (
             float(posterior @ column) for column in prior.columns()[:4]
         )
-        self._likeness, self._scale = likeness, prior.sd_scale**2
+        self._kernel, self._scale = kernel, prior.sd_scale**2
         self._unit, self._a = faces.unit, faces.absolute[:, axis]
-        self._h = prior.doubt(faces.length, likeness)
+        self._h = prior.noise_scale(faces.length, kernel)
         far = np.ones(len(faces))
-        far[: len(known)] = far_off(known, prior, self._h[: len(known)], axis)
+        far[: len(known)] = outlier_weights(known, prior, self._h[: len(known)], axis)
         self._root_far = np.sqrt(far)
-        alike = self._h**2 * (self._local + self._noise * likeness.near_share * far)
+        alike = self._h**2 * (self._local + self._noise * kernel.near_share * far)
         self._variance = self._offset + self._gain * self._a**2 + alike  # [n] what other pictures share
-        self._own = self._noise * (1.0 - likeness.near_share) * far * self._h**2  # [n] a label's own noise
+        self._own = self._noise * (1.0 - kernel.near_share) * far * self._h**2  # [n] a label's own noise
         self._white = np.zeros((0, len(faces)))  # rows of the Cholesky factor of what was labelled
         self._references = references  # [R]
         self._shared = self._prior(references)  # [R, n]
@@ -159,14 +166,14 @@ class _Axis:
     def _prior(self, rows: Rows) -> Array:
         """Covariance [m, n] of m faces with all, before any label and without the labels' own noise."""
         distance = self._unit[rows] @ self._unit.T - 1.0
-        alike = self._local * np.exp(distance / self._likeness.tau)
-        shared = self._noise * self._likeness.near_share * np.exp(distance / self._likeness.near_tau)
+        alike = self._local * np.exp(distance / self._kernel.tau)
+        shared = self._noise * self._kernel.near_share * np.exp(distance / self._kernel.near_tau)
         alike += shared * np.outer(self._root_far[rows], self._root_far)
         same = self._offset + self._gain * np.outer(self._a[rows], self._a)
         return np.asarray(same + np.outer(self._h[rows], self._h) * alike)
 
     def label(self, row: int) -> None:
-        """One step of a Cholesky factorisation: what the label of `row` says of all faces leaves their covariance."""
+        """One step of a Cholesky factorisation: conditions the covariance on the label of `row`."""
         left = self._prior(np.array([row]))[0] - self._white[:, row] @ self._white
         white = left / np.sqrt(self._variance[row] + self._own[row])
         self._white = np.vstack([self._white, white])
@@ -176,7 +183,7 @@ class _Axis:
         self._references, self._shared = self._references[others], self._shared[others]
 
     def gains(self) -> Array:
-        """[n] by how much the mean variance over the R faces falls, were each face labelled, less its own share."""
+        """[n] how much labelling each face would reduce the mean variance over the R faces, its own share left out."""
         reduction = self._shared**2
         reduction[np.arange(len(self._references)), self._references] = 0.0
         total = np.maximum(self._variance + self._own, 1e-12)
@@ -189,7 +196,7 @@ class _Axis:
 
 
 def by_expected_error(pool: Pool, count: int) -> list[Proposal]:
-    """The faces whose labels take most from the expected error over all, one after the other."""
+    """Greedily the face whose label reduces the expected error over all faces most."""
     expected, free = ExpectedError(pool.faces, pool.support, pool.params), pool.allowed.copy()
     found = []
     for _ in range(count):

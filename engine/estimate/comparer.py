@@ -1,7 +1,7 @@
-"""Embeddings in, valence/arousal corrected by the support set out: the rules by name.
+"""Compares encoded faces with a support set and corrects their valence and arousal: the rules by name.
 
-`gp` is the default and the only rule meant for use; the others are the baselines that it has to beat, and stay here so
-that every report can print them beside it. docs/few-shot.md has the measurement.
+`gp` is the default and the only rule meant for use; the others are baselines, which reports print beside it.
+docs/few-shot.md has the measurement.
 """
 
 import json
@@ -19,12 +19,12 @@ from mtclar.engine.backends.session import Closeable, InferenceSession, bind
 from mtclar.engine.data_types import Encoded, Estimate
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.estimate.residual_gp import (
-    Explanation,
-    Labelled,
-    Likeness,
+    KernelParams,
+    LabelledFaces,
+    MixtureComponent,
     ResidualGp,
     ResidualPrior,
-    beside,
+    cross_kernel,
     unit,
 )
 from mtclar.engine.files import write_whole
@@ -41,14 +41,12 @@ class CompareParams:
     """Constants of the comparison. They belong to one encoder: tools/fit_fewshot.py makes them."""
 
     encoder_sha256: str  # whose residuals they were fitted to
-    likeness: Likeness
+    kernel: KernelParams
     valence: ResidualPrior
     arousal: ResidualPrior
     same_cosine: float  # frames with one label whose embeddings are as near as this count as one label
     covered_jitter: float
-    covered_share: (
-        float  # a face is in support when noise-free labels would settle this share of its local error
-    )
+    covered_share: float  # coverage from which a face is in support
 
     @property
     def priors(self) -> tuple[ResidualPrior, ResidualPrior]:
@@ -56,16 +54,19 @@ class CompareParams:
         return self.valence, self.arousal
 
     def prior_sd(self, encoded: Encoded) -> Array:
-        """How far the labels [B, 2] of a new person lie from the absolute values of B crops."""
+        """Sd [B, 2] of a new person's labels around the absolute values of B crops."""
         length = np.linalg.norm(encoded.embedding.astype(np.float64), axis=1)
         absolute = encoded.absolute.astype(np.float64)
         return np.stack(
-            [prior.sd(length, absolute[:, i], self.likeness) for i, prior in enumerate(self.priors)], 1
+            [prior.sd(length, absolute[:, i], self.kernel) for i, prior in enumerate(self.priors)], 1
         )
 
     def write(self, path: Path) -> None:
-        """As JSON, for people and for `read`. Raises WriteError when the disk refuses."""
-        content = json.dumps(asdict(self), indent=1) + "\n"
+        """As JSON, with the file format's keys (likeness, explanations). Raises WriteError when the disk refuses."""
+        fields = {"likeness" if name == "kernel" else name: value for name, value in asdict(self).items()}
+        for name in ("valence", "arousal"):
+            fields[name] = {"explanations": fields[name].pop("components"), **fields[name]}
+        content = json.dumps(fields, indent=1) + "\n"
         write_whole(path, lambda file: file.write(content.encode()))
 
     @classmethod
@@ -73,10 +74,10 @@ class CompareParams:
         """Raises ModelError with that hint when the file is missing or holds something else."""
         try:
             fields = json.loads(path.read_text())
-            fields["likeness"] = Likeness(**fields["likeness"])
+            fields["kernel"] = KernelParams(**fields.pop("likeness"))
             for name in ("valence", "arousal"):
-                explanations = tuple(Explanation(**e) for e in fields[name].pop("explanations"))
-                fields[name] = ResidualPrior(explanations, **fields[name])
+                components = tuple(MixtureComponent(**c) for c in fields[name].pop("explanations"))
+                fields[name] = ResidualPrior(components, **fields[name])
             return cls(**fields)
         except FileNotFoundError as error:
             raise ModelError(f"{path}: the constants of the comparison are missing", hint) from error
@@ -87,7 +88,7 @@ class CompareParams:
 
 
 def params_for(encoder_sha256: str, folder: Path) -> CompareParams:
-    """The constants that lie in `folder` beside an encoder, and the bundled ones where it has none for that encoder.
+    """The constants in `folder` if they are of that encoder, otherwise the bundled ones.
 
     Their own `encoder_sha256` says which they are. Raises ModelError when the file there holds something else.
     """
@@ -107,7 +108,7 @@ def bundled_params() -> CompareParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """B encoded crops beside N support frames."""
+    """B encoded crops, compared with N support frames."""
 
     encoded: Encoded
     absolute: Array  # [B, 2] of them
@@ -128,23 +129,22 @@ class Rule(Protocol):
 class GpRule:
     """The absolute head plus a Gaussian process on its residuals (mtclar.engine.estimate.residual_gp).
 
-    Support frame i says label_i + delta_i, which is off the absolute value by the residual that is weighed here. How
-    much to believe it was learnt from the residuals among the support set itself, label_i - absolute_i.
+    Support frame i predicts label_i + delta_i. Its difference from the absolute value is weighted by the process, which
+    is conditioned on the residuals of the support set itself, label_i - absolute_i.
     """
 
     def __init__(self, support: SupportSet, params: CompareParams) -> None:
         self._labels = support.labels.astype(np.float64)
-        self._likeness = params.likeness
+        self._kernel = params.kernel
         self._merge = merging(support, params.same_cosine)  # [M, N]
         self._labelled = merged(support, self._merge)
         self._gps = [
-            ResidualGp(self._labelled, prior, params.likeness, axis)
-            for axis, prior in enumerate(params.priors)
+            ResidualGp(self._labelled, prior, params.kernel, axis) for axis, prior in enumerate(params.priors)
         ]
 
     def __call__(self, query: Query) -> tuple[Array, Array]:
-        faces = beside(query.encoded.embedding, query.absolute, self._labelled, self._likeness)
-        # How far what each support frame says of each crop is off the crop's absolute value.
+        faces = cross_kernel(query.encoded.embedding, query.absolute, self._labelled, self._kernel)
+        # What each support frame predicts for each crop, less the crop's absolute value.
         residuals = self._merge @ (self._labels + query.delta - query.absolute[:, None, :])  # [B, M, 2]
         mean, variance = zip(
             *(gp(faces, residuals[:, :, axis]) for axis, gp in enumerate(self._gps)), strict=True
@@ -168,10 +168,10 @@ class AbsoluteRule:
 
 
 class NearestRule(AbsoluteRule):
-    """The label of the support frame that looks most alike to the encoder.
+    """The label of the support frame with the nearest embedding, by cosine.
 
-    By the cosine of the embeddings: the pair graph's similarity answers another question (the same expression or not)
-    and is nearly equal for too many frames; docs/few-shot.md.
+    The pair graph's similarity is not used: it predicts whether two expressions are the same, and is nearly equal for
+    too many frames; docs/few-shot.md.
     """
 
     def _values(self, query: Query) -> Array:
@@ -264,10 +264,10 @@ class Comparer(Closeable):
 
 
 class Coverage:
-    """How much of a face's local error noise-free labels of this support set would settle: kernel only, no label."""
+    """Share of a face's local error that noise-free labels of this support set would remove: from the kernel alone."""
 
     def __init__(self, support: SupportSet, params: CompareParams) -> None:
-        self._tau = params.likeness.tau
+        self._tau = params.kernel.tau
         known = unit(support.embeddings)
         kernel = np.exp((known @ known.T - 1.0) / self._tau)
         self._inverse = np.linalg.inv(kernel + params.covered_jitter * np.eye(len(known)))
@@ -279,10 +279,10 @@ class Coverage:
 
 
 def merging(support: SupportSet, same_cosine: float) -> Array:
-    """[M, N] averages over the N frames that give the M labels which count.
+    """[M, N] weights that average N frames into M labels: frames with one label and nearly equal embeddings are one.
 
-    Frames of one prompt are nearly the same picture under one label. They repeat its error, so as several labels they
-    would be believed too much.
+    Frames of one prompt are nearly the same image under one label. They repeat its error, so they must not count as
+    independent labels.
     """
     known = unit(support.embeddings)
     _, label = np.unique(support.labels, axis=0, return_inverse=True)
@@ -299,18 +299,18 @@ def merging(support: SupportSet, same_cosine: float) -> Array:
     return np.asarray(members / members.sum(1, keepdims=True))
 
 
-def merged(support: SupportSet, merge: Array) -> Labelled:
-    """The M labels that count, as averages `merge` [M, N] over the N frames."""
-    frames = Labelled.of(support.embeddings, support.absolute, support.labels)
-    return Labelled(
+def merged(support: SupportSet, merge: Array) -> LabelledFaces:
+    """The support set's frames averaged with the weights `merge` [M, N]."""
+    frames = LabelledFaces.of(support.embeddings, support.absolute, support.labels)
+    return LabelledFaces(
         unit(merge @ frames.unit), merge @ frames.length, merge @ frames.absolute, merge @ frames.residual
     )
 
 
-def labelled_frames(support: SupportSet | None, params: CompareParams) -> Labelled:
-    """What the rule `gp` takes as the labelled faces of a support set; none without one."""
+def labelled_faces(support: SupportSet | None, params: CompareParams) -> LabelledFaces:
+    """The labelled faces that the rule `gp` is conditioned on; none without a support set."""
     if support is None:
-        return Labelled(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2)))
+        return LabelledFaces(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2)))
     return merged(support, merging(support, params.same_cosine))
 
 
@@ -322,9 +322,9 @@ def rule_named(name: str) -> type[Rule]:
 
 
 def make_query(pair: InferenceSession | None, encoded: Encoded, support: SupportSet) -> Query:
-    """B encoded crops beside the support set: similarity and delta by the pair graph, or without one by geometry.
+    """Compares B encoded crops with the support set: similarity and delta by the pair graph, or from embeddings alone.
 
-    `pair` may hold the support frames already.
+    The support frames may be bound to `pair` already.
     """
     absolute = encoded.absolute.astype(np.float64)
     cosine = unit(encoded.embedding) @ unit(support.embeddings).T

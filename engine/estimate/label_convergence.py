@@ -1,7 +1,7 @@
-"""When a person has labelled enough: the latest labels have hardly changed what is said of their other faces.
+"""Whether more labels would help: how much the latest labels changed the estimates of a person's other faces.
 
-What is left to gain cannot be seen without more labels, but estimates that have come to rest can: stopping on
-stabilising predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/calibrate.md
+The gain of further labels cannot be measured without them, but converged estimates can: stopping on stabilising
+predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/calibrate.md
 has the measurement, beside a fixed number of labels and the leave-one-out error.
 """
 
@@ -17,24 +17,24 @@ from mtclar.engine.support_set import SupportSet
 Array = NDArray[np.float64]
 
 
-def latest_change(
+def label_convergence(
     supports: Sequence[SupportSet | None], faces: Encoded, params: CompareParams | None = None
 ) -> float:
-    """By how much the labels of the first support set that the others lack have changed the estimates of B faces.
+    """Largest change of the estimates of B faces since the earlier support sets, in V/A units.
 
     `supports`: the set as it is, as it was one label ago, two labels ago, ... (None: without any label). The change
-    since each earlier one is a root mean square over the faces; the largest counts.
+    since each earlier one is a root mean square over the faces.
     """
-    now, *before = (estimated(support, faces, params) for support in supports)
-    return max(distance(now, then) for then in before)
+    now, *before = (estimate_faces(support, faces, params) for support in supports)
+    return max(rms_distance(now, then) for then in before)
 
 
-def estimated(support: SupportSet | None, faces: Encoded, params: CompareParams | None = None) -> Array:
+def estimate_faces(support: SupportSet | None, faces: Encoded, params: CompareParams | None = None) -> Array:
     """V/A [B, 2] of the faces, without the pair graph."""
     estimates = Comparer(None, support, params=params)(faces)
     return np.array([(estimate.valence, estimate.arousal) for estimate in estimates]).reshape(-1, 2)
 
 
-def distance(one: Array, other: Array) -> float:
+def rms_distance(one: Array, other: Array) -> float:
     """Root mean square distance in the affect plane between two estimates [B, 2] of the same faces."""
     return float(np.sqrt(((one - other) ** 2).sum(1).mean()))

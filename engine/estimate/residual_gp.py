@@ -1,20 +1,19 @@
-"""A Gaussian process on what the absolute head gets wrong for one person, learned from a handful of labelled frames.
+"""A Gaussian process on the residuals of the absolute head for one person, from a handful of labelled frames.
 
 The residual of labelled face i is r_i = label_i - absolute_i, valence and arousal apart. Its covariance is
 
     cov(r_i, r_j) = offset + gain a_i a_j + h_i h_j (local exp((c - 1) / tau) + noise S_ij),
     S_ij = sqrt(f_i f_j) (near_share exp((c - 1) / near_tau) + (1 - near_share) [i = j])
 
-with c = cos(x_i, x_j) of the embeddings and a the absolute values. `offset` and `gain` say that this person's labels
-mean something else than the encoder's values, everywhere; `local` is the error shared by faces that look alike to the
-encoder; `noise` is what one label adds, and nearly equal pictures share it. h_i falls with the length of the
-embedding, which is short where the encoder is in doubt. f_i is 1, and more where a label is far off the others.
+with c = cos(x_i, x_j) of the embeddings and a the absolute values. `offset` and `gain` are differences between this
+person's labels and the encoder's values that hold everywhere; `local` is the error shared by faces that are similar to
+the encoder; `noise` is the error of one label, which nearly equal images share. The noise scale h_i falls with the
+length of the embedding, which is short where the encoder is uncertain. f_i is the outlier weight, 1 or more.
 
-How much of a support set to believe is not fixed: there are a few explanations (offset, gain, local, noise), each with
-a prior weight (docs/few-shot.md says what they were measured on); each is weighted by how well it explains this support
-set (its marginal likelihood), and the estimate is the mean over all. So one label changes little, and five consistent
-ones that contradict the encoder win. A label far off the others is trusted less elsewhere, as if the noise had
-Student's distribution (one step of iteratively reweighted least squares).
+The variances (offset, gain, local, noise) are a mixture of a few components with prior weights (docs/few-shot.md has
+the measurement). Each is weighted by its marginal likelihood on this support set, and the estimate is the mean over
+all. So one label changes little, and five consistent ones that contradict the encoder win. An outlier among the
+labels is trusted less elsewhere, as if the noise had Student's distribution (one step of reweighted least squares).
 
 Equations: Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006: 2.25-2.26 (posterior), 2.30 (marginal
 likelihood); Lange et al., Robust statistical modeling using the t distribution, 1989 (weights).
@@ -29,22 +28,22 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Embeddings = NDArray[np.floating[Any]]
 
-NEGLIGIBLE = 1e-4  # an explanation with a smaller posterior weight is left out
+NEGLIGIBLE = 1e-4  # posterior weight below which a component is left out
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """How alike two faces are to the process; the same for valence and arousal."""
+class KernelParams:
+    """The kernels between two faces; the same for valence and arousal."""
 
-    tau: float  # how fast local errors part with 1 - cosine
-    near_tau: float  # the same for the noise that nearly equal pictures share
-    near_share: float  # of the noise
-    typical_length: float  # of an embedding: there h = 1
+    tau: float  # length scale of local errors, in 1 - cosine
+    near_tau: float  # length scale of the noise that nearly equal images share
+    near_share: float  # share of the noise that they share
+    typical_length: float  # length of an embedding at which h = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """One account of where residuals come from: variances in V/A units squared, and how often it holds."""
+class MixtureComponent:
+    """One component of the mixture: variances of residuals in V/A units squared, and its prior weight."""
 
     offset: float
     gain: float
@@ -55,37 +54,35 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ResidualPrior:
-    """What is known of a person's residuals in one dimension before any label of theirs."""
+    """The prior of a person's residuals in one dimension."""
 
-    explanations: tuple[Explanation, ...]
+    components: tuple[MixtureComponent, ...]
     length_power: float  # h = (length / typical length) ** -power
-    typical_variance: float  # of r / h: a label is far off when it is many times that
+    typical_variance: float  # of r / h; labels many times beyond it are outliers
     tail: float  # degrees of freedom of Student's distribution
-    sd_scale: float  # what is multiplied to the process's sd so that its intervals hold
+    sd_scale: float  # factor on the process's sd that makes its intervals hold
 
     def columns(self) -> tuple[Array, Array, Array, Array, Array]:
-        """offset, gain, local, noise, weight of the G explanations, [G] each; the weights sum to 1."""
-        rows = [(e.offset, e.gain, e.local, e.noise, e.weight) for e in self.explanations]
+        """offset, gain, local, noise, weight of the G components, [G] each; the weights sum to 1."""
+        rows = [(c.offset, c.gain, c.local, c.noise, c.weight) for c in self.components]
         offset, gain, local, noise, weight = np.array(rows, np.float64).T
         return offset, gain, local, noise, weight / weight.sum()
 
-    def doubt(self, length: Array, likeness: Likeness) -> Array:
+    def noise_scale(self, length: Array, kernel: KernelParams) -> Array:
         """h [B] of faces whose embeddings have these lengths [B]."""
-        ratio = np.maximum(
-            length / likeness.typical_length, 0.05
-        )  # an embedding of nothing is no division by zero
+        ratio = np.maximum(length / kernel.typical_length, 0.05)  # no division by zero for an empty embedding
         return np.asarray(ratio**-self.length_power)
 
-    def sd(self, length: Array, absolute: Array, likeness: Likeness) -> Array:
-        """How far a label of a new person lies from the absolute value [B] of a face: sd [B]."""
+    def sd(self, length: Array, absolute: Array, kernel: KernelParams) -> Array:
+        """Sd [B] of a new person's labels around the absolute values [B] of faces."""
         offset, gain, local, noise, weight = self.columns()
-        h2 = self.doubt(length, likeness) ** 2
+        h2 = self.noise_scale(length, kernel) ** 2
         variance = weight @ offset + weight @ gain * absolute**2 + (weight @ (local + noise)) * h2
         return np.asarray(self.sd_scale * np.sqrt(variance))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
+class LabelledFaces:
     """M labelled faces."""
 
     unit: Array  # [M, D] embeddings of length one
@@ -94,7 +91,7 @@ class Labelled:
     residual: Array  # [M, 2] label less absolute value
 
     @classmethod
-    def of(cls, embeddings: Embeddings, absolute: NDArray[Any], labels: NDArray[Any]) -> "Labelled":
+    def of(cls, embeddings: Embeddings, absolute: NDArray[Any], labels: NDArray[Any]) -> "LabelledFaces":
         """From embeddings [M, D], absolute values and labels [M, 2]."""
         length = np.linalg.norm(np.asarray(embeddings, np.float64), axis=1)
         a = np.asarray(absolute, np.float64)
@@ -105,40 +102,46 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Beside:
-    """B faces beside M labelled ones."""
+class CrossKernel:
+    """The kernels between B faces and M labelled ones."""
 
     local: Array  # [B, M] exp((cosine - 1) / tau)
     near: Array  # [B, M] exp((cosine - 1) / near_tau)
     length: Array  # [B] of the embeddings
     absolute: Array  # [B, 2]
 
+    def outlier_weights(self, labelled: Array) -> Array:
+        """[B] for the faces, from those of the labelled ones [M]: near copies of an outlier share its noise."""
+        return np.asarray(1.0 + (self.near * (labelled - 1.0)).max(1, initial=0.0))
 
-def beside(embeddings: Embeddings, absolute: NDArray[Any], labelled: Labelled, likeness: Likeness) -> Beside:
-    """Embeddings [B, D] and absolute values [B, 2] of faces, compared with the labelled ones."""
+
+def cross_kernel(
+    embeddings: Embeddings, absolute: NDArray[Any], labelled: LabelledFaces, kernel: KernelParams
+) -> CrossKernel:
+    """From embeddings [B, D] and absolute values [B, 2] of the faces."""
     distance = unit(embeddings) @ labelled.unit.T - 1.0
-    return Beside(
-        local=np.exp(distance / likeness.tau),
-        near=np.exp(distance / likeness.near_tau),
+    return CrossKernel(
+        local=np.exp(distance / kernel.tau),
+        near=np.exp(distance / kernel.near_tau),
         length=np.linalg.norm(np.asarray(embeddings, np.float64), axis=1),
         absolute=np.asarray(absolute, np.float64),
     )
 
 
-def covariances(labelled: Labelled, prior: ResidualPrior, likeness: Likeness, axis: int) -> Array:
-    """Of the residuals of M labelled faces, by each of the G explanations: [G, M, M]."""
+def covariances(labelled: LabelledFaces, prior: ResidualPrior, kernel: KernelParams, axis: int) -> Array:
+    """Covariance of the residuals of M labelled faces under each of the G components: [G, M, M]."""
     offset, gain, local, noise, _ = (column[:, None, None] for column in prior.columns())
-    h, a = prior.doubt(labelled.length, likeness), labelled.absolute[:, axis]
-    own = beside(labelled.unit, labelled.absolute, labelled, likeness)
+    h, a = prior.noise_scale(labelled.length, kernel), labelled.absolute[:, axis]
+    own = cross_kernel(labelled.unit, labelled.absolute, labelled, kernel)
     hh = np.outer(h, h)
-    far = far_off(labelled, prior, h, axis)
-    shared = likeness.near_share * own.near * np.sqrt(np.outer(far, far))
-    noise_kernel = hh * (shared + np.diag((1.0 - likeness.near_share) * far))
+    far = outlier_weights(labelled, prior, h, axis)
+    shared = kernel.near_share * own.near * np.sqrt(np.outer(far, far))
+    noise_kernel = hh * (shared + np.diag((1.0 - kernel.near_share) * far))
     return np.asarray(offset + gain * np.outer(a, a) + local * hh * own.local + noise * noise_kernel)
 
 
-def far_off(labelled: Labelled, prior: ResidualPrior, h: Array, axis: int) -> Array:
-    """[M] >= 1: by how much the noise of each label is larger for lying far from the others' middle."""
+def outlier_weights(labelled: LabelledFaces, prior: ResidualPrior, h: Array, axis: int) -> Array:
+    """[M] >= 1: factor on each label's noise variance, larger the farther it lies from the others' median."""
     count = len(labelled)
     if not count:
         return np.ones(0)
@@ -157,56 +160,68 @@ def log_evidence(covariance: Array, residual: Array) -> Array:
     return np.asarray(-0.5 * ((white**2).sum(1) + log_det + len(residual) * np.log(2 * np.pi)))
 
 
+def posterior_weights(
+    prior: Array, covariance: Array, residual: Array, negligible: float
+) -> tuple[NDArray[np.int64], Array]:
+    """The components [G'] whose posterior weight is not negligible, and these weights [G'], which sum to 1.
+
+    From prior weights [G], covariances [G, M, M] and residuals [M].
+    """
+    logits = np.log(prior) + log_evidence(covariance, residual)
+    weight = np.exp(logits - logits.max())
+    weight /= weight.sum()
+    kept = np.flatnonzero(weight >= negligible)
+    return kept, weight[kept] / weight[kept].sum()
+
+
 class ResidualGp:
     """Residuals of one dimension (`axis`: 0 valence, 1 arousal) on M labelled faces; M = 0 gives the prior.
 
     Made once for a support set, in O(G M^3). Mean and variance of the mixture are then two bilinear forms in the
-    features of a query, its likeness to each labelled face, 1 and its absolute value: O(M^2) a query whatever G is.
+    features of a query, its kernels with each labelled face, 1 and its absolute value: O(M^2) a query whatever G is.
     """
 
-    def __init__(self, labelled: Labelled, prior: ResidualPrior, likeness: Likeness, axis: int) -> None:
-        self._prior, self._likeness, self._axis = prior, likeness, axis
+    def __init__(
+        self, labelled: LabelledFaces, prior: ResidualPrior, kernel: KernelParams, axis: int
+    ) -> None:
+        self._prior, self._kernel, self._axis = prior, kernel, axis
         offset, gain, local, noise, weight = prior.columns()
         count = len(labelled)
-        h = prior.doubt(labelled.length, likeness)  # [M]
+        h = prior.noise_scale(labelled.length, kernel)  # [M]
         a, r = labelled.absolute[:, axis], labelled.residual[:, axis]
-        self._far = far_off(labelled, prior, h, axis)  # [M]
-        covariance = covariances(labelled, prior, likeness, axis)
-        posterior = _softmax(np.log(weight) + log_evidence(covariance, r))
-        kept = np.flatnonzero(posterior >= NEGLIGIBLE)
-        self.posterior = np.where(posterior >= NEGLIGIBLE, posterior, 0.0) / posterior[kept].sum()  # [G]
+        self._far = outlier_weights(labelled, prior, h, axis)  # [M]
+        covariance = covariances(labelled, prior, kernel, axis)
+        kept, w = posterior_weights(weight, covariance, r, NEGLIGIBLE)
+        self.posterior = np.zeros(len(weight))  # [G]
+        self.posterior[kept] = w
         # Features of a query: local [M], near [M], 1, its absolute value. Its covariance with the labels is T features.
         size = 2 * count + 2
         self._to_mean = np.zeros((size, count))
         self._to_variance = np.zeros((size, size))
-        by_explanation = np.zeros(
-            (len(kept), size)
-        )  # feature weights of each one's mean, from the labels alone
+        by_component = np.zeros((len(kept), size))  # feature weights of each mean, from the labels alone
         for i, g in enumerate(kept):
             t = np.zeros((size, count))  # T transposed
             t[:count] = np.diag(local[g] * h)
-            t[count:-2] = np.diag(noise[g] * likeness.near_share * h * np.sqrt(self._far))
+            t[count:-2] = np.diag(noise[g] * kernel.near_share * h * np.sqrt(self._far))
             t[-2], t[-1] = offset[g], gain[g] * a
             gained = t @ np.linalg.inv(covariance[g])
             self._to_mean += self.posterior[g] * gained
             self._to_variance -= self.posterior[g] * gained @ t.T
-            by_explanation[i] = gained @ r
-        # The explanations differ in their means: that is uncertainty as well.
-        w = self.posterior[kept]
-        apart = by_explanation - w @ by_explanation
+            by_component[i] = gained @ r
+        # The components differ in their means: that is uncertainty as well.
+        apart = by_component - w @ by_component
         self._to_variance += (apart.T * w) @ apart
         self._offset, self._gain = float(self.posterior @ offset), float(self.posterior @ gain)
         self._local, self._noise = float(self.posterior @ local), float(self.posterior @ noise)
 
-    def __call__(self, query: Beside, residuals: Array) -> tuple[Array, Array]:
+    def __call__(self, query: CrossKernel, residuals: Array) -> tuple[Array, Array]:
         """Mean residual [B] and variance [B] of a label of B faces, its noise included.
 
-        residuals [B, M]: a query may bring its own, label_i + delta_i - absolute, where the pair graph says delta_i.
+        residuals [B, M]: each query has its own, label_i + delta_i - absolute, with delta_i from the pair graph.
         """
-        h = self._prior.doubt(query.length, self._likeness)
+        h = self._prior.noise_scale(query.length, self._kernel)
         absolute = query.absolute[:, self._axis]
-        # Pictures nearly equal to one whose label is far off share that noise: its label comes back for itself.
-        far = 1.0 + (query.near * (self._far - 1.0)).max(1, initial=0.0)
+        far = query.outlier_weights(self._far)
         features = np.hstack(
             [
                 h[:, None] * query.local,
@@ -225,8 +240,3 @@ def unit(embeddings: Embeddings) -> Array:
     """Rows of length one in float64; a row of zeros stays zero."""
     rows = np.asarray(embeddings, np.float64)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _softmax(logits: Array) -> Array:
-    shifted = np.exp(logits - logits.max())
-    return shifted / shifted.sum()

@@ -1,7 +1,7 @@
-"""What a face looks like from afar: enough to tell apart the two or three people of one scene for a few seconds.
+"""Appearance of a face as a few coloured pixels: tells apart the people of one scene for a few seconds.
 
-A look is the face's box shrunk to a few coloured pixels. It is no recognition: it lives as long as the track, holds for
-this light and this camera, and only decides who is who after faces came near one another.
+It is no face recognition: it depends on this camera and this light, is forgotten with the track, and is used only to
+keep identities apart after faces came near one another.
 """
 
 from typing import Any
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Box
 
-Look = NDArray[np.float32]
+Appearance = NDArray[np.float32]
 
 SIDE = 12
-MEMORY_S = 1.0  # over which a look is averaged
+MEMORY_S = 1.0  # time constant of a track's average appearance
 
 
-def look_at(image: NDArray[np.uint8], box: Box) -> Look:
-    """[12, 12, 3] of what is in the box of a picture [H, W, 3] or [H, W], in shares of white; its edge is repeated."""
+def appearance_at(image: NDArray[np.uint8], box: Box) -> Appearance:
+    """The box of an image [H, W, 3] or [H, W], shrunk to [12, 12, 3] with values 0 to 1; the edge is repeated."""
     x0, y0, x1, y1 = box
     scale = np.array([[(x1 - x0) / SIDE, 0, x0], [0, (y1 - y0) / SIDE, y0]])
     # Samples lie a tenth of the face apart: averaging over them comes from the blur of the shrunk picture.
@@ -36,13 +36,13 @@ def look_at(image: NDArray[np.uint8], box: Box) -> Look:
     return np.asarray(np.atleast_3d(small), np.float32) / 255.0
 
 
-def unlike(one: Look, other: Look) -> float:
+def appearance_distance(one: Appearance, other: Appearance) -> float:
     """Root mean square difference, 0 to 1."""
     return float(np.sqrt(np.square(one - other).mean()))
 
 
-def blended(before: Look | None, now: Look, dt_s: float) -> Look:
-    """The look of a track after it was seen once more."""
+def blend_appearance(before: Appearance | None, now: Appearance, dt_s: float) -> Appearance:
+    """The average appearance of a track after one more observation, `dt_s` later."""
     if before is None:
         return now
     share = float(np.exp(-max(dt_s, 0.0) / MEMORY_S))

@@ -1,4 +1,4 @@
-"""Keeps a face's crop still while the face is still, without lag when it moves: a one-euro filter on the square."""
+"""Stabilizes a face's crop: still while the face is still, without lag when it moves, by a one-euro filter."""
 
 import math
 
@@ -16,7 +16,7 @@ SPEED_HZ = 4.0  # cut-off of the measured speed
 RESTART_AFTER_S = 0.25  # after a longer gap the last place says nothing about this one
 
 
-class SteadySquare:
+class CropStabilizer:
     """One-euro filter (Casiez et al. 2012, doi:10.1145/2207676.2208639) on the square of one face, on source time.
 
     Position is measured in sides, size as a logarithm and turning in radians, so one speed, and hence one cut-off,

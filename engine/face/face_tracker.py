@@ -1,7 +1,7 @@
-"""From a frame to its faces: detected rarely, followed always, numbered for as long as they stay.
+"""Tracks the faces of a stream: detected rarely, followed in every frame, numbered for as long as they stay.
 
-A face is found by the detector and from then on followed by its own landmarks: the region of the next frame is where
-they were in this one. The detector runs again when a face is missing, and every `redetect_s` to find new ones.
+The detector finds a face once; from then on its landmarks in one frame give the region to search in the next. The
+detector runs again when a face is missing, and every `redetect_s` to find new ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Box, FaceCrop, Faces, Frame, HeldFace
-from mtclar.engine.face.appearance import Look, blended, look_at, unlike
+from mtclar.engine.face.appearance import Appearance, appearance_at, appearance_distance, blend_appearance
 from mtclar.engine.face.crop import (
     FRAMING,
     Framing,
@@ -22,28 +22,28 @@ from mtclar.engine.face.crop import (
     sharpness,
     square_of,
 )
-from mtclar.engine.face.crop_stabilizer import SteadySquare
+from mtclar.engine.face.crop_stabilizer import CropStabilizer
 from mtclar.engine.face.detector import Detection, Detector, area, overlap
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 
 MAX_FACES = 4
 REDETECT_S = 1.0  # of source time
 HOLD_S = 1.0
-MIN_SCORE = 0.5  # of the landmark network; below it, the face is not there any more
-STALE_S = 0.25  # after a longer gap between two frames a face is looked for by the detector, not where it was
-SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
+MIN_SCORE = 0.5  # of the landmark network; below it, the face is gone
+STALE_S = 0.25  # after a longer gap between two frames the detector searches the whole frame again
+SAME_FACE_IOU = 0.3  # intersection over union from which two boxes are one face
 SAME_DISTANCE = 0.5  # or their centres closer than this share of the smaller box's side
-REACH = 0.7  # how far a face may have gone while unseen, in its own sides ...
+REACH = 0.7  # distance that an unseen face may have moved, in its own sides ...
 REACH_PER_S = 1.5  # ... and how much further with every second
-SIZE_RATIO = 1.6  # how much larger or smaller it may have become
-NEAR = 1.3  # centres closer than this many sides: who is who may get mixed up
-DOUBT_S = 1.5  # and is looked into for so long afterwards
-REACH_IN_DOUBT = 2.5  # how far a face that vanished near another may be found again, in its own sides
-CLEARLY = 0.8  # a look must be this much nearer than the other one to decide
-SAME_LOOK = 0.1  # a new face that looks so much like one that vanished beside another is that one
-MOVING = 0.08  # of its side in one frame: a face that moves faster is looked for where it will be ...
-STEP_AHEAD = 0.5  # ... and never farther than so many of its sides from where it was
-MOVED = 0.1  # overlap with its own last box by which one of two collapsed tracks must be the worse one
+SIZE_RATIO = 1.6  # factor by which its size may have changed
+NEAR = 1.3  # centres closer than this many sides: identities become ambiguous ...
+AMBIGUOUS_S = 1.5  # ... and appearance decides for so long afterwards
+AMBIGUOUS_REACH = 2.5  # REACH of a face that vanished near another one
+DECISIVE_RATIO = 0.8  # appearance decides when one distance is below this share of the other
+SAME_APPEARANCE = 0.1  # distance below which a new face is the one that vanished near another
+MOVING = 0.08  # sides a frame: the position of a faster face is predicted ...
+STEP_AHEAD = 0.5  # ... at most so many of its sides ahead
+MOVED = 0.1  # IoU with its own last box by which one of two collapsed tracks must be worse to be the one that drifted
 
 
 @dataclass(slots=True, eq=False)
@@ -56,16 +56,18 @@ class Track:
     seen_s: float  # source time of that
     born_s: float = 0.0  # source time of its first frame
     present: bool = True  # seen in the latest frame
-    look: Look | None = None  # when no other face was near
-    doubt_until_s: float = float("-inf")  # it was near another face: source time until which looks decide
+    appearance: Appearance | None = None  # average while no other face was near
+    ambiguous_until_s: float = float(
+        "-inf"
+    )  # source time until which appearance decides, after another face was near
     velocity: tuple[float, float] = (0.0, 0.0)  # pixels a second, from the two latest frames that show it
-    steady: SteadySquare = field(default_factory=SteadySquare)
+    stabilizer: CropStabilizer = field(default_factory=CropStabilizer)
 
 
-class Roster:
-    """Who is who: numbers faces, holds those that are gone for a moment, says once that one is lost.
+class TrackRegistry:
+    """The tracks of one stream: numbers faces, holds those that are gone for a moment, reports a lost one once.
 
-    Numbers are never used twice, not even after `reset`.
+    A number is never used twice, not even after `reset`.
     """
 
     def __init__(self, framing: Framing = FRAMING, hold_s: float = HOLD_S) -> None:
@@ -79,24 +81,27 @@ class Roster:
         self.tracks.clear()
 
     def rewind(self, t_s: float) -> None:
-        """The source's time went back: from now on, unseen faces are held for as long as if they had just been seen."""
+        """The source's time went back to `t_s`: unseen faces are held as if last seen then."""
         for track in self.tracks:
             track.seen_s = t_s
 
     def start(self, mesh: Mesh, t_s: float) -> Track:
-        """A new face."""
+        """Starts the track of a new face."""
         track = Track(self._next_id, mesh.points, box_of(mesh.points), t_s, born_s=t_s)
         self._next_id += 1
         self.tracks.append(track)
         return track
 
     def match(
-        self, boxes: Sequence[Box], tracks: Iterable[Track], t_s: float, looks: Sequence[Look] = ()
+        self,
+        boxes: Sequence[Box],
+        tracks: Iterable[Track],
+        t_s: float,
+        appearances: Sequence[Appearance] = (),
     ) -> dict[int, Track]:
-        """Index of a box -> the track that it continues; the nearest pairs first, each used once.
+        """Index of a box -> the track that it continues: greedily, the nearest pair first, each used once.
 
-        A face reaches further the longer it was unseen, and its size changes little. Of a track in doubt the box that
-        looks most like it comes first, where `looks` of the boxes are given.
+        An ambiguous track is matched by appearance where `appearances` of the boxes are given, any other by distance.
         """
         pairs = []
         for track in tracks:
@@ -105,11 +110,9 @@ class Roster:
                 ratio = _side(box) / max(_side(track.box), 1e-9)
                 distance = _distance(box, track.box) / max(_side(track.box), 1e-9)
                 reach = REACH + REACH_PER_S * unseen_s
-                if t_s <= track.doubt_until_s and track.look is not None and looks:
-                    reach = max(reach, REACH_IN_DOUBT)
-                    distance = reach * unlike(
-                        track.look, looks[i]
-                    )  # below every distance that is not in doubt
+                if t_s <= track.ambiguous_until_s and track.appearance is not None and appearances:
+                    reach = max(reach, AMBIGUOUS_REACH)
+                    distance = reach * appearance_distance(track.appearance, appearances[i])
                 if distance < reach and 1 / SIZE_RATIO < ratio < SIZE_RATIO:
                     pairs.append((distance, track.track_id, i, track))
         found: dict[int, Track] = {}
@@ -119,7 +122,7 @@ class Roster:
         return found
 
     def report(self, frame: Frame, meshes: Mapping[Track, Mesh]) -> Faces:
-        """Ends a frame: cuts out the faces seen, largest first, and says which are held or lost."""
+        """Updates the tracks with this frame's meshes; crops of seen faces, largest first, and those held or lost."""
         t_s = frame.pts_s
         held: list[HeldFace] = []
         lost: list[HeldFace] = []
@@ -140,7 +143,7 @@ class Roster:
         return Faces(tuple(crops), tuple(held), tuple(lost))
 
     def _crop(self, frame: Frame, track: Track, mesh: Mesh) -> FaceCrop:
-        square = track.steady(frame.pts_s, square_of(mesh.points, self._framing))
+        square = track.stabilizer(frame.pts_s, square_of(mesh.points, self._framing))
         image = sample(frame.image, square, self._framing.size)
         return FaceCrop(
             image=image,
@@ -155,7 +158,7 @@ class Roster:
 
 
 class FaceTracker:
-    """The faces of each frame of one stream; call it with the frames in order. Times are source time."""
+    """Tracks the faces of one stream; call it with each frame in order. Times are source time."""
 
     def __init__(
         self,
@@ -172,47 +175,47 @@ class FaceTracker:
         self.framing = framing
         self._max_faces = max_faces
         self._redetect_s = redetect_s
-        self._roster = Roster(framing, hold_s)
+        self._registry = TrackRegistry(framing, hold_s)
         self._last_s: float | None = None  # the frame before
         self._detected_s: float | None = None
         self._bordered_s: float | None = None
 
     def reset(self) -> None:
-        """Forgets all faces: the stream began again. Their numbers are not used again."""
-        self._roster.reset()
+        """Forgets all faces, for a stream that restarts. Their numbers are not used again."""
+        self._registry.reset()
         self._last_s = self._detected_s = self._bordered_s = None
 
     def __call__(self, frame: Frame) -> Faces:
         """`frame.image` is [H, W, 3] BGR or [H, W] grey. Faces seen come largest first."""
         t_s = frame.pts_s
-        if self._last_s is not None and t_s < self._last_s:  # the source began again
-            self._roster.rewind(t_s)
+        if self._last_s is not None and t_s < self._last_s:  # the source restarted
+            self._registry.rewind(t_s)
         fresh = self._last_s is not None and 0 <= t_s - self._last_s <= STALE_S
         self._last_s = t_s
         meshes = self._follow(frame) if fresh else {}
-        missing = len(meshes) < len(self._roster.tracks) or not meshes
-        if len(meshes) < self._max_faces and (missing or _due(t_s, self._detected_s, self._redetect_s)):
+        missing = len(meshes) < len(self._registry.tracks) or not meshes
+        if len(meshes) < self._max_faces and (missing or _is_due(t_s, self._detected_s, self._redetect_s)):
             self._find(frame, meshes)
-        if len(self._roster.tracks) > 1:
-            self._settle(frame, meshes)
-        return self._roster.report(frame, meshes)
+        if len(self._registry.tracks) > 1:
+            self._resolve_identities(frame, meshes)
+        return self._registry.report(frame, meshes)
 
     def _follow(self, frame: Frame) -> dict[Track, Mesh]:
-        """The faces of the frame before, each looked for where it was."""
+        """The faces of the previous frame, each searched for near its last position."""
         meshes: dict[Track, Mesh] = {}
-        for track in self._roster.tracks:
+        for track in self._registry.tracks:
             if track.present:
-                mesh = self._mesh(frame.image, roi_of_points(_expected(track, frame.pts_s)))
+                mesh = self._mesh(frame.image, roi_of_points(_predicted_points(track, frame.pts_s)))
                 if mesh.score >= MIN_SCORE:
                     meshes[track] = mesh
         for one, other in _collapsed(meshes):
-            # Both regions have slid onto one face; whose it is not is held, and may be found again elsewhere.
-            stray = _stray(one, other, meshes, frame.image)
-            meshes.pop(stray, None)
+            # Both regions are on one face now: the track that drifted there is held, and may be found again elsewhere.
+            drifted = _drifted_track(one, other, meshes, frame.image)
+            meshes.pop(drifted, None)
         return meshes
 
-    def _settle(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
-        """Who is who among faces that were near one another: exchanged where that is what they look like."""
+    def _resolve_identities(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
+        """Corrects the identities of faces that were near one another, by their appearance."""
         t_s = frame.pts_s
         boxes = {track: box_of(mesh.points) for track, mesh in meshes.items()}
         near = {
@@ -221,41 +224,49 @@ class FaceTracker:
             for other, other_box in boxes.items()
             if track is not other and _distance(box, other_box) < NEAR * max(_side(box), _side(other_box))
         }
-        near |= {  # just gone, and perhaps behind another face
+        near |= {  # just vanished, perhaps occluded by another face
             track
-            for track in self._roster.tracks
+            for track in self._registry.tracks
             if track not in meshes and track.present
-            if any(_distance(track.box, box) < REACH_IN_DOUBT * _side(track.box) for box in boxes.values())
+            if any(_distance(track.box, box) < AMBIGUOUS_REACH * _side(track.box) for box in boxes.values())
         }
         for track in near:
-            track.doubt_until_s = t_s + DOUBT_S
+            track.ambiguous_until_s = t_s + AMBIGUOUS_S
         clear = [track for track in meshes if track not in near]
-        looks = {track: look_at(frame.image, boxes[track]) for track in clear}
-        doubted = [track for track in clear if t_s <= track.doubt_until_s and track.look is not None]
-        for i, one in enumerate(doubted):
-            for other in doubted[i + 1 :]:
-                assert one.look is not None
-                assert other.look is not None
-                as_is = unlike(one.look, looks[one]) + unlike(other.look, looks[other])
-                exchanged = unlike(one.look, looks[other]) + unlike(other.look, looks[one])
-                if exchanged < CLEARLY * as_is:
+        appearances = {track: appearance_at(frame.image, boxes[track]) for track in clear}
+        ambiguous = [
+            track for track in clear if t_s <= track.ambiguous_until_s and track.appearance is not None
+        ]
+        for i, one in enumerate(ambiguous):
+            for other in ambiguous[i + 1 :]:
+                assert one.appearance is not None
+                assert other.appearance is not None
+                as_is = appearance_distance(one.appearance, appearances[one]) + appearance_distance(
+                    other.appearance, appearances[other]
+                )
+                exchanged = appearance_distance(one.appearance, appearances[other]) + appearance_distance(
+                    other.appearance, appearances[one]
+                )
+                if exchanged < DECISIVE_RATIO * as_is:
                     meshes[one], meshes[other] = meshes[other], meshes[one]
-                    looks[one], looks[other] = looks[other], looks[one]
-        for gone in [track for track in self._roster.tracks if track not in meshes]:
-            new = [track for track in clear if t_s - track.born_s <= DOUBT_S and track.born_s >= gone.seen_s]
-            if gone.look is None or t_s > gone.doubt_until_s or not new:
+                    appearances[one], appearances[other] = appearances[other], appearances[one]
+        for gone in [track for track in self._registry.tracks if track not in meshes]:
+            new = [
+                track for track in clear if t_s - track.born_s <= AMBIGUOUS_S and track.born_s >= gone.seen_s
+            ]
+            if gone.appearance is None or t_s > gone.ambiguous_until_s or not new:
                 continue
-            most = min(new, key=lambda track: unlike(gone.look, looks[track]))  # type: ignore[arg-type]
-            if unlike(gone.look, looks[most]) < SAME_LOOK:
+            most = min(new, key=lambda track: appearance_distance(gone.appearance, appearances[track]))  # type: ignore[arg-type]
+            if appearance_distance(gone.appearance, appearances[most]) < SAME_APPEARANCE:
                 meshes[gone] = meshes.pop(most)
-                self._roster.tracks.remove(most)
+                self._registry.tracks.remove(most)
                 clear.remove(most)
         for track in clear:
-            if t_s > track.doubt_until_s or track.look is None:
-                track.look = blended(track.look, looks[track], t_s - track.seen_s)
+            if t_s > track.ambiguous_until_s or track.appearance is None:
+                track.appearance = blend_appearance(track.appearance, appearances[track], t_s - track.seen_s)
 
     def _find(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
-        """Adds to `meshes` what the detector finds: missing faces again, and new ones."""
+        """Adds to `meshes` the faces that the detector finds: missing ones and new ones."""
         t_s = frame.pts_s
         seen = [box_of(mesh.points) for mesh in meshes.values()]
         others = [
@@ -263,12 +274,12 @@ class FaceTracker:
             for detection in self._detect(frame)
             if not any(same_face(detection.box, box) for box in seen)
         ]
-        missing = [track for track in self._roster.tracks if track not in meshes]
-        in_doubt = any(t_s <= track.doubt_until_s for track in missing)
-        meshed = {i: self._acquire(frame.image, other) for i, other in enumerate(others)} if in_doubt else {}
+        missing = [track for track in self._registry.tracks if track not in meshes]
+        ambiguous = any(t_s <= track.ambiguous_until_s for track in missing)
+        meshed = {i: self._acquire(frame.image, other) for i, other in enumerate(others)} if ambiguous else {}
         boxes = [box_of(meshed[i].points) if i in meshed else other.box for i, other in enumerate(others)]
-        looks = [look_at(frame.image, box) for box in boxes] if in_doubt else []
-        known = self._roster.match(boxes, missing, t_s, looks)
+        appearances = [appearance_at(frame.image, box) for box in boxes] if ambiguous else []
+        known = self._registry.match(boxes, missing, t_s, appearances)
         for i in sorted(range(len(others)), key=lambda i: i not in known):  # known faces first, then by size
             if len(meshes) >= self._max_faces:
                 return
@@ -278,15 +289,15 @@ class FaceTracker:
             box = box_of(mesh.points)
             if any(same_face(box, box_of(other.points)) for other in meshes.values()):
                 continue  # two detections of one face
-            track = known.get(i) or self._roster.start(mesh, t_s)
+            track = known.get(i) or self._registry.start(mesh, t_s)
             meshes[track] = mesh
 
     def _detect(self, frame: Frame) -> list[Detection]:
-        """Looks with a border as well when there is no face at all, but not on every frame of an empty scene."""
+        """Detects; without any face also with a border, but not on every frame of an empty scene."""
         t_s = frame.pts_s
         self._detected_s = t_s
         found = self._detector(frame.image)
-        if not found and not self._roster.tracks and _due(t_s, self._bordered_s, self._redetect_s):
+        if not found and not self._registry.tracks and _is_due(t_s, self._bordered_s, self._redetect_s):
             self._bordered_s = t_s
             found = self._detector.with_border(frame.image)
         return found
@@ -294,8 +305,8 @@ class FaceTracker:
     def _acquire(self, image: NDArray[np.uint8], detection: Detection) -> Mesh:
         """Landmarks of a detected face.
 
-        The second look is at the region that later frames start from, so that a face is cut the same way in its first
-        frame, or in a still, as later on.
+        The second pass starts from the region that later frames start from, so that a face is cut the same way in its
+        first frame, or in a still image, as later on.
         """
         mesh = self._mesh(image, roi_of_detection(detection))
         return self._mesh(image, roi_of_points(mesh.points)) if mesh.score >= MIN_SCORE else mesh
@@ -305,7 +316,7 @@ def same_face(one: Box, other: Box) -> bool:
     """Whether two boxes of one frame show one face."""
     if _distance(one, other) < SAME_DISTANCE * min(_side(one), _side(other)):
         return True
-    return bool(overlap(np.array(one), np.array([other]))[0] > SAME_OVERLAP)
+    return bool(overlap(np.array(one), np.array([other]))[0] > SAME_FACE_IOU)
 
 
 def _collapsed(meshes: Mapping[Track, Mesh]) -> list[tuple[Track, Track]]:
@@ -320,21 +331,22 @@ def _collapsed(meshes: Mapping[Track, Mesh]) -> list[tuple[Track, Track]]:
     ]
 
 
-def _stray(older: Track, newer: Track, meshes: Mapping[Track, Mesh], image: NDArray[np.uint8]) -> Track:
-    """Which of two collapsed tracks has left its own face.
+def _drifted_track(
+    older: Track, newer: Track, meshes: Mapping[Track, Mesh], image: NDArray[np.uint8]
+) -> Track:
+    """Which of two collapsed tracks drifted off its own face.
 
-    The one that the face looks less like; where looks do not say, the one that jumped, or the newer one when neither
-    did.
+    The one whose appearance fits the face less; where that does not decide, the one that jumped; otherwise the newer.
     """
     if older not in meshes or newer not in meshes:  # settled in an earlier pair
         return newer if newer not in meshes else older
-    if older.look is not None and newer.look is not None:
+    if older.appearance is not None and newer.appearance is not None:
         off = [
-            unlike(track.look, look_at(image, box_of(meshes[track].points)))
+            appearance_distance(track.appearance, appearance_at(image, box_of(meshes[track].points)))
             for track in (older, newer)
-            if track.look is not None
+            if track.appearance is not None
         ]
-        if off[0] < CLEARLY * off[1] or off[1] < CLEARLY * off[0]:
+        if off[0] < DECISIVE_RATIO * off[1] or off[1] < DECISIVE_RATIO * off[0]:
             return newer if off[0] < off[1] else older
     stayed = [
         float(overlap(np.array(track.box), np.array([box_of(meshes[track].points)]))[0])
@@ -343,7 +355,7 @@ def _stray(older: Track, newer: Track, meshes: Mapping[Track, Mesh], image: NDAr
     return older if stayed[0] < stayed[1] - MOVED else newer
 
 
-def _expected(track: Track, t_s: float) -> NDArray[np.float32]:
+def _predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:
     """Where the landmarks of a face should be by now: where they were, unless it moves fast."""
     passed_s = t_s - track.seen_s
     x, y = (speed * passed_s for speed in track.velocity)
@@ -362,7 +374,7 @@ def _velocity(before: Box, now: Box, passed_s: float) -> tuple[float, float]:
     return x / passed_s, y / passed_s
 
 
-def _due(t_s: float, last_s: float | None, every_s: float) -> bool:
+def _is_due(t_s: float, last_s: float | None, every_s: float) -> bool:
     return last_s is None or not 0 <= t_s - last_s < every_s
 
 

@@ -17,7 +17,7 @@ from mtclar.engine.backends.session import Closeable
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
-from mtclar.engine.face.face_tracker import HOLD_S, MAX_FACES, Roster, Track, same_face
+from mtclar.engine.face.face_tracker import HOLD_S, MAX_FACES, Track, TrackRegistry, same_face
 from mtclar.engine.face.landmarks import POINTS, Mesh
 
 SEEN_SCORE = 1.0  # the landmarker gives no score; it leaves out what it does not believe
@@ -49,7 +49,7 @@ class MediaPipeTracker(Closeable):
         self._landmarker: Landmarker | None = start()
         self.framing = framing
         self._max_faces = max_faces
-        self._roster = Roster(framing, hold_s)
+        self._registry = TrackRegistry(framing, hold_s)
         self._last_s: float | None = None  # of the frame before
         self._last_ms: int | None = None  # as MediaPipe was told it
 
@@ -87,13 +87,13 @@ class MediaPipeTracker(Closeable):
 
     def reset(self) -> None:
         """Forgets all faces: the stream began again. Their numbers are not used again."""
-        self._roster.reset()
+        self._registry.reset()
         self._renew()
 
     def __call__(self, frame: Frame) -> Faces:
         """`frame.image` is [H, W, 3] BGR or [H, W] grey. Faces seen come largest first."""
         if self._last_s is not None and frame.pts_s < self._last_s:  # MediaPipe refuses to go back in time
-            self._roster.rewind(frame.pts_s)
+            self._registry.rewind(frame.pts_s)
             self._renew()
         self._last_s = frame.pts_s
         t_ms = round(frame.pts_s * 1000)
@@ -110,11 +110,13 @@ class MediaPipeTracker(Closeable):
             if not any(same_face(box_of(mesh.points), box_of(other.points)) for other in faces):
                 faces.append(mesh)
         faces = faces[: self._max_faces]
-        known = self._roster.match([box_of(mesh.points) for mesh in faces], self._roster.tracks, frame.pts_s)
+        known = self._registry.match(
+            [box_of(mesh.points) for mesh in faces], self._registry.tracks, frame.pts_s
+        )
         seen: dict[Track, Mesh] = {}
         for i, mesh in enumerate(faces):
-            seen[known.get(i) or self._roster.start(mesh, frame.pts_s)] = mesh
-        return self._roster.report(frame, seen)
+            seen[known.get(i) or self._registry.start(mesh, frame.pts_s)] = mesh
+        return self._registry.report(frame, seen)
 
     def _renew(self) -> None:
         if self._landmarker is not None:

@@ -1,4 +1,4 @@
-"""Which crops are good enough to be measured, and in plain words why others are not."""
+"""Whether a crop is good enough to be measured, and the issues of one that is not, in plain words."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from mtclar.engine.data_types import FaceCrop
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
-    """Limits that a face must keep."""
+class QualityLimits:
+    """The range of pose, sharpness, brightness and size in which a face is measured."""
 
     max_yaw_deg: float
     max_pitch_deg: float
@@ -25,62 +25,60 @@ Measured on the same pictures: 0.19 to 1.02 as they are and in any light; blurre
 0.02 to 0.06 and 0.01 to 0.04. Between pictures the ratio differs more than sharpness does, so it only names the cause.
 """
 
-# Where the limits come from: docs/robustness.md, "Gates". Over what each gate sees, the error is 1.5 times that of good
-# pictures (run; in brackets 1.25 times: calibration) below a sharpness of 25 (60) on rendered frames and 100 (200) on
-# photographs, and below a brightness of 8 (12) and 12 (20); within 38 degrees of yaw, as `pose_deg` measures it for a
-# head turned by 45 degrees, it is nowhere (from 26 degrees on).
-# The limits of sharpness stay at the lower end, since poor light lowers sharpness too, and costs little; those of
-# brightness are where sharpness would fail next, and `too dark` says better what to do. A face of 24
-# pixels has 1.4 times the error; at 16 pixels hardly any is found. Pitch was not measured: training saw 16 degrees.
-RUN_GATES = Gates(
+# Where the limits come from: docs/robustness.md. By each quantity, the error is 1.5 times that of good images (run; in
+# brackets 1.25 times: calibration) below a sharpness of 25 (60) on rendered frames and 100 (200) on photographs, and
+# below a brightness of 8 (12) and 12 (20); within 38 degrees of yaw, as `pose_deg` measures it for a head turned by 45
+# degrees, it is nowhere (from 26 degrees on). The limits of sharpness stay at the lower end, since poor light lowers
+# sharpness too and costs little. The limits of brightness are where sharpness would fail next: `too dark` is the more
+# useful message. A face of 24 pixels has 1.4 times the error; at 16 pixels hardly any is found. Pitch was not measured:
+# training saw 16 degrees.
+RUN_LIMITS = QualityLimits(
     max_yaw_deg=38, max_pitch_deg=25, min_sharpness=25, min_brightness=25, max_brightness=240, min_side_px=24
 )
-"""While tracking: what the encoder still reads, if less well."""
+"""While tracking: the encoder still reads such faces, with a larger error."""
 
-CALIBRATION_GATES = Gates(
+CALIBRATION_LIMITS = QualityLimits(
     max_yaw_deg=25, max_pitch_deg=20, min_sharpness=60, min_brightness=45, max_brightness=215, min_side_px=36
 )
-"""For support frames: a bad one spoils every later estimate."""
+"""For support frames, stricter: a bad one adds error to every later estimate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One limit that a crop does not keep, with its numbers."""
+class QualityIssue:
+    """One limit that a crop is outside of."""
 
-    what: str  # the same words from frame to frame
+    name: str  # the same words from frame to frame
     value: float
     limit: float
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.value:.0f}{self.unit}, limit {self.limit:.0f}{self.unit})"
+        return f"{self.name} ({self.value:.0f}{self.unit}, limit {self.limit:.0f}{self.unit})"
 
 
-def check(crop: FaceCrop, gates: Gates) -> tuple[Fault, ...]:
-    """Every limit that this crop does not keep, most important first; empty when it is fine."""
-    return tuple(_check(crop, gates))
+def quality_issues(crop: FaceCrop, limits: QualityLimits) -> tuple[str, ...]:
+    """Names of the issues of this crop, each once, most important first; empty for a good crop."""
+    return tuple(dict.fromkeys(issue.name for issue in find_issues(crop, limits)))
 
 
-def faults(crop: FaceCrop, gates: Gates) -> tuple[str, ...]:
-    """Why this crop should not be used, in words alone; `check` has the numbers."""
-    return tuple(dict.fromkeys(fault.what for fault in check(crop, gates)))
-
-
-def _check(crop: FaceCrop, gates: Gates) -> Iterator[Fault]:
+def find_issues(crop: FaceCrop, limits: QualityLimits) -> Iterator[QualityIssue]:
+    """Every limit that this crop is outside of, with its numbers, most important first."""
     x0, y0, x1, y1 = crop.box
     side = max(x1 - x0, y1 - y0)
-    if side < gates.min_side_px:
-        yield Fault("too small", side, gates.min_side_px, " px")
+    if side < limits.min_side_px:
+        yield QualityIssue("too small", side, limits.min_side_px, " px")
     yaw, pitch, _ = (abs(angle) for angle in crop.pose_deg)
-    if yaw > gates.max_yaw_deg:
-        yield Fault("turned away", yaw, gates.max_yaw_deg, "° sideways")
-    if pitch > gates.max_pitch_deg:
-        yield Fault("turned away", pitch, gates.max_pitch_deg, "° up or down")
-    if crop.brightness < gates.min_brightness:
-        yield Fault("too dark", crop.brightness, gates.min_brightness, "")
+    if yaw > limits.max_yaw_deg:
+        yield QualityIssue("turned away", yaw, limits.max_yaw_deg, "° sideways")
+    if pitch > limits.max_pitch_deg:
+        yield QualityIssue("turned away", pitch, limits.max_pitch_deg, "° up or down")
+    if crop.brightness < limits.min_brightness:
+        yield QualityIssue("too dark", crop.brightness, limits.min_brightness, "")
         return  # little light means little contrast: its sharpness would be low without any blur
-    if crop.brightness > gates.max_brightness:
-        yield Fault("too bright", crop.brightness, gates.max_brightness, "")
-    if crop.sharpness < gates.min_sharpness:
+    if crop.brightness > limits.max_brightness:
+        yield QualityIssue("too bright", crop.brightness, limits.max_brightness, "")
+    if crop.sharpness < limits.min_sharpness:
         flat = crop.sharpness > FLAT_RATIO * float(crop.image.var())
-        yield Fault("too little contrast" if flat else "blurred", crop.sharpness, gates.min_sharpness, "")
+        yield QualityIssue(
+            "too little contrast" if flat else "blurred", crop.sharpness, limits.min_sharpness, ""
+        )

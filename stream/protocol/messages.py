@@ -347,7 +347,7 @@ def _face(face: Affect, fields: frozenset[str]) -> dict[str, Any]:
     if face.valence_sd is not None and face.arousal_sd is not None:
         sd = [face.valence_sd, face.arousal_sd]
     optional: dict[str, Any] = {
-        "faults": list(face.faults),
+        "faults": list(face.quality_issues),
         "box": [x0, y0, x1 - x0, y1 - y0],
         "pose": None if face.pose_deg is None else list(face.pose_deg),
         "raw": None if raw is None else [raw.valence, raw.arousal],

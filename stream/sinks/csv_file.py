@@ -147,7 +147,7 @@ def _row(message: AffectMessage, face: Affect | None) -> list[object]:
         *(("", "", "") if raw is None else (_number(raw.valence), _number(raw.arousal), int(raw.in_support))),
         int(face.calibrated),
         _number(similarity),
-        "; ".join(face.faults),
+        "; ".join(face.quality_issues),
         *(f"{v:.1f}" for v in (x0, y0, x1 - x0, y1 - y0)),
         *(("", "", "") if face.pose_deg is None else (f"{v:.1f}" for v in face.pose_deg)),
         "",

@@ -126,8 +126,8 @@ def test_states_follow_one_another_and_nothing_held_is_passed_on_as_measured(mak
     assert {affect.valence for affect in seen} == {ok[0].valence}
     assert sorted(affect.valence_sd for affect in seen) == [affect.valence_sd for affect in seen]
     assert seen[-1].valence_sd > seen[0].valence_sd
-    assert low[0].faults
-    assert not ok[0].faults
+    assert low[0].quality_issues
+    assert not ok[0].quality_issues
     assert held[0].pose_deg is None
     assert held[0].box == box
 
@@ -201,10 +201,10 @@ def test_a_support_set_that_is_taken_in_covers_its_face_from_the_next_frame_on(
     seen = Faces((crop(0, grey=80),))
     tracker = make_tracker(seen, supports=[replace(supports[0], conditions=bright)])
     assert [affect.drift for (affect,) in play(tracker, 250)][-1] == ("darker",)
-    tracker.adopt(replace(supports[0], labels=supports[0].labels - 0.6))
+    tracker.replace_support(replace(supports[0], labels=supports[0].labels - 0.6))
     ((affect,),) = play(tracker, 1, start=250)
     assert (affect.subject, affect.drift) == ("anna", ())
-    tracker.adopt(supports[1])  # a new subject's goes to a face that has none, and this one has
+    tracker.replace_support(supports[1])  # a new subject's goes to a face that has none, and this one has
     assert next(play(tracker, 1, start=251))[0].subject == "anna"
     assert [support.subject for support in tracker.supports] == ["anna", "ben"]
 
@@ -212,7 +212,7 @@ def test_a_support_set_that_is_taken_in_covers_its_face_from_the_next_frame_on(
 def test_a_set_that_is_saved_anew_keeps_its_place_among_the_others(make_tracker, supports) -> None:
     two = Faces((crop(0, left=300), crop(1, left=10)))
     tracker = make_tracker(Faces(()), two, supports=supports)
-    tracker.adopt(replace(supports[0], labels=supports[0].labels - 0.6))
+    tracker.replace_support(replace(supports[0], labels=supports[0].labels - 0.6))
     *_, affects = play(tracker, 2)
     assert {affect.track_id: affect.subject for affect in affects} == {1: "anna", 0: "ben"}
 

@@ -26,7 +26,7 @@ SMALL = {
     "SEARCH_SIZES": (3,),
     "CALIBRATION_KS": (1,),
 }
-"""A grid of four explanations in place of 336: what is fitted is not the question here."""
+"""A grid of four components in place of 336: what is fitted is not the question here."""
 
 
 def test_constants_lie_beside_the_networks_that_they_were_fitted_to(
@@ -58,5 +58,5 @@ def test_constants_lie_beside_the_networks_that_they_were_fitted_to(
     params = params_for(sha256, tmp_path / "own")
     assert params.encoder_sha256 == sha256
     for prior in params.priors:
-        assert sum(one.weight for one in prior.explanations) == pytest.approx(1, abs=0.01)
+        assert sum(one.weight for one in prior.components) == pytest.approx(1, abs=0.01)
         assert prior.sd_scale > 0

@@ -10,7 +10,7 @@ from mtclar.calibrate.core.coverage import REGIONS, RULE
 from mtclar.calibrate.core.label_store import Collection
 from mtclar.calibrate.core.status import Standing
 from mtclar.engine.data_types import Encoded
-from mtclar.engine.estimate.label_convergence import latest_change
+from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 
@@ -56,7 +56,7 @@ def test_the_sets_before_the_latest_labels_are_compared(
 ) -> None:
     sets: list[SupportSet | None] = [None, *(made for _, made in courses)]
     for number in (RULE.over, RULE.over + 1, RULE.over + 2):
-        change = latest_change(
+        change = label_convergence(
             sets[number : (number - RULE.over - 1) if number > RULE.over else None : -1], shown(taken)
         )
         verdict = courses[number - 1][0]["enough"]

@@ -92,7 +92,7 @@ def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path
     assert make_desks(people, [], "auto", 1) is None
     adopting([stream.tracker for stream in people[0].streams])(anna)
     for stream in two:
-        stream.tracker.adopt.assert_called_once_with(anna)  # type: ignore[attr-defined]
+        stream.tracker.replace_support.assert_called_once_with(anna)  # type: ignore[attr-defined]
 
 
 def test_what_was_there_is_kept_and_an_encrypted_one_is_not_replaced_by_an_open_one(tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate import active_learning
 from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, propose
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params
-from mtclar.engine.estimate.residual_gp import Explanation, Likeness, ResidualPrior
+from mtclar.engine.estimate.residual_gp import KernelParams, MixtureComponent, ResidualPrior
 from mtclar.engine.face.crop import Framing
 from mtclar.engine.support_set import SupportSet
 
 PRIOR = ResidualPrior(
-    (Explanation(0.02, 0.05, 0.03, 0.02, 1.0),),
+    (MixtureComponent(0.02, 0.05, 0.03, 0.02, 1.0),),
     length_power=0.5,
     typical_variance=0.05,
     tail=1e9,  # no label is far off
     sd_scale=1.3,
 )
-LIKENESS = Likeness(tau=0.3, near_tau=0.1, near_share=0.7, typical_length=2.0)
-ONE_EXPLANATION = CompareParams("0" * 64, LIKENESS, PRIOR, PRIOR, 2.0, 0.1, 0.3)
+KERNEL = KernelParams(tau=0.3, near_tau=0.1, near_share=0.7, typical_length=2.0)
+ONE_EXPLANATION = CompareParams("0" * 64, KERNEL, PRIOR, PRIOR, 2.0, 0.1, 0.3)
 
 
 def faces(count: int, seed: int, dim: int = 5) -> Encoded:
@@ -49,10 +49,10 @@ def support_set(what: Encoded, labels: np.ndarray | None = None) -> SupportSet:
 
 def shared_covariance(what: Encoded, axis: int) -> np.ndarray:
     """Of the residuals of different pictures, word by word as residual_gp says."""
-    (g,) = PRIOR.explanations
+    (g,) = PRIOR.components
     length = np.linalg.norm(what.embedding.astype(float), axis=1)
     direction = what.embedding / length[:, None]
-    h, a = (length / LIKENESS.typical_length) ** -0.5, what.absolute[:, axis].astype(float)
+    h, a = (length / KERNEL.typical_length) ** -0.5, what.absolute[:, axis].astype(float)
     c = direction @ direction.T - 1
     alike = g.local * np.exp(c / 0.3) + 0.7 * g.noise * np.exp(c / 0.1)
     return g.offset + g.gain * np.outer(a, a) + np.outer(h, h) * alike
@@ -60,7 +60,7 @@ def shared_covariance(what: Encoded, axis: int) -> np.ndarray:
 
 def own_noise(what: Encoded) -> np.ndarray:
     length = np.linalg.norm(what.embedding.astype(float), axis=1)
-    return 0.3 * PRIOR.explanations[0].noise * (length / LIKENESS.typical_length) ** -1.0
+    return 0.3 * PRIOR.components[0].noise * (length / KERNEL.typical_length) ** -1.0
 
 
 def left_over(what: Encoded, labelled: list[int], axis: int) -> np.ndarray:

@@ -182,7 +182,7 @@ def test_constants_beside_an_encoder_are_its_own_or_the_bundled_ones(tmp_path) -
     assert params_for("2" * 64, tmp_path) is bundled_params(), "the encoder was exchanged since"
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"likeness": 3}'])
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"kernel": 3}'])
 def test_broken_constants_name_their_file(tmp_path, text) -> None:
     path = tmp_path / "compare.json"
     if text is not None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine.estimate.label_convergence import distance, estimated, latest_change
+from mtclar.engine.estimate.label_convergence import estimate_faces, label_convergence, rms_distance
 
 from .test_active_learning import faces, support_set
 
@@ -15,26 +15,28 @@ def test_the_largest_change_since_any_of_the_earlier_sets_counts(seed: int, labe
     known, others = faces(labels, seed), faces(25, seed + 1)
     now = support_set(known, known.absolute + off)
     before = [now.only(np.arange(rows)) for rows in range(labels - 1, 0, -1)]
-    changes = [distance(estimated(now, others), estimated(then, others)) for then in [*before, None]]
-    assert latest_change([now, *before, None], others) == pytest.approx(max(changes))
-    assert latest_change([now, before[0]], others) == pytest.approx(changes[0])
-    assert latest_change([now, now], others) == 0.0
+    changes = [
+        rms_distance(estimate_faces(now, others), estimate_faces(then, others)) for then in [*before, None]
+    ]
+    assert label_convergence([now, *before, None], others) == pytest.approx(max(changes))
+    assert label_convergence([now, before[0]], others) == pytest.approx(changes[0])
+    assert label_convergence([now, now], others) == 0.0
 
 
 def test_a_first_label_that_contradicts_the_encoder_changes_more_than_one_that_agrees() -> None:
     known, others = faces(1, 0), faces(25, 1)
-    agrees = latest_change([support_set(known, known.absolute), None], others)
-    contradicts = latest_change([support_set(known, known.absolute + 0.5), None], others)
+    agrees = label_convergence([support_set(known, known.absolute), None], others)
+    contradicts = label_convergence([support_set(known, known.absolute + 0.5), None], others)
     assert agrees < 0.01 < contradicts
 
 
 def test_of_many_labels_in_one_style_the_last_changes_less_than_the_first() -> None:
     known, others = faces(12, 0), faces(25, 1)
     sets = [support_set(known, known.absolute + 0.4).only(np.arange(rows)) for rows in range(12, 0, -1)]
-    assert latest_change(sets[:2], others) < 0.2 * latest_change([sets[-1], None], others)
+    assert label_convergence(sets[:2], others) < 0.2 * label_convergence([sets[-1], None], others)
 
 
 @given(seed=st.integers(0, 1000), by=st.floats(0, 1))
 def test_the_distance_is_in_the_affect_plane(seed: int, by: float) -> None:
     values = np.random.default_rng(seed).uniform(-1, 1, (7, 2))
-    assert distance(values, values + np.array([0.6, 0.8]) * by) == pytest.approx(by)
+    assert rms_distance(values, values + np.array([0.6, 0.8]) * by) == pytest.approx(by)

@@ -6,66 +6,66 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtclar.engine.estimate.residual_gp import (
-    Explanation,
-    Labelled,
-    Likeness,
+    KernelParams,
+    LabelledFaces,
+    MixtureComponent,
     ResidualGp,
     ResidualPrior,
-    beside,
     covariances,
-    far_off,
+    cross_kernel,
     log_evidence,
+    outlier_weights,
 )
 
-LIKENESS = Likeness(tau=0.3, near_tau=0.1, near_share=0.7, typical_length=2.0)
+KERNEL = KernelParams(tau=0.3, near_tau=0.1, near_share=0.7, typical_length=2.0)
 PRIOR = ResidualPrior(
     (
-        Explanation(0.001, 0.0, 0.01, 0.03, 5.0),
-        Explanation(0.1, 0.05, 0.01, 0.02, 1.0),
-        Explanation(0.001, 0.0, 0.08, 0.005, 2.0),
+        MixtureComponent(0.001, 0.0, 0.01, 0.03, 5.0),
+        MixtureComponent(0.1, 0.05, 0.01, 0.02, 1.0),
+        MixtureComponent(0.001, 0.0, 0.08, 0.005, 2.0),
     ),
     length_power=0.5,
     typical_variance=0.04,
     tail=4.0,
     sd_scale=1.0,
 )
-NORMAL = ResidualPrior(PRIOR.explanations, 0.5, 0.04, tail=1e9, sd_scale=1.0)  # no label is ever far off
+NORMAL = ResidualPrior(PRIOR.components, 0.5, 0.04, tail=1e9, sd_scale=1.0)  # no label is ever far off
 
 
-def labelled_faces(count: int, seed: int = 0) -> Labelled:
+def labelled_faces(count: int, seed: int = 0) -> LabelledFaces:
     rng = np.random.default_rng(seed)
     absolute = rng.uniform(-0.6, 0.6, (count, 2))
-    return Labelled.of(
+    return LabelledFaces.of(
         rng.normal(0.5, 1.0, (count, 6)), absolute, absolute + rng.normal(0.1, 0.3, (count, 2))
     )
 
 
-def covariance(g: Explanation, one: np.ndarray, other: np.ndarray, a: float, b: float, far: float) -> float:
+def covariance(
+    g: MixtureComponent, one: np.ndarray, other: np.ndarray, a: float, b: float, far: float
+) -> float:
     """Between the residuals of two different faces, word by word as the module says.
 
     `far`: by how much the noise that they share is larger, since their labels are far off.
     """
     lengths = np.linalg.norm(one), np.linalg.norm(other)
     c = one @ other / (lengths[0] * lengths[1]) - 1
-    h = [(length / LIKENESS.typical_length) ** -PRIOR.length_power for length in lengths]
-    alike = g.local * np.exp(c / LIKENESS.tau)
-    near = far * g.noise * LIKENESS.near_share * np.exp(c / LIKENESS.near_tau)
+    h = [(length / KERNEL.typical_length) ** -PRIOR.length_power for length in lengths]
+    alike = g.local * np.exp(c / KERNEL.tau)
+    near = far * g.noise * KERNEL.near_share * np.exp(c / KERNEL.near_tau)
     return g.offset + g.gain * a * b + h[0] * h[1] * (alike + near)
 
 
 def by_definition(
-    prior: ResidualPrior, faces: Labelled, query: np.ndarray, absolute: np.ndarray, brought: np.ndarray
+    prior: ResidualPrior, faces: LabelledFaces, query: np.ndarray, absolute: np.ndarray, brought: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Posterior mean and variance of the valence residual of each query [B, D] by one inverse an explanation."""
     embeddings, a = faces.unit * faces.length[:, None], faces.absolute[:, 0]
-    h = (faces.length / LIKENESS.typical_length) ** -prior.length_power
-    far = far_off(faces, prior, h, 0)
-    near = np.exp(
-        (query / np.linalg.norm(query, axis=1, keepdims=True) @ faces.unit.T - 1) / LIKENESS.near_tau
-    )
+    h = (faces.length / KERNEL.typical_length) ** -prior.length_power
+    far = outlier_weights(faces, prior, h, 0)
+    near = np.exp((query / np.linalg.norm(query, axis=1, keepdims=True) @ faces.unit.T - 1) / KERNEL.near_tau)
     far_there = 1 + (near * (far - 1)).max(1)
     means, variances, evidence = [], [], []
-    for g in prior.explanations:
+    for g in prior.components:
         between = np.array(
             [
                 [
@@ -75,7 +75,7 @@ def by_definition(
                 for x, b, e in zip(embeddings, a, far, strict=True)
             ]
         ).reshape(len(a), len(a))
-        between += np.diag(h**2 * g.noise * (1 - LIKENESS.near_share) * far)
+        between += np.diag(h**2 * g.noise * (1 - KERNEL.near_share) * far)
         rows = np.array(
             [
                 [
@@ -85,11 +85,11 @@ def by_definition(
                 for x, b, e in zip(query, absolute[:, 0], far_there, strict=True)
             ]
         ).reshape(len(query), len(a))
-        own_h = (np.linalg.norm(query, axis=1) / LIKENESS.typical_length) ** -prior.length_power
+        own_h = (np.linalg.norm(query, axis=1) / KERNEL.typical_length) ** -prior.length_power
         alone = g.offset + g.gain * absolute[:, 0] ** 2 + own_h**2 * (g.local + g.noise * far_there)
         weights = rows @ np.linalg.inv(between)
         r = faces.residual[:, 0]
-        # The mean is of what the query brings; how far explanations are apart, of the labels themselves.
+        # The mean is of what the query brings; how far components are apart, of the labels themselves.
         means.append(((weights * brought).sum(1), weights @ r))
         variances.append(alone - (weights * rows).sum(1))
         evidence.append(
@@ -109,17 +109,17 @@ def test_posterior_is_that_of_the_definition(prior, count) -> None:
     faces, rng = labelled_faces(count), np.random.default_rng(5)
     query, absolute = rng.normal(0.5, 1.0, (5, 6)), rng.uniform(-0.6, 0.6, (5, 2))
     brought = faces.residual[:, 0] + rng.normal(0, 0.1, (5, count))
-    process = ResidualGp(faces, prior, LIKENESS, axis=0)
-    mean, variance = process(beside(query, absolute, faces, LIKENESS), brought)
+    process = ResidualGp(faces, prior, KERNEL, axis=0)
+    mean, variance = process(cross_kernel(query, absolute, faces, KERNEL), brought)
     expected_mean, expected_variance = by_definition(prior, faces, query, absolute, brought)
-    np.testing.assert_allclose(mean, expected_mean, atol=1e-3)  # negligible explanations are left out
+    np.testing.assert_allclose(mean, expected_mean, atol=1e-3)  # negligible components are left out
     np.testing.assert_allclose(variance, expected_variance, atol=1e-3)
 
 
 def test_evidence_is_a_normal_density() -> None:
     faces = labelled_faces(4)
-    (density, *_) = log_evidence(covariances(faces, NORMAL, LIKENESS, 1), faces.residual[:, 1])
-    matrix = covariances(faces, NORMAL, LIKENESS, 1)[0]
+    (density, *_) = log_evidence(covariances(faces, NORMAL, KERNEL, 1), faces.residual[:, 1])
+    matrix = covariances(faces, NORMAL, KERNEL, 1)[0]
     r = faces.residual[:, 1]
     expected = -0.5 * (r @ np.linalg.inv(matrix) @ r + np.linalg.slogdet(2 * np.pi * matrix)[1])
     assert density == pytest.approx(expected)
@@ -128,17 +128,17 @@ def test_evidence_is_a_normal_density() -> None:
 def test_without_any_label_it_is_the_prior() -> None:
     nobody = labelled_faces(0)
     query, absolute = np.random.default_rng(1).normal(0.5, 1.0, (3, 6)), np.full((3, 2), 0.4)
-    process = ResidualGp(nobody, PRIOR, LIKENESS, axis=1)
-    mean, variance = process(beside(query, absolute, nobody, LIKENESS), np.zeros((3, 0)))
+    process = ResidualGp(nobody, PRIOR, KERNEL, axis=1)
+    mean, variance = process(cross_kernel(query, absolute, nobody, KERNEL), np.zeros((3, 0)))
     np.testing.assert_array_equal(mean, np.zeros(3))
-    expected = PRIOR.sd(np.linalg.norm(query, axis=1), absolute[:, 1], LIKENESS)
+    expected = PRIOR.sd(np.linalg.norm(query, axis=1), absolute[:, 1], KERNEL)
     np.testing.assert_allclose(np.sqrt(variance), expected)
 
 
 def test_an_encoder_in_doubt_means_a_larger_sd() -> None:
-    short, typical, long = PRIOR.sd(np.array([0.5, 2.0, 8.0]), np.zeros(3), LIKENESS)
+    short, typical, long = PRIOR.sd(np.array([0.5, 2.0, 8.0]), np.zeros(3), KERNEL)
     assert short > typical > long > 0
-    assert np.isfinite(PRIOR.sd(np.zeros(1), np.zeros(1), LIKENESS)).all()
+    assert np.isfinite(PRIOR.sd(np.zeros(1), np.zeros(1), KERNEL)).all()
 
 
 def predicted(
@@ -149,11 +149,13 @@ def predicted(
     rng = np.random.default_rng(1)
     known = rng.normal(0, 1.0, (len(values), 200))  # in so many dimensions nobody looks alike
     at = np.zeros((len(values), 2))
-    faces = Labelled.of(known * 2 / np.linalg.norm(known, axis=1, keepdims=True), at, at + values[:, None])
+    faces = LabelledFaces.of(
+        known * 2 / np.linalg.norm(known, axis=1, keepdims=True), at, at + values[:, None]
+    )
     query = rng.normal(0, 1.0, (1, 200))
-    process = ResidualGp(faces, prior, LIKENESS, axis=0)
+    process = ResidualGp(faces, prior, KERNEL, axis=0)
     mean, variance = process(
-        beside(query, np.array([[absolute, 0.0]]), faces, LIKENESS), faces.residual[None, :, 0]
+        cross_kernel(query, np.array([[absolute, 0.0]]), faces, KERNEL), faces.residual[None, :, 0]
     )
     return float(mean[0]), float(variance[0])
 
@@ -181,10 +183,10 @@ def test_a_gain_in_the_labels_is_learnt() -> None:
     """Labels of 1.5 times the encoder's values: a face of 0.6 is said to be more, one of -0.6 less."""
     rng = np.random.default_rng(3)
     absolute = rng.uniform(-0.6, 0.6, (12, 2))
-    faces = Labelled.of(rng.normal(0, 1, (12, 200)), absolute, 1.5 * absolute)
+    faces = LabelledFaces.of(rng.normal(0, 1, (12, 200)), absolute, 1.5 * absolute)
     asked = np.array([[0.6, 0.0], [-0.6, 0.0]])
-    query = beside(rng.normal(0, 1, (2, 200)), asked, faces, LIKENESS)
-    mean, _ = ResidualGp(faces, PRIOR, LIKENESS, axis=0)(query, np.tile(faces.residual[:, 0], (2, 1)))
+    query = cross_kernel(rng.normal(0, 1, (2, 200)), asked, faces, KERNEL)
+    mean, _ = ResidualGp(faces, PRIOR, KERNEL, axis=0)(query, np.tile(faces.residual[:, 0], (2, 1)))
     assert mean[0] > 0.15
     assert mean[1] < -0.15
 
@@ -196,12 +198,16 @@ def test_any_labels_give_a_usable_posterior(count, seed, scale, copies) -> None:
     rng = np.random.default_rng(seed)
     embeddings = np.repeat(rng.normal(0.3, 1, (1, 6)), count, 0) if copies else rng.normal(0.3, 1, (count, 6))
     absolute = rng.uniform(-1, 1, (count, 2))
-    faces = Labelled.of(embeddings, absolute, np.clip(absolute + rng.normal(0, scale, (count, 2)), -1, 1))
+    faces = LabelledFaces.of(
+        embeddings, absolute, np.clip(absolute + rng.normal(0, scale, (count, 2)), -1, 1)
+    )
     query = rng.normal(0.3, 1, (4, 6))
     at = rng.uniform(-1, 1, (4, 2))
     for axis in (0, 1):
-        process = ResidualGp(faces, PRIOR, LIKENESS, axis)
-        mean, variance = process(beside(query, at, faces, LIKENESS), np.tile(faces.residual[:, axis], (4, 1)))
+        process = ResidualGp(faces, PRIOR, KERNEL, axis)
+        mean, variance = process(
+            cross_kernel(query, at, faces, KERNEL), np.tile(faces.residual[:, axis], (4, 1))
+        )
         assert np.isfinite(mean).all()
         assert (variance > 0).all()
         assert process.posterior.sum() == pytest.approx(1.0)

@@ -9,7 +9,14 @@ import pytest
 from mtclar.engine.data_types import FaceCrop, Faces, Frame
 from mtclar.engine.face.crop import FRAMING, LEFT_EYE, RIGHT_EYE, cut, square_of, square_to_frame
 from mtclar.engine.face.detector import Detection, Detector
-from mtclar.engine.face.face_tracker import FaceTracker, Roster, Track, _expected, _velocity, same_face
+from mtclar.engine.face.face_tracker import (
+    FaceTracker,
+    Track,
+    TrackRegistry,
+    _predicted_points,
+    _velocity,
+    same_face,
+)
 from mtclar.engine.face.landmarks import FaceMesh, Mesh
 
 FPS = 25
@@ -262,9 +269,9 @@ def mesh_at(points: np.ndarray, dx: float = 0.0, scale: float = 1.0) -> Mesh:
 
 
 def test_matching_takes_the_nearest_and_minds_distance_time_and_size(astronaut_points: np.ndarray) -> None:
-    roster = Roster()
-    left = roster.start(mesh_at(astronaut_points), 0.0)
-    right = roster.start(mesh_at(astronaut_points, 150), 0.0)
+    registry = TrackRegistry()
+    left = registry.start(mesh_at(astronaut_points), 0.0)
+    right = registry.start(mesh_at(astronaut_points, 150), 0.0)
     side = max(left.box[2] - left.box[0], left.box[3] - left.box[1])
 
     def box(dx: float, scale: float = 1.0) -> tuple[float, float, float, float]:
@@ -274,13 +281,13 @@ def test_matching_takes_the_nearest_and_minds_distance_time_and_size(astronaut_p
         return float(x0), float(y0), float(x1), float(y1)
 
     both = [left, right]
-    assert roster.match([box(140), box(10)], both, 0.0) == {0: right, 1: left}
-    assert roster.match([box(10), box(5)], [left], 0.0) == {1: left}
-    assert roster.match([box(-1.2 * side)], both, 0.0) == {}
-    assert roster.match([box(-1.2 * side)], both, 0.9) == {
+    assert registry.match([box(140), box(10)], both, 0.0) == {0: right, 1: left}
+    assert registry.match([box(10), box(5)], [left], 0.0) == {1: left}
+    assert registry.match([box(-1.2 * side)], both, 0.0) == {}
+    assert registry.match([box(-1.2 * side)], both, 0.9) == {
         0: left
     }  # unseen for a while: it may have gone further
-    assert roster.match([box(0, 2.0)], [left], 0.0) == {}
+    assert registry.match([box(0, 2.0)], [left], 0.0) == {}
 
 
 def track_at(x: float, velocity: tuple[float, float]) -> Track:
@@ -291,7 +298,7 @@ def track_at(x: float, velocity: tuple[float, float]) -> Track:
 
 def test_a_face_is_looked_for_ahead_of_itself_only_when_it_moves_fast_and_never_far() -> None:
     for speed, ahead in ((0.0, 0.0), (150.0, 0.0), (500.0, 20.0), (5000.0, 50.0)):
-        points = _expected(track_at(0.0, (speed, 0.0)), 1.04)
+        points = _predicted_points(track_at(0.0, (speed, 0.0)), 1.04)
         assert points[0, 0] == pytest.approx(ahead)
 
 

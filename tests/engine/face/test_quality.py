@@ -1,4 +1,4 @@
-"""Gates: each fault of a real face that was made worse, and only that fault."""
+"""QualityLimits: each issue of a real face that was made worse, and only that issue."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,13 @@ import pytest
 
 from mtclar.engine.data_types import FaceCrop
 from mtclar.engine.face.crop import box_of, brightness, cut, pose_deg, sharpness
-from mtclar.engine.face.quality import CALIBRATION_GATES, RUN_GATES, Fault, check, faults
+from mtclar.engine.face.quality import (
+    CALIBRATION_LIMITS,
+    RUN_LIMITS,
+    QualityIssue,
+    find_issues,
+    quality_issues,
+)
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -75,31 +81,31 @@ def blurred(sigma: float) -> Change:
 )
 def test_a_picture_made_worse(crop_of, change: Change, run: tuple, calibration: tuple) -> None:
     crop = crop_of(change)
-    assert faults(crop, RUN_GATES) == run
-    assert faults(crop, CALIBRATION_GATES) == calibration
+    assert quality_issues(crop, RUN_LIMITS) == run
+    assert quality_issues(crop, CALIBRATION_LIMITS) == calibration
 
 
 @pytest.mark.parametrize("pose", [(42, 0, 0), (-42, 0, 0), (0, 28, 0), (0, -28, 0), (42, 28, 0)])
 def test_a_turned_head_is_said_once(crop_of, pose: tuple) -> None:
     crop = replace(crop_of(brighter(1.0)), pose_deg=pose)
-    assert faults(crop, RUN_GATES) == ("turned away",)
+    assert quality_issues(crop, RUN_LIMITS) == ("turned away",)
 
 
 def test_a_tilted_head_is_no_fault(crop_of) -> None:
     crop = replace(crop_of(brighter(1.0)), pose_deg=(0.0, 0.0, 60.0))  # the crop is cut with the eyes level
-    assert faults(crop, CALIBRATION_GATES) == ()
+    assert quality_issues(crop, CALIBRATION_LIMITS) == ()
 
 
 def test_the_numbers_are_there_and_the_most_important_comes_first(crop_of) -> None:
     crop = replace(crop_of(brighter(0.1)), box=(0.0, 0.0, 20.0, 18.0), pose_deg=(41.0, 0.0, 0.0))
-    assert faults(crop, RUN_GATES) == ("too small", "turned away", "too dark")
-    small, turned, _ = check(crop, RUN_GATES)
-    assert small == Fault("too small", 20.0, RUN_GATES.min_side_px, " px")
+    assert quality_issues(crop, RUN_LIMITS) == ("too small", "turned away", "too dark")
+    small, turned, _ = find_issues(crop, RUN_LIMITS)
+    assert small == QualityIssue("too small", 20.0, RUN_LIMITS.min_side_px, " px")
     assert str(turned) == "turned away (41° sideways, limit 38° sideways)"
 
 
 def test_calibration_is_nowhere_more_lenient_than_run() -> None:
     for name in ("max_yaw_deg", "max_pitch_deg", "max_brightness"):
-        assert getattr(CALIBRATION_GATES, name) <= getattr(RUN_GATES, name)
+        assert getattr(CALIBRATION_LIMITS, name) <= getattr(RUN_LIMITS, name)
     for name in ("min_sharpness", "min_brightness", "min_side_px"):
-        assert getattr(CALIBRATION_GATES, name) >= getattr(RUN_GATES, name)
+        assert getattr(CALIBRATION_LIMITS, name) >= getattr(RUN_LIMITS, name)

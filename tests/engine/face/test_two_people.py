@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.two_people import HEIGHT, Place, ids_of, scene, walk
 
-from mtclar.engine.face.appearance import MEMORY_S, blended, look_at, unlike
+from mtclar.engine.face.appearance import MEMORY_S, appearance_at, appearance_distance, blend_appearance
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import HOLD_S, FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
@@ -92,23 +92,28 @@ def test_looks_tell_two_people_apart_and_know_each_again_nearer_and_a_little_off
     def look(name: str, scale: float, shift: float = 0.0) -> np.ndarray:
         (frame,) = scene({name: lambda _: 300.0}, 1 / 15, scales={name: scale})
         middle, top = 300.0 + shift, HEIGHT - 210 * scale
-        return look_at(frame.image, (middle - 60 * scale, top, middle + 60 * scale, top + 135 * scale))
+        return appearance_at(frame.image, (middle - 60 * scale, top, middle + 60 * scale, top + 135 * scale))
 
     for name, other in (("anna", "ben"), ("ben", "anna")):
-        again = max(unlike(look(name, 0.8), look(name, 0.6)), unlike(look(name, 0.8), look(name, 0.8, 4.0)))
-        assert again < 0.5 * unlike(look(name, 0.8), look(other, 0.8))
+        again = max(
+            appearance_distance(look(name, 0.8), look(name, 0.6)),
+            appearance_distance(look(name, 0.8), look(name, 0.8, 4.0)),
+        )
+        assert again < 0.5 * appearance_distance(look(name, 0.8), look(other, 0.8))
 
 
 @given(seed=st.integers(0, 1000), share=st.floats(0, 5))
 def test_a_look_moves_towards_what_is_seen(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
     before, now = (rng.random((12, 12, 3)).astype(np.float32) for _ in range(2))
-    after = blended(before, now, share * MEMORY_S)
-    assert unlike(after, now) == pytest.approx(np.exp(-share) * unlike(before, now), rel=1e-3, abs=1e-5)
-    assert blended(None, now, 1.0) is now
+    after = blend_appearance(before, now, share * MEMORY_S)
+    assert appearance_distance(after, now) == pytest.approx(
+        np.exp(-share) * appearance_distance(before, now), rel=1e-3, abs=1e-5
+    )
+    assert blend_appearance(None, now, 1.0) is now
 
 
 def test_a_look_of_a_box_that_leaves_the_picture_is_a_look() -> None:
     image = np.full((40, 40, 3), 51, np.uint8)
-    np.testing.assert_allclose(look_at(image, (-30, -30, 10, 100)), 0.2, atol=1e-6)
-    assert look_at(image[..., 0], (0, 0, 9, 9)).shape == (12, 12, 1)
+    np.testing.assert_allclose(appearance_at(image, (-30, -30, 10, 100)), 0.2, atol=1e-6)
+    assert appearance_at(image[..., 0], (0, 0, 9, 9)).shape == (12, 12, 1)
