@@ -1,100 +1,109 @@
-"""From a source to messages: reader, mailbox, tracker, sinks; the way of a frame in one place."""
+"""The way of a frame from a source to the sinks: reader, mailbox, tracker, message."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from mtclar.engine.data_types import Affect, Faces, Frame
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.mailbox import Freshness, Mailbox
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StreamInfo, SubjectInfo
-from mtclar.stream.reader import OnStatus, Patience, Reader
+from mtclar.stream.reader import Reader, RetryPolicy
+from mtclar.stream.sinks.base import Sink, SinkGroup
 from mtclar.stream.sources.base import Source
 from mtclar.stream.summary import Meter, Summary
 
 Truth = Callable[[float], tuple[float, float] | None]
-"""The V/A that a script gives for a source time, or None where it says nothing."""
+"""Valence and arousal of a script by source time in seconds; None where the script has no value."""
 
 TICK_S = 0.2
 STOP_TIMEOUT_S = 3.0
 
+OnAssigned = Callable[[MtclarError | None], None]
+"""Gets None when a face was assigned, otherwise the reason why not."""
+
 
 class FrameTracker(Protocol):
-    """What the pipeline needs of mtclar.engine.tracker.Tracker: its two steps, so that each can be timed."""
+    """The part of mtclar.engine.tracker.Tracker that the pipeline calls: its two steps, so that each is timed."""
+
+    @property
+    def backend(self) -> str:
+        """The inference backend, as a summary names it."""
+        ...
 
     def find(self, frame: Frame) -> Faces:
         """The faces of a frame."""
         ...
 
     def estimate(self, frame: Frame, faces: Faces) -> Sequence[Affect]:
-        """Their affect."""
+        """The affect of these faces."""
         ...
 
     def assign(self, track_id: int, subject: str | None) -> None:
-        """Gives a face the support set of a subject; raises MtclarError when there is no such face or subject."""
+        """Assigns the support set of a subject to a face; raises MtclarError when either is unknown."""
         ...
 
 
-class Sink(Protocol):
-    """Takes every message, in order, from the worker thread."""
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How a pipeline runs; the defaults suit every source."""
 
-    def publish(self, message: AffectMessage) -> None:
-        """An error raised here ends the run."""
-        ...
+    freshness: Freshness | None = None  # None: `latest` for a live source, `all` for a file
+    retry: RetryPolicy | None = None  # of a live source; None: the source's own
+    truth: Truth | None = None  # the script of a rendered clip, sent with each message
+    on_frame: Callable[[Frame], None] | None = None  # gets every answered frame, on the worker thread
+    first_seq: int = 0  # of the messages: a stream that continues before the same clients
 
 
 def default_freshness(source: Source) -> Freshness:
-    """`latest` for what is live; every frame of a file."""
+    """`latest` for a live source; `all` for a file."""
     return "latest" if source.live else "all"
 
 
 class Pipeline:
-    """Answers the frames of one source. `start`, then `wait`; `stop` ends it early; it is a context manager.
+    """Answers the frames of one source and delivers the messages to sinks. A context manager: `start`, `stop`.
 
-    The pipeline ends when a file ends, when `stop` is called, or when the source, the tracker or a sink fails; the
-    failure is then in `error`. `on_frame` gets every answered frame, on the worker's thread. `meter` may be shared with
-    a Server (`on_sent=meter.sent`), so that the summary's latency reaches to the socket. `first_seq`: for a stream
-    that goes on in front of the same clients.
+    It ends when the source ends, when `stop` is called, or when the source, the tracker or a required sink fails; that
+    failure is then in `error`. `sinks` are opened by `start` and closed by `stop`; a SinkGroup, which several pipelines
+    may share, is opened and closed by its owner. `meter` may be shared too. `clock` is monotonic.
     """
 
     def __init__(
         self,
         source: Source,
         tracker: FrameTracker,
+        sinks: Sequence[Sink] | SinkGroup = (),
+        options: PipelineOptions | None = None,
         *,
-        freshness: Freshness | None = None,
-        sinks: Sequence[Sink] = (),
-        on_status: OnStatus | None = None,
-        truth: Truth | None = None,
         meter: Meter | None = None,
-        backend: str | None = None,
-        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
-        on_frame: Callable[[Frame], None] | None = None,
-        first_seq: int = 0,
     ) -> None:
+        options = options or PipelineOptions()
         self.source = source
-        self.freshness: Freshness = freshness or default_freshness(source)
+        self.freshness: Freshness = options.freshness or default_freshness(source)
         self.meter = meter or Meter(clock)
         self.error: Exception | None = None
-        self.backend = backend or getattr(tracker, "backend", "") or "unknown"
         self._tracker = tracker
-        self._sinks = tuple(sinks)
-        self._truth = truth
+        self._owns_sinks = not isinstance(sinks, SinkGroup)
+        self._sinks = sinks if isinstance(sinks, SinkGroup) else SinkGroup(sinks)
+        self._truth = options.truth
+        self._on_frame = options.on_frame
         self._clock = clock
-        self._on_frame = on_frame
         self._mailbox = Mailbox(self.freshness)
-        self._reader = Reader(source, self._mailbox, on_status=on_status, clock=clock, patience=patience)
+        self._reader = Reader(
+            source, self._mailbox, on_status=self._sinks.status, clock=clock, retry=options.retry
+        )
         self._stopping = threading.Event()
-        self._over = threading.Event()
-        self._ended = False  # the source came to its end and every frame was answered
+        self._done = threading.Event()
+        self._ended = False  # the source ended and every frame was answered
         self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
-        self._seq = first_seq
-        self._wishes: deque[tuple[int, str | None, Callable[[MtclarError | None], None]]] = deque()
-        self._taken_s: float | None = None  # when the frame that is being answered was taken
+        self._seq = options.first_seq
+        self._pending_assignments: deque[tuple[int, str | None, OnAssigned]] = deque()
+        self._frame_started_s: float | None = None  # when the worker took the frame that it works on
 
     def __enter__(self) -> "Pipeline":
         self.start()
@@ -104,34 +113,38 @@ class Pipeline:
         self.stop()
 
     def start(self) -> None:
-        """Begins to read and to answer."""
+        """Starts to read and to answer. Raises what a sink raises that cannot be opened."""
+        if self._owns_sinks:
+            self._sinks.open([self.info()])
         self._worker.start()
         self._reader.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits for the end; False when `timeout_s` passed first."""
-        return self._over.wait(timeout_s)
+        return self._done.wait(timeout_s)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
-        """Ends within about `timeout_s`; False when a source hangs in native code and was left behind."""
+        """Ends within about `timeout_s`; False when a source hangs in native code and was abandoned."""
         self._stopping.set()
         self._mailbox.close(discard=True)
         ended = self._reader.stop(timeout_s)
         if self._worker.is_alive():
             self._worker.join(timeout_s)
+        if self._owns_sinks:
+            self._sinks.close()
         return ended and not self._worker.is_alive()
 
-    def assign(self, face: int, subject: str | None, answered: Callable[[MtclarError | None], None]) -> None:
-        """Has the tracker give a face a subject's support set, between two frames; from any thread, returns at once.
+    def assign(self, face: int, subject: str | None, on_assigned: OnAssigned) -> None:
+        """Assigns a subject's support set to a face before the next frame; from any thread, returns at once.
 
-        `answered` is called by the worker thread, or at once after the end; with the reason when it could not be.
+        `on_assigned` is called by the worker thread, or at once when the pipeline has ended.
         """
-        self._wishes.append((face, subject, answered))
-        if self._over.is_set():  # asked after it was put down: either this thread or the worker sees it
-            self._refuse_wishes()
+        self._pending_assignments.append((face, subject, on_assigned))
+        if self._done.is_set():  # perhaps too late for the worker to see it
+            self._reject_pending_assignments()
 
     def info(self, subjects: Sequence[SubjectInfo] = ()) -> StreamInfo:
-        """What `hello` says of this stream; size and rate are known once it is connected."""
+        """This stream as `hello` announces it; size and rate are None until it is connected."""
         source = self.source
         return StreamInfo(
             stream=source.stream_id,
@@ -143,6 +156,11 @@ class Pipeline:
             subjects=tuple(subjects),
             truth=self._truth is not None,
         )
+
+    @property
+    def backend(self) -> str:
+        """The tracker's inference backend."""
+        return self._tracker.backend
 
     @property
     def answered(self) -> int:
@@ -161,14 +179,14 @@ class Pipeline:
 
     @property
     def abandoned(self) -> int:
-        """Connections that hung and were left to themselves."""
+        """Connections that hung and were abandoned."""
         return self._reader.abandoned
 
     @property
     def busy_s(self) -> float:
-        """For how long one frame has been worked on; 0 while waiting for the next."""
-        taken_s = self._taken_s
-        return 0.0 if taken_s is None else self._clock() - taken_s
+        """Seconds since the worker took the frame that it works on; 0 while it waits for the next."""
+        started_s = self._frame_started_s
+        return 0.0 if started_s is None else self._clock() - started_s
 
     def summary(self) -> Summary:
         """The figures so far; at any time, from any thread."""
@@ -187,41 +205,41 @@ class Pipeline:
         try:
             while not self._stopping.is_set():
                 frame = self._mailbox.get(TICK_S)
-                self._grant_wishes()
+                self._apply_pending_assignments()
                 if frame is not None:
                     self._answer(frame)
                 elif self._mailbox.finished:
                     self._ended = not self._stopping.is_set()
                     break
-        except Exception as error:  # a thread has no caller: it is raised again by whoever asks for `error`
+        except Exception as error:  # a thread has no caller; the owner of the pipeline reads `error`
             self.error = error
             self._stopping.set()
             self._mailbox.close(discard=True)
         finally:
             if self.error is None:
                 self.error = self._reader.error
-            self._over.set()
-            self._refuse_wishes()
+            self._done.set()
+            self._reject_pending_assignments()
 
-    def _grant_wishes(self) -> None:
-        while self._wishes:
-            face, subject, answered = self._wishes.popleft()
+    def _apply_pending_assignments(self) -> None:
+        while self._pending_assignments:
+            face, subject, on_assigned = self._pending_assignments.popleft()
             try:
                 self._tracker.assign(face, subject)
             except MtclarError as error:
-                answered(error)
+                on_assigned(error)
             else:
-                answered(None)
+                on_assigned(None)
 
-    def _refuse_wishes(self) -> None:
-        with suppress(IndexError):  # emptied, perhaps by another thread that found the same
+    def _reject_pending_assignments(self) -> None:
+        with suppress(IndexError):  # empty; another thread may do the same at the same time
             while True:
-                _, _, answered = self._wishes.popleft()
-                answered(UsageError("the stream has ended"))
+                _, _, on_assigned = self._pending_assignments.popleft()
+                on_assigned(UsageError("the stream has ended"))
 
     def _answer(self, frame: Frame) -> None:
         self.meter.started()
-        self._taken_s = taken_s = self._clock()
+        self._frame_started_s = taken_s = self._clock()
         faces = self._tracker.find(frame)
         found_s = self._clock()
         affects = tuple(self._tracker.estimate(frame, faces))
@@ -244,9 +262,8 @@ class Pipeline:
             truth=None if self._truth is None else self._truth(frame.pts_s),
         )
         self._seq += 1
-        for sink in self._sinks:
-            sink.publish(message)
+        self._sinks.affect(message)
         if self._on_frame is not None:
             self._on_frame(frame)
         self.meter.answered(frame.t_capture_s, with_face=any(face.state != "lost" for face in affects))
-        self._taken_s = None
+        self._frame_started_s = None

@@ -42,10 +42,10 @@ def loaded() -> Metrics:
         )
         for n in range(STREAMS)
     ]
-    metrics.watch(pipelines, server, {}, ModelInfo("encoder", "ab", "onnxruntime"), "1")
+    metrics.attach(pipelines, server, ModelInfo("encoder", "ab", "onnxruntime"), "1")
     face = Affect(0, "anna", "ok", (0.0, 0.0, 9.0, 9.0), None, 0.1, 0.2, 0.1, 0.1, None, ())
     for n in range(STREAMS):
-        metrics.answered(
+        metrics.affect(
             AffectMessage(f"cam-{n}", 0, 0, 0.0, "arrival", 0.0, (9, 9), LatencyMs(1, 2, 3), 0, (face,))
         )
     return metrics

@@ -16,9 +16,10 @@ from mtclar.cli.benchmark.material import as_source
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.mailbox import Freshness
-from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.protocol.messages import ByeMessage, Hello
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.protocol.messages import ByeMessage
 from mtclar.stream.server.server import Server
+from mtclar.stream.sinks import SinkGroup
 from mtclar.stream.summary import Meter
 
 TIMEOUT_S = 600.0
@@ -33,11 +34,10 @@ def serve(
         supports = [] if support is None else [SupportSet.load(Path(support))]
         tracker = stack.enter_context(Tracker.open(supports, backend=backend, threads=threads))
         source = stack.enter_context(closing(as_source(clip, fps, frames)))
-        server = Server(port=0, hello=lambda: Hello((pipeline.info(),)), on_sent=meter.sent)
-        pipeline = Pipeline(
-            source, tracker, freshness=freshness, sinks=[server], meter=meter, backend=tracker.backend
-        )
-        stack.enter_context(server)
+        server = Server(port=0, on_sent=meter.sent)
+        sinks = stack.enter_context(SinkGroup([server]))
+        pipeline = Pipeline(source, tracker, sinks, PipelineOptions(freshness=freshness), meter=meter)
+        sinks.open([pipeline.info()])
         print(server.ws_url, flush=True)
         sys.stdin.readline()  # the clients are connected
         stack.enter_context(pipeline)

@@ -1,7 +1,7 @@
 """`mtclar-stream run`: a source and support sets become valence and arousal over websockets, with the dashboard."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +93,14 @@ def command(
     ] = None,
     max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="How many faces are followed.")] = None,
     csv: CsvOption = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[://ARGUMENT]",
+            help="Send the results to another sink as well: csv://FILE, websocket://HOST:PORT, metrics://HOST:PORT, "
+            "or module:factory for one of your own; repeatable.",
+        ),
+    ] = None,
     summary_json: SummaryOption = None,
     no_live: NoLiveOption = False,
     backend: BackendOption = "auto",
@@ -146,7 +154,7 @@ def command(
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.mailbox import FRESHNESS
-    from mtclar.stream.sinks.csv_file import CsvSink
+    from mtclar.stream.sinks import open_sink
 
     secret = read_token(token, token_file)
     set_up_logs(log, source or [], secret)
@@ -159,6 +167,7 @@ def command(
         supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
         secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
         sources = open_all(stack, source or [WEBCAM])
+        sink_specs = [*(sink or ()), *([] if csv is None else [f"csv://{csv}"])]
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
             "--support": paths,
@@ -204,11 +213,11 @@ def command(
         if desks is not None:
             service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)
-        rows = None if csv is None else stack.enter_context(closing(CsvSink(csv)))
+        sinks = [open_sink(spec) for spec in sink_specs]
         stack.enter_context(reload_on_hangup(service.server))
         _say_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce()
-        summary = service.answer(stopped, [rows] if rows else [], rows.mark if rows else None)
+        summary = service.answer(stopped, sinks)
         if summary.stopped:
             say(console, "Stopped.")
         service.print_summary(summary)

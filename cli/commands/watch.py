@@ -99,8 +99,8 @@ def _watch_json(
 def _watch_live(
     address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
 ) -> None:
-    from mtclar.cli.live_view import LiveView
     from mtclar.cli.terminal import printable, say
+    from mtclar.stream.sinks.live_view import LiveView
 
     bye: str | None = None
     with LiveView(address, console) as view:
@@ -113,15 +113,15 @@ def _watch_live(
                 bye = None
                 view.queued = any(stream.get("freshness") == "all" for stream in message["streams"])
             elif message["type"] == "affect":
-                view.on_affect(message)
+                view.affect(message)
             elif message["type"] == "status":
-                view.on_status(message)
+                view.status(message)
             elif message["type"] == "bye":
                 bye = printable(message["reason"])
             return not console.unread
 
         def wait(reason: str) -> None:
-            view.on_status({"stream": address, "state": "waiting for the server", "reason": reason})
+            view.status({"stream": address, "state": "waiting for the server", "reason": reason})
 
         _watch(address, token, receive, wait if reconnect else None, count)
     if bye is not None:

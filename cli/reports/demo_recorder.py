@@ -16,6 +16,7 @@ from mtclar.cli.reports.demo_scores import Row
 from mtclar.engine.data_types import Encoded, FaceCrop
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage
+from mtclar.stream.sinks import Sink
 from mtclar.stream.summary import percentiles
 
 CLIENT_TIMEOUT_S = 5.0
@@ -32,15 +33,17 @@ class RecordingTracker(Tracker):
         return self.last
 
 
-class Recorder:
+class Recorder(Sink):
     """A sink that keeps a row for each frame with exactly one measured face. Baselines cost two look-ups a frame."""
+
+    own_thread = False  # it reads what the tracker encoded for this message
 
     def __init__(self, tracker: RecordingTracker) -> None:
         self.rows: list[Row] = []
         self._tracker = tracker
         self._labels = tracker.supports[0].labels
 
-    def publish(self, message: AffectMessage) -> None:
+    def affect(self, message: AffectMessage) -> None:
         """From the worker thread, after the tracker answered that frame."""
         measured = [face for face in message.faces if face.raw is not None]
         encoded = self._tracker.last

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mtclar.cli.live_view import LiveView
 from mtclar.cli.logs import event, speaks_json
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output
@@ -20,7 +19,7 @@ from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.mailbox import Freshness
-from mtclar.stream.pipeline import Pipeline, Sink, Truth
+from mtclar.stream.pipeline import Pipeline, PipelineOptions, Truth
 from mtclar.stream.protocol.client_messages import Assign
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -35,12 +34,14 @@ from mtclar.stream.protocol.messages import (
     SubjectInfo,
     SubjectsMessage,
 )
-from mtclar.stream.reader import PUSHED
+from mtclar.stream.reader import UPLOAD_RETRY
 from mtclar.stream.server.extension import ClientHandle, Extension
 from mtclar.stream.server.pages import Route
 from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import UploadSlot
+from mtclar.stream.sinks import Sink, SinkGroup
+from mtclar.stream.sinks.live_view import LiveView
 from mtclar.stream.sinks.prometheus import Metrics
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
@@ -53,9 +54,6 @@ DROPS_OF_A_FILE = (
     "with --freshness latest most frames of a file are dropped, since it is read faster than it is answered: "
     "`all` answers every one, `paced` plays it as if it were live"
 )
-OnMark = Callable[[str, float, Sequence[str]], None]
-"""Takes a client's label, its moment on the clock of t_capture, and the streams that it is for; on the event loop."""
-
 ANALYSED = "Who is in the picture is being analysed: tell them. Pictures stay on this machine; only numbers leave it."
 ANALYSED_SHOWN = (
     "Who is in the picture is being analysed: tell them. Pictures are shown on the calibration page, to whoever may "
@@ -135,16 +133,13 @@ class Service:
         self._tracker = tracker
         self._console = console
         self._values = values
-        self._view: LiveView | None = None
         self._pipelines: Sequence[Pipeline] = ()
         self._trackers: dict[str, Tracker] = {}  # by stream
         self._announced: dict[str, Sequence[SupportSet]] = {}  # by stream: what clients know
         self._tap: Callable[[Frame], None] | None = None
         self._pages: list[str] = []  # besides the dashboard
         self._meter = Meter()
-        self._writing = threading.Lock()  # sinks take messages from one stream at a time
-        self._sinks: tuple[Sink, ...] = ()
-        self._on_mark: OnMark | None = None
+        self._sinks = SinkGroup([])
         self._bye = ByeMessage("shutdown", "the server is stopping")
         self._states: dict[str, SourceState] = {}
 
@@ -181,19 +176,22 @@ class Service:
         self._meter = Meter()
         self._trackers = {source.stream_id: tracker for source, tracker in streams}
         self._announced = {stream: tracker.supports for stream, tracker in self._trackers.items()}
+        # Clients first, since they wait; the server's own end is later than that of the pipelines.
+        view = LiveView(console=self._console, clients=lambda: self.server.clients, values=self._values)
+        self._sinks = SinkGroup([_Served(self), self._metrics, view])
         self._pipelines = [
             Pipeline(
                 source,
                 tracker,
-                freshness=freshness,
-                sinks=[self],
-                on_status=self._status,
-                truth=truth,
+                self._sinks,
+                PipelineOptions(
+                    freshness=freshness,
+                    retry=UPLOAD_RETRY if isinstance(source, BrowserSource) else None,
+                    truth=truth,
+                    on_frame=self._tapped,
+                    first_seq=said.get(source.stream_id, 0),
+                ),
                 meter=self._meter,
-                backend=tracker.backend,
-                patience=PUSHED if isinstance(source, BrowserSource) else None,
-                on_frame=self._tapped,
-                first_seq=said.get(source.stream_id, 0),
             )
             for source, tracker in streams
         ]
@@ -239,21 +237,14 @@ class Service:
         for warning in self.server.warnings if speaks_json() else ():
             event("warning", warning, logging.WARNING)
 
-    def answer(
-        self, stopped: threading.Event, sinks: Sequence[Sink] = (), on_mark: OnMark | None = None
-    ) -> Summary:
-        """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once a `prepare`."""
-        pipelines, self._sinks, self._on_mark = self._prepared, tuple(sinks), on_mark
-        self._metrics.watch(pipelines, self.server, self._states, self._model(), version())
+    def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
+        """Answers frames until every source ends or `stopped` is set; raises what made one fail. Once per `prepare`."""
+        pipelines = self._prepared
+        self._sinks.attach(*sinks)
+        self._metrics.attach(pipelines, self.server, self._model(), version())
         labels = ", ".join(pipeline.source.label for pipeline in pipelines)
-        self._view = LiveView(
-            labels,
-            self._console,
-            clients=lambda: self.server.clients,
-            values=self._values,
-            queued=pipelines[0].freshness == "all",
-        )
-        with self._view, ExitStack() as running:
+        with self._sinks, ExitStack() as running:
+            self._sinks.open([pipeline.info() for pipeline in pipelines])
             for pipeline in pipelines:
                 running.enter_context(pipeline)
             while not (self._over(TICK_S) or stopped.is_set() or self._runs_unseen()):
@@ -293,17 +284,6 @@ class Service:
     def _runs_unseen(self) -> bool:
         """Whether a camera would go on for ever behind a closed pipe; a file is played out: whole outputs."""
         return self._console.unread and all(pipeline.source.live for pipeline in self._prepared)
-
-    def publish(self, message: AffectMessage) -> None:
-        """The pipelines' sink: clients first, since they wait."""
-        self._announce_supports(message)
-        self.server.publish(message)
-        self._metrics.answered(message)
-        with self._writing:
-            for sink in self._sinks:
-                sink.publish(message)
-        if self._view is not None:
-            self._view.publish(message)
 
     def _announce_supports(self, message: AffectMessage) -> None:
         """Before the first message behind which other support sets stand than before; on that stream's thread."""
@@ -359,20 +339,11 @@ class Service:
     def _mark(self, mark: MarkMessage) -> None:
         """A client's label, with its moment, for who records and for who keeps the log; on the event loop."""
         event("mark", mark.label, label=mark.label, t=mark.t_s, stream=mark.stream)
-        if self._on_mark is not None:
-            every = [pipeline.source.stream_id for pipeline in self._prepared]
-            self._on_mark(mark.label, mark.t_s, every if mark.stream is None else [mark.stream])
+        self._sinks.mark(mark)
 
     def _tapped(self, frame: Frame) -> None:
         if self._tap is not None:
             self._tap(frame)
-
-    def _status(self, status: StatusMessage) -> None:
-        self.server.publish(status)
-        self._states[status.stream] = status.state
-        event("status", f"{status.stream}: {status.state}", **asdict(status))
-        if self._view is not None:
-            self._view.on_status(status)
 
     def _sent(self, t_capture_s: float) -> None:
         self._meter.sent(t_capture_s)
@@ -392,6 +363,25 @@ class Service:
             server=f"{PROGRAM} {version()}",
             pages=tuple(self._pages),
         )
+
+
+class _Served(Sink):
+    """The server's clients and the log, as a sink that ends with the pipelines."""
+
+    own_thread = False
+    required = True
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def affect(self, message: AffectMessage) -> None:
+        self._service._announce_supports(message)
+        self._service.server.publish(message)
+
+    def status(self, message: StatusMessage) -> None:
+        self._service.server.publish(message)
+        self._service._states[message.stream] = message.state
+        event("status", f"{message.stream}: {message.state}", **asdict(message))
 
 
 def _subject_info(support: SupportSet) -> SubjectInfo:

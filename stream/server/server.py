@@ -19,9 +19,17 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from mtclar.engine.errors import ServeError
+from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.protocol.client_messages import Assign
-from mtclar.stream.protocol.messages import AffectMessage, ByeMessage, ClockMessage, Hello, MarkMessage
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    ByeMessage,
+    ClockMessage,
+    Hello,
+    MarkMessage,
+    StatusMessage,
+    StreamInfo,
+)
 from mtclar.stream.server.access import Access, is_loopback
 from mtclar.stream.server.client import CLOSE_TIMEOUT_S, Client, Outgoing
 from mtclar.stream.server.client_hub import ClientHub, ToAll
@@ -37,6 +45,7 @@ from mtclar.stream.server.router import Router
 from mtclar.stream.server.tls import certificate, keep_fresh
 from mtclar.stream.server.uploads import FrameUploads, UploadSlot
 from mtclar.stream.server.wall_clock import WallClock
+from mtclar.stream.sinks.base import Sink
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +57,15 @@ MAX_QUEUED = 1024  # from the workers to the event loop; more means that the loo
 Published = AffectMessage | ToAll
 
 
-class Server:
+def open_websocket(argument: str) -> "Server":
+    """The sink of `websocket` or `websocket://HOST:PORT`: a server of its own, beside that of `run`."""
+    host, _, port = argument.rpartition(":")
+    if argument and not (host and port.isdecimal()):
+        raise UsageError("the websocket sink takes an address", "write websocket://127.0.0.1:8765")
+    return Server(host, int(port)) if argument else Server()
+
+
+class Server(Sink):
     """Serves the dashboard at `/` and `mtclar.v1` at `/ws`; a sink for Pipeline, and its `on_status`.
 
     An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is
@@ -60,6 +77,9 @@ class Server:
 
     Compression is off: docs/performance.md ("Deflate") has what it would save and cost.
     """
+
+    own_thread = False  # `publish` only queues
+    required = True
 
     def __init__(
         self,
@@ -89,7 +109,8 @@ class Server:
                 "the stream leaves this machine unencrypted: add --tls-cert and --tls-key, or use a tunnel"
             )
         self._requested_port = port
-        self._hello = hello or (lambda: Hello(()))
+        self._streams: tuple[StreamInfo, ...] = ()
+        self._hello = hello or (lambda: Hello(self._streams))
         self._certificate = certificate(tls_cert, tls_key)
         self._failure = failure or (lambda: None)
         self._clock = clock
@@ -208,6 +229,18 @@ class Server:
             )
         if outcome:
             raise start_error(outcome[0], self.host, self._requested_port) from outcome[0]
+
+    def open(self, streams: Sequence[StreamInfo]) -> None:
+        """Starts to listen unless it does; announces these streams where no `hello` was given."""
+        self._streams = tuple(streams)
+        if self._loop is None:
+            self.start()
+
+    def affect(self, message: AffectMessage) -> None:
+        self.publish(message)
+
+    def status(self, message: StatusMessage) -> None:
+        self.publish(message)
 
     def publish(self, message: Published) -> None:
         """Hands a message to all clients that want it; returns at once. An `affect` is serialised here."""

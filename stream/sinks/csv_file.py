@@ -1,16 +1,18 @@
-"""`--csv FILE`: one row per face per frame, written as it happens, with what clients mark; always whole rows."""
+"""`--csv FILE`: one row per face per frame, written while the run lasts, with the clients' marks; always whole rows."""
 
 import contextlib
 import csv
 import io
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mtclar.engine.data_types import Affect
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.stream.protocol.messages import AffectMessage
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
+from mtclar.stream.sinks.base import Sink
 
 COLUMNS = (
     "stream",
@@ -36,25 +38,35 @@ COLUMNS = (
     "yaw",
     "pitch",
     "roll",
-    "mark",  # what clients said; in the first row of the first frame taken after it
+    "mark",  # labels of clients; in the first row of the first frame captured after them
 )
 
 FLUSH_EVERY_S = 1.0
-"""What a SIGKILL or a power cut may cost, and no more."""
+"""A SIGKILL or a power cut loses the rows of at most this time."""
 
 MARKS_KEPT = 1000
-"""For a stream that gives no frames: the newest ones."""
+"""The newest marks of a stream without frames; older ones are dropped."""
 
-BEGIN_A_FORMULA = ("=", "+", "-", "@")
+FORMULA_PREFIXES = ("=", "+", "-", "@")
 
 
-class CsvSink:
+def open_csv(argument: str) -> "CsvSink":
+    """The sink of `csv://FILE`."""
+    if not argument:
+        raise UsageError("the csv sink needs a file", "write csv://out.csv")
+    return CsvSink(Path(argument).expanduser())
+
+
+class CsvSink(Sink):
     """Writes each message's faces; a frame without a face is one row with empty cells, so every frame has a row.
 
     A cell is empty where there is no honest value. The folder is made; the file must not exist yet, unless
     `overwrite`. Raises UsageError when it does, MtclarError when it cannot be written (a full disk ends the run; what
     was written stays). A mark that no frame follows has no row.
     """
+
+    own_thread = False  # a row must not be dropped: a queue that is full would
+    required = True
 
     def __init__(
         self, path: Path, *, overwrite: bool = False, clock: Callable[[], float] = time.monotonic
@@ -66,41 +78,48 @@ class CsvSink:
             raise UsageError(f"{path} exists already", "name another file, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Without a buffer: one that is full is written in the middle of a row.
+            # Unbuffered: a full buffer would be written in the middle of a row.
             self._file = path.open("wb" if overwrite else "xb", buffering=0)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
-        self._marks: dict[str, deque[tuple[float, str]]] = {}  # by stream: when, and what
+        self._lock = threading.Lock()  # of all that follows: streams write from threads of their own
+        self._marks: dict[str, deque[tuple[float, str]]] = {}  # by stream: time and label
         self._rows = io.StringIO()
         self._writer = csv.writer(self._rows, lineterminator="\n")
         self._writer.writerow(COLUMNS)
         self._flush()
 
-    def publish(self, message: AffectMessage) -> None:
-        """One row per face of this frame."""
-        if self._file is None:
-            return
-        rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
-        rows[0][-1] = self._marks_before(message)
-        self._writer.writerows(rows)
-        if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
-            self._flush()
+    def open(self, streams: Sequence[StreamInfo]) -> None:
+        self._marks = {info.stream: deque(maxlen=MARKS_KEPT) for info in streams}
 
-    def mark(self, label: str, t_s: float, streams: Iterable[str]) -> None:
-        """A client's word for a moment, on the clock of t_capture; from any thread, and it waits for nothing."""
-        for stream in streams:
-            self._marks.setdefault(stream, deque(maxlen=MARKS_KEPT)).append((t_s, _harmless(label)))
+    def affect(self, message: AffectMessage) -> None:
+        """One row per face of this frame."""
+        with self._lock:
+            if self._file is None:
+                return
+            rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
+            rows[0][-1] = self._marks_before(message)
+            self._writer.writerows(rows)
+            if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
+                self._flush()
+
+    def mark(self, message: MarkMessage) -> None:
+        """Keeps the label for the next frame; waits for no disk, as the event loop must not."""
+        for stream, marks in self._marks.items():
+            if message.stream in (None, stream):
+                marks.append((message.t_s, _cell(message.label)))
 
     def close(self) -> None:
-        """Writes out what is left; safe to call twice."""
-        if self._file is not None:
-            self._flush()
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        """Writes the remaining rows; safe to call twice."""
+        with self._lock:
+            if self._file is not None:
+                self._flush()
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
 
     def _marks_before(self, message: AffectMessage) -> str:
-        """Those that this frame is the first one after."""
+        """The labels whose first later frame this is."""
         waiting = self._marks.get(message.stream, deque())
         taken = []
         while waiting and waiting[0][0] <= message.t_capture_s:
@@ -108,7 +127,7 @@ class CsvSink:
         return "; ".join(taken)
 
     def _flush(self) -> None:
-        """All rows so far in one go, so that the file ends with a whole row; of a full disk, those that fit."""
+        """Writes all rows at once, so that the file ends with a whole row; on a full disk, those that fit."""
         assert self._file is not None
         rows = self._rows.getvalue().encode()
         self._rows.seek(0)
@@ -120,9 +139,9 @@ class CsvSink:
                 written += self._file.write(rows[written:]) or 0
         except OSError as error:
             file, self._file = self._file, None
-            torn = written - (rows.rfind(b"\n", 0, written) + 1)
+            partial_row = written - (rows.rfind(b"\n", 0, written) + 1)
             with contextlib.suppress(OSError):
-                file.truncate(file.tell() - torn)
+                file.truncate(file.tell() - partial_row)
             with contextlib.suppress(OSError):
                 file.close()
             raise MtclarError(
@@ -154,13 +173,13 @@ def _row(message: AffectMessage, face: Affect | None) -> list[object]:
     ]
 
 
-def _harmless(label: str) -> str:
-    """In one line, so that rows are lines, and nothing that a spreadsheet would compute: it comes from the network.
+def _cell(label: str) -> str:
+    """A client's label as one line that no spreadsheet evaluates as a formula.
 
-    Without a semicolon, which joins several labels, and is what separates cells where a comma separates decimals.
+    Semicolons become commas: they join several labels, and separate cells where a comma separates decimals.
     """
     line = "".join(character if character.isprintable() else " " for character in label.replace(";", ","))
-    return f"'{line}" if line.startswith(BEGIN_A_FORMULA) else line
+    return f"'{line}" if line.startswith(FORMULA_PREFIXES) else line
 
 
 def _number(value: float | None) -> str:

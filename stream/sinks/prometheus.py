@@ -1,8 +1,8 @@
-"""The page /metrics for Prometheus: what every stream does, how old its values are, who listens, what was refused."""
+"""The page /metrics for Prometheus: rates, latencies and states of every stream, clients and refusals of the server."""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import get_args
 
 from prometheus_client import (
@@ -12,15 +12,18 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
+    start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, SourceState
+from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, SourceState, StatusMessage, StreamInfo
 from mtclar.stream.server.pages import Page
 from mtclar.stream.server.server import Server
+from mtclar.stream.sinks.base import Sink
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (
@@ -46,11 +49,29 @@ SAMPLES_AT_ONCE, PAUSE_S = 64, 1e-4  # about 0.4 ms of work between pauses
 STATES: tuple[str, ...] = get_args(SourceState)
 
 
-class Metrics:
-    """Counts what passes (`answered`, `sent`) and asks pipelines and server for the rest when a page is wanted."""
+def open_metrics(argument: str) -> "Metrics":
+    """The sink of `metrics://HOST:PORT`: a page of its own, beside that of `run`'s server."""
+    host, _, port = argument.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise UsageError("the metrics sink needs an address", "write metrics://127.0.0.1:9100")
+    return Metrics(address=(host, int(port)))
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        disable_created_metrics()  # a series of its own for when each of them began: twice the page for nothing
+
+class Metrics(Sink):
+    """Counts messages, and reads the rest from pipelines and server when `page` is requested.
+
+    With `address` (host, port) the page is served there from `open` to `close`; ServeError when that is impossible.
+    """
+
+    own_thread = False
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        address: tuple[str, int] | None = None,
+    ) -> None:
+        disable_created_metrics()  # a series for the start of each of them would double the page
         registry = self._registry = CollectorRegistry(auto_describe=False)
         self._latency = Histogram(
             "mtclar_latency_seconds",
@@ -72,46 +93,67 @@ class Metrics:
         registry.register(self._live)
         ProcessCollector(registry=registry)
         self._clock = clock
+        self.address = address
+        self._stop_serving: Callable[[], None] | None = None
 
-    def watch(
-        self,
-        pipelines: Sequence[Pipeline],
-        server: Server,
-        states: Mapping[str, SourceState],
-        model: ModelInfo,
-        version: str,
-    ) -> None:
-        """From now on these are reported, and no others; `states` is read whenever a page is wanted."""
+    def attach(self, pipelines: Sequence[Pipeline], server: Server, model: ModelInfo, version: str) -> None:
+        """Reports on these pipelines and this server from now on, and on no others."""
         self._live.pipelines, self._live.server = tuple(pipelines), server
-        self._live.states, self._live.model, self._live.version = states, model, version
-        self._live.forget()
+        self._live.model, self._live.version = model, version
+        self._live.clear_rates()
 
-    def answered(self, message: AffectMessage) -> None:
-        """Counts one `affect`; from the streams' worker threads."""
+    def open(self, streams: Sequence[StreamInfo]) -> None:  # noqa: ARG002
+        if self.address is None:
+            return
+        host, port = self.address
+        try:
+            server, thread = start_http_server(port, host, self._registry)
+        except OSError as error:
+            raise ServeError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
+
+        self.address = (host, server.server_port)  # the free one that the system chose for port 0
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self._stop_serving = stop
+
+    def affect(self, message: AffectMessage) -> None:
+        """Counts one `affect` message."""
         stream, latency = message.stream, message.latency_ms
         for part in ("queue", "track", "estimate", "total"):
             self._latency.labels(stream, part).observe(1e-3 * getattr(latency, part))
         for face in message.faces:
             self._faces.labels(stream, face.state).inc()
 
+    def status(self, message: StatusMessage) -> None:
+        self._live.states[message.stream] = message.state
+
+    def close(self) -> None:
+        stop, self._stop_serving = self._stop_serving, None
+        if stop is not None:
+            stop()
+
     def sent(self, t_capture_s: float) -> None:
-        """Counts a message that was written; from the event loop's thread."""
+        """Counts a message that reached its first socket; called by the event loop."""
         self._sent.observe(self._clock() - t_capture_s)
 
     def tick(self) -> None:
-        """Notes how far every stream is, for its rate; about once a second or more often."""
+        """Samples the frame count of every stream for its rate; call it about once a second or more often."""
         self._live.tick()
 
     def page(self) -> Page:
-        """The exposition format of Prometheus; 5 ms of work for 8 streams, so not for the event loop's thread."""
+        """The page in Prometheus's text format: 5 ms of work for 8 streams, so never on the event loop's thread."""
         return Page(generate_latest(_Paced(self._registry)), CONTENT_TYPE)
 
 
 class _Paced(Collector):
-    """The same samples, with pauses between them.
+    """The samples of a registry with pauses between them.
 
-    A thread that computes keeps the interpreter's lock for 5 ms before it must let the event loop have it: being on
-    another thread alone would keep messages waiting as long as being on the loop's.
+    A computing thread keeps the interpreter's lock for 5 ms before it must release it: without pauses, messages would
+    wait for this thread as long as for the same work on the event loop's own thread.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -130,28 +172,28 @@ class _Paced(Collector):
 
 
 class _Live(Collector):
-    """What is asked for instead of counted."""
+    """The figures that are read from pipelines and server instead of counted."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.pipelines: Sequence[Pipeline] = ()
         self.server: Server | None = None
-        self.states: Mapping[str, SourceState] = {}
+        self.states: dict[str, SourceState] = {}
         self.model: ModelInfo | None = None
         self.version = ""
         self._clock = clock
-        self._seen: deque[tuple[float, tuple[int, ...]]] = deque()
+        self._samples: deque[tuple[float, tuple[int, ...]]] = deque()
 
-    def forget(self) -> None:
-        """How far other pipelines were."""
-        self._seen.clear()
+    def clear_rates(self) -> None:
+        """Drops the samples of other pipelines."""
+        self._samples.clear()
 
     def tick(self) -> None:
         now_s = self._clock()
-        if self._seen and now_s - self._seen[-1][0] < 1.0:
+        if self._samples and now_s - self._samples[-1][0] < 1.0:
             return
-        self._seen.append((now_s, tuple(pipeline.answered for pipeline in self.pipelines)))
-        while now_s - self._seen[0][0] > RATE_WINDOW_S:
-            self._seen.popleft()
+        self._samples.append((now_s, tuple(pipeline.answered for pipeline in self.pipelines)))
+        while now_s - self._samples[0][0] > RATE_WINDOW_S:
+            self._samples.popleft()
 
     def collect(self) -> Iterable[Metric]:
         if self.server is None or self.model is None:
@@ -159,7 +201,9 @@ class _Live(Collector):
         yield from self._of_streams()
         yield from self._of_server(self.server)
         info = GaugeMetricFamily(
-            "mtclar_info", "What runs here", labels=["version", "model", "model_sha256", "backend"]
+            "mtclar_info",
+            "Version, model and backend",
+            labels=["version", "model", "model_sha256", "backend"],
         )
         info.add_metric([self.version, self.model.id, self.model.sha256, self.model.backend], 1)
         yield info
@@ -175,7 +219,7 @@ class _Live(Collector):
             "mtclar_source_reconnects", "Connections lost and made again", labels=["stream"]
         )
         left = CounterMetricFamily(
-            "mtclar_source_abandoned", "Connections that hung and were left to themselves", labels=["stream"]
+            "mtclar_source_abandoned", "Connections that hung and were abandoned", labels=["stream"]
         )
         rate = GaugeMetricFamily(
             "mtclar_frames_per_second",
@@ -183,20 +227,20 @@ class _Live(Collector):
             labels=["stream"],
         )
         state = GaugeMetricFamily(
-            "mtclar_source_state", "1 for the state it is in", labels=["stream", "state"]
+            "mtclar_source_state", "1 for the current state of the source", labels=["stream", "state"]
         )
-        seen = list(self._seen)
+        samples = list(self._samples)
         for number, pipeline in enumerate(self.pipelines):
             name = [pipeline.source.stream_id]
             answered.add_metric(name, pipeline.answered)
             dropped.add_metric(name, pipeline.dropped)
             lost.add_metric(name, pipeline.reconnects)
             left.add_metric(name, pipeline.abandoned)
-            if len(seen) > 1:
-                (first_s, first), (last_s, last) = seen[0], seen[-1]
+            if len(samples) > 1:
+                (first_s, first), (last_s, last) = samples[0], samples[-1]
                 rate.add_metric(name, (last[number] - first[number]) / (last_s - first_s))
-            for one in STATES:
-                state.add_metric([*name, one], float(self.states.get(name[0]) == one))
+            for possible in STATES:
+                state.add_metric([*name, possible], float(self.states.get(name[0]) == possible))
         yield from (answered, dropped, lost, left, rate, state)
 
     def _of_server(self, server: Server) -> Iterable[Metric]:

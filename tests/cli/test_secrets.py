@@ -16,10 +16,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.protocol.messages import Hello
-from mtclar.stream.reader import Patience
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.protocol.messages import Hello, StatusMessage
+from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.server.server import Server
+from mtclar.stream.sinks import Sink, SinkGroup
 from mtclar.stream.sources import open_source
 
 Start = Callable[..., Any]
@@ -128,20 +129,24 @@ def test_no_secret_leaves_a_run(camera: str, process: Start, tmp_path: Path) -> 
 def test_no_secret_is_in_any_log_of_any_level(camera: str, caplog: pytest.LogCaptureFixture) -> None:
     """As they leave the code, before the command line's own formatter takes secrets out once more."""
     caplog.set_level(logging.DEBUG)
-    statuses = []
+    statuses: list[StatusMessage] = []
     source = open_source(camera)
-    patience = Patience(first_retry_s=0.05, longest_retry_s=0.1, connect_s=0.3)
+    retry = RetryPolicy(first_retry_s=0.05, max_retry_s=0.1, connect_timeout_s=0.3)
     tracker: Any = None  # no picture ever comes
     with Server(port=0, token=TOKEN, hello=lambda: Hello(())) as server:
         retried = threading.Event()
 
-        def note(status: Any) -> None:
-            statuses.append(status)
-            server.publish(status)
-            if status.state == "reconnecting":
-                retried.set()
+        class Statuses(Sink):
+            own_thread = False
 
-        with Pipeline(source, tracker, on_status=note, patience=patience):
+            def status(self, message: StatusMessage) -> None:
+                statuses.append(message)
+                if message.state == "reconnecting":
+                    retried.set()
+
+        sinks = SinkGroup([server, Statuses()])
+        sinks.open([])
+        with Pipeline(source, tracker, sinks, PipelineOptions(retry=retry)):
             assert retried.wait(WAIT_S)
         clean(everything_a_client_can_see(server.url, server.ws_url))
     ours = [record for record in caplog.records if not record.name.startswith("websockets.client")]

@@ -9,7 +9,7 @@ import pytest
 from faulty.proxy import Proxy
 from faulty.serving import Running
 
-from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.sources import open_source
 
 from ..cli.conftest import clips, face_clip, home, labels, long_clip
@@ -31,9 +31,7 @@ def watch(tracker: Any, collector: Any) -> Watch:
     @contextmanager
     def following(address: str, **options: Any) -> Iterator[Pipeline]:
         source = open_source(address)
-        with Pipeline(
-            source, tracker, sinks=[collector], on_status=collector.statuses.append, **options
-        ) as pipeline:
+        with Pipeline(source, tracker, [collector], PipelineOptions(**options)) as pipeline:
             yield pipeline
             assert pipeline.error is None
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from faulty.proxy import Proxy
 
-from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.reader import Patience
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 
 from .conftest import Watch
 
 pytestmark = pytest.mark.faults
-QUICK = Patience(silence_s=1.0, stalled_s=1.0, first_retry_s=0.2)
+QUICK = RetryPolicy(stall_s=1.0, stall_timeout_s=1.0, first_retry_s=0.2)
 CUTS = 5
 
 
@@ -27,7 +27,7 @@ def in_order(messages: list[Any]) -> bool:
 
 
 def test_cut_again_and_again(network: Proxy, watch: Watch, collector: Any, eventually: Any) -> None:
-    with watch(url(network), patience=QUICK) as pipeline:
+    with watch(url(network), retry=QUICK) as pipeline:
         for cut in range(CUTS):
             before = len(collector.messages)
             eventually(lambda before=before: len(collector.messages) >= before + 5)
@@ -94,7 +94,7 @@ def test_datagrams_that_are_lost_cost_pictures_and_those_that_are_late_nothing(
 def test_a_camera_that_is_lost_over_udp_is_found_again(
     network: Proxy, watch: Watch, collector: Any, eventually: Any
 ) -> None:
-    with watch(url(network, "udp"), patience=QUICK) as pipeline:
+    with watch(url(network, "udp"), retry=QUICK) as pipeline:
         eventually(lambda: len(collector.messages) >= 10)
         network.loss = 1.0  # the connection stands, and nothing comes
         eventually(lambda: "stalled" in collector.states())
@@ -110,8 +110,8 @@ def test_a_camera_that_is_lost_over_udp_is_found_again(
 def test_packets_without_pictures_are_a_lost_connection(
     network: Proxy, watch: Watch, collector: Any, eventually: Any
 ) -> None:
-    patience = Patience(silence_s=60.0, again_s=0.1)  # the watchdog has no part in this
-    with watch(url(network), patience=patience):
+    retry = RetryPolicy(stall_s=60.0, reconnect_s=0.1)  # the watchdog has no part in this
+    with watch(url(network), retry=retry):
         eventually(lambda: len(collector.messages) >= 10)
         network.damage = 1.0
         eventually(lambda: "reconnecting" in collector.states())
@@ -126,7 +126,7 @@ def test_packets_without_pictures_are_a_lost_connection(
 def test_silence_is_a_stall_then_a_lost_connection_and_its_end_is_noticed(
     network: Proxy, watch: Watch, collector: Any, eventually: Any
 ) -> None:
-    with watch(url(network), patience=QUICK):
+    with watch(url(network), retry=QUICK):
         eventually(lambda: len(collector.messages) >= 10)
         network.freeze()
         eventually(lambda: "stalled" in collector.states())
@@ -141,8 +141,8 @@ def test_silence_is_a_stall_then_a_lost_connection_and_its_end_is_noticed(
 def test_a_short_silence_is_a_stall_and_no_reconnection(
     network: Proxy, watch: Watch, collector: Any, eventually: Any
 ) -> None:
-    patience = Patience(silence_s=0.5, stalled_s=15.0)
-    with watch(url(network), patience=patience) as pipeline:
+    retry = RetryPolicy(stall_s=0.5, stall_timeout_s=15.0)
+    with watch(url(network), retry=retry) as pipeline:
         eventually(lambda: len(collector.messages) >= 10)
         network.freeze()
         eventually(lambda: collector.states()[-1] == "stalled")
@@ -157,7 +157,7 @@ def test_a_server_that_hangs_up_at_once_is_asked_with_growing_pauses(
     network: Proxy, watch: Watch, collector: Any, eventually: Any
 ) -> None:
     network.refuse()
-    with watch(url(network), patience=Patience(first_retry_s=0.1, longest_retry_s=0.8, jitter=0.0)):
+    with watch(url(network), retry=RetryPolicy(first_retry_s=0.1, max_retry_s=0.8, jitter=0.0)):
         eventually(lambda: collector.states().count("reconnecting") >= 5)
         network.refuse(False)
         eventually(lambda: len(collector.messages) >= 5)
@@ -170,18 +170,12 @@ def test_of_two_cameras_one_is_lost_and_the_other_does_not_notice(
 ) -> None:
     good, bad = type(collector)(), collector
     with (
-        Pipeline(
-            open_source(rtsp_server.url, stream_id="good"),
-            type(tracker)(),
-            sinks=[good],
-            on_status=good.statuses.append,
-        ) as healthy,
+        Pipeline(open_source(rtsp_server.url, stream_id="good"), type(tracker)(), [good]) as healthy,
         Pipeline(
             open_source(url(network), stream_id="bad"),
             tracker,
-            sinks=[bad],
-            on_status=bad.statuses.append,
-            patience=QUICK,
+            [bad],
+            PipelineOptions(retry=QUICK),
         ),
     ):
         eventually(lambda: len(good.messages) >= 10 and len(bad.messages) >= 10)

@@ -9,7 +9,7 @@ import cv2
 import psutil
 import pytest
 
-from mtclar.stream.reader import Patience
+from mtclar.stream.reader import RetryPolicy
 
 from .conftest import Watch
 
@@ -42,8 +42,8 @@ def test_killed_again_and_again_nothing_piles_up(
 ) -> None:
     process = psutil.Process()
     figures = []
-    patience = Patience(first_retry_s=0.2)
-    with watch(rtsp_server.url, patience=patience) as pipeline:
+    retry = RetryPolicy(first_retry_s=0.2)
+    with watch(rtsp_server.url, retry=retry) as pipeline:
         for _ in range(KILLS):
             before = len(collector.messages)
             eventually(lambda before=before: len(collector.messages) >= before + 5)
@@ -95,7 +95,7 @@ def test_garbage_on_the_cameras_port_is_a_failed_try_and_no_more(
         thread = threading.Thread(target=babble, args=(listening,))
         thread.start()
         try:
-            with watch(rtsp_server.url, patience=Patience(first_retry_s=0.1, longest_retry_s=0.2)):
+            with watch(rtsp_server.url, retry=RetryPolicy(first_retry_s=0.1, max_retry_s=0.2)):
                 eventually(lambda: collector.states().count("reconnecting") >= 3)
         finally:
             stop.set()

@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 import pytest
 
-from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.reader import Patience
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.sources.webcam import Webcam
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists its cameras as files"),
 ]
-QUICK = Patience(
-    silence_s=0.5, stalled_s=0.3, again_s=0.05, first_retry_s=0.05, longest_retry_s=0.2, probe_often_s=0.05
+QUICK = RetryPolicy(
+    stall_s=0.5, stall_timeout_s=0.3, reconnect_s=0.05, first_retry_s=0.05, max_retry_s=0.2, fast_probe_s=0.05
 )
 PICTURE = np.full((48, 64, 3), 7, np.uint8)
 
@@ -104,9 +104,7 @@ def test_unplugged_and_plugged_in_elsewhere(
 ) -> None:
     camera.plug_in(0)
     source = camera.open()
-    with Pipeline(
-        source, tracker, sinks=[collector], on_status=collector.statuses.append, patience=QUICK
-    ) as pipeline:
+    with Pipeline(source, tracker, [collector], PipelineOptions(retry=QUICK)) as pipeline:
         eventually(lambda: len(collector.messages) >= 5)
         camera.unplug(0)
         eventually(lambda: "reconnecting" in collector.states())
@@ -127,16 +125,14 @@ def test_a_driver_that_hangs_is_left_behind_and_lets_go_later(
 ) -> None:
     camera.plug_in(0)
     threads = threading.active_count()
-    with Pipeline(
-        camera.open(), tracker, sinks=[collector], on_status=collector.statuses.append, patience=QUICK
-    ) as pipeline:
+    with Pipeline(camera.open(), tracker, [collector], PipelineOptions(retry=QUICK)) as pipeline:
         eventually(lambda: len(collector.messages) >= 5)
         camera.hangs = True
         eventually(lambda: pipeline.summary().abandoned >= 1)
         camera.hangs = False  # another connection works, while the first one still hangs
         before = len(collector.messages)
         eventually(lambda: len(collector.messages) >= before + 5)
-        assert pipeline.summary().abandoned <= QUICK.hanging
+        assert pipeline.summary().abandoned <= QUICK.max_hung
         camera.lets_go.set()
         eventually(lambda: threading.active_count() <= threads + 3)  # reader, connection, worker
         assert pipeline.error is None

@@ -16,6 +16,7 @@ from faulty.rtsp import RtspServer, is_installed, write_face_pictures
 from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
 from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
 from mtclar.stream.server.server import Server
+from mtclar.stream.sinks.base import Sink
 
 WAIT_S = 20.0  # bounds every wait; nothing should come near it
 
@@ -106,14 +107,19 @@ def make_message() -> Callable[..., AffectMessage]:
 
 
 @dataclass
-class Collector:
-    """A sink and an on_status that remembers everything."""
+class Collector(Sink):
+    """A sink that keeps everything."""
+
+    own_thread = False
 
     messages: list[AffectMessage] = field(default_factory=list)
     statuses: list[StatusMessage] = field(default_factory=list)
 
-    def publish(self, message: AffectMessage) -> None:
+    def affect(self, message: AffectMessage) -> None:
         self.messages.append(message)
+
+    def status(self, message: StatusMessage) -> None:
+        self.statuses.append(message)
 
     def states(self) -> list[str]:
         return [status.state for status in self.statuses]

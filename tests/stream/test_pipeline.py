@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import MtclarError
-from mtclar.stream.pipeline import Pipeline, default_freshness
+from mtclar.stream.pipeline import Pipeline, PipelineOptions, default_freshness
 from mtclar.stream.protocol.messages import AffectMessage
 from mtclar.stream.server.server import Server
+from mtclar.stream.sinks.base import Sink
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.pace import PacedSource, paced
 from mtclar.stream.summary import Meter
@@ -24,9 +25,8 @@ def test_all_answers_every_frame_in_order(make_clip: MakeClip, tracker: Any, col
     pipeline = Pipeline(
         open_source(str(make_clip(frames=60))),
         tracker,
-        sinks=[collector],
-        on_status=collector.statuses.append,
-        truth=lambda t_s: (t_s, -t_s) if t_s < 1 else None,
+        [collector],
+        PipelineOptions(truth=lambda t_s: (t_s, -t_s) if t_s < 1 else None),
     )
     with pipeline:
         assert pipeline.wait(WAIT_S)
@@ -71,7 +71,9 @@ def test_paced_drops_what_the_tracker_is_too_slow_for_and_says_so(
     make_clip: MakeClip, make_tracker: Any, collector: Any
 ) -> None:
     source = open_source(str(make_clip(frames=25)))
-    with Pipeline(source, make_tracker(pause_s=0.15), freshness="paced", sinks=[collector]) as pipeline:
+    with Pipeline(
+        source, make_tracker(pause_s=0.15), [collector], PipelineOptions(freshness="paced")
+    ) as pipeline:
         assert pipeline.wait(WAIT_S)
     messages = collector.messages
     assert 2 <= len(messages) < 25
@@ -89,9 +91,12 @@ def test_a_failing_tracker_ends_the_run_and_is_not_hidden(make_clip: MakeClip, m
     assert_no_threads()
 
 
-def test_a_failing_sink_ends_the_run(make_clip: MakeClip, tracker: Any) -> None:
-    class Full:
-        def publish(self, _: AffectMessage) -> None:
+def test_a_failing_required_sink_ends_the_run(make_clip: MakeClip, tracker: Any) -> None:
+    class Full(Sink):
+        own_thread = False
+        required = True
+
+        def affect(self, message: AffectMessage) -> None:  # noqa: ARG002
             raise MtclarError("the disk is full")
 
     with Pipeline(open_source(str(make_clip(frames=60))), tracker, sinks=[Full()]) as pipeline:
@@ -114,14 +119,16 @@ def test_stopping_a_reader_that_waits_for_room_does_not_hang(
     make_clip: MakeClip, make_tracker: Any, eventually: Any
 ) -> None:
     tracker = make_tracker(pause_s=0.05)
-    pipeline = Pipeline(open_source(str(make_clip(frames=200))), tracker, freshness="all")
+    pipeline = Pipeline(
+        open_source(str(make_clip(frames=200))), tracker, options=PipelineOptions(freshness="all")
+    )
     pipeline.start()
     eventually(lambda: tracker.seen)
     assert pipeline.stop()
     assert_no_threads()
 
 
-def test_a_wish_after_the_end_is_refused_once_and_one_that_waits_then_too(tracker: Any) -> None:
+def test_an_assignment_after_the_end_is_rejected_once_and_so_is_a_pending_one(tracker: Any) -> None:
     answers: list[MtclarError | None] = []
     with Pipeline(open_source("synthetic:64x48?faces=0&frames=1"), tracker) as pipeline:
         assert pipeline.wait(WAIT_S)
@@ -140,13 +147,16 @@ def test_a_wish_after_the_end_is_refused_once_and_one_that_waits_then_too(tracke
     assert [str(error) for error in answers] == 2 * ["the stream has ended"]
 
 
-class _Broken:
+class _Broken(Sink):
     """A sink that does something else."""
+
+    own_thread = False
+    required = True
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
 
-    def publish(self, _: AffectMessage) -> None:
+    def affect(self, message: AffectMessage) -> None:  # noqa: ARG002
         self._work()
 
 
@@ -163,7 +173,7 @@ def test_the_summary_reaches_to_the_socket(make_clip: MakeClip, tracker: Any) ->
     meter = Meter()
     with Server(port=0, on_sent=meter.sent) as server:
         source = open_source(str(make_clip(frames=10)))
-        with Pipeline(source, tracker, sinks=[server], on_status=server.publish, meter=meter) as pipeline:
+        with Pipeline(source, tracker, [server], meter=meter) as pipeline:
             assert pipeline.wait(WAIT_S)
         info = pipeline.info()
     assert (info.stream, info.size, info.freshness, info.truth) == ("clip", (320, 240), "all", False)

@@ -1,4 +1,4 @@
-"""The reader over scripted live sources: stalls, ends, hangs, retries; no network, time by small patience."""
+"""The reader over scripted live sources: stalls, ends, hangs, retries; no network, short waits."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,16 +14,16 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError
 from mtclar.stream.mailbox import Mailbox
 from mtclar.stream.protocol.messages import StatusMessage
-from mtclar.stream.reader import Patience, Reader, _Connection
+from mtclar.stream.reader import Reader, RetryPolicy, _Connection
 
 PIXEL = np.zeros((2, 2, 3), np.uint8)
-QUICK = Patience(
-    silence_s=0.2,
-    connect_s=1.0,
-    stalled_s=0.2,
+QUICK = RetryPolicy(
+    stall_s=0.2,
+    connect_timeout_s=1.0,
+    stall_timeout_s=0.2,
     first_retry_s=0.05,
-    longest_retry_s=0.2,
-    probe_often_s=0.02,
+    max_retry_s=0.2,
+    fast_probe_s=0.02,
     tick_s=0.01,
 )
 HANG, FAIL, END, BUG = "hang", "fail", "end", "bug"
@@ -76,9 +76,9 @@ class Scripted:
 def run() -> Iterator[Callable[..., tuple[Reader, list[StatusMessage]]]]:
     readers: list[tuple[Reader, Scripted]] = []
 
-    def start(source: Scripted, patience: Patience = QUICK) -> tuple[Reader, list[StatusMessage]]:
+    def start(source: Scripted, retry: RetryPolicy = QUICK) -> tuple[Reader, list[StatusMessage]]:
         statuses: list[StatusMessage] = []
-        reader = Reader(source, Mailbox("latest"), on_status=statuses.append, patience=patience)
+        reader = Reader(source, Mailbox("latest"), on_status=statuses.append, retry=retry)
         readers.append((reader, source))
         reader.start()
         return reader, statuses
@@ -124,7 +124,7 @@ def test_a_connection_that_hangs_in_native_code_is_left_behind(run: Any, eventua
 
 def test_connections_that_all_hang_do_not_pile_up(run: Any, eventually: Any) -> None:
     source = Scripted(*[HANG] * 12)
-    reader, statuses = run(source, replace(QUICK, hanging=2))
+    reader, statuses = run(source, replace(QUICK, max_hung=2))
     eventually(lambda: any("2 connections hang" in (status.reason or "") for status in statuses))
     threading.Event().wait(0.5)
     assert (reader.abandoned, source.connections) == (2, 2)
@@ -137,14 +137,14 @@ def test_connections_that_all_hang_do_not_pile_up(run: Any, eventually: Any) -> 
 def test_a_camera_that_is_slower_than_it_says_is_not_stalled() -> None:
     connection = _Connection(iter(()), 0.0)
     for n in range(30):  # 25 a second by day, one in a second and a half by night
-        connection.note_frame(n / 25)
-    patience = Patience()
-    assert patience.silence(25.0, connection.period_s) == 2.0
+        connection.record_frame(n / 25)
+    policy = RetryPolicy()
+    assert policy.stall_after(25.0, connection.period_s) == 2.0
     for n in range(30):
-        connection.note_frame(30 / 25 + 1.5 * n)
-    assert patience.silence(25.0, connection.period_s) == pytest.approx(15.0, rel=0.05)
-    connection.note_frame(90_000.0)  # back after a day: a day is not its rhythm
-    assert patience.silence(25.0, connection.period_s) < 30.0
+        connection.record_frame(30 / 25 + 1.5 * n)
+    assert policy.stall_after(25.0, connection.period_s) == pytest.approx(15.0, rel=0.05)
+    connection.record_frame(90_000.0)  # back after a day: a day is not its rhythm
+    assert policy.stall_after(25.0, connection.period_s) < 30.0
 
 
 def test_a_fault_of_the_source_itself_is_not_retried(run: Any, eventually: Any) -> None:
@@ -156,7 +156,7 @@ def test_a_fault_of_the_source_itself_is_not_retried(run: Any, eventually: Any) 
 
 
 def test_a_long_pause_is_cut_short_when_the_source_is_back(run: Any, eventually: Any) -> None:
-    patient = Patience(first_retry_s=600.0, longest_retry_s=600.0, probe_often_s=0.02, tick_s=0.01)
+    patient = RetryPolicy(first_retry_s=600.0, max_retry_s=600.0, fast_probe_s=0.02, tick_s=0.01)
     source = Scripted(FAIL, there=False)
     _, statuses = run(source, patient)
     eventually(lambda: "reconnecting" in states(statuses))
@@ -167,7 +167,7 @@ def test_a_long_pause_is_cut_short_when_the_source_is_back(run: Any, eventually:
 
 
 def test_a_source_that_is_there_and_refuses_is_not_asked_without_a_pause(run: Any, eventually: Any) -> None:
-    patient = Patience(first_retry_s=600.0, longest_retry_s=600.0, probe_often_s=0.01, tick_s=0.01)
+    patient = RetryPolicy(first_retry_s=600.0, max_retry_s=600.0, fast_probe_s=0.01, tick_s=0.01)
     source = Scripted(FAIL, there=True)
     _, statuses = run(source, patient)
     eventually(lambda: "reconnecting" in states(statuses))
@@ -177,12 +177,12 @@ def test_a_source_that_is_there_and_refuses_is_not_asked_without_a_pause(run: An
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_pauses_grow_to_their_limit_with_jitter(attempt: int, share: float) -> None:
-    patience = Patience()
-    wait_s = patience.retry(attempt, share)
+    policy = RetryPolicy()
+    wait_s = policy.wait(attempt, share)
     expected = min(2.0 ** min(attempt, 16), 30.0)
     assert 0.8 * expected - 1e-9 <= wait_s <= 1.2 * expected + 1e-9
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(None, 2.0), (25.0, 2.0), (1.0, 10.0), (120.0, 2.0)])
 def test_the_watchdog_waits_ten_periods_of_a_slow_source(fps: float | None, expected: float) -> None:
-    assert Patience().silence(fps) == expected
+    assert RetryPolicy().stall_after(fps) == expected

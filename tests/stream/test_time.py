@@ -8,7 +8,7 @@ import numpy as np
 from support.websocket_client import Make, join, receive, say, until
 
 from mtclar.engine.data_types import Clock, Frame
-from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.server.server import Server
 
@@ -61,7 +61,7 @@ def test_the_clock_pair_maps_capture_to_unix_time_and_says_whose_it_is(tracker: 
         pair = until(client, "hello")["clock"]
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")
-        with Pipeline(source, tracker, sinks=[server], freshness="all"):
+        with Pipeline(source, tracker, [server], PipelineOptions(freshness="all")):
             messages = [until(client, "affect") for _ in range(2)]
     assert [message["clock"] for message in messages] == ["arrival", "rtcp"]
     for message, taken_s in zip(messages, source.taken_unix_s, strict=True):

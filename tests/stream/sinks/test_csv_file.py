@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from mtclar.engine.data_types import Affect
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.stream.protocol.messages import AffectMessage, LatencyMs
+from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, MarkMessage, StreamInfo
 from mtclar.stream.sinks.csv_file import COLUMNS, MARKS_KEPT, CsvSink
 
 Make = Callable[..., AffectMessage]
+
+
+def stream(name: str) -> StreamInfo:
+    return StreamInfo(name, name, False, None, None, "all")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -28,8 +32,8 @@ def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make
     path = tmp_path / "out.csv"
     sink = CsvSink(path)
     assert path.read_text().strip() == ",".join(COLUMNS)
-    sink.publish(make_message(0, faces=2))
-    sink.publish(make_message(1, faces=0))
+    sink.affect(make_message(0, faces=2))
+    sink.affect(make_message(1, faces=0))
     sink.close()
     sink.close()
     written = rows(path)
@@ -45,16 +49,17 @@ def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make
 def test_a_mark_stands_at_the_first_frame_taken_after_it(tmp_path: Path, make_message: Make) -> None:
     path = tmp_path / "out.csv"
     sink = CsvSink(path)
+    sink.open([stream("cam"), stream("another")])
     frames = [make_message(seq, faces=2, t_s=100.0 + seq / 25) for seq in range(4)]
     times_s = [frame.t_capture_s for frame in frames]
-    sink.mark("before all of it", times_s[0] - 1.0, ["cam", "another"])
-    sink.publish(frames[0])
-    sink.mark("at two", times_s[2], ["cam"])
-    sink.mark("after two", times_s[2] + 0.001, ["cam"])
-    sink.mark("and again", times_s[2] + 0.002, ["cam"])
+    sink.mark(MarkMessage("before all of it", times_s[0] - 1.0))
+    sink.affect(frames[0])
+    sink.mark(MarkMessage("at two", times_s[2], "cam"))
+    sink.mark(MarkMessage("after two", times_s[2] + 0.001, "cam"))
+    sink.mark(MarkMessage("and again", times_s[2] + 0.002, "cam"))
     for frame in frames[1:]:  # the first of them was taken before the marks, and answered after them
-        sink.publish(frame)
-    sink.mark("after all of it", times_s[3] + 1.0, ["cam"])
+        sink.affect(frame)
+    sink.mark(MarkMessage("after all of it", times_s[3] + 1.0, "cam"))
     sink.close()
     marks = [(row["frame"], row["mark"]) for row in rows(path)]
     assert marks == [
@@ -71,8 +76,9 @@ def test_a_mark_stands_at_the_first_frame_taken_after_it(tmp_path: Path, make_me
 def test_a_mark_is_one_cell_of_one_line_and_no_formula(label: str, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.mktemp("marks") / "out.csv"
     with closing(CsvSink(path)) as sink:
-        sink.mark(label, 0.0, ["c"])
-        sink.publish(AffectMessage("c", 0, 0, 1.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, ()))
+        sink.open([stream("c")])
+        sink.mark(MarkMessage(label, 0.0, "c"))
+        sink.affect(AffectMessage("c", 0, 0, 1.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, ()))
     assert len(path.read_text().split("\n")) == 3
     (row,) = rows(path)
     assert row["mark"].removeprefix("'") == "".join(
@@ -84,9 +90,10 @@ def test_a_mark_is_one_cell_of_one_line_and_no_formula(label: str, tmp_path_fact
 
 def test_marks_of_a_stream_without_frames_do_not_pile_up(tmp_path: Path, make_message: Make) -> None:
     with closing(CsvSink(tmp_path / "out.csv")) as sink:
+        sink.open([stream("cam")])
         for number in range(MARKS_KEPT + 5):
-            sink.mark(str(number), 0.0, ["cam"])
-        sink.publish(make_message(0, faces=0))
+            sink.mark(MarkMessage(str(number), 0.0, "cam"))
+        sink.affect(make_message(0, faces=0))
     (row,) = rows(tmp_path / "out.csv")
     assert row["mark"].split("; ") == [str(number) for number in range(5, MARKS_KEPT + 5)]
 
@@ -98,7 +105,7 @@ def test_no_value_is_an_empty_cell(tmp_path: Path) -> None:
     message = AffectMessage("c", 0, 0, 0.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, (face,))
     with_values = tmp_path / "out.csv"
     sink = CsvSink(with_values)
-    sink.publish(message)
+    sink.affect(message)
     sink.close()
     (row,) = rows(with_values)
     empty = (
@@ -119,7 +126,7 @@ def test_rows_reach_the_disk_while_it_runs(tmp_path: Path, make_message: Make) -
     now = [0.0]
     sink = CsvSink(tmp_path / "out.csv", clock=lambda: now[0])
     now[0] = 1.5
-    sink.publish(make_message(0))
+    sink.affect(make_message(0))
     assert len(rows(tmp_path / "out.csv")) == 1
     sink.close()
 
@@ -166,6 +173,6 @@ def test_on_a_full_disk_the_rows_that_fit_are_whole(full_disk: Path, make_messag
 def publish_many(sink: CsvSink, make_message: Make) -> None:
     """More than a small disk holds, written out every hundred messages."""
     for n in range(2000):
-        sink.publish(make_message(n))
+        sink.affect(make_message(n))
         if n % 100 == 99:
             sink._flush()

@@ -32,7 +32,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 def test_latencies_are_a_histogram_by_stream_and_part(make_message: Make) -> None:
     metrics = Metrics()
     for seq in range(3):
-        metrics.answered(make_message(seq, faces=2))
+        metrics.affect(make_message(seq, faces=2))
     found = samples(metrics)
     labels = (("part", "track"), ("stream", "cam"))
     assert found["mtclar_latency_seconds_count", labels] == 3
@@ -46,7 +46,7 @@ def test_pauses_change_nothing_of_the_page(make_message: Make, monkeypatch: pyte
     pauses: list[float] = []
     monkeypatch.setattr("mtclar.stream.sinks.prometheus.time.sleep", pauses.append)
     metrics = Metrics()
-    metrics.answered(make_message(0, faces=1))
+    metrics.affect(make_message(0, faces=1))
     lines = metrics.page().body.splitlines()
     whole = generate_latest(metrics._registry).splitlines()
     changing = (b"process_cpu", b"process_virtual", b"process_resident", b"process_open")
@@ -69,7 +69,6 @@ def test_streams_clients_and_refusals(
 ) -> None:
     now_s = [0.0]
     metrics = Metrics(clock=lambda: now_s[0])
-    states: dict[str, Any] = {}
     source = open_source(str(make_clip(frames=25)))
     name = (("stream", source.stream_id),)
     with (
@@ -78,17 +77,16 @@ def test_streams_clients_and_refusals(
     ):
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")
-        with Pipeline(
-            source, tracker, sinks=[server], on_status=lambda s: states.update({s.stream: s.state})
-        ) as pipeline:
-            metrics.watch([pipeline], server, states, MODEL, "1.2.3")
+        with Pipeline(source, tracker, [server, metrics]) as pipeline:
+            metrics.attach([pipeline], server, MODEL, "1.2.3")
             metrics.tick()
             assert pipeline.wait(20)
-        now_s[0] = 5.0
-        metrics.tick()
-        eventually(lambda: states.get(source.stream_id) == "ended" and server.written == 25)
-        found = samples(metrics)
-        assert pipeline.busy_s == 0
+            now_s[0] = 5.0
+            metrics.tick()
+            ended = ("mtclar_source_state", (("state", "ended"), *name))
+            eventually(lambda: samples(metrics)[ended] == 1 and server.written == 25)
+            found = samples(metrics)
+            assert pipeline.busy_s == 0
     assert found["mtclar_frames_answered_total", name] == 25
     assert found["mtclar_frames_dropped_total", name] == 0
     assert found["mtclar_source_reconnects_total", name] == 0
@@ -115,7 +113,7 @@ def test_the_rate_forgets_what_is_long_ago() -> None:
         now_s[0] = float(second)
         pipeline.answered += 1 if second < 80 else 25
         metrics.tick()
-    seen = metrics._live._seen
+    seen = metrics._live._samples
     assert seen[-1][0] - seen[0][0] <= RATE_WINDOW_S
     assert seen[-1][1][0] - seen[0][1][0] == 25 * RATE_WINDOW_S
 
@@ -130,7 +128,7 @@ def test_what_is_watched_next_begins_with_a_rate_of_its_own() -> None:
     for answered in (500, 0):  # the clip once, and from its beginning again
         pipeline: Any = Counting()
         pipeline.answered = answered
-        metrics.watch([pipeline], server, {}, MODEL, "1")
+        metrics.attach([pipeline], server, MODEL, "1")
         for _ in range(3):
             metrics.tick()
             now_s[0] += 2.0
@@ -148,5 +146,5 @@ def test_a_face_of_every_state_is_counted(make_message: Make) -> None:
     metrics = Metrics()
     message = make_message(0, faces=1)
     lost: Affect = replace(message.faces[0], state="lost")
-    metrics.answered(replace(message, faces=(*message.faces, lost)))
+    metrics.affect(replace(message, faces=(*message.faces, lost)))
     assert samples(metrics)["mtclar_faces_total", (("state", "lost"), ("stream", "cam"))] == 1

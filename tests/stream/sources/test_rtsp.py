@@ -11,8 +11,8 @@ from faulty.proxy import Proxy
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.reader import Patience
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.rtsp import RtspCamera, without_credentials
 
@@ -22,7 +22,7 @@ def test_a_camera_that_is_killed_and_comes_back(
 ) -> None:
     source = open_source(rtsp_server.url)
     assert (source.live, source.size) == (True, None)
-    pipeline = Pipeline(source, tracker, sinks=[collector], on_status=collector.statuses.append)
+    pipeline = Pipeline(source, tracker, sinks=[collector])
     with pipeline:
         eventually(lambda: len(collector.messages) >= 25)
         assert source.size == (640, 480)
@@ -48,8 +48,8 @@ def test_a_server_that_is_not_there_yet(
 ) -> None:
     rtsp_server.kill()
     source = open_source(rtsp_server.url)
-    patience = Patience(first_retry_s=0.2)
-    with Pipeline(source, tracker, sinks=[collector], on_status=collector.statuses.append, patience=patience):
+    retry = RetryPolicy(first_retry_s=0.2)
+    with Pipeline(source, tracker, [collector], PipelineOptions(retry=retry)):
         eventually(lambda: "reconnecting" in collector.states())
         rtsp_server.start()
         eventually(lambda: len(collector.messages) >= 5)

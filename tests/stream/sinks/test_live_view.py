@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mtclar.cli.live_view import LiveView, bar
 from mtclar.engine.data_types import Affect
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StatusMessage
+from mtclar.stream.sinks.live_view import LiveView, bar
 
 ESCAPE = "\x1b"
 
@@ -72,9 +72,9 @@ def ticks() -> Callable[[], float]:
 def test_terminal_shows_values_state_and_numbers() -> None:
     console = terminal()
     with LiveView("demo: rendered face", console, clients=lambda: 3) as view:
-        view.on_status(status("live"))
-        view.on_affect(affect(face(), dropped=2))
-        view.on_affect(affect(face(valence=-0.5, state="low_quality", faults=["too dark"]), dropped=2))
+        view.status(status("live"))
+        view.affect(affect(face(), dropped=2))
+        view.affect(affect(face(valence=-0.5, state="low_quality", faults=["too dark"]), dropped=2))
     text = written(console)
     for part in ("demo: rendered face", "anna", "-0.50 ±0.08", "-0.10 ±0.06", "low quality (too dark)"):
         assert part in text
@@ -85,11 +85,11 @@ def test_terminal_shows_values_state_and_numbers() -> None:
 def test_terminal_says_when_there_is_no_face_and_when_a_face_is_not_calibrated() -> None:
     console = terminal()
     with LiveView("x", console) as view:
-        view.on_affect(affect())
+        view.affect(affect())
         assert view._live is not None
         view._live.refresh()
         assert "no face in the picture" in written(console)
-        view.on_affect(affect(face(subject=None, calibrated=False, valence=None, arousal=None, sd=None)))
+        view.affect(affect(face(subject=None, calibrated=False, valence=None, arousal=None, sd=None)))
     assert "face 0" in written(console)
     assert "not calibrated" in written(console)
 
@@ -97,14 +97,14 @@ def test_terminal_says_when_there_is_no_face_and_when_a_face_is_not_calibrated()
 def test_what_to_do_about_a_face_that_left_its_support_set_is_said() -> None:
     console = terminal(200)
     with LiveView("camera", console) as view:
-        view.on_affect(affect(face(drift=["darker"])))
+        view.affect(affect(face(drift=["darker"])))
     assert "more light, or add a frame" in written(console)
 
 
 def test_names_are_text_not_markup() -> None:
     console = terminal()
     with LiveView("[bold]t[/bold]", console) as view:
-        view.on_affect(affect(face(subject="[red]eve[/red]\x1b]0;title\x07")))
+        view.affect(affect(face(subject="[red]eve[/red]\x1b]0;title\x07")))
     assert "[red]eve[/red]" in written(console)
     assert "\x1b]0" not in written(console)
 
@@ -122,7 +122,7 @@ def test_pipe_gets_one_plain_line_a_second(ticks: Callable[[], float]) -> None:
     console = Console(file=io.StringIO(), force_terminal=False, width=80)
     with LiveView("x", console, clock=ticks) as view:
         for i in range(100):
-            view.on_affect(affect(face(), pts=i / 30))
+            view.affect(affect(face(), pts=i / 30))
     lines = written(console).splitlines()
     assert ESCAPE not in written(console)
     assert 5 < len(lines) < 40  # the clock is asked once or a few times a message, 0.1 s each
@@ -133,7 +133,7 @@ def test_pipe_gets_one_plain_line_a_second(ticks: Callable[[], float]) -> None:
 def test_pipe_line_is_not_wrapped_and_carries_no_control_characters(ticks: Callable[[], float]) -> None:
     console = Console(file=io.StringIO(), force_terminal=False, width=40)
     with LiveView("x", console, clock=ticks) as view:
-        view.on_affect(affect(face(subject="e\x1b[31mve\nx"), face(id=1), face(id=2)))
+        view.affect(affect(face(subject="e\x1b[31mve\nx"), face(id=1), face(id=2)))
     text = written(console)
     assert ESCAPE not in text
     assert all(" fps" in line for line in text.splitlines())
@@ -143,8 +143,8 @@ def test_pipe_gets_a_line_when_the_source_changes() -> None:
     console = Console(file=io.StringIO(), force_terminal=False, width=80)
     with LiveView("x", console) as view:
         for _ in range(3):
-            view.on_status(status("reconnecting", retry_s=2.1, reason="no picture for 2.0 s"))
-        view.on_status(status("live"))
+            view.status(status("reconnecting", retry_s=2.1, reason="no picture for 2.0 s"))
+        view.status(status("live"))
     assert written(console).splitlines() == [
         "door: reconnecting, next try in 2 s (no picture for 2.0 s)",
         "door: live",
@@ -156,10 +156,10 @@ def test_several_streams_are_told_apart(on_terminal: bool) -> None:
     """Each has its state and its faces; what was dropped is summed."""
     console = terminal() if on_terminal else Console(file=io.StringIO(), force_terminal=False, width=80)
     with LiveView("x", console) as view:
-        view.on_affect(affect(face(valence=0.42), stream="door", dropped=3))
-        view.on_affect(affect(face(subject="ben", valence=-0.5), stream="hall", dropped=4))
-        view.on_status(status("reconnecting", retry_s=2.1))
-        view.on_affect(affect(face(subject="ben", valence=-0.6), stream="hall", dropped=4))
+        view.affect(affect(face(valence=0.42), stream="door", dropped=3))
+        view.affect(affect(face(subject="ben", valence=-0.5), stream="hall", dropped=4))
+        view.status(status("reconnecting", retry_s=2.1))
+        view.affect(affect(face(subject="ben", valence=-0.6), stream="hall", dropped=4))
     last = written(console).splitlines()[-1 if not on_terminal else slice(None)]
     text = last if isinstance(last, str) else "\n".join(last)
     for part in ("door: anna", "+0.42", "hall: ben", "-0.60", "7 dropped", "door reconnecting", "hall live"):
@@ -170,8 +170,8 @@ def test_the_state_of_one_stream_is_not_anothers() -> None:
     console = Console(file=io.StringIO(), force_terminal=False, width=80)
     with LiveView("x", console, values=False) as view:
         for stream in ("door", "hall"):
-            view.on_status({"type": "status", "stream": stream, "state": "live"})
-        view.on_status({"type": "status", "stream": "door", "state": "live"})
+            view.status({"type": "status", "stream": stream, "state": "live"})
+        view.status({"type": "status", "stream": "door", "state": "live"})
     assert written(console).splitlines() == ["door: live", "hall: live"]
 
 
@@ -180,16 +180,16 @@ def test_without_values_only_changes_of_the_source_are_written(on_terminal: bool
     console = Console(file=io.StringIO(), force_terminal=on_terminal, width=80, color_system=None)
     with LiveView("x", console, values=False) as view:
         for i in range(50):
-            view.on_affect(affect(face(), pts=i))
-        view.on_status(status("reconnecting", retry_s=2.1, reason="no picture"))
-        view.on_affect(affect(face(), pts=60))
+            view.affect(affect(face(), pts=i))
+        view.status(status("reconnecting", retry_s=2.1, reason="no picture"))
+        view.affect(affect(face(), pts=60))
     assert written(console).splitlines() == ["door: reconnecting, next try in 2 s (no picture)"]
 
 
 def test_that_a_queue_is_in_the_latency_is_said() -> None:
     console = Console(file=io.StringIO(), force_terminal=False, width=200)
     with LiveView("x", console, queued=True) as view:
-        view.on_affect(affect(face()))
+        view.affect(affect(face()))
     assert "8.0 ms with the queue" in written(console)
 
 
@@ -199,7 +199,7 @@ def test_frames_per_second_come_from_the_clock() -> None:
     view = LiveView("x", console, clock=lambda: now)
     for i in range(100):
         now = i / 25
-        view.on_affect(affect(face(), total_ms=i))
+        view.affect(affect(face(), total_ms=i))
     assert "25.0 fps" in view._numbers()
     now += 60
     assert "- fps" in view._numbers()
@@ -211,7 +211,7 @@ def test_messages_may_come_from_many_threads() -> None:
 
         def send_many() -> None:
             for _ in range(300):
-                view.on_affect(affect(face()))
+                view.affect(affect(face()))
 
         threads = [threading.Thread(target=send_many) for _ in range(4)]
         for thread in threads:
@@ -227,7 +227,7 @@ def test_many_messages_are_few_drawings() -> None:
     began = time.monotonic()
     with LiveView("one title", console) as view:
         for _ in range(2000):
-            view.on_affect(affect(face()))
+            view.affect(affect(face()))
     seconds = time.monotonic() - began
     assert written(console).count("one title") <= 10 * seconds + 3
 
@@ -259,7 +259,7 @@ def test_it_is_a_sink_of_the_pipeline() -> None:
     )
     for console in (terminal(), Console(file=io.StringIO(), force_terminal=False, width=80)):
         with LiveView("x", console) as view:
-            view.on_status(StatusMessage("demo", "live"))
-            view.publish(message)
+            view.status(StatusMessage("demo", "live"))
+            view.affect(message)
         for part in ("ben", "+0.25 ±0.10", "-0.50 ±0.20", "6.0 ms", "4 dropped"):
             assert part in written(console)

@@ -1,7 +1,7 @@
-"""The terminal's live view of a stream, shared by `run` and `watch`: bars for V and A, or a plain line a second.
+"""The live view of a run in the terminal: bars for valence and arousal, or one plain line per second.
 
-On a terminal, rich redraws the view at its own pace; what comes in is only noted. Without one (a pipe, a log file) a
-plain line without escape codes is written every second and whenever the source's state changes.
+On a terminal, rich redraws the view at its own rate; a message that arrives is only stored. Without a terminal (a pipe,
+a log file) a plain line without escape codes is written every second and whenever the state of a source changes.
 """
 
 import json
@@ -9,44 +9,53 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mtclar.cli.terminal import Terminal, counted, printable
+from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.drift import ADVICE
-
-if TYPE_CHECKING:
-    from mtclar.stream.protocol.messages import AffectMessage, StatusMessage
+from mtclar.stream.protocol.messages import AffectMessage, StatusMessage, StreamInfo
+from mtclar.stream.sinks.base import Sink
 
 REDRAWS_PER_S = 8
 PLAIN_INTERVAL_S = 1.0
-METER_WINDOW_S = 2.0
-BAR_CELLS = ((96, 21), (72, 11))  # (columns of the terminal from which on, cells of a bar); narrower: no bars
+RATE_WINDOW_S = 2.0
+BAR_CELLS = ((96, 21), (72, 11))  # (least columns of the terminal, cells of a bar); narrower: no bars
 
-CONNECTING = "connecting"  # what a source is until it says something
+CONNECTING = "connecting"  # the state of a source before its first message
 _STATE_STYLE = {"ok": "green", "live": "green", "low_quality": "yellow", "held": "yellow", "lost": "red"}
 _NO_VALUE = "   -  "
 
+Json = Mapping[str, Any]
 
-class LiveView:
-    """Shows the latest `affect` and `status` messages of `mtclar.v1`; a context manager.
 
-    `publish` makes it a sink of the pipeline; `on_affect` and `on_status` take messages as they came over the wire.
-    All may be called from any thread and any number of times a second. `clients`, where given, is asked for the
-    number of connected clients. Without `values` only changes of the source's state are written, a line each.
-    `queued`: latencies hold a wait in a queue that is meant to be full (freshness `all`), and that is said. `clock` is
-    monotonic.
+def open_live_view(argument: str) -> "LiveView":
+    """The sink of `live`."""
+    if argument:
+        raise UsageError("the live view takes no argument", "write live")
+    return LiveView()
+
+
+class LiveView(Sink):
+    """Shows the latest `affect` and `status` messages of `mtclar.v1`, as objects or as decoded JSON.
+
+    `open` takes title and queue from the streams; a client without streams enters it as a context manager instead.
+    `clients`, where given, returns the number of connected clients. Without `values` only changes of a source's state
+    are written, a line each. `queued`: latencies include a wait in a full queue (freshness `all`), and the view states
+    it. `clock` is monotonic.
     """
+
+    own_thread = False
 
     def __init__(
         self,
-        title: str,
+        title: str = "",
         console: Console | None = None,
         *,
         clients: Callable[[], int] | None = None,
@@ -55,20 +64,19 @@ class LiveView:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
-        self._console = console or Terminal()
+        self._console = console or Console()
         self.queued = queued
         self._clients = clients
         self._values = values
         self._clock = clock
         self._lock = threading.Lock()
         self._arrivals: deque[tuple[float, float]] = deque()  # (time, latency in ms) of the last seconds
-        # By stream, as they came.
-        self._affects: dict[str, Mapping[str, Any] | AffectMessage] = {}
+        self._affects: dict[str, Json | AffectMessage] = {}  # by stream
         self._states: dict[str, str] = {}
         self._next_line_s = clock()
         self._live: Live | None = None
 
-    def __enter__(self) -> "LiveView":
+    def __enter__(self) -> Self:
         if self._console.is_terminal and self._values:
             self._live = Live(
                 console=self._console, refresh_per_second=REDRAWS_PER_S, get_renderable=self._picture
@@ -82,37 +90,45 @@ class LiveView:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def open(self, streams: Sequence[StreamInfo]) -> None:
+        self.title = ", ".join(info.label for info in streams)
+        self.queued = streams[0].freshness == "all"
+        self._affects.clear()
+        self._states.clear()
+        self.__enter__()
+
+    def close(self) -> None:
+        """Writes the last line, or gives the terminal back; safe to call twice."""
         if self._live is not None:
             self._live.stop()
             self._live = None
         elif self._values and self._affects:
-            self._say(self._line())
+            self._write(self._line())
+            self._affects.clear()
 
-    def publish(self, message: "AffectMessage") -> None:
-        """Notes one answer of the pipeline; it is only looked into when it is shown."""
-        self._note(message, message.latency_ms.total)
-
-    def on_affect(self, message: Mapping[str, Any]) -> None:
-        """Notes one `affect` message."""
-        self._note(message, float(message["latency_ms"]["total"]))
-
-    def _note(self, affect: "Mapping[str, Any] | AffectMessage", latency_ms: float) -> None:
+    def affect(self, message: Json | AffectMessage) -> None:
+        """Stores one `affect` message; it is read when the view is drawn."""
+        if isinstance(message, AffectMessage):
+            stream, latency_ms = message.stream, message.latency_ms.total
+        else:
+            stream, latency_ms = message["stream"], float(message["latency_ms"]["total"])
         now = self._clock()
         with self._lock:
-            stream = affect["stream"] if isinstance(affect, Mapping) else affect.stream
-            self._affects[stream] = affect
+            self._affects[stream] = message
             self._arrivals.append((now, latency_ms))
-            self._forget(now)
+            self._drop_old(now)
             if self._states.get(stream, CONNECTING) == CONNECTING:
                 self._states[stream] = "live"
             line_is_due = self._values and self._live is None and now >= self._next_line_s
             if line_is_due:
                 self._next_line_s = now + PLAIN_INTERVAL_S
         if line_is_due:
-            self._say(self._line())
+            self._write(self._line())
 
-    def on_status(self, message: "Mapping[str, Any] | StatusMessage") -> None:
-        """Notes one `status` message: how the source is."""
+    def status(self, message: Json | StatusMessage) -> None:
+        """Stores one `status` message: the state of a source."""
         status = _as_mapping(message)
         text = str(status["state"])
         if status.get("retry_s") is not None:
@@ -123,21 +139,21 @@ class LiveView:
             changed = text != self._states.get(status["stream"], CONNECTING)
             self._states[status["stream"]] = text
         if changed and self._live is None:
-            self._say(f"{status['stream']}: {text}")
+            self._write(f"{status['stream']}: {text}")
 
-    def _say(self, line: str) -> None:
-        self._console.out(printable(line), highlight=False)
+    def _write(self, line: str) -> None:
+        self._console.out(_printable(line), highlight=False)
 
-    # --- what is shown ---------------------------------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------------------------
 
     def _picture(self) -> RenderableType:
-        """The whole view, as rich draws it: called by its thread."""
-        affects, states = self._now()
-        head = Text(printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
+        """The whole view; called by rich's thread."""
+        affects, states = self._snapshot()
+        head = Text(_printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
         foot = Text(self._numbers(), style="dim")
         for i, (stream, state) in enumerate(states.items()):
             text = f"{stream} {state}" if len(states) > 1 else state
-            foot.append(f"{', ' if i else '  '}{printable(text)}", style=_STATE_STYLE.get(state, "yellow"))
+            foot.append(f"{', ' if i else '  '}{_printable(text)}", style=_STATE_STYLE.get(state, "yellow"))
         if not affects:
             return Group(head, Text("waiting for the first picture", style="dim"), foot)
         faces = [
@@ -149,13 +165,13 @@ class LiveView:
             return Group(head, Text("no face in the picture", style="yellow"), foot)
         return Group(head, self._faces(faces), foot)
 
-    def _now(self) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
-        """The last message and the state of every stream; before the first there is one, which connects."""
+    def _snapshot(self) -> tuple[dict[str, Json], dict[str, str]]:
+        """The last message and the state of every stream; one unnamed stream before the first message."""
         with self._lock:
             affects, states = dict(self._affects), dict(self._states)
         return {stream: _as_mapping(affect) for stream, affect in affects.items()}, states or {"": CONNECTING}
 
-    def _faces(self, faces: list[tuple[str, Mapping[str, Any]]]) -> Table:
+    def _faces(self, faces: list[tuple[str, Json]]) -> Table:
         cells = next((cells for columns, cells in BAR_CELLS if self._console.width >= columns), 0)
         ascii_only = not self._console.encoding.lower().startswith("utf")
         table = Table.grid(padding=(0, 1))
@@ -177,8 +193,8 @@ class LiveView:
         return table
 
     def _line(self) -> str:
-        """The same in one plain line."""
-        affects, states = self._now()
+        """The view as one plain line."""
+        affects, states = self._snapshot()
         several = len(states) > 1
         faces = "; ".join(
             f"{_name(face, stream if several else None)} V {_value(face['valence'], (face.get('sd') or [None])[0])}"
@@ -192,7 +208,7 @@ class LiveView:
 
     def _numbers(self) -> str:
         with self._lock:
-            self._forget(self._clock())
+            self._drop_old(self._clock())
             arrivals = list(self._arrivals)
             affects = list(self._affects.values())
         dropped = sum(_as_mapping(affect)["dropped"] for affect in affects)
@@ -202,11 +218,12 @@ class LiveView:
         parts.append(f"{latency} with the queue" if self.queued else latency)
         parts.append(f"{dropped} dropped")
         if self._clients is not None:
-            parts.append(counted(self._clients(), "client"))
+            count = self._clients()
+            parts.append(f"{count:,} client{'' if count == 1 else 's'}")
         return ", ".join(parts)
 
-    def _forget(self, now: float) -> None:
-        while self._arrivals and self._arrivals[0][0] < now - METER_WINDOW_S:
+    def _drop_old(self, now: float) -> None:
+        while self._arrivals and self._arrivals[0][0] < now - RATE_WINDOW_S:
             self._arrivals.popleft()
 
 
@@ -226,23 +243,28 @@ def bar(value: float | None, cells: int, style: str, ascii_only: bool = False) -
     return text
 
 
-def _as_mapping(message: "Mapping[str, Any] | AffectMessage | StatusMessage") -> Mapping[str, Any]:
+def _as_mapping(message: Json | AffectMessage | StatusMessage) -> Json:
     return message if isinstance(message, Mapping) else json.loads(message.encode())
 
 
-def _name(face: Mapping[str, Any], stream: str | None) -> str:
-    """Who it is; and in which stream, where there are several."""
+def _printable(text: str) -> str:
+    """Text from outside without the characters that control a terminal."""
+    return "".join(character for character in text if character.isprintable())
+
+
+def _name(face: Json, stream: str | None) -> str:
+    """The subject of a face, or its number; with its stream where there are several."""
     who = face["subject"] or f"face {face['id']}"
-    return printable(who if stream is None else f"{stream}: {who}")
+    return _printable(who if stream is None else f"{stream}: {who}")
 
 
-def _state(face: Mapping[str, Any]) -> str:
+def _state(face: Json) -> str:
     words = str(face["state"]).replace("_", " ")
     if face.get("faults"):
         words += f" ({', '.join(face['faults'])})"
     if face.get("drift"):
         words += f"; {'; '.join(ADVICE.get(reason, reason) for reason in face['drift'])}"
-    words = printable(words)
+    words = _printable(words)
     return words if face["calibrated"] else f"{words}, not calibrated"
 
 
