@@ -37,7 +37,7 @@ faults: $(SETUP)     ## the fault suite: killed servers, bad networks, frozen cl
 
 MINUTES ?= 60
 soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> docs/results/soak.json and .png
-	$(BIN)/python tools/soak.py --minutes $(MINUTES) --write
+	$(BIN)/python -m tools.soak --minutes $(MINUTES) --write
 
 SECONDS ?= 60
 fuzz: $(SETUP)       ## random and damaged input for SECONDS (60) at each place that reads what others wrote
@@ -47,10 +47,10 @@ lint: $(SETUP)       ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(SETUP)      ## mypy over the packages
+types: $(SETUP)      ## mypy over the packages, tools/ and experiments/
 	@rm -rf build/typing && mkdir -p build/typing/mtclar
 	@for p in $(PACKAGES); do ln -s ../../../$$p build/typing/mtclar/$$p; done
-	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p))
+	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p)) -p tools -p experiments
 
 bench: $(SETUP)      ## stages, latency, throughput and scaling on this machine -> build/bench.json and .html
 	$(BIN)/mtclar-stream bench --json build/bench.json --html build/bench.html
@@ -59,7 +59,7 @@ gpu-check: $(SETUP)  ## all that needs a graphics card, under 8 minutes -> build
 	$(BIN)/python tools/gpu_check.py --out build
 
 docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the picture, check links
-	$(BIN)/python tools/make_docs.py
+	$(BIN)/python -m tools.make_docs
 
 clean:               ## remove everything that was built
 	rm -rf build dist $(VENV) *.egg-info

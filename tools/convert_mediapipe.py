@@ -18,9 +18,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from plain_prelu import rewrite
-
 from mtclar.engine.models import Card
+from tools.plain_prelu import rewrite
 
 WHEEL = "mediapipe==0.10.21"
 CONVERTER = ("tensorflow_cpu==2.21.0", "numpy==1.26.4", "tf2onnx==1.17.0")
@@ -82,7 +81,7 @@ def main() -> None:
             with zipfile.ZipFile(wheel) as archive:
                 source = Path(archive.extract(network.member, folder))
             target = out / f"{network.name}.onnx"
-            convert = [python, "-m", "tf2onnx.convert", "--tflite", source, "--output", target]
+            convert = [str(python), "-m", "tf2onnx.convert", "--tflite", str(source), "--output", str(target)]
             subprocess.run([*convert, "--opset", str(OPSET)], check=True, capture_output=True)
             Card(
                 name=network.name,

@@ -7,7 +7,7 @@ Run it again whenever the encoder or engine/models/compare.json changes; it take
 split, but must not be those whom the encoder was trained on. Variance and length of the kernel have the lowest error
 over the plans below (the sum of log RMSE), then the cut-off of the smoothing; with the scale of the sd, and how many
 labels it is worth, the share of labels within the 90 % interval is nearest to that. Where a few clips cannot tell, the
-more cautious constants are taken. Nothing here is a test figure: tools/measure_label.py has those.
+more cautious constants are taken. Nothing here is a test figure: experiments/label/modes.py has those.
 """
 
 import argparse

@@ -47,7 +47,7 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
     from mtclar.cli.benchmark.gpu import GpuMeter
     from mtclar.cli.benchmark.material import demo_crops
     from mtclar.engine import models
-    from mtclar.engine.backends.session import open_session, open_sessions
+    from mtclar.engine.backends.session import bind, open_session, open_sessions
     from mtclar.engine.errors import MtclarError
     from mtclar.engine.estimate.encoder import Encoder
     from mtclar.stream.summary import percentiles
@@ -62,7 +62,7 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
         encoder, pair = Encoder(opened.sessions[2]), opened.sessions[3]
         faces = demo_crops(every=8)[:64]
         support = encoder(faces[:SUPPORT_FRAMES]).embedding
-        bound = pair.bind({"support": support})
+        bound = bind(pair, {"support": support})
         opened_s = time.perf_counter() - started_s
 
         def answer(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

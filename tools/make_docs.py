@@ -15,10 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import chromium
-import dashboard_scenes
-import figures
-import rating_scenes
+from tests.support import chromium
+from tools import dashboard_scenes, figures, rating_scenes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize

@@ -1,6 +1,6 @@
 """PRelu written with operators that ONNX Runtime computes in its blocked layout: Face Mesh takes a third of the time.
 
-    python tools/plain_prelu.py engine/models/face_mesh.onnx
+    python -m tools.plain_prelu engine/models/face_mesh.onnx
 
 rewrites a network and the digest in its card. max(x, 0) + a min(x, 0) = a x + (1 - a) relu(x), and a scale for each
 channel is a depthwise convolution of one pixel. ONNX Runtime's own PRelu is slow and has no blocked layout, so every

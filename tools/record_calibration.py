@@ -1,6 +1,6 @@
 """Conversations of a calibration page with a running server, written down: docs/protocol/exchanges/calibrate.
 
-    python tools/record_calibration.py --write
+    python -m tools.record_calibration --write
 
 As tools/record_exchanges.py, which writes those of mtclar.v1; a picture is a line {"picture": its header}. The faces
 and what the encoder says of them are made up, so that every machine records the same. The tests play it all again.
@@ -14,8 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import record_exchanges
-from record_exchanges import NOW_S, Conversation, Line, conversation
 
 from mtclar.calibrate.web.face_outline import outline
 from mtclar.calibrate.web.registry import Desks
@@ -27,6 +25,8 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.server.uploads import read_header
+from tools import record_exchanges
+from tools.record_exchanges import NOW_S, Conversation, Line, conversation
 
 FOLDER = record_exchanges.FOLDER / "calibrate"
 STEP_S = 0.35  # between two pictures
@@ -93,7 +93,7 @@ class Page:
     def hear(self, *kinds: str) -> None:
         """The server's next messages, of those kinds; a picture may come a little later than what follows it."""
         waiting = list(kinds)
-        heard = {}
+        heard: dict[str, Any] = {}
         while len(heard) < len(waiting):
             message = self._talk.next()
             kind = "picture" if isinstance(message, bytes) else message["type"].removeprefix("calibrate.")

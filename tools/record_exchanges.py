@@ -1,6 +1,6 @@
 """Conversations between a client and a running server, written down for who writes a client: docs/protocol/exchanges.
 
-    python tools/record_exchanges.py --write
+    python -m tools.record_exchanges --write
 
 One line a message: {"client": ...}, {"server": ...}, or {"closed": code}. What differs from run to run (the session's
 name, the clocks) has a fixed value in them. The tests play every conversation again and compare.

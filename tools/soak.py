@@ -1,6 +1,6 @@
 """Does anything grow? A camera behind a bad network, clients that come and go, for as long as wanted.
 
-    python tools/soak.py --minutes 60 --write          (make soak MINUTES=60)
+    python -m tools.soak --minutes 60 --write          (make soak MINUTES=60)
 
 `mtclar-stream run` follows a real RTSP server through a proxy, with `--csv` and one client that reads. A fault is done
 to it every `--every` seconds, in turn; memory, threads and file descriptors of its process are read every second. Exit
@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faulty import strangers
-from faulty.proxy import Proxy
-from faulty.rtsp import RtspServer, write_face_pictures
-from faulty.serving import Footprint, Running, Watcher, is_affect
+
+from tests.support.faults import bad_clients
+from tests.support.faults.proxy import Proxy
+from tests.support.faults.rtsp import RtspServer, write_face_pictures
+from tests.support.faults.tracker_process import Footprint, Running, Watcher, is_affect
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "soak.json"
@@ -196,8 +197,8 @@ class Faults:
 
     def _deaf(self) -> None:
         """Shakes hands, asks for every message, and does not read one; gone without a word after a while."""
-        with strangers.shaken(self._url) as deaf:
-            deaf.sendall(strangers.frame(1, b'{"type":"subscribe","delivery":"all"}'))
+        with bad_clients.shaken(self._url) as deaf:
+            deaf.sendall(bad_clients.frame(1, b'{"type":"subscribe","delivery":"all"}'))
             time.sleep(4.0)
 
 

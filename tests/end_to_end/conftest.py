@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import chromium
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
+from support import chromium
 
 from mtclar.engine.data_types import Affect, Estimate, FaceState
 from mtclar.stream.protocol.client_messages import Assign

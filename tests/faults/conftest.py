@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty.proxy import Proxy
-from faulty.serving import Running
+from support.faults.proxy import Proxy
+from support.faults.tracker_process import Running
 
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.sources import open_source

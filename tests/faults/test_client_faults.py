@@ -6,8 +6,8 @@ import urllib.request
 from collections.abc import Callable
 
 import pytest
-from faulty import strangers
-from faulty.serving import Footprint, Running, Watcher, is_affect
+from support.faults import bad_clients
+from support.faults.tracker_process import Footprint, Running, Watcher, is_affect
 
 from mtclar.stream.server.quotas import Limits
 
@@ -54,14 +54,16 @@ def go_on(watcher: Watcher) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [strangers.junk, strangers.half_closed, strangers.vanished], ids=lambda fault: fault.__name__
+    "fault",
+    [bad_clients.junk, bad_clients.half_closed, bad_clients.vanished],
+    ids=lambda fault: fault.__name__,
 )
 def test_strangers_that_come_and_go(run: Running, fault: Callable[..., None]) -> None:
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(is_affect)
         before = run.footprint()
         for number in range(TRIES):
-            fault(run.url, number) if fault is strangers.junk else fault(run.url)
+            fault(run.url, number) if fault is bad_clients.junk else fault(run.url)
         go_on(watcher)
         settled(run, before)
         misses_nothing(watcher)
@@ -74,9 +76,9 @@ def test_clients_that_never_read(run: Running) -> None:
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(is_affect)
         before = run.footprint()
-        frozen = [strangers.shaken(run.url) for _ in range(TRIES)]
+        frozen = [bad_clients.shaken(run.url) for _ in range(TRIES)]
         for sock in frozen[: TRIES // 2]:
-            sock.sendall(strangers.frame(1, json.dumps({"type": "subscribe", "delivery": "all"}).encode()))
+            sock.sendall(bad_clients.frame(1, json.dumps({"type": "subscribe", "delivery": "all"}).encode()))
         for _ in range(5):
             since = len(watcher.received)
             watcher.wait(is_affect, since + 20)
@@ -96,7 +98,7 @@ def test_a_crowd_of_connections_finds_the_entrance_full(run: Running) -> None:
         watcher.wait(is_affect)
         before = run.footprint()
         most = limits.clients_per_address + limits.pages
-        with strangers.crowd(run.url, CROWD) as came:
+        with bad_clients.crowd(run.url, CROWD) as came:
             assert came == CROWD
             for _ in range(5):
                 assert run.footprint().descriptors <= before.descriptors + most + 2
@@ -112,7 +114,7 @@ def test_silent_connections_are_let_go_in_time(run: Running) -> None:
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(is_affect)
         before = run.footprint()
-        silent = [strangers.connected(run.url) for _ in range(TRIES)]
+        silent = [bad_clients.connected(run.url) for _ in range(TRIES)]
         settled(run, before)  # although they are all still there
         for sock in silent:
             assert sock.recv(1) == b""
@@ -126,7 +128,7 @@ def test_ended_in_the_middle_of_a_crowd(run: Running) -> None:
     """A stop does not wait for those who never read."""
     with Watcher(run.url) as watcher:
         watcher.wait(is_affect)
-        frozen = [strangers.shaken(run.url) for _ in range(TRIES)]
+        frozen = [bad_clients.shaken(run.url) for _ in range(TRIES)]
         watcher.wait(is_affect, len(watcher.received) + 20)
         assert run.end() == 0
         watcher.wait(lambda one: one.kind == "bye")

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from faulty.proxy import Proxy
+from support.faults.proxy import Proxy
 
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.reader import RetryPolicy

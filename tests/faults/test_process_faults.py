@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty.serving import Received, Running, Watcher, is_affect
+from support.faults.tracker_process import Received, Running, Watcher, is_affect
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.sinks.csv_file import COLUMNS, FLUSH_EVERY_S

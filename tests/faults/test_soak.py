@@ -1,8 +1,9 @@
 """Two minutes of faults in turn: nothing grows, no message is missing. `make soak` does the same for an hour."""
 
 import pytest
-import soak
-from faulty.rtsp import is_installed
+from support.faults.rtsp import is_installed
+
+from tools import soak
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import av
-import figures
 import pytest
 
 from mtclar.stream import demo_clip
+from tools import figures
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -27,8 +27,8 @@ CLIP_S = 12.0  # of the bundled clip; its calibration labels lie within
 
 
 def test_every_link_leads_somewhere() -> None:
-    checker = [sys.executable, str(ROOT / "tools" / "make_docs.py"), "links"]
-    done = subprocess.run(checker, capture_output=True, text=True, timeout=60)
+    checker = [sys.executable, "-m", "tools.make_docs", "links"]
+    done = subprocess.run(checker, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 

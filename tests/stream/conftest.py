@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from faulty.rtsp import RtspServer, is_installed, write_face_pictures
+from support.faults.rtsp import RtspServer, is_installed, write_face_pictures
 
 from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
 from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
-import chromium
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from support import chromium
 
 WAIT_MS = 30_000  # for anything on a page; generous, because machines that test are busy
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty.proxy import Proxy
+from support.faults.proxy import Proxy
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
