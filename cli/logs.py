@@ -1,4 +1,4 @@
-"""Logs: sentences for people, or one JSON object a line for machines; neither ever holds a password or a token."""
+"""Logs as plain text or as one JSON object per line, both without passwords and tokens."""
 
 import json
 import logging
@@ -15,41 +15,39 @@ LogFormat = Literal["plain", "json"]
 
 LOGGER = "mtclar.cli"
 REDACTED = "***"
-SHORTEST_SECRET = (
-    4  # a shorter one would make holes into ordinary words; in an address it is found all the same
-)
+MIN_SECRET_LENGTH = 4  # replacing shorter ones would damage ordinary words; in a URL they are always replaced
 _USER_INFO = re.compile(r"(?<=://)[^/\s@\"']+@")
 _BEARER = re.compile(r"(?i)(bearer\s+)\S+")
 
 
 def set_up_logs(form: LogFormat, sources: Iterable[str] = (), token: str | None = None) -> None:
-    """Sets up the process's log on stderr. The token, and what is secret in the sources' addresses, never get there."""
+    """Set up the log of the process on stderr, without the token and the secrets in the source URLs."""
     secrets = [token] if token else []
     for source in sources:
         secrets += secrets_of(source)
     root = logging.getLogger()
-    for before in [one for one in root.handlers if isinstance(one, _Stderr)]:
-        root.removeHandler(before)
-    handler = _Stderr()
-    handler.setFormatter(_Json(secrets) if form == "json" else _Plain(secrets))
+    for previous in [handler for handler in root.handlers if isinstance(handler, _StderrHandler)]:
+        root.removeHandler(previous)
+    handler = _StderrHandler()
+    handler.setFormatter(_JsonFormatter(secrets) if form == "json" else _PlainFormatter(secrets))
     root.addHandler(handler)
     if form == "json":
         logging.getLogger("mtclar").setLevel(logging.INFO)
         threading.excepthook = _log_uncaught
 
 
-def speaks_json() -> bool:
-    """Whether errors, too, have to be JSON."""
-    return any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers)
+def logs_json() -> bool:
+    """Whether the log format is JSON; errors are then logged as JSON too."""
+    return any(isinstance(handler.formatter, _JsonFormatter) for handler in logging.getLogger().handlers)
 
 
 def event(name: str, message: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Logs something that happened, with its figures; in plain logs only warnings are seen."""
+    """Log an event with its fields; the plain format shows warnings and errors only."""
     logging.getLogger(LOGGER).log(level, message, extra={"fields": {"event": name, **fields}})
 
 
 def secrets_of(source: str) -> list[str]:
-    """What of a source's address nobody may read: the password and the query, as written and decoded."""
+    """The secrets in a source URL: the password and the query, as written and decoded."""
     try:
         parts = urlsplit(source)
         password = parts.password
@@ -59,8 +57,8 @@ def secrets_of(source: str) -> list[str]:
     return [*found, *(unquote(part) for part in found)]
 
 
-class _Stderr(logging.Handler):
-    """Writes to whatever stderr is at that moment; a reader who has gone is no error of ours."""
+class _StderrHandler(logging.Handler):
+    """Write to the current stderr; ignore a closed pipe."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
@@ -68,21 +66,23 @@ class _Stderr(logging.Handler):
             sys.stderr.flush()
 
 
-class _Redacting(logging.Formatter):
-    """Formats, and takes secrets out of what results: whatever a library puts into its messages or tracebacks."""
+class _RedactingFormatter(logging.Formatter):
+    """Format a record, then remove secrets from the result, including messages and tracebacks of libraries."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        named = sorted({one for one in secrets if len(one) >= SHORTEST_SECRET}, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, named))) if named else None
+        secret_texts = sorted(
+            {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}, key=len, reverse=True
+        )
+        self._secrets = re.compile("|".join(map(re.escape, secret_texts))) if secret_texts else None
 
     def clean(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         text = _BEARER.sub(rf"\1{REDACTED}", _USER_INFO.sub(f"{REDACTED}@", text))
         return text if self._secrets is None else self._secrets.sub(REDACTED, text)
 
     def clean_all(self, value: Any) -> Any:
-        """The same for whatever JSON can hold."""
+        """Return a JSON value without secrets."""
         if isinstance(value, str):
             return self.clean(value)
         if isinstance(value, Mapping):
@@ -92,7 +92,7 @@ class _Redacting(logging.Formatter):
         return value if isinstance(value, int | float | bool | None) else self.clean(str(value))
 
 
-class _Plain(_Redacting):
+class _PlainFormatter(_RedactingFormatter):
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
         text = f"{record.levelname.lower()}: {record.message}"
@@ -101,7 +101,7 @@ class _Plain(_Redacting):
         return self.clean(text)
 
 
-class _Json(_Redacting):
+class _JsonFormatter(_RedactingFormatter):
     def format(self, record: logging.LogRecord) -> str:
         content: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -116,17 +116,17 @@ class _Json(_Redacting):
 
 
 def _log_uncaught(raised: threading.ExceptHookArgs) -> None:
-    """A thread that broke: its traceback is one line as well."""
+    """Log the uncaught exception of a thread as one record."""
     if raised.exc_type is SystemExit or raised.exc_value is None:
         return
-    where = raised.thread.name if raised.thread is not None else "a thread"
+    thread_name = raised.thread.name if raised.thread is not None else "a thread"
     trace = (raised.exc_type, raised.exc_value, raised.exc_traceback)
-    logging.getLogger(LOGGER).error("%s ended by an error", where, exc_info=trace)
+    logging.getLogger(LOGGER).error("%s ended by an error", thread_name, exc_info=trace)
 
 
 def report_error(what: str, hint: str) -> bool:
-    """Logs what made the command fail, where logs are JSON; False leaves it to the caller."""
-    if not speaks_json():
+    """Log the error of a command if the format is JSON; return whether it was logged."""
+    if not logs_json():
         return False
     event("error", what, logging.ERROR, **({"hint": hint} if hint else {}))
     return True

@@ -1,7 +1,7 @@
-"""The entry point `mtclar-stream`: registers the commands, and turns errors into one message and an exit code.
+"""The entry point `mtclar-stream`: register the commands, print errors as one message, set the exit code.
 
-Exit codes: 0 done (a file's end and Ctrl-C of `run` included), 1 failed, 2 asked for something that cannot be, 130
-interrupted. A command's module imports only typer at its top, so that --help stays quick.
+Exit codes: 0 success (including the end of a file and Ctrl-C of `run`), 1 failure, 2 usage error, 130 interrupted.
+A command module imports only typer at its top, so that --help stays fast.
 """
 
 import functools
@@ -27,11 +27,11 @@ COMMANDS = (
     "export",
     "config",
 )
-GROUPS = ("support",)  # commands of commands
+GROUPS = ("support",)  # commands with subcommands
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, the shell convention
 
 
 def version() -> str:
@@ -42,7 +42,7 @@ def version() -> str:
 
 
 def make_app() -> typer.Typer:
-    """The command-line application with every command."""
+    """The command-line application with all commands."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -64,10 +64,10 @@ def make_app() -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; always ends by SystemExit."""
+    """Run the command line. Always raises SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG_FLAG in given
-    given = [argument for argument in given if argument != DEBUG_FLAG]  # wherever it was put
+    given = [argument for argument in given if argument != DEBUG_FLAG]  # at any position
     try:
         make_app()(args=given, prog_name=PROGRAM)
     except MtclarError as error:
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         first_line = (str(error).splitlines() or [""])[0]
         _print_error(
             f"{type(error).__name__}: {first_line}",
-            f"this is a bug of {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
+            f"this is a bug in {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
         )
         sys.exit(1)
 
@@ -93,22 +93,22 @@ def _print_version(wanted: bool) -> None:
 
 
 def _root(
-    show_version: Annotated[  # its callback has done the work
+    show_version: Annotated[  # handled by its callback
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
     ] = False,
-    debug: Annotated[  # main() takes it out of the arguments; here it is only documented
+    debug: Annotated[  # main() removes it from the arguments; declared here for --help
         bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Real-time valence and arousal of a face, calibrated on a few labelled seconds of it.
+    """Real-time valence and arousal of a face, calibrated with a few labelled frames of that face.
 
-    First `mtclar-stream calibrate`, then `mtclar-stream run`. To see it work without a camera: `mtclar-stream demo`.
+    First `mtclar-stream calibrate`, then `mtclar-stream run`. Without a camera: `mtclar-stream demo`.
     """
 
 
 def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command, ended by Ctrl-C with its own exit code instead of typer's `Aborted!`."""
+    """Wrap a command so that Ctrl-C exits with INTERRUPTED instead of typer's `Aborted!`."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
@@ -121,7 +121,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _print_error(what: str, hint: str) -> None:
-    """One message on stderr, in words."""
+    """Print one error message with its hint on stderr."""
     from rich.text import Text
 
     from mtclar.cli.logs import report_error

@@ -1,4 +1,4 @@
-"""The files that a command will write: refused before it starts where that would destroy something or cannot be."""
+"""Check the output files of a command before it starts: nothing is overwritten by accident, and all are writable."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,29 +11,29 @@ from mtclar.engine.files import require_writable, write_whole
 
 
 def never(_: Path) -> bool:
-    """A file that is there is not overwritten."""
+    """Never overwrite an existing file."""
     return False
 
 
 def always(_: Path) -> bool:
-    """A file that is there is overwritten."""
+    """Always overwrite an existing file."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file that will be written."""
+    """One file that a command writes."""
 
-    option: str  # how messages call it: '--csv'
+    option: str  # its option in messages, such as --csv
     path: Path
-    may_replace: Callable[[Path], bool] = never  # asked of a file that is there
-    hint: str = "name another file, or remove it"  # when it may not be replaced
+    may_replace: Callable[[Path], bool] = never  # called with an existing file
+    hint: str = "name another file, or remove it"  # of the error if it may not be replaced
 
 
 def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]) -> None:
-    """Raises UsageError for an output that is an input or another output, that is there and kept, or cannot be written.
+    """Raise UsageError if an output is an input, another output, a protected existing file, or not writable.
 
-    `inputs`: files by the option that named them. Two paths are one file however they are spelt or linked.
+    `inputs` maps options to their files. Links and different spellings of a path count as the same file.
     """
     for i, output in enumerate(outputs):
         require_writable(output.path)
@@ -41,7 +41,7 @@ def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]
             for path in paths:
                 if _same(output.path, path):
                     raise UsageError(
-                        f"{output.option} {output.path} is the file of {option}: writing would destroy it",
+                        f"{output.option} {output.path} is also the file of {option} and would be overwritten",
                         "name another file",
                     )
         for other in outputs[:i]:
@@ -55,50 +55,50 @@ def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]
 
 
 def keep_previous(path: Path, passphrase: str | None) -> Path | None:
-    """Puts a copy of the file that is there aside, so that a worse calibration loses nothing; None without one.
+    """Copy an existing calibration to `previous_of(path)` before it is replaced; None if there is no file.
 
-    With a passphrase the copy is encrypted, also where that file was not: it would stay readable otherwise.
-    Raises WriteError when that cannot be; nothing has been changed then.
+    With a passphrase the copy is encrypted, even if the file was not. Raises WriteError if the copy cannot be written;
+    the file is unchanged then.
     """
     if not path.exists():
         return None
     previous = previous_of(path)
     try:
-        before = path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise WriteError(
-            f"cannot keep the calibration that is there: {path} cannot be read: {error.strerror or error}",
-            "nothing was changed; write elsewhere with --out",
+            f"cannot back up the existing calibration {path}: {error.strerror or error}",
+            "nothing was changed; write to another file with --out",
         ) from error
-    if passphrase is not None and not is_sealed(before):
-        before = seal(before, passphrase)
-    write_whole(previous, lambda file: file.write(before), private=True)  # biometric data
+    if passphrase is not None and not is_sealed(content):
+        content = seal(content, passphrase)
+    write_whole(previous, lambda file: file.write(content), private=True)  # biometric data
     return previous
 
 
 def previous_of(path: Path) -> Path:
-    """Where `keep_previous` puts it."""
+    """Path of the backup written by `keep_previous`."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def seal_previous(path: Path, passphrase: str) -> Path | None:
-    """Encrypts what `keep_previous` left beside a file that is encrypted from now on; None where nothing is in clear.
+    """Encrypt the backup of `keep_previous`; None if there is no unencrypted backup.
 
-    Raises WriteError when that cannot be; that copy is as it was then.
+    Raises WriteError if it cannot be written; the backup is unchanged then.
     """
     previous = previous_of(path)
     try:
-        before = previous.read_bytes()
+        content = previous.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise WriteError(
-            f"cannot encrypt the calibration before it: {previous} cannot be read: {error.strerror or error}",
-            "remove it if it should not be there in clear",
+            f"cannot encrypt the previous calibration {previous}: {error.strerror or error}",
+            "delete it if it must not stay unencrypted",
         ) from error
-    if is_sealed(before):
+    if is_sealed(content):
         return None
-    sealed = seal(before, passphrase)
+    sealed = seal(content, passphrase)
     write_whole(previous, lambda file: file.write(sealed), private=True)
     return previous
 
@@ -106,11 +106,11 @@ def seal_previous(path: Path, passphrase: str) -> Path | None:
 def _same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except OSError:  # at least one is not there yet
+    except OSError:  # at least one does not exist yet
         return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _inside(one: Path, other: Path) -> bool:
-    """Whether one would be a file and the other a folder around it."""
+    """Whether one path is a parent folder of the other."""
     real, other_real = Path(os.path.realpath(one)), Path(os.path.realpath(other))
     return real in other_real.parents or other_real in real.parents

@@ -1,4 +1,4 @@
-"""What commands print: plain sentences without markup in paths and names, and what happens when nobody reads them."""
+"""Console output of commands: plain text without markup, progress bars, and handling of a closed pipe."""
 
 import os
 from typing import TYPE_CHECKING
@@ -10,29 +10,28 @@ if TYPE_CHECKING:
 
 
 class Terminal(Console):
-    """A console that falls silent when its reader has gone (`mtclar-stream run ... | head`), and lets the work go on.
+    """A console that stops printing, but lets the command continue, when its pipe is closed (`... | head`).
 
-    rich itself would end the program there, from whichever thread printed.
+    rich itself would end the program from the printing thread.
     """
 
-    unread = False
-    """Whether the reader has gone."""
+    pipe_closed = False
 
     def on_broken_pipe(self) -> None:
-        """Called by rich; what is still in Python's own buffer goes nowhere as well."""
-        self.unread = self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+        """Called by rich. Also discard the text left in Python's own buffer."""
+        self.pipe_closed = self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.file.fileno())
+        os.close(null)
 
 
-def say(console: Console, text: str, style: str | None = None) -> None:
-    """Prints one paragraph as it is; no line breaks of ours in a pipe."""
+def print_text(console: Console, text: str, style: str | None = None) -> None:
+    """Print one paragraph unchanged, without added line breaks."""
     console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def progress_bars() -> "Progress":
-    """Bars with counts and the remaining time, on stderr and gone at the end; none where that is no terminal."""
+    """Transient progress bars with counts and remaining time on stderr; disabled if stderr is no terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
@@ -41,10 +40,10 @@ def progress_bars() -> "Progress":
 
 
 def printable(text: str) -> str:
-    """Texts that come from elsewhere: nothing in them may steer the terminal."""
+    """Remove control characters from foreign text."""
     return "".join(character for character in text if character.isprintable())
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 frame`, `2 frames`, `1,000 frames`."""
+    """Format a count: `1 frame`, `2 frames`, `1,000 frames`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

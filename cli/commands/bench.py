@@ -40,7 +40,7 @@ def command(
     from mtclar.cli.benchmark.effort import FULL, QUICK
     from mtclar.cli.benchmark.material import Material, machine
     from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_whole
     from mtclar.engine.tracker import Tracker
@@ -67,21 +67,21 @@ def command(
         report.print_comparison(console, compared)
         if json_file is not None:
             write_json(json_file, {"machine": machine(0), "compare": compared.as_json()})
-            say(console, f"Written: {json_file}")
+            print_text(console, f"Written: {json_file}")
         return
     chosen = backend_spec(backend, provider)
     with Tracker.open(  # refused now, and engines are compiled now
-        backend=chosen, threads=threads, progress=lambda text: say(console, text)
+        backend=chosen, threads=threads, progress=lambda text: print_text(console, text)
     ) as tracker:
         name = tracker.backend
     described = machine(effort.start_ups)
-    say(console, "Stages, one after the other ...")
+    print_text(console, "Stages, one after the other ...")
     by_stage = stages.measure(material, chosen, threads, effort.frames)
-    say(console, "From capture to socket ...")
+    print_text(console, "From capture to socket ...")
     whole, card = end_to_end.measure(
         material, chosen, threads, unpaced_frames=2 * effort.frames, paced_s=effort.paced_s
     )
-    say(console, "Scaling ...")
+    print_text(console, "Scaling ...")
     grown = scaling.measure(material, chosen, threads, effort.sizes)
     figures = {
         "machine": {**described, "gpu": card},
@@ -93,8 +93,8 @@ def command(
     report.print_figures(console, figures)
     if json_file is not None:
         write_json(json_file, figures)
-        say(console, f"Written: {json_file}")
+        print_text(console, f"Written: {json_file}")
     if html_file is not None:
         page = report.html(figures).encode()
         write_whole(html_file, lambda file: file.write(page))
-        say(console, f"Written: {html_file}")
+        print_text(console, f"Written: {html_file}")

@@ -118,7 +118,7 @@ def command(
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import keep_previous
     from mtclar.cli.reports.calibration import print_refused, print_report
-    from mtclar.cli.terminal import Terminal, counted, say
+    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.tracker import Tracker
 
     token = read_token(None, token_file)
@@ -151,7 +151,7 @@ def command(
                 listening=Listening(host, port, token, tls_cert, tls_key),
                 passphrase=_secret(target, encrypt, passphrase_file),
             )
-        say(console, next_words)
+        print_text(console, next_words)
         return
     if ui:
         from mtclar.cli.commands.calibrate_page import Listening, calibrate_on_page
@@ -168,7 +168,7 @@ def command(
             listening=Listening(host, port, token, tls_cert, tls_key),
             passphrase=_secret(target, encrypt, passphrase_file),
         )
-        say(console, next_words)
+        print_text(console, next_words)
         return
     try:
         with ExitStack() as stack:
@@ -176,7 +176,9 @@ def command(
             _refuse_target(target, out is None or force, opened, labels)
             secret = _secret(target, encrypt, passphrase_file)
             tracker = stack.enter_context(
-                Tracker.open(backend=backend, threads=threads, progress=lambda text: say(console, text))
+                Tracker.open(
+                    backend=backend, threads=threads, progress=lambda text: print_text(console, text)
+                )
             )
             if labels is not None:
                 recording = _by_labels(opened, labels, tracker)
@@ -184,16 +186,18 @@ def command(
                 recording = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
             support, report = _evaluated(recording, tracker, chosen_subject, opened.label, keep_crops)
     except KeyboardInterrupt:
-        say(console, "Stopped; nothing was written.")
+        print_text(console, "Stopped; nothing was written.")
         raise
     print_refused(console, recording)
     print_report(console, report)
     previous = None if out is not None else keep_previous(target, secret)
     support.save(target, secret)
-    say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
+    print_text(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
     if previous is not None:
-        say(console, f"The calibration before it is kept: {previous}")
-    say(console, "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}")
+        print_text(console, f"The calibration before it is kept: {previous}")
+    print_text(
+        console, "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
+    )
 
 
 def _refuse_nonsense(
@@ -324,10 +328,10 @@ def _guided(
     from mtclar.calibrate.core.prompts import total_s
     from mtclar.calibrate.core.support_builder import COUNTDOWN_S
     from mtclar.calibrate.core.terminal_screen import LineScreen, PanelScreen, TerminalKeys
-    from mtclar.cli.terminal import counted, say
+    from mtclar.cli.terminal import counted, print_text
     from mtclar.stream.sources.pace import PacedSource
 
-    say(
+    print_text(
         console,
         f"Calibrating from {source.label}: {counted(len(prompts), 'prompt')}, about "
         f"{total_s(prompts, COUNTDOWN_S):.0f} s. The face is analysed on this machine; pictures are not kept "
@@ -338,7 +342,7 @@ def _guided(
     played = source if source.live else PacedSource(source)
     recording, complete = guided(played.frames(), prompts, tracker, screen, keys)
     if not complete:
-        say(console, f"{source.label} ended before the last prompt.", "yellow")
+        print_text(console, f"{source.label} ended before the last prompt.", "yellow")
     return recording
 
 

@@ -13,7 +13,7 @@ from mtclar.cli.outputs import Output, always, keep_previous, never, require_saf
 from mtclar.cli.service.service import Service
 from mtclar.cli.service.signals import stop_on_signals
 from mtclar.cli.service.streams import Stream, supports_of
-from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
@@ -180,7 +180,7 @@ def calibrate_on_page(
             [Output("--out", target, always if may_replace else never, hint)], {"--source": source.files}
         )
         tracker = stack.enter_context(
-            Tracker.open(backend=backend, threads=threads, progress=lambda text: say(console, text))
+            Tracker.open(backend=backend, threads=threads, progress=lambda text: print_text(console, text))
         )
         saved: list[SupportSet] = []
 
@@ -212,7 +212,7 @@ def calibrate_on_page(
         service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
         stack.enter_context(service)
         service.announce()
-        say(
+        print_text(
             console,
             f"Open {service.server.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops, and keeps what was labelled.",
         )
@@ -223,7 +223,7 @@ def calibrate_on_page(
                 "what was labelled is kept: the same command goes on with it",
             )
         support = saved[-1]
-        say(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
+        print_text(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
 
 
 def calibration_routes() -> dict[str, Route]:

@@ -15,7 +15,7 @@ from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
 from mtclar.cli.service.signals import stop_on_signals
-from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.files import write_whole
 from mtclar.engine.support_set import SupportSet
@@ -78,7 +78,7 @@ def rate_on_page(
     require_safe(outputs, {"--source": source.files})
     with stop_on_signals() as stopped, ExitStack() as stack:
         with Tracker.open(
-            backend=backend, threads=threads, progress=lambda text: say(console, text)
+            backend=backend, threads=threads, progress=lambda text: print_text(console, text)
         ) as tracker:
             found, length_s = _look_through(console, source, tracker, each, stopped)
             model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
@@ -124,24 +124,26 @@ def rate_on_page(
         server.start()
         stack.callback(lambda: server.close(ByeMessage("ended", "the labels are saved") if saved else None))
         for warning in server.warnings:
-            say(console, f"warning: {warning}", "yellow")
-        say(console, ANALYSED_SHOWN)
+            print_text(console, f"warning: {warning}", "yellow")
+        print_text(console, ANALYSED_SHOWN)
         what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to label"
-        say(
+        print_text(
             console,
             f"Open {server.url}{CALIBRATE_PAGE} in a browser: {what}; Ctrl-C stops, and keeps what was labelled.",
         )
-        while not stopped.wait(TICK_S) and not console.unread:
+        while not stopped.wait(TICK_S) and not console.pipe_closed:
             pass
         if not saved:
             raise CalibrationError(
                 "stopped before the support set was saved",
                 "what was labelled is kept: the same command goes on with it",
             )
-        say(console, f"Written: {target} ({counted(len(saved[-1]), 'frame')} of '{saved[-1].subject}')")
-        say(console, f"Written: {beside}")
+        print_text(
+            console, f"Written: {target} ({counted(len(saved[-1]), 'frame')} of '{saved[-1].subject}')"
+        )
+        print_text(console, f"Written: {beside}")
         if isinstance(desk, ReplayDesk) and desk.lag is not None:
-            say(
+            print_text(
                 console,
                 f"The ratings were {desk.lag.seconds:.1f} s behind ({_origin(desk.lag)}); that is taken out.",
             )
@@ -158,7 +160,7 @@ def _look_through(
     console: Terminal, source: Source, tracker: Tracker, each: int | None, stopped: threading.Event
 ) -> tuple[Candidates, float]:
     """Looks at the frames to offer, and how many seconds there are; Ctrl-C ends it."""
-    say(console, f"Looking through {source.label} ...")
+    print_text(console, f"Looking through {source.label} ...")
     last_s = 0.0
 
     def advance(time_s: float) -> None:
@@ -170,7 +172,7 @@ def _look_through(
     with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
         found = look_through(frames, tracker, apart() if each is None else every(each), advance)
     if found.refused:
-        say(
+        print_text(
             console,
             f"{counted(len(found.refused), 'frame')} cannot be used: {found.refused[0].faults[0]}, ...",
             "yellow",

@@ -19,7 +19,7 @@ def command(
     from mtclar.cli.config_file import EXAMPLE_HINT, read_config, readable_secrets, settings_of
     from mtclar.cli.config_file import example as example_of
     from mtclar.cli.main import PROGRAM
-    from mtclar.cli.terminal import Terminal, counted, say
+    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
 
     settings = settings_of(run)
@@ -30,6 +30,6 @@ def command(
         return
     console = Terminal()
     values = read_config(check, settings)
-    say(console, f"{check} is fine: {counted(len(values), 'key')}.")
+    print_text(console, f"{check} is fine: {counted(len(values), 'key')}.")
     if readable_secrets(check):
-        say(console, f"warning: others can read the secrets in it: chmod 600 {check}", "yellow")
+        print_text(console, f"warning: others can read the secrets in it: chmod 600 {check}", "yellow")

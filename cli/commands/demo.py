@@ -47,7 +47,7 @@ def command(
     from mtclar.cli.reports.demo_recorder import Listener, Recorder, RecordingTracker
     from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
     from mtclar.cli.service.signals import stop_on_signals
-    from mtclar.cli.terminal import Terminal, counted, say
+    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError
     from mtclar.stream.server.listener import require_free
     from mtclar.stream.sources import open_source
@@ -57,17 +57,19 @@ def command(
     require_safe(outputs_of_a_run(None, summary_json), {})
     if port is not None:
         require_free(HOST, port)
-    say(
+    print_text(
         console,
         "A rendered face, not a person: its valence and arousal follow a script, so the estimate can be checked.",
     )
     with stop_on_signals() as stopped, ExitStack() as stack:
         support = calibrated(backend, threads)
         last_s = float(support.times_s.max())
-        say(console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s.")
+        print_text(
+            console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s."
+        )
         tracker = stack.enter_context(
             RecordingTracker.open(
-                [support], backend=backend, threads=threads, progress=lambda text: say(console, text)
+                [support], backend=backend, threads=threads, progress=lambda text: print_text(console, text)
             )
         )
         recorder, truth = Recorder(tracker), script()
@@ -86,7 +88,7 @@ def command(
             if port is not None:
                 raise
             service = service_at(0)
-            say(console, f"Port {PORT} is in use: the dashboard is on another one.", "yellow")
+            print_text(console, f"Port {PORT} is in use: the dashboard is on another one.", "yellow")
         service.announce()
         if open_page:
             import webbrowser
@@ -97,8 +99,8 @@ def command(
         service.print_summary(summary)
         _conclude(console, summary, len(support), listener, recorder.rows, summary_json)
         if keep and not summary.stopped:
-            say(console, "Playing it again until Ctrl-C.")
-        while keep and not (stopped.is_set() or console.unread):
+            print_text(console, "Playing it again until Ctrl-C.")
+        while keep and not (stopped.is_set() or console.pipe_closed):
             tracker.reset()
             service.prepare(play(), policy, truth)
             service.answer(stopped)  # which closes what it has played
@@ -173,20 +175,20 @@ def _conclude(
 
     from mtclar.cli.reports.demo_scores import score
     from mtclar.cli.service.service import latency_words
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import print_text
     from mtclar.stream.summary import write_json
 
     written = asdict(summary)
     written["support_frames"] = support_frames
     written["messages_per_s"] = listener.messages_per_s
     written["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
-    say(
+    print_text(
         console,
         f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second; capture to "
         f"received p50 / p95 / p99: {latency_words(listener.latency_ms, summary.freshness)}.",
     )
     if summary.stopped:
-        say(
+        print_text(
             console, "Stopped before the end of the clip: these figures are of its beginning alone.", "yellow"
         )
     if len(rows) >= LEAST_SCORED:
@@ -195,10 +197,10 @@ def _conclude(
         written |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
     else:
         scored = "Only 1 frame was" if len(rows) == 1 else f"Only {len(rows)} frames were"
-        say(console, f"{scored} scored: too few to speak of accuracy.", "yellow")
+        print_text(console, f"{scored} scored: too few to speak of accuracy.", "yellow")
     if path is not None:
         write_json(path, written)
-        say(console, f"Written: {path}")
+        print_text(console, f"Written: {path}")
 
 
 def print_scores(console: "Console", scores: "Scores") -> None:
@@ -206,9 +208,11 @@ def print_scores(console: "Console", scores: "Scores") -> None:
     from rich.table import Table
 
     from mtclar.cli.reports.demo_scores import ABSOLUTE, MTCLAR, NEAREST
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import print_text
 
-    say(console, f"Against the script, over {scores.frames} frames, none of them used for calibration:")
+    print_text(
+        console, f"Against the script, over {scores.frames} frames, none of them used for calibration:"
+    )
     table = Table()
     table.add_column("")
     for column in ("CCC V", "CCC A", "RMSE V", "RMSE A"):

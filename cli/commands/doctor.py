@@ -1,4 +1,4 @@
-"""`mtclar-stream doctor`: what works on this machine, and what to install for the rest."""
+"""`mtclar-stream doctor`: check this installation, and name the packages that optional features need."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ import typer
 
 State = Literal["ok", "absent", "broken"]
 
-# module -> distribution that brings it
+# module -> distribution that provides it
 ESSENTIAL = {
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
@@ -19,20 +19,20 @@ ESSENTIAL = {
     "pydantic": "pydantic",
     "platformdirs": "platformdirs",
 }
-# extra -> its modules and what they are for
+# extra -> its modules and their purpose
 EXTRAS = {
     "train": (
         ("torch", "onnx", "numba", "sklearn", "matplotlib"),
         "`mtclar-stream train` and rendered people",
     ),
-    "mediapipe": (("mediapipe",), "Google's own face landmarks in place of the bundled ones"),
+    "mediapipe": (("mediapipe",), "Google's face landmarker instead of the bundled one"),
     "tensorrt-rtx": (
         ("tensorrt_rtx", "cuda", "onnx", "filelock"),
-        "`--backend tensorrt` on GeForce and RTX cards",
+        "`--backend tensorrt` on GeForce and RTX GPUs",
     ),
-    "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre cards"),
+    "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre GPUs"),
 }
-SIGNS = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
+MARKUP = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +43,33 @@ class Check:
     state: State
     detail: str
     hint: str = ""
-    essential: bool = False  # broken or absent, nothing works
+    essential: bool = False  # required for every command
 
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Say what works on this machine, which cameras there are, and what to install for the rest."""
+    """Check this installation: packages, networks, backends, cameras, calibration and port.
+
+    The exit code is 1 if an essential part is missing or broken.
+    """
     checks = list(all_checks())
     works = not any(check.essential and check.state != "ok" for check in checks)
     if as_json:
         import json
 
         from mtclar.cli.main import version
-        from mtclar.cli.terminal import Terminal, say
+        from mtclar.cli.terminal import Terminal, print_text
 
         report = {"ok": works, "version": version(), "checks": [asdict(check) for check in checks]}
-        say(Terminal(), json.dumps(report, indent=2))
+        print_text(Terminal(), json.dumps(report, indent=2))
     else:
         _print(checks, works)
     raise typer.Exit(0 if works else 1)
 
 
 def all_checks() -> Iterator[Check]:
-    """Every check, most basic first."""
+    """Run every check, the most basic first."""
     yield _python()
     for module, distribution in ESSENTIAL.items():
         yield _package(module, distribution)
@@ -88,7 +91,7 @@ def _python() -> Check:
 
 
 def _package(module: str, distribution: str) -> Check:
-    """An essential package, by importing it: a wheel for another machine installs and does not import."""
+    """Check an essential package by importing it; a wheel for another platform may be installed but not importable."""
     from importlib import import_module
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
@@ -98,7 +101,7 @@ def _package(module: str, distribution: str) -> Check:
         imported = import_module(module)
     except ModuleNotFoundError:
         return Check(module, "absent", "not installed", install, True)
-    except Exception as error:  # whatever a broken extension module raises
+    except Exception as error:  # a broken extension module may raise any exception
         return Check(
             module, "broken", f"{type(error).__name__}: {error}", f"{install} --force-reinstall", True
         )
@@ -126,14 +129,14 @@ def _extras() -> Iterator[Check]:
 def _onnxruntime_providers() -> Check:
     try:
         import onnxruntime
-    except Exception as error:  # said in detail above
+    except Exception as error:  # reported in detail above
         return Check("backend onnxruntime", "broken", type(error).__name__, "", True)
     providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
     return Check("backend onnxruntime", "ok", f"can run on: {', '.join(providers)}", "", True)
 
 
 def _tensorrt() -> Check:
-    """Whether `--backend tensorrt` would start, and if not, what is missing first."""
+    """Check whether `--backend tensorrt` can start, or name the first missing part."""
     from mtclar.engine.errors import BackendError
 
     what = "backend tensorrt"
@@ -157,20 +160,20 @@ def _tensorrt() -> Check:
 
 
 def _models() -> Iterator[Check]:
-    """The bundled networks: each file is what its card says, and the backend loads it."""
+    """Check that each bundled network matches its card and loads."""
     from mtclar.engine.errors import MtclarError
 
     reinstall = "pip install --force-reinstall mtclar-stream"
     try:
         from mtclar.engine import models
         from mtclar.engine.backends.session import open_session
-    except ImportError as error:  # an essential package is missing, which was said above
+    except ImportError as error:  # an essential package is missing, reported above
         yield Check("networks", "broken", str(error), "", True)
         return
     for name in models.NAMES:
         try:
             with open_session(models.path(name)) as session:
-                detail = f"{models.card(name).sha256[:12]} as its card says; runs on {session.backend}"
+                detail = f"{models.card(name).sha256[:12]} matches its card; runs on {session.backend}"
             yield Check(f"network {name}", "ok", detail, "", True)
         except MtclarError as error:
             yield Check(f"network {name}", "broken", error.what, error.hint or reinstall, True)
@@ -188,18 +191,18 @@ def _demo_clip() -> Check:
 
 
 def _gpu() -> Check:
-    """Whether there is an NVIDIA card; nothing here needs one."""
+    """Check for an NVIDIA GPU, which is optional."""
     import shutil
     import subprocess
 
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return Check("NVIDIA GPU", "absent", "none found; none is needed")
+        return Check("NVIDIA GPU", "absent", "none found (optional)")
     query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Check("NVIDIA GPU", "broken", f"nvidia-smi: {error}", "reinstall the driver, or do without")
+        return Check("NVIDIA GPU", "broken", f"nvidia-smi: {error}", "reinstall the driver, or use the CPU")
     return Check("NVIDIA GPU", "ok", "; ".join(answer.strip().splitlines()))
 
 
@@ -209,19 +212,19 @@ def _cameras() -> Check:
 
     if not sys.platform.startswith("linux"):
         return Check(
-            "cameras", "absent", "not listed on this system", "try `mtclar-stream run --source webcam`"
+            "cameras", "absent", "cannot be listed on this system", "try `mtclar-stream run --source webcam`"
         )
     try:
         from mtclar.stream.sources.webcam import list_cameras
-    except ImportError as error:  # cv2 is missing, which was said above
+    except ImportError as error:  # cv2 is missing, reported above
         return Check("cameras", "broken", f"cannot be listed: {error}")
     cameras = list_cameras()
     if not cameras:
-        return Check("cameras", "absent", "none found", "plug one in, or use --source rtsp://... or a file")
+        return Check("cameras", "absent", "none found", "connect one, or use --source rtsp://... or a file")
     listed = ", ".join(f"webcam:{camera.index} ({camera.name})" for camera in cameras)
     if not any(os.access(camera.path, os.R_OK | os.W_OK) for camera in cameras):
         hint = "sudo usermod -aG video $USER, then log in again"
-        return Check("cameras", "broken", f"{listed}: this user may not open them", hint)
+        return Check("cameras", "broken", f"{listed}: no permission to open them", hint)
     return Check("cameras", "ok", listed)
 
 
@@ -240,12 +243,12 @@ def _default_support() -> Check:
         if is_encrypted(path):
             return Check("your calibration", "ok", f"encrypted, {path}")
         support = SupportSet.load(path)
-        with Tracker.open([support]):  # refuses what was made with another encoder or framing
+        with Tracker.open([support]):  # rejects a set of another encoder or framing
             pass
     except MtclarError as error:
         return Check("your calibration", "broken", error.what, error.hint)
     except ImportError as error:
-        return Check("your calibration", "broken", f"cannot be read here: {error}")
+        return Check("your calibration", "broken", f"cannot be read: {error}")
     return Check("your calibration", "ok", f"{support.subject}, {counted(len(support), 'frame')}, {path}")
 
 
@@ -272,7 +275,7 @@ def _print(checks: list[Check], works: bool) -> None:
         table.add_column(column, overflow="fold")
     for check in checks:
         detail = escape(check.detail) + (f"\n[dim]-> {escape(check.hint)}[/]" if check.hint else "")
-        table.add_row(escape(check.what), SIGNS[check.state], detail)
+        table.add_row(escape(check.what), MARKUP[check.state], detail)
     console = Terminal()
     console.print(table)
-    console.print("Ready." if works else "[red]Something essential is broken.[/]")
+    console.print("Ready." if works else "[red]An essential part is missing or broken.[/]")

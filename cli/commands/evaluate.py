@@ -1,4 +1,4 @@
-"""`mtclar-stream evaluate`: accuracy on known data sets, rendered people or your own photos, few-shot use included."""
+"""`mtclar-stream evaluate`: accuracy on public data sets, rendered people or your own photos, with few-shot use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 SHOTS = "0,1,3,5,10"
 SEEDS = 20
-MOST_SHOTS = 500  # labelled photos of a person: far more than anybody gives
+MAX_SHOTS = 500  # labelled photos of a person, far more than realistic use
 MAX_REPORT_BYTES = 2**24
 REPORT_KEYS = {"n", "no_face", "classes", "shots"}
 PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
 CACHE = "evaluate"  # folder below the user's cache folder
 COMPARISON = ("few-shot constants", "fit them: tools/fit_fewshot.py --models DIR, docs/few-shot.md")
-LABELLING = ("constants of labelling", "only the bundled encoder has any, docs/label.md")
+LABELLING = ("labelling constants", "only the bundled encoder has fitted ones, docs/label.md")
 """Constants that belong to one encoder, and advice for constants of another encoder."""
 
 
@@ -51,29 +51,30 @@ def command(
     ] = None,
     shots: Annotated[
         str,
-        typer.Option(metavar="K,K,...", help="How many labelled photos of each person are known; 0: none."),
+        typer.Option(metavar="K,K,...", help="Number of labelled photos of each person; 0: none."),
     ] = SHOTS,
-    seeds: Annotated[int, typer.Option(min=1, help="How often the labelled photos are drawn.")] = SEEDS,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of random draws of the labelled photos.")] = SEEDS,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON.", dir_okay=False)
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the full report as JSON.", dir_okay=False),
     ] = None,
     models: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Networks as `export` writes them, perhaps with their compare.json; the bundled ones by default.",
+            help="Networks written by `export`, optionally with their compare.json; the bundled networks by default.",
         ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Clips labelled from a few of their own frames: every-20 as published, first-3, random-3, spread-3 or "
+            help="Label clips from a few of their own frames: every-20 as published, first-3, random-3, spread-3 or "
             "share-6 (percent).",
         ),
     ] = None,
     curve: Annotated[
-        bool, typer.Option("--curve", help="With --protocol: 1 to 20 % of the frames labelled as well.")
+        bool, typer.Option("--curve", help="With --protocol: also label 1 to 20 % of the frames.")
     ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that render people; all cores by default.")
@@ -81,20 +82,20 @@ def command(
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
-    """Measure accuracy: without labels of a person, and with a few, beside simple baselines.
+    """Measure accuracy with and without labels of a person, compared with simple baselines.
 
-    FER+ is a folder with labels.csv and sheets, or with fer2013.csv and fer2013new.csv. Rendered people are made at the
-    first use (some minutes) and kept. Where it is known who is shown, labelled and scored photos are of the same person
-    and never the same photo; otherwise of anybody.
+    FER+ is a folder with labels.csv and sheets, or with fer2013.csv and fer2013new.csv. Rendered people are generated
+    on first use (a few minutes) and cached. If the data set has subjects, labelled and scored photos are different
+    photos of the same person; otherwise they are photos of any person.
 
-    With --protocol: videos, as `label` would label them, beside holding the last label, interpolation, the absolute
-    head and the paper's rule.
+    With --protocol: label videos as `label` does, compared with the last label, interpolation, the absolute value and
+    the published rule.
     """
     from platformdirs import user_cache_path
 
     from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.reports import clip_protocol as by_protocol
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.reports import clip_protocol
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.stream.summary import write_json
     from mtclar.train.accuracy.answers import Networks
@@ -109,13 +110,15 @@ def command(
 
         require_plan(protocol)
         if photos is not None:
-            raise UsageError("--protocol needs clips, and --photos are single pictures", "name a --dataset")
+            raise UsageError("--protocol needs video clips, and --photos are single images", "use --dataset")
     elif curve:
-        raise UsageError("--curve goes with --protocol", "for example: --protocol every-20 --curve")
+        raise UsageError("--curve needs --protocol", "for example: --protocol every-20 --curve")
     if photos is not None and (root is not None or split is not None):
-        raise UsageError("--photos has no --root and no --split", "paths are relative to the CSV file")
+        raise UsageError(
+            "--photos cannot be combined with --root or --split", "paths are relative to the CSV file"
+        )
     if json_file is not None:
-        hint = "name another file: only an earlier report is overwritten"
+        hint = "name another file; only an earlier report is overwritten"
         inputs = {} if photos is None else {"--photos": [photos]}
         require_safe([Output("--json", json_file, is_report, hint)], inputs)
     ks = shots_of(shots)
@@ -130,45 +133,45 @@ def command(
             opened = open_dataset(str(dataset), root, split, held_out, progress)
         with Networks(models, backend=backend, threads=threads) as networks:
             if protocol is not None:
-                of_clips = by_protocol.evaluate(opened, networks, protocol, curve=curve, progress=progress)
+                of_clips = clip_protocol.evaluate(opened, networks, protocol, curve=curve, progress=progress)
             else:
                 report = evaluate(opened, networks, ks, seeds, progress)
     console = Terminal()
     if protocol is not None:
-        by_protocol.print_report(console, of_clips)
+        clip_protocol.print_report(console, of_clips)
         if json_file is not None:
             write_json(json_file, of_clips.as_json())
-            say(console, f"Written: {json_file}")
+            print_text(console, f"Written: {json_file}")
         return
     if not len(report.answers):
         raise MtclarError(
-            f"no face was found in any of {report.answers.no_face} pictures",
-            "does the face fill at least a tenth of the picture?",
+            f"no face was found in any of {report.answers.no_face} images",
+            "the face must fill at least a tenth of the image",
         )
     print_report(console, report)
     if json_file is not None:
         write_json(json_file, report.as_json())
-        say(console, f"Written: {json_file}")
+        print_text(console, f"Written: {json_file}")
 
 
 def shots_of(text: str) -> list[int]:
-    """`0,1,5` as numbers in order, each once. Raises UsageError."""
+    """Parse `0,1,5` into sorted unique numbers. Raises UsageError."""
     from mtclar.engine.errors import UsageError
 
     try:
         ks = sorted({int(part) for part in text.split(",")})
     except ValueError:
         ks = []
-    if not ks or ks[0] < 0 or ks[-1] > MOST_SHOTS:
+    if not ks or ks[0] < 0 or ks[-1] > MAX_SHOTS:
         raise UsageError(
-            f"--shots {text!r} is not a list of numbers from 0 to {MOST_SHOTS}",
+            f"--shots {text!r} is not a list of numbers from 0 to {MAX_SHOTS}",
             f"for example: --shots {SHOTS}",
         )
     return ks
 
 
 def is_report(path: Path) -> bool:
-    """Whether the file at `path` is empty or holds a report, and so may be replaced by the next one."""
+    """Whether the file at `path` is empty or an earlier report, which may be overwritten."""
     import json
 
     try:
@@ -181,7 +184,7 @@ def is_report(path: Path) -> bool:
 
 @contextmanager
 def _stages() -> "Iterator[Progress]":
-    """A bar for each stage of the work."""
+    """Show a progress bar for each stage."""
     from mtclar.cli.terminal import progress_bars
 
     with progress_bars() as bars:
@@ -194,21 +197,21 @@ def _stages() -> "Iterator[Progress]":
 
 
 def print_report(console: "Console", report: "Report") -> None:
-    """What people read: how many, the eight classes, a table by number of labels, whole clips."""
-    from mtclar.cli.terminal import say
+    """Print the counts, the eight classes, a table by number of labels, and whole clips."""
+    from mtclar.cli.terminal import print_text
     from mtclar.train.accuracy.report import PROXY
 
     for line in report.summary():
-        say(console, line)
-    say_of_another(console, COMPARISON, report.constants_encoder, report.card.sha256)
+        print_text(console, line)
+    warn_of_other_encoder(console, COMPARISON, report.constants_encoder, report.card.sha256)
     if report.proxy:
-        say(console, f"Valence and arousal are against {PROXY}.", "yellow")
+        print_text(console, f"Valence and arousal are against {PROXY}.", "yellow")
     groups = [(str(shots.k), shots.figures) for shots in report.shots if shots.figures]
     if groups:
         console.print(accuracy_table("labels", groups))
     if report.clips is not None:
         clips = report.clips
-        say(
+        print_text(
             console,
             f"{clips.clips} whole clips, every {clips.every}th frame labelled ({clips.labelled:,}), "
             f"the other {clips.queries:,} scored:",
@@ -216,20 +219,22 @@ def print_report(console: "Console", report: "Report") -> None:
         console.print(accuracy_table("labels", [(f"1 in {clips.every}", clips.figures)]))
 
 
-def say_of_another(console: "Console", constants: tuple[str, str], fitted_to: str, encoder: str) -> None:
-    """A warning where the constants were fitted to another encoder (sha256) than the one that was measured."""
-    from mtclar.cli.terminal import say
+def warn_of_other_encoder(
+    console: "Console", constants: tuple[str, str], fitted_to: str, encoder: str
+) -> None:
+    """Warn if the constants were fitted to another encoder (sha256) than the measured one."""
+    from mtclar.cli.terminal import print_text
 
     if fitted_to != encoder:
         what, advice = constants
-        text = f"warning: the {what} belong to encoder {fitted_to[:12]}, not to this one; {advice}"
-        say(console, text, "yellow")
+        text = f"warning: the {what} were fitted to encoder {fitted_to[:12]}, not to this one; {advice}"
+        print_text(console, text, "yellow")
 
 
 def accuracy_table(
     first: str, groups: "Sequence[tuple[str, Mapping[str, tuple[Figures, Figures]]]]"
 ) -> "Table":
-    """One row a method, valence/arousal in each cell; a line between groups."""
+    """A table with one row for each method, valence/arousal in each cell, a line between groups."""
     from rich import box
     from rich.table import Table
 
@@ -257,15 +262,15 @@ def accuracy_table(
 
 
 def decimal(value: float | None) -> str:
-    """`.123`, `-.012`, `1.000`; a dash for what is undefined."""
+    """Format as `.123`, `-.012`, `1.000`; a dash for an undefined value."""
     import math
 
     if value is None or not math.isfinite(value):
         return "-"
-    text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no minus before a zero
+    text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0 turns -0.0 into 0.0
     return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
 def percent(share: float | None) -> str:
-    """`93`; a dash where no interval was claimed."""
+    """Format a share as `93`; a dash for a method without an interval."""
     return "-" if share is None else f"{100 * share:.0f}"

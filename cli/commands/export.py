@@ -1,4 +1,4 @@
-"""`mtclar-stream export`: a checkpoint as ONNX graphs, or the networks in use as engines compiled ahead of time."""
+"""`mtclar-stream export`: write a checkpoint as ONNX graphs, or compile the networks in use for a GPU."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,59 +13,63 @@ DEFAULT_PRECISION = "fp16"
 
 def command(
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="mtclar.pt, as `train` wrote it; with --to onnx only.")
+        Path | None, typer.Argument(help="mtclar.pt written by `train`; only with --to onnx.")
     ] = None,
     to: Annotated[
         str,
-        typer.Option(metavar="|".join(TARGETS), help="Graphs with cards, engines, or a Triton repository."),
+        typer.Option(
+            metavar="|".join(TARGETS),
+            help="ONNX graphs with cards, TensorRT engines, or a Triton repository.",
+        ),
     ] = "onnx",
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where to write; engines go where `run` looks for them unless told otherwise.",
+            help="Output folder; by default engines are written to the cache that `run` reads.",
             callback=expanded,
         ),
     ] = None,
     compute_capability: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="X.Y", help="Card to compile for, such as 8.6, once for each; by default the one at hand."
+            metavar="X.Y",
+            help="Compute capability such as 8.6; may be repeated. Default: that of this machine's GPU.",
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
             metavar="fp16|fp32|int8|fp8",
-            help="Of engines and of a repository (fp16); landmarks stay in fp32, eight bits are the encoder's.",
+            help="Precision of engines or of a repository (fp16); int8 and fp8 apply to the encoder only.",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the networks that an earlier export left in --out.")
+        bool, typer.Option("--force", help="Replace the networks of an earlier export in --out.")
     ] = False,
 ) -> None:
-    """Export a trained network to ONNX, or compile the networks in use for a card."""
+    """Export a trained network to ONNX, or compile the networks in use for a GPU."""
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import require_writable
 
     if to not in TARGETS:
-        raise UsageError(f"cannot export to {to!r}", f"one of: {', '.join(TARGETS)}")
+        raise UsageError(f"unknown target {to!r}", f"choose one of: {', '.join(TARGETS)}")
     if to == "onnx":
         if compute_capability:
             raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
         if precision is not None:
             raise UsageError(
-                "--precision is for engines and repositories: ONNX graphs are fp32",
-                "leave it out, or add --to",
+                "--precision is for engines and repositories; ONNX graphs are fp32",
+                "remove it, or add --to",
             )
         _onnx(checkpoint, out, force)
         return
     if force:
-        raise UsageError("--force is for ONNX graphs", "leave it out")
+        raise UsageError("--force is for ONNX graphs", "remove it")
     if checkpoint is not None:
         raise UsageError(
-            f"--to {to} takes the networks that `run` uses, not a checkpoint",
-            "leave the checkpoint out",
+            f"--to {to} compiles the networks that `run` uses, not a checkpoint",
+            "remove the checkpoint",
         )
     if out is not None:
         require_writable(out / to)
@@ -78,9 +82,9 @@ def command(
 
 
 def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
-    """Writes the graphs of a checkpoint with their cards.
+    """Write the graphs of a checkpoint with their cards.
 
-    What `export` did not write is not overwritten, and networks of another checkpoint only with `force`.
+    Files that `export` did not write are never overwritten; networks of another checkpoint only with `force`.
     """
     from functools import cache
 
@@ -91,17 +95,17 @@ def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
         raise UsageError("--to onnx needs a checkpoint and --out FOLDER", "`train` writes mtclar.pt")
     extra.require("torch", "onnx", purpose="export")
     from mtclar.cli.outputs import Output, always, never, require_safe
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.train import export
     from mtclar.train.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
-    files = cache(lambda: export.files_of(loaded))  # made only once the folder has been seen to be fit
+    files = cache(lambda: export.files_of(loaded))  # exported only after the output folder was checked
 
     def output(path: Path) -> Output:
         if not export.is_written(path):
             return Output(
-                "--out", path, never, "`export` did not write it: name another folder, or remove it"
+                "--out", path, never, "`export` did not write it; name another folder, or remove it"
             )
         may_replace = always if force else lambda path: path.read_bytes() == files()[path.name]
         return Output("--out", path, may_replace, "--force replaces the networks of an earlier export")
@@ -110,33 +114,31 @@ def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
     console = Terminal()
     for graph in export.write(files(), out):
         size_mb = graph.stat().st_size / 1e6
-        say(console, f"{graph} ({size_mb:.1f} MB) and {graph.with_suffix('.json').name}")
+        print_text(console, f"{graph} ({size_mb:.1f} MB) and {graph.with_suffix('.json').name}")
 
 
 def _triton(precision: str, out: Path | None) -> None:
-    """Writes the model repository."""
+    """Write the model repository."""
     from mtclar.engine import models
     from mtclar.engine.errors import BackendError, UsageError
 
     if out is None:
-        raise UsageError(
-            "--to triton needs --out FOLDER", "the folder that tritonserver gets as --model-repository"
-        )
+        raise UsageError("--to triton needs --out FOLDER", "the --model-repository of tritonserver")
     try:
         from mtclar.engine.backends.triton_repository import PRECISIONS, write_repository
     except ImportError as error:
         raise BackendError(
-            f"--to triton needs a package that is missing: {error.name}",
+            f"--to triton needs a missing package: {error.name}",
             "pip install 'mtclar-stream[tensorrt-rtx]'",
         ) from error
     if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
+        raise UsageError(f"unknown precision {precision!r}", f"choose one of: {', '.join(PRECISIONS)}")
     for path in write_repository(models.path("encoder"), models.path("pair"), out, precision):
         typer.echo(str(path))
 
 
 def _engines(to: str, capabilities: list[str], precision: str, out: Path | None) -> None:
-    """Compiles every network of the tracker and says what the engines say of themselves."""
+    """Compile every network of the tracker and print the properties of the engines."""
     from mtclar.engine import models
     from mtclar.engine.errors import BackendError, UsageError
 
@@ -148,18 +150,20 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
         from mtclar.engine.backends.typed_onnx import PRECISIONS
     except ImportError as error:
         raise BackendError(
-            f"--to {to} needs a package that is missing: {error.name}", f"pip install 'mtclar-stream[{to}]'"
+            f"--to {to} needs a missing package: {error.name}", f"pip install 'mtclar-stream[{to}]'"
         ) from error
 
     if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}", f"one of: {', '.join(PRECISIONS)}")
+        raise UsageError(f"unknown precision {precision!r}", f"choose one of: {', '.join(PRECISIONS)}")
     wanted = [parse_capability(text) for text in capabilities]
     distribution = TrtDistribution.load(to)
     if not wanted:
         try:
             device = open_device()
         except BackendError as error:
-            raise UsageError(f"for which card? {error.what}", "name it: --compute-capability 8.6") from error
+            raise UsageError(
+                f"no GPU to compile for: {error.what}", "name one: --compute-capability 8.6"
+            ) from error
         wanted = [device.capability]
         device.close()
     for capability in wanted:
@@ -169,7 +173,7 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
     for done in compile_ahead(distribution, graphs, wanted, precision, EngineCache(folder)):
         typer.echo(
             f"{done.path.name}: {done.label.split()[0]} for {done.capability}, "
-            f"{done.precision} as the engine says, {done.nbytes / 1e6:.1f} MB"
+            f"{done.precision} as reported by the engine, {done.nbytes / 1e6:.1f} MB"
         )
     if out is not None:
-        typer.echo(f"On the machine with the card, put them into {default_folder()} (of its user).")
+        typer.echo(f"Copy them to {default_folder()} on the machine with the GPU (folder of its user).")

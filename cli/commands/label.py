@@ -175,7 +175,7 @@ def _label_one(
 
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.passphrase import passphrase_if_encrypted
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.label.face_scan import FaceScanner
     from mtclar.label.job import Job, run_job
@@ -199,7 +199,7 @@ def _label_one(
         print_outcome(console, job, finished, settings.mode)
         if render is not None:
             draw(finished.recording, finished.outcome.table, render, on_start(finished.recording))
-            say(console, f"Written: {render}")
+            print_text(console, f"Written: {render}")
         finished.discard_journal()  # after rendering, so a run killed during rendering keeps its scan
 
 
@@ -223,14 +223,14 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
 
     import numpy as np
 
-    from mtclar.cli.terminal import counted, say
+    from mtclar.cli.terminal import counted, print_text
     from mtclar.label.face_scan import OK, STATES
     from mtclar.label.modes import BEST, MIN_LABELS
 
     outcome = finished.outcome
     table = outcome.table
     valued = int((~np.isnan(table.values).any(axis=1)).sum())
-    say(
+    print_text(
         console,
         f"{job.video}: {counted(len(table), 'frame')}, {valued:,} with values, from {counted(outcome.used, 'label')}.",
     )
@@ -241,20 +241,20 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
             [f"{state.replace('_', ' ')} {n:,}" for state, n in empty.most_common()]
             + [f"before the first label {early:,}"] * bool(early)
         )
-        say(console, f"Without a value: {reasons}.")
+        print_text(console, f"Without a value: {reasons}.")
     for text in outcome.unused:
-        say(console, f"Not used: the label in {text}.", "yellow")
+        print_text(console, f"Not used: the label in {text}.", "yellow")
     if requested == BEST and not outcome.rmse:
-        say(
+        print_text(
             console,
             f"Mode {outcome.mode}: selecting the best mode needs at least {MIN_LABELS} labels.",
             "yellow",
         )
     if outcome.rmse:
         valence, arousal = outcome.rmse[outcome.mode]
-        say(
+        print_text(
             console,
             f"Mode {outcome.mode}: leave-one-out RMSE {valence:.3f} / {arousal:.3f} (valence / arousal).",
         )
     for file in finished.files:
-        say(console, f"Written: {file}")
+        print_text(console, f"Written: {file}")

@@ -61,7 +61,7 @@ def run_many(
     from dataclasses import replace
 
     from mtclar.cli.passphrase import passphrase_if_encrypted
-    from mtclar.cli.terminal import Terminal, counted, progress_bars, say
+    from mtclar.cli.terminal import Terminal, counted, print_text, progress_bars
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.label.corpus.engines import ENGINES, run_corpus
     from mtclar.label.corpus.ledger import Ledger
@@ -78,7 +78,7 @@ def run_many(
         report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
     console = Terminal()
     if not chosen:
-        say(console, f"Shard {shard} contains no video.")
+        print_text(console, f"Shard {shard} contains no video.")
         return
     start_s = time.monotonic()
     with Ledger(report) as ledger, progress_bars() as bars:
@@ -89,23 +89,23 @@ def run_many(
     for entry in entries:
         by_status[entry.status].append(entry)
     done, kept, failed = by_status.values()
-    say(
+    print_text(
         console,
         f"{counted(len(done), 'video')} labelled, {len(kept):,} kept from an earlier run, {len(failed):,} failed.",
     )
     for entry in failed[:MAX_SHOWN]:
-        say(console, f"{entry.video}: {entry.reason}", "yellow")
+        print_text(console, f"{entry.video}: {entry.reason}", "yellow")
     if len(failed) > MAX_SHOWN:
-        say(console, f"... and {len(failed) - MAX_SHOWN:,} more", "yellow")
+        print_text(console, f"... and {len(failed) - MAX_SHOWN:,} more", "yellow")
     if done:
         video_s = sum(entry.video_s for entry in done)
         processor_s = sum(entry.processor_s for entry in done)
-        say(
+        print_text(
             console,
             f"{_duration(video_s)} of video in {_duration(spent_s)}; {video_s / max(processor_s, 1e-6):.1f} hours of "
             "video per core hour.",
         )
-    say(console, f"Report: {report}")
+    print_text(console, f"Report: {report}")
     if failed and not done and not kept:
         raise MtclarError("no video could be labelled", f"the reasons are in {report}")
 

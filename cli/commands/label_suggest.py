@@ -26,7 +26,7 @@ def run(
     from mtclar.cli.commands.label import frame_progress
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.passphrase import passphrase_if_encrypted
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
     from mtclar.label.face_scan import FaceScanner
@@ -59,9 +59,9 @@ def run(
     ):
         suggestions = suggest(recording, labels, scanner, count, rate_hz, journal, on_start(recording))
     console = Terminal()
-    say(console, f"{video}: the most useful frames to label ({len(labels)} labelled so far):")
+    print_text(console, f"{video}: the most useful frames to label ({len(labels)} labelled so far):")
     for number, suggestion in enumerate(suggestions, 1):
-        say(
+        print_text(
             console,
             f"{number:4}.  {suggestion.time_s:9.2f} s   removes {100 * suggestion.gain:.0f} % of the expected error",
         )
@@ -71,4 +71,4 @@ def run(
     }
     write_together({out: bytes_writer(content) for out, content in contents.items()})
     for out in outs:
-        say(console, f"Written: {out}")
+        print_text(console, f"Written: {out}")

@@ -148,7 +148,7 @@ def command(
     )
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.service.streams import follow_all, open_all
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError
     from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
     from mtclar.engine.support_set import SupportSet, is_encrypted
@@ -186,7 +186,7 @@ def command(
             smoother=smoother or DEFAULT_SMOOTHER,
             max_faces=max_faces or MAX_FACES,
             batch_wait_ms=batch_wait_ms,
-            progress=lambda text: say(console, text),
+            progress=lambda text: print_text(console, text),
         )
         service = Service(
             streams[0].tracker,
@@ -209,7 +209,7 @@ def command(
                 desks = make_desks(people, offered, backend_spec(backend, provider), threads)
             except MtclarError as error:
                 why = "; ".join(filter(None, (error.what, error.hint)))
-                say(console, f"The calibration page is not offered: {why}", "yellow")
+                print_text(console, f"The calibration page is not offered: {why}", "yellow")
         if desks is not None:
             service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)
@@ -219,11 +219,11 @@ def command(
         service.announce()
         summary = service.answer(stopped, sinks)
         if summary.stopped:
-            say(console, "Stopped.")
+            print_text(console, "Stopped.")
         service.print_summary(summary)
         if summary_json is not None:
             summary.write(summary_json)
-            say(console, f"Written: {summary_json}")
+            print_text(console, f"Written: {summary_json}")
 
 
 def _calibrated_on(wish: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":
@@ -255,12 +255,12 @@ def _say_supports(
     console: "Console", paths: Sequence[Path], supports: "Sequence[SupportSet]", asked_for_none: bool
 ) -> None:
     """Which ones were taken; none is possible, and said as well."""
-    from mtclar.cli.terminal import counted, say
+    from mtclar.cli.terminal import counted, print_text
 
     for path, support in zip(paths, supports, strict=True):
-        say(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
+        print_text(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
     if len(supports) > 1:
-        say(
+        print_text(
             console,
             f"Who is who: {', '.join(support.subject for support in supports)}, to new faces from left to right; a "
             "client puts it right by `assign` (docs/protocol).",
@@ -269,4 +269,4 @@ def _say_supports(
         why = (
             "as you asked" if asked_for_none else "there is none yet; make one with `mtclar-stream calibrate`"
         )
-        say(console, f"Not calibrated ({why}): values are those of an average face.", "yellow")
+        print_text(console, f"Not calibrated ({why}): values are those of an average face.", "yellow")

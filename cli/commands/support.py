@@ -50,7 +50,7 @@ def show(
     from mtclar.calibrate.core.report import make_report
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.reports.calibration import print_report
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.files import write_whole
 
     console = Terminal()
@@ -62,16 +62,16 @@ def show(
     report = make_report(support)
     remark = _unusable(support)
     for line in _about(path, support):
-        say(console, line)
+        print_text(console, line)
     if remark:
-        say(console, remark, "yellow")
+        print_text(console, remark, "yellow")
     print_report(console, report)
     if html is not None:
         from mtclar.calibrate.web.html_report import html as page
 
         content = page(support, report, remark).encode()
         write_whole(html, lambda out: out.write(content), private=True)
-        say(console, f"Written: {html}")
+        print_text(console, f"Written: {html}")
 
 
 def merge(
@@ -315,6 +315,6 @@ def _unusable(support: "SupportSet") -> str:
 
 
 def _say(text: str) -> None:
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
 
-    say(Terminal(), text)
+    print_text(Terminal(), text)

@@ -82,16 +82,16 @@ def _watch_json(
     """One message a line; what is not a message goes to stderr."""
     import json
 
-    from mtclar.cli.terminal import Terminal, say
+    from mtclar.cli.terminal import Terminal, print_text
 
     aside = Terminal(stderr=True)
 
     def receive(message: dict[str, Any]) -> bool:
         console.out(json.dumps(message, separators=(",", ":"), ensure_ascii=False), highlight=False)
-        return not console.unread
+        return not console.pipe_closed
 
     def wait(reason: str) -> None:
-        say(aside, f"waiting for {address}: {reason}")
+        print_text(aside, f"waiting for {address}: {reason}")
 
     _watch(address, token, receive, wait if reconnect else None, count)
 
@@ -99,7 +99,7 @@ def _watch_json(
 def _watch_live(
     address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
 ) -> None:
-    from mtclar.cli.terminal import printable, say
+    from mtclar.cli.terminal import print_text, printable
     from mtclar.stream.sinks.live_view import LiveView
 
     bye: str | None = None
@@ -118,14 +118,14 @@ def _watch_live(
                 view.status(message)
             elif message["type"] == "bye":
                 bye = printable(message["reason"])
-            return not console.unread
+            return not console.pipe_closed
 
         def wait(reason: str) -> None:
             view.status({"stream": address, "state": "waiting for the server", "reason": reason})
 
         _watch(address, token, receive, wait if reconnect else None, count)
     if bye is not None:
-        say(console, f"The server said bye: {bye}.")
+        print_text(console, f"The server said bye: {bye}.")
 
 
 def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None, count: int | None) -> None:

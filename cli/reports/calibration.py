@@ -32,20 +32,20 @@ def advice(recording: "Recording") -> str:
 
 def print_refused(console: "Console", recording: "Recording") -> None:
     """Which frames or prompts gave nothing, and why; silent when all did."""
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import print_text
 
     if not recording.refused:
         return
-    say(console, f"Frames taken: {len(recording.taken)}. Not usable:", "yellow")
+    print_text(console, f"Frames taken: {len(recording.taken)}. Not usable:", "yellow")
     for reason in reasons(recording):
-        say(console, f"  {reason}")
+        print_text(console, f"  {reason}")
 
 
 def print_report(console: "Console", report: "Report") -> None:
     """The leave-one-out report as a table, and what to add."""
     from rich.table import Table
 
-    from mtclar.cli.terminal import say
+    from mtclar.cli.terminal import print_text
 
     table = Table(title="Each label predicted from the others (leave-one-out)", title_justify="left")
     for column in ("valence", "arousal", "frames", "predicted V", "predicted A", "RMSE V", "RMSE A"):
@@ -61,12 +61,12 @@ def print_report(console: "Console", report: "Report") -> None:
             f"{point.rmse_arousal:.2f}",
         )
     console.print(table)
-    say(
+    print_text(
         console,
         f"RMSE V {report.calibrated[0]:.3f}, RMSE A {report.calibrated[1]:.3f} "
         f"(absolute only: {report.absolute[0]:.3f}, {report.absolute[1]:.3f})",
     )
     if not report.conclusive:
-        say(console, "So few different labels say little about the error to expect.", "yellow")
+        print_text(console, "So few different labels say little about the error to expect.", "yellow")
     for sentence in report.advice:
-        say(console, f"  - {sentence}")
+        print_text(console, f"  - {sentence}")

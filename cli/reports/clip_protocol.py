@@ -1,4 +1,4 @@
-"""What `evaluate --protocol` adds: clips labelled from a few of their own frames, beside simple baselines."""
+"""Report of `evaluate --protocol`: clips labelled from a few of their own frames, compared with baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 
 REMARKS = {
     "hold_last": "the latest label; causal",
-    "interpolate": "line from label to label; not causal",
-    "absolute": "no label at all",
+    "interpolate": "linear between labels; not causal",
+    "absolute": "no labels",
     "paper": "latest label + predicted difference; causal",
     "paper_all": "mean of all labels + differences",
     "nearest": "label nearest in time + difference",
-    "similarity": "all labels + differences, weighted by likeness",
-    "best": "the mode that predicts left-out labels best",
+    "similarity": "all labels + differences, weighted by similarity",
+    "best": "the mode with the lowest leave-one-out error",
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Report:
-    """One protocol on one data set."""
+class ClipReport:
+    """The result of one protocol on one data set."""
 
     data: str
     split: str | None
     encoder_sha256: str
-    constants_encoder: str  # sha256 of the encoder that the constants of the comparison were fitted to
-    labelling_encoder: str  # the same of the constants of labelling
-    backend: str  # what computed the encoder's answers, for people
+    constants_encoder: str  # sha256 of the encoder that the few-shot constants were fitted to
+    labelling_encoder: str  # sha256 of the encoder that the labelling constants were fitted to
+    backend: str  # description of the backend that ran the encoder
     frames: int  # with a face and a label
     no_face: int
     trained_on: bool
     score: "Score"
-    curve: Mapping[int, "Score"]  # by percent of labels; empty: not asked for
+    curve: Mapping[int, "Score"]  # by percent of labels; empty without --curve
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; None: undefined."""
+        """The report as JSON data; None: undefined."""
         from mtclar.label.evaluation_protocol import FIELDS
 
         score = self.score
@@ -117,7 +117,7 @@ def _defined(value: float) -> float | None:
 
 
 def clips_of(answers: "Answers") -> "list[Clip]":
-    """Answers by clip. Raises UsageError when they are not of clips."""
+    """Group answers by clip. Raises UsageError if the data set has no clips."""
     import numpy as np
 
     from mtclar.engine.errors import UsageError
@@ -125,7 +125,8 @@ def clips_of(answers: "Answers") -> "list[Clip]":
 
     if answers.clip is None or answers.frame is None or answers.time_s is None:
         raise UsageError(
-            "--protocol needs clips, and these are single pictures", "afew-va, aff-wild2 or rendered"
+            "--protocol needs video clips, and this data set has single images",
+            "use afew-va, aff-wild2 or rendered",
         )
     return [
         Clip(
@@ -142,18 +143,18 @@ def clips_of(answers: "Answers") -> "list[Clip]":
 
 def evaluate(
     opened: "Opened", networks: "Networks", plan: str, *, curve: bool, progress: "Progress"
-) -> Report:
-    """Looks at every frame of the clips and scores all methods. Raises UsageError, MtclarError without any face."""
+) -> ClipReport:
+    """Encode every frame of the clips and score all methods. Raises UsageError; MtclarError without any face."""
     from mtclar.engine.errors import MtclarError
     from mtclar.label.evaluation_protocol import BUDGETS, WITH_BEST, score
     from mtclar.label.modes import ModeContext
     from mtclar.label.temporal_gp import bundled_constants
 
     part = opened.clips or opened.main
-    answers = part.answer(networks, progress("looking at clips", part.count))
+    answers = part.answer(networks, progress("encoding clips", part.count))
     clips = clips_of(answers)
     if not clips:
-        raise MtclarError(f"no face was found in any of {answers.no_face} frames", "is it the right folder?")
+        raise MtclarError(f"no face was found in any of {answers.no_face} frames", "check the folder")
     context = ModeContext(networks.pair, networks.params, bundled_constants())
     of_plan = score(clips, plan, context, WITH_BEST, progress(plan, len(clips)))
     by_budget = {
@@ -162,7 +163,7 @@ def evaluate(
         )
         for percent in (BUDGETS if curve else ())
     }
-    return Report(
+    return ClipReport(
         data=opened.name,
         split=opened.split,
         encoder_sha256=networks.card.sha256,
@@ -177,35 +178,35 @@ def evaluate(
     )
 
 
-def print_report(console: "Console", report: Report) -> None:
-    """What people read: how much, the methods side by side with intervals, where ours is not the best, the curve."""
-    from mtclar.cli.commands.evaluate import COMPARISON, LABELLING, say_of_another
-    from mtclar.cli.terminal import counted, say
+def print_report(console: "Console", report: ClipReport) -> None:
+    """Print the counts, the scores with intervals, the baselines with a lower error, and the curve."""
+    from mtclar.cli.commands.evaluate import COMPARISON, LABELLING, warn_of_other_encoder
+    from mtclar.cli.terminal import counted, print_text
 
     score = report.score
     where = report.data if report.split is None else f"{report.data} {report.split}"
-    say(
+    print_text(
         console,
         f"{where}, {score.plan}: {counted(len(score.clips), 'clip')}, {score.labelled:,} frames labelled, "
         f"{score.scored:,} others scored; no face found in {report.no_face:,}.",
     )
-    say(console, f"Encoder {report.encoder_sha256[:12]} on {report.backend}.")
-    say_of_another(console, COMPARISON, report.constants_encoder, report.encoder_sha256)
-    say_of_another(console, LABELLING, report.labelling_encoder, report.encoder_sha256)
+    print_text(console, f"Encoder {report.encoder_sha256[:12]} on {report.backend}.")
+    warn_of_other_encoder(console, COMPARISON, report.constants_encoder, report.encoder_sha256)
+    warn_of_other_encoder(console, LABELLING, report.labelling_encoder, report.encoder_sha256)
     for table in _tables(score):
         console.print(table)
     for name, remark in REMARKS.items():
         if name in score.sums:
-            say(console, f"{name}: {remark}")
-    beaten = not_beaten(score)
-    if beaten:
-        say(console, f"Not better than: {', '.join(beaten)} (RMSE).", "yellow")
+            print_text(console, f"{name}: {remark}")
+    better = baselines_not_worse(score)
+    if better:
+        print_text(console, f"Not better than: {', '.join(better)} (RMSE).", "yellow")
     for table in _curve_tables(report.curve) if report.curve else ():
         console.print(table)
 
 
-def not_beaten(score: "Score") -> list[str]:
-    """Baselines whose RMSE is no higher than ours, in words."""
+def baselines_not_worse(score: "Score") -> list[str]:
+    """Names of baselines with an RMSE no higher than ours."""
     from mtclar.label.evaluation_protocol import MTCLAR
 
     ours = score.pooled(MTCLAR)["rmse"]
@@ -228,35 +229,35 @@ def _table(title: str) -> "Table":
 
 
 def _tables(score: "Score") -> "list[Table]":
-    """The figures, and how sure they are: each fits 80 columns."""
+    """The scores and their bootstrap intervals; each table fits 80 columns."""
     from mtclar.cli.commands.evaluate import decimal, percent
     from mtclar.label.evaluation_protocol import MTCLAR
 
-    figures = _table("valence/arousal")
-    sure = _table("95 % of 1,000 drawings of clips, valence/arousal")
+    scores = _table("valence/arousal")
+    intervals = _table("95 % interval of 1,000 bootstrap samples of clips, valence/arousal")
     for column in ("CCC", "RMSE", "PCC", "SAGR", "% in 90%"):
-        figures.add_column(column, justify="right", no_wrap=True)
+        scores.add_column(column, justify="right", no_wrap=True)
     for column in ("CCC", "RMSE"):
-        sure.add_column(column, justify="right", no_wrap=True)
+        intervals.add_column(column, justify="right", no_wrap=True)
     for name in score.sums:
         of, ends = score.pooled(name), score.intervals(name)
         style = "bold" if name == MTCLAR else None
         cells = [
             f"{decimal(of[field][0])}/{decimal(of[field][1])}" for field in ("ccc", "rmse", "pcc", "sagr")
         ]
-        claims = name in score.with_sd
-        cells.append(f"{percent(of['coverage'][0])}/{percent(of['coverage'][1])}" if claims else "-")
-        figures.add_row(name, *cells, style=style)
+        has_interval = name in score.with_sd
+        cells.append(f"{percent(of['coverage'][0])}/{percent(of['coverage'][1])}" if has_interval else "-")
+        scores.add_row(name, *cells, style=style)
         spans = [
             "/".join(f"[{decimal(ends[field][0, i])} {decimal(ends[field][1, i])}]" for i in range(2))
             for field in ("ccc", "rmse")
         ]
-        sure.add_row(name, *spans, style=style)
-    return [figures, sure]
+        intervals.add_row(name, *spans, style=style)
+    return [scores, intervals]
 
 
 def _curve_tables(curve: "Mapping[int, Score]") -> "list[Table]":
-    """RMSE by percent of labels, a table for each dimension."""
+    """One table for each dimension with the RMSE by percent of labels."""
     from mtclar.cli.commands.evaluate import decimal
 
     tables = []

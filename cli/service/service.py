@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mtclar.cli.logs import event, speaks_json
+from mtclar.cli.logs import event, logs_json
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output
 from mtclar.cli.service.systemd import Supervisor
-from mtclar.cli.terminal import Terminal, counted, say
+from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.support_set import SupportSet
@@ -213,18 +213,18 @@ class Service:
         labels = [pipeline.source.label for pipeline in self._prepared]
         for pipeline, label in zip(self._prepared, labels, strict=True):
             told_apart = "" if labels.count(label) == 1 else f" ({pipeline.source.stream_id})"
-            say(self._console, f"Source     {label}{told_apart}")
+            print_text(self._console, f"Source     {label}{told_apart}")
         why = f" ({self._tracker.why})" if self._tracker.why else ""
-        say(self._console, f"Backend    {self._tracker.backend}{why}")
-        say(self._console, f"Dashboard  {self.server.url}")
-        say(self._console, f"Websocket  {self.server.ws_url}")
+        print_text(self._console, f"Backend    {self._tracker.backend}{why}")
+        print_text(self._console, f"Dashboard  {self.server.url}")
+        print_text(self._console, f"Websocket  {self.server.ws_url}")
         for page in self._pages:
-            say(self._console, f"{page.capitalize():<10} {self.server.url}{page}")
+            print_text(self._console, f"{page.capitalize():<10} {self.server.url}{page}")
         for warning in self.server.warnings:
-            say(self._console, f"warning: {warning}", "yellow")
+            print_text(self._console, f"warning: {warning}", "yellow")
         if any(p.freshness == "latest" and not p.source.live for p in self._prepared):
-            say(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
-        say(self._console, ANALYSED if self._tap is None else ANALYSED_SHOWN)
+            print_text(self._console, f"warning: {DROPS_OF_A_FILE}", "yellow")
+        print_text(self._console, ANALYSED if self._tap is None else ANALYSED_SHOWN)
         event(
             "serving",
             f"serving {self.server.ws_url}",
@@ -234,7 +234,7 @@ class Service:
             sources=[pipeline.source.label for pipeline in self._prepared],
             subjects=[[one.subject for one in tracker.supports] for tracker in self._trackers.values()],
         )
-        for warning in self.server.warnings if speaks_json() else ():
+        for warning in self.server.warnings if logs_json() else ():
             event("warning", warning, logging.WARNING)
 
     def answer(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
@@ -283,7 +283,7 @@ class Service:
 
     def _runs_unseen(self) -> bool:
         """Whether a camera would go on for ever behind a closed pipe; a file is played out: whole outputs."""
-        return self._console.unread and all(pipeline.source.live for pipeline in self._prepared)
+        return self._console.pipe_closed and all(pipeline.source.live for pipeline in self._prepared)
 
     def _announce_supports(self, message: AffectMessage) -> None:
         """Before the first message behind which other support sets stand than before; on that stream's thread."""
@@ -304,19 +304,19 @@ class Service:
         """What a run did, in two lines, and what went wrong."""
         memory = "" if summary.peak_rss_mb is None else f", {summary.peak_rss_mb:.0f} MB"
         reconnects = f", {counted(summary.reconnects, 'reconnect')}" if summary.reconnects else ""
-        say(
+        print_text(
             self._console,
             f"{counted(summary.frames, 'frame')} answered in {summary.wall_s:.1f} s ({summary.fps:.1f} a second), "
             f"{summary.dropped:,} dropped{reconnects}",
         )
-        say(
+        print_text(
             self._console,
             f"Capture to socket p50 / p95 / p99: {latency_words(summary.latency_ms, summary.freshness)}; "
             f"{summary.cpu_cores:.2f} cores{memory}; {summary.backend}",
         )
         event("summary", f"{counted(summary.frames, 'frame')} answered", **asdict(summary))
         if summary.frames and not summary.frames_with_face:
-            say(self._console, "No face was seen in any frame.", "yellow")
+            print_text(self._console, "No face was seen in any frame.", "yellow")
 
     @property
     def _prepared(self) -> Sequence[Pipeline]:

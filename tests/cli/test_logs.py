@@ -1,4 +1,4 @@
-"""Logs: secrets are taken out of whatever is logged, and JSON is one object a line."""
+"""Logs: secrets are redacted, and JSON logs have one object per line."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtclar.cli import logs
 from mtclar.cli.commands.calibrate import command as calibrate
-from mtclar.cli.logs import event, report_error, secrets_of, set_up_logs, speaks_json
+from mtclar.cli.logs import event, logs_json, report_error, secrets_of, set_up_logs
 from mtclar.engine.errors import UsageError
 
 SOURCE = "rtsp://anna:p%40ss-word@camera:8554/live?key=long-key"
@@ -34,7 +34,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
-def test_an_event_is_one_json_object_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs("json")
     event("status", "door: live", stream="door", retry_s=None, parts={"a": [1, 2.5]})
     logging.getLogger("some.library").info("chatter")
@@ -46,9 +46,7 @@ def test_an_event_is_one_json_object_with_its_fields(capsys: pytest.CaptureFixtu
     assert second["message"] == "two\nlines"
 
 
-def test_calibrate_keeps_secrets_out_of_its_log_as_well(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_calibrate_redacts_secrets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(TOKEN)
     with pytest.raises(UsageError):
@@ -61,17 +59,17 @@ def test_calibrate_keeps_secrets_out_of_its_log_as_well(
     assert not any(secret in line for secret in SECRETS)
 
 
-def test_plain_logs_are_for_people_and_say_only_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_logs_contain_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs("plain")
     event("status", "door: live")
     event("warning", "the disk is nearly full", logging.WARNING)
     assert lines(capsys) == ["warning: the disk is nearly full"]
-    assert not speaks_json()
+    assert not logs_json()
     assert not report_error("it broke", "mend it")
 
 
 @pytest.mark.parametrize("form", ["plain", "json"])
-def test_no_secret_gets_into_a_log(form: logs.LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_redacted(form: logs.LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs(form, [SOURCE, "webcam", "video.mp4"], TOKEN)
     log = logging.getLogger("some.library")
     log.error("cannot open %s", SOURCE)
@@ -82,27 +80,27 @@ def test_no_secret_gets_into_a_log(form: logs.LogFormat, capsys: pytest.CaptureF
         raise OSError(f"timeout of {SOURCE} with {TOKEN}")
     except OSError:
         log.exception("reading failed")
-    said = capsys.readouterr().err
-    assert len(said.splitlines()) >= 5
+    output = capsys.readouterr().err
+    assert len(output.splitlines()) >= 5
     for secret in (*SECRETS, "unknown-password", "unknown-token", "anna"):
-        assert secret not in said, said
-    assert "camera:8554/live" in said  # what is not secret stays
+        assert secret not in output, output
+    assert "camera:8554/live" in output  # what is not secret stays
 
 
 @given(st.text(st.characters(exclude_characters="/@ \"'", categories=["L", "N", "P", "S"]), min_size=1))
-def test_user_information_of_any_address_is_taken_out(password: str) -> None:
-    formatter = logs._Plain([])
+def test_user_information_of_urls_is_redacted(password: str) -> None:
+    formatter = logs._PlainFormatter([])
     text = f"open rtsp://user:{password}@host/path failed"
     assert formatter.clean(text) == "open rtsp://***@host/path failed"
 
 
-def test_what_is_secret_in_an_address() -> None:
+def test_secrets_of_a_url() -> None:
     assert set(secrets_of(SOURCE)) == {"p%40ss-word", "p@ss-word", "key=long-key"}
     for harmless in ("webcam:1", "video.mp4", "/dev/video0", "rtsp://camera/live", "rtsp://[bad"):
         assert secrets_of(harmless) == []
 
 
-def test_an_uncaught_error_of_a_thread_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_uncaught_error_of_a_thread_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs("json", [SOURCE])
     try:
         raise RuntimeError(SOURCE)

@@ -1,4 +1,4 @@
-"""The entry point: what --help costs, one message per error, the exit codes."""
+"""The entry point: cost of --help, one message per error, exit codes."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 HEAVY = ("cv2", "av", "onnxruntime", "torch", "numpy", "websockets", "pydantic")
 
 
-def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+def test_help_lists_every_command_without_heavy_imports() -> None:
     code = (
         "import sys\nfrom mtclar.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit as end: assert not end.code\n"
@@ -68,7 +68,7 @@ def test_an_error_is_one_message_with_a_hint(
         main(["doctor", "--debug"])
 
 
-def test_a_bug_is_said_to_be_one(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_reported_as_a_bug(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ZeroDivisionError("a\nb")
 

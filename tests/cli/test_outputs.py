@@ -1,4 +1,4 @@
-"""What a command writes destroys nothing and is refused before it starts: by option, however the path is spelt."""
+"""Output files: unsafe or unwritable outputs are rejected before a command starts."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def desk(
+def folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, face_clip: Path, labels: Path, support: Path
 ) -> Path:
     """A working folder with everything that a run reads, and other names for the clip."""
-    folder = tmp_path / "desk"
+    folder = tmp_path / "folder"
     (folder / "sub").mkdir(parents=True)
     (folder / "clip.mp4").write_bytes(face_clip.read_bytes())
     (folder / "labels.csv").write_bytes(labels.read_bytes())
@@ -48,15 +48,15 @@ READS = ("--support", "anna.mtclar", "--token-file", "token")
 
 
 @pytest.mark.parametrize(
-    ("writes", "says"),
+    ("writes", "message"),
     [
-        (("--summary-json", "clip.mp4"), "is the file of --source"),
-        (("--summary-json", "./sub/../clip.mp4"), "is the file of --source"),
-        (("--summary-json", "link.json"), "is the file of --source"),
-        (("--summary-json", "hard.json"), "is the file of --source"),
-        (("--csv", "link.json"), "is the file of --source"),
-        (("--summary-json", "anna.mtclar"), "is the file of --support"),
-        (("--summary-json", "token"), "is the file of --token-file"),
+        (("--summary-json", "clip.mp4"), "is also the file of --source"),
+        (("--summary-json", "./sub/../clip.mp4"), "is also the file of --source"),
+        (("--summary-json", "link.json"), "is also the file of --source"),
+        (("--summary-json", "hard.json"), "is also the file of --source"),
+        (("--csv", "link.json"), "is also the file of --source"),
+        (("--summary-json", "anna.mtclar"), "is also the file of --support"),
+        (("--summary-json", "token"), "is also the file of --token-file"),
         (("--summary-json", "thesis.txt"), "exists already"),
         (("--csv", "thesis.txt"), "exists already"),
         (("--csv", "new", "--summary-json", "./sub/../new"), "exclude each other"),
@@ -70,91 +70,91 @@ READS = ("--support", "anna.mtclar", "--token-file", "token")
         (("--csv", "/proc/none/x.csv"), "cannot write"),
     ],
 )
-def test_a_run_refuses_what_would_destroy_or_cannot_be_written(
-    writes: tuple[str, ...], says: str, command: Command, desk: Path
+def test_run_rejects_unsafe_or_unwritable_outputs(
+    writes: tuple[str, ...], message: str, command: Command, folder: Path
 ) -> None:
-    before = digests(desk)
+    before = digests(folder)
     done = command("run", "--source", "clip.mp4", "--port", "0", *READS, *writes)
     assert done.code == 2
-    assert says in done.err
+    assert message in done.err
     assert "hint: " in done.err
     assert done.out == ""  # nothing had started
-    assert digests(desk) == before
+    assert digests(folder) == before
 
 
-@pytest.mark.usefixtures("desk")
-def test_the_default_support_set_is_an_input_too(command: Command) -> None:
+@pytest.mark.usefixtures("folder")
+def test_the_default_support_set_counts_as_input(command: Command) -> None:
     assert command("calibrate", "--source", "clip.mp4", "--labels", "labels.csv").code == 0
     default = default_support_path()
     before = default.read_bytes()
     done = command("run", "--source", "clip.mp4", "--port", "0", "--summary-json", default)
     assert done.code == 2
-    assert "is the file of --support" in done.err
+    assert "is also the file of --support" in done.err
     assert default.read_bytes() == before
 
 
-def test_a_certificate_is_not_overwritten(command: Command, desk: Path) -> None:
+def test_a_certificate_is_not_overwritten(command: Command, folder: Path) -> None:
     tls = ("--tls-cert", "cert.pem", "--tls-key", "cert.pem")
     done = command("run", "--source", "clip.mp4", "--port", "0", *tls, "--summary-json", "cert.pem")
     assert done.code == 2
-    assert "is the file of --tls-cert" in done.err
-    assert (desk / "cert.pem").read_text() == "a certificate"
+    assert "is also the file of --tls-cert" in done.err
+    assert (folder / "cert.pem").read_text() == "a certificate"
 
 
 @pytest.mark.parametrize("older", ["", SUMMARY])
 def test_an_older_summary_is_overwritten_and_folders_are_made(
-    older: str, command: Command, desk: Path
+    older: str, command: Command, folder: Path
 ) -> None:
-    (desk / "summary.json").write_text(older)
+    (folder / "summary.json").write_text(older)
     writes = ("--summary-json", "summary.json", "--csv", "new/folder/rows.csv")
     done = command("run", "--source", "clip.mp4", "--port", "0", "--support", "none", *writes)
     assert done.code == 0, done.err
-    assert json.loads((desk / "summary.json").read_text())["frames"] == 50
-    assert len((desk / "new" / "folder" / "rows.csv").read_text().splitlines()) == 51
+    assert json.loads((folder / "summary.json").read_text())["frames"] == 50
+    assert len((folder / "new" / "folder" / "rows.csv").read_text().splitlines()) == 51
 
 
-def test_the_demo_refuses_alike(command: Command, desk: Path) -> None:
-    for path, says in (
+def test_demo_rejects_unsafe_outputs(command: Command, folder: Path) -> None:
+    for path, message in (
         ("thesis.txt", "exists already"),
         ("sub", "is a folder"),
         ("/proc/none/x", "cannot write"),
     ):
         done = command("demo", "--summary-json", path)
         assert done.code == 2
-        assert says in done.err
+        assert message in done.err
         assert done.out == ""
-    assert (desk / "thesis.txt").read_text() == "three years of work"
+    assert (folder / "thesis.txt").read_text() == "three years of work"
 
 
 @pytest.mark.parametrize(
-    ("out", "says"),
+    ("out", "message"),
     [
-        ("labels.csv", "is the file of --labels"),
-        ("hard.json", "is the file of --source"),
+        ("labels.csv", "is also the file of --labels"),
+        ("hard.json", "is also the file of --source"),
         ("sub", "is a folder"),
         ("thesis.txt/a.mtclar", "Not a directory"),
     ],
 )
-def test_calibrate_refuses_even_with_force(out: str, says: str, command: Command, desk: Path) -> None:
-    before = digests(desk)
+def test_calibrate_protects_its_inputs_even_with_force(
+    out: str, message: str, command: Command, folder: Path
+) -> None:
+    before = digests(folder)
     done = command("calibrate", "--source", "clip.mp4", "--labels", "labels.csv", "--out", out, "--force")
     assert done.code == 2
-    assert says in done.err
-    assert digests(desk) == before
+    assert message in done.err
+    assert digests(folder) == before
 
 
-def test_calibrate_spares_the_pictures_of_its_folder(command: Command, desk: Path) -> None:
-    (desk / "sub" / "1.png").write_bytes(b"a picture")
+def test_calibrate_protects_the_images_of_its_folder(command: Command, folder: Path) -> None:
+    (folder / "sub" / "1.png").write_bytes(b"a picture")
     reads = ("--source", "sub", "--fps", "5", "--labels", "labels.csv")
     done = command("calibrate", *reads, "--out", "elsewhere/1.png", "--force")
     assert done.code == 2
-    assert "is the file of --source" in done.err
-    assert (desk / "sub" / "1.png").read_bytes() == b"a picture"
+    assert "is also the file of --source" in done.err
+    assert (folder / "sub" / "1.png").read_bytes() == b"a picture"
 
 
-def test_a_full_disk_is_said_before_anything_starts(
-    command: Command, face_clip: Path, full_disk: Path
-) -> None:
+def test_a_full_disk_is_reported_before_the_start(command: Command, face_clip: Path, full_disk: Path) -> None:
     try:
         (full_disk / "filler").write_bytes(bytes(10**6))
     except OSError:

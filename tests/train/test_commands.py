@@ -136,7 +136,7 @@ def test_a_run_does_not_overwrite_the_checkpoint_that_it_starts_from(
     start = tmp_path / "mtclar.pt"
     start.write_bytes(SHIPPED.read_bytes())
     assert exit_code("train", "--ferplus", folder, "--init", start, "--out", tmp_path) == 2
-    assert "is the file of --init" in " ".join(capsys.readouterr().err.split())
+    assert "is also the file of --init" in " ".join(capsys.readouterr().err.split())
     assert start.read_bytes() == SHIPPED.read_bytes()
 
 
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_ends_a_training_with_the_reason(
     [
         (["--epochs", "1", "--minutes", "1"], 2, "exclude each other"),
         (["--init", "a.pt", "--resume"], 2, "exclude each other"),
-        (["--device", "tpu"], 2, "there is no device 'tpu' here"),
+        (["--device", "tpu"], 2, "device 'tpu' is not available"),
         (["--init", "gone.pt"], 2, "gone.pt does not exist"),
         (["--init", str(SHIPPED), "--preset", "paper"], 2, "embedding was 128, is 256"),
         (["--rendered", "gone.npz"], 2, "gone.npz does not exist"),

@@ -120,7 +120,7 @@ def test_percentiles_of_nothing_are_none() -> None:
         (["--source", "/no/clip.mp4"], "there is no file /no/clip.mp4", 2),
         (["--json", "/proc/b.json"], "cannot write /proc/b.json", 2),
         (["--json", __file__], "exists already", 2),
-        (["--source", __file__, "--json", __file__], "writing would destroy it", 2),
+        (["--source", __file__, "--json", __file__], "would be overwritten", 2),
         (["--json", "x.json", "--html", "x.json"], "exclude each other", 2),
         (["--backend", "abacus"], "there is no backend 'abacus'", 2),
         (["--compare", "onnxruntime", "abacus"], "there is no backend 'abacus'", 2),

@@ -1,4 +1,4 @@
-"""`evaluate` as a user calls it: own photos, data sets in miniature, and the messages for what is wrong."""
+"""`evaluate` on the command line: own photos, small data sets, error messages."""
 
 import csv
 import json
@@ -65,7 +65,7 @@ def test_exported_networks_can_be_named(command: Command, photos: Path, tmp_path
 
 
 @pytest.mark.parametrize("name", ["encoder", "pair"])
-def test_a_network_that_is_not_its_cards_is_refused(
+def test_a_network_that_does_not_match_its_card_is_rejected(
     command: Command, photos: Path, tmp_path: Path, name: str
 ) -> None:
     folder = exported(tmp_path / "graphs")
@@ -81,7 +81,9 @@ def test_a_network_that_is_not_its_cards_is_refused(
     assert f"has no {name}.json" in done.err
 
 
-def test_a_pair_network_of_another_encoder_is_refused(command: Command, photos: Path, tmp_path: Path) -> None:
+def test_a_pair_network_of_another_encoder_is_rejected(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
     folder = exported(tmp_path / "graphs")
     of_another_name(folder)
     models.card("pair").write(folder / "pair.json")
@@ -93,9 +95,7 @@ def test_a_pair_network_of_another_encoder_is_refused(command: Command, photos: 
     assert command(*evaluate).code == 0, "older exports do not say which it was"
 
 
-def test_constants_of_another_encoder_are_said_and_its_own_are_used(
-    command: Command, photos: Path, tmp_path: Path
-) -> None:
+def test_constants_of_another_encoder_give_a_warning(command: Command, photos: Path, tmp_path: Path) -> None:
     folder, out = exported(tmp_path / "graphs"), tmp_path / "report.json"
     evaluate = ("evaluate", "--photos", photos, "--shots", "1", "--seeds", "2", "--backend", "onnxruntime")
     assert command(*evaluate, "--json", out).code == 0
@@ -106,16 +106,14 @@ def test_constants_of_another_encoder_are_said_and_its_own_are_used(
     def of_folder() -> tuple[dict[str, Any], int]:
         done = command(*evaluate, "--models", folder, "--json", out)
         assert done.code == 0, done.err
-        said = (
-            f"the few-shot constants belong to encoder {models.card('encoder').sha256[:12]}, not to this one"
-        )
-        return json.loads(out.read_text()), done.out.count(said)
+        message = f"the few-shot constants were fitted to encoder {models.card('encoder').sha256[:12]}, not to this one"
+        return json.loads(out.read_text()), done.out.count(message)
 
     without, warnings = of_folder()
     assert (warnings, without["encoder_sha256"]) == (1, sha256)
     assert without["constants_encoder_sha256"] == models.card("encoder").sha256
     assert without["shots"] == bundled["shots"]
-    wide.write(folder / "compare.json")  # says the bundled encoder's sha256 still
+    wide.write(folder / "compare.json")  # still has the sha256 of the bundled encoder
     assert of_folder() == (without, 1)
     replace(wide, encoder_sha256=sha256).write(folder / "compare.json")
     own, warnings = of_folder()
@@ -129,7 +127,7 @@ def test_constants_of_another_encoder_are_said_and_its_own_are_used(
     assert "fit them again" in done.err
 
 
-def test_what_computed_the_figures_is_said(command: Command, photos: Path, tmp_path: Path) -> None:
+def test_the_report_names_the_backend(command: Command, photos: Path, tmp_path: Path) -> None:
     """A bundled encoder has an int8 copy that a CPU runs unasked; its sha256 is the same."""
     out = tmp_path / "report.json"
     for backend in ("auto", "onnxruntime"):
@@ -155,7 +153,7 @@ def ferplus_csvs(root: Path) -> Path:
     return root
 
 
-def test_ferplus_says_proxy_and_counts_the_majority(command: Command, tmp_path: Path) -> None:
+def test_ferplus_is_marked_as_proxy_and_scored_by_majority(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "report.json"
     root = ferplus_csvs(tmp_path / "ferplus")
     done = command("evaluate", "--dataset", "ferplus", "--root", root, "--shots", "0,1", "--json", out)
@@ -171,7 +169,7 @@ def test_ferplus_says_proxy_and_counts_the_majority(command: Command, tmp_path: 
     assert content["subjects"]["1"]["used"] is None
 
 
-def test_training_pictures_say_that_they_are(command: Command, tmp_path: Path) -> None:
+def test_training_images_are_marked(command: Command, tmp_path: Path) -> None:
     root = ferplus_csvs(tmp_path / "ferplus")
     for path in root.iterdir():
         path.write_text(path.read_text().replace("PrivateTest", "Training"))
@@ -194,7 +192,7 @@ def afew_va(root: Path, frames: int = 45) -> Path:
     return root
 
 
-def test_clips_are_scored_as_a_whole_too(command: Command, tmp_path: Path) -> None:
+def test_whole_clips_are_scored(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "report.json"
     root = afew_va(tmp_path / "afew")
     options = ["--root", root, "--shots", "5", "--seeds", "2", "--json", out]
@@ -207,22 +205,22 @@ def test_clips_are_scored_as_a_whole_too(command: Command, tmp_path: Path) -> No
     assert methods["mtclar"]["arousal"]["ccc"] is not None
 
 
-def test_no_face_at_all_is_a_failure_with_a_reason(command: Command, tmp_path: Path) -> None:
+def test_no_face_is_a_failure(command: Command, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), np.full((240, 320, 3), 127, np.uint8))
     (tmp_path / "photos.csv").write_text("path,valence,arousal\n0.png,0,0\n")
     out = tmp_path / "report.json"
     done = command("evaluate", "--photos", tmp_path / "photos.csv", "--json", out)
     assert done.code == 1
-    assert "no face was found in any of 1 pictures" in done.err
+    assert "no face was found in any of 1 images" in done.err
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "name either --dataset or --photos"),
         (["--dataset", "ferplus", "--photos", "a.csv"], "name either --dataset or --photos"),
-        (["--photos", "a.csv", "--split", "test"], "--photos has no --root and no --split"),
+        (["--photos", "a.csv", "--split", "test"], "--photos cannot be combined with --root or --split"),
         (["--photos", "gone.csv"], "there is no file gone.csv"),
         (["--dataset", "imagenet"], "there is no data set 'imagenet'"),
         (["--dataset", "ferplus"], "ferplus needs --root DIR"),
@@ -237,22 +235,22 @@ def test_no_face_at_all_is_a_failure_with_a_reason(command: Command, tmp_path: P
         (["--dataset", "rendered", "--json", "here.txt/out.json"], "cannot write here.txt/out.json"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_work(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+def test_invalid_options_are_rejected(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.txt").write_text("a file")
     done = command("evaluate", *arguments)
     assert done.code == 2
-    assert said in " ".join(done.err.split())
+    assert message in " ".join(done.err.split())
     assert [path.name for path in tmp_path.iterdir()] == ["here.txt"]
 
 
-def test_the_report_never_replaces_the_photos_table(command: Command, photos: Path) -> None:
+def test_the_report_never_overwrites_the_photo_table(command: Command, photos: Path) -> None:
     before = photos.read_text()
     done = command("evaluate", "--photos", photos, "--json", photos)
     assert done.code == 2
-    assert "is the file of --photos" in done.err
+    assert "is also the file of --photos" in done.err
     assert photos.read_text() == before
 
 
@@ -270,7 +268,7 @@ def test_only_an_earlier_report_is_overwritten(command: Command, photos: Path, t
     assert out.read_text() == first
 
 
-def test_a_broken_line_is_one_message(command: Command, tmp_path: Path) -> None:
+def test_an_invalid_line_is_one_message(command: Command, tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("path,valence,arousal\ngone.png,0,0\n")
     done = command("evaluate", "--photos", tmp_path / "photos.csv")
     assert done.code == 2
@@ -278,7 +276,7 @@ def test_a_broken_line_is_one_message(command: Command, tmp_path: Path) -> None:
     assert "Traceback" not in done.err
 
 
-def test_figures_are_short_and_never_lie_about_one() -> None:
+def test_format_of_scores() -> None:
     texts = [
         decimal(value) for value in (0.1234, -0.1234, 1.0, 0.9996, -1.0, 10.5, -0.0004, float("nan"), None)
     ]
@@ -313,7 +311,7 @@ def test_clips_by_the_protocol(command: Command, tmp_path: Path) -> None:
     replace(bundled_params(), encoder_sha256=sha256).write(folder / "compare.json")
     done = command(*arguments, "--protocol", "first-3", "--models", folder)
     assert "few-shot constants" not in done.out, "it has its own"
-    assert "warning: the constants of labelling belong to encoder" in done.out
+    assert "warning: the labelling constants were fitted to encoder" in done.out
     content = json.loads(out.read_text())
     assert content["constants_encoder_sha256"] == content["encoder_sha256"] == sha256
     assert content["labelling_constants_encoder_sha256"] == models.card("encoder").sha256

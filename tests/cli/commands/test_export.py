@@ -19,9 +19,7 @@ def _rtx() -> None:
 
 
 @pytest.mark.usefixtures("_rtx")
-def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
-    command: Command, tmp_path: Path
-) -> None:
+def test_engines_of_all_networks_are_written_with_their_properties(command: Command, tmp_path: Path) -> None:
     done = command("export", "--to", "tensorrt-rtx", "--compute-capability", "8.6", "--out", tmp_path)
     assert done.code == 0
     lines = [line for line in done.out.splitlines() if ".engine:" in line]
@@ -33,15 +31,17 @@ def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
         "face_detector": "fp32",
     }
     for name, precision in parts.items():
-        (line,) = (line for line in lines if f": {name} for 8.6, {precision} as the engine says" in line)
+        (line,) = (
+            line for line in lines if f": {name} for 8.6, {precision} as reported by the engine" in line
+        )
         assert (tmp_path / line.partition(":")[0]).is_file()
     assert len(lines) == len(parts) > len(models.NAMES)
-    assert "put them into" in done.out
+    assert "Copy them to" in done.out
 
 
 @pytest.mark.usefixtures("_rtx")
 @pytest.mark.parametrize(
-    ("options", "says", "code"),
+    ("options", "message", "code"),
     [
         (["--to", "tensorrt-rtx"], "--compute-capability 8.6", 2),
         (
@@ -50,28 +50,26 @@ def test_engines_of_all_networks_are_written_with_what_they_say_of_themselves(
             1,
         ),
         (["--to", "tensorrt-rtx", "--compute-capability", "ampere"], "is not a compute capability", 2),
-        (["--to", "tensorrt-rtx", "--precision", "fp7"], "no precision 'fp7'", 2),
+        (["--to", "tensorrt-rtx", "--precision", "fp7"], "unknown precision 'fp7'", 2),
         (["--to", "tensorrt-rtx", "mtclar.pt"], "not a checkpoint", 2),
         (["--to", "onnx", "--compute-capability", "8.6"], "is for engines", 2),
         (["--to", "triton"], "needs --out FOLDER", 2),
-        (["--to", "triton", "--out", "x", "--precision", "fp7"], "no precision 'fp7'", 2),
+        (["--to", "triton", "--out", "x", "--precision", "fp7"], "unknown precision 'fp7'", 2),
         (["--to", "triton", "--out", "x", "--compute-capability", "8.6"], "is for engines", 2),
         (["--to", "triton", "--out", "/proc/x"], "cannot write /proc/x", 2),
         (["--to", "coreml"], "one of: onnx, tensorrt", 2),
         ([], "needs a checkpoint", 2),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(
-    command: Command, options: list[str], says: str, code: int
-) -> None:
+def test_invalid_options_are_rejected(command: Command, options: list[str], message: str, code: int) -> None:
     done = command("export", *options)
     assert done.code == code
-    assert says in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
 
 
 @pytest.mark.usefixtures("_rtx")
-def test_a_place_that_cannot_be_written_is_said(command: Command, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_a_usage_error(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = command(
         "export",
@@ -87,7 +85,7 @@ def test_a_place_that_cannot_be_written_is_said(command: Command, tmp_path: Path
 
 
 @pytest.mark.parametrize("to", ["triton", "tensorrt-rtx"])
-def test_a_file_in_place_of_a_folder_is_a_wrong_argument(to: str, command: Command, tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_a_usage_error(to: str, command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     done = command("export", "--to", to, "--out", tmp_path / "file")
     assert done.code == 2
@@ -95,7 +93,7 @@ def test_a_file_in_place_of_a_folder_is_a_wrong_argument(to: str, command: Comma
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_triton_repository_has_no_eight_bits(command: Command, tmp_path: Path) -> None:
+def test_a_triton_repository_cannot_be_int8(command: Command, tmp_path: Path) -> None:
     done = command("export", "--to", "triton", "--precision", "int8", "--out", tmp_path / "repository")
     assert done.code == 2
     assert "one of: fp32, fp16" in done.err
@@ -103,7 +101,7 @@ def test_a_triton_repository_has_no_eight_bits(command: Command, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("_rtx")
-def test_an_encoder_in_int8_is_compiled_and_says_so(command: Command, tmp_path: Path) -> None:
+def test_an_int8_encoder_is_compiled_and_reported(command: Command, tmp_path: Path) -> None:
     done = command(
         "export",
         "--to",
@@ -116,12 +114,12 @@ def test_an_encoder_in_int8_is_compiled_and_says_so(command: Command, tmp_path: 
         tmp_path,
     )
     assert done.code == 0, done.err
-    says = {
+    lines = {
         line.split(": ")[1].split(" for ")[0]: line for line in done.out.splitlines() if ".engine" in line
     }
-    assert "int8 as the engine says" in says["encoder"]
-    assert "fp16 as the engine says" in says["pair-rest"]
-    assert "fp32 as the engine says" in says["face_mesh"]
+    assert "int8 as reported by the engine" in lines["encoder"]
+    assert "fp16 as reported by the engine" in lines["pair-rest"]
+    assert "fp32 as reported by the engine" in lines["face_mesh"]
 
 
 def test_a_triton_repository_is_written(command: Command, tmp_path: Path) -> None:

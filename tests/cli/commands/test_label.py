@@ -73,8 +73,8 @@ def test_invalid_options_are_rejected_before_the_scan(
     for arguments, words in [
         (("label", tmp_path / "no.mp4", "--support", support, "--out", out), "no such file"),
         (("label", video, "--support", tmp_path / "no.csv", "--out", out), "no.csv"),
-        (("label", video, "--support", support, "--out", video), "would destroy it"),
-        (("label", video, "--support", support, "--out", support), "would destroy it"),
+        (("label", video, "--support", support, "--out", video), "would be overwritten"),
+        (("label", video, "--support", support, "--out", support), "would be overwritten"),
         (
             ("label", video, "--support", support, "--out", out, "--mode", "magic"),
             "choose one of: default, causal",
