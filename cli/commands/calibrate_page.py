@@ -17,7 +17,7 @@ from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, Route, camera_routes, folder_routes
+from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source, open_source
 from mtclar.stream.sources.browser import BrowserSource
 
@@ -209,7 +209,7 @@ def calibrate_on_page(
             values=False,
         )
         service.prepare(source, "latest" if source.live else "paced")
-        service.plug(stack.enter_context(desk), calibration_routes(), CALIBRATE_PAGE, desk.offer)
+        service.plug(stack.enter_context(desk), calibration_pages(), CALIBRATE_PAGE, desk.offer)
         stack.enter_context(service)
         service.announce()
         print_text(
@@ -226,14 +226,10 @@ def calibrate_on_page(
         print_text(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
 
 
-def calibration_routes() -> dict[str, Route]:
-    """The page's files, and what describes its messages to machines."""
-    schema = Page(messages.schema(), CONTENT_TYPES[".json"])
-    asyncapi = Page(messages.asyncapi(), CONTENT_TYPES[".yaml"])
-    sending = {path: route for path, route in camera_routes().items() if path.endswith(".js")}
+def calibration_pages() -> dict[str, Page]:
+    """The calibration page's files, and the schema of its messages."""
     return {
-        **sending,
-        **folder_routes("mtclar.calibrate.web.page"),
-        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": lambda: schema,
-        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": lambda: asyncapi,
+        **web_folder("mtclar.calibrate.web.page", CALIBRATE_PAGE),
+        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
+        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),
     }

@@ -10,7 +10,7 @@ from mtclar.calibrate.core.continuous_rating import Lag
 from mtclar.calibrate.web.playback_rating import ReplayDesk
 from mtclar.calibrate.web.session import View
 from mtclar.calibrate.web.still_rating import Candidates, RatingDesk, apart, every, look_through, pick
-from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, Listening, calibration_routes, writing_to
+from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, Listening, calibration_pages, writing_to
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
@@ -120,7 +120,7 @@ def rate_on_page(
             tls_cert=listening.tls_cert,
             tls_key=listening.tls_key,
         )
-        server.add_extension(stack.enter_context(desk), calibration_routes())
+        server.add_extension(stack.enter_context(desk), calibration_pages())
         server.start()
         stack.callback(lambda: server.close(ByeMessage("ended", "the labels are saved") if saved else None))
         for warning in server.warnings:

@@ -136,7 +136,7 @@ def command(
     ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
-    from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, calibration_routes, make_desks, people_of
+    from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, calibration_pages, make_desks, people_of
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.passphrase import passphrase_of
@@ -211,7 +211,7 @@ def command(
                 why = "; ".join(filter(None, (error.what, error.hint)))
                 print_text(console, f"The calibration page is not offered: {why}", "yellow")
         if desks is not None:
-            service.plug(stack.enter_context(desks), calibration_routes(), CALIBRATE_PAGE, desks.offer)
+            service.plug(stack.enter_context(desks), calibration_pages(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)
         sinks = [open_sink(spec) for spec in sink_specs]
         stack.enter_context(reload_on_hangup(service.server))

@@ -36,7 +36,7 @@ from mtclar.stream.protocol.messages import (
 )
 from mtclar.stream.reader import UPLOAD_RETRY
 from mtclar.stream.server.extension import ClientHandle, Extension
-from mtclar.stream.server.pages import Route
+from mtclar.stream.server.pages import Page
 from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import UploadSlot
@@ -201,10 +201,10 @@ class Service:
             self._pages.append(CAMERA_PAGE)
 
     def plug(
-        self, extension: Extension, routes: Mapping[str, Route], page: str, tap: Callable[[Frame], None]
+        self, extension: Extension, pages: Mapping[str, Page], page: str, tap: Callable[[Frame], None]
     ) -> None:
         """Before entering: messages and pages of a layer above, found at `page`; `tap` gets the streams."""
-        self.server.add_extension(extension, routes)
+        self.server.add_extension(extension, pages)
         self._pages.append(page)
         self._tap = tap
 

@@ -26,11 +26,9 @@ SECONDS = 12.0
 
 def kilobytes() -> float:
     """All files of the page as they are sent; kB of 1,000 bytes."""
-    files = resources.files("mtclar.stream.web.dashboard").iterdir()
-    return (
-        sum(len(file.read_bytes()) for file in files if file.is_file() and not file.name.endswith(".py"))
-        / 1e3
-    )
+    folders = (resources.files(f"mtclar.stream.web.{name}") for name in ("dashboard", "shared"))
+    files = [file for folder in folders for file in folder.iterdir() if not file.name.endswith(".py")]
+    return sum(len(file.read_bytes()) for file in files if file.is_file()) / 1e3
 
 
 def frame_times_ms(trace: bytes) -> dict[str, np.ndarray]:

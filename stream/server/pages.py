@@ -1,10 +1,11 @@
-"""What the port answers to a browser: the dashboard's files, the protocol's schema, states and plugged-in pages."""
+"""HTTP pages of the server: the web pages' files, the protocol's schema, health and readiness, pages of extensions."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
+from pathlib import PurePath
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
@@ -50,34 +51,26 @@ Route = Callable[[], Page]
 """Makes a page on each request; on the event loop's thread, so it must be quick and not wait, unless it is private."""
 
 
-def folder_pages(package: str) -> dict[str, Page]:
-    """The files of a package by path, read once: a request can name none but these. `x.html` is found as `/x` too."""
+def web_folder(package: str, name: str) -> dict[str, Page]:
+    """The web files of a package, read once, as `/name/file`; its `index.html` is `/name`."""
     pages = {}
     for file in resources.files(package).iterdir():
-        name, _, ending = file.name.rpartition(".")
-        if f".{ending}" in CONTENT_TYPES and file.is_file():
-            pages[f"/{file.name}"] = Page(file.read_bytes(), CONTENT_TYPES[f".{ending}"])
-            if ending == "html":
-                pages[f"/{name}"] = pages[f"/{file.name}"]
+        content_type = CONTENT_TYPES.get(PurePath(file.name).suffix)
+        if content_type is not None and file.is_file():
+            path = f"/{name}" if file.name == "index.html" else f"/{name}/{file.name}"
+            pages[path] = Page(file.read_bytes(), content_type)
     return pages
 
 
-def folder_routes(package: str) -> dict[str, "Route"]:
-    """The same as pages to plug in."""
-    return {path: (lambda page=page: page) for path, page in folder_pages(package).items()}  # type: ignore[misc]
-
-
-def camera_routes() -> dict[str, "Route"]:
+def camera_pages() -> dict[str, Page]:
     """The page that sends a browser's camera."""
-    return folder_routes("mtclar.stream.web.camera")
+    return web_folder("mtclar.stream.web.camera", "camera")
 
 
 def dashboard_pages() -> dict[str, Page]:
-    """The dashboard's files by path."""
-    pages = folder_pages("mtclar.stream.web.dashboard")
-    if "/index.html" in pages:
-        pages["/"] = pages["/index.html"]
-    return pages
+    """The dashboard, which is `/`, and the modules that all pages share."""
+    pages = web_folder("mtclar.stream.web.dashboard", "dashboard")
+    return {"/": pages.pop("/dashboard"), **pages, **web_folder("mtclar.stream.web.shared", "shared")}
 
 
 def protocol_pages() -> dict[str, Page]:
@@ -112,17 +105,15 @@ class Pages:
     def __init__(
         self,
         states: Mapping[str, Callable[[bool], Page]],
-        routes: Mapping[str, Route] | None = None,
         private: Mapping[str, Route] | None = None,
     ) -> None:
-        self._fixed = dashboard_pages() | protocol_pages()
+        self._static = dashboard_pages() | protocol_pages()
         self._states = dict(states)
         self._private = dict(private or {})
-        self._routes = dict(routes or {})
 
-    def add(self, routes: Mapping[str, Route]) -> None:
-        """More pages, for everybody."""
-        self._routes |= routes
+    def add(self, pages: Mapping[str, Page]) -> None:
+        """Adds static pages by path, open to everybody."""
+        self._static |= pages
 
     def is_private(self, path: str) -> bool:
         """Whether the page needs the token."""
@@ -139,9 +130,7 @@ class Pages:
             return self._states[path](trusted)
         if path in self._private:
             return self._private[path]
-        if path in self._routes:
-            return self._routes[path]()
-        return self._fixed.get(path) or problem(
+        return self._static.get(path) or problem(
             HTTPStatus.NOT_FOUND, "there is no such page; the dashboard is at /, the websocket at /ws"
         )
 

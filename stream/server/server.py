@@ -38,7 +38,7 @@ from mtclar.stream.server.health import health_page, readiness_page
 from mtclar.stream.server.limited_listener import LimitedListener, open_listener
 from mtclar.stream.server.listener import keep_little_unsent, open_server, reachable, start_error
 from mtclar.stream.server.message_reader import TOO_BIG, MessageReader
-from mtclar.stream.server.pages import Page, Pages, Route, camera_routes, response
+from mtclar.stream.server.pages import Page, Pages, Route, camera_pages, response
 from mtclar.stream.server.quotas import DESCRIPTORS_KEPT, Limits, address_of, allow_descriptors
 from mtclar.stream.server.request_filter import WEBSOCKET_PATH, RequestFilter
 from mtclar.stream.server.router import Router
@@ -70,8 +70,8 @@ class Server(Sink):
 
     An unsafe address is refused at once (see Access); `start` raises ServeError when the port is taken. `hello` is
     asked for each client that joins. `on_sent(t_capture_s)` is called once per `affect`: when it was first written to
-    a socket, or when no client wanted it. `routes` adds pages by path, `private` those that need the token, made on a
-    thread of their own. `failure` says why whoever runs this should start it anew, for /health; None while all is well.
+    a socket, or when no client wanted it. `private` adds pages by path that need the token; a thread of their own makes
+    them. `failure` says why whoever runs this should start it anew, for /health; None while all is well.
     `on_assign` gets each `assign` with the client that said it; what came of it goes back through that, or as
     `assigned` to all.
 
@@ -92,7 +92,6 @@ class Server(Sink):
         tls_key: Path | None = None,
         origins: Sequence[str] = (),
         limits: Limits | None = None,
-        routes: Mapping[str, Route] | None = None,
         private: Mapping[str, Route] | None = None,
         failure: Callable[[], str | None] | None = None,
         on_sent: Callable[[float], None] | None = None,
@@ -127,7 +126,7 @@ class Server(Sink):
             self.warnings.append(
                 f"only {self.limits.clients} clients fit into this process's {most} open files: raise `ulimit -n`"
             )
-        self._filter = RequestFilter(self.access, self.limits, Pages(states, routes, private))
+        self._filter = RequestFilter(self.access, self.limits, Pages(states, private))
         self._listener: LimitedListener | None = None
         self._last_tick_s = 0.0  # when the event loop last turned
         self._queued: deque[Outgoing | ToAll] = deque()
@@ -174,7 +173,7 @@ class Server(Sink):
     def accept_uploads(self, slots: Mapping[int, UploadSlot]) -> None:
         """Before `start`: serves the camera page, and hands its pictures to the streams, by their place in `hello`."""
         self._router.uploads = FrameUploads(slots, self._clock)
-        self._filter.pages.add(camera_routes())
+        self._filter.pages.add(camera_pages())
 
     @property
     def missed(self) -> int:
@@ -201,10 +200,10 @@ class Server(Sink):
         if self._certificate is not None:
             self._certificate.reload()
 
-    def add_extension(self, extension: Extension, routes: Mapping[str, Route]) -> None:
+    def add_extension(self, extension: Extension, pages: Mapping[str, Page]) -> None:
         """Before `start`: hands the messages of its prefix to the extension, and serves its pages."""
         self._router.extensions[extension.prefix] = extension
-        self._filter.pages.add(routes)
+        self._filter.pages.add(pages)
 
     def start(self) -> None:
         """Listens; returns when clients can connect."""

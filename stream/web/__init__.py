@@ -1,1 +1,1 @@
-"""The browser pages of the server: the dashboard and the page that sends a camera."""
+"""The browser pages of the server: dashboard, camera page, and the files that pages share."""

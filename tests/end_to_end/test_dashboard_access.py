@@ -73,7 +73,7 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
     server.say(server.face(0.5, 0.5), stream="door")
     server.say(server.face(0.5, 0.5, subject="ben"), stream="desk")
     expect(page.locator(".face")).to_have_count(2)
-    expect(page.locator("#likeness")).to_be_visible()
+    expect(page.locator("#similarity")).to_be_visible()
     way = []
     for _ in range(14):
         page.keyboard.press("Tab")
@@ -100,7 +100,7 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
         "valence-strip",
         "arousal-strip",
         "summary",
-        "likeness",
+        "similarity",
     ]
 
 
@@ -110,7 +110,7 @@ def test_everything_has_a_name_and_a_role(speaker: StartSpeaker, open_page: Open
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     page.wait_for_timeout(300)
     server.say(server.face(0.5, 0.25))
-    expect(page.locator("#likeness")).to_be_visible()
+    expect(page.locator("#similarity")).to_be_visible()
     for role, name in (
         ("button", "Pause"),
         ("button", "Show a longer time"),

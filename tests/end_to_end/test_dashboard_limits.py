@@ -114,8 +114,8 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
     connected(page)
     page.evaluate(
         """async () => {
-            const { History } = await import("./history.js");
-            const { View } = await import("./view.js");
+            const { History } = await import("./dashboard/history.js");
+            const { View } = await import("./dashboard/view.js");
             const history = new History();
             const face = { id: 0, subject: "anna", state: "ok", valence: 0, arousal: 0, sd: [0.1, 0.1], raw: [0, 0] };
             for (let i = 0; i < 100_000; i += 1) {
@@ -145,10 +145,10 @@ def test_drift_is_said_in_the_words_of_the_terminal() -> None:
 
 
 SCROLLED = """async ([seconds, span_s]) => {
-    const { History } = await import("./history.js");
-    const { View } = await import("./view.js");
-    const { Strips } = await import("./strips.js");
-    const { Surface, readTheme } = await import("./canvas.js");
+    const { History } = await import("./dashboard/history.js");
+    const { View } = await import("./dashboard/view.js");
+    const { Strips } = await import("./dashboard/strips.js");
+    const { Surface, readTheme } = await import("./dashboard/canvas.js");
     const history = new History();
     const view = new View(history, () => {});
     view.zoom(span_s / 30);
@@ -200,17 +200,17 @@ def test_a_chart_that_scrolls_is_the_one_that_is_drawn_whole(
 
 
 def test_the_page_is_small_and_loads_nothing_from_elsewhere() -> None:
-    files = [
-        file
-        for file in resources.files("mtclar.stream.web.dashboard").iterdir()
-        if not file.name.endswith(".py")
-    ]
-    texts = {file.name: file.read_text() for file in files if file.is_file()}
+    texts = {
+        f"{folder}/{file.name}": file.read_text()
+        for folder in ("dashboard", "shared")
+        for file in resources.files(f"mtclar.stream.web.{folder}").iterdir()
+        if file.is_file() and not file.name.endswith(".py")
+    }
     assert sum(len(text.encode()) for text in texts.values()) < MAX_BYTES
     for name, text in texts.items():
         assert not re.search(r"(https?:)?//[a-z]", text.replace("http://www.w3.org/2000/svg", "")), name
         assert "innerHTML" not in text, name
         assert "eval(" not in text, name
-    page = texts["index.html"]
+    page = texts["dashboard/index.html"]
     assert not re.search(r"\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc=)", page)
     assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= set(texts)

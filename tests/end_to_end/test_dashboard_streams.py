@@ -104,7 +104,7 @@ def test_the_most_alike_support_frame_is_told_and_others_can_be_asked_for(
     server = speaker()
     page = open_page(server.url)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    text, bars = page.locator("#why-text"), page.locator("#likeness")
+    text, bars = page.locator("#why-text"), page.locator("#similarity")
     expect(text).to_have_text("There is no face to explain.")
     page.wait_for_timeout(300)  # until the server has heard what the page wants
     server.say(server.face(0.5, 0.25))
@@ -157,7 +157,7 @@ def test_labels_that_change_while_it_is_open_are_shown_from_then_on(
     seq = server.say(server.face(0.5, 0.25))
     expect(text).to_have_text("Most alike: frame 1, labelled valence +0.75, arousal +0.50: 90 % alike.")
     expect(face).to_contain_text("calibrated on 3 frames")
-    page.locator("#likeness").focus()
+    page.locator("#similarity").focus()
     page.keyboard.press("ArrowLeft")
     expect(text).to_contain_text("Picked: frame 3")
     labels = ((0.75, 0.5), (-0.5, 0.25), (0.0, -0.5), (-0.25, 0.75))
@@ -167,7 +167,7 @@ def test_labels_that_change_while_it_is_open_are_shown_from_then_on(
     server.say(server.face(0.5, 0.25, alike=(0.1, 0.2, 0.4, 0.8)))
     expect(text).to_have_text("Most alike: frame 4, labelled valence −0.25, arousal +0.75: 80 % alike.")
     expect(page.locator("#why-hint")).to_have_text("how alike anna is to each of 4 support frames")
-    expect(page.locator("#likeness")).to_have_attribute("aria-valuemax", "4")
+    expect(page.locator("#similarity")).to_have_attribute("aria-valuemax", "4")
     expect(face).to_contain_text("calibrated on 4 frames")
     expect(page.locator(".who option")).to_have_text(["somebody else", "anna", "cleo"])
     page.locator("#valence-strip").focus()
@@ -175,7 +175,9 @@ def test_labels_that_change_while_it_is_open_are_shown_from_then_on(
     expect(text).to_have_text("Most alike: frame 1, labelled valence +0.75, arousal +0.50: 90 % alike.")
 
 
-def test_likeness_is_asked_for_only_while_it_is_shown(speaker: StartSpeaker, open_page: OpenPage) -> None:
+def test_similarity_is_subscribed_to_only_while_it_is_shown(
+    speaker: StartSpeaker, open_page: OpenPage
+) -> None:
     server = speaker()
     got: list[dict[str, Any]] = []
 
@@ -191,7 +193,7 @@ def test_likeness_is_asked_for_only_while_it_is_shown(speaker: StartSpeaker, ope
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
     def asked(wanted: bool) -> None:
-        """Waits until the server has said that it sends likeness, or that it does not."""
+        """Waits until the server has said that it sends similarities, or that it does not."""
         for _ in range(150):
             told = [message["fields"] for message in got if message["type"] == "subscribed"]
             if told and ("similarity" in told[-1]) == wanted:

@@ -58,7 +58,7 @@ def test_a_pause_holds_everything_and_live_goes_on_where_the_stream_is(followed:
     expect(pause).to_have_text("Back to live")
     expect(state).to_have_text("Paused, showing the last moment before the pause")
     page.wait_for_timeout(300)
-    canvases = ("circumplex", "valence-strip", "arousal-strip", "likeness")
+    canvases = ("circumplex", "valence-strip", "arousal-strip", "similarity")
     before = {canvas: pixels(page, canvas) for canvas in canvases}
     for _ in range(20):
         server.say(server.face(0.99, 0.99, alike=(0.1, 0.1, 0.1)))

@@ -84,6 +84,7 @@ def test_any_path(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFixture) 
             "%00",
             "etc",
             "passwd",
+            "dashboard",
             "app.js",
             "protocol",
             "ws",

@@ -1,17 +1,17 @@
 // The calibration page's order of events: the server says how it stands, the page shows it, the person acts, the server answers.
 
-import { CameraSender } from "./sender.js";
-import { Connection } from "./connection.js";
+import { CameraSender } from "../shared/camera-sender.js";
+import { showConnection } from "../shared/connection-status.js";
+import { Connection } from "../shared/connection.js";
+import { element, say } from "../shared/dom.js";
+import { signed } from "../shared/format.js";
+import { TokenPrompt } from "../shared/token.js";
 import { ContinuousRating } from "./continuous.js";
 import { AffectGrid } from "./grid.js";
 import { LabelList } from "./labels.js";
 import { PictureView } from "./picture.js";
-import { showConnection } from "./readout.js";
 import { Seat } from "./seat.js";
-import { TokenPrompt } from "./token.js";
-import { signed } from "./words.js";
 
-const element = (id) => document.getElementById(id);
 const SILENCE_MS = 3000;
 const NOTICE_MS = 8000;
 
@@ -24,9 +24,6 @@ let lookedAt_ms = 0;
 let notice = null; // { text, until_ms }: what went wrong last
 let redone = null; // a label that was taken anew in the validation step, and is checked next
 
-const say = (node, text) => {
-  if (node.textContent !== text) node.textContent = text;
-};
 const act = (kind, content = {}) => {
   if (state || kind === "join") connection.send({ type: `calibrate.${kind}`, ...content }); // before that: for whom?
 };

@@ -1,14 +1,13 @@
 // The affect grid: valence to the right, arousal upwards; a mark that a mouse, a finger or arrow keys move, and the labels.
 
+import { AXES, EMOTIONS } from "../shared/affect-words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const STEP = 0.1; // of an arrow key; with Shift a fifth of it
 const POINT = 0.075;
 const THUMBNAIL = 0.5;
-const WORDS = [ // angle in degrees from pleasant towards activated, as on the dashboard
-  ["happy", 21], ["excited", 51], ["alert", 77], ["alarmed", 104], ["angry", 133], ["upset", 159],
-  ["sad", 201], ["gloomy", 226], ["bored", 252], ["sleepy", 282], ["calm", 309], ["content", 338],
-];
-const ENDS = [["activated", 0, -1.16, 0], ["deactivated", 0, 1.16, 0], ["pleasant", 1.16, 0, 90], ["unpleasant", -1.16, 0, -90]];
+const { valence, arousal } = AXES;
+const ENDS = [[arousal[1], 0, -1.16, 0], [arousal[0], 0, 1.16, 0], [valence[1], 1.16, 0, 90], [valence[0], -1.16, 0, -90]];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 function draw(tag, parent, attributes = {}, text = "") {
@@ -33,7 +32,7 @@ export class AffectGrid {
     draw("rect", svg, { class: "ground", x: -1.05, y: -1.05, width: 2.1, height: 2.1, rx: 0.06 });
     draw("line", svg, { class: "axis", x1: -1.05, y1: 0, x2: 1.05, y2: 0 });
     draw("line", svg, { class: "axis", x1: 0, y1: -1.05, x2: 0, y2: 1.05 });
-    for (const [word, degrees] of WORDS) {
+    for (const [word, degrees] of EMOTIONS) {
       const angle = (degrees * Math.PI) / 180;
       draw("text", svg, { class: "word", x: 0.93 * Math.cos(angle), y: -0.93 * Math.sin(angle) }, word);
     }

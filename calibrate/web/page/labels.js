@@ -1,6 +1,6 @@
 // The list of labels: where each is, what it is worth, and what can be done with it. Remote strings go in by textContent alone.
 
-import { signed } from "./words.js";
+import { signed } from "../shared/format.js";
 
 function make(tag, className, parent, text = "") {
   const node = document.createElement(tag);

@@ -1,11 +1,11 @@
 // The camera page's order of events: a person presses the button, pictures go out, figures come back.
 
-import { Connection } from "./connection.js";
-import { showConnection } from "./readout.js";
-import { CameraSender } from "./sender.js";
-import { TokenPrompt } from "./token.js";
+import { CameraSender } from "../shared/camera-sender.js";
+import { showConnection } from "../shared/connection-status.js";
+import { Connection } from "../shared/connection.js";
+import { element } from "../shared/dom.js";
+import { TokenPrompt } from "../shared/token.js";
 
-const element = (id) => document.getElementById(id);
 const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };
 const COLOUR = { sending: "ok", failed: "gone", waiting: "source" };
 

@@ -1,1 +1,1 @@
-"""The dashboard page, served by the server; no external requests."""
+"""The dashboard page: HTML and scripts; `index.html` is `/`. No external requests."""

@@ -1,21 +1,22 @@
 // The dashboard's order of events: a message comes, the history grows, the next animation frame draws what is in view.
 
+import { showConnection } from "../shared/connection-status.js";
+import { Connection } from "../shared/connection.js";
+import { element } from "../shared/dom.js";
+import { TokenPrompt } from "../shared/token.js";
 import { readTheme, Sheet } from "./canvas.js";
 import { drawCircumplex } from "./circumplex.js";
-import { Connection } from "./connection.js";
 import { connectControls, showControls } from "./controls.js";
-import { element } from "./dom.js";
 import { save, toCsv, toPicture } from "./export.js";
 import { FaceList } from "./faces.js";
 import { History } from "./history.js";
-import { barOrder, connectBars, drawLikeness, frontFrame } from "./likeness.js";
 import { Meter } from "./meter.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
-import { showConnection, showHello, showMoment, showNumbers, showReading, showState, showWhy } from "./readout.js";
+import { showHello, showMoment, showNumbers, showReading, showState, showWhy } from "./readout.js";
+import { barOrder, connectBars, drawSimilarity, frontFrame } from "./similarity.js";
 import { StreamChooser } from "./streams.js";
 import { Strips } from "./strips.js";
-import { TokenPrompt } from "./token.js";
 import { View } from "./view.js";
 import { absenceState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
@@ -64,8 +65,8 @@ function supportBehind({ stream, seq }, { subject }) {
   return support && seq < support.since ? support.before : support;
 }
 
-/** The support frames of a face and how alike it is to each; null where nothing is known of that. */
-function likenessOf(look, face) {
+/** The support frames of a face and its similarity to each; null where that is unknown. */
+function similarityOf(look, face) {
   const { similarity, support } = (face && look.described(face)) ?? {};
   if (!similarity?.length || support?.labels.length !== similarity.length) return null;
   return { ...support, similarity, picked };
@@ -88,7 +89,7 @@ const sheets = {
   plane: new Sheet(element("circumplex"), invalidate),
   valence: new Sheet(element("valence-strip"), invalidate),
   arousal: new Sheet(element("arousal-strip"), invalidate),
-  likeness: new Sheet(element("likeness"), invalidate),
+  similarity: new Sheet(element("similarity"), invalidate),
 };
 
 const strips = new Strips(sheets.valence, sheets.arousal);
@@ -98,10 +99,10 @@ function draw(now_ms) {
   drawnAt_ms = now_ms;
   const look = view.look();
   const focus = focusIn(look);
-  const support = likenessOf(look, focus);
+  const support = similarityOf(look, focus);
   drawCircumplex(sheets.plane, look, theme, focus, support);
   strips.draw(look, theme, focus);
-  if (element("why").open) drawLikeness(sheets.likeness, support, theme, theme.slots[focus?.slot]);
+  if (element("why").open) drawSimilarity(sheets.similarity, support, theme, theme.slots[focus?.slot]);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -124,7 +125,7 @@ function showTexts() {
   const look = view.look();
   const focus = focusIn(look);
   const described = focus && look.described(focus);
-  const support = likenessOf(look, focus);
+  const support = similarityOf(look, focus);
   const streams = hello ? hello.streams.map(streamNow) : [];
   const shown = streams.filter(({ stream }) => view.stream === null || stream === view.stream);
   const current = !look.live || (connectionState === "live" && shown.some(({ flows }) => flows));
@@ -192,15 +193,15 @@ function pick(frame) {
 connectControls(view, [element("valence-strip"), element("arousal-strip")]);
 
 connectBars(
-  element("likeness"),
+  element("similarity"),
   () => {
     const look = view.look();
-    return likenessOf(look, focusIn(look));
+    return similarityOf(look, focusIn(look));
   },
   pick,
 );
 
-/** Likeness is asked for only while its bars are open: it is the largest part of a message. */
+/** The similarities are the largest part of a message: subscribed to only while their bars are open. */
 function askForFields() {
   connection.subscribe(element("why").open ? [...FIELDS, "similarity"] : FIELDS);
   invalidate();
@@ -224,7 +225,7 @@ element("export-png").addEventListener("click", () => {
     look,
     theme,
     focus,
-    support: element("why").open ? likenessOf(look, focus) : null,
+    support: element("why").open ? similarityOf(look, focus) : null,
     title: ["mtclar-stream", ...shown.map(({ label, stream }) => label || stream)].join(" · "),
     note: `${spanText(view.span_s)} until ${momentOf(look).replace("T", " ")} UTC`,
   });

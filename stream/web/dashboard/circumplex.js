@@ -1,12 +1,10 @@
 // The affect circumplex (Russell 1980): valence to the right, arousal upwards; each face a point, its trail and its sd.
 
+import { AXES, EMOTIONS } from "../shared/affect-words.js";
+
 const TRAIL_S = 5;
 const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
 const RING = 0.88; // radius of valence or arousal 1, as a share of half the sheet
-const WORDS = [ // angle in degrees, counted from pleasant towards activated
-  ["happy", 21], ["excited", 51], ["alert", 77], ["alarmed", 104], ["angry", 133], ["upset", 159],
-  ["sad", 201], ["gloomy", 226], ["bored", 252], ["sleepy", 282], ["calm", 309], ["content", 338],
-];
 
 /**
  * Draws what `look` shows on `surface`. `focus` is the face in front; `support` its support frames and how alike they
@@ -67,14 +65,14 @@ function drawPlane(context, place, theme) {
   context.textBaseline = "middle";
   context.fillStyle = theme.muted;
   context.font = `${size}px ${theme.font}`;
-  for (const [word, degrees] of WORDS) {
+  for (const [word, degrees] of EMOTIONS) {
     const angle = (degrees * Math.PI) / 180;
     context.fillText(word, x + 0.84 * r * Math.cos(angle), y - 0.86 * r * Math.sin(angle));
   }
   context.font = `600 ${size}px ${theme.font}`;
-  context.fillText("activated", x, y - r - 0.9 * size);
-  context.fillText("deactivated", x, y + r + 0.9 * size);
-  for (const [word, side] of [["pleasant", 1], ["unpleasant", -1]]) {
+  context.fillText(AXES.arousal[1], x, y - r - 0.9 * size);
+  context.fillText(AXES.arousal[0], x, y + r + 0.9 * size);
+  for (const [word, side] of [[AXES.valence[1], 1], [AXES.valence[0], -1]]) {
     context.save();
     context.translate(x + side * (r + 0.9 * size), y);
     context.rotate((side * Math.PI) / 2);

@@ -1,6 +1,6 @@
 // How a person moves through time: the toolbar's buttons, and pointers, wheel and keys on the strip charts.
 
-import { element, say } from "./dom.js";
+import { element, say } from "../shared/dom.js";
 import { plotArea } from "./strips.js";
 import { spanText } from "./words.js";
 

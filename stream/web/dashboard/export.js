@@ -2,9 +2,9 @@
 
 import { Surface } from "./canvas.js";
 import { drawCircumplex } from "./circumplex.js";
-import { drawLikeness } from "./likeness.js";
+import { drawSimilarity } from "./similarity.js";
 import { Strips } from "./strips.js";
-import { signed } from "./words.js";
+import { signed } from "../shared/format.js";
 
 const COLUMNS = [
   "stream", "frame", "time", "track", "subject", "state", "valence", "arousal", "valence_sd", "arousal_sd",
@@ -78,9 +78,9 @@ export function toPicture({ look, theme, focus, support, title, note }) {
   });
   if (support) {
     const y = height - margin - bars_px;
-    write(`Likeness of ${focus.name} to each support frame, above its valence and arousal`, right, y - 8, "600 14px", theme.ink);
+    write(`Similarity of ${focus.name} to each calibration frame, above its valence and arousal`, right, y - 8, "600 14px", theme.ink);
     const bars = new Surface().resize(width - margin - right, bars_px, ratio);
-    drawLikeness(bars, support, theme, theme.slots[focus.slot]);
+    drawSimilarity(bars, support, theme, theme.slots[focus.slot]);
     place(bars, right, y);
   }
   return sheet.canvas;

@@ -1,7 +1,8 @@
 // The list of faces, which is the legend too: a lane for each stream, in it a button for each face.
 
-import { make, say } from "./dom.js";
-import { faceState, signed } from "./words.js";
+import { make, say } from "../shared/dom.js";
+import { signed } from "../shared/format.js";
+import { faceState } from "./words.js";
 
 export class FaceList {
   /** `chosen(face)` is called when a person picks one, `assigned(face, subject)` when they say who it is. */

@@ -1,6 +1,6 @@
 // Sentences that a person should read and can put away: what the server warns of.
 
-import { element, make, say } from "./dom.js";
+import { element, make, say } from "../shared/dom.js";
 
 const shown = new Map(); // key -> where its words stand
 

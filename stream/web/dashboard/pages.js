@@ -1,6 +1,6 @@
 // Links in the header to what this server offers besides the dashboard, as `hello` names it.
 
-import { element } from "./dom.js";
+import { element } from "../shared/dom.js";
 
 const NAMES = { camera: "Camera", calibrate: "Calibrate" };
 

@@ -1,17 +1,8 @@
 // The page's single texts: connection, server, state, the two large values, the numbers, why this value.
 
-import { element, say } from "./dom.js";
-import { connectionText, frameText, momentText, signed } from "./words.js";
-
-export function showConnection(state, wait_s) {
-  document.body.dataset.connection = state;
-  const pill = element("connection");
-  pill.dataset.state = state;
-  // The seconds count down beside the live region, which would read each of them aloud.
-  pill.setAttribute("aria-live", state === "waiting" ? "off" : "polite");
-  say(element("connection-text"), connectionText(state, wait_s));
-  element("retry").hidden = state !== "waiting";
-}
+import { element, say } from "../shared/dom.js";
+import { signed } from "../shared/format.js";
+import { frameText, momentText } from "./words.js";
 
 /** The sentence above the circumplex. */
 export function showState({ state, text }) {
@@ -71,7 +62,7 @@ export function showMoment(look, name, described) {
 
 /** Under the bars: the frame in front, or why there are none. `front` is its index, null without bars. */
 export function showWhy(described, name, support, front) {
-  const bars = element("likeness");
+  const bars = element("similarity");
   bars.hidden = !described?.calibrated; // while nothing is measured the place is kept
   element("legend-support").hidden = bars.hidden;
   say(element("why-hint"), support ? `how alike ${name} is to each of ${support.labels.length} support frames` : "");

@@ -1,6 +1,6 @@
 // Which stream is looked at: its name where there is one, a choice with the state of each where there are several.
 
-import { element, make, say } from "./dom.js";
+import { element, make, say } from "../shared/dom.js";
 
 const ALL = "";
 

@@ -1,4 +1,6 @@
-// Plain words for what the protocol says in codes, and for numbers.
+// Sentences for the protocol's codes.
+
+import { counted, seconds, signed } from "../shared/format.js";
 
 const SOURCE = {
   connecting: "Opening the camera",
@@ -23,16 +25,6 @@ const DRIFT = { // as the terminal says it
 };
 
 export const SILENCE_S = 3; // connected, but nothing comes: worth saying
-
-const seconds = (number) => `${number} s`;
-const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-
-/** Two decimals with sign and a true minus; an en dash for nothing. */
-export function signed(number) {
-  if (number === null || number === undefined) return "–";
-  const text = Math.abs(number).toFixed(2);
-  return Number(text) === 0 ? "0.00" : `${number > 0 ? "+" : "−"}${text}`;
-}
 
 /** What to say of one face, as a message describes it: {state, text}. */
 export function faceState(face) {
@@ -84,14 +76,6 @@ export function absenceState(connection, farewell) {
   if (farewell) return { state: "gone", text: farewell };
   if (connection === "waiting") return { state: "gone", text: "The server cannot be reached" };
   return { state: "waiting", text: "Waiting for the server" };
-}
-
-/** The pill of the connection: text for each of its states. */
-export function connectionText(state, wait_s) {
-  if (state === "live") return "Connected";
-  if (state === "waiting") return `Server gone, trying again in ${seconds(wait_s)}`;
-  if (state === "denied") return "Token needed";
-  return "Connecting";
 }
 
 /** The seconds in view, as the zoom's display says them. */

@@ -89,7 +89,7 @@ def test_a_page_that_nobody_reads_is_given_up(server: Server, eventually: Eventu
         sock.connect((server.host, server.port))
         for _ in range(50):  # pipelined, and none is read
             with contextlib.suppress(ConnectionError):
-                sock.sendall(b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                sock.sendall(b"GET /dashboard/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
         eventually(lambda: server.connections == 0)
 
 

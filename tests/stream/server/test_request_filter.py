@@ -17,9 +17,9 @@ HERE = "127.0.0.1:8765"
 def gate(token: str | None = None, limits: Limits | None = None) -> RequestFilter:
     pages = Pages(
         {"/health": lambda trusted: Page(b"details" if trusted else b"ok")},
-        {"/calibrate": lambda: Page(b"calibrate")},
         {"/metrics": lambda: Page(b"metrics")},
     )
+    pages.add({"/calibrate": Page(b"calibrate")})
     return RequestFilter(Access("127.0.0.1", token), limits or Limits(), pages)
 
 

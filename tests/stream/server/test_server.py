@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,8 +229,8 @@ def test_the_pages_and_their_headers(server: Server) -> None:
     assert "default-src 'self'" in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert get(server, "/app.js")[2]["Content-Type"].startswith("text/javascript")
-    assert get(server, "/style.css?v=1")[2]["Content-Type"].startswith("text/css")
+    assert get(server, "/dashboard/app.js")[2]["Content-Type"].startswith("text/javascript")
+    assert get(server, "/shared/style.css?v=1")[2]["Content-Type"].startswith("text/css")
     assert json.loads(get(server, "/protocol")[1]) == SCHEMA
     assert json.loads(get(server, "/protocol/mtclar.v1.schema.json")[1]) == SCHEMA
     status, body, headers = get(server, "/protocol/mtclar.v1.asyncapi.yaml")
@@ -245,7 +246,10 @@ def test_the_pages_and_their_headers(server: Server) -> None:
         "/%2e%2e/pyproject.toml",
         "//etc/passwd",
         "/__init__.py",
-        "/app.js/",
+        "/app.js",
+        "/dashboard",
+        "/dashboard/app.js/",
+        "/shared/__init__.py",
         "/ws/",
     ],
 )
@@ -253,8 +257,11 @@ def test_no_other_path_is_answered(server: Server, path: str) -> None:
     assert get(server, path)[0] == 404
 
 
-def test_health_and_plugged_in_routes(make_message: Make, eventually: Eventually) -> None:
-    with Server(port=0, routes={"/calibrate": lambda: Page(b"hello")}) as server:
+def test_health_and_pages_of_an_extension(make_message: Make, eventually: Eventually) -> None:
+    extension: Any = SimpleNamespace(prefix="calibrate.", on_disconnect=lambda _: None)
+    server = Server(port=0)
+    server.add_extension(extension, {"/calibrate": Page(b"hello")})
+    with server:
         server.publish(StatusMessage("cam", "live"))
         server.publish(make_message(0))
         health = eventually(lambda: (h := json.loads(get(server, "/health")[1]))["messages"] and h)

@@ -1,4 +1,4 @@
-// "Why this value?": a bar for each support frame, as high as the face is alike to it, ordered by the frame's label.
+// "Why this value?": a bar for each support frame, its height the face's similarity to it, ordered by the frame's label.
 
 const TOP = 6;
 const LEFT = 50; // room for what the rows of labels are
@@ -46,7 +46,7 @@ function frameAt(x, width, order) {
 }
 
 /** Draws the bars of `support`, {labels, similarity, picked, order}, in the face's colour; nothing for null. */
-export function drawLikeness(surface, support, theme, colour) {
+export function drawSimilarity(surface, support, theme, colour) {
   const context = surface.blank();
   if (!support) return;
   const { labels, similarity, order } = support;
