@@ -6,8 +6,9 @@ Valence (V) and arousal (A) are in [-1, 1]. Boxes are (x0, y0, x1, y1) in pixels
 Times are seconds.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +71,37 @@ class Faces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """The encoder's outputs for B crops."""
+    """The encoder's outputs for B crops: a sequence of crops that can be indexed, iterated and concatenated.
+
+    An index, a slice, an index array [K] or a mask [B] gives an Encoded of these rows, one index an Encoded of one.
+    """
 
     embedding: NDArray[np.float32]  # [B, D]
     absolute: NDArray[np.float32]  # [B, 2] V/A without any support
-    expression: NDArray[np.float32]  # [B, 8] logits, in the order of EXPRESSIONS
+    expression: NDArray[np.float32] = None  # type: ignore[assignment]  # [B, 8] logits of EXPRESSIONS; zeros if not given
+
+    def __post_init__(self) -> None:
+        if self.expression is None:
+            object.__setattr__(self, "expression", np.zeros((len(self), len(EXPRESSIONS)), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __getitem__(self, rows: int | slice | NDArray[Any]) -> "Encoded":
+        index = [rows] if isinstance(rows, int | np.integer) else rows
+        return Encoded(self.embedding[index], self.absolute[index], self.expression[index])
+
+    def __iter__(self) -> Iterator["Encoded"]:
+        return (self[i] for i in range(len(self)))
+
+    @classmethod
+    def concatenate(cls, parts: Iterable["Encoded"]) -> "Encoded":
+        """The rows of all parts, in order. Raises ValueError when there is no part."""
+        arrays = zip(*((part.embedding, part.absolute, part.expression) for part in parts), strict=True)
+        joined = [np.concatenate(array) for array in arrays]
+        if not joined:
+            raise ValueError("nothing to concatenate")
+        return cls(*joined)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +115,7 @@ class Estimate:
     similarity: NDArray[np.float32]  # [N] to each support frame, in [0, 1]; empty without a support set
     nearest: int | None  # index of the support frame whose embedding is nearest (cosine)
     in_support: bool  # whether the support set covers this expression; always False without one
+    absolute: tuple[float, float]  # V/A of the encoder alone, not corrected
 
 
 @dataclass(frozen=True, slots=True, eq=False)

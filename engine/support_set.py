@@ -124,7 +124,7 @@ class SupportSet:
         notes: str = "",
     ) -> Self:
         """The support set of N encoded crops and their labels [N, 2]; `created` is now unless given."""
-        count = len(encoded.embedding)
+        count = len(encoded)
         created = datetime.now(UTC) if created is None else created.astimezone(UTC)
         return cls(
             embeddings=encoded.embedding,
@@ -145,6 +145,11 @@ class SupportSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def encoded(self) -> Encoded:
+        """The frames as the encoder's outputs, without expressions."""
+        return Encoded(self.embeddings, self.absolute)
 
     def without(self, index: int) -> Self:
         """The same support set less frame `index`."""

@@ -254,15 +254,11 @@ class Tracker(Closeable):
         return _Track(subject, make_smoother(self._smoother), watch=watch)
 
     def _compare(self, crops: Sequence[FaceCrop]) -> list[Estimate]:
-        encoded = self.encode(crops)
         estimates = []
-        for i, crop in enumerate(crops):
+        for crop, face in zip(crops, self.encode(crops), strict=True):
             subject = self._tracks[crop.track_id].subject
             comparer = self._uncalibrated if subject is None else self._comparers[subject]
-            row = slice(i, i + 1)
-            estimates += comparer(
-                Encoded(encoded.embedding[row], encoded.absolute[row], encoded.expression[row]),
-            )
+            estimates += comparer(face)
         return estimates
 
     def _measured(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:

@@ -34,7 +34,6 @@ from mtclar.label.modes import (
     ModeContext,
     by_nearest,
     propagate,
-    rows_of,
 )
 
 Array = NDArray[np.float64]
@@ -239,7 +238,7 @@ def score(
         is_label = labelled_mask(plan, clip.frames, number)
         if not is_label.all():
             at = np.flatnonzero(is_label)
-            known = LabelledFrames(rows_of(clip.encoded, at), clip.labels[at], clip.times_s[at])
+            known = LabelledFrames(clip.encoded[at], clip.labels[at], clip.times_s[at])
             trial = Trial(clip, is_label, known, context)
             for name, method in methods.items():
                 prediction = method(trial)

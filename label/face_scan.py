@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import Closeable, InferenceSession, open_session
-from mtclar.engine.data_types import EXPRESSIONS, Encoded, FaceCrop, Frame
+from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.tracker import Tracker
 from mtclar.label.recording import Decoded, Recording
@@ -99,7 +99,7 @@ class FaceScanner(Closeable):
         return FaceScan(
             np.concatenate([chunk.state for chunk in chunks]),
             np.concatenate([chunk.rows + first for chunk, first in zip(chunks, firsts, strict=True)]),
-            _concatenate([chunk.encoded for chunk in chunks]),
+            Encoded.concatenate([chunk.encoded for chunk in chunks]),
         )
 
     def _scan_chunk(
@@ -129,7 +129,7 @@ class FaceScanner(Closeable):
                 reported = at
         parts.append(self._tracker.encode(pending))
         advance(size - reported)
-        return FaceScan(state, np.array(rows, np.int64), _concatenate(parts))
+        return FaceScan(state, np.array(rows, np.int64), Encoded.concatenate(parts))
 
 
 def _state_of(crops: tuple[FaceCrop, ...]) -> int:
@@ -157,14 +157,6 @@ def _in_chunks(decoded: Iterator[Decoded], first: int, count: int) -> Iterator[t
         yield start, until(min(start + CHUNK_FRAMES, count))
 
 
-def _concatenate(parts: list[Encoded]) -> Encoded:
-    return Encoded(
-        np.concatenate([part.embedding for part in parts]),
-        np.concatenate([part.absolute for part in parts]),
-        np.concatenate([part.expression for part in parts]),
-    )
-
-
 def _serialise(scan: FaceScan) -> bytes:
     buffer = io.BytesIO()
     np.savez(
@@ -180,5 +172,4 @@ def _serialise(scan: FaceScan) -> bytes:
 def _deserialise(record: bytes) -> FaceScan:
     with np.load(io.BytesIO(record), allow_pickle=False) as stored:
         rows = stored["rows"]
-        unused = np.zeros((len(rows), len(EXPRESSIONS)), np.float32)  # no mode uses expressions
-        return FaceScan(stored["state"], rows, Encoded(stored["embedding"], stored["absolute"], unused))
+        return FaceScan(stored["state"], rows, Encoded(stored["embedding"], stored["absolute"]))

@@ -22,7 +22,7 @@ from mtclar.label.face_scan import (
     FaceScanner,
     frames_to_scan,
 )
-from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext, propagate, rows_of
+from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext, propagate
 from mtclar.label.output.table import LABELLED, Table
 from mtclar.label.recording import Recording
 from mtclar.label.scan_journal import ScanJournal
@@ -104,7 +104,7 @@ def label_recording(
         )
     times_s = recording.times_s[scan.rows]
     at = np.searchsorted(scan.rows, labelled[usable])
-    known = LabelledFrames(rows_of(scan.encoded, at), given[usable], times_s[at])
+    known = LabelledFrames(scan.encoded[at], given[usable], times_s[at])
     result = propagate(settings.mode, known, scan.encoded, times_s, ModeContext.bundled(scanner.pair))
     causal = result.mode == CAUSAL
     values, sds = fill_unscanned(recording.times_s, scan, result.values, result.sds, hold=causal)

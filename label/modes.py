@@ -44,7 +44,7 @@ class LabelledFrames:
 
     def subset(self, rows: Rows) -> "LabelledFrames":
         """The frames at these rows, in that order."""
-        return LabelledFrames(rows_of(self.encoded, rows), self.labels[rows], self.times_s[rows])
+        return LabelledFrames(self.encoded[rows], self.labels[rows], self.times_s[rows])
 
     def support(self) -> SupportSet:
         """The same frames as a support set of the engine."""
@@ -71,11 +71,6 @@ Result = tuple[Array, Array]
 Mode = Callable[[LabelledFrames, Encoded, Array, ModeContext], Result]
 
 
-def rows_of(encoded: Encoded, rows: Rows | NDArray[np.bool_] | slice) -> Encoded:
-    """The encoder outputs at these rows."""
-    return Encoded(encoded.embedding[rows], encoded.absolute[rows], encoded.expression[rows])
-
-
 def by_gaussian_process(
     known: LabelledFrames, faces: Encoded, times_s: Array, context: ModeContext
 ) -> Result:
@@ -83,7 +78,7 @@ def by_gaussian_process(
     values, sds = np.empty((len(times_s), 2)), np.empty((len(times_s), 2))
     for span in _time_spans(known.times_s, times_s):
         near = known.subset(_nearest_labels(known.times_s, times_s[span]))
-        some, t_s = rows_of(faces, span), times_s[span]
+        some, t_s = faces[span], times_s[span]
         query = make_query(context.pair, some, near.support())
         residuals = near.labels + query.delta - query.absolute[:, None, :]  # [B, M, 2]
         labelled = LabelledFaces.of(near.encoded.embedding, near.encoded.absolute, near.labels)
@@ -112,7 +107,7 @@ def by_similarity(known: LabelledFrames, faces: Encoded, times_s: Array, context
     support = known.support()
     for start in range(0, len(times_s), MAX_SPAN_FACES):
         span = slice(start, start + MAX_SPAN_FACES)
-        query = make_query(context.pair, rows_of(faces, span), support)
+        query = make_query(context.pair, faces[span], support)
         weight = np.exp((query.cosine - query.cosine.max(1, keepdims=True)) / context.params.kernel.tau)
         weight /= weight.sum(1, keepdims=True)
         values[span] = np.einsum("bm,bmk->bk", weight, known.labels + query.delta)
@@ -178,7 +173,7 @@ def leave_one_out_errors(mode: str, known: LabelledFrames, context: ModeContext)
         t_s = known.times_s[i]
         others = np.flatnonzero(np.abs(known.times_s - t_s) > EXCLUSION_S)
         if len(others):
-            face = rows_of(known.encoded, slice(i, i + 1))
+            face = known.encoded[i]
             value, _ = MODES[mode](known.subset(others), face, known.times_s[i : i + 1], context)
             errors[n] = value[0] - known.labels[i]
     return errors
@@ -214,6 +209,6 @@ def _by_anchor(known: LabelledFrames, faces: Encoded, anchor: Rows, context: Mod
     values = np.full((len(anchor), 2), np.nan)
     for index in np.unique(anchor[anchor >= 0]):
         rows = np.flatnonzero(anchor == index)
-        query = make_query(context.pair, rows_of(faces, rows), known.subset(np.array([index])).support())
+        query = make_query(context.pair, faces[rows], known.subset(np.array([index])).support())
         values[rows] = known.labels[index] + query.delta[:, 0]
     return np.clip(values, -1.0, 1.0), np.full(values.shape, np.nan)

@@ -11,7 +11,7 @@ from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.label.face_scan import OK, Advance, FaceScanner, frames_to_scan
 from mtclar.label.labelling import labelled_rows
-from mtclar.label.modes import LabelledFrames, rows_of
+from mtclar.label.modes import LabelledFrames
 from mtclar.label.recording import Image, Recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label
@@ -53,11 +53,11 @@ def suggest(
     if usable.any():
         at = np.searchsorted(scan.rows, labelled[usable])
         given = np.array([(label.valence, label.arousal) for label in labels])[usable]
-        support = LabelledFrames(rows_of(scan.encoded, at), given, recording.times_s[scan.rows[at]]).support()
+        support = LabelledFrames(scan.encoded[at], given, recording.times_s[scan.rows[at]]).support()
     total = len(scan.rows)
     some = np.unique(np.linspace(0, total - 1, min(total, MAX_CANDIDATES)).astype(np.int64))
     free = ~np.isin(scan.rows[some], labelled)
-    proposals = propose(rows_of(scan.encoded, some), support, count, allowed=free)
+    proposals = propose(scan.encoded[some], support, count, allowed=free)
     rows = [int(scan.rows[some[proposal.index]]) for proposal in proposals]
     return [
         Suggestion(row, float(recording.times_s[row]), proposal.gain)

@@ -72,6 +72,7 @@ def affect(person: int, t_s: float, noise: np.random.Generator) -> Affect:
             similarity.astype(np.float32),
             int(away.argmin()),
             bool(away.min() < 0.5),
+            (valence, arousal),
         )
     box = (80.0 + 290 * person, 200.0, 280.0 + 290 * person, 460.0)
     faults = () if state == "ok" else ("turned away",)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
@@ -68,8 +68,7 @@ class People:
         )
 
     def encoded(self, rows: Rows) -> Encoded:
-        nothing = np.zeros((len(rows), len(EXPRESSIONS)), np.float32)
-        return Encoded(self.embeddings[rows], self.absolute[rows], nothing)
+        return Encoded(self.embeddings[rows], self.absolute[rows])
 
     def support(self, rows: Rows, labels: NDArray[Any] | None = None) -> SupportSet:
         """Those faces as a support set, with their own labels unless others [K, 2] are given."""

@@ -92,8 +92,7 @@ class Seen:
 
 
 def encoded_of(encoder: Encoder, crops: NDArray[np.uint8]) -> Encoded:
-    parts = [encoder(crops[i : i + BATCH]) for i in range(0, max(len(crops), 1), BATCH)]
-    return Encoded(*(np.concatenate([getattr(p, n) for p in parts]) for n in Encoded.__slots__))
+    return Encoded.concatenate(encoder(crops[i : i + BATCH]) for i in range(0, max(len(crops), 1), BATCH))
 
 
 def photos(folder: Path, encoder: Encoder) -> list[Seen]:

@@ -118,7 +118,11 @@ def affect(seq: int, *faces: Affect, stream: str = "webcam-0") -> AffectMessage:
 def face(state: str = "ok", faults: tuple[str, ...] = ()) -> Affect:
     """One face, measured or (any state but ok) not."""
     measured = state == "ok"
-    raw = Estimate(0.53, 0.1, 0.05, 0.06, np.array([0.25, 0.93], np.float32), 1, True) if measured else None
+    raw = (
+        Estimate(0.53, 0.1, 0.05, 0.06, np.array([0.25, 0.93], np.float32), 1, True, (0.5, 0.1))
+        if measured
+        else None
+    )
     box, pose = (210.0, 120.0, 390.5, 320.0), (3.1, -4.0, 0.7) if measured else None
     return Affect(0, "anna", state, box, pose, 0.51, 0.12, 0.05, 0.06, raw, faults, ())  # type: ignore[arg-type]
 

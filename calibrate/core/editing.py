@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.calibrate.core.report import group_of, predict_left_out, region_of
-from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.estimate.encoder import Encoder
@@ -89,7 +88,7 @@ def keep_most_useful(support: SupportSet, count: int) -> SupportSet:
         raise UsageError(
             f"cannot keep {count} of {len(support)} frames", f"a number from 1 to {len(support)}"
         )
-    chosen = propose(_encoded(support), None, count)
+    chosen = propose(support.encoded, None, count)
     return support.only(np.sort([proposal.index for proposal in chosen]))
 
 
@@ -192,8 +191,3 @@ def png(crop: NDArray[np.uint8]) -> bytes:
 
     _, data = cv2.imencode(".png", crop)
     return data.tobytes()
-
-
-def _encoded(support: SupportSet) -> Encoded:
-    nothing = np.zeros((len(support), len(EXPRESSIONS)), np.float32)
-    return Encoded(support.embeddings, support.absolute, nothing)

@@ -150,7 +150,7 @@ class Collection:
         absolute = np.concatenate([sample.absolute for sample in samples])
         crops = [sample.crops for sample in samples if sample.crops is not None]
         return SupportSet.from_encoded(
-            Encoded(embeddings, absolute, np.zeros((len(embeddings), 0), np.float32)),
+            Encoded(embeddings, absolute),
             np.concatenate([np.full((len(s), 2), (s.valence, s.arousal), np.float32) for s in samples]),
             subject=subject,
             source=source,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
-from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
 from mtclar.engine.estimate.metrics import rmse
 from mtclar.engine.support_set import SupportSet
@@ -111,14 +110,8 @@ def predict_left_out(
             others = support
             for index in sorted(np.flatnonzero(inside), reverse=True):
                 others = others.without(int(index))
-        count = int(inside.sum())
-        encoded = Encoded(
-            support.embeddings[inside],
-            support.absolute[inside],
-            np.zeros((count, len(EXPRESSIONS)), np.float32),
-        )
         with Comparer(pair, others, rule) as comparer:
-            estimates = comparer(encoded)
+            estimates = comparer(support.encoded[inside])
         predicted[inside] = [(estimate.valence, estimate.arousal) for estimate in estimates]
     return predicted
 

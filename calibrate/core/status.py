@@ -10,7 +10,6 @@ from mtclar.calibrate.core.prompts import Prompt
 from mtclar.calibrate.core.report import FAR_OFF, Report, make_report
 from mtclar.calibrate.core.unlabelled_faces import Shown
 from mtclar.calibrate.web.thumbnails import data_url
-from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.support_set import SupportSet
 
@@ -53,8 +52,7 @@ class Standing:
         ]
         if len(frames) == RULE.over:
             earlier.append(None)
-        nothing = np.zeros((len(support), len(EXPRESSIONS)), np.float32)
-        faces = self.shown.faces or Encoded(support.embeddings, support.absolute, nothing)
+        faces = self.shown.faces or support.encoded
         return label_convergence([support, *earlier], faces)
 
     def ask(self) -> Prompt:

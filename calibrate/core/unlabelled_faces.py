@@ -18,13 +18,7 @@ class Shown:
 
     @property
     def faces(self) -> Encoded | None:
-        if not self._rows:
-            return None
-        return Encoded(
-            np.concatenate([row.embedding for row in self._rows]),
-            np.concatenate([row.absolute for row in self._rows]),
-            np.concatenate([row.expression for row in self._rows]),
-        )
+        return Encoded.concatenate(self._rows) if self._rows else None
 
     def due(self, t_s: float) -> bool:
         return not 0 <= t_s - self._last_s < SHOWN_EVERY_S

@@ -126,9 +126,7 @@ def pick(stills: Sequence[Still], count: int) -> tuple[Still, ...]:
 
 def faces_of(stills: Sequence[Still]) -> Encoded:
     """The faces of all the stills, in their order."""
-    return Encoded(
-        *(np.concatenate([getattr(still.encoded, f) for still in stills]) for f in Encoded.__slots__)
-    )
+    return Encoded.concatenate(still.encoded for still in stills)
 
 
 class RatingDesk(Desk):

@@ -15,7 +15,7 @@ from mtclar.cli.benchmark.material import Material
 from mtclar.cli.service.streams import shared_encoder
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
-from mtclar.engine.data_types import EXPRESSIONS, Encoded, Frame
+from mtclar.engine.data_types import Encoded, Frame
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
@@ -156,7 +156,6 @@ def _encoded(rng: np.random.Generator, count: int, dim: int) -> Encoded:
     return Encoded(
         rng.normal(size=(count, dim)).astype(np.float32),
         rng.uniform(-1, 1, (count, 2)).astype(np.float32),
-        np.zeros((count, len(EXPRESSIONS)), np.float32),
     )
 
 

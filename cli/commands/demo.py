@@ -44,11 +44,12 @@ def command(
 ) -> None:
     """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
     from mtclar.cli.outputs import require_safe
-    from mtclar.cli.reports.demo_recorder import Listener, Recorder, RecordingTracker
+    from mtclar.cli.reports.demo_recorder import Listener, Recorder
     from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError
+    from mtclar.engine.tracker import Tracker
     from mtclar.stream.server.listener import require_free
     from mtclar.stream.sources import open_source
 
@@ -68,7 +69,7 @@ def command(
             console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s."
         )
         tracker = stack.enter_context(
-            RecordingTracker.open(
+            Tracker.open(
                 [support], backend=backend, threads=threads, progress=lambda text: print_text(console, text)
             )
         )

@@ -131,7 +131,7 @@ def clips_of(answers: "Answers") -> "list[Clip]":
     return [
         Clip(
             answers.clip_names[number],
-            answers.rows(rows),
+            answers.encoded[rows],
             answers.va[rows].astype(np.float64),
             answers.frame[rows],
             answers.time_s[rows],

@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -13,7 +12,6 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from mtclar.cli.reports.demo_scores import Row
-from mtclar.engine.data_types import Encoded, FaceCrop
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage
 from mtclar.stream.sinks import Sink
@@ -22,44 +20,31 @@ from mtclar.stream.summary import percentiles
 CLIENT_TIMEOUT_S = 5.0
 
 
-class RecordingTracker(Tracker):
-    """A tracker that remembers what the encoder said last: the absolute values are not part of a message."""
-
-    last: Encoded | None = None
-
-    def encode(self, crops: Sequence[FaceCrop]) -> Encoded:
-        """As Tracker."""
-        self.last = super().encode(crops)
-        return self.last
-
-
 class Recorder(Sink):
     """A sink that keeps a row for each frame with exactly one measured face. Baselines cost two look-ups a frame."""
 
-    own_thread = False  # it reads what the tracker encoded for this message
+    own_thread = False  # so that every row is there when the run ends
 
-    def __init__(self, tracker: RecordingTracker) -> None:
+    def __init__(self, tracker: Tracker) -> None:
         self.rows: list[Row] = []
-        self._tracker = tracker
         self._labels = tracker.supports[0].labels
 
     def affect(self, message: AffectMessage) -> None:
         """From the worker thread, after the tracker answered that frame."""
         measured = [face for face in message.faces if face.raw is not None]
-        encoded = self._tracker.last
-        if message.truth is None or len(measured) != 1 or encoded is None or len(encoded.absolute) != 1:
+        if message.truth is None or len(measured) != 1:
             return
         (face,) = measured
         raw = face.raw
         if raw is None or raw.nearest is None or face.valence is None or face.arousal is None:
             return
-        absolute, nearest = encoded.absolute[0], self._labels[raw.nearest]
+        nearest = self._labels[raw.nearest]
         self.rows.append(
             Row(
                 t_s=message.pts_s,
                 script=message.truth,
                 mtclar=(face.valence, face.arousal),
-                absolute=(float(absolute[0]), float(absolute[1])),
+                absolute=raw.absolute,
                 nearest=(float(nearest[0]), float(nearest[1])),
                 sd=(raw.valence_sd, raw.arousal_sd),
             )

@@ -78,7 +78,7 @@ def propose(
         raise UsageError(
             f"there is no way to choose frames called '{strategy}'", f"one of: {', '.join(STRATEGIES)}"
         )
-    size = len(faces.embedding)
+    size = len(faces)
     may = np.ones(size, bool) if allowed is None else np.asarray(allowed, bool)
     count = min(count, int(may.sum()))
     if count <= 0:

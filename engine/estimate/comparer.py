@@ -234,7 +234,7 @@ class Comparer(Closeable):
 
     def __call__(self, encoded: Encoded) -> list[Estimate]:
         """One estimate for each of the B encoded crops, V/A clipped to [-1, 1]."""
-        if not len(encoded.embedding):
+        if not len(encoded):
             return []
         if self._support is None:
             value = encoded.absolute.astype(np.float64)
@@ -256,9 +256,16 @@ class Comparer(Closeable):
                 similarity=row,
                 nearest=index,
                 in_support=bool(inside),
+                absolute=(absolute_v, absolute_a),
             )
-            for (v, a), (v_sd, a_sd), row, index, inside in zip(
-                np.clip(value, -1.0, 1.0), sd, similarity, nearest, in_support, strict=True
+            for (v, a), (v_sd, a_sd), row, index, inside, (absolute_v, absolute_a) in zip(
+                np.clip(value, -1.0, 1.0),
+                sd,
+                similarity,
+                nearest,
+                in_support,
+                encoded.absolute.tolist(),
+                strict=True,
             )
         ]
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
-from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import ModelError
 
 INPUT = "face"
@@ -36,10 +36,6 @@ class Encoder:
                 f"crops must be uint8 [B, {self.size}, {self.size}], got {crops.dtype} {list(crops.shape)}"
             )
         if not len(crops):  # not every backend takes an empty batch
-            return Encoded(
-                embedding=np.zeros((0, self.embedding_dim), np.float32),
-                absolute=np.zeros((0, 2), np.float32),
-                expression=np.zeros((0, len(EXPRESSIONS)), np.float32),
-            )
+            return Encoded(np.zeros((0, self.embedding_dim), np.float32), np.zeros((0, 2), np.float32))
         outputs = self._session.run({INPUT: crops})
         return Encoded(**{name: outputs[name].astype(np.float32, copy=False) for name in OUTPUTS})

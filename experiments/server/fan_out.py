@@ -43,7 +43,7 @@ CAPTURED = re.compile(rb'"t_capture":([\d.]+)')
 
 def message(seq: int, t_s: float) -> AffectMessage:
     """One face with the usual fields."""
-    raw = Estimate(0.53, 0.1, 0.05, 0.06, np.array([0.25, 0.93], np.float32), 1, True)
+    raw = Estimate(0.53, 0.1, 0.05, 0.06, np.array([0.25, 0.93], np.float32), 1, True, (0.5, 0.1))
     face = Affect(
         0, "anna", "ok", (210.0, 120.0, 390.5, 320.0), (3.1, -4.0, 0.7), 0.51, 0.12, 0.05, 0.06, raw, ()
     )

@@ -167,7 +167,9 @@ class Speaker:
         raw = None
         if state == "ok" and valence is not None and arousal is not None:
             similarity = np.array(alike, np.float32)
-            raw = Estimate(valence + 0.03, arousal - 0.03, 0.08, 0.06, similarity, 0, in_support)
+            raw = Estimate(
+                valence + 0.03, arousal - 0.03, 0.08, 0.06, similarity, 0, in_support, (valence, arousal)
+            )
         sd = None if valence is None else 0.08
         box = (100.0, 80.0, 300.0, 320.0)
         return Affect(

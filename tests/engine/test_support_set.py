@@ -136,7 +136,7 @@ def test_credentials_are_never_kept(anna, payload) -> None:
 
 
 def test_created_is_utc_and_now_by_default(anna) -> None:
-    encoded = Encoded(anna.embeddings, anna.absolute, np.zeros((4, 8), np.float32))
+    encoded = anna.encoded
     support = SupportSet.from_encoded(
         encoded, anna.labels, subject="a", model_name="m", model_sha256=SHA256, framing=FRAMING
     )
@@ -147,7 +147,7 @@ def test_created_is_utc_and_now_by_default(anna) -> None:
 def test_arrays_are_copies_that_cannot_be_written(anna) -> None:
     labels = np.zeros((4, 2))
     support = SupportSet.from_encoded(
-        Encoded(anna.embeddings, anna.absolute, np.zeros((4, 8), np.float32)),
+        anna.encoded,
         labels,
         subject="a",
         model_name="m",

@@ -19,7 +19,6 @@ from mtclar.label.modes import (
     ModeContext,
     leave_one_out_errors,
     propagate,
-    rows_of,
 )
 from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants
 
@@ -43,7 +42,7 @@ def trial(seed: int, count: int = 60, labels: int = 8) -> tuple[LabelledFrames, 
     everything = faces(rng, count)
     times_s = np.arange(count) / 5
     at = np.sort(rng.choice(count, labels, replace=False))
-    known = LabelledFrames(rows_of(everything, at), rng.uniform(-1, 1, (labels, 2)), times_s[at])
+    known = LabelledFrames(everything[at], rng.uniform(-1, 1, (labels, 2)), times_s[at])
     return known, everything, times_s
 
 
@@ -96,9 +95,9 @@ def test_the_process_follows_labels_with_a_constant_offset() -> None:
 def test_the_sd_is_smallest_at_the_label() -> None:
     rng = np.random.default_rng(3)
     one = faces(rng, 1)
-    still = Encoded(*(np.repeat(array, 100, 0) for array in (one.embedding, one.absolute, one.expression)))
+    still = one[np.zeros(100, int)]
     times_s = np.arange(100) / 5
-    known = LabelledFrames(rows_of(still, slice(50, 51)), np.array([[0.4, 0.2]]), times_s[50:51])
+    known = LabelledFrames(still[50:51], np.array([[0.4, 0.2]]), times_s[50:51])
     values, sds = MODES[DEFAULT](known, still, times_s, CONTEXT)
     assert (sds.argmin(0) == 50).all()
     assert (np.abs(values - known.labels).argmin(0) == 50).all()
@@ -140,7 +139,7 @@ def test_best_selects_the_lowest_leave_one_out_error() -> None:
 def test_labels_near_in_time_are_left_out_together() -> None:
     rng = np.random.default_rng(6)
     pair = faces(rng, 2)
-    twice = Encoded(*(np.repeat(a, 2, 0) for a in (pair.embedding, pair.absolute, pair.expression)))
+    twice = pair[np.repeat(np.arange(len(pair)), 2)]
     labels = np.array([[0.9, 0.9], [0.9, 0.9], [-0.9, -0.9], [-0.9, -0.9]])
     twins = LabelledFrames(twice, labels, np.array([0.0, 0.2, 10.0, 10.2]))
     errors = leave_one_out_errors("nearest", twins, CONTEXT)

@@ -38,7 +38,7 @@ def eventually() -> Eventually:
 
 
 def affect(track_id: int = 0, valence: float | None = 0.25) -> Affect:
-    raw = Estimate(0.3, -0.2, 0.05, 0.06, np.array([0.2, 0.9], np.float32), 1, True)
+    raw = Estimate(0.3, -0.2, 0.05, 0.06, np.array([0.2, 0.9], np.float32), 1, True, (0.2, -0.1))
     return Affect(
         track_id,
         "anna",

@@ -61,12 +61,6 @@ class Answers:
         """Faces of nobody known among those of people: they can be neither support nor query with labels."""
         return 0 if self.subject is None else int((self.subject == "").sum())
 
-    def rows(self, chosen: NDArray[np.int64]) -> Encoded:
-        """What the encoder says of some of them."""
-        return Encoded(
-            self.encoded.embedding[chosen], self.encoded.absolute[chosen], self.encoded.expression[chosen]
-        )
-
 
 class Networks(Closeable):
     """The four networks, ready to run; a context manager that holds their sessions.
@@ -228,11 +222,7 @@ def encode(encoder: Encoder, crops: Iterable[Crop]) -> Encoded:
             batch.clear()
     if batch:
         parts.append(encoder(np.stack(batch)))
-    return Encoded(
-        np.concatenate([part.embedding for part in parts]),
-        np.concatenate([part.absolute for part in parts]),
-        np.concatenate([part.expression for part in parts]),
-    )
+    return Encoded.concatenate(parts)
 
 
 def middles(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -95,7 +95,7 @@ def draw(rows: Rows, k: int, most: int, seed: int, person: int) -> tuple[Rows, R
 def support_of(answers: Answers, rows: Rows) -> SupportSet:
     """Those labelled faces as a support set."""
     return SupportSet.from_encoded(
-        answers.rows(rows), answers.va[rows], subject="", model_name="", model_sha256="", framing=FRAMING
+        answers.encoded[rows], answers.va[rows], subject="", model_name="", model_sha256="", framing=FRAMING
     )
 
 
@@ -126,7 +126,7 @@ def _of_seed(
     most = MAX_QUERIES // len(people) + 1
     for person, rows in people.items():
         chosen, queries = draw(rows, k, most, seed, person)
-        support, faces = support_of(answers, chosen), answers.rows(queries)
+        support, faces = support_of(answers, chosen), answers.encoded[queries]
         yield {name: method(engine, support, faces) for name, method in METHODS.items()}, answers.va[queries]
 
 

@@ -46,7 +46,7 @@ def score(
         rows = np.flatnonzero(answers.clip == number)
         chosen, queries, latest = split(rows, answers.frame[rows], every)
         if len(queries):
-            support, faces = support_of(answers, chosen), answers.rows(queries)
+            support, faces = support_of(answers, chosen), answers.encoded[queries]
             for name, method in METHODS.items():
                 parts[name].append(method(engine, support, faces))
             parts[HOLD_LAST].append(Prediction(answers.va[latest].astype(np.float64)))
@@ -73,7 +73,7 @@ def split(rows: Rows, frames: Rows, every: int) -> tuple[Rows, Rows, Rows]:
 def _from_latest(answers: Answers, engine: Engine, queries: Rows, latest: Rows) -> Prediction:
     """Each query by the published rule with one support frame."""
     parts = [
-        METHODS[PAPER](engine, support_of(answers, anchor[None]), answers.rows(queries[latest == anchor]))
+        METHODS[PAPER](engine, support_of(answers, anchor[None]), answers.encoded[queries[latest == anchor]])
         for anchor in np.unique(latest)
     ]
     return joined(parts)

@@ -25,7 +25,7 @@ from mtclar.engine.support_set import SupportSet
 def encoded(count: int, seed: int, dim: int = 4) -> Encoded:
     rng = np.random.default_rng(seed)
     embedding = rng.normal(0.3, 1.0, (count, dim)).astype(np.float32)
-    return Encoded(embedding, np.tanh(embedding[:, :2]) * 0.5, np.zeros((count, 8), np.float32))
+    return Encoded(embedding, np.tanh(embedding[:, :2]) * 0.5)
 
 
 def support_set(what: Encoded, labels: np.ndarray) -> SupportSet:
@@ -69,23 +69,18 @@ def test_no_crop_gives_no_estimate(tiny_pair, anna, rule) -> None:
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_crops_do_not_influence_each_other(tiny_pair, anna, rule) -> None:
     query, comparer = encoded(5, seed=5), Comparer(tiny_pair, anna, rule)
-    one_by_one = [
-        comparer(Encoded(*(a[i : i + 1] for a in (query.embedding, query.absolute, query.expression))))[0]
-        for i in range(5)
-    ]
+    one_by_one = [comparer(query[i])[0] for i in range(5)]
     np.testing.assert_allclose(values(comparer(query)), values(one_by_one), atol=1e-6)
 
 
 def test_similarity_is_the_pair_graphs_and_nearest_the_embeddings(tiny_pair, anna) -> None:
-    itself = Encoded(anna.embeddings, anna.absolute, np.zeros((7, 8), np.float32))
+    itself = anna.encoded
     estimates = Comparer(tiny_pair, anna)(itself)
     assert [estimate.nearest for estimate in estimates] == list(range(7))
     for i, estimate in enumerate(estimates):
         assert estimate.similarity[i] == pytest.approx(1.0, abs=1e-4)
         assert estimate.in_support
-    opposite = Encoded(
-        -anna.embeddings.mean(0, keepdims=True), anna.absolute[:1], np.zeros((1, 8), np.float32)
-    )
+    opposite = Encoded(-anna.embeddings.mean(0, keepdims=True), anna.absolute[:1])
     assert not Comparer(tiny_pair, anna)(opposite)[0].in_support
 
 
@@ -146,7 +141,7 @@ def test_even_an_odd_label_comes_back_for_its_own_picture_and_hardly_moves_other
 def test_frames_of_one_prompt_count_as_one_label() -> None:
     """The same picture under the same label five times says no more than once; under five labels it does."""
     once = encoded(1, seed=0)
-    again = Encoded(*(np.repeat(a, 5, axis=0) for a in (once.embedding, once.absolute, once.expression)))
+    again = once[np.repeat(np.arange(len(once)), 5)]
     query = encoded(6, seed=3)
     alone = Comparer(None, support_set(once, once.absolute + 0.3))(query)
     repeated = Comparer(None, support_set(again, again.absolute + 0.3))(query)

@@ -41,7 +41,7 @@ def crop(brightness: float = 110, sharpness: float = 250, yaw: float = 0, pitch:
 
 
 def estimate(*, inside: bool = True) -> Estimate:
-    return Estimate(0, 0, 0.1, 0.1, np.zeros(2, np.float32), 0, inside)
+    return Estimate(0, 0, 0.1, 0.1, np.zeros(2, np.float32), 0, inside, (0.0, 0.0))
 
 
 def after(watch: DriftWatch, seconds: float, from_s: float, face: FaceCrop, *, inside: bool = True) -> list:

@@ -79,7 +79,7 @@ def test_every_kind_of_message_obeys_the_schema(data: bytes) -> None:
 
 @given(choices=st.sets(st.frozensets(st.sampled_from(sorted(ALL_FIELDS))), max_size=20))
 def test_many_choices_of_fields_at_once_are_each_as_if_alone(choices: set[frozenset[str]]) -> None:
-    raw = Estimate(0.3, -0.2, 0.05, 0.06, np.array([0.2, 0.9], np.float32), 1, True)
+    raw = Estimate(0.3, -0.2, 0.05, 0.06, np.array([0.2, 0.9], np.float32), 1, True, (0.2, -0.1))
     faces = tuple(
         Affect(n, "anna", "ok", (1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 3.0), 0.25, -0.5, 0.05, 0.06, estimate, ())
         for n, estimate in enumerate((raw, None))
@@ -140,7 +140,8 @@ def test_a_value_that_is_not_a_number_is_an_error_and_never_sent(
 
 
 def test_numpy_numbers_are_written_like_pythons() -> None:
-    raw = Estimate(np.float32(0.1), np.float32(0.2), 0.1, 0.1, np.zeros(0, np.float32), None, np.bool_(False))  # type: ignore[arg-type]
+    inside, none = np.bool_(False), np.zeros(0, np.float32)
+    raw = Estimate(np.float32(0.1), np.float32(0.2), 0.1, 0.1, none, None, inside, (0.1, 0.2))  # type: ignore[arg-type]
     box = tuple(np.array([1, 2, 3, 5], np.float32))
     face = Affect(np.int64(3), "a", "ok", box, None, np.float32(0.25), 0.5, 0.1, 0.1, raw, ())  # type: ignore[arg-type]
     message = AffectMessage("c", 0, 0, 0.0, "file", 0.0, (1, 1), LatencyMs(0, 0, 0), 0, (face,))

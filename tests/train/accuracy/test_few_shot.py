@@ -72,7 +72,7 @@ def test_the_kernel_weighs_near_labels_more() -> None:
     answers.va[:] = np.where(np.arange(12) % 2 == 0, 0.5, -0.5)[:, None]
     support = few_shot.support_of(answers, np.arange(4))
     for name in ("nearest", "kernel-weighted"):
-        value = METHODS[name](ALONE, support, answers.rows(np.arange(4, 12))).value
+        value = METHODS[name](ALONE, support, answers.encoded[np.arange(4, 12)]).value
         np.testing.assert_allclose(value, answers.va[4:], atol=0.01)
 
 
@@ -83,7 +83,7 @@ def test_pooled_figures_are_those_of_the_predictions_put_end_to_end() -> None:
     for seed in range(3):
         for person, rows in enumerate(few_shot.subjects_of(answers)):
             support, queries = few_shot.draw(rows, 2, 10**6, seed, person)
-            estimates = Comparer(None, few_shot.support_of(answers, support))(answers.rows(queries))
+            estimates = Comparer(None, few_shot.support_of(answers, support))(answers.encoded[queries])
             values += [estimate.arousal for estimate in estimates]
             sds += [estimate.arousal_sd for estimate in estimates]
             truths += answers.va[queries, 1].tolist()
