@@ -1,7 +1,7 @@
 """The figures that README and docs/ quote, each from a stored result: blocks between markers, written by `make docs`.
 
     <!-- figures: NAME -->
-    whatever stands here is written anew
+    this text is replaced
     <!-- end of figures -->
 
 `docs/results/demo.json` is the summary of `mtclar-stream demo`, `docs/results/bench.json` what `mtclar-stream
@@ -11,6 +11,7 @@ training stands in the encoder's card. Nothing here computes: a figure that is n
 
 import json
 import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 DEMO, BENCH, FERPLUS = (RESULTS / f"{name}.json" for name in ("demo", "bench", "accuracy-ferplus"))
 CARD = ROOT / "engine" / "models" / "encoder.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results" / "performance.md")
+LINE_WIDTH = 118
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 METHODS = {
@@ -31,7 +33,16 @@ METHODS = {
 
 def with_figures(page: str) -> str:
     """The text of a page with every block written from the stored results."""
-    return BLOCK.sub(lambda found: found[1] + BLOCKS[found[2]]() + found[3], page)
+    return BLOCK.sub(lambda found: found[1] + wrapped(BLOCKS[found[2]]()) + found[3], page)
+
+
+def wrapped(text: str) -> str:
+    """Fill the paragraphs of a Markdown text to LINE_WIDTH columns; tables stay as they are."""
+    paragraphs = [
+        part if part.startswith("|") else textwrap.fill(part, LINE_WIDTH, break_on_hyphens=False)
+        for part in text.rstrip("\n").split("\n\n")
+    ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def stored(path: Path) -> dict[str, Any]:
@@ -51,7 +62,7 @@ def demo_table() -> str:
         rows.append([name, *figures])
     return (
         f"On the bundled clip, a **rendered** face that the networks never saw, with a known script (`make demo`; "
-        f"{demo['scored_frames']} frames, none of them used for calibration, {demo['support_frames']} labelled\n"
+        f"{demo['scored_frames']} frames, none of them used for calibration, {demo['support_frames']} labelled "
         f"support frames):\n\n"
         + table(["", "CCC valence", "CCC arousal", "RMSE valence", "RMSE arousal"], rows)
     )
@@ -64,9 +75,9 @@ def photographs() -> str:
     found = [f"{name} {share(recall[name]['recall'])} (n = {recall[name]['n']})" for name in worst]
     return (
         f"On real photographs (FER+ PrivateTest, single view): accuracy over eight expressions "
-        f"{share(of['ferplus_test_accuracy_majority'])} on the majority subset (n = 3,152); valence and arousal\n"
+        f"{share(of['ferplus_test_accuracy_majority'])} on the majority subset (n = 3,152); valence and arousal "
         f"against vote-weighted class centres, a *proxy*, CCC {share(of['ferplus_test_proxy_valence_ccc'])} / "
-        f"{share(of['ferplus_test_proxy_arousal_ccc'])} (n = 3,545). Found least often:\n{', '.join(found)}.\n"
+        f"{share(of['ferplus_test_proxy_arousal_ccc'])} (n = 3,545). Found least often: {', '.join(found)}.\n"
     )
 
 
@@ -121,7 +132,7 @@ def machine(bench: Mapping[str, Any]) -> str:
     cores = "One core" if of["cores"] == 1 else f"{of['cores']} cores"
     return (
         f"{cores} of a virtual machine, no GPU, load {of['load_1min']:.1f} when it began, Python {of['python']}, "
-        "640x480, one face, 15 support\nframes"
+        "640x480, one face, 15 support frames"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a support set of K frames is worth, by rule: the tables and the plot of docs/few-shot.md.
+"""What a support set of K frames is worth, by rule: the tables and the plot of docs/results/few-shot.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024
@@ -8,7 +8,7 @@ Everybody here is new to the networks and to the constants (tools/fit_fewshot.py
 and FER+ PrivateTest. For each person, K of their faces are drawn as support and others are predicted. `styled`
 repeats that after every person's labels were given an offset and a gain of their own. FER+ knows no persons: its faces
 are dealt into groups at random, a control in which support of other people must do no harm. `--write` puts the tables
-into docs/few-shot.md and the plot beside it; without it they are printed.
+into docs/results/few-shot.md and the plot beside it; without it they are printed.
 """
 
 import argparse
@@ -36,8 +36,8 @@ from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
 Array = NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "few-shot.md"
-PLOT = ROOT / "docs" / "few-shot.png"
+PAGE = ROOT / "docs" / "results" / "few-shot.md"
+PLOT = ROOT / "docs" / "results" / "few-shot.png"
 KS = (1, 2, 3, 5, 10, 20)
 DRAWS = 72  # of all people together, about
 EVERY = 20  # frames of a clip to a label
@@ -328,7 +328,9 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True, help="pictures of rendered test people")
     parser.add_argument("--clips", type=Path, required=True, help="folder of clips of rendered test people")
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PrivateTest is used)")
-    parser.add_argument("--write", action="store_true", help="into docs/few-shot.md and docs/few-shot.png")
+    parser.add_argument(
+        "--write", action="store_true", help="into docs/results/few-shot.md and docs/results/few-shot.png"
+    )
     options = parser.parse_args()
     with open_session(models.path("encoder")) as session, open_session(models.path("pair")) as pair:
         encoder = Encoder(session)

@@ -1,4 +1,4 @@
-"""What bad pictures cost: the tables and the plot of docs/robustness.md, and the tracker's gates from them.
+"""What bad pictures cost: the tables and the plot of docs/results/robustness.md, and the tracker's gates from them.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python tools/measure_robustness.py --ferplus FERPLUS --frames frames.npz [--write]
@@ -45,8 +45,8 @@ from mtclar.train.rendered.splits import TEST
 Array = NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "robustness.md"
-PLOT = ROOT / "docs" / "robustness.png"
+PAGE = ROOT / "docs" / "results" / "robustness.md"
+PLOT = ROOT / "docs" / "results" / "robustness.png"
 
 SIDE = 224  # pixels of a rendered frame; the face takes about 60 % of it
 PICTURES = 4  # of each person
@@ -352,7 +352,7 @@ def main() -> None:
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--frames", type=Path, required=True, help="where the rendered frames are kept")
     parser.add_argument(
-        "--write", action="store_true", help="into docs/robustness.md and docs/robustness.png"
+        "--write", action="store_true", help="into docs/results/robustness.md and docs/results/robustness.png"
     )
     options = parser.parse_args()
     with open_session(models.path("encoder")) as session:

@@ -4,7 +4,7 @@
 
 rewrites a network and the digest in its card. max(x, 0) + a min(x, 0) = a x + (1 - a) relu(x), and a scale for each
 channel is a depthwise convolution of one pixel. ONNX Runtime's own PRelu is slow and has no blocked layout, so every
-one costs two changes of layout besides. docs/performance.md has the measurement.
+one costs two changes of layout besides. docs/results/performance.md has the measurement.
 """
 
 import argparse

@@ -5,7 +5,8 @@
 From engine/models/encoder.onnx alone, without torch. Calibrated on crops of the bundled clip, of FER+ Training and of
 rendered training people; scored on FER+ PrivateTest and on rendered people that nothing was trained on. Made are
 encoder.ranges.json, from which int8 and fp8 graphs for TensorRT follow (mtclar.engine.backends.quantized_onnx), and
-encoder.int8.onnx for ONNX Runtime on a CPU, by ONNX Runtime's own quantiser. docs/performance.md gets the table.
+encoder.int8.onnx for ONNX Runtime on a CPU, by ONNX Runtime's own quantiser. The table goes to
+docs/results/performance.md.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from mtclar.train import ferplus, people
 from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.figures import VaFigures, photo_figures
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "performance.md"
 EACH = 256  # calibration pictures of FER+ and of rendered people
 EVERY = 15  # picture of the bundled clip
 BATCH = 16

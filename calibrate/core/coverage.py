@@ -30,7 +30,8 @@ class Rule:
 
 RULE = Rule(regions=4, over=6, change=0.07)
 """Chosen on rendered people and photos for tuning, by experiments/calibration: the fewest labels by which four of
-five simulated calibrations end within 10 % of the error that they reach with MOST_LABELS. docs/calibrate.md."""
+five simulated calibrations end within 10 % of the error that they reach with
+MOST_LABELS (docs/results/calibration.md)."""
 
 MOST_LABELS = 20  # more were not measured: enough, unless they contradict one another
 

@@ -3,7 +3,7 @@
 The strategy `error` is the one meant for use: the face whose label is expected to reduce the error over all faces most,
 by the Gaussian process that later uses the labels (residual_gp). A label informs about every face that is similar to
 the encoder, so its worth is a sum over them; the label's value is not needed. `farthest`, `evenly` and `random` are the
-baselines; docs/active-choice.md has the measurement, and where `error` does not beat them.
+baselines; docs/results/active-choice.md has the measurement, and where `error` does not beat them.
 
     proposals = propose(tracker.encode(crops), support, count=3)  # best first; `index` is the row of the face
 

@@ -1,7 +1,7 @@
 """Compares encoded faces with a support set and corrects their valence and arousal: the rules by name.
 
 `gp` is the default and the only rule meant for use; the others are baselines, which reports print beside it.
-docs/few-shot.md has the measurement.
+docs/results/few-shot.md has the measurement.
 """
 
 import json
@@ -94,7 +94,7 @@ def params_for(encoder_sha256: str, folder: Path) -> CompareParams:
     """
     path = models.compare_path(folder)
     if path.is_file():
-        params = CompareParams.read(path, "fit them again (docs/few-shot.md), or remove the file")
+        params = CompareParams.read(path, "fit them again (docs/results/few-shot.md), or remove the file")
         if params.encoder_sha256 == encoder_sha256:
             return params
     return bundled_params()
@@ -102,7 +102,7 @@ def params_for(encoder_sha256: str, folder: Path) -> CompareParams:
 
 @cache
 def bundled_params() -> CompareParams:
-    """The constants that were fitted to the bundled encoder; docs/few-shot.md has the measurement."""
+    """The constants that were fitted to the bundled encoder; docs/results/few-shot.md has the measurement."""
     return CompareParams.read(models.compare_path())
 
 
@@ -171,7 +171,7 @@ class NearestRule(AbsoluteRule):
     """The label of the support frame with the nearest embedding, by cosine.
 
     The pair graph's similarity is not used: it predicts whether two expressions are the same, and is nearly equal for
-    too many frames; docs/few-shot.md.
+    too many frames; docs/results/few-shot.md.
     """
 
     def _values(self, query: Query) -> Array:

@@ -3,7 +3,7 @@
 A single frame says little (half of the frames of a recording show an expression that no label covers, and heads turn),
 so what is judged is the mean over the latest seconds: it must lie beyond every support frame by more than a limit, and
 come nearer than a second one before the reason ends. So nothing flickers. The limits are set on rendered people for
-tuning, where nothing that stayed the same came as far; experiments/tracking measures it (docs/drift.md).
+tuning, where nothing that stayed the same came as far; experiments/tracking measures it (docs/results/drift.md).
 
 The sd is no reason of its own: the process's sd grows with just what `in_support` is computed from.
 """

@@ -1,7 +1,7 @@
 """Whether more labels would help: how much the latest labels changed the estimates of a person's other faces.
 
 The gain of further labels cannot be measured without them, but converged estimates can: stopping on stabilising
-predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/calibrate.md
+predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/results/calibration.md
 has the measurement, beside a fixed number of labels and the leave-one-out error.
 """
 

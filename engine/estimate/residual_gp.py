@@ -10,9 +10,9 @@ person's labels and the encoder's values that hold everywhere; `local` is the er
 the encoder; `noise` is the error of one label, which nearly equal images share. The noise scale h_i falls with the
 length of the embedding, which is short where the encoder is uncertain. f_i is the outlier weight, 1 or more.
 
-The variances (offset, gain, local, noise) are a mixture of a few components with prior weights (docs/few-shot.md has
-the measurement). Each is weighted by its marginal likelihood on this support set, and the estimate is the mean over
-all. So one label changes little, and five consistent ones that contradict the encoder win. An outlier among the
+The variances (offset, gain, local, noise) are a mixture of a few components with prior weights (measured in
+docs/results/few-shot.md). Each is weighted by its marginal likelihood on this support set, and the estimate is the
+mean over all. So one label changes little, and five consistent ones that contradict the encoder win. An outlier among the
 labels is trusted less elsewhere, as if the noise had Student's distribution (one step of reweighted least squares).
 
 Equations: Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006: 2.25-2.26 (posterior), 2.30 (marginal

@@ -3,7 +3,7 @@
 Each is called as smoother(t_s, value [2], sd [2]) -> (value [2], sd [2]) with V/A. Time steps may be irregular. A
 picture that is not later than the one before (a duplicate, or two swapped by the network) leaves the output as it was;
 a jump of more than RESTART_AFTER_S, forwards (the face was away) or backwards (the file began again), starts afresh.
-docs/smoothing.md has the lag and the jitter of each, and why the 1-euro filter is the default.
+docs/results/smoothing.md has the lag and the jitter of each, and why the 1-euro filter is the default.
 """
 
 from collections.abc import Callable, Mapping

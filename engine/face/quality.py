@@ -25,7 +25,7 @@ Measured on the same pictures: 0.19 to 1.02 as they are and in any light; blurre
 0.02 to 0.06 and 0.01 to 0.04. Between pictures the ratio differs more than sharpness does, so it only names the cause.
 """
 
-# Where the limits come from: docs/robustness.md. By each quantity, the error is 1.5 times that of good images (run; in
+# The limits come from docs/results/robustness.md. By each quantity, the error is 1.5 times that of good images (run; in
 # brackets 1.25 times: calibration) below a sharpness of 25 (60) on rendered frames and 100 (200) on photographs, and
 # below a brightness of 8 (12) and 12 (20); within 38 degrees of yaw, as `pose_deg` measures it for a head turned by 45
 # degrees, it is nowhere (from 26 degrees on). The limits of sharpness stay at the lower end, since poor light lowers

@@ -1,4 +1,4 @@
-"""When calibration has labels enough: the rule of mtclar.calibrate.core.coverage, chosen and tried. docs/calibrate.md.
+"""When calibration has labels enough: the rule of mtclar.calibrate.core.coverage (docs/results/calibration.md).
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered tune_people.npz --people 900:940 --pictures 40
@@ -45,7 +45,11 @@ from tools.figures import RESULTS, table
 from tools.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, PLOT, RESULT = ROOT / "docs" / "calibrate.md", ROOT / "docs" / "enough.png", RESULTS / "enough.json"
+PAGE, PLOT, RESULT = (
+    ROOT / "docs" / "results" / "calibration.md",
+    ROOT / "docs" / "results" / "enough.png",
+    RESULTS / "enough.json",
+)
 
 WITHIN = 0.10  # of the error with MOST_LABELS
 WELL = 0.80  # of the sessions

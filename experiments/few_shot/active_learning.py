@@ -1,4 +1,4 @@
-"""The error against the number of labels, by the way in which the frames to label were chosen: docs/active-choice.md.
+"""The error against the number of labels, by how the labelled frames were chosen: docs/results/active-choice.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024
@@ -37,8 +37,8 @@ Array = NDArray[Any]
 Rows = NDArray[np.int64]
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "active-choice.md"
-PLOT = ROOT / "docs" / "active-choice.png"
+PAGE = ROOT / "docs" / "results" / "active-choice.md"
+PLOT = ROOT / "docs" / "results" / "active-choice.png"
 MOST = 20  # labels
 COUNTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, MOST)  # at which the error is taken
 SHOWN = (1, 2, 3, 5, 8, 12, 16, 20)

@@ -1,4 +1,4 @@
-"""What a corpus costs: the tables of docs/corpus.md.
+"""What a corpus costs: the tables of docs/results/corpus.md.
 
     python -m experiments.label.corpus [--write] [--clips N]
 
@@ -25,7 +25,7 @@ from mtclar.train.rendered.held_out import HeldOut
 from tools.figures import table
 from tools.generated import replace_section
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "corpus.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "corpus.md"
 EVERY = 20
 MILLION_H = 1_000_000
 CORES = 1_000
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="into docs/corpus.md")
+    parser.add_argument("--write", action="store_true", help="into docs/results/corpus.md")
     parser.add_argument("--clips", type=int, default=24)
     given = parser.parse_args()
     rows, by_core = [], []

@@ -1,11 +1,11 @@
-"""How good and how fast `label` is: the tables and plots of docs/label.md.
+"""How good and how fast `label` is: the tables and plots of docs/results/label.md.
 
     python -m experiments.label.modes [--write] [--people N]
 
 The 24 rendered test people with a clip of 10 s each, new to the networks and to every constant (made at the first use,
 some minutes, and kept); about a minute and a half of one core after that. Every figure stands beside simple baselines
 on the same frames. Speed is processor time of this process, so other load on the machine does not count. `--write` puts
-the tables into docs/label.md and the plots beside it; without it they are printed.
+the tables into docs/results/label.md and the plots beside it; without it they are printed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from tools.generated import replace_section
 from tools.label_clips import encoded_clips
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "label.md"
+PAGE = ROOT / "docs" / "results" / "label.md"
 PLOT, REAL_PLOT = PAGE.with_name("label.png"), PAGE.with_name("label-real.png")
 PLANS = ("share-6", "every-20", "spread-1", "spread-3", "spread-5", "first-3", "random-3")
 LOOKED_AT = 6  # clips for speed and for looking at fewer frames
@@ -220,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="into docs/label.md")
+    parser.add_argument("--write", action="store_true", help="into docs/results/label.md")
     parser.add_argument("--people", type=int, default=24, help="how many of the test people (%(default)s)")
     given = parser.parse_args()
     import cv2

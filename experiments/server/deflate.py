@@ -1,7 +1,7 @@
 """What permessage-deflate would save and cost: bytes and processor time a message, for the contexts that it may keep.
 
     python -m experiments.server.deflate                 # the table
-    python -m experiments.server.deflate --write         # -> docs/performance.md
+    python -m experiments.server.deflate --write         # -> docs/results/performance.md
 
 The bytes go through the library's own protocol objects, server and client side, without sockets: what is measured is
 the extension. Each client has a compressor of its own, as RFC 7692 wants it, so the cost is one a client and message.
@@ -21,7 +21,7 @@ from websockets.frames import Frame, Opcode
 from experiments.server.fan_out import RATE_HZ, message
 from tools.generated import replace_section
 
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+PAGE = Path(__file__).parents[2] / "docs" / "results" / "performance.md"
 MESSAGES, REPEATS = 2000, 5
 HEADER_BYTES = 4
 

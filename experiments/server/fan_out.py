@@ -1,7 +1,7 @@
 """How fast, how completely and at what cost one message reaches 1, 100 and 1,000 clients, one of them frozen.
 
     python -m experiments.server.fan_out                 # the table
-    python -m experiments.server.fan_out --write         # -> docs/performance.md
+    python -m experiments.server.fan_out --write         # -> docs/results/performance.md
 
 Server and clients are processes of their own on loopback; a message's capture time is the moment it is published, on
 the clock that both share. The clients read bare frames, so that they cost little beside the server.
@@ -31,7 +31,7 @@ from mtclar.stream.summary import percentiles
 from tests.support.faults import bad_clients
 from tools.generated import replace_section
 
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+PAGE = Path(__file__).parents[2] / "docs" / "results" / "performance.md"
 CLIENTS = (1, 100, 1000)
 SECONDS, WARM_UP_S, RATE_HZ = 12.0, 2.0, 30.0
 WAIT_S = 60.0

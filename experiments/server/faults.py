@@ -1,4 +1,4 @@
-"""How long a fault lasts for a client: the table of docs/reliability.md, each fault tried again and again.
+"""How long a fault lasts for a client: the table of docs/results/reliability.md, each fault tried again and again.
 
     python -m experiments.server.faults --tries 20 --write
 
@@ -34,7 +34,7 @@ from tools.figures import table
 from tools.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "results" / "reliability.md"
 RESULT = ROOT / "docs" / "results" / "faults.json"
 STEADY_MESSAGES = 8  # before each fault, so that none begins in the last one's wake
 
@@ -316,7 +316,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--only", metavar="TEXT", help="faults whose name holds this")
     parser.add_argument(
-        "--write", action="store_true", help="into docs/reliability.md and docs/results/faults.json"
+        "--write", action="store_true", help="into docs/results/reliability.md and docs/results/faults.json"
     )
     given = parser.parse_args()
     if given.tries < 1 or given.at_once < 1:

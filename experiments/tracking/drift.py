@@ -1,4 +1,4 @@
-"""What `drift` says when light, pose, focus or person change after calibration, on rendered people: docs/drift.md.
+"""What `drift` says when light, pose, focus or person change after calibration (docs/results/drift.md).
 
     python -m experiments.tracking.drift_scenes test_scenes --people 1000:1012
     python -m experiments.tracking.drift_scenes tune_scenes --people 960:972
@@ -35,7 +35,7 @@ from tools.figures import RESULTS, table
 from tools.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, RESULT = ROOT / "docs" / "drift.md", RESULTS / "drift.json"
+PAGE, RESULT = ROOT / "docs" / "results" / "drift.md", RESULTS / "drift.json"
 RUN_S = 32.0  # of a run beside the support set
 LABELS = 10
 OTHER = "somebody else"

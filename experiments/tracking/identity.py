@@ -1,4 +1,4 @@
-"""How often numbers stay right when two people pass behind one another, on rendered test people: docs/identity.md.
+"""How often numbers stay right when two people pass behind one another, rendered: docs/results/identity.md.
 
     python -m experiments.tracking.identity [--people 1000:1012] [--write]
 
@@ -30,7 +30,7 @@ from mtclar.train.rendered.renderer import Light, View
 from tools.figures import RESULTS, table
 from tools.generated import replace_section
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "identity.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "identity.md"
 RESULT = RESULTS / "identity.json"
 FPS = 15
 WIDTH, HEIGHT = 640, 360

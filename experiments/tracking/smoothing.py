@@ -1,4 +1,4 @@
-"""Lag against jitter of every smoother, as the tables of docs/smoothing.md.
+"""Lag against jitter of every smoother, as the tables of docs/results/smoothing.md.
 
     python -m experiments.tracking.smoothing [--noise 0.02 0.03 0.06] [--fps 25] [--grid]
     python -m experiments.tracking.smoothing --clip FILE

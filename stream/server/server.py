@@ -75,7 +75,7 @@ class Server(Sink):
     `on_assign` gets each `assign` with the client that said it; what came of it goes back through that, or as
     `assigned` to all.
 
-    Compression is off: docs/performance.md ("Deflate") has what it would save and cost.
+    Compression is off: docs/results/performance.md ("Deflate") has what it would save and cost.
     """
 
     own_thread = False  # `publish` only queues
