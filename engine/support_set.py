@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.address import without_credentials
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.encryption import SealedError, is_sealed, seal, unseal
 from mtclar.engine.errors import SupportSetError, UsageError
@@ -235,14 +235,6 @@ def is_encrypted(path: Path) -> bool:
             return is_sealed(file.read(64))
     except OSError:
         return False
-
-
-def without_credentials(source: str) -> str:
-    """`rtsp://user:password@host/path?token=x` -> `rtsp://host/path`; anything that is not an address is unchanged."""
-    if "://" not in source:
-        return source
-    scheme, netloc, path, _, _ = urlsplit(source)
-    return urlunsplit((scheme, netloc.rpartition("@")[2], path, "", ""))
 
 
 def _problem(support: SupportSet) -> str | None:

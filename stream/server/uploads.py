@@ -111,10 +111,10 @@ class FrameUploads:
             jpeg,
             at_s,
             clock,
-            taken=lambda: self._taken(slot, seq, now_s, send_text),
-            refused=lambda why: self._refused(slot, why, send_text),
+            on_decoded=lambda: self._taken(slot, seq, now_s, send_text),
+            on_rejected=lambda why: self._refused(slot, why, send_text),
         )
-        slot.source.offer(upload)
+        slot.source.put(upload)
 
     def on_disconnect(self, client: Hashable) -> None:
         """The client has gone: its streams are free for another one."""

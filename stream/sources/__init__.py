@@ -1,10 +1,21 @@
-"""Where frames come from: webcams, RTSP, browsers, files, the demo clip and synthetic pictures, opened by name."""
+"""Where frames come from: webcams, RTSP, browsers, files, the demo clip and synthetic pictures; opened by name."""
 
 import re
-from pathlib import Path
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.sources.base import KINDS, Source
+from mtclar.stream.registry import resolve
+from mtclar.stream.sources.base import FORMS, Source
+
+SOURCES = {
+    "webcam": "mtclar.stream.sources.webcam:open_webcam",
+    "rtsp": "mtclar.stream.sources.rtsp:open_rtsp",
+    "rtsps": "mtclar.stream.sources.rtsp:open_rtsp",
+    "browser": "mtclar.stream.sources.browser:open_browser",
+    "demo": "mtclar.stream.sources.video:open_demo",
+    "synthetic": "mtclar.stream.sources.synthetic:open_synthetic",
+    "file": "mtclar.stream.sources.video:open_file_source",
+}
+"""Name -> `module:factory`. A factory takes the whole spec, a stream id or None, and whether to loop a file."""
 
 
 def open_source(
@@ -12,11 +23,15 @@ def open_source(
 ) -> Source:
     """The source that `spec` names, checked as far as that is possible without waiting for a network.
 
-    `realtime` plays a file as if it were live, by its own times (`run --freshness paced` does the same in the
-    pipeline). `loop` begins a file again at its end. Raises UsageError for what cannot be a source, SourceError for a
-    camera or file that cannot be read.
+    `spec` is a path, `/dev/videoN`, or one of SOURCES followed by nothing, `:`, `?` or `://`; `module:factory://...`
+    opens a source of your own. `realtime` plays a file as if it were live, by its own times (`run --freshness paced`
+    does the same in the pipeline). `loop` repeats a file without end. Raises UsageError for an invalid spec,
+    SourceError for a camera or file that cannot be read.
     """
-    source = _open(spec.strip(), stream_id, loop)
+    spec = spec.strip()
+    if not spec:
+        raise UsageError("the source is empty", f"write {FORMS}")
+    source: Source = resolve(_name(spec), SOURCES, "source")(spec, stream_id, loop)
     if realtime and not source.live:
         from mtclar.stream.sources.pace import PacedSource
 
@@ -24,51 +39,15 @@ def open_source(
     return source
 
 
-def _open(spec: str, stream_id: str | None, loop: bool) -> Source:
-    # Each kind is imported when it is chosen: cv2 and av cost start-up time, and neither is needed by the other.
-    if not spec:
-        raise UsageError("the source is empty", f"a source is {KINDS}")
-    if match := re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+))(?:\?(.*))?", spec):
-        from mtclar.stream.sources.webcam import Webcam, parse_mode
-
-        which = match[1] or match[2] or "0"
-        mode = None if match[3] is None else parse_mode(match[3])
-        return Webcam(
-            int(which) if which.isdecimal() else which, stream_id or f"webcam-{_name(which)}", mode=mode
-        )
-    if re.match(r"rtsps?://", spec, re.IGNORECASE):
-        from mtclar.stream.sources.rtsp import RtspCamera
-
-        return RtspCamera(spec, stream_id or _name(re.sub(r".*@|^\w+://|[?#].*", "", spec)))
-    if spec == "browser":
-        from mtclar.stream.sources.browser import BrowserSource
-
-        return BrowserSource(stream_id or "browser")
-    if spec == "demo":
-        from mtclar.stream import demo_clip
-        from mtclar.stream.sources.video import VideoFile
-
-        return VideoFile(demo_clip.clip_path(), stream_id or "demo", label="demo", loop=loop)
-    if re.match(r"synthetic(?=$|[:?])", spec):
-        from mtclar.stream.sources.synthetic import open_synthetic
-
-        return open_synthetic(spec, stream_id or "synthetic")
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", spec):
-        scheme = spec.split(":", 1)[0]
-        raise UsageError(f"sources of the kind '{scheme}://' are not known", f"a source is {KINDS}")
-    from mtclar.stream.sources.video import VideoFile
-
-    try:
-        path = Path(spec).expanduser()
-    except (RuntimeError, ValueError) as error:
-        user = spec.partition("/")[0]
-        raise UsageError(f"{user!r} is nobody's home folder", "write the whole path") from error
-    return VideoFile(path, stream_id or _name(path.stem), loop=loop)
+def _name(spec: str) -> str:
+    """The entry of SOURCES that opens `spec`."""
+    scheme, separator, _ = spec.partition("://")
+    if separator and "/" not in scheme:
+        return scheme.lower() if scheme.lower() in SOURCES else scheme
+    if re.match(r"/dev/video\d", spec):
+        return "webcam"
+    word = re.split("[:?]", spec, maxsplit=1)[0]
+    return word if word in SOURCES else "file"
 
 
-def _name(text: str) -> str:
-    """A stream id from a path or address: letters, digits, dot, dash and underscore."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:64] or "stream"
-
-
-__all__ = ["KINDS", "Source", "open_source"]
+__all__ = ["SOURCES", "Source", "open_source"]

@@ -1,4 +1,4 @@
-"""Pictures that a page sends: a browser's camera as a source, also from another machine than the tracker's."""
+"""Pictures that a page uploads: a browser's camera as a source, also from another machine."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,24 +14,32 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Clock, Frame
-from mtclar.stream.sources.base import LEAST_STEP_S
+from mtclar.engine.errors import UsageError
+from mtclar.stream.sources.base import CaptureTimeLine
 
 TICK_S = 0.5
 
 
+def open_browser(spec: str, stream_id: str | None, loop: bool) -> "BrowserSource":  # noqa: ARG001
+    """The source of `browser`."""
+    if spec != "browser":
+        raise UsageError(f"'{spec}' is not a source", "write browser")
+    return BrowserSource(stream_id or "browser")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """One picture on its way in; its form has been checked, its JPEG has not been decoded yet."""
+    """One uploaded picture; its header has been checked, its JPEG has not been decoded yet."""
 
     jpeg: memoryview
     t_capture_s: float  # monotonic clock of this process
     clock: Clock
-    taken: Callable[[], None]  # called once it was taken: the sender may send the next one
-    refused: Callable[[str], None]  # called instead, with the reason
+    on_decoded: Callable[[], None]  # called when it was decoded: the sender may send the next one
+    on_rejected: Callable[[str], None]  # called instead, with the reason
 
 
 class BrowserSource:
-    """One-slot mailbox of pictures, decoded by the thread that reads. A browser that has not come yet is no fault."""
+    """A one-slot mailbox of pictures, decoded by the reading thread. It waits for a browser without limit."""
 
     live = True
     files: tuple[Path, ...] = ()
@@ -41,21 +49,20 @@ class BrowserSource:
         self.label = stream_id
         self.size: tuple[int, int] | None = None
         self.fps: float | None = None
-        self.replaced = 0  # pictures that a newer one replaced before they were taken
+        self.replaced = 0  # pictures that a newer one replaced before they were decoded
         self._seq = 0
-        self._first_s: float | None = None
-        self._last_pts_s = 0.0
-        self._waiting: Upload | None = None
+        self._time_line = CaptureTimeLine()
+        self._slot: Upload | None = None
         self._changed = threading.Condition()
         self._closed = False
 
-    def offer(self, upload: Upload) -> None:
-        """Puts a picture in; one that still waits is dropped and leaves a gap in the numbers. Never waits itself."""
+    def put(self, upload: Upload) -> None:
+        """Stores a picture without waiting; an older one in the slot is dropped and leaves a gap in the numbers."""
         with self._changed:
-            if self._waiting is not None:
+            if self._slot is not None:
                 self.replaced += 1
                 self._seq += 1
-            self._waiting = upload
+            self._slot = upload
             self._changed.notify()
 
     def close(self) -> None:
@@ -67,7 +74,7 @@ class BrowserSource:
         return None
 
     def frames(self) -> Iterator[Frame]:
-        """Waits for ever for the next picture."""
+        """Waits for pictures until `close`."""
         decoder = JpegDecoder()
         while not self._closed:
             upload = self._take()
@@ -75,39 +82,32 @@ class BrowserSource:
                 continue
             image = decoder(upload.jpeg)
             if image is None:
-                upload.refused("the picture cannot be decoded: it is cut short or damaged")
+                upload.on_rejected("the picture cannot be decoded: it is truncated or damaged")
                 continue
-            upload.taken()
+            upload.on_decoded()
             self.size = (image.shape[1], image.shape[0])
             yield Frame(
                 image,
                 self._seq,
                 upload.t_capture_s,
                 upload.clock,
-                self._source_time(upload.t_capture_s),
+                self._time_line(upload.t_capture_s),
                 self.stream_id,
             )
             self._seq += 1
 
     def _take(self) -> Upload | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting is not None or self._closed, TICK_S)
-            upload, self._waiting = self._waiting, None
+            self._changed.wait_for(lambda: self._slot is not None or self._closed, TICK_S)
+            upload, self._slot = self._slot, None
             return upload
-
-    def _source_time(self, t_capture_s: float) -> float:
-        if self._first_s is None:
-            self._first_s = t_capture_s
-            return 0.0
-        self._last_pts_s = max(t_capture_s - self._first_s, self._last_pts_s + LEAST_STEP_S)
-        return self._last_pts_s
 
 
 class JpegDecoder:
     """JPEG -> BGR [H, W, 3], or None for damaged bytes.
 
-    FFmpeg's decoder, told to give up at the first error: 2.5 ms for 1280x720 where cv2.imdecode takes 11 ms, gives a
-    grey lower half for a picture cut short, and prints libjpeg's complaints to the terminal.
+    FFmpeg's decoder, set to fail at the first error: 2.5 ms for 1280x720. cv2.imdecode takes 11 ms, gives a grey
+    lower half for a truncated picture, and prints libjpeg's complaints to the terminal.
     """
 
     def __init__(self) -> None:

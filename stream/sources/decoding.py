@@ -1,4 +1,4 @@
-"""Pictures from what PyAV has opened: upright, BGR, with their stamps; what is damaged is left out."""
+"""Decodes a PyAV container into pictures: upright, BGR, with their stamps, without the damaged ones."""
 
 import struct
 import threading
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError
 
-# Measured on 640x480 H.264 (2 cores): one thread 0.45 ms a frame, frame threading the same wall time for 1.5 x the CPU
-# and a delay of one frame a thread. It pays for pictures that take longer to decode than to analyse.
+# Measured on 640x480 H.264 (2 cores): one thread takes 0.45 ms a frame; frame threading takes the same wall time, 1.5 x
+# the CPU, and delays by one frame a thread. It pays for pictures that take longer to decode than to analyse.
 THREADED_ABOVE_PIXELS = 1920 * 1088
 
 UNDECODABLE_PACKETS = 25
-"""So many packets in a row without a picture, after there were some: it is not damage, the codec has changed."""
+"""So many packets in a row without a picture, after decodable ones, mean a change of codec rather than damage."""
 
 WALL_TIMES_KEPT = 64  # packets whose pictures may still come out of the decoder
 PRODUCER_TIME = struct.Struct("<q")  # FFmpeg's AVProducerReferenceTime begins with microseconds since 1970
@@ -32,13 +32,11 @@ class Picture:
 
     image: NDArray[np.uint8]  # [H, W, 3] BGR, upright
     stamp_s: float | None  # the stream's own time, None without one
-    unix_s: (
-        float | None
-    )  # when the sender's wall clock says that it was taken (RTCP sender reports), if it does
+    unix_s: float | None  # capture time on the sender's wall clock, from RTCP sender reports
 
 
 class CodecChanged(SourceError):
-    """Packets go on and pictures do not: what comes from `at_byte` on needs another decoder."""
+    """Packets arrive without pictures: from `at_byte` on the stream needs another decoder."""
 
     def __init__(self, label: str, at_byte: int | None) -> None:
         super().__init__(f"{label}: pictures cannot be decoded any more", "did the codec change?")
@@ -51,17 +49,15 @@ def video_stream(container: Any, label: str) -> Any:
         has = "only sound" if container.streams.audio else "no video"
         raise SourceError(f"{label} holds {has}", "name a file or stream with a picture")
     stream = container.streams.video[0]
-    if stream.codec_context is None:  # a codec that FFmpeg does not know, or a damaged header that names one
-        raise SourceError(
-            f"{label} holds pictures of an unknown kind", "try to play it, or convert it to H.264"
-        )
+    if stream.codec_context is None:  # FFmpeg does not know the codec, or the header that names it is damaged
+        raise SourceError(f"{label} has an unknown video codec", "try to play it, or convert it to H.264")
     pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
     stream.thread_type = "AUTO" if pixels > THREADED_ABOVE_PIXELS else "NONE"
     return stream
 
 
 def announced_fps(stream: Any) -> float | None:
-    """The rate that the stream gives itself, where it is one that can be."""
+    """Frames per second as the stream announces them; None for none or an impossible one."""
     rate = stream.average_rate or stream.guessed_rate
     return float(rate) if rate and 0 < rate <= 1000 else None
 
@@ -74,11 +70,11 @@ def pictures(
     warn: Callable[[str], None],
     undecodable_packets: int | None = UNDECODABLE_PACKETS,
 ) -> Iterator[Picture]:
-    """What can be decoded, until the end or until `closed`.
+    """Yields decodable pictures until the end or until `closed`; texts about damage go to `warn`.
 
-    Raises CodecChanged after `undecodable_packets` in a row; None: whatever comes is damage.
+    Raises CodecChanged after `undecodable_packets` in a row; never with None.
     """
-    reformatter = VideoReformatter()  # one for all: a new one for every frame costs 0.35 ms at 640x480
+    reformatter = VideoReformatter()  # shared: a new one for each frame costs 0.35 ms at 640x480
     packets = container.demux(stream)
     taken: OrderedDict[int, float] = OrderedDict()  # by stamp, in the stream's own ticks
     began = False
@@ -91,12 +87,12 @@ def pictures(
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            warn(f"reading broke off: {reason_of(error)}")
+            warn(f"reading stopped early: {reason_of(error)}")
             return
-        _note_wall_time(packet, taken)
+        _store_wall_time(packet, taken)
         if silent == 0:
             silent_since = packet.pos
-        silent += packet.size > 0  # the last packet is empty: it asks the decoder for what it holds back
+        silent += packet.size > 0  # the last packet is empty: it flushes the decoder
         try:
             decoded = packet.decode()
         except av.error.EOFError:
@@ -119,8 +115,8 @@ def pictures(
             raise CodecChanged(label, silent_since)
 
 
-def _note_wall_time(packet: Any, taken: "OrderedDict[int, float]") -> None:
-    """FFmpeg hangs the time of capture on a packet as soon as a sender report has told what a stamp means."""
+def _store_wall_time(packet: Any, taken: "OrderedDict[int, float]") -> None:
+    """Stores the capture time that FFmpeg attaches to a packet once a sender report has arrived."""
     if packet.pts is None or not packet.has_sidedata("prft"):
         return
     (microseconds,) = PRODUCER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
@@ -130,11 +126,11 @@ def _note_wall_time(packet: Any, taken: "OrderedDict[int, float]") -> None:
 
 
 def upright(image: NDArray[np.uint8], rotation_deg: int) -> NDArray[np.uint8]:
-    """Turns by the display matrix's angle (counter-clockwise), as phones write it."""
+    """Rotates by the angle of the display matrix (counter-clockwise), as phones write it."""
     quarter_turns = round(rotation_deg / 90) % 4
     return np.rot90(image, quarter_turns) if quarter_turns else image
 
 
 def reason_of(error: BaseException) -> str:
-    """Why, without the address: FFmpeg's texts carry the URL."""
+    """The reason without the address: FFmpeg's own texts hold the URL."""
     return getattr(error, "strerror", None) or type(error).__name__

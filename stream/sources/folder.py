@@ -1,4 +1,4 @@
-"""A folder of pictures as a source: sorted by name, one every 1/fps seconds."""
+"""A folder of pictures as a source: in the order of their names, one every 1/fps seconds."""
 
 import re
 import threading
@@ -15,10 +15,10 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 class FolderSource:
-    """The pictures of a folder, as mtclar.stream.sources.base.Source has it.
+    """The pictures of a folder as a mtclar.stream.sources.base.Source.
 
-    Numbers in names sort as numbers (2.png before 10.png). Raises UsageError when there is no picture, SourceError when
-    one cannot be decoded.
+    Numbers in names sort as numbers (2.png before 10.png). Raises UsageError for a folder without a picture,
+    SourceError for a picture that cannot be decoded.
     """
 
     live = False
@@ -32,7 +32,7 @@ class FolderSource:
         self._clock = clock
         self._closed = threading.Event()
         files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        self.files = tuple(sorted(files, key=lambda path: _in_order(path.name)))
+        self.files = tuple(sorted(files, key=lambda path: _sort_key(path.name)))
         if not self.files:
             raise UsageError(
                 f"there is no picture in {folder}", f"pictures end in {', '.join(sorted(SUFFIXES))}"
@@ -46,7 +46,7 @@ class FolderSource:
                 return
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
-                raise SourceError(f"{path} is not a picture that can be read", "is it damaged?")
+                raise SourceError(f"{path} cannot be read as a picture", "is it damaged?")
             yield Frame(
                 np.asarray(image, np.uint8), seq, self._clock(), "file", seq * self._period_s, self.stream_id
             )
@@ -58,6 +58,6 @@ class FolderSource:
         self._closed.set()
 
 
-def _in_order(name: str) -> list[tuple[int, str]]:
-    """The parts of a name, its numbers as numbers."""
+def _sort_key(name: str) -> list[tuple[int, str]]:
+    """The parts of a name, with its numbers as integers."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]

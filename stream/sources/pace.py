@@ -1,4 +1,4 @@
-"""A file played as if it were live: each frame is released at its own time."""
+"""Plays a file as if it were live: each frame is released at its own time."""
 
 import threading
 import time
@@ -13,10 +13,10 @@ from mtclar.stream.sources.base import Source
 def paced(
     frames: Iterator[Frame], stopped: threading.Event, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Frame]:
-    """Releases frames at the pace of their `pts_s`; `t_capture_s` becomes the moment of release.
+    """Releases frames at their `pts_s`; `t_capture_s` becomes the time of release.
 
-    The next frame is decoded while the last one's time runs. A reader that fell behind releases at once until it has
-    caught up: the mailbox drops what is too much, as with a camera.
+    The next frame is decoded during the wait for it. A reader that fell behind releases frames at once until it has
+    caught up, and the mailbox drops the excess, as with a camera.
     """
     started_s: float | None = None
     for frame in frames:
@@ -31,7 +31,7 @@ def paced(
 
 
 class PacedSource:
-    """Another source whose frames come at their own times."""
+    """Wraps a source so that its frames are released at their own times."""
 
     def __init__(self, source: Source) -> None:
         self._source = source

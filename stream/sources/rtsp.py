@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -14,9 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 import av
 import av.error
 
+from mtclar.engine.address import without_credentials
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import TimeLine
+from mtclar.stream.sources.base import CaptureTimeLine, TimeLine, stream_name
 from mtclar.stream.sources.capture_time import SenderClock
 from mtclar.stream.sources.decoding import announced_fps, pictures, reason_of, video_stream
 
@@ -29,9 +31,9 @@ RTSP_OPTIONS = {
     "max_delay": "500000",
     "reorder_queue_size": "0",
     "timeout": "5000000",
-    # FFmpeg looks at a stream before it gives the first picture, by default for 1.2 s. Measured, from connecting to the
-    # first picture: 1.6 s with that, .55 to .9 s with .3 s, .15 to .5 s with .05 s; what it would find out, the SDP and
-    # the first key frame say as well (H.264, H.265 and MJPEG tried).
+    # FFmpeg analyses a stream before it gives the first picture, by default for 1.2 s. Measured from connecting to the
+    # first picture: 1.6 s with the default, .55 to .9 s with .3 s, .15 to .5 s with .05 s. The SDP and the first key
+    # frame hold the same information (tried with H.264, H.265 and MJPEG).
     "analyzeduration": "50000",
 }
 UDP_OPTIONS = {"rtsp_transport": "udp", "reorder_queue_size": "16"}  # datagrams overtake each other
@@ -39,13 +41,18 @@ OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 0.5
 RTSP_PORT, RTSPS_PORT = 554, 322
-LIVE_BELIEVED_GAP_S = 10.0
+LIVE_MAX_GAP_S = 10.0
 
-WISHES = "#transport=udp, #ca=FILE, #verify=no, #clock=arrival"
-"""What may follow an address, joined by `&`. A fragment is ours: it is never sent to the camera."""
+OPTIONS = "#transport=udp, #ca=FILE, #verify=no, #clock=arrival"
+"""The options that may follow an address, joined by `&`. A fragment is never sent to the camera."""
 
-# Debian, Fedora, and what OpenSSL was built with; PyAV's wheel brings its own OpenSSL, which knows no place.
+# Debian, Fedora, OpenSSL's default: PyAV's wheel brings its own OpenSSL, which has no default path.
 CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+def open_rtsp(spec: str, stream_id: str | None, loop: bool) -> "RtspCamera":  # noqa: ARG001
+    """The source of `rtsp://...` and `rtsps://...`."""
+    return RtspCamera(spec, stream_id or stream_name(re.sub(r".*@|^\w+://|[?#].*", "", spec)))
 
 
 class RtspCamera:
@@ -53,7 +60,7 @@ class RtspCamera:
 
     `t_capture_s` comes from RTCP sender reports (clock `rtcp`) once there are any and as long as the camera's wall
     clock agrees with this machine's; else it is the time of arrival. With rtsps:// the camera's certificate is checked.
-    Raises UsageError for an address that cannot be.
+    Raises UsageError for an invalid address.
     """
 
     live = True
@@ -69,15 +76,15 @@ class RtspCamera:
     ) -> None:
         try:
             parts = urlsplit(url)
-        except ValueError:  # whose text may hold a password
+        except ValueError:  # its text may hold a password
             raise UsageError(
-                "an address that is none", "write rtsp://host[:port]/path, and an IPv6 host as [::1]"
+                "invalid address", "write rtsp://host[:port]/path, and an IPv6 host as [::1]"
             ) from None
         self.label = without_credentials(url)
         try:
             port = parts.port
         except ValueError:
-            raise UsageError(f"the port of '{self.label}' is none", "a port is 1 to 65535") from None
+            raise UsageError(f"invalid port in '{self.label}'", "a port is 1 to 65535") from None
         if not parts.hostname:
             raise UsageError(f"no host in '{self.label}'", "write rtsp://host[:port]/path")
         self.stream_id = stream_id
@@ -86,14 +93,14 @@ class RtspCamera:
         self._url = parts._replace(fragment="").geturl()
         self._tls = parts.scheme.lower() == "rtsps"
         self._address = (parts.hostname, port or (RTSPS_PORT if self._tls else RTSP_PORT))
-        wishes = _wishes(parts.fragment, self._tls)
-        self._options = _options(wishes, self._tls)
-        self._believes_camera = wishes.get("clock") != "arrival"
+        options = _parse_options(parts.fragment, self._tls)
+        self._ffmpeg_options = _ffmpeg_options(options, self._tls)
+        self._uses_sender_clock = options.get("clock") != "arrival"
         self._clock, self._unix_clock = clock, unix_clock
         self._closed = threading.Event()
         self._seq = 0
-        self._first_s: float | None = None
-        self._time_line = TimeLine(None, LIVE_BELIEVED_GAP_S)
+        self._capture_time_line = CaptureTimeLine()
+        self._time_line = TimeLine(None, LIVE_MAX_GAP_S)
 
     def close(self) -> None:
         self._closed.set()
@@ -117,15 +124,13 @@ class RtspCamera:
         with container:
             stream = video_stream(container, self.label)
             self.fps = announced_fps(stream)
-            sender = SenderClock(self._clock, self._unix_clock) if self._believes_camera else None
+            sender = SenderClock(self._clock, self._unix_clock) if self._uses_sender_clock else None
             first = True
             for picture in pictures(container, stream, self.label, self._closed, self._warn):
                 now_s = self._clock()
                 self.size = (picture.image.shape[1], picture.image.shape[0])
-                if self._first_s is None:
-                    self._first_s = now_s
                 if first:
-                    self._time_line.resume(now_s - self._first_s)
+                    self._time_line.resume(self._capture_time_line(now_s))
                 first = False
                 pts_s = self._time_line(picture.stamp_s)
                 taken_s = None if sender is None else sender.taken(picture.unix_s, now_s)
@@ -137,69 +142,58 @@ class RtspCamera:
 
     def _connect(self) -> Any:
         try:
-            return av.open(self._url, options=self._options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+            return av.open(self._url, options=self._ffmpeg_options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             hint = "check the address, the camera's power and network, and its user name and password"
-            # Not the error's own text: it names the URL with its password.
+            # Not the error's own text, which holds the URL with its password.
             what = f"{self.label} cannot be opened: {reason_of(error)}"
-            if "tls_verify" in self._options and getattr(error, "errno", None) == errno.EIO:
-                # FFmpeg has no other word for it.
+            if "tls_verify" in self._ffmpeg_options and getattr(error, "errno", None) == errno.EIO:
+                # FFmpeg reports a failed verification as an I/O error.
                 what += "; perhaps its certificate is not trusted here"
-                hint += "; '#ca=FILE' behind the address trusts a certificate of its own, '#verify=no' any"
+                hint += "; append '#ca=FILE' to trust its own certificate, or '#verify=no' to trust any"
             raise SourceError(what, hint) from None
 
     def _warn(self, text: str) -> None:
         log.info("%s: %s", self.label, text)
 
 
-def without_credentials(url: str) -> str:
-    """The URL with its scheme, host, port and path only: user, password and query can all hold secrets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        port = ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
-
-
-def _wishes(fragment: str, tls: bool) -> dict[str, str]:
-    """What follows the address; UsageError for what is not known, so that nothing is ignored in silence."""
-    wishes = dict(parse_qsl(fragment, keep_blank_values=True))
+def _parse_options(fragment: str, tls: bool) -> dict[str, str]:
+    """The options after `#`; UsageError for an unknown one."""
+    options = dict(parse_qsl(fragment, keep_blank_values=True))
     known = {
         "transport": {"tcp"} if tls else {"tcp", "udp"},
         "clock": {"arrival", "rtcp"},
         **({"verify": {"yes", "no"}, "ca": None} if tls else {}),
     }
-    if fragment and not wishes:
-        raise UsageError("what stands behind the # of an address says nothing", f"it can say {WISHES}")
-    for name, value in wishes.items():
+    if fragment and not options:
+        raise UsageError("no option after the # of the address", f"write {OPTIONS}")
+    for name, value in options.items():
         if name in ("verify", "ca") and not tls:
             raise UsageError(f"#{name}= is for rtsps://", "a connection without TLS has no certificate")
-        if name not in known:  # not repeated: a '#' in a password would end up here
-            raise UsageError("what stands behind the # of an address is not known", f"it can say {WISHES}")
-        among = known[name]
-        if among is not None and value not in among:
-            raise UsageError(f"'#{name}={value}' cannot be", f"one of: {', '.join(sorted(among))}")
-    if "ca" in wishes and not Path(wishes["ca"]).expanduser().is_file():
-        raise UsageError(f"there is no file {wishes['ca']}", "#ca= names a PEM file of certificates to trust")
-    return wishes
+        if name not in known:  # its text is withheld: it may be part of a password
+            raise UsageError("unknown option after the # of the address", f"write {OPTIONS}")
+        choices = known[name]
+        if choices is not None and value not in choices:
+            raise UsageError(f"invalid option '#{name}={value}'", f"one of: {', '.join(sorted(choices))}")
+    if "ca" in options and not Path(options["ca"]).expanduser().is_file():
+        raise UsageError(
+            f"there is no file {options['ca']}", "#ca= names a PEM file of certificates to trust"
+        )
+    return options
 
 
-def _options(wishes: dict[str, str], tls: bool) -> dict[str, str]:
+def _ffmpeg_options(chosen: dict[str, str], tls: bool) -> dict[str, str]:
     """FFmpeg's options for a connection."""
-    options = RTSP_OPTIONS | (UDP_OPTIONS if wishes.get("transport") == "udp" else {})
-    if tls and wishes.get("verify") != "no":
+    options = RTSP_OPTIONS | (UDP_OPTIONS if chosen.get("transport") == "udp" else {})
+    if tls and chosen.get("verify") != "no":
         options["tls_verify"] = "1"
-        own = str(Path(wishes["ca"]).expanduser()) if "ca" in wishes else _ca_file()
+        own = str(Path(chosen["ca"]).expanduser()) if "ca" in chosen else _ca_file()
         if own is not None:
             options["ca_file"] = own
     return options
 
 
 def _ca_file() -> str | None:
-    """The certificates that this system trusts, in one file."""
+    """The file of certificates that this system trusts."""
     places = (ssl.get_default_verify_paths().cafile, *CA_FILES)
     return next((place for place in places if place and Path(place).is_file()), None)

@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 
 FORM = "synthetic[:WxH@FPS][?faces=N&frames=N]"
 MAX_SIDE, MAX_FPS, MAX_FACES = 7680, 240.0, 16
-FACE_PICTURES = 50  # of the clip, each second one: two seconds of changing expression, played to and fro
+FACE_PICTURES = 50  # every second one of the clip: two seconds of changing expression, played back and forth
 FACE_SIDE = 240
 
 
@@ -32,7 +32,7 @@ class Scene:
     height: int = 480
     fps: float = 30.0
     faces: int = 1
-    frames: int | None = None  # None: for ever
+    frames: int | None = None  # None: without end
 
 
 def parse_scene(spec: str) -> Scene:
@@ -66,7 +66,7 @@ def parse_scene(spec: str) -> Scene:
 
 
 class Synthetic:
-    """A camera that does not exist. With `frames` it ends after so many and is not live; else it goes on for ever."""
+    """A generated camera. With `frames` it ends after so many and is not live; otherwise it runs until `close`."""
 
     files: tuple[Path, ...] = ()
 
@@ -89,7 +89,7 @@ class Synthetic:
         self._closed.set()
 
     def frames(self) -> Iterator[Frame]:
-        """A live one keeps to its rate by itself; a finite one comes as fast as it is taken."""
+        """A live one keeps its rate; a finite one yields frames as fast as they are read."""
         scene = self._scene
         if self._faces is None:
             self._faces = face_pictures() if scene.faces else []
@@ -105,9 +105,9 @@ class Synthetic:
             self._seq += 1
 
 
-def open_synthetic(spec: str, stream_id: str) -> Synthetic:
-    """The source for a `synthetic...` spec."""
-    return Synthetic(parse_scene(spec), stream_id)
+def open_synthetic(spec: str, stream_id: str | None, loop: bool) -> Synthetic:  # noqa: ARG001
+    """The source of `synthetic...`."""
+    return Synthetic(parse_scene(spec), stream_id or "synthetic")
 
 
 def draw(scene: Scene, background: Image, faces: list[Image], t_s: float) -> Image:
@@ -130,7 +130,7 @@ def draw(scene: Scene, background: Image, faces: list[Image], t_s: float) -> Ima
 
 
 def face_pictures() -> list[Image]:
-    """Squares with the demo clip's face; a drawing where the clip cannot be read."""
+    """Square pictures of the demo clip's face; a drawing where the clip cannot be read."""
     from mtclar.stream import demo_clip
     from mtclar.stream.sources.video import VideoFile
 

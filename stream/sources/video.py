@@ -12,7 +12,7 @@ import av.error
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import KINDS, TimeLine
+from mtclar.stream.sources.base import FORMS, TimeLine, stream_name
 from mtclar.stream.sources.decoding import (
     UNDECODABLE_PACKETS,
     CodecChanged,
@@ -38,11 +38,30 @@ def open_file(path: Path, label: str, from_byte: int = 0) -> Any:
         ) from error
 
 
-class VideoFile:
-    """A video file, read once from its first picture to its last (again and again with `loop`).
+def open_file_source(spec: str, stream_id: str | None, loop: bool) -> "VideoFile":
+    """The source of a path."""
+    try:
+        path = Path(spec).expanduser()
+    except (RuntimeError, ValueError) as error:
+        user = spec.partition("/")[0]
+        raise UsageError(f"unknown home folder {user!r}", "write the whole path") from error
+    return VideoFile(path, stream_id or stream_name(path.stem), loop=loop)
 
-    Raises UsageError when there is no such file, SourceError when it holds no video that can be decoded. A file that
-    breaks off, or has damaged pictures, is read as far as it goes, and `warnings` says so.
+
+def open_demo(spec: str, stream_id: str | None, loop: bool) -> "VideoFile":
+    """The source of `demo`: the bundled clip."""
+    from mtclar.stream import demo_clip
+
+    if spec != "demo":
+        raise UsageError(f"'{spec}' is not a source", "write demo")
+    return VideoFile(demo_clip.clip_path(), stream_id or "demo", label="demo", loop=loop)
+
+
+class VideoFile:
+    """A video file, read once from its first picture to its last (repeatedly with `loop`).
+
+    Raises UsageError when there is no such file, SourceError when it holds no video that can be decoded. A truncated
+    or damaged file is read as far as possible, with a text in `warnings`.
     """
 
     live = False
@@ -65,13 +84,12 @@ class VideoFile:
         self._clock = clock
         self._closed = threading.Event()
         if not path.exists():
-            raise UsageError(
-                f"there is no file {path}",
-                f"a source is {KINDS}",
-            )
+            raise UsageError(f"there is no file {path}", f"a source is {FORMS}")
         if not path.is_file():
             raise UsageError(f"{path} is not a file", "name a video file")
-        with open_file(path, self.label) as container:  # refused now rather than in the reader's thread
+        with open_file(
+            path, self.label
+        ) as container:  # an unreadable file fails here, not in the reader's thread
             stream = video_stream(container, self.label)
             self.fps: float | None = announced_fps(stream)
             for picture in pictures(container, stream, self.label, self._closed, self._warn):
@@ -109,14 +127,14 @@ class VideoFile:
             time_line.resume(last_s)  # the first picture of the next round comes one period after the last
 
     def _one_round(self) -> Iterator[Picture]:
-        """Every picture from the beginning to the end; past a change of codec with another decoder."""
+        """Every picture from beginning to end; after a change of codec with another decoder."""
         size_bytes = self._path.stat().st_size
         from_byte = 0
         while True:
             try:
                 with open_file(self._path, self.label, from_byte) as container:
                     stream = video_stream(container, self.label)
-                    # Only a transport stream can change its codec and be entered in its middle.
+                    # Only a transport stream can change its codec and be read from the middle.
                     limit = UNDECODABLE_PACKETS if container.format.name == "mpegts" else None
                     yield from pictures(container, stream, self.label, self._closed, self._warn, limit)
                 break
@@ -126,7 +144,7 @@ class VideoFile:
                     break
                 from_byte = change.at_byte
         if self._path.stat().st_size > size_bytes:
-            self._warn("it is still being written: read as far as it was")
+            self._warn("it was still being written: read up to its end at that time")
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -15,7 +15,7 @@ import cv2
 
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import LEAST_STEP_S
+from mtclar.stream.sources.base import CaptureTimeLine, stream_name
 from mtclar.stream.sources.capture_time import driver_time
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,19 @@ NAMES = Path("/sys/class/video4linux")
 MISSED_READS = 5  # a camera may miss a picture while it sets its exposure; this many in a row are an end
 MAX_SIDE, MAX_FPS = 16384, 1000.0
 COMPRESSED = "MJPG"
-ENOUGH = 0.9  # of the rate asked for: a driver's 29.97 is 30
+MIN_RATE_SHARE = 0.9  # of the requested rate: a driver's 29.97 is 30
+MODE_HINT = "append size=1280x720, fps=30 and format=MJPG, joined by &, to webcam:N?"
+
+
+def open_webcam(spec: str, stream_id: str | None, loop: bool) -> "Webcam":  # noqa: ARG001
+    """The source of `webcam`, `webcam:N`, `webcam:NAME` and `/dev/videoN`, each with `?MODE`."""
+    match = re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+))(?:\?(.*))?", spec)
+    if not match:
+        raise UsageError(f"'{spec}' is not a webcam", "write webcam, webcam:N, webcam:NAME or /dev/videoN")
+    which = match[1] or match[2] or "0"
+    mode = None if match[3] is None else parse_mode(match[3])
+    name = stream_id or f"webcam-{stream_name(which)}"
+    return Webcam(int(which) if which.isdecimal() else which, name, mode=mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +51,17 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Size, rate and pixel format of a camera; asked for, it may leave the format open."""
+    """Size, rate and pixel format of a camera; a requested mode may leave the format open."""
 
     size: tuple[int, int] = (640, 480)
     fps: float = 30.0
     fourcc: str | None = None
 
-    def misses(self, wish: "Mode") -> bool:
-        """Whether this is less than `wish`, or another size or format."""
-        other_format = wish.fourcc is not None and self.fourcc != wish.fourcc
-        return other_format or self.size != wish.size or self.fps < ENOUGH * wish.fps
+    def misses(self, requested: "Mode") -> bool:
+        """Whether this has a lower rate than `requested`, or another size or format."""
+        other_format = requested.fourcc is not None and self.fourcc != requested.fourcc
+        slower = self.fps < MIN_RATE_SHARE * requested.fps
+        return other_format or self.size != requested.size or slower
 
     def __str__(self) -> str:
         return f"{self.size[0]}x{self.size[1]} at {self.fps:g}/s" + (f" {self.fourcc}" if self.fourcc else "")
@@ -56,26 +69,25 @@ class Mode:
 
 def parse_mode(text: str) -> Mode:
     """`size=1280x720&fps=30&format=MJPG`, each part optional. Raises UsageError."""
-    hint = "after webcam:N? may stand size=1280x720, fps=30 and format=MJPG, joined by &"
     given = dict(parse_qsl(text, keep_blank_values=True))
     if unknown := set(given) - {"size", "fps", "format"}:
-        raise UsageError(f"a webcam has no '{min(unknown)}'", hint)
+        raise UsageError(f"a webcam has no option '{min(unknown)}'", MODE_HINT)
     if not given:
-        raise UsageError(f"'?{text}' asks a webcam for nothing", hint)
+        raise UsageError(f"'?{text}' holds no option of a webcam", MODE_HINT)
     mode = Mode()
     size, fps, fourcc = mode.size, mode.fps, mode.fourcc
     if "size" in given:
         match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given["size"])
         if not match or not all(0 < int(side) <= MAX_SIDE for side in match.groups()):
-            raise UsageError(f"'{given['size']}' is not the size of a picture", hint)
+            raise UsageError(f"'{given['size']}' is not the size of a picture", MODE_HINT)
         size = (int(match[1]), int(match[2]))
     if "fps" in given:
         if not re.fullmatch(r"\d{1,4}(\.\d+)?", given["fps"]) or not 0 < float(given["fps"]) <= MAX_FPS:
-            raise UsageError(f"'{given['fps']}' is not a number of frames per second", hint)
+            raise UsageError(f"'{given['fps']}' is not a number of frames per second", MODE_HINT)
         fps = float(given["fps"])
     if "format" in given:
         if not re.fullmatch(r"[!-~]{4}", given["format"]):
-            raise UsageError(f"'{given['format']}' is not a pixel format of four letters", hint)
+            raise UsageError(f"'{given['format']}' is not a pixel format of four letters", MODE_HINT)
         fourcc = given["format"].upper()
     return Mode(size, fps, fourcc)
 
@@ -96,10 +108,10 @@ def list_cameras(devices: Path = DEVICES, names: Path = NAMES) -> list[Camera]:
 
 
 class Webcam:
-    """One local camera; its first connection is made at once, so that a missing one is said before anything starts.
+    """One local camera; the constructor connects, so that a missing camera is reported before anything starts.
 
-    `which` is a number, or the camera's name or a part of it, which is looked up at every connection: the number
-    changes when a camera is plugged in elsewhere. `t_capture_s` is the driver's (clock `v4l2`) where it gives one on
+    `which` is a number, or the camera's name or a part of it, looked up at every connection: the number changes when
+    a camera is plugged in elsewhere. `t_capture_s` is the driver's (clock `v4l2`) where it gives one on
     the monotonic clock. Raises SourceError, UsageError for a name that fits several cameras.
     """
 
@@ -128,22 +140,21 @@ class Webcam:
         self._clock = clock
         self._closed = threading.Event()
         self._seq = 0
-        self._first_s: float | None = None
-        self._last_pts_s = 0.0
+        self._time_line = CaptureTimeLine()
         self._capture: Any = self._connect()
 
     def close(self) -> None:
         self._closed.set()
 
     def reachable(self) -> bool | None:
-        """Whether the system lists the camera: an unplugged one is not there."""
+        """Whether the system lists the camera, as it does while it is plugged in."""
         if not _lists_devices():
             return None
         index = self._index()
         return index is not None and self._device(index).exists()
 
     def frames(self) -> Iterator[Frame]:
-        capture, self._capture = self._capture, None  # taken over: a hung connection keeps its own
+        capture, self._capture = self._capture, None  # moved out of self: a hung connection keeps its own
         if capture is None:
             capture = self._connect()
         missed = 0
@@ -154,7 +165,7 @@ class Webcam:
                 if not ok or image is None:
                     missed += 1
                     if missed >= MISSED_READS:
-                        raise SourceError(f"{self.label} gives no picture", "was it unplugged?")
+                        raise SourceError(f"{self.label} gives no picture", "is it unplugged?")
                     self._closed.wait(0.02)
                     continue
                 missed = 0
@@ -163,23 +174,15 @@ class Webcam:
                 self.size = (image.shape[1], image.shape[0])
                 taken_s = driver_time(float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, now_s)
                 t_capture_s = now_s if taken_s is None else taken_s
-                pts_s = self._source_time(t_capture_s)
+                pts_s = self._time_line(t_capture_s)
                 seq, self._seq = self._seq, self._seq + 1
                 clock: Clock = "arrival" if taken_s is None else "v4l2"
                 yield Frame(image, seq, t_capture_s, clock, pts_s, self.stream_id)
         finally:
             capture.release()
 
-    def _source_time(self, t_capture_s: float) -> float:
-        """From 0 on; a camera has no time but that of capture, which may step back where its clock changes."""
-        if self._first_s is None:
-            self._first_s = t_capture_s
-            return 0.0
-        self._last_pts_s = max(t_capture_s - self._first_s, self._last_pts_s + LEAST_STEP_S)
-        return self._last_pts_s
-
     def _index(self) -> int | None:
-        """The camera's number now; None when no camera has that name."""
+        """The camera's current number; None when no camera has that name."""
         if isinstance(self._which, int):
             return self._which
         cameras = list_cameras(self._devices, self._names)
@@ -187,7 +190,7 @@ class Webcam:
         same = [camera for camera in cameras if camera.name.casefold() == wanted]
         found = same or [camera for camera in cameras if wanted in camera.name.casefold()]
         if len({camera.name for camera in found}) > 1:
-            raise UsageError(f"several cameras are called like '{self._which}'", self._hint())
+            raise UsageError(f"several cameras match '{self._which}'", self._hint())
         return found[0].index if found else None
 
     def _device(self, index: int) -> Path:
@@ -203,7 +206,7 @@ class Webcam:
         if not capture.isOpened():
             capture.release()
             raise SourceError(
-                f"camera {index} cannot be opened", f"does another program use it? {self._hint()}"
+                f"camera {index} cannot be opened", f"close other programs that use it; {self._hint()}"
             )
         got = negotiate(capture, self._mode or Mode())
         if self._mode is not None and got.misses(self._mode):
@@ -216,27 +219,27 @@ class Webcam:
         cameras = list_cameras(self._devices, self._names)
         if cameras:
             return "cameras here: " + ", ".join(f"webcam:{c.index} ({c.name})" for c in cameras)
-        return "no camera is listed here; try --source demo, a file, or rtsp://..."
+        return "no camera was found; try --source demo, a file, or rtsp://..."
 
 
-def negotiate(capture: Any, wish: Mode) -> Mode:
-    """Sets what is wished for and returns what the driver made of it.
+def negotiate(capture: Any, requested: Mode) -> Mode:
+    """Requests a mode and returns the one that the driver chose.
 
-    Uncompressed pictures of more than VGA do not fit through USB 2 at 30/s, and drivers then lower the rate in silence.
-    So where no format is wished for and the size or rate falls short, MJPG is tried, and kept if it comes nearer.
+    Uncompressed pictures larger than VGA exceed USB 2 at 30/s, and drivers then lower the rate without notice. So
+    where no format is requested and size or rate fall short, MJPG is tried, and kept if it comes nearer.
     """
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    got = _ask(capture, wish)
-    if wish.fourcc is not None or got.fourcc == COMPRESSED or not got.misses(wish):
+    got = _set_mode(capture, requested)
+    if requested.fourcc is not None or got.fourcc == COMPRESSED or not got.misses(requested):
         return got
-    compressed = _ask(capture, Mode(wish.size, wish.fps, COMPRESSED))
-    if (_off(compressed, wish), -compressed.fps) < (_off(got, wish), -got.fps):
+    compressed = _set_mode(capture, Mode(requested.size, requested.fps, COMPRESSED))
+    if (_size_error(compressed, requested), -compressed.fps) < (_size_error(got, requested), -got.fps):
         return compressed
-    return _ask(capture, Mode(wish.size, wish.fps, got.fourcc))
+    return _set_mode(capture, Mode(requested.size, requested.fps, got.fourcc))
 
 
-def _ask(capture: Any, mode: Mode) -> Mode:
-    """The format first: it decides which sizes there are, and the size which rates."""
+def _set_mode(capture: Any, mode: Mode) -> Mode:
+    """Sets a mode and reads it back. Format first: it decides the possible sizes, and the size the possible rates."""
     if mode.fourcc is not None:
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.fourcc))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.size[0])
@@ -249,9 +252,9 @@ def _ask(capture: Any, mode: Mode) -> Mode:
     return Mode(size, float(capture.get(cv2.CAP_PROP_FPS)), letters if known else None)
 
 
-def _off(got: Mode, wish: Mode) -> int:
-    """How many pixels the size is off."""
-    return abs(got.size[0] - wish.size[0]) + abs(got.size[1] - wish.size[1])
+def _size_error(got: Mode, requested: Mode) -> int:
+    """Difference of the sizes in pixels, over both sides."""
+    return abs(got.size[0] - requested.size[0]) + abs(got.size[1] - requested.size[1])
 
 
 def _lists_devices() -> bool:
@@ -259,5 +262,5 @@ def _lists_devices() -> bool:
 
 
 def _open_capture(index: int) -> Any:
-    """On Linux through V4L2 itself: what else OpenCV finds there does not say when a picture was taken."""
+    """On Linux through V4L2: OpenCV's other Linux back ends give no capture time."""
     return cv2.VideoCapture(index, cv2.CAP_V4L2 if _lists_devices() else cv2.CAP_ANY)

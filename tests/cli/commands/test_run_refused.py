@@ -20,7 +20,7 @@ Command = Callable[..., Any]
     [
         (("--source", "/no/such/file.mp4"), 2, "there is no file"),
         (("--source", "/tmp"), 2, "is not a file"),
-        (("--source", "ftp://host/x"), 2, "are not known"),
+        (("--source", "ftp://host/x"), 2, "there is no source 'ftp'"),
         (("--source", "webcam:77"), 1, "there is no camera 77"),
         (("--source", "demo", "--freshness", "soon"), 2, "there is no freshness 'soon'"),
         (("--source", "demo", "--smoother", "magic"), 2, "smoother"),

@@ -308,7 +308,7 @@ def test_the_source_waits_for_a_browser_and_closes_while_it_waits() -> None:
     reading = threading.Thread(target=lambda: got.extend(source.frames()))
     reading.start()
     taken = threading.Event()
-    source.offer(Upload(memoryview(GOOD), 5.0, "client", taken.set, lambda _: None))
+    source.put(Upload(memoryview(GOOD), 5.0, "client", taken.set, lambda _: None))
     assert taken.wait(WAIT_S)
     source.close()
     reading.join(WAIT_S)

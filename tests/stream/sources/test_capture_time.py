@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.stream.sources.capture_time import (
-    BELIEVED_AGE_S,
-    CLOCKS_DIFFER_S,
+    MAX_AGE_S,
+    MAX_CLOCK_DIFFERENCE_S,
     SenderClock,
     driver_time,
 )
@@ -37,7 +37,7 @@ class Clocks:
         return sender
 
 
-@given(st.floats(0.0, BELIEVED_AGE_S - 0.01), st.floats(0, 1e6))
+@given(st.floats(0.0, MAX_AGE_S - 0.01), st.floats(0, 1e6))
 def test_a_senders_time_is_mapped_to_the_monotonic_clock(age_s: float, later_s: float) -> None:
     clocks = Clocks()
     sender = clocks.sender()
@@ -55,10 +55,10 @@ def test_no_report_no_time_and_no_loss_of_belief() -> None:
 
 def test_clocks_that_differ_by_milliseconds_give_arrival_at_the_latest() -> None:
     clocks = Clocks()
-    assert clocks.sender().taken(clocks.unix() + CLOCKS_DIFFER_S / 2, clocks.now_s) == clocks.now_s
+    assert clocks.sender().taken(clocks.unix() + MAX_CLOCK_DIFFERENCE_S / 2, clocks.now_s) == clocks.now_s
 
 
-@pytest.mark.parametrize("age_s", [-1.0, -3600.0, BELIEVED_AGE_S + 0.1, 1e9])
+@pytest.mark.parametrize("age_s", [-1.0, -3600.0, MAX_AGE_S + 0.1, 1e9])
 def test_a_clock_that_is_set_wrongly_is_not_believed_any_more(age_s: float) -> None:
     clocks = Clocks()
     sender = clocks.sender()
@@ -74,7 +74,7 @@ def test_a_step_of_this_machines_wall_clock_ends_the_belief(step_s: float) -> No
     clocks.now_s += 0.04
     clocks.wall_s += step_s  # a step of a second would pass for a picture that is a second older
     assert sender.taken(sent_unix_s, clocks.now_s) is None
-    assert not sender.believed
+    assert not sender.trusted
 
 
 def test_slewing_is_no_step() -> None:
@@ -93,7 +93,7 @@ def test_a_thread_that_was_held_up_between_the_clocks_sees_no_step() -> None:
     sender._clock = lambda: clocks.now_s + next(held_up_s)
     sender._unix_clock = lambda: clocks.unix() + 3.0
     assert sender.taken(clocks.unix() - 0.1, clocks.now_s) == pytest.approx(clocks.now_s - 0.1)
-    assert sender.believed
+    assert sender.trusted
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from support.faults.proxy import Proxy
 
+from mtclar.engine.address import without_credentials
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.sources import open_source
-from mtclar.stream.sources.rtsp import RtspCamera, without_credentials
+from mtclar.stream.sources.rtsp import RtspCamera
 
 
 def test_a_camera_that_is_killed_and_comes_back(
