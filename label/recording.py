@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import GUESSED_FPS, TimeLine
+from mtclar.stream.sources.base import DEFAULT_FPS, TimeLine
 from mtclar.stream.sources.decoding import announced_fps, upright, video_stream
 from mtclar.stream.sources.video import open_file
 
@@ -74,7 +74,7 @@ class VideoRecording:
             base is not None and None not in timestamps and len(set(timestamps)) == len(timestamps)
         )
         in_order = sorted(timestamps) if has_timestamps else list(range(len(timestamps)))
-        period = 1.0 / (self.fps or GUESSED_FPS)
+        period = 1.0 / (self.fps or DEFAULT_FPS)
         line = TimeLine(self.fps)
         self.times_s = np.array([line(float(s * base) if has_timestamps else s * period) for s in in_order])
         self._row_of = {timestamp: row for row, timestamp in enumerate(in_order)} if has_timestamps else None

@@ -223,10 +223,10 @@ def test_an_mp4_without_its_index_is_refused(make_clip: MakeClip) -> None:
         open_source(str(path))
 
 
-def test_pictures_of_an_unknown_kind_are_refused(make_clip: MakeClip) -> None:
+def test_an_unknown_codec_is_refused(make_clip: MakeClip) -> None:
     path = make_clip("strange.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zz9x"))
-    with pytest.raises(SourceError, match="unknown kind"):
+    with pytest.raises(SourceError, match="unknown video codec"):
         open_source(str(path))
 
 
