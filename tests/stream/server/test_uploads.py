@@ -269,7 +269,7 @@ def test_junk_never_gets_further_than_an_error(junk: bytes, kind: int) -> None:
     ]
     with pytest.raises(ProtocolError):
         uploads.take("me", data[kind], lambda _: None)
-    assert source._waiting is None
+    assert source._slot is None
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=6))
