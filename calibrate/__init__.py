@@ -1,1 +1,1 @@
-"""From labelled frames of a person to a support set: prompts, labels, quality gates, leave-one-out report."""
+"""Calibration: a person's labelled frames become a support set. `core` computes, `web` serves the calibration page."""

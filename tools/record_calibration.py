@@ -9,17 +9,19 @@ and what the encoder says of them are made up, so that every machine records the
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from mtclar.calibrate.web.face_outline import outline
-from mtclar.calibrate.web.registry import Desks
-from mtclar.calibrate.web.session import Desk, View
-from mtclar.calibrate.web.still_rating import RatingDesk, Still
-from mtclar.calibrate.web.thumbnails import preview
+from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.preview import face_outline, preview
+from mtclar.calibrate.web.recording_scan import Still
+from mtclar.calibrate.web.registry import CalibrationRegistry
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.engine.data_types import Encoded, FaceCrop, Faces, Frame
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.face.crop import FRAMING
@@ -32,7 +34,8 @@ FOLDER = record_exchanges.FOLDER / "calibrate"
 STEP_S = 0.35  # between two pictures
 PICTURES = 7  # of a taking: a second to look up, then three slots
 PICTURE = np.full((120, 160, 3), 128, np.uint8)
-DOOR, CAMERA = View("door", "rtsp://camera/door"), View("webcam-0", "webcam:0")
+DOOR = CalibrationStream("door", "rtsp://camera/door")
+CAMERA = CalibrationStream("webcam-0", "webcam:0")
 
 
 def crop(seen: bool = True) -> FaceCrop:
@@ -81,10 +84,12 @@ class ScriptedTracker:
 class Page:
     """A page in a conversation, and the camera in front of it."""
 
-    def __init__(self, talk: Conversation, desk: Desk | Desks, now_s: list[float]) -> None:
+    def __init__(
+        self, talk: Conversation, calibration: CalibrationSession | CalibrationRegistry, now_s: list[float]
+    ) -> None:
         self._talk = talk
-        self._desk = desk
-        self._now_s = now_s  # one item: the clock of the desks
+        self._calibration = calibration
+        self._now_s = now_s  # one item: the clock of the sessions
         self._seq = 0
 
     def say(self, kind: str, **content: Any) -> None:
@@ -106,10 +111,12 @@ class Page:
         self.say(kind, **content)
         self.hear(*(answers or ("state",)))
 
-    def picture(self, *more: str, stream: str = CAMERA.stream) -> None:
+    def picture(self, *more: str, stream: str = CAMERA.stream_id) -> None:
         """The camera's next picture, what the page is told of it, and what follows from it."""
         self._now_s[0] += STEP_S
-        self._desk.offer(Frame(PICTURE, self._seq, self._now_s[0], "arrival", self._now_s[0] - NOW_S, stream))
+        self._calibration.offer(
+            Frame(PICTURE, self._seq, self._now_s[0], "arrival", self._now_s[0] - NOW_S, stream)
+        )
         self._seq += 1
         self.hear("look", "picture", *more)
 
@@ -127,27 +134,28 @@ def _header(picture: bytes) -> Line:
 
 
 @contextmanager
-def calibration(*people: tuple[str, list[View]]) -> Iterator[tuple[Page, ScriptedTracker]]:
+def calibration(*people: tuple[str, list[CalibrationStream]]) -> Iterator[tuple[Page, ScriptedTracker]]:
     """A server that calibrates those people, and a page that has just connected."""
     now_s = [NOW_S]
     tracker = ScriptedTracker()
     with tempfile.TemporaryDirectory() as folder:
-        desks = Desks(
+        registry = CalibrationRegistry(
             [
-                Desk(
+                CalibrationSession(
                     lambda: tracker,  # type: ignore[arg-type,return-value]
                     lambda support: Path(f"{support.subject}.mtclar"),
                     target=Path(folder) / f"{subject}.mtclar",
                     subject=subject,
-                    views=views,
+                    streams=streams,
+                    feed=LiveFeed,
                     clock=lambda: now_s[0],
                 )
-                for subject, views in people
+                for subject, streams in people
             ]
         )
-        with desks, conversation(extension=desks) as talk:
+        with registry, conversation(extension=registry) as talk:
             talk.hear("hello")
-            yield Page(talk, desks, now_s), tracker
+            yield Page(talk, registry, now_s), tracker
 
 
 def lines_of(page: Page) -> list[Line]:
@@ -189,7 +197,7 @@ def choosing() -> list[Line]:
         page.do("join", "choices", "state")
         page.picture()
         page.do("join", "choices", "state", subject="ben", stream="door")
-        page.picture(stream=DOOR.stream)
+        page.picture(stream=DOOR.stream_id)
         page.do("join", "error", subject="cleo")
         return lines_of(page)
 
@@ -199,21 +207,21 @@ def rating() -> list[Line]:
     tracker = ScriptedTracker()
     face = crop()
     stills = [
-        Still(row, 0.04 * row, preview(PICTURE), outline(face, (160, 120)), face, tracker.encode([face]))
+        Still(row, 0.04 * row, preview(PICTURE), face_outline(face, (160, 120)), face, tracker.encode([face]))
         for row in (10, 30)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        desk = RatingDesk(
+        session = CalibrationSession(
             lambda: tracker,
             lambda support: Path(f"{support.subject}.mtclar"),
             target=Path(folder) / "anna.mtclar",
             subject="anna",
-            views=[View("clip", "clip.mp4")],
-            stills=stills,
+            streams=[CalibrationStream("clip", "clip.mp4")],
+            feed=partial(StillFeed, stills=stills),
         )
-        with desk, conversation(extension=desk) as talk:
+        with session, conversation(extension=session) as talk:
             talk.hear("hello")
-            page = Page(talk, desk, [NOW_S])
+            page = Page(talk, session, [NOW_S])
             shown = ("state", "look", "picture")
             page.do("join", *shown)
             page.do("take", *shown, valence=0.5, arousal=-0.25)

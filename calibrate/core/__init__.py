@@ -1,1 +1,7 @@
-"""Calibration without a page: prompts, labels, quality report, and the support set made of them."""
+"""Calibration without a page, in data order.
+
+`prompts` are what a person is asked to show; `frame_check`, `guided_session` and `labelled_frames` select frames; the
+frames become a support set in `support_builder`, or first gather in `label_store`, with `journal` on disk. `coverage`,
+`unlabelled_faces`, `report` and `status` evaluate the labels; `continuous_rating` makes labels of a rated recording;
+`editing` changes finished support sets.
+"""

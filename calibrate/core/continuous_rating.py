@@ -1,8 +1,8 @@
-"""Continuous ratings of a recording: what a person said while it played, how far they lag behind it, and the labels.
+"""Continuous ratings of a recording: the trace, the person's reaction lag, and the labels made of both.
 
 A person needs a second or more to see, decide and move. The lag is where the cross-correlation of their trace with the
 encoder's own estimates is highest, a way common for such traces: Mariooryad & Busso, Correcting Time-Continuous
-Emotional Labels by Modeling the Reaction Lag of Evaluators, IEEE Trans. Affective Computing 2015.
+Emotional Labels by Modeling the Reaction ReactionLag of Evaluators, IEEE Trans. Affective Computing 2015.
 """
 
 import math
@@ -17,74 +17,74 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MAX_LAG_S = 5.0
-STEP_S = 0.1  # of the search
-USUAL_LAG_S = 2.0  # taken when the trace does not say: the middle of what the literature finds
-CLEAR = 0.4  # correlation below which a peak is weak
-STANDS_OUT = 0.05  # by how much a peak must be above the worst lag: a flat top says nothing
-MIN_COMPARED_S = 8.0  # a shorter trace correlates with anything
-GAP_S = 1.0  # a longer pause in the ratings, or in the estimates, is not bridged
-SMOOTH_S = 0.2  # standard deviation of the Gaussian that takes the shaking of a hand away
+LAG_STEP_S = 0.1
+USUAL_LAG_S = 2.0  # when the lag cannot be measured: the middle of what the literature finds
+MIN_CORRELATION = 0.4  # of a peak
+MIN_PEAK_RISE = 0.05  # of the peak above the worst lag: a flat curve has no peak
+MIN_COMPARED_S = 8.0  # shorter traces correlate with anything
+GAP_S = 1.0  # longer gaps in ratings or estimates are not interpolated
+SMOOTH_S = 0.2  # standard deviation of the Gaussian that removes hand tremor
 LABEL_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Ratings of a stretch that was played in one go."""
+class RatingSegment:
+    """Ratings of one stretch played without interruption."""
 
     times_s: Array  # [T] video time, ascending
     values: Array  # [T, 2] valence and arousal
 
     @property
-    def length_s(self) -> float:
+    def duration_s(self) -> float:
         return float(self.times_s[-1] - self.times_s[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """How far a person is behind the video."""
+class ReactionLag:
+    """How far the ratings are behind the video."""
 
     seconds: float
-    correlation: float | None  # at the peak; None where there is nothing to correlate
+    correlation: float | None  # at the peak; None when there was too little to correlate
     origin: Literal["measured", "not clear", "given"]  # "not clear": `seconds` is the usual one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratings:
-    """A recording's ratings at one moment, and what was made of them: what a journal keeps."""
+    """Ratings of a recording and the labels made of them, as stored in the journal."""
 
     length_s: float  # of the recording
-    at_s: float  # where it stood
+    position_s: float  # where playback stopped
     trace: Array  # [T, 4] time, valence, arousal, run
-    lag: Lag | None = None  # None: nothing was made of them yet
+    lag: ReactionLag | None = None  # None: no labels were made yet
     labels: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [L, 3] time, valence, arousal
     kept: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [K, 3] of frames for the support set
 
 
-class Trace:
-    """Ratings while a recording plays; what is played again replaces what was there. `rows` [T, 4] are those before."""
+class RatingTrace:
+    """Ratings while a recording plays; rating a part again replaces its ratings. `rows` [T, 4]: a trace to continue."""
 
     def __init__(self, rows: Array | None = None) -> None:
-        before = [] if rows is None else rows.tolist()
-        self._times_s: list[float] = [row[0] for row in before]
-        self._rows: list[tuple[float, float, int]] = [(v, a, int(run)) for _, v, a, run in before]
+        earlier = [] if rows is None else rows.tolist()
+        self._times_s: list[float] = [row[0] for row in earlier]
+        self._rows: list[tuple[float, float, int]] = [(v, a, int(run)) for _, v, a, run in earlier]
         self._run = max((run for *_, run in self._rows), default=0)
         self._last_s = -math.inf
 
     @property
     def rows(self) -> Array:
-        """[T, 4] time, valence, arousal and the run that it was said in."""
+        """[T, 4] time, valence, arousal and the run of each rating."""
         return np.array([(t_s, *row) for t_s, row in zip(self._times_s, self._rows, strict=True)]).reshape(
             -1, 4
         )
 
-    def begin(self, time_s: float) -> None:
-        """It plays from here on: the same run goes on after a pause, a jump begins another."""
-        if not -STEP_S <= time_s - self._last_s <= GAP_S:  # the page rounds
+    def start_run(self, time_s: float) -> None:
+        """Playback starts at `time_s`: after a pause the run continues, after a jump a new one starts."""
+        if not -LAG_STEP_S <= time_s - self._last_s <= GAP_S:  # the page rounds
             self._run += 1
             self._last_s = math.nextafter(time_s, -math.inf)
 
-    def note(self, time_s: float, valence: float, arousal: float) -> None:
-        """What the person says of this moment; one that is not after the last of its run is passed over."""
+    def add(self, time_s: float, valence: float, arousal: float) -> None:
+        """Adds one rating; ignored unless it is later than the last one of its run."""
         if time_s <= self._last_s:
             return
         first, end = bisect_right(self._times_s, self._last_s), bisect_right(self._times_s, time_s)
@@ -94,123 +94,128 @@ class Trace:
 
     @property
     def rated_s(self) -> float:
-        """Seconds of the recording that have a rating."""
-        return sum(piece.length_s for piece in self.pieces())
+        """Rated seconds of the recording."""
+        return sum(segment.duration_s for segment in self.segments())
 
-    def pieces(self) -> tuple[Piece, ...]:
-        """The ratings, cut where the run changes or has a gap."""
+    def segments(self) -> tuple[RatingSegment, ...]:
+        """The ratings, split where the run changes or has a gap."""
         if not self._rows:
             return ()
         times_s, rows = np.array(self._times_s), np.array(self._rows, float)
         cuts = np.flatnonzero((np.diff(rows[:, 2]) != 0) | (np.diff(times_s) > GAP_S)) + 1
         return tuple(
-            Piece(t_s, values[:, :2])
+            RatingSegment(t_s, values[:, :2])
             for t_s, values in zip(np.split(times_s, cuts), np.split(rows, cuts), strict=True)
         )
 
 
-def estimate_lag(pieces: tuple[Piece, ...], times_s: Array, estimates: Array) -> Lag:
-    """How far the ratings are behind the encoder's estimates [N, 2] of the moments `times_s` [N], ascending.
+def estimate_lag(segments: tuple[RatingSegment, ...], times_s: Array, estimates: Array) -> ReactionLag:
+    """The lag of the ratings behind the encoder's estimates [N, 2] at `times_s` [N], ascending.
 
-    Both axes count together, each around its mean. A moment is only compared when the person had seen the MAX_LAG_S
-    before it, so that every lag is judged by the same ratings. Not clear: too little to compare, a constant signal, a
-    weak or flat peak, or one at an end of the search.
+    Correlates both axes together, each around its mean. Skips the first MAX_LAG_S of each segment, so that every lag is
+    judged by the same ratings. "not clear": too little to compare, a constant signal, a weak or flat peak, or a peak at
+    an end of the search.
     """
-    grids = [np.arange(p.times_s[0] + MAX_LAG_S, p.times_s[-1], STEP_S) for p in pieces]
+    grids = [np.arange(p.times_s[0] + MAX_LAG_S, p.times_s[-1], LAG_STEP_S) for p in segments]
     at_s = np.concatenate([np.zeros(0), *grids])
     rated = np.concatenate(
-        [np.zeros((0, 2)), *(_between(g, p.times_s, p.values) for g, p in zip(grids, pieces, strict=True))]
+        [
+            np.zeros((0, 2)),
+            *(_interpolate(g, p.times_s, p.values) for g, p in zip(grids, segments, strict=True)),
+        ]
     )
-    lags_s = np.arange(0.0, MAX_LAG_S + STEP_S / 2, STEP_S)
+    lags_s = np.arange(0.0, MAX_LAG_S + LAG_STEP_S / 2, LAG_STEP_S)
     correlations = np.array([_correlation(at_s - lag_s, rated, times_s, estimates) for lag_s in lags_s])
     if np.isnan(correlations).any():
-        return Lag(USUAL_LAG_S, None, "not clear")
+        return ReactionLag(USUAL_LAG_S, None, "not clear")
     peak = int(correlations.argmax())
     best = float(correlations[peak])
-    clear = 0 < peak < len(lags_s) - 1 and best >= CLEAR and best - correlations.min() >= STANDS_OUT
+    clear = (
+        0 < peak < len(lags_s) - 1 and best >= MIN_CORRELATION and best - correlations.min() >= MIN_PEAK_RISE
+    )
     if not clear:
-        return Lag(USUAL_LAG_S, best, "not clear")
-    return Lag(round(float(lags_s[peak]), 2), best, "measured")
+        return ReactionLag(USUAL_LAG_S, best, "not clear")
+    return ReactionLag(round(float(lags_s[peak]), 2), best, "measured")
 
 
-def shifted(pieces: tuple[Piece, ...], lag_s: float) -> tuple[Piece, ...]:
-    """The ratings at the moments that they are about.
+def shift_by_lag(segments: tuple[RatingSegment, ...], lag_s: float) -> tuple[RatingSegment, ...]:
+    """The segments moved back by the lag.
 
-    What was said in the first `lag_s` of a piece is about what came before it, which the person did not see: it is
-    dropped. So is a piece that is no longer than that.
+    Ratings from the first `lag_s` of a segment are dropped: they would fall before its start, which the person did not
+    see. Segments shorter than the lag are dropped whole.
     """
     moved = []
-    for piece in pieces:
-        about_s = piece.times_s - lag_s
-        seen = about_s >= piece.times_s[0]
+    for segment in segments:
+        moved_s = segment.times_s - lag_s
+        seen = moved_s >= segment.times_s[0]
         if seen.any():
-            moved.append(Piece(about_s[seen], piece.values[seen]))
+            moved.append(RatingSegment(moved_s[seen], segment.values[seen]))
     return tuple(moved)
 
 
-def values_at(pieces: tuple[Piece, ...], times_s: Array) -> Array:
-    """[N, 2] the smoothed ratings at `times_s` [N]; NaN where there are none. Never beyond what was rated."""
+def values_at(segments: tuple[RatingSegment, ...], times_s: Array) -> Array:
+    """[N, 2] smoothed ratings at `times_s` [N]; NaN outside the segments. Stays within the range of nearby ratings."""
     found = np.full((len(times_s), 2), np.nan)
-    for piece in pieces:
-        inside = np.flatnonzero((times_s >= piece.times_s[0]) & (times_s <= piece.times_s[-1]))
+    for segment in segments:
+        inside = np.flatnonzero((times_s >= segment.times_s[0]) & (times_s <= segment.times_s[-1]))
         for row in inside:
-            near = slice(*np.searchsorted(piece.times_s, times_s[row] + np.array([-1.0, 1.0]) * GAP_S))
-            far = (piece.times_s[near] - times_s[row]) / SMOOTH_S
+            near = slice(*np.searchsorted(segment.times_s, times_s[row] + np.array([-1.0, 1.0]) * GAP_S))
+            far = (segment.times_s[near] - times_s[row]) / SMOOTH_S
             weights = np.exp(-0.5 * (far**2 - (far**2).min()))
-            values = piece.values[near]
+            values = segment.values[near]
             found[row] = np.clip(weights @ values / weights.sum(), values.min(0), values.max(0))
     return found
 
 
-def label_times(pieces: tuple[Piece, ...]) -> Array:
-    """[L] moments to write labels for: multiples of LABEL_EVERY_S that were rated."""
+def label_times(segments: tuple[RatingSegment, ...]) -> Array:
+    """[L] the rated multiples of LABEL_EVERY_S."""
     grids = [
         np.arange(math.ceil(p.times_s[0] / LABEL_EVERY_S), math.floor(p.times_s[-1] / LABEL_EVERY_S) + 1)
-        for p in pieces
+        for p in segments
     ]
     return np.asarray(np.concatenate([np.zeros(0), *grids]) * LABEL_EVERY_S)
 
 
-def corrected(labels: Array, kept: Array, now: Mapping[float, tuple[float, float]]) -> Array:
-    """[L, 3] the labels after a person has moved or deleted frames that were made of the same ratings.
+def apply_corrections(labels: Array, kept: Array, current: Mapping[float, tuple[float, float]]) -> Array:
+    """[L, 3] the labels, corrected as the person corrected support frames of the same ratings.
 
-    `kept` [K, 3] are the frames as they were made (time, valence, arousal), `now` the label of each that is still
-    there, by its time. A frame stands for the labels that are nearest to it, within half of what lies between two.
+    `kept` [K, 3]: the support frames as made (time, valence, arousal); `current`: time -> label of the frames not
+    deleted. A correction applies to the labels nearest to its frame, within half a label interval.
     """
-    wanted: dict[float, tuple[float, float] | None] = {
-        t_s: now.get(t_s) for t_s, *label in kept.tolist() if now.get(t_s) != tuple(label)
+    changes: dict[float, tuple[float, float] | None] = {
+        t_s: current.get(t_s) for t_s, *label in kept.tolist() if current.get(t_s) != tuple(label)
     }
-    if not wanted:
+    if not changes:
         return labels
     frames_s = kept[:, 0]
-    rows, met = [], set()
+    rows, applied = [], set()
     for t_s, *label in labels.tolist():
         nearest_s = float(frames_s[np.abs(frames_s - t_s).argmin()])
-        if nearest_s in wanted and abs(nearest_s - t_s) <= LABEL_EVERY_S / 2:
-            met.add(nearest_s)
-            moved = wanted[nearest_s]
+        if nearest_s in changes and abs(nearest_s - t_s) <= LABEL_EVERY_S / 2:
+            applied.add(nearest_s)
+            moved = changes[nearest_s]
             if moved is None:
                 continue
             label = list(moved)
         rows.append((t_s, *label))
-    rows += [(t_s, *label) for t_s, label in wanted.items() if label is not None and t_s not in met]
+    rows += [(t_s, *label) for t_s, label in changes.items() if label is not None and t_s not in applied]
     return np.array(sorted(rows)).reshape(-1, 3)
 
 
-def _between(at_s: Array, times_s: Array, values: Array) -> Array:
+def _interpolate(at_s: Array, times_s: Array, values: Array) -> Array:
     """[N, 2] linear interpolation."""
     return np.stack([np.interp(at_s, times_s, values[:, axis]) for axis in range(2)], axis=1)
 
 
 def _correlation(at_s: Array, rated: Array, times_s: Array, estimates: Array) -> float:
-    """Pearson's, both axes together, where there are estimates near by; NaN where there is nothing to say."""
+    """Pearson correlation of both axes together, at moments with nearby estimates; NaN with too few of them."""
     if len(times_s) < 2 or not len(at_s):
         return math.nan
     after = np.clip(np.searchsorted(times_s, at_s), 1, len(times_s) - 1)
-    near = (at_s >= times_s[0]) & (at_s <= times_s[-1]) & (times_s[after] - times_s[after - 1] <= GAP_S)
-    if near.sum() * STEP_S < MIN_COMPARED_S:
+    compared = (at_s >= times_s[0]) & (at_s <= times_s[-1]) & (times_s[after] - times_s[after - 1] <= GAP_S)
+    if compared.sum() * LAG_STEP_S < MIN_COMPARED_S:
         return math.nan
-    x, y = rated[near], _between(at_s[near], times_s, estimates)
+    x, y = rated[compared], _interpolate(at_s[compared], times_s, estimates)
     x, y = x - x.mean(0), y - y.mean(0)
     energy = float((x**2).sum() * (y**2).sum())
     return float((x * y).sum() / math.sqrt(energy)) if energy > 1e-12 else math.nan

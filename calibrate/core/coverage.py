@@ -1,4 +1,4 @@
-"""Which regions of the affect plane have a label, which one to ask for next, and when there are enough labels."""
+"""Regions of the affect plane with a label, the region to label next, and the stopping rule."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,90 +6,99 @@ from dataclasses import dataclass
 
 from mtclar.calibrate.core.prompts import Prompt, affect_grid
 
-Label = tuple[float, float]  # valence, arousal
+AffectPoint = tuple[float, float]
+"""Valence and arousal."""
 
 REGIONS: tuple[Prompt, ...] = affect_grid()
-"""The nine points of the affect grid; the region of a label is that of the nearest one."""
+"""The nine points of the affect grid; a label belongs to the region of the nearest point."""
 
 ORDER = (0, 1, 3, 6, 5, 2, 8, 7, 4)
-"""In which regions are asked for: the rest first, then far from what was asked before."""
+"""Order in which regions are prompted: neutral first, then each far from the previous ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class StoppingRule:
     """When there are enough labels."""
 
-    regions: int  # with a label, at least; of the nine
-    over: int  # the latest so many labels ...
-    change: float  # ... have changed the estimates of the person's other faces by less than this
+    min_regions: int  # of the nine, with a label
+    window: int  # the latest so many labels ...
+    max_change: float  # ... changed the estimates of the person's other faces by less than this
 
     def met(self, regions: int, change: float) -> bool:
-        """Whether it holds; `change`: label_convergence over the latest labels, infinite when there are fewer."""
-        return regions >= self.regions and change < self.change
+        """`change`: label_convergence over the latest `window` labels, infinite when there are fewer."""
+        return regions >= self.min_regions and change < self.max_change
 
 
-RULE = Rule(regions=4, over=6, change=0.07)
+STOPPING_RULE = StoppingRule(min_regions=4, window=6, max_change=0.07)
 """Chosen on rendered people and photos for tuning, by experiments/calibration: the fewest labels by which four of
 five simulated calibrations end within 10 % of the error that they reach with
 MOST_LABELS (docs/results/calibration.md)."""
 
-MOST_LABELS = 20  # more were not measured: enough, unless they contradict one another
+MOST_LABELS = 20  # more were not measured; enough, unless the labels contradict one another
 
 LARGE_ERROR = 0.4
-"""Leave-one-out RMSE above which the labels contradict one another or the pictures; more would not help."""
+"""Leave-one-out RMSE above which labels contradict one another or the pictures; more labels would not help."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StoppingVerdict:
     """Whether there are enough labels, and why, in a sentence."""
 
-    enough: bool
-    why: str
+    stop: bool
+    reason: str
 
 
-def region_of(valence: float, arousal: float) -> Prompt:
-    """The region that a label lies in."""
+def nearest_region(valence: float, arousal: float) -> Prompt:
+    """The region of a label."""
     return min(REGIONS, key=lambda p: (p.valence - valence) ** 2 + (p.arousal - arousal) ** 2)
 
 
-def covered(labels: Sequence[Label]) -> set[str]:
+def covered_regions(labels: Sequence[AffectPoint]) -> set[str]:
     """The titles of the regions with at least one label."""
-    return {region_of(*label).title for label in labels}
+    return {nearest_region(*label).title for label in labels}
 
 
-def next_region(labels: Sequence[Label], passed: Sequence[str] = ()) -> Prompt:
-    """The region to ask for: of those with the fewest labels the first in ORDER.
+def next_region(labels: Sequence[AffectPoint], skipped: Sequence[str] = ()) -> Prompt:
+    """The region to prompt for: the first in ORDER of those with the fewest labels.
 
-    `passed`: titles of regions that were asked for and not met, as often as that happened; each puts the region back
-    as a label would, though it still comes before those with a label.
+    `skipped`: titles of prompted regions that got no label, once for each time. Each counts as a label, but among equal
+    counts regions without a label come first.
     """
-    have = Counter(region_of(*label).title for label in labels)
-    missed = Counter(passed)
+    labelled = Counter(nearest_region(*label).title for label in labels)
+    passed = Counter(skipped)
     return min(
-        (REGIONS[i] for i in ORDER), key=lambda of: (have[of.title] + missed[of.title], have[of.title])
+        (REGIONS[i] for i in ORDER),
+        key=lambda region: (labelled[region.title] + passed[region.title], labelled[region.title]),
     )
 
 
-def judge(labels: Sequence[Label], error: float | None, change: float | None, rule: Rule = RULE) -> Verdict:
-    """Enough labels: in enough regions, not at odds with one another, and the latest have changed little.
+def check_stopping(
+    labels: Sequence[AffectPoint],
+    error: float | None,
+    change: float | None,
+    rule: StoppingRule = STOPPING_RULE,
+) -> StoppingVerdict:
+    """Stop with labels in enough regions that agree with one another, when the latest ones changed little.
 
-    `error`: the leave-one-out RMSE; `change`: label_convergence over the latest `rule.over` labels. None where there
-    are too few labels for one.
+    `error`: leave-one-out RMSE; `change`: label_convergence over the latest `rule.window` labels. None while there are
+    too few labels.
     """
-    regions, count = len(covered(labels)), len(labels)
+    regions, count = len(covered_regions(labels)), len(labels)
     if count < MOST_LABELS:
         if change is None:
-            return Verdict(False, f"at least {rule.over} labels, and there are {count}")
-        if regions < rule.regions:
-            return Verdict(False, f"{regions} of {rule.regions} regions of the grid have a label")
+            return StoppingVerdict(False, f"at least {rule.window} labels, and there are {count}")
+        if regions < rule.min_regions:
+            return StoppingVerdict(False, f"{regions} of {rule.min_regions} regions of the grid have a label")
     if error is not None and error > LARGE_ERROR:
-        return Verdict(
+        return StoppingVerdict(
             False, f"the labels do not fit together (error {error:.2f}): redo or move those that are far off"
         )
     if change is not None and rule.met(regions, change):
-        return Verdict(
-            True, f"the last {rule.over} labels have hardly changed the estimates (by {change:.2f})"
+        return StoppingVerdict(
+            True, f"the last {rule.window} labels have hardly changed the estimates (by {change:.2f})"
         )
     if count >= MOST_LABELS:
-        return Verdict(True, f"there are {count} labels")
-    return Verdict(False, f"the last {rule.over} labels still changed the estimates (by {change:.2f})")
+        return StoppingVerdict(True, f"there are {count} labels")
+    return StoppingVerdict(
+        False, f"the last {rule.window} labels still changed the estimates (by {change:.2f})"
+    )

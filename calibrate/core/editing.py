@@ -1,6 +1,6 @@
-"""Support sets as things: several made one, fewer frames kept, taken over to another encoder, listed.
+"""Editing of support sets: merge, prune, re-embed with another encoder, export.
 
-Nothing here writes over what it was given: every function returns a new support set or a text.
+No function changes its argument: each returns a new support set or the exported text.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.report import group_of, predict_left_out, region_of
+from mtclar.calibrate.core.report import group_labels, predict_left_out, quadrant_of
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.estimate.encoder import Encoder
@@ -23,34 +23,34 @@ from mtclar.engine.support_set import ARRAYS, CONDITIONS, RECORD_AGAIN, SupportS
 from mtclar.stream.label_file import Label, write_labels
 
 Format = Literal["csv", "json"]
-FORMATS: Mapping[str, Format] = {".csv": "csv", ".json": "json"}  # by the ending of a file
+FORMATS: Mapping[str, Format] = {".csv": "csv", ".json": "json"}  # by suffix
 
 
 def merge(sets: Sequence[tuple[str, SupportSet]], subject: str | None = None) -> SupportSet:
-    """One support set of all frames, in the order given; `sets` are names for messages and sets.
+    """One support set of all frames, in the order given; `sets`: (name for messages, set).
 
-    Crops and conditions are kept when all sets have them. Raises UsageError when the sets are of different subjects
-    and no `subject` is named, of different encoders or framings, or when a frame comes twice.
+    Keeps crops and conditions when all sets have them. Raises UsageError when the sets have different subjects and no
+    `subject` is given, when encoders or framings differ, and when a frame is in two sets.
     """
     if len(sets) < 2:
-        raise UsageError("merging takes two support sets at least", "name another one")
+        raise UsageError("merging needs at least two support sets", "name another file")
     if subject is not None and not ((subject := subject.strip()) and subject.isprintable()):
         raise UsageError(
-            "--subject is empty, or holds what cannot be printed", "letters, digits and blanks do"
+            "--subject is empty or has an unprintable character", "use letters, digits and spaces"
         )
     (first_name, first), *others = sets
     subjects = sorted({support.subject for _, support in sets})
     if subject is None and len(subjects) > 1:
         raise UsageError(
             f"the support sets are of different people: {', '.join(subjects)}",
-            "frames of two people do not compare; if it is one person, say --subject NAME",
+            "frames of two people cannot be compared; if they are one person, add --subject NAME",
         )
     for name, support in others:
         if (support.model_sha256, support.framing) != (first.model_sha256, first.framing):
             raise UsageError(
                 f"{name} was made with the encoder {support.model_name} ({support.model_sha256[:12]}) and {first_name} "
-                f"with {first.model_name} ({first.model_sha256[:12]}), or their faces are cut differently",
-                "`mtclar-stream support reembed` takes over sets whose crops were kept",
+                f"with {first.model_name} ({first.model_sha256[:12]}), or their face crops are framed differently",
+                "`mtclar-stream support reembed` converts sets whose crops were kept",
             )
     _refuse_duplicates(sets)
     joined: dict[str, Any] = {}
@@ -76,49 +76,50 @@ def _refuse_duplicates(sets: Sequence[tuple[str, SupportSet]]) -> None:
             other, row = seen.setdefault(embedding.tobytes(), (number, i))
             if other != number:
                 raise UsageError(
-                    f"frame {i + 1} of {name} is frame {row + 1} of {sets[other][0]}: counted twice, its label "
-                    "would be believed too much",
+                    f"The same frame is in both files: frame {i + 1} of {name} is frame {row + 1} of {sets[other][0]}",
                     "leave one of the files out",
                 )
 
 
 def keep_most_useful(support: SupportSet, count: int) -> SupportSet:
-    """The `count` frames whose labels say most of the others, in their old order. Raises UsageError."""
+    """The `count` frames whose labels tell most about the others, in their old order. Raises UsageError."""
     if not 1 <= count <= len(support):
         raise UsageError(
-            f"cannot keep {count} of {len(support)} frames", f"a number from 1 to {len(support)}"
+            f"cannot keep {count} of {len(support)} frames", f"choose a number from 1 to {len(support)}"
         )
     chosen = propose(support.encoded, None, count)
     return support.only(np.sort([proposal.index for proposal in chosen]))
 
 
-def drop_far_off(support: SupportSet, limit: float) -> SupportSet:
-    """Without the frames whose label the others miss by more than `limit`, in valence or arousal.
+def drop_large_errors(support: SupportSet, limit: float) -> SupportSet:
+    """Drops the frames whose leave-one-out error is above `limit` in valence or arousal.
 
-    Raises UsageError when none would be left.
+    Raises UsageError when no frame would be left.
     """
-    kept = np.flatnonzero(left_out_errors(support).max(1) <= limit)
+    kept = np.flatnonzero(leave_one_out_errors(support).max(1) <= limit)
     if not len(kept):
-        raise UsageError(f"every frame is off by more than {limit:g}", "a larger limit, or calibrate again")
+        raise UsageError(
+            f"the error of every frame is above {limit:g}", "choose a larger limit, or calibrate again"
+        )
     return support.only(kept)
 
 
-def left_out_errors(support: SupportSet) -> NDArray[np.float64]:
-    """[N, 2] how far the label of each frame is from what the other labels make of it."""
-    predicted = predict_left_out(support, group_of(support.labels))
+def leave_one_out_errors(support: SupportSet) -> NDArray[np.float64]:
+    """[N, 2] absolute error of each frame, predicted from the other labels."""
+    predicted = predict_left_out(support, group_labels(support.labels))
     return np.asarray(np.abs(predicted - support.labels))
 
 
 def reembed(support: SupportSet, encoder: Encoder, model: Card, framing: Framing) -> SupportSet:
-    """The same faces and labels as another encoder sees them. Raises SupportSetError when the crops do not allow it."""
+    """Encodes the stored crops with another encoder. Raises SupportSetError without crops, or with another framing."""
     if support.crops is None:
         raise SupportSetError(
-            "the face pictures were not kept, so another encoder has nothing to look at",
-            f"{RECORD_AGAIN}; with --keep-crops the next one can be taken over",
+            "the face crops were not kept, so another encoder has nothing to encode",
+            f"{RECORD_AGAIN}; with --keep-crops the next one can be converted",
         )
     if support.framing != framing:
         raise SupportSetError(
-            f"the face pictures are cut as {support.framing}, and this encoder looks at {framing}",
+            f"the face crops have the framing {support.framing}, and this encoder needs {framing}",
             RECORD_AGAIN,
         )
     encoded = encoder(np.ascontiguousarray(support.crops))
@@ -131,24 +132,24 @@ def reembed(support: SupportSet, encoder: Encoder, model: Card, framing: Framing
     )
 
 
-def listing(support: SupportSet, form: Format) -> str:
-    """The labels as a file that `calibrate --labels` reads (csv), or all but the embeddings (json)."""
+def export(support: SupportSet, form: Format) -> str:
+    """The text of a label file for `calibrate --labels` (csv), or everything except embeddings (json)."""
     if form == "csv":
         rows = zip(support.times_s.tolist(), support.labels.tolist(), strict=True)
-        return write_labels(Label(time_s, _short(v), _short(a)) for time_s, (v, a) in rows)
-    errors = left_out_errors(support)
+        return write_labels(Label(time_s, _round(v), _round(a)) for time_s, (v, a) in rows)
+    errors = leave_one_out_errors(support)
     frames = []
     for i, label in enumerate(support.labels.tolist()):
         frame = {
-            "time": _short(support.times_s[i]),
-            "label": list(map(_short, label)),
-            "region": region_of(*label),
-            "absolute": list(map(_short, support.absolute[i])),
-            "left_out_error": list(map(_short, errors[i])),
-            "quality": _short(support.quality[i]),
+            "time": _round(support.times_s[i]),
+            "label": list(map(_round, label)),
+            "region": quadrant_of(*label),
+            "absolute": list(map(_round, support.absolute[i])),
+            "left_out_error": list(map(_round, errors[i])),
+            "quality": _round(support.quality[i]),
         }
         if support.conditions is not None:
-            frame |= dict(zip(CONDITIONS, map(_short, support.conditions[i]), strict=True))
+            frame |= dict(zip(CONDITIONS, map(_round, support.conditions[i]), strict=True))
         frames.append(frame)
     about = {
         "subject": support.subject,
@@ -160,18 +161,16 @@ def listing(support: SupportSet, form: Format) -> str:
     return json.dumps({**about, "frames": frames}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _short(value: float) -> float:
+def _round(value: float) -> float:
     return round(float(value), 4)
 
 
 def write_crops(support: SupportSet, folder: Path) -> list[Path]:
-    """The face pictures as PNG, mode 0600, all or none. Raises UsageError when none were kept or one is there."""
+    """Writes the face crops as PNG, mode 0600, all or none. UsageError without crops, or for an existing file."""
     if support.crops is None:
-        raise UsageError(
-            "this support set holds no face pictures", "only `calibrate --keep-crops` keeps them"
-        )
+        raise UsageError("this support set has no face crops", "only `calibrate --keep-crops` keeps them")
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", "name another place for the pictures")
+        raise UsageError(f"{folder} is not a folder", "name another folder for the pictures")
     digits = len(str(len(support) - 1))
     paths = [folder / f"{i:0{digits}}.png" for i in range(len(support))]
     for path in paths:
@@ -186,7 +185,7 @@ def write_crops(support: SupportSet, folder: Path) -> list[Path]:
 
 
 def png(crop: NDArray[np.uint8]) -> bytes:
-    """A face picture [S, S] as a PNG file."""
+    """A face crop [S, S] as the bytes of a PNG file."""
     import cv2
 
     _, data = cv2.imencode(".png", crop)

@@ -1,4 +1,4 @@
-"""An unfinished calibration on the disk: written whole after every change, mode 0600, read when calibration goes on."""
+"""The journal of an unfinished calibration: one file, mode 0600, rewritten after every change."""
 
 import base64
 import binascii
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.continuous_rating import Lag, Ratings
-from mtclar.calibrate.core.label_store import Check, Sample, Step
+from mtclar.calibrate.core.continuous_rating import Ratings, ReactionLag
+from mtclar.calibrate.core.label_store import LabelCheck, Sample, Snapshot
 from mtclar.engine.encryption import SealedError, Sealer, is_sealed, unseal
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.files import write_whole
@@ -22,32 +22,29 @@ from mtclar.engine.files import write_whole
 FORMAT, VERSION = "mtclar-calibration", 1
 MAX_BYTES = 128 * 2**20
 ARRAYS = {"embeddings": "<f4", "absolute": "<f4", "quality": "<f4", "times_s": "<f8", "conditions": "<f4"}
-CROPS = "u1"
-RATED = {"trace": 4, "labels": 3, "kept": 3}  # arrays of Ratings and their columns
+CROPS_DTYPE = "u1"
+RATINGS_COLUMNS = {"trace": 4, "labels": 3, "kept": 3}  # arrays of Ratings
 
 
 def journal_path(target: Path) -> Path:
-    """Beside the support set that is being made."""
+    """The journal's path, beside the support set `target`."""
     return target.with_name(f"{target.stem}.unfinished.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """What a journal holds."""
+class UnfinishedCalibration:
+    """The content of a journal."""
 
-    step: Step
+    snapshot: Snapshot
     ratings: Ratings | None = None  # of a recording that is rated while it plays
 
     def __bool__(self) -> bool:
         """Whether there is anything to keep."""
-        return bool(self.step.samples) or (self.ratings is not None and len(self.ratings.trace) > 0)
+        return bool(self.snapshot.samples) or (self.ratings is not None and len(self.ratings.trace) > 0)
 
 
-class Journal:
-    """The unfinished calibration of one subject, beside the support set `target`.
-
-    Biometric data, like the support set itself: encrypted where there is a passphrase.
-    """
+class CalibrationJournal:
+    """The journal of one subject's calibration: biometric data, encrypted when there is a passphrase."""
 
     def __init__(self, target: Path, subject: str, passphrase: str | None = None) -> None:
         self.path = journal_path(target)
@@ -55,19 +52,19 @@ class Journal:
         self._passphrase = passphrase
         self._sealer: Sealer | None = None
 
-    def keep(self, unfinished: Unfinished, model_sha256: str) -> None:
-        """Writes it whole, in the place of what was there; nothing, where nothing is unfinished. Raises WriteError."""
+    def write(self, unfinished: UnfinishedCalibration, model_sha256: str) -> None:
+        """Replaces the file, or removes it when nothing is unfinished. Raises WriteError."""
         if not unfinished:
             self.remove()
             return
-        step, ratings = unfinished.step, unfinished.ratings
+        snapshot, ratings = unfinished.snapshot, unfinished.ratings
         body = json.dumps(
             {
                 "subject": self._subject,
                 "model_sha256": model_sha256,
-                "errors": step.errors,
-                "samples": [_packed(sample) for sample in step.samples],
-                **({} if ratings is None else {"ratings": _packed_ratings(ratings)}),
+                "errors": snapshot.errors,
+                "samples": [_pack(sample) for sample in snapshot.samples],
+                **({} if ratings is None else {"ratings": _pack_ratings(ratings)}),
             }
         )
         head = {"format": FORMAT, "version": VERSION, "sha256": _sha256(body)}
@@ -77,10 +74,10 @@ class Journal:
             data = self._sealer(data)
         write_whole(self.path, lambda file: file.write(data), private=True)
 
-    def read(self, model_sha256: str) -> Unfinished | None:
-        """What was left unfinished; None when there is nothing.
+    def read(self, model_sha256: str) -> UnfinishedCalibration | None:
+        """The unfinished calibration; None without a file.
 
-        Raises CalibrationError for a file that cannot be gone on with, after moving it aside.
+        Moves an unusable file aside and raises CalibrationError.
         """
         try:
             if self.path.stat().st_size > MAX_BYTES:
@@ -100,32 +97,36 @@ class Journal:
             ):
                 raise ValueError
             content = json.loads(body)
-            step = Step(
-                tuple(_unpacked(sample) for sample in content["samples"]),
+            snapshot = Snapshot(
+                tuple(_unpack(sample) for sample in content["samples"]),
                 tuple(float(error) for error in content["errors"]),
             )
             ratings = content.get("ratings")
-            unfinished = Unfinished(step, None if ratings is None else _unpacked_ratings(ratings))
-            made_by, of = content["model_sha256"], content["subject"]
+            unfinished = UnfinishedCalibration(
+                snapshot, None if ratings is None else _unpack_ratings(ratings)
+            )
+            encoder, subject = content["model_sha256"], content["subject"]
         except FileNotFoundError:
             return None
         except SealedError as error:
             raise self.set_aside("has another passphrase, or is damaged") from error
         except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
             raise self.set_aside("is damaged") from error
-        if made_by != model_sha256:
-            raise self.set_aside("was made with another encoder: its frames do not compare with this one's")
-        if of != self._subject:
-            raise self.set_aside(f"is of '{of}', not of '{self._subject}'")
+        if encoder != model_sha256:
+            raise self.set_aside(
+                "was made with another encoder: its frames cannot be compared with this one's"
+            )
+        if subject != self._subject:
+            raise self.set_aside(f"is of '{subject}', not of '{self._subject}'")
         return unfinished
 
     def remove(self) -> None:
-        """The work is done, or there is none."""
+        """Deletes the file, if there is one."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
     def set_aside(self, why: str) -> CalibrationError:
-        """Moves the file out of the way, to a name that is free; the error says where it is."""
+        """Renames the file; the error to raise says where it is."""
         names = chain([""], (f"-{number}" for number in count(2)))
         kept = next(
             path for name in names if not (path := self.path.with_suffix(f".set-aside{name}.json")).exists()
@@ -136,8 +137,8 @@ class Journal:
             kept = self.path
         return CalibrationError(
             f"an unfinished calibration {why}",
-            f"it is kept as {kept}; this one begins anew. Where it fits, rename it back to {self.path.name} to go on "
-            "with it",
+            f"it is kept as {kept}, and this calibration starts empty; to continue it where it fits, rename it to "
+            f"{self.path.name}",
         )
 
 
@@ -145,7 +146,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _packed(sample: Sample) -> dict[str, Any]:
+def _pack(sample: Sample) -> dict[str, Any]:
     arrays = {name: _text(getattr(sample, name).astype(dtype)) for name, dtype in ARRAYS.items()}
     return {
         "number": sample.number,
@@ -161,7 +162,7 @@ def _packed(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _unpacked(packed: dict[str, Any]) -> Sample:
+def _unpack(packed: dict[str, Any]) -> Sample:
     count = int(packed["frames"])
     arrays = {name: np.frombuffer(base64.b64decode(packed[name]), dtype) for name, dtype in ARRAYS.items()}
     crops = packed["crops"]
@@ -177,30 +178,32 @@ def _unpacked(packed: dict[str, Any]) -> Sample:
         arrays["conditions"].reshape(count, -1).astype(np.float32),
         None
         if crops is None
-        else np.frombuffer(base64.b64decode(crops), CROPS).reshape(count, packed["side"], packed["side"]),
-        None if check is None else Check(*map(float, check)),
+        else np.frombuffer(base64.b64decode(crops), CROPS_DTYPE).reshape(
+            count, packed["side"], packed["side"]
+        ),
+        None if check is None else LabelCheck(*map(float, check)),
     )
 
 
-def _packed_ratings(ratings: Ratings) -> dict[str, Any]:
+def _pack_ratings(ratings: Ratings) -> dict[str, Any]:
     lag = ratings.lag
     return {
         "length_s": ratings.length_s,
-        "at_s": ratings.at_s,
+        "at_s": ratings.position_s,
         "lag": None if lag is None else [lag.seconds, lag.correlation, lag.origin],
-        **{name: _text(getattr(ratings, name).astype("<f8")) for name in RATED},
+        **{name: _text(getattr(ratings, name).astype("<f8")) for name in RATINGS_COLUMNS},
     }
 
 
-def _unpacked_ratings(packed: dict[str, Any]) -> Ratings:
+def _unpack_ratings(packed: dict[str, Any]) -> Ratings:
     lag = packed["lag"]
     return Ratings(
         float(packed["length_s"]),
         float(packed["at_s"]),
-        lag=None if lag is None else Lag(*lag),
+        lag=None if lag is None else ReactionLag(*lag),
         **{
             name: np.frombuffer(base64.b64decode(packed[name]), "<f8").reshape(-1, columns)
-            for name, columns in RATED.items()
+            for name, columns in RATINGS_COLUMNS.items()
         },
     )
 

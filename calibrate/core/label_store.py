@@ -1,4 +1,4 @@
-"""What a person has labelled so far: samples that can be added, taken away, labelled anew and taken back."""
+"""The labels of a calibration with their frames; every change can be undone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.support_builder import Taken, conditions, qualities
+from mtclar.calibrate.core.frame_check import AcceptedFrame
+from mtclar.calibrate.core.support_builder import conditions, qualities
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.face.crop import Framing
@@ -15,24 +16,24 @@ from mtclar.engine.support_set import SupportSet
 MAX_SAMPLES = 200
 MAX_UNDO = 100
 
-Undone = Callable[[], None] | None
-"""What a change took with it and is no sample: called when the change is undone."""
+OnUndo = Callable[[], None] | None
+"""Called when a change is undone: restores what the change replaced outside the store."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What the support set made of fresh frames of a label: the validation step."""
+class LabelCheck:
+    """Estimate of new frames of a labelled expression, against its label."""
 
-    valence: float  # the estimate, mean over the frames
+    valence: float  # mean estimate over the frames
     arousal: float
     error: float  # distance to the label in the affect plane
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One label and the F frames that were taken for it."""
+    """One label and its F frames."""
 
-    number: int  # names it; never used twice
+    number: int  # unique, never reused
     valence: float
     arousal: float
     embeddings: NDArray[np.float32]  # [F, D]
@@ -40,98 +41,106 @@ class Sample:
     quality: NDArray[np.float32]  # [F]
     times_s: NDArray[np.float64]  # [F]
     conditions: NDArray[np.float32]  # [F, 4] light and pose: mtclar.engine.support_set.CONDITIONS
-    crops: NDArray[np.uint8] | None = None  # [F, S, S], only where the person wants them kept
-    check: Check | None = None
+    crops: NDArray[np.uint8] | None = None  # [F, S, S], with --keep-crops only
+    check: LabelCheck | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The collection at one moment."""
+class Snapshot:
+    """The content of the store at one moment."""
 
     samples: tuple[Sample, ...] = ()
     errors: tuple[float, ...] = ()  # leave-one-out RMSE after each label that was added
 
 
-class Collection:
-    """The samples in order of their taking. Every change can be undone; a number that is not there raises KeyError."""
+class LabelStore:
+    """Samples in order of capture. An unknown number raises KeyError."""
 
-    def __init__(self, step: Step | None = None) -> None:
-        self._now = step or Step()
-        self._before: list[tuple[Step, Undone]] = []
-        self._next = 1 + max((sample.number for sample in self._now.samples), default=0)
-
-    @property
-    def now(self) -> Step:
-        return self._now
+    def __init__(self, snapshot: Snapshot = Snapshot()) -> None:
+        self.snapshot = snapshot
+        self._history: list[tuple[Snapshot, OnUndo]] = []
+        self._next_number = 1 + max((sample.number for sample in snapshot.samples), default=0)
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        return self._now.samples
+        return self.snapshot.samples
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Valence and arousal of each sample."""
+        return [(sample.valence, sample.arousal) for sample in self.samples]
 
     @property
     def can_undo(self) -> bool:
-        return bool(self._before)
+        return bool(self._history)
 
     def add(
-        self, valence: float, arousal: float, taken: Sequence[Taken], encoded: Encoded, keep_crops: bool
+        self,
+        valence: float,
+        arousal: float,
+        frames: Sequence[AcceptedFrame],
+        encoded: Encoded,
+        keep_crops: bool,
     ) -> int:
-        """A new sample of the frames taken and what the encoder says of them; its number."""
+        """Adds a sample and returns its number; CalibrationError when the store is full."""
         if len(self.samples) >= MAX_SAMPLES:
             raise CalibrationError(
                 f"there are {MAX_SAMPLES} labels already", "that is more than enough: save them"
             )
-        number = self._next
-        self._next += 1
-        self._change((*self.samples, _sample(number, valence, arousal, taken, encoded, keep_crops)))
+        number = self._next_number
+        self._next_number += 1
+        self._change((*self.samples, _sample(number, valence, arousal, frames, encoded, keep_crops)))
         return number
 
-    def replace_frames(self, number: int, taken: Sequence[Taken], encoded: Encoded, keep_crops: bool) -> None:
-        """Other frames for the same label; its validation is void."""
+    def replace_frames(
+        self, number: int, frames: Sequence[AcceptedFrame], encoded: Encoded, keep_crops: bool
+    ) -> None:
+        """Replaces the frames of a label; its check is dropped."""
         old = self[number]
-        self._put(_sample(number, old.valence, old.arousal, taken, encoded, keep_crops))
+        self._change(self._with(_sample(number, old.valence, old.arousal, frames, encoded, keep_crops)))
 
     def relabel(self, number: int, valence: float, arousal: float) -> None:
-        """Another label for the same frames; its validation is void."""
-        self._put(replace(self[number], valence=valence, arousal=arousal, check=None))
+        """Changes the label of the same frames; its check is dropped."""
+        self._change(self._with(replace(self[number], valence=valence, arousal=arousal, check=None)))
 
     def delete(self, number: int) -> None:
         self[number]
         self._change(tuple(sample for sample in self.samples if sample.number != number))
 
-    def clear(self, undone: Undone = None) -> None:
-        """Takes everything away; `undo` brings it back, and calls `undone`."""
-        self._change((), undone=undone)
+    def clear(self, on_undo: OnUndo = None) -> None:
+        """Removes every sample."""
+        self._change((), on_undo=on_undo)
 
-    def make_anew(
+    def replace_all(
         self,
-        labelled: Sequence[tuple[float, float, Sequence[Taken], Encoded]],
+        labelled: Sequence[tuple[float, float, Sequence[AcceptedFrame], Encoded]],
         keep_crops: bool,
-        undone: Undone = None,
+        on_undo: OnUndo = None,
     ) -> None:
-        """New samples (valence, arousal, frames, encodings) in the place of all there are: one change."""
-        first, self._next = self._next, self._next + len(labelled)
-        samples = tuple(_sample(first + at, *one, keep_crops) for at, one in enumerate(labelled))
-        self._change(samples, errors=(), undone=undone)
+        """Replaces all samples by new ones (valence, arousal, frames, encodings), as one change."""
+        first, self._next_number = self._next_number, self._next_number + len(labelled)
+        samples = tuple(_sample(number, *one, keep_crops) for number, one in enumerate(labelled, first))
+        self._change(samples, errors=(), on_undo=on_undo)
 
     def undo(self) -> bool:
-        """Goes back by one change; False when there is none."""
-        if not self._before:
+        """Undoes the latest change; False when there is none."""
+        if not self._history:
             return False
-        self._now, undone = self._before.pop()
-        if undone is not None:
-            undone()
+        self.snapshot, on_undo = self._history.pop()
+        if on_undo is not None:
+            on_undo()
         return True
 
-    def checked(self, number: int, check: Check) -> None:
-        """Notes a validation; that is no change of the support set."""
-        self._now = replace(self._now, samples=self._with(replace(self[number], check=check)))
+    def set_check(self, number: int, check: LabelCheck) -> None:
+        """Stores a check, which cannot be undone: it does not change the support set."""
+        self.snapshot = replace(self.snapshot, samples=self._with(replace(self[number], check=check)))
 
-    def note_error(self, rmse: float) -> None:
-        """Notes the leave-one-out error after a label was added."""
-        self._now = replace(self._now, errors=(*self._now.errors, rmse))
+    def append_error(self, rmse: float) -> None:
+        """Stores the leave-one-out error after a label was added."""
+        self.snapshot = replace(self.snapshot, errors=(*self.snapshot.errors, rmse))
 
     def __getitem__(self, number: int) -> Sample:
         for sample in self.samples:
@@ -142,7 +151,7 @@ class Collection:
     def support(
         self, *, subject: str, source: str, model_name: str, model_sha256: str, framing: Framing
     ) -> SupportSet:
-        """All frames as a support set; CalibrationError when there is none."""
+        """All frames as a support set; CalibrationError without samples."""
         samples = self.samples
         if not samples:
             raise CalibrationError("nothing was labelled yet", "take at least one label")
@@ -166,25 +175,27 @@ class Collection:
     def _with(self, sample: Sample) -> tuple[Sample, ...]:
         return tuple(sample if old.number == sample.number else old for old in self.samples)
 
-    def _put(self, sample: Sample) -> None:
-        self._change(self._with(sample))
-
     def _change(
         self,
         samples: tuple[Sample, ...],
         errors: tuple[float, ...] | None = None,
-        undone: Undone = None,
+        on_undo: OnUndo = None,
     ) -> None:
-        self._before = [*self._before[1 - MAX_UNDO :], (self._now, undone)]
+        self._history = [*self._history[1 - MAX_UNDO :], (self.snapshot, on_undo)]
         if errors is None:
-            errors = () if not samples else self._now.errors
-        self._now = Step(samples, errors)
+            errors = () if not samples else self.snapshot.errors
+        self.snapshot = Snapshot(samples, errors)
 
 
 def _sample(
-    number: int, valence: float, arousal: float, taken: Sequence[Taken], encoded: Encoded, keep_crops: bool
+    number: int,
+    valence: float,
+    arousal: float,
+    frames: Sequence[AcceptedFrame],
+    encoded: Encoded,
+    keep_crops: bool,
 ) -> Sample:
-    crops = [one.crop for one in taken]
+    crops = [frame.crop for frame in frames]
     return Sample(
         number,
         valence,
@@ -192,7 +203,7 @@ def _sample(
         encoded.embedding,
         encoded.absolute,
         qualities(crops),
-        np.array([one.t_s for one in taken]),
+        np.array([frame.t_s for frame in frames]),
         np.array([conditions(crop) for crop in crops], np.float32),
         np.stack([crop.image for crop in crops]) if keep_crops else None,
     )

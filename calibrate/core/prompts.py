@@ -1,39 +1,38 @@
-"""The guided prompts: which face to make, what it is labelled, how long it is held; expressions or points of the grid.
+"""Prompts for a person who calibrates: the expression to make, its label, and how long to hold it.
 
 The labels of expressions are the class centres of AffectNet's validation set (Mollahosseini et al. 2017,
-arXiv:1708.03985), since that is what the encoder's absolute output was trained to mean; neutral is (0, 0) by
-definition.
+arXiv:1708.03985), on which the encoder's absolute output was trained; neutral is (0, 0) by definition.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 FRAMES_PER_PROMPT = 3
-SLOT_S = 0.6  # one frame is taken from each slot of this length: frames closer together are nearly the same picture
+SLOT_S = 0.6  # one frame per slot of this length: frames closer together are nearly the same
 NEUTRAL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One face to make."""
+    """One expression to make."""
 
     title: str  # two or three words
-    ask: str  # what to do, in one sentence
+    instruction: str  # one sentence
     valence: float
     arousal: float
-    frames: int = FRAMES_PER_PROMPT  # how many are taken
-    slot_s: float = SLOT_S  # one from each slot of this length
+    frames: int = FRAMES_PER_PROMPT  # to take
+    slot_s: float = SLOT_S  # one frame per slot of this length
 
     @property
     def hold_s(self) -> float:
-        """How long the face is held when every slot has a usable frame."""
+        """How long the person holds the expression when every slot has a usable frame."""
         return self.frames * self.slot_s
 
 
 def expressions(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
-    """Neutral first and last: it is the reference, and a face drifts over a session."""
-    asked = (
-        ("neutral", "Look at the camera with your face at rest.", 0.0, 0.0),
+    """Neutral comes first and last: it is the reference, and a face drifts over a session."""
+    prompts = (
+        ("neutral", "FrameCheck at the camera with your face at rest.", 0.0, 0.0),
         ("happy", "Smile as you do when a friend comes in.", 0.67, 0.08),
         ("surprised", "Be surprised: brows up, mouth open.", 0.18, 0.70),
         ("sad", "Think of something sad, and let it show.", -0.63, -0.27),
@@ -42,12 +41,15 @@ def expressions(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
         ("afraid", "Show fear: eyes wide, mouth drawn back.", -0.12, 0.76),
         ("neutral again", "Let your face come to rest once more.", 0.0, 0.0),
     )
-    return tuple(Prompt(title, ask, valence, arousal, frames) for title, ask, valence, arousal in asked)
+    return tuple(
+        Prompt(title, instruction, valence, arousal, frames)
+        for title, instruction, valence, arousal in prompts
+    )
 
 
 def affect_grid(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
-    """Nine points of the affect grid (Russell, Weiss & Mendelsohn 1989), in words for those who do not think in V/A."""
-    asked = (
+    """Nine points of the affect grid (Russell, Weiss & Mendelsohn 1989)."""
+    prompts = (
         ("neither, nor", "Neither pleasant nor unpleasant, neither awake nor tired.", 0.0, 0.0),
         ("pleasant", "Content: a pleasant, quiet moment.", 0.6, 0.0),
         ("pleasant, awake", "Delighted: something wonderful happens.", 0.6, 0.6),
@@ -58,15 +60,18 @@ def affect_grid(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
         ("tired", "Drowsy: hardly awake, nothing matters.", 0.0, -0.6),
         ("pleasant, tired", "At ease: relaxed, eyes almost closing.", 0.5, -0.5),
     )
-    return tuple(Prompt(title, ask, valence, arousal, frames) for title, ask, valence, arousal in asked)
+    return tuple(
+        Prompt(title, instruction, valence, arousal, frames)
+        for title, instruction, valence, arousal in prompts
+    )
 
 
 def neutral_only(seconds: float = NEUTRAL_S, slot_s: float = 1.0) -> tuple[Prompt, ...]:
-    """One prompt: a face at rest, a frame from each second."""
-    ask = "Look at the camera with your face at rest, until the bar is full."
-    return (Prompt("neutral", ask, 0.0, 0.0, max(round(seconds / slot_s), 1), slot_s),)
+    """One prompt: a face at rest, one frame per slot."""
+    instruction = "FrameCheck at the camera with your face at rest, until the bar is full."
+    return (Prompt("neutral", instruction, 0.0, 0.0, max(round(seconds / slot_s), 1), slot_s),)
 
 
 def total_s(prompts: Sequence[Prompt], countdown_s: float) -> float:
-    """How long a session lasts when nothing is refused."""
+    """How long a session lasts when every frame is usable."""
     return sum(prompt.hold_s + countdown_s for prompt in prompts)

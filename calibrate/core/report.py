@@ -1,7 +1,7 @@
-"""How good a support set is by its own account: every label predicted from the other labels, and what to add.
+"""Leave-one-out report of a support set: every label predicted from the others, and what to add.
 
-Frames with the same label are left out together: those of one prompt are nearly the same picture, and predicting one
-from its twin would flatter the set.
+Frames with the same label are left out together: frames of one prompt are nearly identical, so predicting one from
+another would make the error too small.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
 from mtclar.engine.estimate.metrics import rmse
 from mtclar.engine.support_set import SupportSet
 
-FEW_POINTS = 3  # with fewer different labels, leaving one out says little
-CENTRE_RADIUS = 0.25  # labels within it count as neutral
-FAR_OFF = 0.35  # an error in V or A that is worth another try at that face
+MIN_LABELS = 3  # with fewer different labels the errors mean little
+NEUTRAL_RADIUS = 0.25  # labels within it count as neutral
+LARGE_LABEL_ERROR = 0.35  # in V or A: worth another try at that expression
 
-REGIONS = (
+QUADRANTS = (
     ("a neutral face", "neutral"),
     ("pleasant and awake (a laugh, delight)", "pleasant, awake"),
     ("unpleasant and awake (anger, fear)", "unpleasant, awake"),
@@ -28,8 +28,8 @@ REGIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One label of the set and what the others make of its frames."""
+class LeftOutLabel:
+    """One label of the set, and the prediction from the other labels."""
 
     valence: float
     arousal: float
@@ -41,35 +41,35 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """The leave-one-out report of a support set. RMSE over frames, valence and arousal."""
+class LeaveOneOutReport:
+    """RMSE over frames, of valence and arousal."""
 
     frames: int
-    points: tuple[Point, ...]
+    labels: tuple[LeftOutLabel, ...]
     calibrated: tuple[float, float]  # with the other labels of the set
     absolute: tuple[float, float]  # without any support
     advice: tuple[str, ...]
 
     @property
     def conclusive(self) -> bool:
-        """False: so few different labels that the figures say little."""
-        return len(self.points) >= FEW_POINTS
+        """False with so few different labels that the errors mean little."""
+        return len(self.labels) >= MIN_LABELS
 
 
 def make_report(
     support: SupportSet, pair: InferenceSession | None = None, rule: str = DEFAULT_RULE
-) -> Report:
-    """Leaves every label out once; with a single label the figures are those of the absolute output."""
-    groups = group_of(support.labels)
+) -> LeaveOneOutReport:
+    """Leaves every label out once; with a single label the errors are those of the absolute output."""
+    groups = group_labels(support.labels)
     predicted = predict_left_out(support, groups, pair, rule)
     labels = support.labels.astype(np.float64)
-    points = []
+    left_out = []
     for group in range(groups.max() + 1):
         inside = groups == group
         valence, arousal = labels[inside][0]
         mean = predicted[inside].mean(0)
-        points.append(
-            Point(
+        left_out.append(
+            LeftOutLabel(
                 float(valence),
                 float(arousal),
                 int(inside.sum()),
@@ -78,17 +78,17 @@ def make_report(
                 *_rmse(predicted[inside], labels[inside]),
             )
         )
-    return Report(
+    return LeaveOneOutReport(
         frames=len(support),
-        points=tuple(points),
+        labels=tuple(left_out),
         calibrated=_rmse(predicted, labels),
         absolute=_rmse(np.clip(support.absolute.astype(np.float64), -1, 1), labels),
-        advice=_advice(points),
+        advice=_advice(left_out),
     )
 
 
-def group_of(labels: NDArray[np.float32]) -> NDArray[np.int_]:
-    """labels [N, 2] -> [N] which distinct label each frame has, numbered in order of appearance."""
+def group_labels(labels: NDArray[np.float32]) -> NDArray[np.int_]:
+    """labels [N, 2] -> [N] the number of each frame's distinct label, in order of appearance."""
     _, first, inverse = np.unique(labels, axis=0, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))
     numbers: NDArray[np.int_] = rank[inverse.reshape(-1)]
@@ -101,7 +101,7 @@ def predict_left_out(
     pair: InferenceSession | None = None,
     rule: str = DEFAULT_RULE,
 ) -> NDArray[np.float64]:
-    """V/A [N, 2] of each frame by the frames of the other groups alone."""
+    """V/A [N, 2] of each frame, from the frames of the other groups alone."""
     predicted = np.zeros((len(support), 2))
     for group in np.unique(groups):
         inside = groups == group
@@ -116,24 +116,29 @@ def predict_left_out(
     return predicted
 
 
-def region_of(valence: float, arousal: float) -> str:
-    """The short name of the region of the affect plane that a label lies in."""
-    if np.hypot(valence, arousal) <= CENTRE_RADIUS:
+def quadrant_of(valence: float, arousal: float) -> str:
+    """The quadrant of a label, or neutral."""
+    if np.hypot(valence, arousal) <= NEUTRAL_RADIUS:
         return "neutral"
     return f"{'pleasant' if valence >= 0 else 'unpleasant'}, {'awake' if arousal >= 0 else 'tired'}"
+
+
+def mean_rmse(rmse_va: tuple[float, float]) -> float:
+    """Over both axes."""
+    return float(np.sqrt((rmse_va[0] ** 2 + rmse_va[1] ** 2) / 2))
 
 
 def _rmse(predicted: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
     return float(rmse(predicted[:, 0], labels[:, 0])), float(rmse(predicted[:, 1], labels[:, 1]))
 
 
-def _advice(points: list[Point]) -> tuple[str, ...]:
+def _advice(labels: list[LeftOutLabel]) -> tuple[str, ...]:
     """What to add, most useful first."""
-    covered = {region_of(point.valence, point.arousal) for point in points}
-    advice = [f"add {words}: no label lies there" for words, region in REGIONS if region not in covered]
-    if len(points) >= FEW_POINTS:
-        worst = max(points, key=lambda point: max(point.rmse_valence, point.rmse_arousal))
-        if max(worst.rmse_valence, worst.rmse_arousal) > FAR_OFF:
+    covered = {quadrant_of(label.valence, label.arousal) for label in labels}
+    advice = [f"add {words}: no label lies there" for words, quadrant in QUADRANTS if quadrant not in covered]
+    if len(labels) >= MIN_LABELS:
+        worst = max(labels, key=lambda label: max(label.rmse_valence, label.rmse_arousal))
+        if max(worst.rmse_valence, worst.rmse_arousal) > LARGE_LABEL_ERROR:
             advice.append(
                 f"add more faces like that at valence {worst.valence:+.2f}, arousal {worst.arousal:+.2f} "
                 "(or check its label): the others explain it least"

@@ -1,15 +1,15 @@
-"""Faces that were shown while calibrating, between the labels, as numbers: what is still to come looks like them."""
+"""Encoded faces seen between the labels: a sample of the faces that the support set will be used on."""
 
 import numpy as np
 
 from mtclar.engine.data_types import Encoded
 
-SHOWN_EVERY_S = 0.5  # of source time: how often a face is kept in mind
-MAX_SHOWN = 240
+INTERVAL_S = 0.5  # of source time, between two stored faces
+MAX_FACES = 240
 
 
-class Shown:
-    """The faces since the page was opened."""
+class UnlabelledFaces:
+    """A random sample of the faces since the page was opened."""
 
     def __init__(self) -> None:
         self._rows: list[Encoded] = []
@@ -17,16 +17,18 @@ class Shown:
         self._random = np.random.default_rng(0)
 
     @property
-    def faces(self) -> Encoded | None:
+    def encoded(self) -> Encoded | None:
+        """All faces; None without any."""
         return Encoded.concatenate(self._rows) if self._rows else None
 
     def due(self, t_s: float) -> bool:
-        return not 0 <= t_s - self._last_s < SHOWN_EVERY_S
+        """Whether INTERVAL_S has passed since the last stored face."""
+        return not 0 <= t_s - self._last_s < INTERVAL_S
 
-    def note(self, t_s: float, face: Encoded) -> None:
-        """Keeps one; when there are too many, in the place of one that is drawn."""
+    def add(self, t_s: float, face: Encoded) -> None:
+        """Stores one face [1]; beyond MAX_FACES it replaces a random one."""
         self._last_s = t_s
-        if len(self._rows) < MAX_SHOWN:
+        if len(self._rows) < MAX_FACES:
             self._rows.append(face)
         else:
-            self._rows[int(self._random.integers(MAX_SHOWN))] = face
+            self._rows[int(self._random.integers(MAX_FACES))] = face

@@ -1,10 +1,10 @@
-"""The messages `calibrate.*`: what the calibration page says, parsed by declared types, and what it is told.
+"""The messages `calibrate.*`: those of the calibration page, parsed by declared types, and those of the server.
 
 docs/protocol/calibrate.md describes each; calibrate/web/calibrate.v1.schema.json is the contract.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Annotated, Any, Literal
 
@@ -15,67 +15,67 @@ from mtclar.stream.protocol.messages import ProtocolError
 
 PREFIX = "calibrate."
 SCHEMA_FILE = "calibrate.v1.schema.json"
-ASYNCAPI_FILE = "calibrate.v1.asyncapi.yaml"  # refers to the schema as the file beside it
+ASYNCAPI_FILE = "calibrate.v1.asyncapi.yaml"  # refers to the schema by its file name
 
 Unit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1)]
 
 
-class _Said(BaseModel):
+class _PageMessage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Join(_Said):
-    """Be told how it stands, and see the picture: of who and where is named, otherwise as before."""
+class Join(_PageMessage):
+    """Starts states and images; may choose the person and the stream."""
 
     type: Literal["calibrate.join"]
     stream: StreamName | None = None
     subject: Annotated[str, StringConstraints(max_length=500)] | None = None
 
 
-class Leave(_Said):
-    """No more of that."""
+class Leave(_PageMessage):
+    """Ends states and images."""
 
     type: Literal["calibrate.leave"]
 
 
-class Take(_Said):
-    """The person says where they are: frames are taken for that label."""
+class Take(_PageMessage):
+    """Takes frames for a new label."""
 
     type: Literal["calibrate.take"]
     valence: Unit
     arousal: Unit
 
 
-class Redo(_Said):
-    """Other frames for a label."""
+class Redo(_PageMessage):
+    """Takes new frames for a label."""
 
     type: Literal["calibrate.redo"]
     number: Number
 
 
-class CheckOne(_Said):
-    """Fresh frames of a label, to see what the support set makes of them."""
+class CheckLabel(_PageMessage):
+    """Takes new frames of a labelled expression and estimates them."""
 
     type: Literal["calibrate.check"]
     number: Number
 
 
-class Cancel(_Said):
-    """Stop taking frames."""
+class Cancel(_PageMessage):
+    """Stops taking frames."""
 
     type: Literal["calibrate.cancel"]
 
 
-class Delete(_Said):
-    """Take a label away."""
+class Delete(_PageMessage):
+    """Deletes a label."""
 
     type: Literal["calibrate.delete"]
     number: Number
 
 
-class Relabel(_Said):
-    """Another label for the same frames."""
+class Relabel(_PageMessage):
+    """Moves a label; its frames stay."""
 
     type: Literal["calibrate.relabel"]
     number: Number
@@ -83,45 +83,45 @@ class Relabel(_Said):
     arousal: Unit
 
 
-class Skip(_Said):
-    """Ask for another region of the grid."""
+class Skip(_PageMessage):
+    """Prompts for another region, or shows another still."""
 
     type: Literal["calibrate.skip"]
 
 
-class Undo(_Said):
-    """Take the last change back."""
+class Undo(_PageMessage):
+    """Undoes the latest change."""
 
     type: Literal["calibrate.undo"]
 
 
-class Clear(_Said):
-    """Begin anew."""
+class Clear(_PageMessage):
+    """Deletes every label."""
 
     type: Literal["calibrate.clear"]
 
 
-class Save(_Said):
-    """Write the support set."""
+class Save(_PageMessage):
+    """Writes the support set."""
 
     type: Literal["calibrate.save"]
 
 
-class Play(_Said):
-    """Play the recording from a moment on."""
+class Play(_PageMessage):
+    """Plays the recording from a time on."""
 
     type: Literal["calibrate.play"]
     time: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Pause(_Said):
-    """Stop playing."""
+class Pause(_PageMessage):
+    """Stops playing."""
 
     type: Literal["calibrate.pause"]
 
 
-class Rate(_Said):
-    """Where the person is on the grid while a picture of the recording is shown."""
+class Rate(_PageMessage):
+    """The rating of one image of the recording."""
 
     type: Literal["calibrate.rate"]
     seq: Annotated[int, Field(ge=0)]
@@ -129,28 +129,27 @@ class Rate(_Said):
     arousal: Unit
 
 
-class Finish(_Said):
-    """Make labels of the ratings."""
+class Finish(_PageMessage):
+    """Makes labels of the ratings."""
 
     type: Literal["calibrate.finish"]
 
 
-OfLabels = Take | Redo | CheckOne | Cancel | Delete | Relabel | Skip | Undo | Clear
-OfReplay = Play | Pause | Rate | Finish
-Said = Join | Leave | OfLabels | OfReplay | Save
-_SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="type")])
+FeedMessage = Take | Redo | CheckLabel | Cancel | Skip | Play | Pause | Rate | Finish
+PageMessage = Join | Leave | Delete | Relabel | Undo | Clear | Save | FeedMessage
+_PAGE_MESSAGE: TypeAdapter[PageMessage] = TypeAdapter(Annotated[PageMessage, Field(discriminator="type")])
 
 
-def parse(message: Mapping[str, Any]) -> Said:
-    """One message of the page; ProtocolError `unknown_type` or `bad_message`."""
+def parse(message: Mapping[str, Any]) -> PageMessage:
+    """Parses a message of the page; ProtocolError `unknown_type` or `bad_message`."""
     try:
-        return _SAID.validate_python(dict(message))
+        return _PAGE_MESSAGE.validate_python(dict(message))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         if fault["type"] == "union_tag_invalid":
-            raise ProtocolError("unknown_type", "there is no such message of calibration") from error
-        where = ".".join(str(part) for part in fault["loc"][1:]) or "message"
-        raise ProtocolError("bad_message", f"{where[:100]}: {fault['msg'][:200]}") from error
+            raise ProtocolError("unknown_type", "calibration has no such message") from error
+        field = ".".join(str(part) for part in fault["loc"][1:]) or "message"
+        raise ProtocolError("bad_message", f"{field[:100]}: {fault['msg'][:200]}") from error
 
 
 def encode(kind: str, **content: Any) -> bytes:
@@ -159,11 +158,18 @@ def encode(kind: str, **content: Any) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def look(seq: int, outline: Sequence[Sequence[float]] = (), **content: Any) -> bytes:
+    """The message `calibrate.look` before the image `seq`; as of a recording unless `content` says otherwise."""
+    return encode(
+        "look", **{"seq": seq, "outline": outline, "usable": True, "advice": [], "capture": None} | content
+    )
+
+
 def schema() -> bytes:
     """The JSON Schema of these messages."""
     return (resources.files("mtclar.calibrate.web") / SCHEMA_FILE).read_bytes()
 
 
 def asyncapi() -> bytes:
-    """The same for code generators, as AsyncAPI."""
+    """The AsyncAPI description of these messages, for code generators."""
     return (resources.files("mtclar.calibrate.web") / ASYNCAPI_FILE).read_bytes()

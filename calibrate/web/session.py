@@ -1,7 +1,7 @@
-"""Calibration behind a page: takes a running source's frames and a person's labels, and tells the page how it stands.
+"""A calibration session: one person's labels, the clients that show the page, and the thread that works for them.
 
-One thread of its own does all the work, with a tracker of its own, so neither the event loop nor the running stream
-waits for it. `offer` and `on_message` only put things down for that thread.
+The thread has a tracker of its own, so neither the event loop nor the running streams wait for it: `offer`,
+`on_message` and `on_disconnect` only hand over to the thread.
 """
 
 import logging
@@ -11,53 +11,71 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
-import numpy as np
-
-from mtclar.calibrate.core.advice import advise
-from mtclar.calibrate.core.capture import Capture, Kind
 from mtclar.calibrate.core.continuous_rating import Ratings
-from mtclar.calibrate.core.journal import Journal, Unfinished
-from mtclar.calibrate.core.label_store import Check, Sample
-from mtclar.calibrate.core.status import Standing, rounded
-from mtclar.calibrate.core.support_builder import Look, look
+from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
+from mtclar.calibrate.core.label_store import Sample
+from mtclar.calibrate.core.status import CalibrationStatus, round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.face_outline import outline
-from mtclar.calibrate.web.thumbnails import preview
+from mtclar.calibrate.web.state import label_state
 from mtclar.engine.data_types import Frame
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import CalibrationError, MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.extension import ClientHandle
-from mtclar.stream.server.uploads import write_header
 
 log = logging.getLogger(__name__)
 
-LOOKS_PER_S = 15.0
+FRAMES_PER_S = 15.0
 TICK_S = 0.5
-CLOSE_S = 10.0  # for what is being worked on, the journal above all
-MAX_WAITING = 64  # messages of all pages that have not been worked off
-
-Camera = Literal["server", "browser"]
+CLOSE_S = 10.0  # for the work in progress, the journal above all
+MAX_QUEUED = 64  # messages of all clients
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CalibrationStream:
     """A stream on which a person can be calibrated."""
 
-    stream: str
-    label: str  # as people know it
-    camera: Camera = "server"  # "browser": the page itself has to send the pictures
+    stream_id: str
+    label: str  # for people
+    camera: Literal["server", "browser"] = "server"  # "browser": the page has to send the images
 
 
-class Desk:
+class Feed(Protocol):
+    """Where a session's images to label come from. Every method runs on the session's thread."""
+
+    ratings: Ratings | None
+    """The journal's ratings of a recording. Setting them raises CalibrationError when they do not fit this feed."""
+
+    def handle(self, client: ClientHandle, message: messages.FeedMessage, /) -> bool:
+        """Handles a message about images; False when the state stays as it was."""
+        ...
+
+    def on_frame(self, frame: Frame, /) -> None:
+        """Processes the newest frame of the session's stream."""
+        ...
+
+    def on_state(self, joined: ClientHandle | None, /) -> None:
+        """Called after a state was sent; `joined`: the client whose `join` it answers."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Further fields of `calibrate.state`."""
+        ...
+
+    def stop(self) -> None:
+        """Ends a running capture or playback, and writes its ratings to the journal."""
+        ...
+
+
+class CalibrationSession:
     """An Extension of the Server for messages `calibrate.*`; a context manager around its thread.
 
-    `open_tracker` is called on first use. `save` writes the support set and returns where; what it raises is told to
-    the page. `views`: the streams that it can look at, the first one until a page chooses another. `passphrase`
-    encrypts what is unfinished.
+    Calls `open_tracker` on first use. `save` writes the support set and returns its path; its MtclarErrors are sent to
+    the page. `streams`: the first one until a page chooses another. `feed` makes the feed of this session. The
+    passphrase encrypts the journal.
     """
 
     prefix = messages.PREFIX
@@ -69,7 +87,8 @@ class Desk:
         *,
         target: Path,
         subject: str,
-        views: Sequence[View],
+        streams: Sequence[CalibrationStream],
+        feed: "Callable[[CalibrationSession], Feed]",
         keep_crops: bool = False,
         on_saved: Callable[[SupportSet], None] | None = None,
         passphrase: str | None = None,
@@ -77,29 +96,28 @@ class Desk:
     ) -> None:
         self._open_tracker = open_tracker
         self._save = save
-        self._journal = Journal(target, subject, passphrase)
+        self._journal = CalibrationJournal(target, subject, passphrase)
         self.subject = subject
-        self.views = tuple(views)
-        self._keep_crops = keep_crops
+        self.streams = tuple(streams)
+        self.keep_crops = keep_crops
         self._on_saved = on_saved
-        self._clock = clock
+        self.clock = clock
         self._changed = threading.Condition()
-        self._peers: set[ClientHandle] = set()
-        self._said: deque[tuple[ClientHandle, messages.Said]] = deque()
-        self._view = self.views[0]
+        self._clients: set[ClientHandle] = set()
+        self._queue: deque[tuple[ClientHandle, messages.PageMessage]] = deque()
+        self._stream = self.streams[0]
         self._frame: Frame | None = None
-        self._due_s = 0.0
+        self._next_frame_s = 0.0
         self._stopped = False
-        self._thread = threading.Thread(target=self._work, name="calibrate", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="calibrate", daemon=True)
         # Of the thread alone:
         self._tracker: Tracker | None = None
-        self._standing = Standing()
-        self._ratings: Ratings | None = None  # of a recording: kept with the labels
-        self._capture: Capture | None = None
-        self._saved: Path | None = None
+        self.status = CalibrationStatus()
+        self.saved: Path | None = None  # since the latest change
         self._notice = ""
+        self.feed = feed(self)
 
-    def __enter__(self) -> "Desk":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -108,286 +126,208 @@ class Desk:
             self._stopped = True
             self._changed.notify()
         self._thread.join(CLOSE_S)
-        if (
-            self._thread.is_alive()
-        ):  # in native code, as while a network is compiled; a daemon, so left behind
-            log.warning("calibration still works on something and is left behind")
+        if self._thread.is_alive():  # in native code, as while a network is compiled
+            log.warning("calibration is still busy; its thread is left behind")
 
-    # --- any thread, never waiting ---
+    # --- any thread, without waiting ---
 
     def offer(self, frame: Frame) -> None:
-        """The newest frame of a stream; most are passed over, and all while no page is open or it looks elsewhere."""
-        if not self._peers or frame.stream_id != self._view.stream:
+        """Takes the newest frame of any stream; drops it without a client, from another stream, or too soon."""
+        if not self._clients or frame.stream_id != self._stream.stream_id:
             return
-        now_s = self._clock()
-        if now_s < self._due_s:
+        now_s = self.clock()
+        if now_s < self._next_frame_s:
             return
-        self._due_s = now_s + 1 / LOOKS_PER_S
+        self._next_frame_s = now_s + 1 / FRAMES_PER_S
         with self._changed:
             self._frame = frame
             self._changed.notify()
 
-    def on_message(self, peer: ClientHandle, message: Mapping[str, Any]) -> None:
-        """A page's message; ProtocolError when it is none of ours, or there are too many."""
-        self.dispatch(peer, messages.parse(message))
+    def on_message(self, client: ClientHandle, message: Mapping[str, Any]) -> None:
+        """Takes a message of the page; ProtocolError when it is malformed, or too many are queued."""
+        self.enqueue(client, messages.parse(message))
 
-    def dispatch(self, peer: ClientHandle, said: messages.Said) -> None:
-        """The same, parsed."""
-        if isinstance(said, messages.Join) and not self.serves(said):
+    def on_disconnect(self, client: ClientHandle) -> None:
+        """Ends what the client joined, or is still joining."""
+        self.enqueue(client, messages.Leave(type="calibrate.leave"))
+
+    def enqueue(self, client: ClientHandle, message: messages.PageMessage) -> None:
+        """Queues a parsed message; raises ProtocolError."""
+        if isinstance(message, messages.Join) and not self.accepts(message):
             raise ProtocolError("unknown_stream", f"only {self.subject} is calibrated here, on other streams")
-        self._put(peer, said)
-
-    def serves(self, said: messages.Join) -> bool:
-        """Whether it is this desk's person and one of its streams, as far as they are named."""
-        named = said.stream is None or any(view.stream == said.stream for view in self.views)
-        return named and said.subject in (None, self.subject)
-
-    def on_disconnect(self, peer: ClientHandle) -> None:
-        """The client is gone; it may have joined a moment ago, which the thread does not know yet."""
-        self._put(peer, messages.Leave(type="calibrate.leave"))
-
-    def _put(self, peer: ClientHandle, said: messages.Said) -> None:
         with self._changed:
-            if len(self._said) >= MAX_WAITING and not isinstance(said, messages.Leave):
-                raise ProtocolError("busy", "calibration has not come to the messages before this one")
-            self._said.append((peer, said))
+            if len(self._queue) >= MAX_QUEUED and not isinstance(message, messages.Leave):
+                raise ProtocolError("busy", "calibration is still busy with earlier messages")
+            self._queue.append((client, message))
             self._changed.notify()
 
-    # --- the desk's thread ---
+    def accepts(self, join: messages.Join) -> bool:
+        """Whether this session has the person and the stream of a `join`, as far as it names them."""
+        return join.stream in (None, *(stream.stream_id for stream in self.streams)) and join.subject in (
+            None,
+            self.subject,
+        )
 
-    def _work(self) -> None:
+    # --- the session's thread ---
+
+    def _run(self) -> None:
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._stopped or self._said or self._frame, TICK_S)
+                    self._changed.wait_for(lambda: self._stopped or self._queue or self._frame, TICK_S)
                     if self._stopped:
                         return
-                    said, self._said = self._said, deque()
+                    queued, self._queue = self._queue, deque()
                     frame, self._frame = self._frame, None
-                for peer, message in said:
-                    self._try(peer, lambda peer=peer, message=message: self._work_off(peer, message))  # type: ignore[misc]
-                if frame is not None and self._tracker is not None and self._peers:
-                    self._try(None, lambda frame=frame: self._look(frame))  # type: ignore[misc]
+                for client, message in queued:
+                    self.guard(lambda client=client, message=message: self._handle(client, message), client)  # type: ignore[misc]
+                if frame is not None and frame.stream_id == self._stream.stream_id and self._clients:
+                    self.guard(lambda frame=frame: self.feed.on_frame(frame))  # type: ignore[misc]
         finally:
+            self.guard(self.feed.stop)
             if self._tracker is not None:
                 self._tracker.close()
 
-    def _try(self, peer: ClientHandle | None, work: Callable[[], None]) -> None:
-        """What goes wrong is told to who asked, or to all; the work goes on."""
+    def guard(self, work: Callable[[], object], client: ClientHandle | None = None) -> None:
+        """Runs `work`; sends an error to the client, or to all of them."""
         try:
             work()
         except MtclarError as error:
-            self._tell(
-                ErrorMessage("calibrate_failed", f"{error.what}. {error.hint}".rstrip(". ")).encode(), peer
-            )
+            reason = f"{error.what}. {error.hint}".rstrip(". ")
         except Exception:
             log.exception("calibration failed")
-            self._capture = None
-            self._tell(
-                ErrorMessage("calibrate_failed", "an internal error; the server's log says more").encode(),
-                peer,
-            )
-
-    def _tell(self, data: bytes, peer: ClientHandle | None = None) -> None:
-        for one in [peer] if peer is not None else list(self._peers):
-            one.send_text(data)
-
-    def _work_off(self, peer: ClientHandle, said: messages.Said) -> None:
-        if isinstance(said, messages.Leave):
-            self._peers.discard(peer)
-            if not self._peers:
-                self._capture = None
+            reason = "an internal error; the server's log says more"
+        else:
             return
-        self._ready()
-        match said:
+        self.send(ErrorMessage("calibrate_failed", reason).encode(), client)
+
+    def send(self, message: bytes, client: ClientHandle | None = None) -> None:
+        """Sends a text message to a client, or to all of them."""
+        for one in [client] if client is not None else list(self._clients):
+            one.send_text(message)
+
+    def send_image(self, message: bytes, client: ClientHandle | None = None) -> None:
+        """Sends a binary message to a client, or to all of them."""
+        for one in [client] if client is not None else list(self._clients):
+            one.send_binary(message)
+
+    def send_state(self, joined: ClientHandle | None = None) -> None:
+        """Sends `calibrate.state` to every client."""
+        state = {
+            "subject": self.subject,
+            "stream": self._stream.stream_id,
+            "camera": self._stream.camera,
+            "keep_crops": self.keep_crops,
+            "notice": self._notice,
+            "saved": None if self.saved is None else str(self.saved),
+        }
+        self.send(messages.encode("state", **state, **label_state(self.status), **self.feed.state()))
+        self.feed.on_state(joined)
+
+    def _handle(self, client: ClientHandle, message: messages.PageMessage) -> None:
+        if isinstance(message, messages.Leave):
+            self._clients.discard(client)
+            if not self._clients:
+                self.feed.stop()
+            return
+        _ = self.tracker  # resumes an unfinished calibration first
+        labels = self.status.labels
+        match message:
             case messages.Join():
-                self._peers.add(peer)
-                self._look_at(said.stream)
-            case messages.Take():
-                self._begin("take", None, rounded(said.valence), rounded(said.arousal))
-            case messages.Redo():
-                sample = self._sample(said.number)
-                self._begin("redo", sample.number, sample.valence, sample.arousal)
-            case messages.CheckOne():
-                sample = self._sample(said.number)
-                self._begin("check", sample.number, sample.valence, sample.arousal)
-            case messages.Cancel():
-                self._capture = None
+                self._clients.add(client)
+                self._choose(message.stream)
             case messages.Delete():
-                self._sample(said.number)
-                self._standing.collection.delete(said.number)
-                self._changed_samples()
+                labels.delete(self.sample(message.number).number)
+                self.labels_changed()
             case messages.Relabel():
-                self._sample(said.number)
-                self._standing.collection.relabel(said.number, rounded(said.valence), rounded(said.arousal))
-                self._changed_samples()
-            case messages.Skip():
-                self._skip()
+                number = self.sample(message.number).number
+                labels.relabel(number, round_label(message.valence), round_label(message.arousal))
+                self.labels_changed()
             case messages.Undo():
-                if self._standing.collection.undo():
-                    self._changed_samples()
+                if labels.undo():
+                    self.labels_changed()
             case messages.Clear():
-                self._standing.collection.clear(undone=self._drop_ratings())
-                self._changed_samples()
+                self._clear()
             case messages.Save():
                 self._write()
-            case messages.Play() | messages.Pause() | messages.Rate() | messages.Finish():
-                raise MtclarError("no recording is played here", "`calibrate --continuous` plays one")
-        self._tell_state()
+            case _:
+                if not self.feed.handle(client, message):
+                    return
+        self.send_state(client if isinstance(message, messages.Join) else None)
 
-    def _ready(self) -> Tracker:
-        """Opens the tracker and goes on with what was left unfinished, the first time."""
+    @property
+    def tracker(self) -> Tracker:
+        """Opened on first use, when an unfinished calibration is resumed too."""
         if self._tracker is None:
             self._tracker = self._open_tracker()
             try:
-                unfinished = self._journal.read(self._tracker.model.sha256)
-                if unfinished:
-                    self._go_on(unfinished)
+                if unfinished := self._journal.read(self._tracker.model.sha256):
+                    self._resume(unfinished)
             except MtclarError as error:
                 self._notice = f"{error.what}: {error.hint}"
         return self._tracker
 
-    def _go_on(self, unfinished: Unfinished) -> None:
-        self._standing.go_on(unfinished.step)
-        self._ratings = unfinished.ratings
-        self._notice = "This goes on with a calibration that was left unfinished"
-        self._renew()
-
-    def _look_at(self, stream: str | None) -> None:
-        """Another stream, for all pages of this desk; what was being taken on the one before is dropped."""
-        if stream is not None and stream != self._view.stream:
-            self._view = next(view for view in self.views if view.stream == stream)
-            self._capture = None
-            self._ready().reset()
-
-    def _sample(self, number: int) -> Sample:
+    def _resume(self, unfinished: UnfinishedCalibration) -> None:
         try:
-            return self._standing.collection[number]
+            self.feed.ratings = unfinished.ratings
+        except CalibrationError as error:
+            raise self._journal.set_aside(error.what) from error
+        self.status.resume(unfinished.snapshot)
+        self._notice = "This goes on with a calibration that was left unfinished"
+        self._update()
+
+    def _choose(self, stream_id: str | None) -> None:
+        """Chooses the stream for all pages of this session."""
+        if stream_id is not None and stream_id != self._stream.stream_id:
+            self._stream = next(stream for stream in self.streams if stream.stream_id == stream_id)
+            self.feed.stop()
+            self.tracker.reset()
+
+    def sample(self, number: int) -> Sample:
+        """The label with that number; MtclarError when there is none."""
+        try:
+            return self.status.labels[number]
         except KeyError as error:
             raise MtclarError(f"there is no label {number} any more") from error
 
-    def _skip(self) -> None:
-        self._standing.pass_on(self._standing.ask())
+    def _clear(self) -> None:
+        self.feed.stop()
+        ratings, self.feed.ratings = self.feed.ratings, None
+        self.status.labels.clear(on_undo=lambda: setattr(self.feed, "ratings", ratings))
+        self.labels_changed()
 
-    def _drop_ratings(self) -> Callable[[], None]:
-        """Takes them away, and gives what brings them back."""
-        before, self._ratings = self._ratings, None
-        return lambda: setattr(self, "_ratings", before)
+    # --- after a change ---
 
-    # --- frames ---
-
-    def _begin(self, kind: Kind, number: int | None, valence: float, arousal: float) -> None:
-        self._capture = Capture(kind, number, valence, arousal)
-        self._saved = None
-
-    def _look(self, frame: Frame) -> None:
-        assert self._tracker is not None
-        if frame.stream_id != self._view.stream:
-            return  # put down just before a page chose another one
-        seen = look(self._tracker, frame)
-        capture = self._capture
-        if capture is not None:
-            capture.step(seen)
-        self._show(frame, seen)
-        # Not while a label is taken: those faces are in the support set, and would say that everything is known.
-        if capture is None and seen.crop is not None and seen.usable and self._standing.shown.due(seen.t_s):
-            self._standing.shown.note(seen.t_s, self._tracker.encode([seen.crop]))
-        if capture is not None and capture.guide.done:
-            self._capture = None
-            self._finish(capture)
-            self._tell_state()
-
-    def _show(self, frame: Frame, seen: Look) -> None:
-        height, width = frame.image.shape[:2]
-        self._tell(
-            messages.encode(
-                "look",
-                seq=frame.seq,
-                outline=[] if seen.crop is None else outline(seen.crop, (width, height)),
-                usable=seen.usable,
-                advice=advise(seen.faults),
-                capture=None if self._capture is None else self._capture.state(),
-            )
-        )
-        picture = write_header(0, frame.seq % 2**32, frame.t_capture_s) + preview(frame.image)
-        for peer in self._peers:
-            peer.send_binary(picture)
-
-    def _finish(self, capture: Capture) -> None:
-        tracker = self._ready()
-        recording = capture.guide.recording
-        if not recording.taken:
-            faults = recording.refused[0].faults if recording.refused else ()
-            raise MtclarError("No usable picture was taken", ". ".join(advise(faults)))
-        encoded = tracker.encode([one.crop for one in recording.taken])
-        if capture.kind == "check":
-            estimates = tracker.comparer(self._support(tracker))(encoded)
-            valence = float(np.mean([estimate.valence for estimate in estimates]))
-            arousal = float(np.mean([estimate.arousal for estimate in estimates]))
-            error = float(np.hypot(valence - capture.valence, arousal - capture.arousal))
-            self._standing.collection.checked(
-                self._sample(capture.number or 0).number, Check(valence, arousal, error)
-            )
-            self._keep()
-        elif capture.kind == "redo":
-            number = self._sample(capture.number or 0).number
-            self._standing.collection.replace_frames(number, recording.taken, encoded, self._keep_crops)
-            self._changed_samples()
-        else:
-            asked = self._standing.ask()
-            self._standing.collection.add(
-                capture.valence, capture.arousal, recording.taken, encoded, self._keep_crops
-            )
-            if asked is self._standing.ask():
-                self._standing.pass_on(asked)
-            self._changed_samples(added=True)
-
-    # --- what follows from a change ---
-
-    def _support(self, tracker: Tracker) -> SupportSet:
-        return self._standing.collection.support(
+    def support_set(self) -> SupportSet:
+        """All labels; CalibrationError without any."""
+        return self.status.labels.support(
             subject=self.subject,
-            source=self._view.label,
-            model_name=tracker.model.name,
-            model_sha256=tracker.model.sha256,
-            framing=tracker.framing,
+            source=self._stream.label,
+            model_name=self.tracker.model.name,
+            model_sha256=self.tracker.model.sha256,
+            framing=self.tracker.framing,
         )
 
-    def _changed_samples(self, added: bool = False) -> None:
-        self._saved = None
+    def labels_changed(self, added: bool = False) -> None:
+        """Evaluates the labels and writes the journal; `added`: one more label than before."""
+        self.saved = None
         self._notice = ""
-        self._renew(added)
-        self._keep()
+        self._update(added)
+        self.write_journal()
 
-    def _renew(self, added: bool = False) -> None:
-        support = self._support(self._ready()) if self._standing.collection.samples else None
-        self._standing.renew(support, added)
+    def _update(self, added: bool = False) -> None:
+        self.status.update(self.support_set() if self.status.labels.samples else None, added)
 
-    def _keep(self) -> None:
-        """So that nothing is lost when this process ends."""
-        unfinished = Unfinished(self._standing.collection.now, self._ratings)
-        self._journal.keep(unfinished, self._ready().model.sha256)
+    def write_journal(self) -> None:
+        """Writes the unfinished calibration to disk; raises WriteError."""
+        unfinished = UnfinishedCalibration(self.status.labels.snapshot, self.feed.ratings)
+        self._journal.write(unfinished, self.tracker.model.sha256)
 
     def _write(self) -> None:
-        support = self._support(self._ready())
-        self._saved = self._save(support)
+        self.feed.stop()
+        support = self.support_set()
+        self.saved = self._save(support)
         self._journal.remove()
         if self._on_saved is not None:
-            self._tell_state()
+            self.send_state()
             self._on_saved(support)
-
-    # --- how it stands ---
-
-    def _tell_state(self) -> None:
-        self._tell(messages.encode("state", **self._state()))
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "subject": self.subject,
-            "stream": self._view.stream,
-            "camera": self._view.camera,
-            "keep_crops": self._keep_crops,
-            "notice": self._notice,
-            "saved": None if self._saved is None else str(self._saved),
-            **self._standing.state(),
-        }

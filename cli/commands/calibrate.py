@@ -27,10 +27,10 @@ from mtclar.cli.passphrase import PassphraseFileOption
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mtclar.calibrate.core.frame_check import FrameSelection
     from mtclar.calibrate.core.prompts import Prompt
-    from mtclar.calibrate.core.report import Report
-    from mtclar.calibrate.core.support_builder import Recording
-    from mtclar.calibrate.core.terminal_screen import Keys, Screen
+    from mtclar.calibrate.core.report import LeaveOneOutReport
+    from mtclar.cli.calibration_screen import Keys, Screen
     from mtclar.engine.data_types import Frame
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
@@ -117,7 +117,7 @@ def command(
     """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import keep_previous
-    from mtclar.cli.reports.calibration import print_refused, print_report
+    from mtclar.cli.reports.calibration import print_rejected, print_report
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.tracker import Tracker
 
@@ -181,14 +181,14 @@ def command(
                 )
             )
             if labels is not None:
-                recording = _by_labels(opened, labels, tracker)
+                selection = _by_labels(opened, labels, tracker)
             else:
-                recording = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
-            support, report = _evaluated(recording, tracker, chosen_subject, opened.label, keep_crops)
+                selection = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
+            support, report = _evaluated(selection, tracker, chosen_subject, opened.label, keep_crops)
     except KeyboardInterrupt:
         print_text(console, "Stopped; nothing was written.")
         raise
-    print_refused(console, recording)
+    print_rejected(console, selection)
     print_report(console, report)
     previous = None if out is not None else keep_previous(target, secret)
     support.save(target, secret)
@@ -313,21 +313,21 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
     return prompts.affect_grid(frames) if grid else prompts.expressions(frames)
 
 
-def _by_labels(source: "Source", path: Path, tracker: "Tracker") -> "Recording":
-    from mtclar.calibrate.core.support_builder import by_labels
+def _by_labels(source: "Source", path: Path, tracker: "Tracker") -> "FrameSelection":
+    from mtclar.calibrate.core.labelled_frames import select_labelled
     from mtclar.stream.label_file import read_labels
 
     with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
-        return by_labels(frames, read_labels(path), tracker)
+        return select_labelled(frames, read_labels(path), tracker)
 
 
 def _guided(
     source: "Source", prompts: "Sequence[Prompt]", tracker: "Tracker", console: "Console"
-) -> "Recording":
+) -> "FrameSelection":
     """Prompts in the terminal; a file is played as if it were live."""
+    from mtclar.calibrate.core.guided_session import COUNTDOWN_S
     from mtclar.calibrate.core.prompts import total_s
-    from mtclar.calibrate.core.support_builder import COUNTDOWN_S
-    from mtclar.calibrate.core.terminal_screen import LineScreen, PanelScreen, TerminalKeys
+    from mtclar.cli.calibration_screen import LineScreen, PanelScreen, TerminalKeys
     from mtclar.cli.terminal import counted, print_text
     from mtclar.stream.sources.pace import PacedSource
 
@@ -340,10 +340,10 @@ def _guided(
     keys = TerminalKeys()
     screen = PanelScreen(console, keys.available) if console.is_terminal else LineScreen(console)
     played = source if source.live else PacedSource(source)
-    recording, complete = guided(played.frames(), prompts, tracker, screen, keys)
+    selection, complete = guided(played.frames(), prompts, tracker, screen, keys)
     if not complete:
         print_text(console, f"{source.label} ended before the last prompt.", "yellow")
-    return recording
+    return selection
 
 
 def guided(
@@ -352,32 +352,33 @@ def guided(
     tracker: "Tracker",
     screen: "Screen",
     keys: "Keys",
-) -> "tuple[Recording, bool]":
-    """Leads through the prompts; the recording, and False when the frames ended before the prompts did."""
-    from mtclar.calibrate.core.support_builder import Guide, look
+) -> "tuple[FrameSelection, bool]":
+    """Leads through the prompts; the frames, and False when the frames ended before the prompts did."""
+    from mtclar.calibrate.core.frame_check import check_frame
+    from mtclar.calibrate.core.guided_session import GuidedSession
 
-    guide = Guide(prompts)
+    session = GuidedSession(prompts)
     with keys, screen:
         for frame in frames:
             match keys.pressed():
                 case "s":
-                    guide.skip()
+                    session.skip()
                 case "r":
-                    guide.again()
+                    session.repeat()
                 case "q":
-                    return guide.recording, True
+                    return session.selection, True
                 case _:
                     pass
-            if not guide.done:
-                screen.show(guide.step(look(tracker, frame)))
-            if guide.done:
-                return guide.recording, True
-    return guide.recording, False
+            if not session.done:
+                screen.show(session.update(check_frame(tracker, frame)))
+            if session.done:
+                return session.selection, True
+    return session.selection, False
 
 
 def _evaluated(
-    recording: "Recording", tracker: "Tracker", subject: str, source: str, keep_crops: bool
-) -> "tuple[SupportSet, Report]":
+    selection: "FrameSelection", tracker: "Tracker", subject: str, source: str, keep_crops: bool
+) -> "tuple[SupportSet, LeaveOneOutReport]":
     """The support set and its report; the reasons come with the error when there is not one usable frame."""
     from mtclar.calibrate.core.report import make_report
     from mtclar.calibrate.core.support_builder import make_support
@@ -386,8 +387,8 @@ def _evaluated(
 
     try:
         support = make_support(
-            recording.taken, tracker, subject=subject, source=source, keep_crops=keep_crops
+            selection.accepted, tracker, subject=subject, source=source, keep_crops=keep_crops
         )
     except CalibrationError as error:
-        raise CalibrationError("; ".join([error.what, *reasons(recording)]), advice(recording)) from error
+        raise CalibrationError("; ".join([error.what, *reasons(selection)]), advice(selection)) from error
     return support, make_report(support)

@@ -1,4 +1,4 @@
-"""The calibration page behind `run` and `calibrate --ui`: its desk, where it saves, and what it is plugged in with."""
+"""The calibration page behind `run` and `calibrate --ui`: its session, where it saves, and its routes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.registry import Desks
-from mtclar.calibrate.web.session import Desk, View
+from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.registry import CalibrationRegistry
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
 from mtclar.cli.outputs import Output, always, keep_previous, never, require_safe
 from mtclar.cli.service.service import Service
@@ -25,8 +26,8 @@ CALIBRATE_PAGE = "calibrate"
 
 
 @dataclass(slots=True, eq=False)
-class Person:
-    """Somebody whom `run` can calibrate."""
+class CalibrationSubject:
+    """A person whom `run` can calibrate."""
 
     subject: str
     target: Path  # their support set
@@ -34,13 +35,13 @@ class Person:
     streams: list[Stream]  # that use it
 
 
-def people_of(
+def subjects_of(
     streams: Sequence[Stream],
     supports: Sequence[SupportSet],
     paths: Sequence[Path],
     secrets: Sequence[str | None],
     ask: Callable[[], str] | None = None,
-) -> list[Person]:
+) -> list[CalibrationSubject]:
     """Whom the streams follow: a person for each file, whose secret is the one at its place, or one who is new.
 
     Without support sets it is whose the default one is, although it is not used: it would be replaced. `ask` gives its
@@ -49,13 +50,13 @@ def people_of(
     if not supports:
         target = default_support_path()
         if not target.exists():
-            return [Person(DEFAULT_SUBJECT, target, None, list(streams))]
+            return [CalibrationSubject(DEFAULT_SUBJECT, target, None, list(streams))]
         there = SupportSet.load(target, ask)
         secret = ask() if ask is not None and is_encrypted(target) else None
-        return [Person(there.subject, target, secret, list(streams))]
-    people: dict[Path, Person] = {}
+        return [CalibrationSubject(there.subject, target, secret, list(streams))]
+    people: dict[Path, CalibrationSubject] = {}
     for support, path, secret in zip(supports, paths, secrets, strict=True):
-        person = people.setdefault(path.resolve(), Person(support.subject, path, secret, []))
+        person = people.setdefault(path.resolve(), CalibrationSubject(support.subject, path, secret, []))
         person.streams += [
             stream
             for i, stream in enumerate(streams)
@@ -64,19 +65,19 @@ def people_of(
     return list(people.values())
 
 
-def make_desks(
-    people: Sequence[Person], offered: Sequence[Source], backend: str, threads: int
-) -> Desks | None:
+def make_registry(
+    subjects: Sequence[CalibrationSubject], offered: Sequence[Source], backend: str, threads: int
+) -> CalibrationRegistry | None:
     """The calibration page of those people on the offered sources; None where there is nothing to offer.
 
     What is saved is taken over by every stream that uses it.
     """
-    desks = []
-    for person in people:
+    sessions = []
+    for person in subjects:
         sources = [stream.source for stream in person.streams if stream.source in offered]
         if sources:
-            desks.append(
-                make_desk(
+            sessions.append(
+                make_session(
                     sources,
                     person.target,
                     subject=person.subject,
@@ -86,7 +87,7 @@ def make_desks(
                     passphrase=person.passphrase,
                 )
             )
-    return Desks(desks) if desks else None
+    return CalibrationRegistry(sessions) if sessions else None
 
 
 def adopting(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
@@ -99,7 +100,7 @@ def adopting(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
     return replace_support
 
 
-def make_desk(
+def make_session(
     sources: Sequence[Source],
     target: Path,
     *,
@@ -109,25 +110,28 @@ def make_desk(
     keep_crops: bool = False,
     on_saved: Callable[[SupportSet], None] | None = None,
     passphrase: str | None = None,
-) -> Desk:
-    """A desk that calibrates on one of `sources` and saves at `target`: see `writing_to`."""
-    return Desk(
+) -> CalibrationSession:
+    """A session that calibrates on one of `sources` and saves with `saving_to`."""
+    return CalibrationSession(
         lambda: Tracker.open(backend=backend, threads=threads),
-        writing_to(target, passphrase),
+        saving_to(target, passphrase),
         target=target,
         subject=subject,
-        views=[
-            View(source.stream_id, source.label, "browser" if isinstance(source, BrowserSource) else "server")
+        streams=[
+            CalibrationStream(
+                source.stream_id, source.label, "browser" if isinstance(source, BrowserSource) else "server"
+            )
             for source in sources
         ],
+        feed=LiveFeed,
         keep_crops=keep_crops,
         on_saved=on_saved,
         passphrase=passphrase,
     )
 
 
-def writing_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
-    """How a desk saves: at `target`, keeping a copy of what is there, encrypted as well.
+def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
+    """The function that saves a session: at `target`, keeping a copy of what is there, encrypted as well.
 
     Without a passphrase it does not save in the place of an encrypted calibration.
     """
@@ -188,7 +192,7 @@ def calibrate_on_page(
             saved.append(support)
             stopped.set()
 
-        desk = make_desk(
+        session = make_session(
             [source],
             target,
             subject=subject,
@@ -209,7 +213,7 @@ def calibrate_on_page(
             values=False,
         )
         service.prepare(source, "latest" if source.live else "paced")
-        service.plug(stack.enter_context(desk), calibration_pages(), CALIBRATE_PAGE, desk.offer)
+        service.plug(stack.enter_context(session), calibration_pages(), CALIBRATE_PAGE, session.offer)
         stack.enter_context(service)
         service.announce()
         print_text(

@@ -6,11 +6,18 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-from mtclar.calibrate.core.continuous_rating import Lag
-from mtclar.calibrate.web.playback_rating import ReplayDesk
-from mtclar.calibrate.web.session import View
-from mtclar.calibrate.web.still_rating import Candidates, RatingDesk, apart, every, look_through, pick
-from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, Listening, calibration_pages, writing_to
+from mtclar.calibrate.core.continuous_rating import ReactionLag
+from mtclar.calibrate.web.playback_feed import PlaybackFeed
+from mtclar.calibrate.web.recording_scan import (
+    RecordingScan,
+    every_nth,
+    pick_most_useful,
+    scan_recording,
+    spaced,
+)
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.still_feed import StillFeed
+from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, Listening, calibration_pages, saving_to
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
@@ -31,11 +38,11 @@ def labels_path(target: Path) -> Path:
     return target.with_suffix(".labels.csv")
 
 
-def writing_labels_too(
+def saving_labels_too(
     target: Path, passphrase: str | None, labels_of: Callable[[SupportSet], Sequence[Label]]
 ) -> Callable[[SupportSet], Path]:
-    """How a desk saves the set at `target`, and the labels beside it: first, so that a failure leaves the set alone."""
-    save = writing_to(target, passphrase)
+    """Saves the labels beside `target`, then the set: a failure leaves the set as it was."""
+    save = saving_to(target, passphrase)
 
     def save_both(support: SupportSet) -> Path:
         text = write_labels(labels_of(support)).encode()
@@ -80,13 +87,13 @@ def rate_on_page(
         with Tracker.open(
             backend=backend, threads=threads, progress=lambda text: print_text(console, text)
         ) as tracker:
-            found, length_s = _look_through(console, source, tracker, each, stopped)
+            scan, length_s = _scan(console, source, tracker, each, stopped)
             model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
-        stills = found.stills if best is None else pick(found.stills, best)
+        stills = scan.stills if best is None else pick_most_useful(scan.stills, best)
         saved: list[SupportSet] = []
 
         def labels_of(support: SupportSet) -> Sequence[Label]:
-            labels: Sequence[Label] = desk.labels if isinstance(desk, ReplayDesk) else ()
+            labels: Sequence[Label] = session.feed.labels if isinstance(session.feed, PlaybackFeed) else ()
             return labels or [  # also when it goes on with frames that were rated before
                 Label(float(t_s), float(v), float(a))
                 for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
@@ -96,21 +103,18 @@ def rate_on_page(
             saved.append(support)
             stopped.set()
 
-        make_desk = (
-            partial(ReplayDesk, frames=source.frames, length_s=length_s, lag_s=lag_s)
-            if continuous
-            else RatingDesk
-        )
-        desk = make_desk(
+        session = CalibrationSession(
             lambda: Tracker.open(backend=backend, threads=threads),
-            writing_labels_too(target, passphrase, labels_of),
+            saving_labels_too(target, passphrase, labels_of),
             target=target,
             subject=subject,
-            views=[View(source.stream_id, source.label)],
+            streams=[CalibrationStream(source.stream_id, source.label)],
+            feed=partial(PlaybackFeed, frames=source.frames, stills=stills, length_s=length_s, lag_s=lag_s)
+            if continuous
+            else partial(StillFeed, stills=stills),
             keep_crops=keep_crops,
             on_saved=on_saved,
             passphrase=passphrase,
-            stills=stills,
         )
         server = Server(
             listening.host,
@@ -120,7 +124,7 @@ def rate_on_page(
             tls_cert=listening.tls_cert,
             tls_key=listening.tls_key,
         )
-        server.add_extension(stack.enter_context(desk), calibration_pages())
+        server.add_extension(stack.enter_context(session), calibration_pages())
         server.start()
         stack.callback(lambda: server.close(ByeMessage("ended", "the labels are saved") if saved else None))
         for warning in server.warnings:
@@ -142,23 +146,22 @@ def rate_on_page(
             console, f"Written: {target} ({counted(len(saved[-1]), 'frame')} of '{saved[-1].subject}')"
         )
         print_text(console, f"Written: {beside}")
-        if isinstance(desk, ReplayDesk) and desk.lag is not None:
+        if isinstance(session.feed, PlaybackFeed) and (lag := session.feed.lag) is not None:
             print_text(
-                console,
-                f"The ratings were {desk.lag.seconds:.1f} s behind ({_origin(desk.lag)}); that is taken out.",
+                console, f"The ratings were {lag.seconds:.1f} s behind ({_origin(lag)}); that is taken out."
             )
 
 
-def _origin(lag: Lag) -> str:
+def _origin(lag: ReactionLag) -> str:
     """Where a lag is known from."""
     if lag.origin == "measured":
         return f"measured, correlation {lag.correlation:.2f}"
     return "--lag" if lag.origin == "given" else "not clear, so the usual one"
 
 
-def _look_through(
+def _scan(
     console: Terminal, source: Source, tracker: Tracker, each: int | None, stopped: threading.Event
-) -> tuple[Candidates, float]:
+) -> tuple[RecordingScan, float]:
     """Looks at the frames to offer, and how many seconds there are; Ctrl-C ends it."""
     print_text(console, f"Looking through {source.label} ...")
     last_s = 0.0
@@ -170,11 +173,11 @@ def _look_through(
             raise KeyboardInterrupt
 
     with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
-        found = look_through(frames, tracker, apart() if each is None else every(each), advance)
-    if found.refused:
+        scan = scan_recording(frames, tracker, spaced() if each is None else every_nth(each), advance)
+    if scan.rejected:
         print_text(
             console,
-            f"{counted(len(found.refused), 'frame')} cannot be used: {found.refused[0].faults[0]}, ...",
+            f"{counted(len(scan.rejected), 'frame')} cannot be used: {scan.rejected[0].issues[0]}, ...",
             "yellow",
         )
-    return found, last_s
+    return scan, last_s

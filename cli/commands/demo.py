@@ -109,7 +109,8 @@ def command(
 
 def calibrated(backend: str, threads: int) -> "SupportSet":
     """The support set of the clip's first seconds, made as `calibrate --labels` makes one."""
-    from mtclar.calibrate.core.support_builder import by_labels, make_support
+    from mtclar.calibrate.core.labelled_frames import select_labelled
+    from mtclar.calibrate.core.support_builder import make_support
     from mtclar.engine.tracker import Tracker
     from mtclar.stream import demo_clip
     from mtclar.stream.label_file import read_labels
@@ -117,8 +118,8 @@ def calibrated(backend: str, threads: int) -> "SupportSet":
 
     labels = read_labels(demo_clip.calibration_path())
     with closing(open_source("demo")) as source, Tracker.open(backend=backend, threads=threads) as tracker:
-        recording = by_labels(source.frames(), labels, tracker)
-        return make_support(recording.taken, tracker, subject="rendered", source=source.label)
+        recording = select_labelled(source.frames(), labels, tracker)
+        return make_support(recording.accepted, tracker, subject="rendered", source=source.label)
 
 
 class Rest:

@@ -136,7 +136,12 @@ def command(
     ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
-    from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, calibration_pages, make_desks, people_of
+    from mtclar.cli.commands.calibrate_page import (
+        CALIBRATE_PAGE,
+        calibration_pages,
+        make_registry,
+        subjects_of,
+    )
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.passphrase import passphrase_of
@@ -205,8 +210,8 @@ def command(
         if offered := _calibrated_on(calibrate, host, sources):
             try:
                 ask = passphrase_of(default_support_path(), passphrase_file)
-                people = people_of(streams, supports, paths, secrets, ask)
-                desks = make_desks(people, offered, backend_spec(backend, provider), threads)
+                people = subjects_of(streams, supports, paths, secrets, ask)
+                desks = make_registry(people, offered, backend_spec(backend, provider), threads)
             except MtclarError as error:
                 why = "; ".join(filter(None, (error.what, error.hint)))
                 print_text(console, f"The calibration page is not offered: {why}", "yellow")

@@ -67,7 +67,7 @@ def show(
         print_text(console, remark, "yellow")
     print_report(console, report)
     if html is not None:
-        from mtclar.calibrate.web.html_report import html as page
+        from mtclar.cli.reports.calibration_html import html as page
 
         content = page(support, report, remark).encode()
         write_whole(html, lambda out: out.write(content), private=True)
@@ -122,7 +122,7 @@ def prune(
     _require(out, force)
     support = pruned = _load(path, passphrase_file)
     if max_error is not None:
-        pruned = editing.drop_far_off(pruned, max_error)
+        pruned = editing.drop_large_errors(pruned, max_error)
     if keep is not None and keep < len(pruned):
         pruned = editing.keep_most_useful(pruned, keep)
     _save(pruned, out, [path], passphrase_file)
@@ -186,7 +186,7 @@ def export(
         )
     _require(out, force)
     support = _load(path, passphrase_file)
-    content = editing.listing(support, form).encode()
+    content = editing.export(support, form).encode()
     pictures = [] if crops is None else editing.write_crops(support, crops)
     write_whole(out, lambda target: target.write(content), private=True)
     _say(f"Written: {out} ({counted(len(support), 'frame')})")
@@ -292,11 +292,11 @@ def _coverage(support: "SupportSet") -> str:
     """How many different labels lie in each region of the affect plane."""
     from collections import Counter
 
-    from mtclar.calibrate.core.report import REGIONS, region_of
+    from mtclar.calibrate.core.report import QUADRANTS, quadrant_of
 
     labels = {(float(v), float(a)) for v, a in support.labels}
-    counts = Counter(region_of(*label) for label in labels)
-    return "; ".join(f"{region} {counts[region]}" for _, region in REGIONS)
+    counts = Counter(quadrant_of(*label) for label in labels)
+    return "; ".join(f"{region} {counts[region]}" for _, region in QUADRANTS)
 
 
 def _unusable(support: "SupportSet") -> str:

@@ -5,43 +5,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mtclar.calibrate.core.report import Report
-    from mtclar.calibrate.core.support_builder import Recording
+    from mtclar.calibrate.core.frame_check import FrameSelection
+    from mtclar.calibrate.core.report import LeaveOneOutReport
 
 MOST_REFUSED_SHOWN = 12
 
 
-def reasons(recording: "Recording") -> list[str]:
+def reasons(selection: "FrameSelection") -> list[str]:
     """Why frames were not usable, one sentence each, not too many of them."""
-    told = [f"{one.where}: {', '.join(one.faults)}" for one in recording.refused]
+    told = [f"{one.name}: {', '.join(one.issues)}" for one in selection.rejected]
     if len(told) > MOST_REFUSED_SHOWN:
         told[MOST_REFUSED_SHOWN:] = [f"and {len(told) - MOST_REFUSED_SHOWN} more"]
     return told
 
 
-def advice(recording: "Recording") -> str:
+def advice(selection: "FrameSelection") -> str:
     """What to do when nothing was usable; light is no matter where no frame was looked at."""
-    from mtclar.calibrate.core.support_builder import SKIPPED
+    from mtclar.calibrate.core.frame_check import SKIPPED
 
-    if all(one.faults == SKIPPED for one in recording.refused):
+    if all(one.issues == SKIPPED for one in selection.rejected):
         return "a prompt gives frames once its countdown is over: stay with it until they are taken"
-    if any(one.wrong_number for one in recording.refused):
+    if any(one.unknown_track for one in selection.rejected):
         return "`run --csv` writes the number of each face into its column track; leave it empty for the largest face"
     return "face the camera in good light, alone, from about an arm's length"
 
 
-def print_refused(console: "Console", recording: "Recording") -> None:
+def print_rejected(console: "Console", selection: "FrameSelection") -> None:
     """Which frames or prompts gave nothing, and why; silent when all did."""
     from mtclar.cli.terminal import print_text
 
-    if not recording.refused:
+    if not selection.rejected:
         return
-    print_text(console, f"Frames taken: {len(recording.taken)}. Not usable:", "yellow")
-    for reason in reasons(recording):
+    print_text(console, f"Frames taken: {len(selection.accepted)}. Not usable:", "yellow")
+    for reason in reasons(selection):
         print_text(console, f"  {reason}")
 
 
-def print_report(console: "Console", report: "Report") -> None:
+def print_report(console: "Console", report: "LeaveOneOutReport") -> None:
     """The leave-one-out report as a table, and what to add."""
     from rich.table import Table
 
@@ -50,7 +50,7 @@ def print_report(console: "Console", report: "Report") -> None:
     table = Table(title="Each label predicted from the others (leave-one-out)", title_justify="left")
     for column in ("valence", "arousal", "frames", "predicted V", "predicted A", "RMSE V", "RMSE A"):
         table.add_column(column, justify="right")
-    for point in report.points:
+    for point in report.labels:
         table.add_row(
             f"{point.valence:+.2f}",
             f"{point.arousal:+.2f}",

@@ -35,8 +35,8 @@ from experiments.calibration.sessions import (
     sittings,
     tasks_of,
 )
-from mtclar.calibrate.core.coverage import LARGE_ERROR, MOST_LABELS, RULE, Rule
-from mtclar.calibrate.core.report import FEW_POINTS
+from mtclar.calibrate.core.coverage import LARGE_ERROR, MOST_LABELS, STOPPING_RULE, StoppingRule
+from mtclar.calibrate.core.report import MIN_LABELS
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.encoder import Encoder
@@ -71,12 +71,12 @@ def after(labels: int) -> Stop:
     return lambda _: labels
 
 
-def by_rule(rule: Rule) -> Stop:
+def by_rule(rule: StoppingRule) -> Stop:
     """By the rule that the page uses."""
 
     def stop(course: Course) -> int:
         numbers = range(1, MOST)
-        met = (k for k in numbers if rule.met(int(course.regions[k]), float(course.change[k, rule.over])))
+        met = (k for k in numbers if rule.met(int(course.regions[k]), float(course.change[k, rule.window])))
         return next(met, MOST)
 
     return stop
@@ -84,9 +84,9 @@ def by_rule(rule: Rule) -> Stop:
 
 def when_settled(course: Course) -> int:
     """When the leave-one-out error has stopped falling, or at the last number of labels that it was taken at."""
-    for k in LEFT_OUT_AFTER[FEWER - FEW_POINTS + 1 :]:
+    for k in LEFT_OUT_AFTER[FEWER - MIN_LABELS + 1 :]:
         before, last = (
-            course.left_out[FEW_POINTS : k - SETTLED_OVER + 1],
+            course.left_out[MIN_LABELS : k - SETTLED_OVER + 1],
             course.left_out[k - SETTLED_OVER + 1 : k + 1],
         )
         if before.min() - last.min() <= SETTLED_BY:
@@ -107,21 +107,21 @@ def overall(by_task: Sessions, stop: Stop) -> tuple[float, float]:
     return float(np.mean([labels.mean() for labels, _ in parts])), float(np.mean(well))
 
 
-def choose(by_task: Sessions) -> Rule:
+def choose(by_task: Sessions) -> StoppingRule:
     """Of the rules that end WELL of the sessions well the one with the fewest labels; raises ValueError without any."""
-    tried = [Rule(*constants) for constants in product(REGIONS, OVER, CHANGES)]
+    tried = [StoppingRule(*constants) for constants in product(REGIONS, OVER, CHANGES)]
     scores = {rule: overall(by_task, by_rule(rule)) for rule in tried}
     good = {rule: labels for rule, (labels, well) in scores.items() if well >= WELL}
     fewest = min(good.values())
     best = [rule for rule, labels in good.items() if labels <= fewest + NO_DIFFERENCE]
-    return max(best, key=lambda rule: (rule.regions, -good[rule]))
+    return max(best, key=lambda rule: (rule.min_regions, -good[rule]))
 
 
 def stops() -> dict[str, Stop]:
     """What is compared, by name."""
     fixed = (5, 8, 11, 14)
     return {
-        "**the rule**": by_rule(RULE),
+        "**the rule**": by_rule(STOPPING_RULE),
         "leave-one-out error settled": when_settled,
         **{f"always {k}": after(k) for k in fixed},
     }
@@ -139,7 +139,7 @@ def rules_table(tune: Sessions, test: Sessions) -> str:
 def tasks_table(test: Sessions) -> str:
     rows = []
     for name, courses in test.items():
-        labels, ratio = measured(courses, by_rule(RULE))
+        labels, ratio = measured(courses, by_rule(STOPPING_RULE))
         low, middle, high = np.percentile(labels, [10, 50, 90])
         at = [c.error[k] for c, k in zip(courses, labels, strict=True)]
         errors = ([c.error[0] for c in courses], [c.error[5] for c in courses], at)
@@ -179,7 +179,7 @@ def plot(test: Sessions, path: Path) -> None:
     figure, axes = pyplot.subplots(2, 4, figsize=(13, 6), sharex=True, sharey=True)
     for panel, (name, courses) in zip(axes.flat, test.items(), strict=True):
         error = np.array([course.error for course in courses])
-        ends = [by_rule(RULE)(course) for course in courses]
+        ends = [by_rule(STOPPING_RULE)(course) for course in courses]
         low, high = np.percentile(error, [10, 90], axis=0)
         numbers = np.arange(MOST + 1)
         panel.fill_between(numbers, low, high, color="tab:blue", alpha=0.15, label="10 to 90 % of people")
@@ -263,15 +263,15 @@ def main() -> None:
         print(f"wrote {PAGE}, {PLOT} and {RESULT}")
     else:
         print(text)
-    print(f"chosen now: {chosen}; calibrate/core/coverage.py has {RULE}")
+    print(f"chosen now: {chosen}; calibrate/core/coverage.py has {STOPPING_RULE}")
 
 
-def result(tune: Sessions, test: Sessions, chosen: Rule) -> dict[str, Any]:
+def result(tune: Sessions, test: Sessions, chosen: StoppingRule) -> dict[str, Any]:
     """What docs/results keeps."""
     return {
         "encoder": models.card("encoder").sha256,
         "criterion": {"within": WITHIN, "well": WELL, "most_labels": MOST_LABELS},
-        "rule": asdict(RULE),
+        "rule": asdict(STOPPING_RULE),
         "chosen_now": asdict(chosen),
         "compared": {
             name.strip("*"): {

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.tracking.drift_scenes import CALIBRATION, UNCHANGED, load
-from mtclar.calibrate.core.coverage import MOST_LABELS, covered, next_region, region_of
-from mtclar.calibrate.core.report import FEW_POINTS, make_report
-from mtclar.calibrate.core.status import whole
+from mtclar.calibrate.core.coverage import MOST_LABELS, covered_regions, nearest_region, next_region
+from mtclar.calibrate.core.report import MIN_LABELS, make_report, mean_rmse
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
@@ -30,7 +29,7 @@ Rows = NDArray[np.int64]
 
 MOST = MOST_LABELS  # of a session
 MAX_OVER = 7  # of the latest labels, at most, whose effect is looked at
-LEFT_OUT_AFTER = range(FEW_POINTS, 13)  # labels; leaving out is slow
+LEFT_OUT_AFTER = range(MIN_LABELS, 13)  # labels; leaving out is slow
 SEEN_A_LABEL = 8  # other faces that the page sees before each label
 MAY = 0.55  # of a person's single pictures may be labelled; the error is taken over the others
 UNSURE_SD = 0.12  # error of a label that a person gives
@@ -133,7 +132,7 @@ def course(
         labels = [(float(v), float(a)) for v, a in task.said[labelled]]
         support = task.people.support(np.array(labelled), task.said[labelled]) if labelled else None
         said_then.append(estimate_faces(support, task.people.encoded(pool)))
-        regions[k] = len(covered(labels))
+        regions[k] = len(covered_regions(labels))
         if k:
             rows = np.searchsorted(pool, np.setdiff1d(seen, labelled))
             since = [
@@ -141,7 +140,7 @@ def course(
             ]
             change[k, 1 : len(since) + 1] = np.maximum.accumulate(since)
         if support is not None and k in left_out_after:
-            left_out[k] = whole(make_report(support).calibrated)
+            left_out[k] = mean_rmse(make_report(support).calibrated)
         with Comparer(pair, support) as comparer:
             off = values(comparer(task.people.encoded(asked))) - task.people.va[asked]
         error[k] = np.sqrt((off**2).sum(1).mean())
@@ -157,6 +156,6 @@ def _shown(task: Task, labels: list[tuple[float, float]], passed: list[str], fre
     ask = next_region(labels, passed)
     off = ((task.said[free] - (ask.valence, ask.arousal)) ** 2).sum(1)
     row = int(free[off.argmin()])
-    if region_of(*(float(x) for x in task.said[row])) is not ask:
+    if nearest_region(*(float(x) for x in task.said[row])) is not ask:
         passed.append(ask.title)
     return row

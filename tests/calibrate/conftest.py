@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mtclar.calibrate.core.support_builder import Taken
+from mtclar.calibrate.core.frame_check import AcceptedFrame
 from mtclar.engine.data_types import Encoded, FaceCrop
 
 DIM = 8
@@ -19,12 +19,12 @@ def crop(level: int = 120) -> FaceCrop:
 
 
 @pytest.fixture
-def taken() -> Callable[..., tuple[list[Taken], Encoded]]:
+def taken() -> Callable[..., tuple[list[AcceptedFrame], Encoded]]:
     """`count` frames and their encoding, different for every `seed`."""
 
-    def make(seed: int = 0, count: int = 2) -> tuple[list[Taken], Encoded]:
+    def make(seed: int = 0, count: int = 2) -> tuple[list[AcceptedFrame], Encoded]:
         rng = np.random.default_rng(seed)
-        frames = [Taken(crop(100 + seed), 0.0, 0.0, seed + 0.1 * i, "label") for i in range(count)]
+        frames = [AcceptedFrame(crop(100 + seed), 0.0, 0.0, seed + 0.1 * i, "label") for i in range(count)]
         encoded = Encoded(
             rng.normal(size=(count, DIM)).astype(np.float32),
             rng.uniform(-0.5, 0.5, (count, 2)).astype(np.float32),

@@ -1,4 +1,4 @@
-"""A calibration page that remembers what it was told, each message checked against the schema."""
+"""A client of the calibration that records what it receives, each message checked against the schema."""
 
 import json
 import threading
@@ -11,45 +11,45 @@ from mtclar.calibrate.web import messages
 
 WAIT_S = 30.0
 SCHEMA = json.loads(messages.schema())
-FROM_DESK = jsonschema.Draft202012Validator(SCHEMA)
+FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
 
 
 class Page:
-    """A Peer that remembers what it was told."""
+    """A ClientHandle that records what it receives."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.pictures: list[bytes] = []
+        self.received: list[dict[str, Any]] = []
+        self.images: list[bytes] = []
         self._changed = threading.Condition()
 
     def send_text(self, message: bytes) -> None:
-        said = json.loads(message)
-        if said["type"] != "error":
-            FROM_DESK.validate(said)
+        parsed = json.loads(message)
+        if parsed["type"] != "error":
+            FROM_SERVER.validate(parsed)
         with self._changed:
-            self.told.append(said)
+            self.received.append(parsed)
             self._changed.notify_all()
 
-    def send_binary(self, picture: bytes) -> None:
+    def send_binary(self, data: bytes) -> None:
         with self._changed:
-            self.pictures.append(picture)
+            self.images.append(data)
             self._changed.notify_all()
 
     def wait(self, condition: Callable[[], Any]) -> Any:
-        """Until the condition holds; what it then gives."""
+        """Waits until the condition holds, and returns it."""
         with self._changed:
             assert self._changed.wait_for(condition, WAIT_S)
             return condition()
 
     def next(self, kind: str, after: int, wanted: Callable[[dict[str, Any]], Any] = bool) -> dict[str, Any]:
-        """The first message of that kind from position `after` on that is wanted; waits for it."""
+        """Waits for the first wanted message of that kind from position `after` on."""
 
         def found() -> dict[str, Any] | None:
-            return next((m for m in self.told[after:] if m["type"] == kind and wanted(m)), None)
+            return next((m for m in self.received[after:] if m["type"] == kind and wanted(m)), None)
 
         with self._changed:
             assert self._changed.wait_for(found, WAIT_S), [
-                m for m in self.told[after:] if "look" not in m["type"]
+                m for m in self.received[after:] if "look" not in m["type"]
             ]
             message = found()
         assert message is not None

@@ -11,15 +11,15 @@ from mtclar.calibrate.core.coverage import (
     MOST_LABELS,
     ORDER,
     REGIONS,
-    Rule,
-    covered,
-    judge,
+    StoppingRule,
+    check_stopping,
+    covered_regions,
+    nearest_region,
     next_region,
-    region_of,
 )
 
 unit = st.floats(-1, 1)
-RULE = Rule(regions=4, over=5, change=0.06)
+STOPPING_RULE = StoppingRule(min_regions=4, window=5, max_change=0.06)
 
 
 def test_following_what_is_asked_for_covers_every_region_once_and_then_once_more() -> None:
@@ -29,7 +29,7 @@ def test_following_what_is_asked_for_covers_every_region_once_and_then_once_more
         region = next_region(labels)
         asked.append(region.title)
         labels.append((region.valence, region.arousal))
-        assert covered(labels) == set(asked)
+        assert covered_regions(labels) == set(asked)
     assert asked[0] == "neither, nor"
     assert len(set(asked)) == len(REGIONS) == len(ORDER)
     assert asked[len(REGIONS) :] == asked[: len(REGIONS)]
@@ -55,10 +55,10 @@ def test_passing_goes_through_every_region(labels: list[tuple[float, float]], mo
 
 @given(unit, unit)
 def test_a_region_is_that_of_its_nearest_point(valence: float, arousal: float) -> None:
-    region = region_of(valence, arousal)
+    region = nearest_region(valence, arousal)
     assert next_region([(valence, arousal)]) is not region
-    assert region_of(region.valence, region.arousal) is region
-    assert region_of(valence * 0.01, arousal * 0.01).title == "neither, nor"
+    assert nearest_region(region.valence, region.arousal) is region
+    assert nearest_region(valence * 0.01, arousal * 0.01).title == "neither, nor"
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_enough(
     regions: int, labels: int, error: float | None, change: float | None, enough: bool, why: str
 ) -> None:
     at = [(REGIONS[i % regions].valence, REGIONS[i % regions].arousal) for i in range(labels)]
-    verdict = judge(at, error, change, RULE)
-    assert verdict.enough is enough
-    assert re.search(why, verdict.why)
+    verdict = check_stopping(at, error, change, STOPPING_RULE)
+    assert verdict.stop is enough
+    assert re.search(why, verdict.reason)
 
 
 @given(st.integers(0, 9), st.floats(0, 1))
 def test_more_regions_and_a_smaller_change_never_make_it_less(regions: int, change: float) -> None:
-    if RULE.met(regions, change):
-        assert RULE.met(regions + 1, change)
-        assert RULE.met(regions, change / 2)
+    if STOPPING_RULE.met(regions, change):
+        assert STOPPING_RULE.met(regions + 1, change)
+        assert STOPPING_RULE.met(regions, change / 2)

@@ -60,7 +60,7 @@ def test_frames_that_come_twice_are_refused() -> None:
     one, other = make_set(3, 1), make_set(2, 2)
     both = editing.merge([("a", one), ("b", other)])
     for sets in ([("a", one), ("a", one)], [("b", other), ("ab", both)]):
-        with pytest.raises(UsageError, match="counted twice"):
+        with pytest.raises(UsageError, match="same frame is in both files"):
             editing.merge(sets)
 
 
@@ -113,9 +113,9 @@ def test_a_label_that_contradicts_the_others_is_dropped() -> None:
     labels = np.full((count, 2), 0.2, np.float32) + np.arange(count)[:, None] * 0.01
     labels[2] = -0.9
     support = replace(make_set(count, 1), labels=labels, absolute=np.full((count, 2), 0.2, np.float32))
-    assert editing.drop_far_off(support, 0.5).times_s.tolist() == [0, 1, 3, 4, 5]
+    assert editing.drop_large_errors(support, 0.5).times_s.tolist() == [0, 1, 3, 4, 5]
     with pytest.raises(UsageError, match="every frame"):
-        editing.drop_far_off(support, 0.0)
+        editing.drop_large_errors(support, 0.0)
 
 
 def test_another_encoder_sees_the_kept_faces_anew() -> None:
@@ -132,16 +132,16 @@ def test_another_encoder_sees_the_kept_faces_anew() -> None:
         with pytest.raises(SupportSetError, match="were not kept") as error:
             editing.reembed(replace(support, crops=None), Encoder(session), card, FRAMING)
         assert "calibrate" in error.value.hint
-        with pytest.raises(SupportSetError, match="are cut as"):
+        with pytest.raises(SupportSetError, match="have the framing"):
             editing.reembed(support, Encoder(session), card, replace(FRAMING, scale=3.0))
 
 
 def test_the_listing_comes_back_as_labels() -> None:
     support = make_set(4, 1)
-    labels = parse_labels(editing.listing(support, "csv"))
+    labels = parse_labels(editing.export(support, "csv"))
     said = np.array([(label.valence, label.arousal) for label in labels])
     np.testing.assert_allclose(said, support.labels, atol=1e-4)
-    told = json.loads(editing.listing(support, "json"))
+    told = json.loads(editing.export(support, "json"))
     assert told["subject"] == "anna"
     assert len(told["frames"]) == 4
     assert [frame["brightness"] for frame in told["frames"]] == pytest.approx(
@@ -158,5 +158,5 @@ def test_crops_are_written_whole_private_and_never_over_others(tmp_path: Path) -
         np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), crop)
     with pytest.raises(UsageError, match="exists already"):
         editing.write_crops(support, tmp_path / "faces")
-    with pytest.raises(UsageError, match="holds no face pictures"):
+    with pytest.raises(UsageError, match="has no face crops"):
         editing.write_crops(make_set(3, 1, crops=False), tmp_path / "more")

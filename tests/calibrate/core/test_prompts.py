@@ -3,7 +3,7 @@
 import pytest
 
 from mtclar.calibrate.core import prompts
-from mtclar.calibrate.core.report import REGIONS, region_of
+from mtclar.calibrate.core.report import QUADRANTS, quadrant_of
 
 
 @pytest.mark.parametrize("made", [prompts.expressions(), prompts.affect_grid(), prompts.neutral_only()])
@@ -12,13 +12,13 @@ def test_labels_lie_in_the_affect_plane_and_every_prompt_asks_for_something(made
         assert abs(prompt.valence) <= 1
         assert abs(prompt.arousal) <= 1
         assert prompt.title
-        assert prompt.ask.endswith(".")
+        assert prompt.instruction.endswith(".")
         assert prompt.frames >= 1
 
 
 def test_the_grid_covers_every_region_that_the_report_asks_for() -> None:
-    covered = {region_of(prompt.valence, prompt.arousal) for prompt in prompts.affect_grid()}
-    assert covered >= {region for _, region in REGIONS}
+    covered = {quadrant_of(prompt.valence, prompt.arousal) for prompt in prompts.affect_grid()}
+    assert covered >= {quadrant for _, quadrant in QUADRANTS}
 
 
 def test_neutral_only_lasts_ten_seconds() -> None:

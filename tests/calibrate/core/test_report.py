@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.report import group_of, make_report, predict_left_out, region_of
+from mtclar.calibrate.core.report import group_labels, make_report, predict_left_out, quadrant_of
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 
@@ -34,7 +34,7 @@ def make_set(labels: list[tuple[float, float]], absolute: NDArray[np.float32] | 
 def test_frames_with_the_same_label_are_left_out_together() -> None:
     """With only its twins left out alone a set of two labels would look perfect; the paper's rule shows it plainly."""
     support = make_set([NEUTRAL] * 3 + [HAPPY] * 3)
-    groups = group_of(support.labels)
+    groups = group_labels(support.labels)
     assert groups.tolist() == [0, 0, 0, 1, 1, 1]
     predicted = predict_left_out(support, groups, rule="nearest")
     assert predicted == pytest.approx(np.array([HAPPY] * 3 + [NEUTRAL] * 3))
@@ -42,7 +42,7 @@ def test_frames_with_the_same_label_are_left_out_together() -> None:
 
 def test_groups_are_numbered_in_order_of_appearance_and_may_be_scattered() -> None:
     labels = np.array([HAPPY, NEUTRAL, HAPPY, SAD, NEUTRAL], np.float32)
-    assert group_of(labels).tolist() == [0, 1, 0, 2, 1]
+    assert group_labels(labels).tolist() == [0, 1, 0, 2, 1]
 
 
 def test_a_consistent_error_of_the_absolute_head_is_seen_and_corrected() -> None:
@@ -51,7 +51,7 @@ def test_a_consistent_error_of_the_absolute_head_is_seen_and_corrected() -> None
     assert report.calibrated[0] < report.absolute[0]
     assert report.calibrated[1] < report.absolute[1]
     assert report.frames == 12
-    assert [(point.valence, point.frames) for point in report.points] == [
+    assert [(point.valence, point.frames) for point in report.labels] == [
         (pytest.approx(label[0]), 3) for label in (NEUTRAL, HAPPY, SAD, ANGRY)
     ]
     assert report.conclusive
@@ -86,4 +86,4 @@ def test_a_label_that_the_others_contradict_is_named() -> None:
     ],
 )
 def test_regions_of_the_affect_plane(label: tuple[float, float], region: str) -> None:
-    assert region_of(*label) == region
+    assert quadrant_of(*label) == region

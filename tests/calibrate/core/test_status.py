@@ -1,14 +1,13 @@
-"""What the labels so far are worth: the rule for enough sees the sets as they were before the latest labels."""
+"""The stopping rule compares the support sets before and after the latest labels."""
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
-from mtclar.calibrate.core.coverage import REGIONS, RULE
-from mtclar.calibrate.core.label_store import Collection
-from mtclar.calibrate.core.status import Standing
+from mtclar.calibrate.core.coverage import REGIONS, STOPPING_RULE, StoppingVerdict
+from mtclar.calibrate.core.label_store import LabelStore
+from mtclar.calibrate.core.status import CalibrationStatus
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.face.crop import FRAMING
@@ -17,23 +16,23 @@ from mtclar.engine.support_set import SupportSet
 Make = Callable[..., Any]
 
 
-def support(collection: Collection) -> SupportSet:
-    return collection.support(subject="", source="", model_name="", model_sha256="", framing=FRAMING)
+def support(store: LabelStore) -> SupportSet:
+    return store.support(subject="", source="", model_name="", model_sha256="", framing=FRAMING)
 
 
 @pytest.fixture
-def courses(taken: Make, monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], SupportSet]]:
-    """The state and the support set after each of RULE.over + 2 labels, the frames of each differing in number."""
+def courses(taken: Make, monkeypatch: pytest.MonkeyPatch) -> list[tuple[StoppingVerdict, SupportSet]]:
+    """The verdict and the support set after each of STOPPING_RULE.window + 2 labels of one to three frames."""
     monkeypatch.setattr("mtclar.calibrate.core.coverage.LARGE_ERROR", 2.0)  # these faces are random
-    standing, after = Standing(), []
-    standing.shown.note(0.0, shown(taken))
-    for number in range(RULE.over + 2):
+    status, after = CalibrationStatus(), []
+    status.unlabelled.add(0.0, shown(taken))
+    for number in range(STOPPING_RULE.window + 2):
         region = REGIONS[number % len(REGIONS)]
         frames = taken(number, 1 + number % 3)
-        standing.collection.add(region.valence, region.arousal, *frames, keep_crops=False)
-        made = support(standing.collection)
-        standing.renew(made, added=True)
-        after.append((standing.state(), made))
+        status.labels.add(region.valence, region.arousal, *frames, keep_crops=False)
+        made = support(status.labels)
+        status.update(made, added=True)
+        after.append((status.stopping(), made))
     return after
 
 
@@ -43,45 +42,45 @@ def shown(taken: Make) -> Encoded:
     return encoded
 
 
-def test_with_few_labels_the_number_is_missing(courses: list[tuple[dict[str, Any], SupportSet]]) -> None:
-    for number, (state, _) in enumerate(courses[: RULE.over - 1], 1):
-        assert state["enough"] == {
-            "enough": False,
-            "why": f"at least {RULE.over} labels, and there are {number}",
-        }
+def test_with_few_labels_the_number_is_missing(courses: list[tuple[StoppingVerdict, SupportSet]]) -> None:
+    for number, (verdict, _) in enumerate(courses[: STOPPING_RULE.window - 1], 1):
+        assert not verdict.stop
+        assert verdict.reason == f"at least {STOPPING_RULE.window} labels, and there are {number}"
 
 
 def test_the_sets_before_the_latest_labels_are_compared(
-    courses: list[tuple[dict[str, Any], SupportSet]], taken: Make
+    courses: list[tuple[StoppingVerdict, SupportSet]], taken: Make
 ) -> None:
     sets: list[SupportSet | None] = [None, *(made for _, made in courses)]
-    for number in (RULE.over, RULE.over + 1, RULE.over + 2):
+    for number in (STOPPING_RULE.window, STOPPING_RULE.window + 1, STOPPING_RULE.window + 2):
         change = label_convergence(
-            sets[number : (number - RULE.over - 1) if number > RULE.over else None : -1], shown(taken)
+            sets[
+                number : (number - STOPPING_RULE.window - 1) if number > STOPPING_RULE.window else None : -1
+            ],
+            shown(taken),
         )
-        verdict = courses[number - 1][0]["enough"]
-        assert verdict["enough"] == (change < RULE.change)
-        assert f"(by {change:.2f})" in verdict["why"]
+        verdict = courses[number - 1][0]
+        assert verdict.stop == (change < STOPPING_RULE.max_change)
+        assert f"(by {change:.2f})" in verdict.reason
 
 
 def test_without_a_face_between_the_labels_the_labelled_ones_stand_in(
     taken: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mtclar.calibrate.core.coverage.LARGE_ERROR", 2.0)  # these faces are random
-    standing = Standing()
-    for number in range(RULE.over):
+    status = CalibrationStatus()
+    for number in range(STOPPING_RULE.window):
         region = REGIONS[number]
-        standing.collection.add(region.valence, region.arousal, *taken(number, 2), keep_crops=False)
-    standing.renew(support(standing.collection))
-    assert "the last" in standing.state()["enough"]["why"]
+        status.labels.add(region.valence, region.arousal, *taken(number, 2), keep_crops=False)
+    status.update(support(status.labels))
+    assert "the last" in status.stopping().reason
 
 
-def test_other_regions_are_asked_for_when_one_was_passed_on() -> None:
-    standing = Standing()
-    asked = []
+def test_a_skipped_region_is_prompted_again_after_the_others() -> None:
+    status = CalibrationStatus()
+    prompted = []
     for _ in REGIONS:
-        asked.append(standing.ask().title)
-        standing.pass_on(standing.ask())
-    assert set(asked) == {region.title for region in REGIONS}
-    assert standing.ask().title == asked[0]
-    assert np.all([region["covered"] is False for region in standing.state()["regions"]])
+        prompted.append(status.next_prompt().title)
+        status.skip()
+    assert set(prompted) == {region.title for region in REGIONS}
+    assert status.next_prompt().title == prompted[0]

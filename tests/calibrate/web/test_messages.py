@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from support.calibration_page import FROM_DESK, SCHEMA
+from support.calibration_page import FROM_SERVER, SCHEMA
 
 from mtclar.calibrate.web import messages
 from mtclar.stream.protocol.messages import ProtocolError
@@ -19,7 +19,7 @@ from tools.record_exchanges import Line, path_of
 FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 DOCS = Path(__file__).parents[3] / "docs" / "protocol"
 STREAM = jsonschema.Draft202012Validator(json.loads((DOCS / "mtclar.v1.schema.json").read_text()))
-TOLERANCE = 2e-3  # figures are rounded, and machines add up in different orders
+TOLERANCE = 2e-3  # figures are round_label, and machines add up in different orders
 
 
 def kinds(side: str) -> set[str]:
@@ -35,7 +35,7 @@ def test_docs_show_the_schema_that_is_served() -> None:
     }
     for example in examples:
         from_server = example["type"].partition(".")[2] in kinds("from_server")
-        (FROM_DESK if from_server else FROM_PAGE).validate(example)
+        (FROM_SERVER if from_server else FROM_PAGE).validate(example)
 
 
 def test_asyncapi_names_every_message_of_the_schema_once_and_nothing_else() -> None:
@@ -82,7 +82,7 @@ def test_every_recorded_message_obeys_its_schema(take_down: Callable[[], list[Li
     for line, following in zip(lines, [*lines[1:], {}], strict=True):
         if "server" in line:
             ours = line["server"]["type"].startswith(messages.PREFIX)
-            (FROM_DESK if ours else STREAM).validate(line["server"])
+            (FROM_SERVER if ours else STREAM).validate(line["server"])
         elif "client" in line:
             if following.get("server", {}).get("code") == "bad_message":
                 assert not FROM_PAGE.is_valid(line["client"])

@@ -1,4 +1,4 @@
-"""Several people and streams behind one calibration page: each page sits at the desk, and sees the stream, it chose."""
+"""Several people and streams behind one calibration page: each client chooses its person and stream."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,15 +10,19 @@ import pytest
 from support.calibration_page import Page
 
 from mtclar.calibrate.core.journal import journal_path
-from mtclar.calibrate.web.registry import Desks
-from mtclar.calibrate.web.session import Desk, View
+from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.registry import CalibrationRegistry
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.engine.data_types import Frame
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.sources import open_source
 
-DOOR, TABLE = View("door", "rtsp://door"), View("table", "this browser's camera", "browser")
+DOOR, TABLE = (
+    CalibrationStream("door", "rtsp://door"),
+    CalibrationStream("table", "this browser's camera", "browser"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +36,17 @@ class Running:
     def __init__(self, folder: Path, face: np.ndarray) -> None:
         self.folder = folder
         self.pictures = {"door": np.full_like(face, 90), "table": face}
-        self.desks = Desks(
+        self.registry = CalibrationRegistry(
             [
-                Desk(
+                CalibrationSession(
                     Tracker.open,
                     lambda support: self.save(support),
                     target=folder / f"{subject}.mtclar",
                     subject=subject,
-                    views=views,
+                    streams=streams,
+                    feed=LiveFeed,
                 )
-                for subject, views in (("anna", [DOOR]), ("ben", [DOOR, TABLE]))
+                for subject, streams in (("anna", [DOOR]), ("ben", [DOOR, TABLE]))
             ]
         )
         self.seq = 0
@@ -60,25 +65,25 @@ class Running:
         **content: Any,
     ) -> dict[str, Any]:
         """Says something, plays both cameras, and waits for the answer that is wanted."""
-        at = len(page.told)
-        self.desks.on_message(page, {"type": f"calibrate.{kind}", **content})
+        at = len(page.received)
+        self.registry.on_message(page, {"type": f"calibrate.{kind}", **content})
         until_s = time.monotonic() + 30
         while time.monotonic() < until_s:
             for stream, image in self.pictures.items():
                 now_s = time.monotonic()
-                self.desks.offer(Frame(image, self.seq, now_s, "arrival", now_s, stream))
+                self.registry.offer(Frame(image, self.seq, now_s, "arrival", now_s, stream))
             self.seq += 1
-            found = next((m for m in page.told[at:] if m["type"] == answer and wanted(m)), None)
+            found = next((m for m in page.received[at:] if m["type"] == answer and wanted(m)), None)
             if found is not None:
                 return found
             time.sleep(0.02)
-        raise AssertionError(page.told[at:])
+        raise AssertionError(page.received[at:])
 
 
 @pytest.fixture
 def running(tmp_path: Path, face: np.ndarray) -> Iterator[Running]:
     made = Running(tmp_path, face)
-    with made.desks:
+    with made.registry:
         yield made
 
 
@@ -86,7 +91,7 @@ def test_a_page_chooses_who_and_where_and_sees_that_alone(running: Running) -> N
     page = Page()
     state = running.do(page, "join")
     assert (state["subject"], state["stream"], state["camera"]) == ("anna", "door", "server")
-    assert page.told[0] == {
+    assert page.received[0] == {
         "type": "calibrate.choices",
         "choices": [
             {"stream": "door", "label": "rtsp://door", "subject": "anna"},
@@ -115,18 +120,18 @@ def test_a_page_chooses_who_and_where_and_sees_that_alone(running: Running) -> N
     assert (saved.subject, saved.source, len(saved)) == ("ben", TABLE.label, 3)
 
 
-def test_two_pages_sit_at_two_desks(running: Running) -> None:
+def test_two_clients_join_two_sessions(running: Running) -> None:
     anna, ben = Page(), Page()
     running.do(anna, "join", subject="anna")
     running.do(ben, "join", subject="ben", stream="table")
     running.do(ben, "take", lambda state: state["samples"], valence=0.5, arousal=0.25)
-    assert {m["subject"] for m in anna.told if m["type"] == "calibrate.state"} == {"anna"}
-    assert not [m for m in anna.told if m["type"] == "calibrate.look" and m["usable"]]
-    running.desks.on_disconnect(ben)
-    running.do(anna, "undo")
-    count = len(ben.told)
+    assert {m["subject"] for m in anna.received if m["type"] == "calibrate.state"} == {"anna"}
+    assert not [m for m in anna.received if m["type"] == "calibrate.look" and m["usable"]]
+    running.registry.on_disconnect(ben)
+    running.do(Page(), "join", subject="ben")  # answered after the disconnect was handled
+    count = len(ben.received)
     running.do(anna, "join")
-    assert len(ben.told) == count
+    assert len(ben.received) == count
 
 
 def test_who_or_what_is_not_there_is_refused_and_the_page_stays_where_it_is(running: Running) -> None:
@@ -134,17 +139,24 @@ def test_who_or_what_is_not_there_is_refused_and_the_page_stays_where_it_is(runn
     running.do(page, "join", subject="ben")
     for wish in ({"subject": "cleo"}, {"stream": "garden"}, {"subject": "anna", "stream": "table"}):
         with pytest.raises(ProtocolError) as refused:
-            running.desks.on_message(page, {"type": "calibrate.join", **wish})
+            running.registry.on_message(page, {"type": "calibrate.join", **wish})
         assert refused.value.code == "unknown_stream"
     assert running.do(page, "undo")["subject"] == "ben"
 
 
 def test_one_person_on_one_stream_is_no_choice(tmp_path: Path) -> None:
     page = Page()
-    desk = Desk(Tracker.open, lambda _: tmp_path, target=tmp_path / "a.mtclar", subject="a", views=[DOOR])
-    with Desks([desk]) as desks:
-        desks.on_message(page, {"type": "calibrate.join", "subject": "a"})
+    session = CalibrationSession(
+        Tracker.open,
+        lambda _: tmp_path,
+        target=tmp_path / "a.mtclar",
+        subject="a",
+        streams=[DOOR],
+        feed=LiveFeed,
+    )
+    with CalibrationRegistry([session]) as registry:
+        registry.on_message(page, {"type": "calibrate.join", "subject": "a"})
         page.next("calibrate.state", 0)
         with pytest.raises(ProtocolError, match="on other streams"):
-            desk.on_message(page, {"type": "calibrate.join", "stream": "garden"})
-    assert "calibrate.choices" not in {m["type"] for m in page.told}
+            session.on_message(page, {"type": "calibrate.join", "stream": "garden"})
+    assert "calibrate.choices" not in {m["type"] for m in page.received}

@@ -1,4 +1,4 @@
-"""The desk behind the calibration page: real frames, a real tracker, every message checked against the schema."""
+"""A session with a live feed: real frames, a real tracker, every message checked against the schema."""
 
 import threading
 import time
@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.calibration_page import SCHEMA, Page
 
-from mtclar.calibrate.core.capture import FRAMES
 from mtclar.calibrate.core.continuous_rating import Ratings
 from mtclar.calibrate.core.coverage import REGIONS
-from mtclar.calibrate.core.journal import Journal, Unfinished, journal_path
-from mtclar.calibrate.core.label_store import Step
+from mtclar.calibrate.core.guided_session import LABEL_FRAMES
+from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration, journal_path
+from mtclar.calibrate.core.label_store import Snapshot
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.session import Desk, View
+from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.support_set import SupportSet
@@ -32,8 +33,8 @@ from mtclar.stream.sources import open_source
 FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 
 
-class Session:
-    """A desk, a page, and a camera that plays pictures again and again."""
+class Running:
+    """A session, a client, and a camera that repeats its images."""
 
     def __init__(self, folder: Path, pictures: list[np.ndarray], **options: Any) -> None:
         self.target = folder / "me.mtclar"
@@ -41,12 +42,13 @@ class Session:
         self.page = Page()
         self.pictures = pictures
         self._stopped = threading.Event()
-        self.desk = Desk(
+        self.session = CalibrationSession(
             Tracker.open,
             options.pop("save", self.save),
             target=self.target,
             subject=options.pop("subject", "me"),
-            views=[View("demo", "demo")],
+            streams=[CalibrationStream("demo", "demo")],
+            feed=LiveFeed,
             on_saved=self.saved.append,
             **options,
         )
@@ -61,25 +63,25 @@ class Session:
         while not self._stopped.wait(0.02):
             now_s = time.monotonic()
             image = self.pictures[seq % len(self.pictures)]
-            self.desk.offer(Frame(image, seq, now_s, "arrival", now_s - began_s, "demo"))
+            self.session.offer(Frame(image, seq, now_s, "arrival", now_s - began_s, "demo"))
             seq += 1
 
-    def __enter__(self) -> "Session":
-        self.desk.__enter__()
+    def __enter__(self) -> "Running":
+        self.session.__enter__()
         self._camera.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._camera.join()
-        self.desk.__exit__()
+        self.session.__exit__()
 
     def ask(self, kind: str, **content: Any) -> int:
         """Says something; the place in `told` from which on the answer stands."""
-        at = len(self.page.told)
+        at = len(self.page.received)
         message = {"type": f"calibrate.{kind}", **content}
         FROM_PAGE.validate(message)
-        self.desk.on_message(self.page, message)
+        self.session.on_message(self.page, message)
         return at
 
     def do(self, kind: str, wanted: Callable[[dict[str, Any]], Any] = bool, **content: Any) -> dict[str, Any]:
@@ -97,8 +99,8 @@ def face() -> list[np.ndarray]:
 
 
 @pytest.fixture
-def session(tmp_path: Path, face: list[np.ndarray]) -> Iterator[Session]:
-    with Session(tmp_path, face) as running:
+def session(tmp_path: Path, face: list[np.ndarray]) -> Iterator[Running]:
+    with Running(tmp_path, face) as running:
         yield running
 
 
@@ -107,10 +109,10 @@ def test_clear_takes_the_ratings_of_a_recording_with_it_and_undo_brings_them_bac
 ) -> None:
     with Tracker.open() as tracker:
         model = tracker.model.sha256
-    journal = Journal(tmp_path / "me.mtclar", "me")
+    journal = CalibrationJournal(tmp_path / "me.mtclar", "me")
     rated = Ratings(9.0, 2.5, np.array([(1.0, 0.5, -0.5, 1.0)]))
-    journal.keep(Unfinished(Step(), rated), model)
-    with Session(tmp_path, face) as session:
+    journal.write(UnfinishedCalibration(Snapshot(), rated), model)
+    with Running(tmp_path, face) as session:
         assert "left unfinished" in session.do("join")["notice"]
         session.take(0.0, 0.0, 1)
         session.do("clear", lambda s: not s["samples"])
@@ -122,7 +124,7 @@ def test_clear_takes_the_ratings_of_a_recording_with_it_and_undo_brings_them_bac
         np.testing.assert_array_equal(unfinished.ratings.trace, rated.trace)
 
 
-def test_from_the_first_label_to_a_saved_set(session: Session) -> None:
+def test_from_the_first_label_to_a_saved_set(session: Running) -> None:
     state = session.do("join")
     assert state["samples"] == []
     assert state["ask"]["title"] == "neither, nor"
@@ -134,7 +136,7 @@ def test_from_the_first_label_to_a_saved_set(session: Session) -> None:
         state = session.take(valence, arousal, n)
     assert [s["number"] for s in state["samples"]] == [1, 2, 3, 4]
     assert state["samples"][3]["valence"] == 0.12
-    assert all(s["frames"] == FRAMES and s["thumbnail"] is None for s in state["samples"])
+    assert all(s["frames"] == LABEL_FRAMES and s["thumbnail"] is None for s in state["samples"])
     assert state["error"] is not None
     assert len(state["errors"]) == 4
     assert sum(region["covered"] for region in state["regions"]) >= 3
@@ -162,64 +164,64 @@ def test_from_the_first_label_to_a_saved_set(session: Session) -> None:
     assert not journalled.exists()
     saved = SupportSet.load(session.target)
     assert saved.subject == "me"
-    assert len(saved) == 4 * FRAMES
+    assert len(saved) == 4 * LABEL_FRAMES
     assert {tuple(np.round(label, 2)) for label in saved.labels.astype(np.float64)} == {
         (0.0, 0.0),
         (0.6, 0.1),
         (-0.5, -0.5),
         (0.9, 0.9),
     }
-    assert [len(s) for s in session.saved] == [4 * FRAMES]
+    assert [len(s) for s in session.saved] == [4 * LABEL_FRAMES]
 
 
-def test_pictures_are_small_and_come_only_to_who_joined(session: Session) -> None:
+def test_pictures_are_small_and_come_only_to_who_joined(session: Running) -> None:
     time.sleep(0.2)
-    assert session.page.pictures == []
+    assert session.page.images == []
     session.do("join")
     first = session.page.next("calibrate.look", 0)["seq"]
     session.page.next(
         "calibrate.look", 0, lambda m: m["seq"] != first
     )  # so the first one's picture was shown
     at = session.ask("leave")
-    number, _, t_s = read_header(session.page.pictures[0])
+    number, _, t_s = read_header(session.page.images[0])
     assert number == 0
     assert t_s > 0
-    assert session.page.pictures[0][HEADER.size :][:2] == b"\xff\xd8"
-    assert len(session.page.pictures[0]) < 60_000
+    assert session.page.images[0][HEADER.size :][:2] == b"\xff\xd8"
+    assert len(session.page.images[0]) < 60_000
     time.sleep(0.3)
-    count = len(session.page.told)
+    count = len(session.page.received)
     time.sleep(0.3)
-    assert len(session.page.told) == count >= at
+    assert len(session.page.received) == count >= at
 
 
-def test_a_client_that_goes_at_once_is_forgotten(session: Session) -> None:
+def test_a_client_that_goes_at_once_is_forgotten(session: Running) -> None:
     passer_by = Page()
-    session.desk.on_message(passer_by, {"type": "calibrate.join"})
-    session.desk.on_disconnect(passer_by)
+    session.session.on_message(passer_by, {"type": "calibrate.join"})
+    session.session.on_disconnect(passer_by)
     session.do("join")
     session.page.next("calibrate.look", 0)
-    assert [m for m in passer_by.told if m["type"] == "calibrate.look"] == []
-    assert passer_by.pictures == []
+    assert [m for m in passer_by.received if m["type"] == "calibrate.look"] == []
+    assert passer_by.images == []
 
 
 def test_what_was_left_unfinished_is_known_before_the_first_change(
     tmp_path: Path, face: list[np.ndarray]
 ) -> None:
-    with Session(tmp_path, face) as first:
+    with Running(tmp_path, face) as first:
         first.do("join")
         first.take(0.5, 0.5, 1)
-    with Session(tmp_path, face) as second:
+    with Running(tmp_path, face) as second:
         second.ask("clear")  # without having joined
         assert second.do("join")["samples"] == []
         assert len(second.do("undo")["samples"]) == 1
 
 
 def test_an_unfinished_calibration_goes_on(tmp_path: Path, face: list[np.ndarray]) -> None:
-    with Session(tmp_path, face) as first:
+    with Running(tmp_path, face) as first:
         first.do("join")
         first.take(0.5, 0.5, 1)
         before = first.take(-0.5, 0.5, 2)
-    with Session(tmp_path, face) as second:
+    with Running(tmp_path, face) as second:
         state = second.do("join")
         assert state["samples"] == before["samples"]
         assert state["errors"] == before["errors"]
@@ -228,7 +230,7 @@ def test_an_unfinished_calibration_goes_on(tmp_path: Path, face: list[np.ndarray
 
 
 def test_crops_are_kept_and_shown_only_where_asked_for(tmp_path: Path, face: list[np.ndarray]) -> None:
-    with Session(tmp_path, face, keep_crops=True) as session:
+    with Running(tmp_path, face, keep_crops=True) as session:
         session.do("join")
         state = session.take(0.5, 0.5, 1)
         assert state["keep_crops"]
@@ -240,10 +242,10 @@ def test_crops_are_kept_and_shown_only_where_asked_for(tmp_path: Path, face: lis
 def test_another_persons_unfinished_calibration_is_put_aside_and_said(
     tmp_path: Path, face: list[np.ndarray]
 ) -> None:
-    with Session(tmp_path, face, subject="anna") as first:
+    with Running(tmp_path, face, subject="anna") as first:
         first.do("join")
         first.take(0.5, 0.5, 1)
-    with Session(tmp_path, face, subject="ben") as second:
+    with Running(tmp_path, face, subject="ben") as second:
         state = second.do("join")
         assert state["samples"] == []
         assert "is of 'anna', not of 'ben'" in state["notice"]
@@ -261,7 +263,7 @@ def test_what_cannot_be_used_is_said_in_plain_words(
         "two": np.concatenate([face[0], face[0]], axis=1),
         "dark": (face[0] * 0.12).astype(np.uint8),
     }[kind]
-    with Session(tmp_path, [picture]) as session:
+    with Running(tmp_path, [picture]) as session:
         session.do("join")
         look = session.page.next("calibrate.look", 0, lambda m: m["advice"])
         assert words in " ".join(look["advice"])
@@ -277,7 +279,7 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(tmp_path: Path, face: list[
     def refuse(_: SupportSet) -> Path:
         raise WriteError("cannot write there: no space left on device", "make room")
 
-    with Session(tmp_path, face, save=refuse) as session:
+    with Running(tmp_path, face, save=refuse) as session:
         session.do("join")
         error = session.page.next("error", session.ask("save"))
         assert "nothing was labelled yet" in error["message"]
@@ -291,7 +293,7 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(tmp_path: Path, face: list[
         assert state["saved"] is None
 
 
-def test_another_region_is_asked_for_when_a_person_is_elsewhere(session: Session) -> None:
+def test_another_region_is_asked_for_when_a_person_is_elsewhere(session: Running) -> None:
     first = session.do("join")["ask"]["title"]
     second = session.do("skip")["ask"]["title"]
     assert second != first
@@ -301,13 +303,13 @@ def test_another_region_is_asked_for_when_a_person_is_elsewhere(session: Session
     assert set(seen) == {region.title for region in REGIONS} - {"awake"}
 
 
-def test_taking_can_be_stopped(session: Session) -> None:
+def test_taking_can_be_stopped(session: Running) -> None:
     session.do("join")
     at = session.ask("take", valence=0.5, arousal=0.5)
     session.page.next("calibrate.look", at, lambda m: m["capture"])
     session.do("cancel")
     time.sleep(0.3)
-    at = len(session.page.told)
+    at = len(session.page.received)
     assert session.page.next("calibrate.look", at)["capture"] is None
     assert session.do("join")["samples"] == []
 
@@ -350,20 +352,21 @@ def test_closing_does_not_wait_for_ever_for_what_hangs(
         released.wait(60)
         raise MtclarError("no tracker")
 
-    peer: Any = SimpleNamespace(send_text=lambda _: None, send_binary=lambda _: None)
-    desk = Desk(
+    client: Any = SimpleNamespace(send_text=lambda _: None, send_binary=lambda _: None)
+    session = CalibrationSession(
         open_tracker,
         lambda _: tmp_path,
         target=tmp_path / "me.mtclar",
         subject="me",
-        views=[View("demo", "demo")],
+        streams=[CalibrationStream("demo", "demo")],
+        feed=LiveFeed,
     )
     try:
-        with desk:
-            desk.on_message(peer, {"type": "calibrate.join"})
+        with session:
+            session.on_message(client, {"type": "calibrate.join"})
             assert hangs.wait(60)
         assert "left behind" in caplog.text
     finally:
         released.set()
-        desk._thread.join(60)
-    assert not desk._thread.is_alive()
+        session._thread.join(60)
+    assert not session._thread.is_alive()

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from mtclar.calibrate.core.prompts import Prompt
-from mtclar.calibrate.core.terminal_screen import LineScreen, PanelScreen, affect_plane
+from mtclar.cli.calibration_screen import LineScreen, PanelScreen, affect_plane
 from mtclar.cli.commands.calibrate import guided
 from mtclar.cli.options import default_support_path
 from mtclar.cli.outputs import keep_previous
@@ -253,11 +253,11 @@ def test_a_person_is_led_through_the_prompts(long_clip: Path) -> None:
     printed = io.StringIO()
     screen = LineScreen(Console(file=printed, width=200))
     with Tracker.open() as tracker:
-        recording, complete = guided(
+        selection, complete = guided(
             open_source(str(long_clip)).frames(), PROMPTS, tracker, screen, TypedKeys()
         )
     assert complete
-    assert [one.where for one in recording.taken] == ["neutral", "neutral", "happy", "happy"]
+    assert [one.name for one in selection.accepted] == ["neutral", "neutral", "happy", "happy"]
     assert "1/2 neutral, countdown: 0 of 2 frames. Rest." in printed.getvalue()
     assert "2/2 happy, hold: 2 of 2 frames" in printed.getvalue()
 
@@ -267,10 +267,10 @@ def test_two_faces_are_refused_and_said(two_faces_clip: Path) -> None:
     screen = PanelScreen(Console(file=printed, width=100, force_terminal=True), has_keys=True)
     with Tracker.open() as tracker:
         source = open_source(str(two_faces_clip), loop=True)
-        recording, complete = guided(source.frames(), PROMPTS[:1], tracker, screen, TypedKeys())
+        selection, complete = guided(source.frames(), PROMPTS[:1], tracker, screen, TypedKeys())
     assert complete
-    assert not recording.taken
-    assert [(one.where, one.faults) for one in recording.refused] == [("neutral", ("two faces",))]
+    assert not selection.accepted
+    assert [(one.name, one.issues) for one in selection.rejected] == [("neutral", ("two faces",))]
     assert "not usable: two faces" in printed.getvalue()
     assert "neutral" in printed.getvalue()
 
@@ -283,12 +283,12 @@ def test_keys_skip_and_finish(face_clip: Path) -> None:
             frames = open_source(str(face_clip)).frames()
             return guided(frames, PROMPTS, tracker, screen, TypedKeys(**keys))
 
-        recording, complete = play(at_3="s", at_6="s")
+        selection, complete = play(at_3="s", at_6="s")
         assert complete
-        assert [one.where for one in recording.refused] == ["neutral", "happy"]
-        recording, complete = play(at_5="q")
+        assert [one.name for one in selection.rejected] == ["neutral", "happy"]
+        selection, complete = play(at_5="q")
         assert complete
-        assert not recording.taken
+        assert not selection.accepted
         assert play()[1] is False  # two seconds are over before the first countdown is
 
 

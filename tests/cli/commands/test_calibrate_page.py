@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from mtclar.cli.commands.calibrate_page import adopting, make_desks, people_of, writing_to
+from mtclar.cli.commands.calibrate_page import adopting, make_registry, saving_to, subjects_of
 from mtclar.cli.commands.run import _calibrated_on
 from mtclar.cli.service.streams import Stream
 from mtclar.engine.data_types import Encoded
@@ -57,39 +57,39 @@ def test_who_can_be_calibrated_on_which_stream(tmp_path: Path, home: Path) -> No
     anna, ben = support("anna"), support("ben")
     a, b = tmp_path / "anna.mtclar", tmp_path / "ben.mtclar"
     two = streams("door", "desk")
-    (new,) = people_of(two, [], [], [])
+    (new,) = subjects_of(two, [], [], [])
     assert (new.subject, new.target, new.streams) == ("me", home / "mtclar-stream" / "default.mtclar", two)
-    assert [p.streams for p in people_of(two, [anna, ben], [a, b], [None, "word"])] == [two[:1], two[1:]]
-    assert [p.passphrase for p in people_of(two, [anna, ben], [a, b], [None, "word"])] == [None, "word"]
-    assert [p.streams for p in people_of(two, [anna], [a], [None])] == [two]
+    assert [p.streams for p in subjects_of(two, [anna, ben], [a, b], [None, "word"])] == [two[:1], two[1:]]
+    assert [p.passphrase for p in subjects_of(two, [anna, ben], [a, b], [None, "word"])] == [None, "word"]
+    assert [p.streams for p in subjects_of(two, [anna], [a], [None])] == [two]
     one = two[:1]
-    assert [(p.subject, p.streams) for p in people_of(one, [anna, ben], [a, b], [None, None])] == [
+    assert [(p.subject, p.streams) for p in subjects_of(one, [anna, ben], [a, b], [None, None])] == [
         ("anna", one),
         ("ben", one),
     ]
-    (same,) = people_of(two, [anna, support("anna")], [a, tmp_path / "." / "anna.mtclar"], [None, None])
+    (same,) = subjects_of(two, [anna, support("anna")], [a, tmp_path / "." / "anna.mtclar"], [None, None])
     assert same.streams == two  # one file for each of the streams: one desk, or two would write it
 
 
 def test_who_is_new_is_whose_set_would_be_replaced(home: Path) -> None:
     target = home / "mtclar-stream" / "default.mtclar"
     support("anna").save(target)
-    (anna,) = people_of(streams("door"), [], [], [])
+    (anna,) = subjects_of(streams("door"), [], [], [])
     assert (anna.subject, anna.target, anna.passphrase) == ("anna", target, None)
     support("anna").save(target, "four words or so")
-    (anna,) = people_of(streams("door"), [], [], [], lambda: "four words or so")
+    (anna,) = subjects_of(streams("door"), [], [], [], lambda: "four words or so")
     assert (anna.subject, anna.passphrase) == ("anna", "four words or so")  # labels are not written in clear
     with pytest.raises(SupportSetError, match="is encrypted"):
-        people_of(streams("door"), [], [], [])
+        subjects_of(streams("door"), [], [], [])
     with pytest.raises(SupportSetError, match="passphrase is wrong"):
-        people_of(streams("door"), [], [], [], lambda: "a guess")
+        subjects_of(streams("door"), [], [], [], lambda: "a guess")
 
 
 def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path) -> None:
     two = streams("door", "desk")
     anna = support("anna")
-    people = people_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
-    assert make_desks(people, [], "auto", 1) is None
+    people = subjects_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
+    assert make_registry(people, [], "auto", 1) is None
     adopting([stream.tracker for stream in people[0].streams])(anna)
     for stream in two:
         stream.tracker.replace_support.assert_called_once_with(anna)  # type: ignore[attr-defined]
@@ -97,15 +97,15 @@ def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path
 
 def test_what_was_there_is_kept_and_an_encrypted_one_is_not_replaced_by_an_open_one(tmp_path: Path) -> None:
     target = tmp_path / "anna.mtclar"
-    writing_to(target, None)(support(frames=2))
-    writing_to(target, None)(support(frames=3))
+    saving_to(target, None)(support(frames=2))
+    saving_to(target, None)(support(frames=3))
     assert len(SupportSet.load(target)) == 3
     assert len(SupportSet.load(tmp_path / "anna.previous.mtclar")) == 2
-    writing_to(target, "correct horse battery")(support(frames=4))
+    saving_to(target, "correct horse battery")(support(frames=4))
     assert is_encrypted(target)
     previous = tmp_path / "anna.previous.mtclar"
     assert is_encrypted(previous)  # the one before was in clear: it does not stay so
     assert len(SupportSet.load(previous, lambda: "correct horse battery")) == 3
     with pytest.raises(CalibrationError, match="is encrypted"):
-        writing_to(target, None)(support(frames=5))
+        saving_to(target, None)(support(frames=5))
     assert is_encrypted(target)

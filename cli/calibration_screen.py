@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from mtclar.calibrate.core.support_builder import Progress
+from mtclar.calibrate.core.guided_session import PromptProgress
 
 GRID_COLUMNS, GRID_ROWS = 21, 9
 KEYS_HELP = "s skip   r repeat   q finish with what there is   Ctrl-C write nothing"
@@ -25,7 +25,7 @@ class Screen(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: PromptProgress) -> None:
         """Called with every frame."""
         ...
 
@@ -60,7 +60,7 @@ class PanelScreen:
     ) -> None:
         self._live.stop()
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: PromptProgress) -> None:
         prompt = progress.prompt
         if prompt is None:
             return
@@ -68,10 +68,10 @@ class PanelScreen:
             state = Text(f"in {progress.left_s:.0f} ...", style="bold yellow")
         else:
             state = Text("hold it", style="bold green")
-        trouble = Text(f"not usable: {', '.join(progress.faults)}" if progress.faults else " ", style="red")
+        trouble = Text(f"not usable: {', '.join(progress.issues)}" if progress.issues else " ", style="red")
         bar = ProgressBar(total=prompt.frames, completed=progress.taken, width=2 * GRID_COLUMNS)
         parts: list[RenderableType] = [
-            Text(prompt.ask, style="bold"),
+            Text(prompt.instruction, style="bold"),
             state,
             bar,
             trouble,
@@ -88,7 +88,7 @@ class LineScreen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said: tuple[int, str, int, tuple[str, ...]] | None = None
+        self._printed: tuple[int, str, int, tuple[str, ...]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -98,18 +98,18 @@ class LineScreen:
     ) -> None:
         pass
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: PromptProgress) -> None:
         prompt = progress.prompt
-        now = (progress.index, progress.phase, progress.taken, progress.faults)
-        if prompt is None or now == self._said:
+        now = (progress.index, progress.phase, progress.taken, progress.issues)
+        if prompt is None or now == self._printed:
             return
-        self._said = now
+        self._printed = now
         words = f"{progress.index + 1}/{progress.of} {prompt.title}, {progress.phase}: "
         words += f"{progress.taken} of {prompt.frames} frames"
-        if progress.faults:
-            words += f", not usable: {', '.join(progress.faults)}"
+        if progress.issues:
+            words += f", not usable: {', '.join(progress.issues)}"
         elif progress.phase == "countdown" and not progress.taken:
-            words += f". {prompt.ask}"
+            words += f". {prompt.instruction}"
         self._console.print(words, soft_wrap=True, highlight=False, markup=False)
 
 

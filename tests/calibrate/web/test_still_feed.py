@@ -1,6 +1,7 @@
-"""Labelling a recording afterwards: which frames are offered, and a desk that shows them one by one."""
+"""Labelling a recording frame by frame: which frames are offered, and how they follow one another."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from support.calibration_page import Page
 
-from mtclar.calibrate.web.session import View
-from mtclar.calibrate.web.still_rating import RatingDesk, Still, apart, every, look_through, pick
+from mtclar.calibrate.web.recording_scan import Still, every_nth, pick_most_useful, scan_recording, spaced
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.support_set import SupportSet
@@ -31,36 +33,36 @@ def tracker() -> Iterator[Tracker]:
 
 @pytest.fixture(scope="module")
 def stills(tracker: Tracker) -> tuple[Still, ...]:
-    return look_through(frames(), tracker, every(20)).stills
+    return scan_recording(frames(), tracker, every_nth(20)).stills
 
 
 def test_every_nth_frame_is_offered(stills: tuple[Still, ...]) -> None:
-    assert [still.row for still in stills] == [10, 30, 50, 70, 90]
+    assert [still.seq for still in stills] == [10, 30, 50, 70, 90]
     assert [still.time_s for still in stills] == pytest.approx([0.4, 1.2, 2.0, 2.8, 3.6])
-    assert all(still.picture.startswith(b"\xff\xd8") for still in stills)
-    assert all(len(still.lines) == 4 for still in stills)
+    assert all(still.jpeg.startswith(b"\xff\xd8") for still in stills)
+    assert all(len(still.outline) == 4 for still in stills)
 
 
 def test_frames_apart_are_so_far_apart() -> None:
-    wanted = apart(0.2)
+    wanted = spaced(0.2)
     times = [frame.pts_s for frame in frames(40) if wanted(frame)]
     assert times[0] == 0.0
     assert np.diff(times).min() >= 0.2
 
 
 def test_the_picked_ones_are_among_the_stills_and_differ(stills: tuple[Still, ...]) -> None:
-    picked = pick(stills, 3)
-    assert len({still.row for still in picked}) == 3
+    picked = pick_most_useful(stills, 3)
+    assert len({still.seq for still in picked}) == 3
     assert set(picked) <= set(stills)
-    assert len(pick(stills, 99)) == len(stills)
+    assert len(pick_most_useful(stills, 99)) == len(stills)
 
 
 def test_a_recording_without_a_face_is_refused_with_the_reason(tracker: Tracker) -> None:
     nobody = [Frame(np.full((240, 320, 3), 90, np.uint8), n, n / 25, "file", n / 25, "x") for n in range(30)]
     with pytest.raises(CalibrationError, match="no face"):
-        look_through(nobody, tracker, every(5))
+        scan_recording(nobody, tracker, every_nth(5))
     with pytest.raises(UsageError, match="ends before the first frame"):
-        look_through(nobody, tracker, every(1000))
+        scan_recording(nobody, tracker, every_nth(1000))
 
 
 def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], tmp_path: Path) -> None:
@@ -70,39 +72,39 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
         support.save(target)
         return target
 
-    def desk() -> RatingDesk:
-        return RatingDesk(
+    def session() -> CalibrationSession:
+        return CalibrationSession(
             Tracker.open,
             save,
             target=target,
             subject="anna",
-            views=[View("clip", "clip.mp4")],
+            streams=[CalibrationStream("clip", "clip.mp4")],
             on_saved=saved.append,
-            stills=stills,
+            feed=partial(StillFeed, stills=stills),
         )
 
-    def do(on: RatingDesk, kind: str, **content: Any) -> dict[str, Any]:
-        at = len(page.told)
+    def do(on: CalibrationSession, kind: str, **content: Any) -> dict[str, Any]:
+        at = len(page.received)
         on.on_message(page, {"type": f"calibrate.{kind}", **content})
         found: dict[str, Any] = page.wait(
-            lambda: next((m for m in page.told[at:] if m["type"] in ("calibrate.state", "error")), None)
+            lambda: next((m for m in page.received[at:] if m["type"] in ("calibrate.state", "error")), None)
         )
         return found
 
-    with desk() as first:
+    with session() as first:
         state = do(first, "join")
         assert state["still"] == {"time": 0.4, "labelled": 0, "of": 5}
-        page.wait(lambda: page.pictures)
-        assert read_header(page.pictures[-1])[1] == 10
+        page.wait(lambda: page.images)
+        assert read_header(page.images[-1])[1] == 10
         state = do(first, "take", valence=0.5, arousal=0.25)
         assert state["still"] == {"time": 1.2, "labelled": 1, "of": 5}
         assert do(first, "skip")["still"]["time"] == 2.0
         state = do(first, "take", valence=-0.5, arousal=0.0)
         assert state["still"] == {"time": 2.8, "labelled": 2, "of": 5}
         assert do(first, "undo")["still"]["time"] == 2.0  # it has no label again
-        assert "no fresh pictures" in do(first, "check", number=1)["message"]
+        assert "no new frames" in do(first, "check", number=1)["message"]
         do(first, "take", valence=-0.5, arousal=0.0)
-    with desk() as second:  # goes on where the first one was; what was skipped is offered again
+    with session() as second:  # goes on where the first one was; what was skipped is offered again
         state = do(second, "join")
         assert state["still"] == {"time": 1.2, "labelled": 2, "of": 5}
         for n in range(3):

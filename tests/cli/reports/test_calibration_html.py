@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mtclar.calibrate.core.report import make_report
-from mtclar.calibrate.web.html_report import html
+from mtclar.cli.reports.calibration_html import html
 
-from ..core.test_editing import make_set
+from ...calibrate.core.test_editing import make_set
 
 
 class Page(HTMLParser):
@@ -37,7 +37,7 @@ def test_each_label_has_a_point_an_arrow_and_a_row() -> None:
     assert page.tags["circle"] == 6 + 1
     assert page.tags["line"] == 6
     assert page.tags["img"] == 6
-    for point in report.points:
+    for point in report.labels:
         assert f"{point.valence:+.2f}" in page.text
     for advice in report.advice:
         assert advice in page.text

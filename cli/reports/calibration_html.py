@@ -10,7 +10,13 @@ from html import escape
 import numpy as np
 
 from mtclar.calibrate.core.editing import png
-from mtclar.calibrate.core.report import FAR_OFF, Point, Report, group_of, region_of
+from mtclar.calibrate.core.report import (
+    LARGE_LABEL_ERROR,
+    LeaveOneOutReport,
+    LeftOutLabel,
+    group_labels,
+    quadrant_of,
+)
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits
 from mtclar.engine.support_set import SupportSet
 
@@ -44,7 +50,7 @@ figure img { border-radius: 4px; display: block }
 """
 
 
-def html(support: SupportSet, report: Report, remark: str = "") -> str:
+def html(support: SupportSet, report: LeaveOneOutReport, remark: str = "") -> str:
     """The whole page; `remark` is said first (that the encoder has changed, say)."""
     subject = escape(support.subject)
     parts = [
@@ -53,9 +59,9 @@ def html(support: SupportSet, report: Report, remark: str = "") -> str:
         f"<h1>Support set of {subject}</h1>",
         f"<p class=about>{_about(support)}</p>",
         f"<p class=far>{escape(remark)}</p>" if remark else "",
-        f"<section class=plane>{_plane(report.points)}<div class=key>{_key(report)}</div></section>",
+        f"<section class=plane>{_plane(report.labels)}<div class=key>{_key(report)}</div></section>",
         f"<h2>What to do</h2>{_advice(report)}",
-        f"<h2>Each label predicted from the others</h2>{_points(report.points)}",
+        f"<h2>Each label predicted from the others</h2>{_points(report.labels)}",
         f"<h2>Light and pose of the frames</h2>{_conditions(support)}",
         _faces(support),
         "<p class=soft>This page is biometric data of the person: keep it as you keep the support set.</p>",
@@ -73,10 +79,10 @@ def _about(support: SupportSet) -> str:
     )
 
 
-def _key(report: Report) -> str:
+def _key(report: LeaveOneOutReport) -> str:
     return (
         "<p>A dot is a label; its arrow ends where the other labels put it. Short arrows: the labels agree.</p>"
-        f"<p><b>{report.frames} frames, {len(report.points)} different labels.</b><br>"
+        f"<p><b>{report.frames} frames, {len(report.labels)} different labels.</b><br>"
         f"Error of a label left out (RMSE): valence {report.calibrated[0]:.2f}, arousal {report.calibrated[1]:.2f}. "
         f"Without any label: {report.absolute[0]:.2f}, {report.absolute[1]:.2f}.</p>"
         + (
@@ -92,7 +98,7 @@ def _place(valence: float, arousal: float) -> tuple[float, float]:
     return SIDE / 2 + valence * half, SIDE / 2 - arousal * half
 
 
-def _plane(points: tuple[Point, ...]) -> str:
+def _plane(points: tuple[LeftOutLabel, ...]) -> str:
     left, top = _place(-1, 1)
     right, bottom = _place(1, -1)
     middle = SIDE / 2
@@ -111,7 +117,7 @@ def _plane(points: tuple[Point, ...]) -> str:
     for number, point in enumerate(points, 1):
         x, y = _place(point.valence, point.arousal)
         to_x, to_y = _place(point.predicted_valence, point.predicted_arousal)
-        colour = "var(--far)" if _far(point) else "var(--mark)"
+        colour = "var(--far)" if _is_large(point) else "var(--mark)"
         drawn.append(
             f"<line x1={x:.1f} y1={y:.1f} x2={to_x:.1f} y2={to_y:.1f} stroke='{colour}' stroke-width=1.6 "
             f"marker-end='url(#tip)'/><circle cx={x:.1f} cy={y:.1f} r=4.5 fill='{colour}'/>"
@@ -120,27 +126,27 @@ def _plane(points: tuple[Point, ...]) -> str:
     return "".join([*drawn, "</svg>"])
 
 
-def _far(point: Point) -> bool:
-    return max(point.rmse_valence, point.rmse_arousal) > FAR_OFF
+def _is_large(point: LeftOutLabel) -> bool:
+    return max(point.rmse_valence, point.rmse_arousal) > LARGE_LABEL_ERROR
 
 
-def _advice(report: Report) -> str:
+def _advice(report: LeaveOneOutReport) -> str:
     if not report.advice:
         return "<p>Nothing is missing: every region of the plane has a label, and the labels agree.</p>"
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in report.advice) + "</ul>"
 
 
-def _points(points: tuple[Point, ...]) -> str:
+def _points(points: tuple[LeftOutLabel, ...]) -> str:
     rows = []
     for number, point in enumerate(points, 1):
         error = float(np.hypot(point.rmse_valence, point.rmse_arousal))
         width = BAR * min(error / BAR_FULL, 1.0)
         bar = (
             f"<svg width={BAR} height=10 role=img aria-label='error {error:.2f}' class=bar>"
-            f"<rect width={width:.0f} height=10 rx=2 fill='var({'--far' if _far(point) else '--mark'})'/></svg>"
+            f"<rect width={width:.0f} height=10 rx=2 fill='var({'--far' if _is_large(point) else '--mark'})'/></svg>"
         )
         cells = (
-            f"{number}. {region_of(point.valence, point.arousal)}",
+            f"{number}. {quadrant_of(point.valence, point.arousal)}",
             f"{point.valence:+.2f}",
             f"{point.arousal:+.2f}",
             str(point.frames),
@@ -182,7 +188,7 @@ def _conditions(support: SupportSet, gates: QualityLimits = CALIBRATION_LIMITS) 
 def _faces(support: SupportSet) -> str:
     if support.crops is None:
         return ""
-    numbers = group_of(support.labels) + 1
+    numbers = group_labels(support.labels) + 1
     figures = "".join(
         f"<figure><img width={THUMBNAIL} height={THUMBNAIL} alt='label {number}' "
         f"src='data:image/png;base64,{base64.b64encode(png(crop)).decode()}'>{number}</figure>"

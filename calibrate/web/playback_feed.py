@@ -1,0 +1,249 @@
+"""The feed of a recording rated while it plays: the server sets the pace, the page rates each image."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mtclar.calibrate.core.continuous_rating import (
+    Array,
+    Ratings,
+    RatingTrace,
+    ReactionLag,
+    apply_corrections,
+    estimate_lag,
+    label_times,
+    shift_by_lag,
+    values_at,
+)
+from mtclar.calibrate.core.status import round_label
+from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.preview import image_message, preview
+from mtclar.calibrate.web.recording_scan import Still, encoded_faces
+from mtclar.calibrate.web.session import CalibrationSession
+from mtclar.engine.data_types import Frame
+from mtclar.engine.errors import CalibrationError, MtclarError
+from mtclar.engine.estimate.active_learning import propose
+from mtclar.stream.label_file import Label
+from mtclar.stream.protocol.messages import ProtocolError
+from mtclar.stream.server.extension import ClientHandle
+from mtclar.stream.sources.pace import paced
+
+MAX_FRAMES = 20  # of the support set: more of one recording hardly help
+LABEL_DIGITS = 3
+JOURNAL_EVERY_S = 1.0  # while playing: the most that a killed process loses
+LENGTH_TOLERANCE_S = 0.5
+NO_LABELS = np.zeros((0, 3))
+
+
+class PlaybackFeed:
+    """Plays a recording and makes labels of its ratings.
+
+    `frames` reads the recording from its start; it is called for every playback. `stills`: the frames with a usable
+    face, in order of time. `lag_s` replaces the measured lag.
+    """
+
+    def __init__(
+        self,
+        session: CalibrationSession,
+        frames: Callable[[], Iterator[Frame]],
+        stills: Sequence[Still],
+        length_s: float,
+        lag_s: float | None = None,
+    ) -> None:
+        self._session = session
+        self._frames = frames
+        self._stills = tuple(stills)
+        self._length_s = length_s
+        self._given_lag_s = lag_s
+        self._trace = RatingTrace()
+        self._lag: ReactionLag | None = None
+        self._made: Array = NO_LABELS  # [L, 3] labels
+        self._kept: Array = NO_LABELS  # [K, 3] support frames, as they were made of the ratings
+        self._journalled_s = 0.0
+        self._unwritten = False  # ratings since the journal was written
+        self._position_s = 0.0
+        self._sent_s: dict[int, float] = {}  # seq -> time of the images of this playback
+        self._started_s = 0.0
+        self._player: threading.Thread | None = None
+        self._halt = threading.Event()
+        for still in self._stills:
+            session.status.unlabelled.add(still.time_s, still.encoded)
+
+    @property
+    def lag(self) -> ReactionLag | None:
+        """None before the first `finish`."""
+        return self._lag
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels made of the ratings, as corrected on the page; none before the first `finish`."""
+        samples = self._session.status.labels.samples
+        current = {float(sample.times_s[0]): (sample.valence, sample.arousal) for sample in samples}
+        return tuple(Label(*row) for row in apply_corrections(self._made, self._kept, current).tolist())
+
+    def handle(self, client: ClientHandle, message: messages.FeedMessage) -> bool:
+        match message:
+            case messages.Rate():
+                self._rate(message)
+                return False
+            case messages.Play():
+                self._play(client, message.time)
+            case messages.Pause():
+                self.stop()
+            case messages.Finish():
+                self.stop()
+                self._make_labels()
+            case messages.Skip():
+                self._session.status.skip()
+            case messages.Cancel():
+                pass
+            case _:
+                raise MtclarError(
+                    "a recording that plays is rated as a whole", "play it, move the mark, and finish"
+                )
+        return True
+
+    def _rate(self, message: messages.Rate) -> None:
+        if (time_s := self._sent_s.get(message.seq)) is not None:
+            self._trace.add(time_s, message.valence, message.arousal)
+            self._unwritten = True
+            if self._session.clock() - self._journalled_s >= JOURNAL_EVERY_S:
+                self._write_journal()
+
+    # --- the journal ---
+
+    @property
+    def ratings(self) -> Ratings | None:
+        return Ratings(
+            self._length_s, self._position_s, self._trace.rows, self._lag, labels=self._made, kept=self._kept
+        )
+
+    @ratings.setter
+    def ratings(self, ratings: Ratings | None) -> None:
+        if ratings is None:
+            ratings = Ratings(self._length_s, 0.0, np.zeros((0, 4)))
+        if abs(ratings.length_s - self._length_s) > LENGTH_TOLERANCE_S:
+            raise CalibrationError("is of another recording")
+        self._trace, self._position_s = RatingTrace(ratings.trace), ratings.position_s
+        self._set_labels(ratings.lag, ratings.labels, ratings.kept)
+
+    def _set_labels(self, lag: ReactionLag | None, made: Array, kept: Array) -> None:
+        self._lag, self._made, self._kept = lag, made, kept
+
+    def _write_journal(self) -> None:
+        self._session.write_journal()
+        self._journalled_s, self._unwritten = self._session.clock(), False
+
+    # --- playback ---
+
+    def _play(self, client: ClientHandle, from_s: float) -> None:
+        self._halt_player()
+        self._position_s, self._sent_s, self._started_s = from_s, {}, time.monotonic()
+        self._trace.start_run(from_s)
+        self._halt = threading.Event()
+        arguments = (client, from_s, self._halt)
+        self._player = threading.Thread(target=self._run_player, args=arguments, name="player", daemon=True)
+        self._player.start()
+
+    def stop(self) -> None:
+        self._halt_player()
+        if self._unwritten:
+            self._write_journal()
+
+    def _halt_player(self) -> None:
+        self._halt.set()
+        if self._player is not None:
+            self._player.join()
+            self._player = None
+
+    def _run_player(self, client: ClientHandle, from_s: float, halt: threading.Event) -> None:
+        """The player's thread: offers frames at their own pace; those before `from_s` are only decoded."""
+
+        def wanted(frames: Iterator[Frame]) -> Iterator[Frame]:
+            for frame in frames:
+                if halt.is_set():
+                    return
+                if frame.pts_s >= from_s:
+                    yield frame
+
+        def play() -> None:
+            with closing(self._frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
+                for frame in paced(wanted(frames), halt):
+                    self._session.offer(frame)
+
+        self._session.guard(play)
+        if not halt.is_set():  # the recording has ended
+            with suppress(ProtocolError):
+                self._session.enqueue(client, messages.Pause(type="calibrate.pause"))
+
+    def on_frame(self, frame: Frame) -> None:
+        if frame.t_capture_s < self._started_s:
+            return  # of the previous playback
+        self._position_s = frame.pts_s
+        self._sent_s[frame.seq] = frame.pts_s
+        self._session.send(messages.look(frame.seq, time=round(frame.pts_s, 4)))
+        self._session.send_image(image_message(frame.seq, frame.pts_s, preview(frame.image)))
+
+    def on_state(self, joined: ClientHandle | None) -> None:
+        """Shows the nearest still to a client that joins before the first playback."""
+        if joined is not None and not self._sent_s:
+            still = min(self._stills, key=lambda still: abs(still.time_s - self._position_s))
+            self._session.send(messages.look(still.seq, time=round(still.time_s, 4)), joined)
+            self._session.send_image(still.image(), joined)
+
+    # --- labels ---
+
+    def _make_labels(self) -> None:
+        """Removes the lag; makes labels twice a second, and the most useful frames the support set."""
+        segments = self._trace.segments()
+        if not segments:
+            raise MtclarError("nothing was rated yet", "play it, and move the mark on the grid")
+        faces = encoded_faces(self._stills)
+        times_s = np.array([still.time_s for still in self._stills])
+        lag = estimate_lag(segments, times_s, np.asarray(faces.absolute, float))
+        if self._given_lag_s is not None:
+            lag = ReactionLag(self._given_lag_s, lag.correlation, "given")
+        shifted = shift_by_lag(segments, lag.seconds)
+        labels_s = label_times(shifted)
+        values = values_at(shifted, times_s)
+        if not len(labels_s):
+            raise MtclarError("too little was rated", f"rate more than {lag.seconds:.1f} s without a pause")
+        if np.isnan(values).all():
+            raise MtclarError("the rated part has no usable face", "rate another part")
+        proposals = propose(faces, None, MAX_FRAMES, allowed=np.isfinite(values[:, 0]))
+        rows = sorted(proposal.index for proposal in proposals)
+        made = np.column_stack([labels_s, values_at(shifted, labels_s).round(LABEL_DIGITS)])
+        kept = np.array([(times_s[row], *map(round_label, values[row].tolist())) for row in rows])
+        labelled = [
+            (valence, arousal, [self._stills[row].accepted(valence, arousal)], self._stills[row].encoded)
+            for row, (_, valence, arousal) in zip(rows, kept.tolist(), strict=True)
+        ]
+        # Undo brings the labels back, and leaves the ratings as they are.
+        on_undo = partial(self._set_labels, self._lag, self._made, self._kept)
+        self._set_labels(lag, made, kept)
+        self._session.status.labels.replace_all(labelled, self._session.keep_crops, on_undo)
+        self._session.labels_changed(added=True)
+
+    def state(self) -> dict[str, Any]:
+        lag = self._lag
+        return {
+            "replay": {
+                "time": round(self._position_s, 3),
+                "length": round(self._length_s, 3),
+                "playing": self._player is not None,
+                "rated": round(self._trace.rated_s, 2),
+                "labels": len(self.labels),
+                "lag": None
+                if lag is None
+                else {
+                    "seconds": lag.seconds,
+                    "from": lag.origin,
+                    "correlation": None if lag.correlation is None else round(lag.correlation, 3),
+                },
+            }
+        }

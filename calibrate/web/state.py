@@ -1,0 +1,88 @@
+"""The labels and the running capture as the parts of `calibrate.state` and `calibrate.look`."""
+
+from typing import Any
+
+import numpy as np
+
+from mtclar.calibrate.core.coverage import REGIONS, covered_regions, nearest_region
+from mtclar.calibrate.core.guided_session import LABEL_FRAMES, LabelCapture
+from mtclar.calibrate.core.label_store import Sample
+from mtclar.calibrate.core.report import LARGE_LABEL_ERROR, mean_rmse
+from mtclar.calibrate.core.status import CalibrationStatus
+from mtclar.calibrate.web.preview import thumbnail_url
+
+
+def label_state(status: CalibrationStatus) -> dict[str, Any]:
+    """The fields of `calibrate.state` about the labels."""
+    samples = status.labels.samples
+    covered = covered_regions(status.labels.points)
+    prompt, report, stopping = status.next_prompt(), status.report, status.stopping()
+    check_errors = [sample.check.error for sample in samples if sample.check is not None]
+    return {
+        "can_undo": status.labels.can_undo,
+        "samples": [_sample_state(sample, status) for sample in samples],
+        "regions": [
+            {"title": r.title, "valence": r.valence, "arousal": r.arousal, "covered": r.title in covered}
+            for r in REGIONS
+        ],
+        "ask": {
+            "title": prompt.title,
+            "words": prompt.instruction,
+            "valence": prompt.valence,
+            "arousal": prompt.arousal,
+        },
+        "error": None
+        if report is None
+        else {
+            "valence": round(report.calibrated[0], 4),
+            "arousal": round(report.calibrated[1], 4),
+            "absolute": round(mean_rmse(report.absolute), 4),
+            "calibrated": round(mean_rmse(report.calibrated), 4),
+        },
+        "errors": [round(error, 4) for error in status.labels.snapshot.errors],
+        "enough": {"enough": stopping.stop, "why": stopping.reason},
+        "to_check": [sample.number for sample in status.to_check()],
+        "check_error": round(float(np.mean(check_errors)), 4) if check_errors else None,
+    }
+
+
+def _sample_state(sample: Sample, status: CalibrationStatus) -> dict[str, Any]:
+    left_out, check = status.left_out(sample), sample.check
+    return {
+        "number": sample.number,
+        "valence": sample.valence,
+        "arousal": sample.arousal,
+        "region": nearest_region(sample.valence, sample.arousal).title,
+        "frames": len(sample),
+        "predicted": None
+        if left_out is None
+        else [round(left_out.predicted_valence, 4), round(left_out.predicted_arousal, 4)],
+        "error": None
+        if left_out is None
+        else round(float(np.hypot(left_out.rmse_valence, left_out.rmse_arousal)), 4),
+        "check": None
+        if check is None
+        else {
+            "valence": round(check.valence, 4),
+            "arousal": round(check.arousal, 4),
+            "error": round(check.error, 4),
+            "redo": check.error > LARGE_LABEL_ERROR,
+        },
+        "thumbnail": None if sample.crops is None else thumbnail_url(sample.crops[0]),
+    }
+
+
+def capture_state(capture: LabelCapture | None) -> dict[str, Any] | None:
+    """The field `capture` of `calibrate.look`; None before the first frame."""
+    if capture is None or capture.progress is None:
+        return None
+    return {
+        "kind": capture.kind,
+        "number": capture.number,
+        "valence": capture.valence,
+        "arousal": capture.arousal,
+        "phase": capture.progress.phase,
+        "left_s": round(capture.progress.left_s, 2),
+        "taken": capture.progress.taken,
+        "of": LABEL_FRAMES,
+    }
