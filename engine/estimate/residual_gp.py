@@ -12,7 +12,7 @@ length of the embedding, which is short where the encoder is uncertain. f_i is t
 
 The variances (offset, gain, local, noise) are a mixture of a few components with prior weights (measured in
 docs/results/few-shot.md). Each is weighted by its marginal likelihood on this support set, and the estimate is the
-mean over all. So one label changes little, and five consistent ones that contradict the encoder win. An outlier among the
+mean over all. So one label changes little; five consistent ones that contradict the encoder win. An outlier among the
 labels is trusted less elsewhere, as if the noise had Student's distribution (one step of reweighted least squares).
 
 Equations: Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006: 2.25-2.26 (posterior), 2.30 (marginal
