@@ -26,8 +26,9 @@ from mtclar.engine.address import without_credentials
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.encryption import SealedError, is_sealed, seal, unseal
 from mtclar.engine.errors import SupportSetError, UsageError
-from mtclar.engine.face.crop import Framing, framing_from
+from mtclar.engine.face.crop import framing_from
 from mtclar.engine.files import write_whole
+from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
 
 FORMAT = "mtclar-support-set"
 VERSION = 1
@@ -44,12 +45,8 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "crops": np.dtype("u1"),
 }
 OPTIONAL = frozenset({"conditions", "crops"})
-CONDITIONS = (
-    "brightness",
-    "sharpness",
-    "yaw_deg",
-    "pitch_deg",
-)  # columns of `conditions`, as FaceCrop has them
+# Columns of `conditions`, as FaceCrop has them.
+CONDITIONS = ("brightness", "sharpness", "yaw_deg", "pitch_deg")
 RECORD_AGAIN = "run `mtclar-stream calibrate` to record a new one"
 REEMBED = "its face pictures were kept: `mtclar-stream support reembed` takes it over to this encoder"
 
@@ -83,65 +80,41 @@ class SupportSet:
     embeddings: NDArray[np.float32]  # [N, D]
     absolute: NDArray[np.float32]  # [N, 2] V/A of the encoder without any support
     labels: NDArray[np.float32]  # [N, 2] V/A that the person gave, in [-1, 1]
-    quality: NDArray[np.float32]  # [N] 0 (poor) .. 1 (good)
-    times_s: NDArray[np.float64]  # [N] source time, from the first picture of the recording
-    subject: str
-    source: str  # where the frames came from; user, password and query of an address are dropped
-    created: str  # ISO 8601, UTC
-    model_name: str
-    model_sha256: str  # of the encoder's file
-    framing: Framing  # how the crops were cut
+    quality: NDArray[np.float32] = None  # type: ignore[assignment]  # [N] 0 (poor) .. 1 (good); 1 unless given
+    times_s: NDArray[np.float64] = None  # type: ignore[assignment]  # [N] source time from its start; 0 unless given
+    subject: str = ""
+    source: str = ""  # where the frames came from; user, password and query of an address are dropped
+    created: str = ""  # ISO 8601, UTC; now unless given
+    encoder: EncoderIdentity = UNKNOWN_ENCODER
     conditions: NDArray[np.float32] | None = None  # [N, 4] light and pose of each frame: CONDITIONS
     crops: NDArray[np.uint8] | None = None  # [N, S, S] grey, kept only when the person asked for it
     notes: str = ""
 
     def __post_init__(self) -> None:
+        count = len(np.atleast_1d(self.labels))
+        defaults = {
+            "quality": np.ones(count) if self.quality is None else self.quality,
+            "times_s": np.zeros(count) if self.times_s is None else self.times_s,
+            "source": without_credentials(self.source),
+            "created": self.created or datetime.now(UTC).isoformat(timespec="seconds"),
+            "encoder": replace(
+                self.encoder, embedding_dim=self.encoder.embedding_dim or np.shape(self.embeddings)[-1]
+            ),
+        }
+        for name, value in defaults.items():
+            object.__setattr__(self, name, value)
         for name, dtype in ARRAYS.items():
             if (value := getattr(self, name)) is not None:
                 array = np.array(value, dtype=dtype.newbyteorder("="), order="C")
                 array.setflags(write=False)
                 object.__setattr__(self, name, array)
-        object.__setattr__(self, "source", without_credentials(self.source))
         if problem := _problem(self):
             raise SupportSetError(f"the support set of '{self.subject}' is unusable: {problem}", RECORD_AGAIN)
 
     @classmethod
-    def from_encoded(
-        cls,
-        encoded: Encoded,
-        labels: NDArray[np.floating[Any]],
-        *,
-        subject: str,
-        model_name: str,
-        model_sha256: str,
-        framing: Framing,
-        quality: NDArray[np.floating[Any]] | None = None,
-        times_s: NDArray[np.floating[Any]] | None = None,
-        source: str = "",
-        created: datetime | None = None,
-        conditions: NDArray[np.floating[Any]] | None = None,
-        crops: NDArray[np.uint8] | None = None,
-        notes: str = "",
-    ) -> Self:
-        """The support set of N encoded crops and their labels [N, 2]; `created` is now unless given."""
-        count = len(encoded)
-        created = datetime.now(UTC) if created is None else created.astimezone(UTC)
-        return cls(
-            embeddings=encoded.embedding,
-            absolute=encoded.absolute,
-            labels=labels,  # __post_init__ brings every array to its type
-            quality=np.ones(count) if quality is None else quality,  # type: ignore[arg-type]
-            times_s=np.zeros(count) if times_s is None else times_s,  # type: ignore[arg-type]
-            subject=subject,
-            source=source,
-            created=created.isoformat(timespec="seconds"),
-            model_name=model_name,
-            model_sha256=model_sha256,
-            framing=framing,
-            conditions=conditions,
-            crops=crops,
-            notes=notes,
-        )
+    def from_encoded(cls, encoded: Encoded, labels: NDArray[np.floating[Any]], **fields: Any) -> Self:
+        """The support set of N encoded crops and their labels [N, 2]; `fields` are those of this class."""
+        return cls(encoded.embedding, encoded.absolute, labels, **fields)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -160,23 +133,23 @@ class SupportSet:
         kept = {name: value[rows] for name in ARRAYS if (value := getattr(self, name)) is not None}
         return replace(self, **kept)
 
-    def require_model(self, sha256: str, embedding_dim: int, framing: Framing) -> None:
-        """Raises SupportSetError unless this set compares with what that encoder says of faces framed like that."""
-        made = f"the support set of '{self.subject}' was made with"
-        if self.model_sha256 != sha256:
+    def require_encoder(self, encoder: EncoderIdentity) -> None:
+        """Raises SupportSetError unless this set was made with that encoder and framing."""
+        made, own = f"the support set of '{self.subject}' was made with", self.encoder
+        if own.sha256 != encoder.sha256:
             raise SupportSetError(
-                f"{made} the encoder {self.model_name} ({self.model_sha256[:12]}), and this one is {sha256[:12]}: "
+                f"{made} the encoder {own.name} ({own.sha256[:12]}), and this one is {encoder.sha256[:12]}: "
                 "their embeddings do not compare",
-                RECORD_AGAIN if self.crops is None or self.framing != framing else REEMBED,
+                RECORD_AGAIN if self.crops is None or own.framing != encoder.framing else REEMBED,
             )
-        width = self.embeddings.shape[1]
-        if width != embedding_dim:
+        if own.embedding_dim != encoder.embedding_dim:
             raise SupportSetError(
-                f"{made} embeddings of {width} numbers, and this encoder gives {embedding_dim}", RECORD_AGAIN
+                f"{made} embeddings of {own.embedding_dim} numbers, and this encoder gives {encoder.embedding_dim}",
+                RECORD_AGAIN,
             )
-        if self.framing != framing:
+        if own.framing != encoder.framing:
             raise SupportSetError(
-                f"{made} faces cut another way ({self.framing}), and here they are cut as {framing}",
+                f"{made} faces cut another way ({own.framing}), and here they are cut as {encoder.framing}",
                 RECORD_AGAIN,
             )
 
@@ -241,7 +214,7 @@ def _problem(support: SupportSet) -> str | None:
     """What is wrong with the arrays of a support set, in words; None when nothing is."""
     count = len(support.labels) if support.labels.ndim else 0
     shapes = {
-        "embeddings": (count, support.embeddings.shape[-1] if support.embeddings.ndim else 0),
+        "embeddings": (count, support.encoder.embedding_dim),
         "absolute": (count, 2),
         "labels": (count, 2),
         "quality": (count,),
@@ -250,7 +223,7 @@ def _problem(support: SupportSet) -> str | None:
     if support.conditions is not None:
         shapes["conditions"] = (count, len(CONDITIONS))
     if support.crops is not None:
-        shapes["crops"] = (count, support.framing.size, support.framing.size)
+        shapes["crops"] = (count, support.encoder.framing.size, support.encoder.framing.size)
     if not count:
         return "it holds no frame"
     for name, shape in shapes.items():
@@ -287,8 +260,8 @@ def _pack(support: SupportSet) -> bytes:
         "subject": support.subject,
         "source": support.source,
         "created": support.created,
-        "model": {"name": support.model_name, "sha256": support.model_sha256},
-        "framing": asdict(support.framing),
+        "model": {"name": support.encoder.name, "sha256": support.encoder.sha256},
+        "framing": asdict(support.encoder.framing),
         "notes": support.notes,
         "members": described,
     }
@@ -322,9 +295,11 @@ def _unpack(payload: bytes) -> dict[str, Any]:
             expected = {MANIFEST, *(f"{name}.npy" for name in described)}
             complete = set(ARRAYS) - OPTIONAL <= set(described) <= set(ARRAYS)
             texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
-            texts |= {f"model_{name}": manifest["model"][name] for name in ("name", "sha256")}
-            framing = framing_from(manifest["framing"])
-            for name, text in texts.items():
+            encoder = EncoderIdentity(
+                manifest["model"]["name"], manifest["model"]["sha256"], framing_from(manifest["framing"])
+            )
+            named = {**texts, "model name": encoder.name, "model sha256": encoder.sha256}
+            for name, text in named.items():
                 if not isinstance(text, str):
                     raise _DamagedError(f"{name} is not a text")
         if sorted(archive.namelist()) != sorted(expected) or not complete:
@@ -333,7 +308,7 @@ def _unpack(payload: bytes) -> dict[str, Any]:
         for name in described:
             with _damage(f"the array {name} cannot be read"):
                 arrays[name] = _array(name, archive.read(f"{name}.npy"), described[name])
-    return {**arrays, **texts, "framing": framing}
+    return {**arrays, **texts, "encoder": encoder}
 
 
 @contextmanager

@@ -25,12 +25,12 @@ from mtclar.engine.estimate.smoothing import (
     Smoother,
     make_smoother,
 )
-from mtclar.engine.face.crop import FRAMING, framing_from
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.engine.face.quality import RUN_LIMITS, QualityLimits, quality_issues
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 
@@ -70,8 +70,9 @@ class Tracker(Closeable):
         rule: str = DEFAULT_RULE,
         quality_limits: QualityLimits = RUN_LIMITS,
     ) -> None:
+        self.identity = EncoderIdentity(model.name, model.sha256, face_tracker.framing, encoder.embedding_dim)
         for support in supports:
-            support.require_model(model.sha256, encoder.embedding_dim, face_tracker.framing)
+            support.require_encoder(self.identity)
         subjects = [support.subject for support in supports]
         if len(set(subjects)) < len(subjects):
             raise UsageError(
@@ -82,7 +83,6 @@ class Tracker(Closeable):
         self.supports = tuple(supports)
         self.encoder = encoder
         self.model = model
-        self.framing = face_tracker.framing
         self.backend = backend
         self.why = why  # this backend and no faster one, when `auto` chose it
         self._find = face_tracker
@@ -117,7 +117,6 @@ class Tracker(Closeable):
         or rule.
         """
         model = models.card("encoder")
-        framing = FRAMING if model.framing is None else framing_from(model.framing)
         names = [name for name in models.NAMES if encoder is None or name != "encoder"]
         opened = open_sessions([models.path(name) for name in names], backend, threads, progress)
         with ExitStack() as sessions:
@@ -128,7 +127,10 @@ class Tracker(Closeable):
             encoding = by_name["encoder"] if encoder is None else sessions.enter_context(encoder)
             tracker = cls(
                 FaceTracker(
-                    Detector(by_name["face_detector"]), FaceMesh(by_name["face_mesh"]), framing, max_faces
+                    Detector(by_name["face_detector"]),
+                    FaceMesh(by_name["face_mesh"]),
+                    model.identity.framing,
+                    max_faces,
                 ),
                 Encoder(encoding),
                 by_name["pair"],
@@ -193,7 +195,7 @@ class Tracker(Closeable):
 
         A new subject belongs to the largest face that has none. Raises SupportSetError as the constructor does.
         """
-        support.require_model(self.model.sha256, self.encoder.embedding_dim, self.framing)
+        support.require_encoder(self.identity)
         self._replacements.append(support)
 
     def assign(self, track_id: int, subject: str | None) -> None:

@@ -16,7 +16,6 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params, make_query
 from mtclar.engine.estimate.residual_gp import LabelledFaces
-from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 from mtclar.label.temporal_gp import LabellingConstants, TemporalGp, bundled_constants
 
@@ -48,9 +47,7 @@ class LabelledFrames:
 
     def support(self) -> SupportSet:
         """The same frames as a support set of the engine."""
-        return SupportSet.from_encoded(
-            self.encoded, self.labels, subject="", model_name="", model_sha256="", framing=FRAMING
-        )
+        return SupportSet.from_encoded(self.encoded, self.labels)
 
 
 @dataclass(frozen=True, slots=True)

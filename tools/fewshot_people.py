@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
@@ -75,10 +74,6 @@ class People:
         return SupportSet.from_encoded(
             self.encoded(rows),
             self.va[rows] if labels is None else np.clip(labels, -1, 1),
-            subject="",
-            model_name="",
-            model_sha256="",
-            framing=FRAMING,
         )
 
     def draws(self, k: int, queries_after: int, draws: int, seed: int = 0) -> Iterator[tuple[Rows, Rows]]:

@@ -29,7 +29,7 @@ from mtclar.engine.data_types import Encoded, Frame
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.engine.estimate.smoothing import SMOOTHERS
-from mtclar.engine.face.crop import FRAMING, box_of, brightness, cut, framing_from, pose_deg, sharpness
+from mtclar.engine.face.crop import box_of, brightness, cut, pose_deg, sharpness
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, RUN_LIMITS
 from mtclar.engine.tracker import Tracker
 from mtclar.train import ferplus
@@ -160,8 +160,7 @@ def frames(path: Path) -> dict[str, Array]:
 def people(path: Path, encoder: Encoder) -> list[Seen]:
     """Rendered test people, degraded as frames, found and cut by the engine."""
     data = frames(path)
-    framing = models.card("encoder").framing
-    how = FRAMING if framing is None else framing_from(framing)
+    how = models.card("encoder").identity.framing
     with FaceCropper() as cropper:
         straight = data["yaw"] == 0
         clean = [cropper.points(image) for image in data["images"][straight]]

@@ -16,9 +16,8 @@ from mtclar.calibrate.core.report import group_labels, predict_left_out, quadran
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.face.crop import Framing
 from mtclar.engine.files import write_together
-from mtclar.engine.models import Card
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import ARRAYS, CONDITIONS, RECORD_AGAIN, SupportSet
 from mtclar.stream.label_file import Label, write_labels
 
@@ -46,10 +45,11 @@ def merge(sets: Sequence[tuple[str, SupportSet]], subject: str | None = None) ->
             "frames of two people cannot be compared; if they are one person, add --subject NAME",
         )
     for name, support in others:
-        if (support.model_sha256, support.framing) != (first.model_sha256, first.framing):
+        if support.encoder != first.encoder:
             raise UsageError(
-                f"{name} was made with the encoder {support.model_name} ({support.model_sha256[:12]}) and {first_name} "
-                f"with {first.model_name} ({first.model_sha256[:12]}), or their face crops are framed differently",
+                f"{name} was made with the encoder {support.encoder.name} ({support.encoder.sha256[:12]}) "
+                f"and {first_name} with {first.encoder.name} ({first.encoder.sha256[:12]}), "
+                "or their face crops are framed differently",
                 "`mtclar-stream support reembed` converts sets whose crops were kept",
             )
     _refuse_duplicates(sets)
@@ -110,16 +110,16 @@ def leave_one_out_errors(support: SupportSet) -> NDArray[np.float64]:
     return np.asarray(np.abs(predicted - support.labels))
 
 
-def reembed(support: SupportSet, encoder: Encoder, model: Card, framing: Framing) -> SupportSet:
+def reembed(support: SupportSet, encoder: Encoder, identity: EncoderIdentity) -> SupportSet:
     """Encodes the stored crops with another encoder. Raises SupportSetError without crops, or with another framing."""
     if support.crops is None:
         raise SupportSetError(
             "the face crops were not kept, so another encoder has nothing to encode",
             f"{RECORD_AGAIN}; with --keep-crops the next one can be converted",
         )
-    if support.framing != framing:
+    if support.encoder.framing != identity.framing:
         raise SupportSetError(
-            f"the face crops have the framing {support.framing}, and this encoder needs {framing}",
+            f"the face crops have the framing {support.encoder.framing}, and this encoder needs {identity.framing}",
             RECORD_AGAIN,
         )
     encoded = encoder(np.ascontiguousarray(support.crops))
@@ -127,8 +127,7 @@ def reembed(support: SupportSet, encoder: Encoder, model: Card, framing: Framing
         support,
         embeddings=encoded.embedding,
         absolute=encoded.absolute,
-        model_name=model.name,
-        model_sha256=model.sha256,
+        encoder=identity,
     )
 
 
@@ -155,7 +154,7 @@ def export(support: SupportSet, form: Format) -> str:
         "subject": support.subject,
         "created": support.created,
         "source": support.source,
-        "model": {"name": support.model_name, "sha256": support.model_sha256},
+        "model": {"name": support.encoder.name, "sha256": support.encoder.sha256},
         "notes": support.notes,
     }
     return json.dumps({**about, "frames": frames}, indent=1, ensure_ascii=False) + "\n"

@@ -10,7 +10,7 @@ from mtclar.calibrate.core.frame_check import AcceptedFrame
 from mtclar.calibrate.core.support_builder import conditions, qualities
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError
-from mtclar.engine.face.crop import Framing
+from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 MAX_SAMPLES = 200
@@ -149,7 +149,7 @@ class LabelStore:
         raise KeyError(number)
 
     def support(
-        self, *, subject: str, source: str, model_name: str, model_sha256: str, framing: Framing
+        self, *, encoder: EncoderIdentity = UNKNOWN_ENCODER, subject: str = "", source: str = ""
     ) -> SupportSet:
         """All frames as a support set; CalibrationError without samples."""
         samples = self.samples
@@ -163,9 +163,7 @@ class LabelStore:
             np.concatenate([np.full((len(s), 2), (s.valence, s.arousal), np.float32) for s in samples]),
             subject=subject,
             source=source,
-            model_name=model_name,
-            model_sha256=model_sha256,
-            framing=framing,
+            encoder=encoder,
             quality=np.concatenate([sample.quality for sample in samples]),
             times_s=np.concatenate([sample.times_s for sample in samples]),
             conditions=np.concatenate([sample.conditions for sample in samples]),

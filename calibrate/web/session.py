@@ -303,9 +303,7 @@ class CalibrationSession:
         return self.status.labels.support(
             subject=self.subject,
             source=self._stream.label,
-            model_name=self.tracker.model.name,
-            model_sha256=self.tracker.model.sha256,
-            framing=self.tracker.framing,
+            encoder=self.tracker.identity,
         )
 
     def labels_changed(self, added: bool = False) -> None:

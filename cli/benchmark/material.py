@@ -19,7 +19,7 @@ from mtclar.cli.commands.demo import calibrated
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Frame
-from mtclar.engine.face.crop import FRAMING, cut, framing_from
+from mtclar.engine.face.crop import cut
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection, roi_of_points
 from mtclar.engine.support_set import SupportSet
@@ -55,7 +55,7 @@ class Material:
 
 def demo_crops(every: int) -> np.ndarray:
     """Crops [n, S, S] of the face in the bundled clip, of one picture in `every`, as the encoder gets them."""
-    framing = models.card("encoder").framing
+    framing = models.card("encoder").identity.framing
     crops = []
     with (
         closing(open_source("demo")) as source,
@@ -70,9 +70,7 @@ def demo_crops(every: int) -> np.ndarray:
             mesh = find(frame.image, roi)
             roi = roi_of_points(mesh.points)
             if i % every == 0:
-                crops.append(
-                    cut(frame.image, mesh.points, FRAMING if framing is None else framing_from(framing))
-                )
+                crops.append(cut(frame.image, mesh.points, framing))
     return np.stack(crops)
 
 

@@ -109,9 +109,9 @@ def beside_itself(image: np.ndarray, count: int) -> np.ndarray:
 
 def _support(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
     """Milliseconds a face for the pair network and the comparison with N support frames."""
-    card = models.card("encoder")
+    identity = models.card("encoder").identity
     rng = np.random.default_rng(0)
-    dim = card.embedding_dim or 1
+    dim = identity.embedding_dim
     query = _encoded(rng, 1, dim)
     rows = []
     with open_session(models.path("pair"), backend, threads) as pair:
@@ -120,12 +120,11 @@ def _support(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
                 _encoded(rng, count, dim),
                 rng.uniform(-1, 1, (count, 2)),
                 subject="bench",
-                model_name=card.name,
-                model_sha256=card.sha256,
-                framing=_framing(),
+                encoder=identity,
             )
-            comparer = Comparer(pair, support)
-            rows.append({"support": count, "pair_ms": _median_ms(lambda c=comparer: c(query), sizes.rounds)})  # type: ignore[misc]
+            with Comparer(pair, support) as comparer:
+                taken = _median_ms(lambda compare=comparer: compare(query), sizes.rounds)  # type: ignore[misc]
+            rows.append({"support": count, "pair_ms": taken})
     return rows
 
 
@@ -157,10 +156,3 @@ def _encoded(rng: np.random.Generator, count: int, dim: int) -> Encoded:
         rng.normal(size=(count, dim)).astype(np.float32),
         rng.uniform(-1, 1, (count, 2)).astype(np.float32),
     )
-
-
-def _framing() -> Any:
-    from mtclar.engine.face.crop import FRAMING, framing_from
-
-    framing = models.card("encoder").framing
-    return FRAMING if framing is None else framing_from(framing)

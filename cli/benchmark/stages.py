@@ -19,7 +19,6 @@ from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
-from mtclar.engine.face.crop import FRAMING, framing_from
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import Track, TrackRegistry
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
@@ -109,8 +108,7 @@ class _Chain:
     def __init__(self, watch: Stopwatch, detector: Detector, mesh: FaceMesh, encoder: Encoder) -> None:
         self._watch, self._detector, self._mesh = watch, detector, mesh
         self.encoder = encoder
-        framing = models.card("encoder").framing
-        self._registry = TrackRegistry(FRAMING if framing is None else framing_from(framing))
+        self._registry = TrackRegistry(models.card("encoder").identity.framing)
         self._track: Track | None = None
         self._last: Mesh | None = None
 

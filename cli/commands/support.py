@@ -140,21 +140,19 @@ def reembed(
     from mtclar.engine import models
     from mtclar.engine.backends.session import open_session
     from mtclar.engine.estimate.encoder import Encoder
-    from mtclar.engine.face.crop import FRAMING, framing_from
 
     path = _path(file)
     _require(out, force)
     support = _load(path, passphrase_file)
-    card = models.card("encoder")
-    framing = FRAMING if card.framing is None else framing_from(card.framing)
+    identity = models.card("encoder").identity
     with open_session(models.path("encoder")) as session:
-        taken_over = editing.reembed(support, Encoder(session), card, framing)
+        taken_over = editing.reembed(support, Encoder(session), identity)
     _save(taken_over, out, [path], passphrase_file)
-    same = support.model_sha256 == card.sha256
+    same = support.encoder.sha256 == identity.sha256
     _say(
         "It was made with this encoder already."
         if same
-        else f"Encoder: {support.model_sha256[:12]} -> {card.sha256[:12]}"
+        else f"Encoder: {support.encoder.sha256[:12]} -> {identity.sha256[:12]}"
     )
 
 
@@ -281,7 +279,7 @@ def _about(path: Path, support: "SupportSet") -> list[str]:
         f"File       {path}{' (encrypted)' if is_encrypted(path) else ''}",
         f"Subject    {printable(support.subject)}",
         f"Recorded   {support.created}" + (f", from {printable(support.source)}" if support.source else ""),
-        f"Encoder    {support.model_name} {support.model_sha256[:12]}",
+        f"Encoder    {support.encoder.name} {support.encoder.sha256[:12]}",
         f"Frames     {counted(len(support), 'frame')}; face pictures {kept}",
         f"Covered    {_coverage(support)}",
         *([f"Notes      {printable(support.notes)}"] if support.notes else []),
@@ -303,12 +301,9 @@ def _unusable(support: "SupportSet") -> str:
     """Why `run` would refuse this set, in words; empty when it would not."""
     from mtclar.engine import models
     from mtclar.engine.errors import SupportSetError
-    from mtclar.engine.face.crop import framing_from
 
-    card = models.card("encoder")
-    framing = support.framing if card.framing is None else framing_from(card.framing)
     try:
-        support.require_model(card.sha256, card.embedding_dim or support.embeddings.shape[1], framing)
+        support.require_encoder(models.card("encoder").identity)
     except SupportSetError as error:
         return f"{error.what}; {error.hint}"
     return ""

@@ -74,8 +74,8 @@ def _about(support: SupportSet) -> str:
     camera = f", from {escape(support.source)}" if support.source else ""
     crops = "face pictures kept" if support.crops is not None else "no face pictures kept"
     return (
-        f"{len(support)} frames, recorded {escape(support.created)}{camera}; {escape(support.model_name)} "
-        f"{support.model_sha256[:12]}; {crops}"
+        f"{len(support)} frames, recorded {escape(support.created)}{camera}; {escape(support.encoder.name)} "
+        f"{support.encoder.sha256[:12]}; {crops}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The bundled networks and those of other folders, each with a card that says what it is and its sha256."""
+"""The bundled networks and those of other folders, each with a card that describes it and holds its sha256."""
 
 import hashlib
 import json
@@ -10,33 +10,50 @@ from pathlib import Path
 from typing import Any, Self
 
 from mtclar.engine.errors import ModelError
-from mtclar.engine.face.crop import framing_from
+from mtclar.engine.face.crop import FRAMING, Framing, framing_from
 from mtclar.engine.files import write_whole
 
 NAMES = ("face_detector", "face_mesh", "encoder", "pair")
 EIGHT_BITS = frozenset({"encoder"})
-"""Networks that eight bits are for; the face networks would lose pixels, the pair network is too small to gain."""
+"""Networks that run in eight bits; the face networks would lose accuracy, the pair network is too small to gain."""
 REINSTALL = "install mtclar-stream again: pip install --force-reinstall mtclar-stream"
 EXPORT_AGAIN = "export it again: mtclar-stream export CHECKPOINT --out DIR"
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderIdentity:
+    """The encoder and framing that embeddings come from. Embeddings compare only where all of it is equal."""
+
+    name: str = ""  # '': unknown
+    sha256: str = ""  # of the graph's file
+    framing: Framing = FRAMING
+    embedding_dim: int = 0  # D; 0: unknown
+
+
+UNKNOWN_ENCODER = EncoderIdentity()
+
+
 @dataclass(frozen=True)
 class Card:
-    """What is known of one network; lies beside it as JSON."""
+    """Description of one network, in a JSON file beside the graph."""
 
     name: str
     sha256: str  # of the graph's file
     licence: str
-    source: str  # where the weights come from
+    source: str  # of the weights
     inputs: Mapping[str, str]  # name -> type and shape, for people
     outputs: Mapping[str, str]
     data: str = ""  # what it was trained on
-    framing: Mapping[str, float] | None = (
-        None  # of the encoder: mtclar.engine.face.crop.Framing as it was trained
-    )
+    framing: Mapping[str, float] | None = None  # fields of Framing that the encoder was trained with
     embedding_dim: int | None = None
     encoder_sha256: str | None = None  # of the pair network: the encoder that it was trained with
     figures: Mapping[str, Any] = field(default_factory=dict)  # measured accuracy
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Of an encoder's card."""
+        framing = FRAMING if self.framing is None else framing_from(self.framing)
+        return EncoderIdentity(self.name, self.sha256, framing, self.embedding_dim or 0)
 
     def encode(self) -> bytes:
         """As JSON, for people and for `read`."""
@@ -48,7 +65,7 @@ class Card:
 
     @classmethod
     def read(cls, path: Path, hint: str = REINSTALL) -> Self:
-        """Raises ModelError with that hint when the card is missing or is not one."""
+        """Raises ModelError with that hint when the card is missing or damaged."""
         try:
             card = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
@@ -68,9 +85,9 @@ class Card:
 
 
 def path(name: str, folder: Path | None = None) -> Path:
-    """Where a graph is, which is the one that its card describes. Raises ModelError.
+    """Path of a graph whose sha256 was checked against its card. Raises ModelError.
 
-    `folder` holds graphs and cards as `export` writes them; None: the bundled ones, which are read the first time only.
+    `folder` holds graphs and cards as `export` writes them; None: the bundled ones, which are checked once.
     """
     expected = card(name, folder).sha256
     if folder is None:
@@ -86,7 +103,7 @@ def card(name: str, folder: Path | None = None) -> Card:
 
 
 def compare_path(folder: Path | None = None) -> Path:
-    """Where the constants lie that mtclar.engine.estimate.comparer was fitted with to the encoder beside them."""
+    """Path of the constants of mtclar.engine.estimate.comparer, fitted to the encoder in the same folder."""
     return (folder or _folder()) / "compare.json"
 
 

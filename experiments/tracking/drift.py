@@ -28,7 +28,6 @@ from mtclar.engine.data_types import Estimate, FaceCrop
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.drift import DriftWatch, Reason
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.support_set import SupportSet
 from tools.figures import RESULTS, table
@@ -92,9 +91,6 @@ def calibrated(scene: Scene, encoder: Encoder) -> SupportSet:
         encoder(scene.images[rows]),
         scene.va[rows],
         subject="somebody",
-        model_name="",
-        model_sha256="",
-        framing=FRAMING,
         conditions=np.array([conditions(crop) for crop in crops]),
     )
 

@@ -19,6 +19,7 @@ from mtclar.engine import support_set as support_module
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import SupportSetError, UsageError, WriteError
 from mtclar.engine.face.crop import Framing
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import ARRAYS, SupportSet, is_encrypted
 
 FRAMING = Framing(size=8, scale=1.05, shift_up=0.05)
@@ -43,9 +44,7 @@ def support_sets(draw: st.DrawFn) -> SupportSet:
         subject=draw(st.text(max_size=20)),
         source=draw(st.sampled_from(["webcam", "clip.mp4", "rtsp://camera/live", ""])),
         created="2026-01-02T03:04:05+00:00",
-        model_name="encoder",
-        model_sha256=SHA256,
-        framing=FRAMING,
+        encoder=EncoderIdentity("encoder", SHA256, FRAMING),
         conditions=draw(st.none() | conditions),
         crops=draw(st.none() | crops),
         notes=draw(st.text(max_size=20)),
@@ -64,12 +63,10 @@ def anna() -> SupportSet:
         encoded,
         rng.uniform(-1, 1, (4, 2)),
         subject="anna",
-        model_name="encoder",
-        model_sha256=SHA256,
-        framing=FRAMING,
+        encoder=EncoderIdentity("encoder", SHA256, FRAMING),
         times_s=np.arange(4) / 25,
         source="rtsp://anna:secret@camera/live?token=secret",
-        created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        created="2026-01-02T03:04:05+00:00",
         crops=rng.integers(0, 256, (4, 8, 8), dtype=np.uint8),
     )
 
@@ -137,9 +134,7 @@ def test_credentials_are_never_kept(anna, payload) -> None:
 
 def test_created_is_utc_and_now_by_default(anna) -> None:
     encoded = anna.encoded
-    support = SupportSet.from_encoded(
-        encoded, anna.labels, subject="a", model_name="m", model_sha256=SHA256, framing=FRAMING
-    )
+    support = SupportSet.from_encoded(encoded, anna.labels, subject="a")
     assert abs((datetime.now(UTC) - datetime.fromisoformat(support.created)).total_seconds()) < 100
     assert (support.quality == 1).all()
 
@@ -150,9 +145,6 @@ def test_arrays_are_copies_that_cannot_be_written(anna) -> None:
         anna.encoded,
         labels,
         subject="a",
-        model_name="m",
-        model_sha256=SHA256,
-        framing=FRAMING,
     )
     labels += 5
     assert (support.labels == 0).all()
@@ -170,18 +162,19 @@ def test_without_leaves_out_one_frame(anna) -> None:
 
 
 def test_another_encoder_is_refused_with_what_to_do(anna) -> None:
-    anna.require_model(SHA256, 6, FRAMING)
+    same = EncoderIdentity("encoder", SHA256, FRAMING, 6)
+    anna.require_encoder(same)
     for wrong, says in (
-        (("f" * 64, 6, FRAMING), SHA256[:12]),
-        ((SHA256, 7, FRAMING), "embeddings of 6 numbers, and this encoder gives 7"),
-        ((SHA256, 6, replace(FRAMING, scale=1.35)), "faces cut another way"),
+        ({"sha256": "f" * 64}, SHA256[:12]),
+        ({"embedding_dim": 7}, "embeddings of 6 numbers, and this encoder gives 7"),
+        ({"framing": replace(FRAMING, scale=1.35)}, "faces cut another way"),
     ):
         with pytest.raises(SupportSetError) as raised:
-            anna.require_model(*wrong)
+            anna.require_encoder(replace(same, **wrong))
         assert says in raised.value.what
         assert ("reembed" if says == SHA256[:12] else "calibrate") in raised.value.hint  # its crops are kept
     with pytest.raises(SupportSetError) as raised:
-        replace(anna, crops=None).require_model("f" * 64, 6, FRAMING)
+        replace(anna, crops=None).require_encoder(replace(same, sha256="f" * 64))
     assert "calibrate" in raised.value.hint
 
 

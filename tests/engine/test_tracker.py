@@ -13,6 +13,7 @@ from mtclar.engine.data_types import Affect, Encoded, FaceCrop, Faces, Frame, He
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 
@@ -61,9 +62,7 @@ def support_set(encoder: Encoder, subject: str, shift: float, sha256: str) -> Su
         what,
         what.absolute + shift,
         subject=subject,
-        model_name="tiny",
-        model_sha256=sha256,
-        framing=SMALL,
+        encoder=EncoderIdentity("tiny", sha256, SMALL),
     )
 
 
@@ -234,7 +233,7 @@ def test_values_are_smoothed_and_raw_ones_are_not(make_tracker) -> None:
     assert plain.valence == plain.raw.valence
 
 
-def test_impossible_wishes_are_refused_at_the_start(make_tracker, supports, tiny_encoder) -> None:
+def test_bad_options_are_refused_at_the_start(make_tracker, supports, tiny_encoder) -> None:
     nobody = Faces(())
     with pytest.raises(UsageError, match="smoother"):
         make_tracker(nobody, smoother="median")
@@ -244,11 +243,13 @@ def test_impossible_wishes_are_refused_at_the_start(make_tracker, supports, tiny
         make_tracker(nobody, supports=[supports[0], supports[0]])
     with pytest.raises(SupportSetError, match="was made with the encoder"):
         make_tracker(nobody, supports=[support_set(tiny_encoder, "carl", 0.0, "f" * 64)])
-    wider = replace(supports[0], embeddings=np.zeros((12, tiny_encoder.embedding_dim + 1)))
+    own, dim = supports[0].encoder, tiny_encoder.embedding_dim + 1
+    wider = replace(supports[0], embeddings=np.zeros((12, dim)), encoder=replace(own, embedding_dim=dim))
     with pytest.raises(SupportSetError, match="this encoder gives"):
         make_tracker(nobody, supports=[wider])
+    other = replace(own, framing=replace(SMALL, shift_up=0.2))
     with pytest.raises(SupportSetError, match="faces cut another way"):
-        make_tracker(nobody, supports=[replace(supports[0], framing=replace(SMALL, shift_up=0.2))])
+        make_tracker(nobody, supports=[replace(supports[0], encoder=other)])
 
 
 def test_the_example_of_the_engine_runs() -> None:
@@ -268,9 +269,7 @@ def test_calibrated_on_a_photograph_the_label_comes_back(astronaut: np.ndarray) 
             ),
             np.tile([-0.6, 0.2], (10, 1)),
             subject="eileen",
-            model_name=tracker.model.name,
-            model_sha256=tracker.model.sha256,
-            framing=FRAMING,
+            encoder=tracker.identity,
         )
     with Tracker.open([support]) as tracker:
         (affect,) = tracker(frame)

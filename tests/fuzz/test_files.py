@@ -19,6 +19,7 @@ from mtclar.engine import encryption
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import MANIFEST, SupportSet
 from mtclar.stream.label_file import parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
@@ -36,7 +37,7 @@ def support_bytes(tmp_path: Path) -> bytes:
         np.zeros((3, 8), np.float32),
     )
     support = SupportSet.from_encoded(
-        encoded, np.zeros((3, 2)), subject="anna", model_name="m", model_sha256="0" * 64, framing=FRAMING
+        encoded, np.zeros((3, 2)), subject="anna", encoder=EncoderIdentity("m", "0" * 64, FRAMING)
     )
     support.save(tmp_path / "good.mtclar")
     return (tmp_path / "good.mtclar").read_bytes()

@@ -20,7 +20,7 @@ from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.estimate.comparer import bundled_params, params_for
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.face.crop import FRAMING, Framing, framing_from
+from mtclar.engine.face.crop import FRAMING, Framing
 from mtclar.engine.face.detector import PORTRAIT_BORDER, Detector
 from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker, same_face
 from mtclar.engine.face.landmarks import FaceMesh
@@ -86,10 +86,9 @@ class Networks(Closeable):
 
             encoder, self.pair = map(opened, paths)
             detector, mesh = (opened(models.path(name)) for name in FINDERS)
-            framing = FRAMING if self.card.framing is None else framing_from(self.card.framing)
             self.encoder = Encoder(encoder)
             self.backend = encoder.backend  # for people; the encoder's alone may be an int8 copy
-            self.finder = FaceFinder(Detector(detector), FaceMesh(mesh), framing)
+            self.finder = FaceFinder(Detector(detector), FaceMesh(mesh), self.card.identity.framing)
             self._sessions = sessions.pop_all()
 
     def close(self) -> None:

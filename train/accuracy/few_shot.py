@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.figures import Figures, figures_of
@@ -94,9 +93,7 @@ def draw(rows: Rows, k: int, most: int, seed: int, person: int) -> tuple[Rows, R
 
 def support_of(answers: Answers, rows: Rows) -> SupportSet:
     """Those labelled faces as a support set."""
-    return SupportSet.from_encoded(
-        answers.encoded[rows], answers.va[rows], subject="", model_name="", model_sha256="", framing=FRAMING
-    )
+    return SupportSet.from_encoded(answers.encoded[rows], answers.va[rows])
 
 
 def _score_k(

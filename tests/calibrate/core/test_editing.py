@@ -17,6 +17,7 @@ from mtclar.engine.backends.session import open_session
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.label_file import parse_labels
 
@@ -33,9 +34,7 @@ def make_set(count: int, seed: int, subject: str = "anna", *, crops: bool = True
         subject=subject,
         source=f"camera {seed}",
         created=f"2026-01-0{seed % 9 + 1}T00:00:00+00:00",
-        model_name="test",
-        model_sha256="0" * 64,
-        framing=FRAMING,
+        encoder=EncoderIdentity("test", "0" * 64, FRAMING),
         conditions=rng.uniform(0, 200, (count, 4)).astype(np.float32),
         crops=rng.integers(0, 255, (count, FRAMING.size, FRAMING.size), np.uint8) if crops else None,
     )
@@ -77,7 +76,9 @@ def test_two_people_are_merged_only_when_somebody_says_that_they_are_one() -> No
 
 def test_sets_of_two_encoders_are_refused() -> None:
     with pytest.raises(UsageError, match="made with the encoder"):
-        editing.merge([("a", make_set(3, 1)), ("b", replace(make_set(2, 2), model_sha256="f" * 64))])
+        editing.merge(
+            [("a", make_set(3, 1)), ("b", replace(make_set(2, 2), encoder=EncoderIdentity(sha256="f" * 64)))]
+        )
     with pytest.raises(UsageError, match="two support sets"):
         editing.merge([("a", make_set(3, 1))])
 
@@ -118,22 +119,23 @@ def test_a_label_that_contradicts_the_others_is_dropped() -> None:
         editing.drop_large_errors(support, 0.0)
 
 
-def test_another_encoder_sees_the_kept_faces_anew() -> None:
-    support, card = make_set(3, 1), models.card("encoder")
+def test_reembedding_kept_faces() -> None:
+    support, identity = make_set(3, 1), models.card("encoder").identity
     with open_session(models.path("encoder")) as session:
         encoder = Encoder(session)
-        seen = editing.reembed(support, encoder, card, FRAMING)
+        seen = editing.reembed(support, encoder, identity)
         expected = encoder(support.crops)
-        seen.require_model(card.sha256, encoder.embedding_dim, FRAMING)
+        seen.require_encoder(identity)
     np.testing.assert_array_equal(seen.embeddings, expected.embedding)
     np.testing.assert_array_equal(seen.absolute, expected.absolute)
     np.testing.assert_array_equal(seen.labels, support.labels)
     with open_session(models.path("encoder")) as session:
         with pytest.raises(SupportSetError, match="were not kept") as error:
-            editing.reembed(replace(support, crops=None), Encoder(session), card, FRAMING)
+            editing.reembed(replace(support, crops=None), Encoder(session), identity)
         assert "calibrate" in error.value.hint
+        other = replace(identity, framing=replace(FRAMING, scale=3.0))
         with pytest.raises(SupportSetError, match="have the framing"):
-            editing.reembed(support, Encoder(session), card, replace(FRAMING, scale=3.0))
+            editing.reembed(support, Encoder(session), other)
 
 
 def test_the_listing_comes_back_as_labels() -> None:

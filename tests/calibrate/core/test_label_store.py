@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mtclar.calibrate.core.label_store import MAX_SAMPLES, LabelCheck, LabelStore
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.face.crop import FRAMING, Framing
+from mtclar.engine.models import EncoderIdentity
 
 from ..conftest import DIM
 
@@ -20,7 +21,7 @@ Make = Callable[..., Any]
 
 def support(store: LabelStore, framing: Framing = FRAMING) -> Any:
     return store.support(
-        subject="anna", source="webcam:0", model_name="encoder", model_sha256="ab" * 32, framing=framing
+        encoder=EncoderIdentity("encoder", "ab" * 32, framing), subject="anna", source="webcam:0"
     )
 
 

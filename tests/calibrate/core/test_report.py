@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from mtclar.calibrate.core.report import group_labels, make_report, predict_left_out, quadrant_of
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 NEUTRAL, HAPPY, SAD, ANGRY = (0.0, 0.0), (0.67, 0.08), (-0.63, -0.27), (-0.43, 0.55)
@@ -25,9 +26,7 @@ def make_set(labels: list[tuple[float, float]], absolute: NDArray[np.float32] | 
         subject="test",
         source="",
         created="2026-01-01T00:00:00+00:00",
-        model_name="test",
-        model_sha256="0" * 64,
-        framing=FRAMING,
+        encoder=EncoderIdentity("test", "0" * 64, FRAMING),
     )
 
 

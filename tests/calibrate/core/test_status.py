@@ -10,14 +10,13 @@ from mtclar.calibrate.core.label_store import LabelStore
 from mtclar.calibrate.core.status import CalibrationStatus
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.label_convergence import label_convergence
-from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.support_set import SupportSet
 
 Make = Callable[..., Any]
 
 
 def support(store: LabelStore) -> SupportSet:
-    return store.support(subject="", source="", model_name="", model_sha256="", framing=FRAMING)
+    return store.support()
 
 
 @pytest.fixture

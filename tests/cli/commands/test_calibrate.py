@@ -42,7 +42,7 @@ def test_a_labelled_video_becomes_a_support_set_with_a_report(
     assert "absolute only" in done.out
     assert f"Written: {out} (3 frames of 'anna')" in done.out
     support = SupportSet.load(out)
-    assert support.model_sha256 == models.card("encoder").sha256
+    assert support.encoder.sha256 == models.card("encoder").sha256
     assert support.labels == pytest.approx(np.array([[0.7, 0.1], [0.6, 0.2], [0.8, 0.0]]))
     assert support.times_s == pytest.approx([0.2, 0.8, 1.5], abs=0.021)
     assert support.crops is None

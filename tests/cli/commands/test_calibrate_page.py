@@ -12,6 +12,7 @@ from mtclar.cli.service.streams import Stream
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError, SupportSetError
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
 
@@ -24,9 +25,7 @@ def support(subject: str = "anna", frames: int = 2) -> SupportSet:
         encoded,
         np.zeros((frames, 2), np.float32),
         subject=subject,
-        model_name="encoder",
-        model_sha256="ab" * 32,
-        framing=FRAMING,
+        encoder=EncoderIdentity("encoder", "ab" * 32, FRAMING),
     )
 
 

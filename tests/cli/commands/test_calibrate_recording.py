@@ -9,6 +9,7 @@ from mtclar.cli.commands.calibrate_recording import labels_path, saving_labels_t
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.label_file import Label, read_labels
 
@@ -23,9 +24,7 @@ def support(frames: int) -> SupportSet:
         encoded,
         np.zeros((frames, 2), np.float32),
         subject="anna",
-        model_name="encoder",
-        model_sha256="ab" * 32,
-        framing=FRAMING,
+        encoder=EncoderIdentity("encoder", "ab" * 32, FRAMING),
     )
 
 

@@ -175,7 +175,7 @@ def test_a_stream_that_is_played_again_goes_on_counting(
 
 def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
     support = demo.calibrated("auto", 1)
-    assert support.model_sha256 == models.card("encoder").sha256
+    assert support.encoder.sha256 == models.card("encoder").sha256
     labelled = [float(line.split(",")[0]) for line in demo_clip.calibration_path().read_text().split()[1:]]
     assert set(np.round(support.times_s, 3)) <= set(np.round(labelled, 3))
     assert len(support) > 0.8 * len(labelled)

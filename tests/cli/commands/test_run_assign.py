@@ -32,9 +32,7 @@ def calibrated(path: Path, picture: Path, subject: str, label: tuple[float, floa
             seen,
             np.tile(np.array([label], np.float32), (len(crops), 1)),
             subject=subject,
-            model_name=tracker.model.name,
-            model_sha256=tracker.model.sha256,
-            framing=tracker.framing,
+            encoder=tracker.identity,
         ).save(path)
     return path
 

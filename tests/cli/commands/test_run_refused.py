@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 Command = Callable[..., Any]
@@ -82,19 +83,21 @@ def test_a_damaged_or_foreign_support_set_is_refused(
     assert "is damaged or not a support set" in done.err
 
     support.write_bytes(payload)
-    replace(SupportSet.load(support), model_sha256="f" * 64, model_name="another").save(support)
+    another = EncoderIdentity("another", "f" * 64)
+    replace(SupportSet.load(support), encoder=another).save(support)
     done = command(*arguments)
     assert done.code == 1
     assert "was made with the encoder another" in done.err
     assert "mtclar-stream calibrate" in done.err
 
     support.write_bytes(payload)
-    set_of_anna = SupportSet.load(support)
+    made = SupportSet.load(support)
+    own = made.encoder
     for other, says in (
-        (replace(set_of_anna, embeddings=set_of_anna.embeddings[:, :64]), "embeddings of 64 numbers"),
-        (replace(set_of_anna, framing=replace(set_of_anna.framing, scale=1.4)), "faces cut another way"),
+        ({"embeddings": made.embeddings[:, :64], "encoder": replace(own, embedding_dim=64)}, "of 64 numbers"),
+        ({"encoder": replace(own, framing=replace(own.framing, scale=1.4))}, "faces cut another way"),
     ):
-        other.save(support)
+        replace(made, **other).save(support)
         done = command(*arguments)
         assert done.code == 1
         assert says in done.err

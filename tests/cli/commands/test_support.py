@@ -8,6 +8,7 @@ import pytest
 
 from mtclar.engine import models
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet, is_encrypted
 
 from ..conftest import Run
@@ -25,9 +26,7 @@ def a_set(path: Path, seed: int = 1, *, crops: bool = True, sha256: str | None =
         subject="anna",
         source="webcam",
         created="2026-01-02T03:04:05+00:00",
-        model_name=card.name,
-        model_sha256=sha256 or card.sha256,
-        framing=FRAMING,
+        encoder=EncoderIdentity(card.name, sha256 or card.sha256, FRAMING),
         crops=rng.integers(0, 255, (5, FRAMING.size, FRAMING.size), np.uint8) if crops else None,
     ).save(path)
     return path
@@ -71,7 +70,7 @@ def test_a_set_of_another_encoder_is_shown_and_taken_over(command: Run, tmp_path
     assert "support reembed" in shown.out
     new = tmp_path / "new.mtclar"
     assert command("support", "reembed", old, "--out", new).code == 0
-    assert SupportSet.load(new).model_sha256 == models.card("encoder").sha256
+    assert SupportSet.load(new).encoder.sha256 == models.card("encoder").sha256
     bare = a_set(tmp_path / "bare.mtclar", crops=False, sha256="f" * 64)
     refused = command("support", "reembed", bare, "--out", tmp_path / "x.mtclar")
     assert refused.code == 1

@@ -21,6 +21,7 @@ from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.face.crop import framing_from
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 OUT_OF_MEMORY = CUresult.CUDA_ERROR_OUT_OF_MEMORY
@@ -183,9 +184,7 @@ def test_support_sets_that_come_and_go_leave_nothing_on_the_card(opened: Open, d
         what,
         np.linspace(-1, 1, 12).reshape(6, 2),
         subject="anna",
-        model_name=card.name,
-        model_sha256=card.sha256,
-        framing=framing_from(card.framing),
+        encoder=EncoderIdentity(card.name, card.sha256, framing_from(card.framing)),
     )
     before = driver.live
     for other in (support, support.without(0), support):

@@ -12,6 +12,7 @@ from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, pr
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params
 from mtclar.engine.estimate.residual_gp import KernelParams, MixtureComponent, ResidualPrior
 from mtclar.engine.face.crop import Framing
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 PRIOR = ResidualPrior(
@@ -37,9 +38,7 @@ def support_set(what: Encoded, labels: np.ndarray | None = None) -> SupportSet:
         what,
         np.clip(what.absolute if labels is None else labels, -1, 1),
         subject="anna",
-        model_name="tiny",
-        model_sha256="0" * 64,
-        framing=Framing(8, 1, 0),
+        encoder=EncoderIdentity("tiny", "0" * 64, Framing(8, 1, 0)),
     )
 
 

@@ -19,6 +19,7 @@ from mtclar.engine.estimate.comparer import (
     params_for,
 )
 from mtclar.engine.face.crop import Framing
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 
@@ -33,9 +34,7 @@ def support_set(what: Encoded, labels: np.ndarray) -> SupportSet:
         what,
         np.clip(labels, -1, 1),
         subject="anna",
-        model_name="tiny",
-        model_sha256="0" * 64,
-        framing=Framing(8, 1, 0),
+        encoder=EncoderIdentity("tiny", "0" * 64, Framing(8, 1, 0)),
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mtclar.engine.data_types import Estimate, FaceCrop
 from mtclar.engine.estimate.drift import ADVICE, LIMITS, MEMORY_S, RESTART_AFTER_S, DriftWatch
-from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
 STEP_S = 0.04
@@ -28,9 +28,7 @@ def support_set(*, known: bool = True) -> SupportSet:
         subject="anna",
         source="",
         created="2026-01-01T00:00:00+00:00",
-        model_name="",
-        model_sha256="",
-        framing=FRAMING,
+        encoder=EncoderIdentity(),
         conditions=conditions if known else None,
     )
 
