@@ -15,6 +15,7 @@ The engine is a library of its own. Without a support set the values are the enc
     ok False +0...
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mtclar.engine.errors import MtclarError as MtclarError
     from mtclar.engine.support_set import SupportSet as SupportSet
     from mtclar.engine.tracker import Tracker as Tracker
+
+# ONNX Runtime's wheels report to their maker unless this is set before their first import, also in child processes.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Name -> its module. Looked up on first use, so `import mtclar.engine` alone loads neither cv2 nor onnxruntime.
 _EXPORTS = {
