@@ -25,6 +25,7 @@ from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.engine.data_types import Encoded, FaceCrop, Faces, Frame
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.server.uploads import read_header
 from tools import record_exchanges
@@ -51,7 +52,7 @@ class ScriptedTracker:
     """Every picture shows the same face, and the encoder says of each what it has not said before."""
 
     model = SimpleNamespace(name="encoder", sha256="5c2e" * 16)
-    framing = FRAMING
+    identity = EncoderIdentity("encoder", "5c2e" * 16, FRAMING)
 
     def __init__(self) -> None:
         self.seen = True
