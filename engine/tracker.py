@@ -146,8 +146,10 @@ class Tracker(Closeable):
         return tracker
 
     def close(self) -> None:
-        """Closes the sessions; safe to call twice."""
-        self._sessions.close()
+        """Frees the support sets' memory and closes the sessions; safe to call twice."""
+        with self._sessions:
+            for comparer in self._comparers.values():
+                comparer.close()
 
     def __call__(self, frame: Frame) -> tuple[Affect, ...]:
         """The faces of this frame: seen ones first, then held ones, then those just lost."""
@@ -226,7 +228,10 @@ class Tracker(Closeable):
     def _apply_replacement(self, support: SupportSet, crops: Sequence[FaceCrop]) -> None:
         subject = support.subject
         is_new = subject not in self._comparers
+        replaced = self._comparers.get(subject)
         self._comparers[subject] = self.comparer(support)
+        if replaced is not None:
+            replaced.close()
         # In the place of the old one: new faces get their sets in this order, from left to right.
         kept = tuple(support if other.subject == subject else other for other in self.supports)
         self.supports = (*kept, support) if is_new else kept

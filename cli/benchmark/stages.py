@@ -65,7 +65,7 @@ def measure(material: Material, backend: str, threads: int, count: int) -> dict[
             stack.enter_context(session)
         detector, mesh, encoder, pair = opened.sessions
         chain = _Chain(watch, Detector(detector), FaceMesh(mesh), Encoder(encoder))
-        comparer = Comparer(pair, material.support)
+        comparer = stack.enter_context(Comparer(pair, material.support))
         smoother = make_smoother(DEFAULT_SMOOTHER)
         sender = stack.enter_context(_sender())
         source = stack.enter_context(closing(open_source(material.clip, loop=True)))

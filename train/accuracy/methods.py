@@ -43,7 +43,8 @@ class Engine:
 
     def __call__(self, support: SupportSet | None, faces: Encoded, rule: str = DEFAULT_RULE) -> Prediction:
         """What the tracker says of n faces with that support set, or without one."""
-        estimates = Comparer(self.pair, support, rule, self.params)(faces)
+        with Comparer(self.pair, support, rule, self.params) as comparer:
+            estimates = comparer(faces)
         value = np.array([(e.valence, e.arousal) for e in estimates], np.float64).reshape(-1, 2)
         sd = np.array([(e.valence_sd, e.arousal_sd) for e in estimates], np.float64).reshape(-1, 2)
         return Prediction(value, sd)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,25 @@ from mtclar.engine.backends.tensorrt.device_cuda_bindings import CudaBindingsDev
 from mtclar.engine.backends.tensorrt.distribution import TrtDistribution
 from mtclar.engine.backends.tensorrt.network import MAX_SLOTS
 from mtclar.engine.backends.tensorrt_session import TensorRtSession, open_distribution
-from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.data_types import Encoded, Faces, Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 from mtclar.engine.estimate.comparer import Comparer
-from mtclar.engine.face.crop import framing_from
-from mtclar.engine.models import EncoderIdentity
+from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+
+
+class NoFaces:
+    """A face tracker that finds nothing."""
+
+    framing = models.card("encoder").identity.framing
+
+    def __call__(self, _: Frame) -> Faces:
+        return Faces(())
+
+    def reset(self) -> None:
+        pass
+
 
 OUT_OF_MEMORY = CUresult.CUDA_ERROR_OUT_OF_MEMORY
 Open = Callable[..., TensorRtSession]
@@ -175,23 +189,42 @@ def test_support_need_not_be_bound(opened: Open) -> None:
     np.testing.assert_allclose(outputs["delta"], expected["delta"], atol=1e-5)
 
 
-def test_support_sets_that_come_and_go_leave_nothing_on_the_card(opened: Open, driver: FakeDriver) -> None:
-    """A recalibration replaces the support set of a session that goes on."""
+@pytest.fixture
+def support() -> SupportSet:
+    encoded = Encoded(embeddings(6), np.zeros((6, 2), np.float32))
+    labels = np.linspace(-1, 1, 12).reshape(6, 2)
+    return SupportSet.from_encoded(encoded, labels, subject="anna", encoder=models.card("encoder").identity)
+
+
+def test_a_closed_comparer_frees_its_support_set(
+    opened: Open, driver: FakeDriver, support: SupportSet
+) -> None:
     pair = opened(models.path("pair"))
-    what = Encoded(embeddings(6), np.zeros((6, 2), np.float32), np.zeros((6, len(EXPRESSIONS)), np.float32))
-    card = models.card("encoder")
-    support = SupportSet.from_encoded(
-        what,
-        np.linspace(-1, 1, 12).reshape(6, 2),
-        subject="anna",
-        encoder=EncoderIdentity(card.name, card.sha256, framing_from(card.framing)),
-    )
     before = driver.live
     for other in (support, support.without(0), support):
         with Comparer(pair, other) as comparer:
-            comparer(what)
+            comparer(support.encoded)
             assert driver.live["memory"] > before["memory"]
     assert driver.live == before
+
+
+def test_recalibrations_leak_no_device_memory(opened: Open, driver: FakeDriver, support: SupportSet) -> None:
+    """Replacing a support set while the session stays open frees what the old one took on the card."""
+    pair, nobody = opened(models.path("pair")), Faces(())
+    frame = Frame(np.zeros((4, 4, 3), np.uint8), 0, 0.0, "file", 0.0, "s")
+    before = driver.live
+    with open_session(models.path("encoder"), "onnxruntime") as session:
+        with Tracker(NoFaces(), Encoder(session), pair, [support], model=models.card("encoder")) as tracker:
+            one_support = driver.live
+            assert one_support["memory"] > before["memory"]
+            for _ in range(3):
+                tracker.replace_support(support.without(0))
+                tracker.estimate(frame, nobody)
+                assert driver.live == one_support
+            tracker.replace_support(replace(support, subject="ben"))
+            tracker.estimate(frame, nobody)
+            assert driver.live["memory"] == 2 * one_support["memory"] - before["memory"]
+        assert driver.live == before
 
 
 def test_support_sets_of_ever_new_sizes_do_not_fill_the_card(opened: Open, driver: FakeDriver) -> None:
@@ -401,7 +434,6 @@ def test_the_whole_tracker_runs_on_it(
     from itertools import islice
 
     from mtclar.engine.backends import tensorrt_session
-    from mtclar.engine.tracker import Tracker
     from mtclar.stream.sources import open_source
 
     monkeypatch.setattr(tensorrt_session, "open_distribution", lambda name: TrtDistribution(name, api))
