@@ -1,14 +1,15 @@
-# One-word gates. `make demo` and `make test` set up what they need; PYTHON chooses the interpreter (>= 3.11).
+# One-word gates. Each sets up what it needs; PYTHON chooses the interpreter (>= 3.11), JOBS how many tests run at once.
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= 2
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate label train cli
 
-.PHONY: help setup setup-train setup-all demo test faults soak fuzz lint types bench gpu-check docs clean
+.PHONY: help setup setup-train setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
-help:                ## say what there is
+help:                ## list these commands
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(SETUP): pyproject.toml constraints.txt
@@ -18,19 +19,28 @@ $(SETUP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
 	@touch $@
 
-setup: $(SETUP)      ## .venv with all that tests and the demo need, without torch
+setup: $(SETUP)      ## .venv with everything that the tests and the demo need, without torch
 
 setup-train: $(SETUP)  ## adds torch and what training needs
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
 
-setup-all: setup-train  ## adds Ray, and TensorRT for RTX, which compiles without a card: with this, no test is skipped
+setup-all: setup-train  ## adds Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx,ray]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json
 
+unit: $(SETUP)       ## fast tests, under a minute: no browser, server, wheel or network
+	$(BIN)/pytest -q -m unit -n $(JOBS)
+
+check: lint types unit  ## before a commit: lint, types, unit
+
+format: $(SETUP)     ## ruff: fix what it can, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 test: $(SETUP)       ## all tests but the fault suite
-	$(BIN)/pytest -m 'not faults'
+	$(BIN)/pytest -m 'not faults' -n $(JOBS)
 
 faults: $(SETUP)     ## the fault suite: killed servers, bad networks, frozen clients, kills at any moment, a short soak
 	$(BIN)/pytest -m faults
@@ -40,7 +50,7 @@ soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> 
 	$(BIN)/python -m tools.soak --minutes $(MINUTES) --write
 
 SECONDS ?= 60
-fuzz: $(SETUP)       ## random and damaged input for SECONDS (60) at each place that reads what others wrote
+fuzz: $(SETUP)       ## random and damaged input for SECONDS (60) to each reader of files, messages and pictures
 	$(BIN)/pytest -m fuzz --fuzz-seconds $(SECONDS)
 
 lint: $(SETUP)       ## ruff: rules and format
@@ -55,10 +65,10 @@ types: $(SETUP)      ## mypy over the packages, tools/ and experiments/
 bench: $(SETUP)      ## stages, latency, throughput and scaling on this machine -> build/bench.json and .html
 	$(BIN)/mtclar-stream bench --json build/bench.json --html build/bench.html
 
-gpu-check: $(SETUP)  ## all that needs a graphics card, under 8 minutes -> build/gpu-check.json and .md
-	$(BIN)/python tools/gpu_check.py --out build
+gpu-check: $(SETUP)  ## everything that needs a graphics card, under 8 minutes -> build/gpu-check.json and .md
+	$(BIN)/python -m tools.gpu_check --out build
 
-docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the picture, check links
+docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the pictures, check links
 	$(BIN)/python -m tools.make_docs
 
 clean:               ## remove everything that was built

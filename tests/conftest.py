@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,13 +20,63 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
 SMALL_DISK_KIB = 32
+TESTS = Path(__file__).parent
+SLOW = (
+    "calibrate/web",
+    "cli/commands",
+    "cli/service",
+    "cli/test_outputs.py",
+    "end_to_end",
+    "engine/backends/test_engine_cache.py",
+    "engine/backends/test_quantized_onnx.py",
+    "engine/backends/test_tensorrt_builder.py",
+    "engine/backends/test_tensorrt_session.py",
+    "engine/face/test_two_people.py",
+    "experiments",
+    "faults",
+    "fuzz",
+    "label/corpus",
+    "label/test_labelling.py",
+    "packaging/test_deploy.py",
+    "packaging/test_docs.py",
+    "packaging/test_wheel.py",
+    "stream/server",
+    "stream/sinks/test_prometheus.py",
+    "stream/sources/test_rtsp.py",
+    "stream/test_node_client.py",
+    "stream/test_time.py",
+    "tools",
+    "train",
+)
+"""Not in `make unit`: they start processes, servers or browsers, compile or train, or run the networks for seconds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-seconds", type=float, default=1.0, help="how long each test of tests/fuzz looks for faults"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = tuple(str(TESTS / name) for name in SLOW)
+    for item in items:
+        if not str(item.path).startswith(slow):
+            item.add_marker(pytest.mark.unit)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, a file stays in one worker, with what its fixtures made; the browser tests share one browser."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "browser" if nodeid.startswith("tests/end_to_end/") else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 @pytest.fixture
@@ -55,9 +106,18 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return fail_if_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return fail_if_skipped((yield))
+
+
+def fail_if_skipped(report: Report) -> Report:
+    """In CI every real component is installed: nothing may be skipped there."""
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: skipped, and in CI nothing may be: {report.longrepr}"
+        report.longrepr = f"{report.nodeid}: skipped, and in CI nothing may be: {report.longrepr}"
     return report
