@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
+
 APP_NAME = "mtclar-stream"
 DEFAULT_SUPPORT = "default.mtclar"
 DEFAULT_SUBJECT = "me"
 WEBCAM = "webcam"
 NO_SUPPORT = "none"
-HOST = "127.0.0.1"
-PORT = 8765
+HOST, PORT = DEFAULT_HOST, DEFAULT_PORT
 
 SourceOption = Annotated[
     str,

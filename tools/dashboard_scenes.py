@@ -22,6 +22,7 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
     SubjectInfo,
 )
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
 FPS = 30
@@ -90,7 +91,7 @@ class Player:
         self._noise = np.random.default_rng(1)
         model = ModelInfo("encoder", "5c2e9f0a" * 8, "onnxruntime (CPU)")
         streams = tuple(self._info(name, people) for name, people in scene.people.items())
-        self.server = Server(port=0, hello=lambda: Hello(streams, model))
+        self.server = Server(ServerConfig(port=0), hello=lambda: Hello(streams, model))
 
     @staticmethod
     def _info(name: str, people: tuple[str, ...]) -> StreamInfo:

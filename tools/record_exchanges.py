@@ -31,6 +31,8 @@ from mtclar.stream.protocol.messages import (
     SubjectInfo,
     SubjectsMessage,
 )
+from mtclar.stream.server.clock import ClockPair
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import Extension
 from mtclar.stream.server.server import Server
 
@@ -92,7 +94,9 @@ def conversation(
     )
     pages = () if extension is None else ("calibrate",)
     hello = Hello(streams, ModelInfo("encoder", "5c2e" * 16, "onnxruntime (CPU)"), "mtclar-stream", pages)
-    server = Server(port=0, token=token, hello=lambda: hello, clock=lambda: NOW_S, unix_clock=unix_clock)
+    server = Server(
+        ServerConfig(port=0, token=token), hello=lambda: hello, clocks=ClockPair(lambda: NOW_S, unix_clock)
+    )
     if extension is not None:
         server.add_extension(extension, {})
     with (

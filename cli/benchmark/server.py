@@ -18,6 +18,7 @@ from mtclar.engine.tracker import Tracker
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.protocol.messages import ByeMessage
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks import SinkGroup
 from mtclar.stream.summary import Meter
@@ -34,7 +35,7 @@ def serve(
         supports = [] if support is None else [SupportSet.load(Path(support))]
         tracker = stack.enter_context(Tracker.open(supports, backend=backend, threads=threads))
         source = stack.enter_context(closing(as_source(clip, fps, frames)))
-        server = Server(port=0, on_sent=meter.sent)
+        server = Server(ServerConfig(port=0), on_sent=meter.sent)
         sinks = stack.enter_context(SinkGroup([server]))
         pipeline = Pipeline(source, tracker, sinks, PipelineOptions(freshness=freshness), meter=meter)
         sinks.open([pipeline.info()])

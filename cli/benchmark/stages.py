@@ -23,6 +23,7 @@ from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import Track, TrackRegistry
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage, LatencyMs
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sources import open_source
 from mtclar.stream.summary import percentiles
@@ -136,7 +137,7 @@ def _sender() -> Iterator[Callable[[AffectMessage], float]]:
     """A server with one real client; the function sends a message and returns the seconds until it was written."""
     written = threading.Event()
     with (
-        Server(port=0, on_sent=lambda _: written.set()) as server,
+        Server(ServerConfig(port=0), on_sent=lambda _: written.set()) as server,
         connect(server.ws_url, subprotocols=[Subprotocol(PROTOCOL)], proxy=None) as client,
     ):
         reading = threading.Thread(target=_read_all, args=(client,), daemon=True)

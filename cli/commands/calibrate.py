@@ -120,6 +120,7 @@ def command(
     from mtclar.cli.reports.calibration import print_rejected, print_report
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.tracker import Tracker
+    from mtclar.stream.server.config import ServerConfig
 
     token = read_token(None, token_file)
     set_up_logs("plain", [source], token)
@@ -131,7 +132,6 @@ def command(
     chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
     next_words = "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
     if every is not None or pick is not None or continuous:
-        from mtclar.cli.commands.calibrate_page import Listening
         from mtclar.cli.commands.calibrate_recording import rate_on_page
 
         with _opened(source, fps) as recording_to_rate:
@@ -148,13 +148,13 @@ def command(
                 keep_crops=keep_crops,
                 backend=backend,
                 threads=threads,
-                listening=Listening(host, port, token, tls_cert, tls_key),
+                config=ServerConfig(host, port, token, tls_cert, tls_key),
                 passphrase=_secret(target, encrypt, passphrase_file),
             )
         print_text(console, next_words)
         return
     if ui:
-        from mtclar.cli.commands.calibrate_page import Listening, calibrate_on_page
+        from mtclar.cli.commands.calibrate_page import calibrate_on_page
 
         calibrate_on_page(
             console,
@@ -165,7 +165,7 @@ def command(
             keep_crops=keep_crops,
             backend=backend,
             threads=threads,
-            listening=Listening(host, port, token, tls_cert, tls_key),
+            config=ServerConfig(host, port, token, tls_cert, tls_key),
             passphrase=_secret(target, encrypt, passphrase_file),
         )
         print_text(console, next_words)

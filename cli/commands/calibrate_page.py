@@ -18,6 +18,7 @@ from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source, open_source
 from mtclar.stream.sources.browser import BrowserSource
@@ -149,17 +150,6 @@ def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Pa
     return save
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where a page is served, and to whom."""
-
-    host: str
-    port: int
-    token: str | None
-    tls_cert: Path | None
-    tls_key: Path | None
-
-
 def calibrate_on_page(
     console: Terminal,
     spec: str,
@@ -170,7 +160,7 @@ def calibrate_on_page(
     keep_crops: bool,
     backend: str,
     threads: int,
-    listening: Listening,
+    config: ServerConfig,
     passphrase: str | None = None,
 ) -> None:
     """Serves the page until the support set is saved. A file is played as if live, again and again.
@@ -202,16 +192,7 @@ def calibrate_on_page(
             on_saved=on_saved,
             passphrase=passphrase,
         )
-        service = Service(
-            tracker,
-            console,
-            host=listening.host,
-            port=listening.port,
-            token=listening.token,
-            tls_cert=listening.tls_cert,
-            tls_key=listening.tls_key,
-            values=False,
-        )
+        service = Service(tracker, console, config, values=False)
         service.prepare(source, "latest" if source.live else "paced")
         service.plug(stack.enter_context(session), calibration_pages(), CALIBRATE_PAGE, session.offer)
         stack.enter_context(service)

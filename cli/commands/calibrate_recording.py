@@ -17,7 +17,7 @@ from mtclar.calibrate.web.recording_scan import (
 )
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.still_feed import StillFeed
-from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, Listening, calibration_pages, saving_to
+from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, calibration_pages, saving_to
 from mtclar.cli.main import PROGRAM, version
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
@@ -29,6 +29,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.label_file import Label, write_labels
 from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sources import Source
 
@@ -66,7 +67,7 @@ def rate_on_page(
     keep_crops: bool,
     backend: str,
     threads: int,
-    listening: Listening,
+    config: ServerConfig,
     passphrase: str | None,
 ) -> None:
     """Offers every `each`-th frame, the `best` most helpful ones, or plays it all, until the support set is saved.
@@ -117,12 +118,8 @@ def rate_on_page(
             passphrase=passphrase,
         )
         server = Server(
-            listening.host,
-            listening.port,
+            config,
             hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (CALIBRATE_PAGE,)),
-            token=listening.token,
-            tls_cert=listening.tls_cert,
-            tls_key=listening.tls_key,
         )
         server.add_extension(stack.enter_context(session), calibration_pages())
         server.start()

@@ -50,6 +50,7 @@ def command(
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError
     from mtclar.engine.tracker import Tracker
+    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.listener import require_free
     from mtclar.stream.sources import open_source
 
@@ -79,7 +80,7 @@ def command(
             return Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)
 
         def service_at(chosen: int) -> Service:
-            service = Service(tracker, console, host=HOST, port=chosen, values=not no_live)
+            service = Service(tracker, console, ServerConfig(port=chosen), values=not no_live)
             service.prepare(stack.enter_context(closing(play())), policy, truth)
             return stack.enter_context(service)
 

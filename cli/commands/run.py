@@ -159,6 +159,7 @@ def command(
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.mailbox import FRESHNESS
+    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sinks import open_sink
 
     secret = read_token(token, token_file)
@@ -166,6 +167,8 @@ def command(
     console = Terminal(quiet=log == "json")
     # Everything that can be refused is refused before the first file is made.
     with stop_on_signals() as stopped, ExitStack() as stack:
+        limits = limits_of(max_clients, max_clients_per_address)
+        server_config = ServerConfig(host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits)
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = _support_paths(support)
         asks = [passphrase_of(path, passphrase_file) for path in paths]
@@ -196,13 +199,7 @@ def command(
         service = Service(
             streams[0].tracker,
             console,
-            host=host,
-            port=port,
-            token=secret,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            origins=origin or (),
-            limits=limits_of(max_clients, max_clients_per_address),
+            server_config,
             values=not no_live and log == "plain",
         )
         service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)

@@ -35,6 +35,7 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.reader import UPLOAD_RETRY
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
 from mtclar.stream.server.pages import Page
 from mtclar.stream.server.quotas import Limits
@@ -103,27 +104,15 @@ class Service:
         self,
         tracker: Tracker,
         console: Terminal,
+        config: ServerConfig,
         *,
-        host: str,
-        port: int,
-        token: str | None = None,
-        tls_cert: Path | None = None,
-        tls_key: Path | None = None,
-        origins: Sequence[str] = (),
-        limits: Limits | None = None,
         values: bool = True,
     ) -> None:
         self._metrics = Metrics()
         self._supervisor = Supervisor()
         self.server = Server(
-            host,
-            port,
+            config,
             hello=self._hello,
-            token=token,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            origins=origins,
-            limits=limits,
             private={"/metrics": self._metrics.page},
             failure=self._failure,
             on_sent=self._sent,

@@ -25,6 +25,7 @@ import psutil
 
 from mtclar.engine.data_types import Affect, Estimate
 from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.quotas import Limits, allow_descriptors
 from mtclar.stream.server.server import Server
 from mtclar.stream.summary import percentiles
@@ -55,7 +56,7 @@ def serve(seconds: float) -> None:
     """Listens, waits for a line, publishes, prints what it cost."""
     info = StreamInfo("cam", "webcam:0", True, (640, 480), RATE_HZ, "latest")
     limits = Limits(clients=4000, clients_per_address=4000)
-    with Server(port=0, hello=lambda: Hello((info,)), limits=limits) as server:
+    with Server(ServerConfig(port=0, limits=limits), hello=lambda: Hello((info,))) as server:
         print(server.ws_url, flush=True)
         sys.stdin.readline()
         began_s, cpu_s = time.monotonic(), time.process_time()

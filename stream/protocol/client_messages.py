@@ -1,8 +1,7 @@
-"""What clients say in `mtclar.v1`: declared types, and `parse_client`, which refuses the rest with a code."""
+"""The messages of clients in `mtclar.v1`: their types, and a parser that refuses everything else with an error code."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -22,14 +21,14 @@ class _ClientMessage(BaseModel):
 
 
 class ClientHello(_ClientMessage):
-    """The token, where the server asks for one and the client cannot set the Authorization header."""
+    """The token, from clients that cannot set the Authorization header."""
 
     type: Literal["hello"]
     token: Annotated[str, StringConstraints(max_length=512)] = ""
 
 
 class Subscribe(_ClientMessage):
-    """What the client wants from now on; what it leaves out goes back to the default."""
+    """What the client receives from now on; each field left out is the default again."""
 
     type: Literal["subscribe"]
     streams: Annotated[list[StreamName], Field(max_length=64)] | None = None  # None: all of them
@@ -43,7 +42,7 @@ class Subscribe(_ClientMessage):
 
 
 class Mark(_ClientMessage):
-    """A label at this moment, for recordings."""
+    """Labels this moment, for recordings."""
 
     type: Literal["mark"]
     label: Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -51,7 +50,7 @@ class Mark(_ClientMessage):
 
 
 class Assign(_ClientMessage):
-    """Who a face is: whose support set it gets. None takes it away; whoever had that set gets the face's own."""
+    """Assigns a subject's support set to a face, or none. A face that had this set gets the other face's instead."""
 
     type: Literal["assign"]
     stream: StreamName
@@ -60,18 +59,10 @@ class Assign(_ClientMessage):
 
 
 class Camera(_ClientMessage):
-    """The client wants to be the camera of a stream of `--source browser`; binary messages with pictures follow."""
+    """Makes the client the camera of a `--source browser` stream; binary messages with pictures follow."""
 
     type: Literal["camera"]
-    stream: StreamName | None = None  # None: the first one that takes pictures
-
-
-@dataclass(frozen=True, slots=True)
-class ExtensionMessage:
-    """A message for an extension, which parses it itself."""
-
-    prefix: str
-    content: Mapping[str, Any]
+    stream: StreamName | None = None  # None: the first one that accepts pictures
 
 
 ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera
@@ -81,30 +72,30 @@ _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
 )
 
 
-def parse_client(data: str | bytes, prefixes: Iterable[str] = ()) -> ClientMessage | ExtensionMessage:
-    """One client message; raises ProtocolError `bad_json`, `unknown_type` or `bad_message`.
-
-    `prefixes`: of the types that extensions understand.
-    """
+def decode_client(data: str | bytes) -> dict[str, Any]:
+    """The JSON object of one text message; raises ProtocolError `bad_json` or `bad_message`."""
     try:
         message = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("bad_json", "not a JSON text") from error
     if not isinstance(message, dict):
         raise ProtocolError("bad_message", "a message is a JSON object with a 'type'")
-    for prefix in prefixes:
-        if str(message.get("type")).startswith(prefix):
-            return ExtensionMessage(prefix, message)
+    return message
+
+
+def parse_client(data: str | bytes | dict[str, Any]) -> ClientMessage:
+    """One message of a client, as received or decoded; raises ProtocolError, also `unknown_type`."""
+    message = data if isinstance(data, dict) else decode_client(data)
     if message.get("type") not in _CLIENT_TYPES:
         raise ProtocolError("unknown_type", f"'type' is one of {', '.join(_CLIENT_TYPES)}")
     try:
         return _CLIENT_MESSAGE.validate_python(message)
     except ValidationError as error:
-        raise ProtocolError("bad_message", _first_fault(error.errors(include_url=False))) from error
+        raise ProtocolError("bad_message", _first_error(error.errors(include_url=False))) from error
 
 
-def _first_fault(faults: Iterable[Any]) -> str:
-    """Where and what, without the client's own words: they may hold a token."""
-    fault = next(iter(faults))
-    where = ".".join(str(part) for part in fault["loc"][1:]) or "message"
-    return f"{where[:100]}: {fault['msg'][:200]}"
+def _first_error(errors: Iterable[Any]) -> str:
+    """Where and what is wrong, without the client's own text, which may hold a token."""
+    error = next(iter(errors))
+    where = ".".join(str(part) for part in error["loc"][1:]) or "message"
+    return f"{where[:100]}: {error['msg'][:200]}"

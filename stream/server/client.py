@@ -1,4 +1,4 @@
-"""One connected client: what it asked for, its own mailbox, and the task that writes to it."""
+"""One connected client: its subscription, its mailbox, and the task that writes to its socket."""
 
 import asyncio
 import logging
@@ -18,14 +18,9 @@ from mtclar.stream.protocol.messages import (
     Delivery,
     SubscribedMessage,
 )
+from mtclar.stream.server.quotas import Limits
 
 log = logging.getLogger(__name__)
-
-BACKLOG_MESSAGES = 1024
-"""How many messages a client with delivery `all` may be behind: 40 s at 25 a second."""
-
-CONTROL_MESSAGES = 256
-"""How many messages besides `affect` may wait; a client that lets them pile up does not read at all."""
 
 CLOSE_TIMEOUT_S = 1.0
 
@@ -37,17 +32,16 @@ Encoded = Mapping[frozenset[str], bytes]
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
-    """One `affect` on its way, as bytes for each set of fields that some client wants."""
+    """One `affect` to send, encoded for each set of fields that some client wants."""
 
     message: AffectMessage
     encoded: Encoded
-    taken: bool = False  # some client's mailbox holds or held it
     sent: bool = False
 
 
 @dataclass(slots=True)
 class Subscription:
-    """What a client wants; the default until it says otherwise."""
+    """What a client receives; all streams and the default fields until it subscribes."""
 
     streams: frozenset[str] | None = None
     max_hz: float | None = None
@@ -56,11 +50,11 @@ class Subscription:
     due_s: dict[str, float] = field(default_factory=dict)  # by stream: no message before this capture time
 
     def follows(self, stream: str) -> bool:
-        """Whether messages of that stream are for the client at all."""
+        """Whether the client receives this stream at all."""
         return self.streams is None or stream in self.streams
 
     def wants(self, message: AffectMessage) -> bool:
-        """Whether this message is for the client; counts it against `max_hz`, which holds over capture times."""
+        """Whether the client receives this message; counts it against `max_hz`, which applies to capture times."""
         if not self.follows(message.stream):
             return False
         if self.max_hz is None:
@@ -75,13 +69,16 @@ class Subscription:
 
 
 class Client:
-    """Lives on the event loop. `enqueue` and `send_text` never wait; one task of its own writes to the socket."""
+    """Lives on the event loop. `enqueue` and `send_text` never wait; a task of its own writes to the socket."""
 
-    def __init__(self, connection: ServerConnection, on_sent: Callable[[Outgoing], None]) -> None:
+    def __init__(
+        self, connection: ServerConnection, limits: Limits, on_sent: Callable[[Outgoing], None]
+    ) -> None:
         self.connection = connection
         self.subscription = Subscription()
         self.sent = 0
         self.missed = 0  # replaced by a newer one before they were written
+        self._limits = limits
         self._on_sent = on_sent
         self._control: deque[bytes] = deque()
         self._binary: bytes | None = None
@@ -94,20 +91,18 @@ class Client:
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to write."""
+        """Starts the task that writes."""
         self._writer = asyncio.create_task(self._write_until_gone())
 
     async def stop(self) -> None:
-        """Ends writing: the connection is over."""
+        """Ends writing, after the connection has ended."""
         tasks = [task for task in (self._writer, self._closing) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(
-            *tasks, return_exceptions=True
-        )  # cancelled, or the connection was closed already
+        await asyncio.gather(*tasks, return_exceptions=True)  # cancelled, or the connection has closed
 
     def subscribe(self, request: Subscribe) -> None:
-        """Takes effect with the next message; what waits already is still sent."""
+        """Applies to messages from now on; those in the mailbox are still sent."""
         self.subscription = Subscription(
             streams=None if request.streams is None else frozenset(request.streams),
             max_hz=request.max_hz,
@@ -120,9 +115,9 @@ class Client:
         )
 
     def enqueue(self, outgoing: Outgoing, outdated: bool = False) -> bool:
-        """Sends an `affect`, or puts it into the mailbox, if the client wants it; False if it does not.
+        """Sends an `affect` or puts it into the mailbox; False if the client does not want it.
 
-        `outdated`: a newer one of its stream comes next, so that only who must have all of them gets it.
+        `outdated`: a newer one of its stream follows, so only clients with delivery `all` get this one.
         """
         if self._bye is not None or self._closing is not None:
             return False
@@ -135,7 +130,7 @@ class Client:
         if self._send_now(outgoing):
             return True
         if self.subscription.delivery == "all":
-            if len(self._backlog) >= BACKLOG_MESSAGES:
+            if len(self._backlog) >= self._limits.backlog:
                 self._close_too_slow()
                 return False
             self._backlog.append(outgoing)
@@ -147,7 +142,7 @@ class Client:
         return True
 
     def _send_now(self, outgoing: Outgoing) -> bool:
-        """Writes at once where nothing waits before it: waking the writer would cost as much as the message itself."""
+        """Writes at once if nothing waits before it: waking the writer would cost as much as the message itself."""
         connection = self.connection
         data = outgoing.encoded.get(self.subscription.fields)
         if (
@@ -164,20 +159,20 @@ class Client:
         return True
 
     def send_text(self, message: bytes) -> None:
-        """Puts any other message in; those go out before the waiting `affect`s."""
-        if len(self._control) >= CONTROL_MESSAGES:
+        """Queues any other message; those are written before waiting `affect` messages."""
+        if len(self._control) >= self._limits.control_backlog:
             self._close_too_slow()
         else:
             self._control.append(message)
             self._wake.set()
 
     def send_binary(self, data: bytes) -> None:
-        """Puts a binary message in; it takes the place of one that was not written yet."""
+        """Queues a binary message; it replaces one that is not written yet."""
         self._binary = data
         self._wake.set()
 
     def finish(self, bye: ByeMessage) -> asyncio.Task[None] | None:
-        """Sends what waits, then `bye`; the task that is returned ends with that."""
+        """Writes what waits, then `bye`; returns the task that ends with that."""
         self._bye = self._bye or bye
         self._wake.set()
         return self._writer
@@ -186,8 +181,8 @@ class Client:
         try:
             await self._write()
         except ConnectionClosed:
-            pass  # the handler that reads from this client sees the same, and ends
-        except Exception:  # a fault of ours: this client is closed, the others go on
+            pass  # the task that reads from this client gets the same exception and cleans up
+        except Exception:  # a bug: only this client is closed
             log.exception("writing to a client failed")
             await self.connection.close(INTERNAL_ERROR, "internal error")
 
@@ -217,14 +212,14 @@ class Client:
     async def _send(self, outgoing: Outgoing) -> None:
         fields = self.subscription.fields
         data = outgoing.encoded.get(fields)
-        if data is None:  # only the few messages that were made before this client asked for these fields
+        if data is None:  # only messages that were encoded before this client subscribed to these fields
             data = outgoing.message.encode(fields)
         await self.connection.send(data, text=True)
         self.sent += 1
         self._on_sent(outgoing)
 
     def _close_too_slow(self) -> None:
-        """Closes with 1013, from a task of its own: `write` may be stuck in a send that will never end."""
+        """Closes with 1013, in a new task: the writer may be stuck in a send that never ends."""
         if self._closing is None:
             self._latest.clear()
             self._backlog.clear()
@@ -232,9 +227,9 @@ class Client:
             self._wake.set()
 
     async def _close_or_abort(self) -> None:
-        """`close` alone would wait until a full buffer drains, and this one may never."""
+        """Closes the connection, or aborts it when its full buffer does not drain in time."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.connection.close(TOO_SLOW, f"too slow: {BACKLOG_MESSAGES} messages behind")
+                await self.connection.close(TOO_SLOW, f"too slow: {self._limits.backlog} messages behind")
         except TimeoutError:
             self.connection.transport.abort()

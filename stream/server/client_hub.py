@@ -1,4 +1,4 @@
-"""Everyone who listens: each message handed once to every client, and counted; lives on the event loop."""
+"""All connected clients: distributes each message to them and counts; lives on the event loop."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,9 +17,9 @@ ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | SubjectsM
 
 
 class ClientHub:
-    """The clients that are connected, and the last `status` of each stream for those that will be.
+    """The connected clients, and the last `status` of each stream for new ones.
 
-    `on_sent(t_capture_s)` is called once per `affect`: when it was first written to a socket, or when nobody wanted it.
+    `on_sent(t_capture_s)` is called once per `affect`: when it is first written to a socket, or no client wants it.
     """
 
     def __init__(self, on_sent: Callable[[float], None] | None = None) -> None:
@@ -28,7 +28,7 @@ class ClientHub:
         self.published = 0
         self.written = 0
         self._clients: set[Client] = set()
-        self._missed_before = 0  # by clients that have gone
+        self._missed_before = 0  # by clients that have disconnected
         self._missed_reported = 0
         self._on_sent = on_sent
 
@@ -45,36 +45,36 @@ class ClientHub:
 
     @property
     def missed(self) -> int:
-        """How many `affect` messages a newer one replaced before they were written, over all clients; never falls.
+        """How many `affect` messages a newer one replaced before they were written, over all clients; never decreases.
 
-        Asked from another thread, a client may be neither here nor among those that have gone.
+        When another thread reads it, a client that disconnects may be missing from both parts of the sum.
         """
         now = self._missed_before + sum(client.missed for client in self.clients)
         self._missed_reported = max(self._missed_reported, now)
         return self._missed_reported
 
     def add(self, client: Client, hello: bytes) -> None:
-        """Tells it how things are; from now on it gets what comes."""
+        """Sends `hello` and the streams' states; the client receives all messages from now on."""
         client.send_text(hello)
         for status in self.statuses.values():
             client.send_text(status.encode())
         self._clients.add(client)
 
     def remove(self, client: Client) -> None:
-        """It gets nothing any more; its count stays in the sum."""
+        """Removes a client; its count stays in the sum."""
         self._clients.remove(client)
         self._missed_before += client.missed
         self.update_fields()
 
     def update_fields(self) -> None:
-        """What clients want has changed: the worker threads serialise these sets of fields from now on."""
+        """Collects the sets of fields that clients want, for the worker threads that encode messages."""
         wanted = {client.subscription.fields for client in self._clients}
         self.wanted_fields = frozenset(wanted or {DEFAULT_FIELDS})
 
     def distribute(self, items: Iterable[Outgoing | ToAll]) -> None:
-        """Offers each item to every client, in their order."""
+        """Enqueues each item for every client, in order."""
         items = list(items)
-        # Several at once: this loop is behind, and sending each of them would keep it there for ever.
+        # Several `affect`s of one stream mean that this loop is behind; sending each of them would keep it behind.
         newest = {item.message.stream: item for item in items if isinstance(item, Outgoing)}
         for item in items:
             if isinstance(item, Outgoing):
@@ -91,7 +91,7 @@ class ClientHub:
                     client.send_text(data)
 
     def on_written(self, outgoing: Outgoing) -> None:
-        """One client's socket has it."""
+        """An `affect` was written to one client's socket."""
         self.written += 1
         self._report_sent(outgoing)
 

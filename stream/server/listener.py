@@ -1,4 +1,4 @@
-"""How the port is opened: the server with its limits, buffers of a connection, what can go wrong, the library's log."""
+"""The listening socket with its quota, the websocket library's server on it, and why a port cannot be opened."""
 
 import asyncio
 import errno
@@ -17,23 +17,78 @@ from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.protocol.client_messages import MAX_CLIENT_MESSAGE_BYTES
 from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.client import CLOSE_TIMEOUT_S
-from mtclar.stream.server.limited_listener import LimitedListener
-from mtclar.stream.server.quotas import Limits
+from mtclar.stream.server.quotas import ConnectionQuota, Limits, address_of
 from mtclar.stream.server.tls import Certificate
 
-# What a slow client can leave unread inside this machine is old by the time it is read: keep it small.
+ACCEPT_BACKLOG = 256  # connections that the system may hold until they are accepted
+
+# What a slow client leaves unread in this machine's buffers is outdated by the time it is read: keep them small.
 SEND_BUFFER_BYTES = 64 * 1024
 UNSENT_BYTES = WRITE_LIMIT_BYTES = 8 * 1024
 
 
-async def open_server(
+class LimitedListener(socket.socket):
+    """A listening socket for an event loop that counts each connection from accepting it to closing it.
+
+    The websocket library only sees connections that send a request; one that never finishes its TLS handshake costs a
+    file descriptor as well. A connection beyond the quota is closed at once.
+    """
+
+    def __init__(self, fileno: int, quota: ConnectionQuota) -> None:
+        super().__init__(fileno=fileno)
+        self.quota = quota
+        self.refused = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Like socket.accept; raises ConnectionAbortedError, which event loops ignore, for a refused connection."""
+        accepted, peer = super().accept()
+        address = address_of(peer)
+        if self.quota.exceeded_by(address) is not None:
+            self.refused += 1
+            accepted.close()
+            raise ConnectionAbortedError("too many connections")
+        return _CountedConnection(accepted.detach(), self.quota.acquire(address)), peer
+
+
+class _CountedConnection(socket.socket):
+    """A connection that releases its place in the quota when it is closed."""
+
+    def __init__(self, fileno: int, release: Callable[[], None]) -> None:
+        super().__init__(fileno=fileno)
+        self._release: Callable[[], None] | None = release
+
+    def close(self) -> None:
+        """Like socket.close."""
+        release, self._release = self._release, None
+        super().close()
+        if release is not None:
+            release()
+
+
+def open_listener(host: str, port: int, quota: ConnectionQuota) -> LimitedListener:
+    """Listens on the first address of `host`; '' is every address of this machine. Raises OSError, OverflowError."""
+    if not 0 <= port <= 65535:
+        raise OverflowError(port)
+    if not host:
+        both = socket.has_dualstack_ipv6()
+        family, address = (socket.AF_INET6, ("::", port)) if both else (socket.AF_INET, ("0.0.0.0", port))
+    else:
+        both = False
+        addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, found = addresses[0]
+        address = (found[0], port, *found[2:])
+    sock = socket.create_server(address, family=family, backlog=ACCEPT_BACKLOG, dualstack_ipv6=both)
+    return LimitedListener(sock.detach(), quota)
+
+
+async def serve_on(
     listener: LimitedListener,
     limits: Limits,
     tls: Certificate | None,
     handle: Callable[[ServerConnection], Awaitable[None]],
     answer: Callable[[ServerConnection, Request], Response | Awaitable[Response] | None],
 ) -> WebsocketServer:
-    """Serves what comes through the listener: `answer` sees each request first, `handle` has the websockets."""
+    """Serves the listener's connections: `answer` gets each request first, `handle` each websocket."""
     return await serve(
         handle,
         sock=listener,
@@ -55,7 +110,7 @@ async def open_server(
 
 
 def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Ours if it is offered; a client that offers none is welcome, one that offers only others is not."""
+    """`mtclar.v1` if it is offered; a client that offers none is admitted, one that offers only others is not."""
     if PROTOCOL in offered:
         return Subprotocol(PROTOCOL)
     if offered:
@@ -63,8 +118,8 @@ def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> 
     return None
 
 
-def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
-    """Small buffers between a client's mailbox and its network."""
+def limit_unsent(transport: asyncio.BaseTransport) -> None:
+    """Keeps the system's buffers between a client's mailbox and its network small."""
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -72,13 +127,13 @@ def keep_little_unsent(transport: asyncio.BaseTransport) -> None:
 
 
 def reachable(host: str) -> str:
-    """The bound address as one types it into an address bar on this machine."""
+    """The bound address as a browser on this machine needs it."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 
 def require_free(host: str, port: int) -> None:
-    """Raises what starting a server there would raise; for whoever has long work to do before it starts one."""
+    """Raises what starting a server there would raise; for commands that work long before they start one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
@@ -88,7 +143,7 @@ def require_free(host: str, port: int) -> None:
 
 
 def start_error(error: Exception, host: str, port: int) -> Exception:
-    """Why the port could not be opened, for people; faults that are not the user's stay what they are."""
+    """The error of opening a port, for users; errors that are not theirs are returned unchanged."""
     if isinstance(error, OverflowError):
         return UsageError(f"{port} is not a port", "ports are 0 to 65535")
     if not isinstance(error, OSError):
@@ -105,15 +160,15 @@ def start_error(error: Exception, host: str, port: int) -> Exception:
 
 
 def connection_log() -> logging.Logger:
-    """The library's log without the handshakes that failed: what strangers send is not our error."""
+    """The websocket library's log without failed handshakes: malformed requests of strangers are no errors of ours."""
     log = logging.getLogger(f"{__name__}.connections")
     if not log.filters:
-        log.addFilter(_ours)
+        log.addFilter(_is_our_error)
         log.setLevel(logging.WARNING)  # its debug lines hold every header and message, and so the token
     return log
 
 
-def _ours(record: logging.LogRecord) -> bool:
+def _is_our_error(record: logging.LogRecord) -> bool:
     if "opening handshake failed" in record.getMessage():
         return False
     # websockets 17 asserts where a client has closed its half of the connection before it was answered.

@@ -1,7 +1,7 @@
 """HTTP pages of the server: the web pages' files, the protocol's schema, health and readiness, pages of extensions."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
@@ -9,6 +9,8 @@ from pathlib import PurePath
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
+
+from mtclar.stream.protocol.messages import PROTOCOL, StatusMessage
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -48,7 +50,7 @@ class Page:
 
 
 Route = Callable[[], Page]
-"""Makes a page on each request; on the event loop's thread, so it must be quick and not wait, unless it is private."""
+"""Makes a private page on each request; on a thread, so it may take time."""
 
 
 def web_folder(package: str, name: str) -> dict[str, Page]:
@@ -85,6 +87,33 @@ def protocol_pages() -> dict[str, Page]:
     }
 
 
+Details = Mapping[str, object]
+"""What only trusted clients see of /health and /ready."""
+
+
+def health_page(failure: str | None, details: Details | None) -> Page:
+    """200 while the process works; 503 with the reason when a service manager should restart it."""
+    return _status_page("ok" if failure is None else "failing", failure, details)
+
+
+def readiness_page(
+    streams: Iterable[str], statuses: Mapping[str, StatusMessage], details: Details | None
+) -> Page:
+    """200 while every stream is live; else 503 with the names of the others."""
+    states = dict.fromkeys(streams, "") | {name: status.state for name, status in statuses.items()}
+    waiting = sorted(name for name, state in states.items() if state != "live")
+    if waiting:
+        return _status_page("waiting", f"not live: {', '.join(waiting)}", details)
+    return _status_page("ready", None, details)
+
+
+def _status_page(word: str, reason: str | None, details: Details | None) -> Page:
+    content: dict[str, object] = {"status": word, "protocol": PROTOCOL}
+    if details is not None:
+        content |= {"reason": reason, **details}
+    return json_page(content, HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 def json_page(content: object, status: HTTPStatus = HTTPStatus.OK) -> Page:
     """A page of JSON."""
     return Page(json.dumps(content).encode(), CONTENT_TYPES[".json"], status)
@@ -96,10 +125,10 @@ def problem(status: HTTPStatus, text: str) -> Page:
 
 
 class Pages:
-    """Finds the page of a path; `/ws` is not one.
+    """Finds the page of a path.
 
-    `states` (/health, /ready) tell their details only to who may know them. `private` routes need the token, where
-    there is one, and may be work.
+    `states` (/health, /ready) show their details only to trusted clients. `private` routes need the token, if there is
+    one.
     """
 
     def __init__(
@@ -120,10 +149,7 @@ class Pages:
         return path in self._private
 
     def find(self, method: str, path: str, trusted: bool = True) -> Page | Route:
-        """The page for a request line's method and path, or what makes it, where that is work.
-
-        `trusted` has given the token, or none is needed.
-        """
+        """The page of a path, or the route that makes it. `trusted`: the token was given, or none is needed."""
         if method != "GET":
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
         if path in self._states:

@@ -1,49 +1,37 @@
-"""What a request gets: a page, a refusal in words, or the websocket; before anything else of the server hears of it."""
+"""Answers an HTTP request with a page or a refusal, or admits it as a websocket, before any other part sees it."""
 
 from collections import Counter
-from collections.abc import Callable
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.pages import Page, Pages, Route, problem
-from mtclar.stream.server.quotas import AuthThrottle, Limits
+from mtclar.stream.server.quotas import AuthThrottle, ConnectionQuota, Limits
 
 WEBSOCKET_PATH = "/ws"
 
 
 class RequestFilter:
-    """Decides by request line, headers and address alone; lives on the event loop. Counts refusals by their reason."""
+    """Decides by request line, headers and address alone; lives on the event loop. Counts refusals by reason."""
 
     def __init__(self, access: Access, limits: Limits, pages: Pages) -> None:
         self.access = access
-        self.throttle = AuthThrottle(limits)
         self.limits = limits
-        self.refused: Counter[str] = Counter()
+        self.throttle = AuthThrottle(limits)
+        self.websockets = ConnectionQuota(limits.clients, limits.clients_per_address)
         self.pages = pages
-        self._inside: Counter[str] = Counter()  # websockets by address
-
-    def enter(self, address: str) -> Callable[[], None]:
-        """Counts a websocket; call what is returned when it is over."""
-        self._inside[address] += 1
-
-        def leave() -> None:
-            self._inside[address] -= 1
-            if not self._inside[address]:
-                del self._inside[address]
-
-        return leave
+        self.refused: Counter[str] = Counter()
 
     def answer(self, method: str, target: str, headers: Headers, address: str) -> Page | Route | None:
-        """The page (or what makes it, where that is work) or the refusal; None lets the websocket's handshake go on."""
+        """A page, what makes it on a thread, or a refusal; None continues the websocket handshake."""
         path = target.partition("?")[0]
         given = headers.get_all("Authorization")
         trusted = self.access.token is None
         if given and not trusted:
             if not self.throttle.allows(address):
                 return self._refuse(
-                    "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: come later"
+                    "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: try again later"
                 )
             if not self.access.bearer(given):
                 self.throttle.record_failure(address)
@@ -51,9 +39,10 @@ class RequestFilter:
             trusted = True
         if path != WEBSOCKET_PATH:
             return self._page(method, path, headers, trusted)
-        if self._inside.total() >= self.limits.clients:
+        exceeded = self.websockets.exceeded_by(address)
+        if exceeded == "total":
             return self._refuse("clients", HTTPStatus.SERVICE_UNAVAILABLE, "too many clients")
-        if self._inside[address] >= self.limits.clients_per_address:
+        if exceeded == "address":
             return self._refuse("address", HTTPStatus.TOO_MANY_REQUESTS, "too many clients from your address")
         if not self.access.origin_allowed(headers.get_all("Origin"), headers.get_all("Host")):
             return self._refuse("origin", HTTPStatus.FORBIDDEN, "this Origin is not allowed here")

@@ -1,14 +1,14 @@
-"""Binary messages of clients: pictures for `--source browser`, checked on arrival and handed to their source.
+"""Binary messages of clients: pictures for `--source browser`, checked and passed to their source.
 
     offset  bytes  what (big-endian)
     0       4      "MTF1"
     4       2      number of the stream: its place in `hello`'s list of streams, from 0
     6       2      0
-    8       4      seq: the client's own number of this picture, named in the answer
+    8       4      seq: the client's own number of this picture, repeated in the reply
     12      8      t_capture: float64, seconds on the server's monotonic clock
     20      ...    one JPEG
 
-Here the bytes are only looked at: a few microseconds on the event loop. Decoding is the reading thread's work.
+The checks take a few microseconds on the event loop; the source's reading thread decodes.
 """
 
 import math
@@ -26,29 +26,26 @@ MAX_FRAME_BYTES = 2 * 2**20
 """The largest picture with its header. A JPEG of 1920x1080 has a quarter of that."""
 
 CLOSE_ABOVE_BYTES = 2 * MAX_FRAME_BYTES
-"""A message above it is not even read to its end: the connection is closed with 1009."""
+"""A larger message is not read to its end: the connection is closed with 1009."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
-MAX_PER_S = 120.0
 OLDEST_S = 10.0
-"""A picture that says it is older than that, or from the future, gets its time of arrival instead."""
+"""The time of arrival replaces a capture time that is older than this, or in the future."""
 
 FUTURE_S = 0.25
-SILENT_S = 5.0  # after that, another client may be the camera
-MAX_UNDECODABLE = 20  # of one client; after that, nothing more of it is decoded
+SILENT_S = 5.0  # without a picture; after that, another client may become the camera
+MAX_UNDECODABLE = 20  # pictures of one client; after that, none of it is decoded
 
 SendText = Callable[[bytes], None]
 
 
 @dataclass(slots=True)
 class UploadSlot:
-    """What came for one stream."""
+    """The client that sends pictures for one stream, and counts."""
 
     source: BrowserSource
-    owner: Hashable | None = (
-        None  # the client that is its camera; another one has to wait until that has gone
-    )
-    heard_s: float = 0.0  # when the owner was last heard
+    owner: Hashable | None = None  # the client that is the camera
+    last_s: float = 0.0  # when the owner last sent something
     taken: int = 0
     refused: int = 0
     undecodable: int = 0  # of this owner
@@ -56,35 +53,35 @@ class UploadSlot:
 
 @dataclass(slots=True)
 class FrameUploads:
-    """The streams that take pictures, by their place in `hello`."""
+    """The streams that accept pictures, by their place in `hello`."""
 
     slots: Mapping[int, UploadSlot]
     clock: Callable[[], float]
-    foreign: int = 0  # refused, and of no stream that is known
+    unassigned: int = 0  # refused messages that belong to no slot
 
     def claim(self, client: Hashable, stream: str | None) -> CameraReadyMessage:
-        """The client is the camera of that stream from now on (None: of the first one that takes pictures).
+        """Makes the client the camera of a stream (None: of the first one that accepts pictures).
 
-        Raises ProtocolError `unknown_stream`, or `stream_taken` while another client is.
+        Raises ProtocolError `unknown_stream`, or `stream_taken` while another client is the camera.
         """
         for number, slot in self.slots.items():
             name = slot.source.stream_id
             if stream is not None and name != stream:
                 continue
-            silent_s = self.clock() - slot.heard_s
+            silent_s = self.clock() - slot.last_s
             if slot.owner not in (None, client) and silent_s < SILENT_S:
                 raise ProtocolError("stream_taken", f"another page is the camera of '{name}' already")
             if slot.owner != client:
                 slot.owner, slot.undecodable = client, 0
-            slot.heard_s = self.clock()
+            slot.last_s = self.clock()
             return CameraReadyMessage(name, number, MAX_FRAME_BYTES)
         raise ProtocolError(
             "unknown_stream",
-            "no stream takes pictures here" if stream is None else f"'{stream}' takes no pictures",
+            "no stream accepts pictures here" if stream is None else f"'{stream}' accepts no pictures",
         )
 
-    def take(self, client: Hashable, data: bytes, send_text: SendText) -> None:
-        """Checks one binary message and hands it on; `send_text` may be called by any thread.
+    def on_frame(self, client: Hashable, data: bytes, send_text: SendText) -> None:
+        """Checks one binary message and passes it on; any thread may call `send_text`.
 
         Raises ProtocolError `bad_frame`, `frame_too_large`, `unknown_stream` or `camera_expected`; each is counted.
         """
@@ -93,23 +90,23 @@ class FrameUploads:
             number, seq, t_capture_s = read_header(data)
             slot = self.slots.get(number)
             if slot is None:
-                raise ProtocolError("unknown_stream", f"stream {number} takes no pictures")
+                raise ProtocolError("unknown_stream", f"stream {number} accepts no pictures")
             if slot.owner != client:
-                raise ProtocolError("camera_expected", "say `camera` before the first picture")
+                raise ProtocolError("camera_expected", "send `camera` before the first picture")
             if slot.undecodable >= MAX_UNDECODABLE:
                 raise ProtocolError("bad_frame", "too many pictures that cannot be decoded")
             jpeg = memoryview(data)[HEADER.size :]
-            require_picture(jpeg)
+            require_jpeg(jpeg)
         except ProtocolError:
             self._count_refused(slot)
             raise
-        slot.heard_s = now_s = self.clock()
-        believed = now_s - OLDEST_S <= t_capture_s <= now_s + FUTURE_S
-        clock: Clock = "client" if believed else "arrival"
-        at_s = min(t_capture_s, now_s) if believed else now_s
+        slot.last_s = now_s = self.clock()
+        plausible = now_s - OLDEST_S <= t_capture_s <= now_s + FUTURE_S
+        clock: Clock = "client" if plausible else "arrival"
+        capture_s = min(t_capture_s, now_s) if plausible else now_s
         upload = Upload(
             jpeg,
-            at_s,
+            capture_s,
             clock,
             on_decoded=lambda: self._taken(slot, seq, now_s, send_text),
             on_rejected=lambda why: self._refused(slot, why, send_text),
@@ -117,15 +114,15 @@ class FrameUploads:
         slot.source.put(upload)
 
     def on_disconnect(self, client: Hashable) -> None:
-        """The client has gone: its streams are free for another one."""
+        """Frees the client's streams for another one."""
         for slot in self.slots.values():
             if slot.owner == client:
                 slot.owner = None
                 slot.undecodable = 0
 
     def too_large(self) -> None:
-        """Counts a message that was too large to be read."""
-        self.foreign += 1
+        """Counts a message that was too large to read."""
+        self.unassigned += 1
 
     def counts(self) -> dict[str, object]:
         """For /health."""
@@ -138,11 +135,11 @@ class FrameUploads:
             }
             for slot in self.slots.values()
         }
-        return {"streams": streams, "refused_elsewhere": self.foreign}
+        return {"streams": streams, "refused_elsewhere": self.unassigned}
 
     def _count_refused(self, slot: UploadSlot | None) -> None:
         if slot is None:
-            self.foreign += 1
+            self.unassigned += 1
         else:
             slot.refused += 1
 
@@ -159,7 +156,7 @@ class FrameUploads:
 
 
 def read_header(data: bytes) -> tuple[int, int, float]:
-    """Number of the stream, seq, t_capture_s; ProtocolError."""
+    """Number of the stream, seq, t_capture_s; raises ProtocolError."""
     if len(data) > MAX_FRAME_BYTES:
         raise ProtocolError(
             "frame_too_large",
@@ -169,20 +166,20 @@ def read_header(data: bytes) -> tuple[int, int, float]:
         raise ProtocolError("bad_frame", f"a picture is a header of {HEADER.size} bytes and one JPEG")
     _, number, reserved, seq, t_capture_s = HEADER.unpack_from(data)
     if reserved or not math.isfinite(t_capture_s):
-        raise ProtocolError("bad_frame", "the header holds what it must not")
+        raise ProtocolError("bad_frame", "the header has invalid values")
     return number, seq, t_capture_s
 
 
 def write_header(number: int, seq: int, t_capture_s: float) -> bytes:
-    """The other way round, for tests and for clients in Python."""
+    """The header as bytes, for clients in Python."""
     return HEADER.pack(MAGIC, number, 0, seq, t_capture_s)
 
 
-def require_picture(jpeg: memoryview | bytes) -> None:
-    """ProtocolError unless this is a whole JPEG of a size that is worth decoding."""
+def require_jpeg(jpeg: memoryview | bytes) -> None:
+    """Raises ProtocolError unless this is a whole JPEG of MIN_SIDE to MAX_SIDE pixels a side."""
     size = jpeg_size(jpeg)
     if size is None or bytes(jpeg[-2:]) != b"\xff\xd9":
-        raise ProtocolError("bad_frame", "this is not a JPEG picture, or not a whole one")
+        raise ProtocolError("bad_frame", "this is not a complete JPEG picture")
     if max(size) > MAX_SIDE:
         raise ProtocolError("frame_too_large", f"{size[0]} x {size[1]} pixels: at most {MAX_SIDE} a side")
     if min(size) < MIN_SIDE:
@@ -190,7 +187,7 @@ def require_picture(jpeg: memoryview | bytes) -> None:
 
 
 def jpeg_size(jpeg: memoryview | bytes) -> tuple[int, int] | None:
-    """Width and height as the JPEG's frame header (ITU-T T.81, B.2.2) says them; None when there is none."""
+    """Width and height from the JPEG's frame header (ITU-T T.81, B.2.2); None when there is none."""
     at, end = 2, len(jpeg)
     if bytes(jpeg[:2]) != b"\xff\xd8":
         return None

@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.protocol.messages import Hello, StatusMessage
 from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks import Sink, SinkGroup
 from mtclar.stream.sources import open_source
@@ -133,7 +134,7 @@ def test_no_secret_is_in_any_log_of_any_level(camera: str, caplog: pytest.LogCap
     source = open_source(camera)
     retry = RetryPolicy(first_retry_s=0.05, max_retry_s=0.1, connect_timeout_s=0.3)
     tracker: Any = None  # no picture ever comes
-    with Server(port=0, token=TOKEN, hello=lambda: Hello(())) as server:
+    with Server(ServerConfig(port=0, token=TOKEN), hello=lambda: Hello(())) as server:
         retried = threading.Event()
 
         class Statuses(Sink):

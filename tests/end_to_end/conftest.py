@@ -23,6 +23,7 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
     SubjectInfo,
 )
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.server import Server
 
@@ -143,7 +144,9 @@ class Speaker:
             for stream in streams
         )
         model = ModelInfo("encoder-1", "5c2e9f0a" * 8, "onnxruntime (CPU)")
-        self.server = Server(port=port, token=token, hello=lambda: Hello(infos, model), on_assign=on_assign)
+        self.server = Server(
+            ServerConfig(port=port, token=token), hello=lambda: Hello(infos, model), on_assign=on_assign
+        )
         self.server.start()
 
     @property

@@ -14,6 +14,7 @@ from support.fake_camera import browser_with_camera, write_mjpeg
 
 from mtclar.stream import demo_clip
 from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sources import open_source
@@ -56,7 +57,7 @@ def served() -> Iterator[Callable[..., Server]]:
 
     def start(source: BrowserSource, port: int = 0, token: str | None = None) -> Server:
         info = StreamInfo("browser", "browser", True, None, None, "latest")
-        server = Server(port=port, token=token, hello=lambda: Hello((info,)))
+        server = Server(ServerConfig(port=port, token=token), hello=lambda: Hello((info,)))
         server.accept_uploads({0: UploadSlot(source)})
         server.start()
         started.append(server)

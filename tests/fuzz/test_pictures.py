@@ -10,7 +10,7 @@ from mtclar.stream.server.uploads import (
     FrameUploads,
     UploadSlot,
     jpeg_size,
-    require_picture,
+    require_jpeg,
     write_header,
 )
 from mtclar.stream.sources.browser import BrowserSource, JpegDecoder
@@ -34,7 +34,7 @@ def test_damaged_jpegs(fuzz: Fuzz) -> None:
     def decode(data: bytes) -> None:
         size = jpeg_size(data)
         try:
-            require_picture(data)
+            require_jpeg(data)
         except ProtocolError as error:
             ErrorMessage(error.code, error.message).encode()
             return
@@ -55,7 +55,7 @@ def test_damaged_uploads(fuzz: Fuzz) -> None:
 
     def take(data: bytes) -> None:
         try:
-            uploads.take("client", data, lambda _: None)
+            uploads.on_frame("client", data, lambda _: None)
         except ProtocolError as error:
             ErrorMessage(error.code, error.message).encode()
 

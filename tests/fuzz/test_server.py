@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
 from .conftest import Fuzz, damaged
@@ -20,14 +21,14 @@ SILENCE_S = 0.3  # of a server that waits for the rest of a request
 @pytest.fixture
 def server() -> Iterator[Server]:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(port=0, hello=lambda: Hello((info,))) as running:
+    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as running:
         yield running
 
 
 def exchange(server: Server, *said: bytes, hang_up: bool = False) -> bytes:
     """What the server answers before it closes, or is silent for a moment; `hang_up`: says at once that it is all."""
     heard = b""
-    with socket.create_connection((server.host, server.port), timeout=10) as client:
+    with socket.create_connection((server.config.host, server.port), timeout=10) as client:
         try:
             for one in said:
                 client.sendall(one)

@@ -15,6 +15,7 @@ from support.faults.rtsp import RtspServer, is_installed, write_face_pictures
 
 from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
 from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StatusMessage, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks.base import Sink
 
@@ -195,7 +196,7 @@ def _add_tone(out: Any) -> None:
 @pytest.fixture
 def server() -> Iterator[Server]:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(port=0, hello=lambda: Hello((info,))) as running:
+    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ import pytest
 from support.websocket_client import VALIDATOR, WAIT_S, Make
 
 from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
 SOURCES = Path(__file__).parent / "node_client"
@@ -64,7 +65,7 @@ def lines_until(process: "subprocess.Popen[str]", kind: str) -> list[dict[str, A
 
 def test_node_subscribes_reads_every_message_and_hears_bye(client: Path, make_message: Make) -> None:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    server = Server(port=0, hello=lambda: Hello((info,)))
+    server = Server(ServerConfig(port=0), hello=lambda: Hello((info,)))
     wish = {"type": "subscribe", "fields": ["sd", "similarity"], "delivery": "all"}
     with server, talking(client, server.ws_url, wish, {"type": "mark", "label": "größer 😀"}) as process:
         before = lines_until(process, "mark")
@@ -91,7 +92,7 @@ def test_node_subscribes_reads_every_message_and_hears_bye(client: Path, make_me
 
 def test_node_gives_the_token_as_its_first_message(client: Path) -> None:
     with (
-        Server(port=0, token=TOKEN) as server,
+        Server(ServerConfig(port=0, token=TOKEN)) as server,
         talking(client, server.ws_url, {"type": "hello", "token": TOKEN}) as process,
     ):
         said = lines_until(process, "hello")

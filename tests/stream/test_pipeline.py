@@ -11,6 +11,7 @@ import pytest
 from mtclar.engine.errors import MtclarError
 from mtclar.stream.pipeline import Pipeline, PipelineOptions, default_freshness
 from mtclar.stream.protocol.messages import AffectMessage
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks.base import Sink
 from mtclar.stream.sources import open_source
@@ -171,7 +172,7 @@ def test_a_file_that_was_a_video_when_opened_and_is_gone_fails(make_clip: MakeCl
 
 def test_the_summary_reaches_to_the_socket(make_clip: MakeClip, tracker: Any) -> None:
     meter = Meter()
-    with Server(port=0, on_sent=meter.sent) as server:
+    with Server(ServerConfig(port=0), on_sent=meter.sent) as server:
         source = open_source(str(make_clip(frames=10)))
         with Pipeline(source, tracker, [server], meter=meter) as pipeline:
             assert pipeline.wait(WAIT_S)

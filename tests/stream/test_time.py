@@ -10,6 +10,8 @@ from support.websocket_client import Make, join, receive, say, until
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.protocol.messages import Hello
+from mtclar.stream.server.clock import ClockPair
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
 PATIENCE_S = 1.0  # between two lines of this test on a busy machine
@@ -42,7 +44,9 @@ class TwoFrames:
 def test_who_is_connected_learns_that_the_wall_clock_was_set(make_message: Make) -> None:
     ahead_s = 0.0
     with (
-        Server(port=0, unix_clock=lambda: time.time() + ahead_s) as server,
+        Server(
+            ServerConfig(port=0), clocks=ClockPair(time.monotonic, lambda: time.time() + ahead_s)
+        ) as server,
         join(server) as client,
     ):
         first = until(client, "hello")["clock"]
@@ -57,7 +61,7 @@ def test_who_is_connected_learns_that_the_wall_clock_was_set(make_message: Make)
 
 def test_the_clock_pair_maps_capture_to_unix_time_and_says_whose_it_is(tracker: Any) -> None:
     source = TwoFrames()
-    with Server(port=0, hello=lambda: Hello(())) as server, join(server) as client:
+    with Server(ServerConfig(port=0), hello=lambda: Hello(())) as server, join(server) as client:
         pair = until(client, "hello")["clock"]
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from mtclar.cli.options import HOST, PORT, default_support_path
+from mtclar.cli.options import default_support_path
 from mtclar.engine import models
-from mtclar.stream.server.server import DEFAULT_HOST, DEFAULT_PORT
 
 Command = Callable[..., Any]
 
@@ -76,7 +75,3 @@ def test_a_valid_calibration_is_listed(command: Command, support: Path) -> None:
     found = checks(command("doctor", "--json").out)["your calibration"]
     assert found["state"] == "ok"
     assert found["detail"].startswith("anna, 3 frames")
-
-
-def test_the_default_port_equals_that_of_the_server() -> None:
-    assert (HOST, PORT) == (DEFAULT_HOST, DEFAULT_PORT)

@@ -23,6 +23,7 @@ from mtclar.cli.commands.watch import command, websocket_address
 from mtclar.engine.data_types import Affect
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.protocol.messages import AffectMessage, ByeMessage, Hello, LatencyMs, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
 OURS = [Subprotocol("mtclar.v1")]
@@ -183,7 +184,7 @@ def speaking(token: str | None = None) -> Iterator[Server]:
             )
             seq += 1
 
-    with Server(port=0, token=token, hello=lambda: Hello((stream,))) as server:
+    with Server(ServerConfig(port=0, token=token), hello=lambda: Hello((stream,))) as server:
         thread = threading.Thread(target=speak)
         thread.start()
         try:
@@ -332,7 +333,7 @@ def test_a_certificate_that_nobody_here_knows_is_said_and_not_waited_for(
         capture_output=True,
         check=True,
     )
-    with Server(port=0, tls_cert=cert, tls_key=key) as server:
+    with Server(ServerConfig(port=0, tls_cert=cert, tls_key=key)) as server:
         with pytest.raises(MtclarError, match=r"certificate of wss://.* is not trusted here") as caught:
             watch(server.ws_url, reconnect=True)
         assert "SSL_CERT_FILE" in caught.value.hint

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 
 from mtclar.cli.service.service import STUCK_S, Service, limits_of
 from mtclar.cli.terminal import Terminal
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.quotas import Limits
 
 Start = Callable[..., Any]
@@ -24,7 +25,7 @@ def test_limits_are_the_servers_unless_somebody_asked() -> None:
 
 def test_a_frame_that_is_never_answered_asks_for_a_restart_and_a_camera_that_is_away_does_not() -> None:
     tracker: Any = SimpleNamespace(supports=(), backend="none", why="")
-    service = Service(tracker, Terminal(quiet=True), host="127.0.0.1", port=0)
+    service = Service(tracker, Terminal(quiet=True), ServerConfig(port=0))
     stuck: Any = SimpleNamespace(source=SimpleNamespace(label="door"), busy_s=0.0)
     service._pipelines = (stuck,)
     assert service._failure() is None

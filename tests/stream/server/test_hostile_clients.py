@@ -11,6 +11,7 @@ from support.websocket_client import WAIT_S, Eventually, Make, join, receive, sa
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mtclar.stream.protocol.messages import ByeMessage, MarkMessage
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.server import Server
 
@@ -20,10 +21,10 @@ def raw_client(server: Server, said: dict[str, Any] | None = None) -> socket.soc
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(WAIT_S)
-    sock.connect((server.host, server.port))
+    sock.connect((server.config.host, server.port))
     key = "dGhlIHNhbXBsZSBub25jZQ=="
     sock.sendall(
-        f"GET /ws HTTP/1.1\r\nHost: {server.host}:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET /ws HTTP/1.1\r\nHost: {server.config.host}:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     head = b""
@@ -173,7 +174,7 @@ def test_a_killed_client_is_forgotten_and_the_others_go_on(
 def test_garbage_on_the_port_is_refused_without_a_trace_in_the_log(
     server: Server, garbage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with socket.create_connection((server.host, server.port), timeout=WAIT_S) as sock:
+    with socket.create_connection((server.config.host, server.port), timeout=WAIT_S) as sock:
         sock.sendall(garbage)
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(4096):
@@ -186,7 +187,7 @@ def test_garbage_on_the_port_is_refused_without_a_trace_in_the_log(
 def test_bye_comes_last_and_closing_does_not_hang_on_a_frozen_client(
     make_message: Make, eventually: Eventually
 ) -> None:
-    server = Server(port=0)
+    server = Server(ServerConfig(port=0))
     server.start()
     frozen = raw_client(server)
     with join(server) as client:
@@ -208,7 +209,7 @@ def test_bye_comes_last_and_closing_does_not_hang_on_a_frozen_client(
 
 
 def test_more_clients_than_allowed_are_told_to_come_later(eventually: Eventually) -> None:
-    with Server(port=0, limits=Limits(clients=1)) as server, join(server) as client:
+    with Server(ServerConfig(port=0, limits=Limits(clients=1))) as server, join(server) as client:
         until(client, "hello")
         eventually(lambda: server.clients == 1)
         with pytest.raises(InvalidStatus) as refused:

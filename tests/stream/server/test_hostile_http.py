@@ -11,6 +11,7 @@ import pytest
 from support.websocket_client import WAIT_S, Eventually, join, receive, say, until
 
 from mtclar.stream.protocol.messages import MarkMessage
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.server import Server
 
@@ -22,13 +23,13 @@ HASTY = Limits(handshake_s=0.3, ping_s=0.3)
 @pytest.fixture
 def server(caplog: pytest.LogCaptureFixture) -> Iterator[Server]:
     """A server without patience; what strangers do is not an error of ours."""
-    with Server(port=0, limits=HASTY) as running:
+    with Server(ServerConfig(port=0, limits=HASTY)) as running:
         yield running
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def connected(server: Server) -> socket.socket:
-    return socket.create_connection((server.host, server.port), timeout=WAIT_S)
+    return socket.create_connection((server.config.host, server.port), timeout=WAIT_S)
 
 
 def read_to_end(sock: socket.socket) -> bytes:
@@ -86,7 +87,7 @@ def test_a_page_that_nobody_reads_is_given_up(server: Server, eventually: Eventu
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.settimeout(WAIT_S)
-        sock.connect((server.host, server.port))
+        sock.connect((server.config.host, server.port))
         for _ in range(50):  # pipelined, and none is read
             with contextlib.suppress(ConnectionError):
                 sock.sendall(b"GET /dashboard/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -115,7 +116,7 @@ def test_a_half_closed_client_is_let_go(server: Server, eventually: Eventually) 
 
 def test_too_many_connections_of_one_address_leave_room_for_others(eventually: Eventually) -> None:
     limits = Limits(clients=30, clients_per_address=5, pages=3)
-    with Server(port=0, limits=limits) as server, contextlib.ExitStack() as stack:
+    with Server(ServerConfig(port=0, limits=limits)) as server, contextlib.ExitStack() as stack:
         for _ in range(40):
             stack.enter_context(connected(server))
         eventually(lambda: server.refused["room"] == 40 - 8)
@@ -126,7 +127,7 @@ def test_too_many_connections_of_one_address_leave_room_for_others(eventually: E
 
 def test_guesses_at_the_token_come_to_an_end() -> None:
     limits = Limits(guesses=2, guess_s=1000)
-    with Server(port=0, token="a-long-enough-token", limits=limits) as server:
+    with Server(ServerConfig(port=0, token="a-long-enough-token", limits=limits)) as server:
         codes = []
         for number in range(4):
             with join(server) as client:
@@ -141,7 +142,7 @@ def test_guesses_at_the_token_come_to_an_end() -> None:
 def test_guesses_are_counted_over_connections_that_are_open_together() -> None:
     token = "a-long-enough-token"
     with (
-        Server(port=0, token=token, limits=Limits(guesses=2, guess_s=1000)) as server,
+        Server(ServerConfig(port=0, token=token, limits=Limits(guesses=2, guess_s=1000))) as server,
         ExitStack() as stack,
     ):
         clients = [stack.enter_context(join(server)) for _ in range(5)]

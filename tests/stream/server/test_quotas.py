@@ -1,4 +1,4 @@
-"""Limits: who counts as one address, throttle that refill slowly, descriptors that are kept back."""
+"""Limits: who counts as one address, attempts that refill slowly, descriptors that are kept back."""
 
 import resource
 
@@ -49,7 +49,7 @@ def test_addresses_are_not_remembered_without_end() -> None:
     throttle = AuthThrottle(Limits(guesses=1), clock=lambda: 0.0)
     for number in range(10_000):
         throttle.record_failure(str(number))
-    assert len(throttle._left) < 5_000
+    assert len(throttle._buckets) < 5_000
     assert not throttle.allows("9999")
 
 

@@ -68,10 +68,10 @@ def test_wrong_tokens_are_not_looked_at_for_ever() -> None:
 def test_websockets_are_counted_in_all_and_by_address() -> None:
     full = gate(limits=Limits(clients=3, clients_per_address=2))
     assert ask(full, "/ws") is None
-    leave = full.enter("192.0.2.1")
-    full.enter("192.0.2.1")
+    leave = full.websockets.acquire("192.0.2.1")
+    full.websockets.acquire("192.0.2.1")
     assert status(ask(full, "/ws")) == 429
-    full.enter("192.0.2.9")
+    full.websockets.acquire("192.0.2.9")
     assert status(ask(full, "/ws")) == 503
     assert status(ask(full, "/health")) == 200  # there is still an answer for who watches
     leave()

@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from mtclar.engine.errors import MtclarError, ServeError, UsageError
 from mtclar.stream.protocol.messages import ErrorMessage, Hello, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.pages import Page
 from mtclar.stream.server.server import Server
 
@@ -87,7 +88,7 @@ def test_fields_streams_and_rate_can_be_chosen(server: Server, make_message: Mak
 def test_a_mark_reaches_everyone_and_the_hook() -> None:
     marks: list[MarkMessage] = []
     with (
-        Server(port=0, on_mark=marks.append) as server,
+        Server(ServerConfig(port=0), on_mark=marks.append) as server,
         join(server) as one,
         join(server) as two,
     ):
@@ -123,7 +124,7 @@ def test_on_sent_is_called_once_a_message_with_clients_and_without(
     make_message: Make, eventually: Eventually
 ) -> None:
     sent: list[float] = []
-    with Server(port=0, on_sent=sent.append) as server:
+    with Server(ServerConfig(port=0), on_sent=sent.append) as server:
         server.publish(make_message(0, t_s=1.0))
         eventually(lambda: sent == [1.0])
         with join(server) as one, join(server) as two:
@@ -140,7 +141,7 @@ def test_on_sent_is_called_once_a_message_with_clients_and_without(
 
 
 def test_a_token_by_header_or_by_the_first_message() -> None:
-    with Server(port=0, token=TOKEN) as server:
+    with Server(ServerConfig(port=0, token=TOKEN)) as server:
         with join(server, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as client:
             assert receive(client)["type"] == "hello"
         with join(server) as client:
@@ -154,7 +155,7 @@ def test_a_token_by_header_or_by_the_first_message() -> None:
     ['{"type": "hello", "token": "wrong"}', '{"type": "hello"}', '{"type": "subscribe"}', "junk", "{}"],
 )
 def test_without_the_token_nothing_is_said(said: str, make_message: Make) -> None:
-    with Server(port=0, token=TOKEN) as server, join(server) as client:
+    with Server(ServerConfig(port=0, token=TOKEN)) as server, join(server) as client:
         assert receive(client)["code"] == "token_required"
         server.publish(make_message(0))
         client.send(said)
@@ -164,7 +165,7 @@ def test_without_the_token_nothing_is_said(said: str, make_message: Make) -> Non
 
 
 def test_a_wrong_header_is_refused_at_once() -> None:
-    with Server(port=0, token=TOKEN) as server, pytest.raises(InvalidStatus) as refused:
+    with Server(ServerConfig(port=0, token=TOKEN)) as server, pytest.raises(InvalidStatus) as refused:
         join(server, additional_headers={"Authorization": "Bearer wrong"})
     assert refused.value.response.status_code == 401
 
@@ -185,7 +186,7 @@ def test_a_browsers_origin(server: Server, origin: str, welcome: bool) -> None:
 
 def test_a_port_in_use_is_named(server: Server) -> None:
     with pytest.raises(ServeError, match=str(server.port)) as caught:
-        Server(port=server.port).start()
+        Server(ServerConfig(port=server.port)).start()
     assert "--port 0" in caught.value.hint
 
 
@@ -201,19 +202,19 @@ def test_a_port_in_use_is_named(server: Server) -> None:
 )
 def test_what_cannot_be_served_is_said(options: dict[str, Any], kind: type[MtclarError]) -> None:
     with pytest.raises(kind) as caught:
-        Server(**({"port": 0} | options)).start()
+        Server(ServerConfig(**({"port": 0} | options))).start()
     assert caught.value.what
     assert caught.value.hint
 
 
 def test_beyond_loopback_without_tls_is_warned_of() -> None:
-    assert Server("0.0.0.0", 0, token=TOKEN).warnings
-    assert not Server(port=0).warnings
+    assert Server(ServerConfig("0.0.0.0", 0, token=TOKEN)).warnings
+    assert not Server(ServerConfig(port=0)).warnings
 
 
 def test_tls(tmp_path: Path) -> None:
     cert, key = make_certificate(tmp_path)
-    with Server(port=0, tls_cert=cert, tls_key=key) as server:
+    with Server(ServerConfig(port=0, tls_cert=cert, tls_key=key)) as server:
         assert server.ws_url.startswith("wss://")
         with join(server, ssl=ssl.create_default_context(cafile=str(cert))) as client:
             assert receive(client)["type"] == "hello"
@@ -259,7 +260,7 @@ def test_no_other_path_is_answered(server: Server, path: str) -> None:
 
 def test_health_and_pages_of_an_extension(make_message: Make, eventually: Eventually) -> None:
     extension: Any = SimpleNamespace(prefix="calibrate.", on_disconnect=lambda _: None)
-    server = Server(port=0)
+    server = Server(ServerConfig(port=0))
     server.add_extension(extension, {"/calibrate": Page(b"hello")})
     with server:
         server.publish(StatusMessage("cam", "live"))
@@ -282,7 +283,10 @@ def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Mak
         raise RuntimeError("no figures")
 
     got: list[bytes] = []
-    with Server(port=0, private={"/slow": slow, "/broken": broken}) as server, join(server) as client:
+    with (
+        Server(ServerConfig(port=0), private={"/slow": slow, "/broken": broken}) as server,
+        join(server) as client,
+    ):
         asking = threading.Thread(target=lambda: got.append(get(server, "/slow")[1]))
         asking.start()
         assert begun.wait(WAIT_S)
@@ -299,7 +303,7 @@ def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Mak
 
 def test_health_says_when_the_process_should_be_started_anew() -> None:
     failing: list[str] = []
-    with Server(port=0, failure=lambda: failing[0] if failing else None) as server:
+    with Server(ServerConfig(port=0), failure=lambda: failing[0] if failing else None) as server:
         assert get(server, "/health")[0] == 200
         failing.append("no answer to a frame for 30 s")
         status, body, _ = get(server, "/health")
@@ -318,7 +322,7 @@ def test_ready_is_when_every_stream_is_live(server: Server, eventually: Eventual
 
 def test_with_a_token_strangers_learn_only_whether_it_is_well() -> None:
     info = StreamInfo("bedroom", "rtsp://camera/bedroom", True, None, None, "latest")
-    with Server(port=0, token=TOKEN, hello=lambda: Hello((info,))) as server:
+    with Server(ServerConfig(port=0, token=TOKEN), hello=lambda: Hello((info,))) as server:
         for path in ("/health", "/ready"):
             assert b"bedroom" not in get(server, path)[1]
 
@@ -334,7 +338,7 @@ def test_hello_is_asked_for_each_client() -> None:
         calls.append(threading.get_ident())
         return Hello(())
 
-    with Server(port=0, hello=hello) as server:
+    with Server(ServerConfig(port=0), hello=hello) as server:
         for _ in range(2):
             with join(server) as client:
                 receive(client)
@@ -343,7 +347,7 @@ def test_hello_is_asked_for_each_client() -> None:
 
 def test_nothing_is_left_running_after_close(make_message: Make) -> None:
     before = set(threading.enumerate())
-    with Server(port=0) as server, join(server) as client:
+    with Server(ServerConfig(port=0)) as server, join(server) as client:
         server.publish(make_message(0))
         until(client, "hello")
     assert {thread for thread in set(threading.enumerate()) - before if thread.name == "broadcast"} == set()
@@ -353,7 +357,7 @@ def test_what_a_client_did_not_ask_for_is_not_counted_as_missed(
     make_message: Make, eventually: Eventually
 ) -> None:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(port=0, hello=lambda: Hello((info,))) as server, join(server) as client:
+    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as server, join(server) as client:
         until(client, "hello")
         say(client, type="subscribe", streams=["cam"])
         until(client, "subscribed")

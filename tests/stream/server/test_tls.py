@@ -13,6 +13,7 @@ from support.certificates import make_certificate
 from support.websocket_client import WAIT_S, Eventually, join, receive
 
 from mtclar.engine.errors import ServeError, UsageError
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.tls import Certificate, certificate
@@ -23,7 +24,7 @@ def shown_by(server: Server) -> bytes:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection((server.host, server.port), timeout=WAIT_S) as plain,
+        socket.create_connection((server.config.host, server.port), timeout=WAIT_S) as plain,
         context.wrap_socket(plain) as secured,
     ):
         shown = secured.getpeercert(binary_form=True)
@@ -51,7 +52,7 @@ def test_new_files_are_used_for_new_connections_and_old_connections_go_on(
     trusting = ssl.create_default_context(cafile=str(first[0]))
     before = der(first[0])
     with (
-        Server(port=0, tls_cert=first[0], tls_key=first[1]) as server,
+        Server(ServerConfig(port=0, tls_cert=first[0], tls_key=first[1])) as server,
         join(server, ssl=trusting) as client,
     ):
         assert receive(client)["type"] == "hello"
@@ -64,7 +65,7 @@ def test_new_files_are_used_for_new_connections_and_old_connections_go_on(
 
 def test_an_unusable_pair_leaves_the_old_one_in_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (cert, key), (_, foreign) = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
-    with Server(port=0, tls_cert=cert, tls_key=key) as server:
+    with Server(ServerConfig(port=0, tls_cert=cert, tls_key=key)) as server:
         replace(key, foreign)
         server.reload_certificate()
         assert shown_by(server) == der(cert)
@@ -100,8 +101,8 @@ def test_who_never_finishes_the_tls_handshake_is_let_go(tmp_path: Path, eventual
     cert, key = make_certificate(tmp_path)
     limits = Limits(handshake_s=0.3)
     with (
-        Server(port=0, tls_cert=cert, tls_key=key, limits=limits) as server,
-        socket.create_connection((server.host, server.port), timeout=WAIT_S) as silent,
+        Server(ServerConfig(port=0, tls_cert=cert, tls_key=key, limits=limits)) as server,
+        socket.create_connection((server.config.host, server.port), timeout=WAIT_S) as silent,
     ):
         eventually(lambda: server.connections == 1)
         assert silent.recv(1) == b""

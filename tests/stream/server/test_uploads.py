@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection
 
 from mtclar.engine.data_types import Frame
 from mtclar.stream.protocol.messages import Hello, ProtocolError, StreamInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import (
     MAX_FRAME_BYTES,
@@ -27,7 +28,7 @@ from mtclar.stream.server.uploads import (
     FrameUploads,
     UploadSlot,
     jpeg_size,
-    require_picture,
+    require_jpeg,
     write_header,
 )
 from mtclar.stream.sources import open_source
@@ -53,7 +54,7 @@ class Camera:
         self.hold = threading.Event()  # clear: the reader takes nothing
         self.hold.set()
         info = StreamInfo("browser", "browser", True, None, None, "latest")
-        self.server = Server(port=0, hello=lambda: Hello((info,)))
+        self.server = Server(ServerConfig(port=0), hello=lambda: Hello((info,)))
         self.server.accept_uploads({0: self.slot})
         self.server.start()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -236,8 +237,8 @@ def test_a_camera_that_fell_silent_makes_room() -> None:
         uploads.claim("b", None)
     now[0] += 2.0
     uploads.claim("b", None)
-    with pytest.raises(ProtocolError, match="say `camera`"):
-        uploads.take("a", write_header(0, 0, now[0]) + GOOD, lambda _: None)
+    with pytest.raises(ProtocolError, match="send `camera`"):
+        uploads.on_frame("a", write_header(0, 0, now[0]) + GOOD, lambda _: None)
 
 
 def test_without_such_a_source_nobody_can_be_a_camera(server: Server) -> None:
@@ -268,7 +269,7 @@ def test_junk_never_gets_further_than_an_error(junk: bytes, kind: int) -> None:
         write_header(0, 1, 99.9) + b"\xff\xd8" + junk,
     ]
     with pytest.raises(ProtocolError):
-        uploads.take("me", data[kind], lambda _: None)
+        uploads.on_frame("me", data[kind], lambda _: None)
     assert source._slot is None
 
 
@@ -280,7 +281,7 @@ def test_flipped_bytes_give_a_picture_or_nothing(flips: list[tuple[int, int]]) -
         data[at] = value
     size = jpeg_size(bytes(data))
     with contextlib.suppress(ProtocolError):
-        require_picture(bytes(data))
+        require_jpeg(bytes(data))
         image = JpegDecoder()(bytes(data))
         if image is not None:
             assert size is not None

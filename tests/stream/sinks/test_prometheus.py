@@ -12,6 +12,7 @@ from support.websocket_client import Eventually, Make, join, say, until
 from mtclar.engine.data_types import Affect
 from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.protocol.messages import ModelInfo
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks.prometheus import CONTENT_TYPE, RATE_WINDOW_S, SAMPLES_AT_ONCE, STATES, Metrics
 from mtclar.stream.sources import open_source
@@ -72,7 +73,7 @@ def test_streams_clients_and_refusals(
     source = open_source(str(make_clip(frames=25)))
     name = (("stream", source.stream_id),)
     with (
-        Server(port=0, private={"/metrics": metrics.page}) as server,
+        Server(ServerConfig(port=0), private={"/metrics": metrics.page}) as server,
         join(server, max_queue=None) as client,
     ):
         say(client, type="subscribe", delivery="all")
@@ -123,7 +124,7 @@ def test_what_is_watched_next_begins_with_a_rate_of_its_own() -> None:
         answered, dropped, reconnects, abandoned = 500, 0, 0, 0
         source = SimpleNamespace(stream_id="cam")
 
-    now_s, server = [0.0], Server(port=0)
+    now_s, server = [0.0], Server(ServerConfig(port=0))
     metrics = Metrics(clock=lambda: now_s[0])
     for answered in (500, 0):  # the clip once, and from its beginning again
         pipeline: Any = Counting()

@@ -1,4 +1,4 @@
-"""The listener: so many in all, so many from one address, counted until they are closed."""
+"""The listening socket: its quota in all and by address; connections count until they are closed."""
 
 import socket
 from collections.abc import Iterator
@@ -6,14 +6,15 @@ from contextlib import ExitStack
 
 import pytest
 
-from mtclar.stream.server.limited_listener import LimitedListener, open_listener
+from mtclar.stream.server.listener import LimitedListener, open_listener
+from mtclar.stream.server.quotas import ConnectionQuota
 
 WAIT_S = 20.0
 
 
 @pytest.fixture
 def listener() -> Iterator[LimitedListener]:
-    with open_listener("127.0.0.1", 0, room=3, room_per_address=2) as opened:
+    with open_listener("127.0.0.1", 0, ConnectionQuota(3, 2)) as opened:
         opened.settimeout(WAIT_S)
         yield opened
 
@@ -30,20 +31,20 @@ def test_no_more_than_there_is_room_for_and_the_others_are_closed_at_once(listen
         for source in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
             knock(listener, stack, source)
             inside.append(stack.enter_context(listener.accept()[0]))
-        assert listener.inside == 3
+        assert len(listener.quota) == 3
         for source in ("127.0.0.1", "127.0.0.3"):  # one address is full, then all is
             refused = knock(listener, stack, source)
             with pytest.raises(ConnectionAbortedError):
                 listener.accept()
             assert refused.recv(1) == b""
-        assert (listener.refused, listener.inside) == (2, 3)
+        assert (listener.refused, len(listener.quota)) == (2, 3)
         inside[0].close()
         inside[0].close()  # twice is no fault
-        assert listener.inside == 2
+        assert len(listener.quota) == 2
         knock(listener, stack)
         stack.enter_context(listener.accept()[0])
-        assert listener.inside == 3
-    assert listener.inside == 0
+        assert len(listener.quota) == 3
+    assert len(listener.quota) == 0
 
 
 def test_what_is_accepted_is_a_connection_like_any_other(listener: LimitedListener) -> None:
@@ -58,12 +59,12 @@ def test_what_is_accepted_is_a_connection_like_any_other(listener: LimitedListen
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)])
 def test_addresses(host: str, family: socket.AddressFamily) -> None:
-    with open_listener(host, 0, 1, 1) as listener:
+    with open_listener(host, 0, ConnectionQuota(1, 1)) as listener:
         assert (listener.family, listener.getsockname()[0]) == (family, host)
 
 
 def test_no_name_is_every_address_of_this_machine() -> None:
-    with open_listener("", 0, 1, 1) as listener, ExitStack() as stack:
+    with open_listener("", 0, ConnectionQuota(1, 1)) as listener, ExitStack() as stack:
         port = listener.getsockname()[1]
         stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S))
         listener.settimeout(WAIT_S)
@@ -72,6 +73,6 @@ def test_no_name_is_every_address_of_this_machine() -> None:
 
 def test_what_cannot_be_opened_leaves_nothing_behind() -> None:
     with pytest.raises(OverflowError):
-        open_listener("127.0.0.1", 70_000, 1, 1)
+        open_listener("127.0.0.1", 70_000, ConnectionQuota(1, 1))
     with pytest.raises(OSError, match="assign"):
-        open_listener("203.0.113.7", 0, 1, 1)
+        open_listener("203.0.113.7", 0, ConnectionQuota(1, 1))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.stream.server.wall_clock import STEP_S, WallClock
+from mtclar.stream.server.clock import STEP_S, ClockPair
 
 DAYS_S = 1e7
 
@@ -23,9 +23,9 @@ class Interrupted:
 
 def test_the_closest_of_the_readings_counts() -> None:
     clock = Interrupted()
-    wall = WallClock(clock, lambda: clock.now_s + 1000.0)
+    clocks = ClockPair(clock, lambda: clock.now_s + 1000.0)
     clock.pauses_s = [0.0, 0.5, 0.0, 0.002, 0.0, 0.9]  # before and after each reading of the wall clock
-    unix_s, monotonic_s = wall.pair()
+    unix_s, monotonic_s = clocks.read()
     assert unix_s == pytest.approx(1100.5)
     assert monotonic_s == pytest.approx(100.501)
 
@@ -33,19 +33,19 @@ def test_the_closest_of_the_readings_counts() -> None:
 @given(st.lists(st.floats(-DAYS_S, DAYS_S), max_size=8))
 def test_each_step_is_said_once(steps_s: list[float]) -> None:
     offset_s = told_s = 1.8e9
-    wall = WallClock(lambda: 50.0, lambda: 50.0 + offset_s)
+    clocks = ClockPair(lambda: 50.0, lambda: 50.0 + offset_s)
     for step_s in steps_s:
         offset_s += step_s
-        pair = wall.set_since()
+        pair = clocks.read_if_set()
         if pair is not None:
             told_s = pair[0] - pair[1]
         assert told_s == pytest.approx(offset_s, abs=STEP_S)
-        assert wall.set_since() is None
+        assert clocks.read_if_set() is None
 
 
 def test_a_clock_that_goes_on_is_not_a_clock_that_was_set() -> None:
     now_s = [0.0]
-    wall = WallClock(lambda: now_s[0], lambda: now_s[0] + 0.9 * STEP_S * (now_s[0] > 5))
+    clocks = ClockPair(lambda: now_s[0], lambda: now_s[0] + 0.9 * STEP_S * (now_s[0] > 5))
     for second in range(10):
         now_s[0] = float(second)
-        assert wall.set_since() is None
+        assert clocks.read_if_set() is None

@@ -1,0 +1,33 @@
+"""The settings of one server as one object: address, access, TLS files and limits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtclar.stream.server.access import Access
+from mtclar.stream.server.quotas import Limits
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Raises UsageError when clients elsewhere could connect without a token, or a token or origin is invalid."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT  # 0: a free one
+    token: str | None = None
+    tls_cert: Path | None = None  # PEM files
+    tls_key: Path | None = None
+    origins: tuple[
+        str, ...
+    ] = ()  # of web pages that may connect, besides the server's own: scheme://host[:port]
+    limits: Limits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        _ = self.access  # validates
+
+    @property
+    def access(self) -> Access:
+        """Who may connect."""
+        return Access(self.host, self.token, self.origins)
