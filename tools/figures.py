@@ -25,9 +25,9 @@ LINE_WIDTH = 118
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 METHODS = {
-    "mtclar": "**mtclar, calibrated**",
-    "absolute": "absolute head alone",
-    "nearest": "nearest support label",
+    "mtclar": "**calibrated**",
+    "absolute": "absolute value, uncalibrated",
+    "nearest": "label of the nearest support frame",
 }
 
 
@@ -51,6 +51,28 @@ def stored(path: Path) -> dict[str, Any]:
     return content
 
 
+def summary_table() -> str:
+    """Accuracy and speed in one look, real people first."""
+    of, demo, bench = stored(CARD)["figures"], stored(DEMO), stored(BENCH)["end_to_end"]
+    proxy = f"{share(of['ferplus_test_proxy_valence_ccc'])} / {share(of['ferplus_test_proxy_arousal_ccc'])}"
+    rendered = " / ".join(share(demo["ccc"][d]["mtclar"]) for d in ("valence", "arousal"))
+    return table(
+        ["", "figure"],
+        [
+            [
+                "real photographs outside the training data, no labels",
+                f"CCC {proxy} (valence / arousal, against a proxy)",
+            ],
+            ["a rendered unseen person, calibrated", f"CCC {rendered}"],
+            ["video of real people with known valence and arousal", "not measured"],
+            [
+                "speed at 30 frames/s",
+                f"{bench['cpu_cores']:.2f} cores; capture to client {milliseconds(bench)} (p50 / p95 / p99)",
+            ],
+        ],
+    )
+
+
 def demo_table() -> str:
     """The estimate against the clip's script, beside both baselines."""
     demo = stored(DEMO)
@@ -61,10 +83,9 @@ def demo_table() -> str:
             figures[:2] = [f"**{figure}**" for figure in figures[:2]]
         rows.append([name, *figures])
     return (
-        f"On the bundled clip, a **rendered** face that the networks never saw, with a known script (`make demo`; "
-        f"{demo['scored_frames']} frames, none of them used for calibration, {demo['support_frames']} labelled "
-        f"support frames):\n\n"
-        + table(["", "CCC valence", "CCC arousal", "RMSE valence", "RMSE arousal"], rows)
+        f"On the bundled clip, a **rendered** person that the networks never saw, with known values (`make demo`; "
+        f"{demo['scored_frames']} frames, none of them used for calibration; {demo['support_frames']} support "
+        f"frames):\n\n" + table(["", "CCC valence", "CCC arousal", "RMSE valence", "RMSE arousal"], rows)
     )
 
 
@@ -76,8 +97,8 @@ def photographs() -> str:
     return (
         f"On real photographs (FER+ PrivateTest, single view): accuracy over eight expressions "
         f"{share(of['ferplus_test_accuracy_majority'])} on the majority subset (n = 3,152); valence and arousal "
-        f"against vote-weighted class centres, a *proxy*, CCC {share(of['ferplus_test_proxy_valence_ccc'])} / "
-        f"{share(of['ferplus_test_proxy_arousal_ccc'])} (n = 3,545). Found least often: {', '.join(found)}.\n"
+        f"against vote-weighted class centres, a *proxy*: CCC {share(of['ferplus_test_proxy_valence_ccc'])} / "
+        f"{share(of['ferplus_test_proxy_arousal_ccc'])} (n = 3,545). Lowest recall: {', '.join(found)}.\n"
     )
 
 
@@ -89,8 +110,8 @@ def speed_table() -> str:
         ["", ""],
         [
             ["every frame of a file", f"{end['unpaced_fps']:.0f} frames/s"],
-            ["camera-paced at 30 frames/s: capture to a client's socket p50 / p95 / p99", milliseconds(end)],
-            ["CPU while paced", f"{end['cpu_cores']:.2f} cores"],
+            ["at 30 frames/s: capture to a client's socket, p50 / p95 / p99", milliseconds(end)],
+            ["CPU at 30 frames/s", f"{end['cpu_cores']:.2f} cores"],
             ["memory", f"{end['peak_rss_mb']:.0f} MB"],
         ],
     )
@@ -112,11 +133,11 @@ def performance_table() -> str:
         ["peak memory", f"{end['peak_rss_mb']:.0f} MB", ""],
         [
             "`mtclar-stream --help` against a bare interpreter, alternating pairs",
-            f"{start['ratio']:.1f} times ({start['help_ms']:.0f} ms against {start['bare_interpreter_ms']:.0f} ms)",
+            f"{start['ratio']:.1f} times ({start['help_ms']:.0f} ms vs. {start['bare_interpreter_ms']:.0f} ms)",
             "15 times",
         ],
     ]
-    return f"{machine(bench)}:\n\n" + table(["what", "measured", "to reach"], rows)
+    return f"{machine(bench)}:\n\n" + table(["", "result", "target"], rows)
 
 
 def stages_table() -> str:
@@ -131,7 +152,7 @@ def machine(bench: Mapping[str, Any]) -> str:
     of = bench["machine"]
     cores = "One core" if of["cores"] == 1 else f"{of['cores']} cores"
     return (
-        f"{cores} of a virtual machine, no GPU, load {of['load_1min']:.1f} when it began, Python {of['python']}, "
+        f"{cores} of a virtual machine, no GPU, load {of['load_1min']:.1f} at the start, Python {of['python']}, "
         "640x480, one face, 15 support frames"
     )
 
@@ -153,6 +174,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 BLOCKS = {
+    "summary": summary_table,
     "demo": demo_table,
     "photographs": photographs,
     "speed": speed_table,

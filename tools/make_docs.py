@@ -7,14 +7,16 @@ Chromium; `links`.
 
 import argparse
 import io
+import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from mtclar.stream import demo_clip
 from tests.support import chromium
 from tools import dashboard_scenes, figures, rating_scenes
 
@@ -28,7 +30,8 @@ WIDE: "ViewportSize" = {"width": 1280, "height": 800}
 PHONE: "ViewportSize" = {"width": 390, "height": 844}
 GAP_PX = 12
 RARE_COLOURS = 64  # of 256
-SECONDS_INTO_THE_DEMO = 22.0  # of about 31 after its calibration
+SECONDS_INTO_THE_DEMO = 15.0  # of about 31 after its calibration
+PLEASANT = 0.7  # valence
 
 
 def results() -> None:
@@ -76,7 +79,8 @@ def pictures() -> None:
 
 
 def demo_picture(browser: "Browser") -> None:
-    """README's picture."""
+    """The dashboard in the middle of the demo, alone and beside the frame of the clip that it shows (README)."""
+    messages: list[str] = []
     with subprocess.Popen(
         [*PROGRAM, "demo", "--port", "0"], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as demo:
@@ -86,11 +90,49 @@ def demo_picture(browser: "Browser") -> None:
                 found[0] for line in demo.stdout if (found := re.findall(r"http://[\d.]+:\d+/?", line))
             )
             page = browser.new_page(viewport=WIDE, device_scale_factor=1)
+            page.on(
+                "websocket",
+                lambda socket: socket.on("framereceived", lambda text: messages.append(str(text))),
+            )
             page.goto(url)
             page.wait_for_timeout(1e3 * SECONDS_INTO_THE_DEMO)
-            save_small("dashboard", [page.screenshot()])
+            while not is_pleasant(affect := latest_affect(messages)):
+                page.wait_for_timeout(40)
+            screenshot = page.screenshot()
+            save_small("dashboard", [screenshot])
+            save_with_camera("demo", screenshot, affect)
         finally:
             demo.terminate()
+
+
+def latest_affect(messages: Sequence[str]) -> dict[str, Any]:
+    """The newest `affect` message."""
+    return next(message for text in reversed(messages) if (message := json.loads(text))["type"] == "affect")
+
+
+def is_pleasant(affect: dict[str, Any]) -> bool:
+    """Whether the face smiles, which makes the better picture."""
+    return any((face["valence"] or 0.0) > PLEASANT for face in affect["faces"])
+
+
+def save_with_camera(name: str, screenshot: bytes, affect: dict[str, Any]) -> None:
+    """The frame of the bundled clip behind an `affect` message, with its values, left of a screenshot of it."""
+    import av
+    from PIL import Image, ImageDraw, ImageFont
+
+    with av.open(str(demo_clip.clip_path())) as clip:
+        frame = next(
+            f for f in clip.decode(video=0) if f.time is not None and f.time >= affect["pts"] - 0.001
+        )
+    camera, face = frame.to_image(), affect["faces"][0]
+    dashboard = Image.open(io.BytesIO(screenshot)).convert("RGB")
+    whole = Image.new("RGB", (camera.width + 2 * GAP_PX + dashboard.width, dashboard.height), "#f3f5fa")
+    whole.paste(camera, (GAP_PX, (dashboard.height - camera.height) // 2))
+    whole.paste(dashboard, (camera.width + 2 * GAP_PX, 0))
+    text = f"valence {face['valence']:+.2f}   arousal {face['arousal']:+.2f}"
+    place = (GAP_PX, (dashboard.height + camera.height) // 2 + GAP_PX)
+    ImageDraw.Draw(whole).text(place, text, fill="#1f2937", font=ImageFont.load_default(30))
+    whole.save(ROOT / "docs" / f"{name}.jpg", quality=88, optimize=True)
 
 
 def scene_pictures(browser: "Browser") -> None:
