@@ -1,18 +1,26 @@
-"""Arrays in, arrays out: faces, encoder, comparison with support, smoothing. No camera, socket, thread or clock.
+"""The engine, a library of its own: images in, valence and arousal out. No camera, socket, thread or clock.
 
-The engine is a library of its own. Without a support set the values are the encoder's own, and each says so:
-
+    >>> from mtclar.engine import SupportSet, Tracker
     >>> from skimage import data
-    >>> from mtclar.engine import Frame, SupportSet, Tracker
-    >>> picture = data.astronaut()[:, :, ::-1]  # BGR, as cv2 and PyAV give it
-    >>> with Tracker.open() as tracker:  # Tracker.open([SupportSet.load("me.mtclar")]) once you have calibrated
-    ...     for seq in range(2):  # any loop over pictures: cv2.VideoCapture, PyAV, ...
-    ...         t_s = seq / 30
-    ...         frame = Frame(picture, seq, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="astronaut")
-    ...         for face in tracker(frame):
-    ...             print(face.state, face.calibrated, f"{face.valence:+.2f} {face.arousal:+.2f}")
-    ok False +0...
-    ok False +0...
+    >>> image = data.astronaut()[:, :, ::-1]  # uint8 [H, W, 3] in BGR order, as cv2 and PyAV give it
+    >>> eileen = SupportSet.from_images([image], [(0.6, 0.1)], subject="eileen")  # labels: valence, arousal
+    >>> with Tracker.open([eileen]) as tracker:  # or SupportSet.load("me.mtclar"); without one: not calibrated
+    ...     for t_s in (0.00, 0.04):  # any loop over images and their times in seconds
+    ...         for face in tracker(image, t_s):
+    ...             print(face.state, face.subject, f"{face.valence:+.1f} {face.arousal:+.1f}")
+    ok eileen +0... +0...
+    ok eileen +0... +0...
+
+In the order of the data:
+
+    data_types    what one stage hands to the next, with shapes and units
+    face          image -> crops of its faces, tracked and checked for quality
+    estimate      crop -> embedding -> valence and arousal, corrected by a support set and smoothed
+    tracker       both stages in one call, for one stream
+    support_set   the labelled frames of one person, and their file (encryption, files)
+    backends      runs the networks: ONNX Runtime, TensorRT, torch
+    models        the bundled networks and their cards
+    errors        every error that a user can cause, with a hint
 """
 
 import os

@@ -8,7 +8,7 @@ Times are seconds.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,23 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture from a source."""
+    """One image from a source."""
 
     image: NDArray[np.uint8]  # [H, W, 3] BGR
-    seq: int  # counts every picture the source delivered, from 0: a dropped one leaves a gap
+    seq: int  # number of the image since the source opened, from 0; a dropped one leaves a gap
     t_capture_s: float  # monotonic clock of this process
     clock: Clock
-    pts_s: float  # the source's own time, from 0 at its first picture: smoothing and labels run on this
+    pts_s: float  # the source's own time, from 0 at its first image: smoothing and labels use it
     stream_id: str
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8], t_s: float) -> Self:
+        """An image uint8 [H, W, 3] (BGR) or [H, W] (grey) without a source. Raises ValueError for any other array."""
+        array = np.asarray(image)
+        grey_or_bgr = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+        if array.dtype != np.uint8 or not grey_or_bgr or not array.size:
+            raise ValueError(f"an image is uint8 [H, W, 3] or [H, W], not {array.dtype} {list(array.shape)}")
+        return cls(array, seq=0, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

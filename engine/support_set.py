@@ -12,23 +12,33 @@ import json
 import os
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mtclar.engine.address import without_credentials
-from mtclar.engine.data_types import Encoded
+from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.encryption import SealedError, is_sealed, seal, unseal
-from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.errors import CalibrationError, SupportSetError, UsageError
 from mtclar.engine.face.crop import framing_from
+from mtclar.engine.face.quality import (
+    CALIBRATION_LIMITS,
+    QualityLimits,
+    conditions,
+    crop_quality,
+    quality_issues,
+)
 from mtclar.engine.files import write_whole
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
+
+if TYPE_CHECKING:
+    from mtclar.engine.tracker import Tracker
 
 FORMAT = "mtclar-support-set"
 VERSION = 1
@@ -115,6 +125,77 @@ class SupportSet:
     def from_encoded(cls, encoded: Encoded, labels: NDArray[np.floating[Any]], **fields: Any) -> Self:
         """The support set of N encoded crops and their labels [N, 2]; `fields` are those of this class."""
         return cls(encoded.embedding, encoded.absolute, labels, **fields)
+
+    @classmethod
+    def from_crops(
+        cls,
+        crops: Sequence[FaceCrop],
+        labels: NDArray[np.floating[Any]],
+        *,
+        tracker: "Tracker",
+        keep_crops: bool = False,
+        **fields: Any,
+    ) -> Self:
+        """The support set of N face crops, encoded by `tracker`, and their labels [N, 2]."""
+        return cls.from_encoded(
+            tracker.encode(crops),
+            labels,
+            encoder=tracker.identity,
+            quality=np.array([crop_quality(crop) for crop in crops]),
+            conditions=np.array([conditions(crop) for crop in crops]),
+            crops=np.stack([crop.image for crop in crops]) if keep_crops else None,
+            **fields,
+        )
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Sequence[NDArray[np.uint8]],
+        labels: ArrayLike,
+        *,
+        subject: str = "",
+        tracker: "Tracker | None" = None,
+        limits: QualityLimits = CALIBRATION_LIMITS,
+        keep_crops: bool = False,
+    ) -> Self:
+        """The support set of N images, uint8 [H, W, 3] (BGR), of one person, and their labels [N, 2] in [-1, 1].
+
+        `tracker` finds and encodes the faces and forgets those that it followed; by default it is one on the bundled
+        networks. Raises CalibrationError for an image without a face, with several, or outside `limits`, ValueError
+        for what is no image or label. Both name the image's index.
+        """
+        if tracker is None:
+            from mtclar.engine.tracker import Tracker
+
+            with Tracker.open() as own:
+                return cls.from_images(
+                    images, labels, subject=subject, tracker=own, limits=limits, keep_crops=keep_crops
+                )
+        va = np.asarray(labels, np.float64)
+        if va.shape != (len(images), 2):
+            raise ValueError(f"{len(images)} images need labels [{len(images)}, 2], not {list(va.shape)}")
+        crops: list[FaceCrop] = []
+        for i, (image, label) in enumerate(zip(images, va, strict=True)):
+            if not (np.abs(label) <= 1).all():
+                raise ValueError(f"labels[{i}] is outside [-1, 1]: {label.tolist()}")
+            try:
+                frame = Frame.of(image, 0.0)
+            except ValueError as error:
+                raise ValueError(f"images[{i}]: {error}") from error
+            tracker.reset()
+            found = tracker.find(frame).crops
+            if len(found) != 1:
+                raise CalibrationError(
+                    f"images[{i}]: {len(found) or 'no'} face{'s' if len(found) > 1 else ''} found",
+                    "each image must show the face of one person",
+                )
+            if issues := quality_issues(found[0], limits):
+                raise CalibrationError(f"images[{i}]: the face is {', '.join(issues)}", "leave the image out")
+            crops += found
+        tracker.reset()
+        if not crops:
+            raise CalibrationError("no images: there is nothing to calibrate on")
+        return cls.from_crops(crops, va, tracker=tracker, keep_crops=keep_crops, subject=subject)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,6 +1,6 @@
-"""The whole engine behind one call: a frame in, the smoothed affect of every face in it out.
+"""The whole engine in one call: an image in, the smoothed affect of every face in it out.
 
-Frame -> find (faces) -> Faces -> estimate (encode, compare, smooth) -> Affect, one for each face
+image -> find: Faces -> estimate: encode, compare with the support set, smooth -> Affect, one for each face
 """
 
 from collections import deque
@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import Closeable, InferenceSession, open_sessions
 from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
-from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
+from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.smoothing import (
@@ -23,9 +24,10 @@ from mtclar.engine.estimate.smoothing import (
     DRIFT_PER_SQRT_S,
     Array,
     Smoother,
+    SmootherFactory,
     make_smoother,
 )
-from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.detector import Detector, area
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
@@ -36,24 +38,27 @@ from mtclar.engine.support_set import SupportSet
 
 @dataclass(slots=True, eq=False)
 class _Track:
-    """What is remembered of one face from frame to frame."""
+    """The state of one face from frame to frame."""
 
     subject: str | None
     smoother: Smoother
     value: Array | None = None  # [2] smoothed V/A when it was last measured
     sd: Array | None = None  # [2]
-    measured_s: float = 0.0  # source time of that
+    measured_s: float = 0.0  # source time of that measurement
     watch: DriftWatch | None = None  # None without a support set
     drift: tuple[str, ...] = ()  # as it was when the face was last measured
 
 
 class Tracker(Closeable):
-    """Follows the affect of every face of a stream; one object per stream.
+    """Tracks the affect of every face of a stream; one object per stream, closed after use.
 
-    Call it with each frame in order, or call `find` and `estimate` to time them apart. It is a context manager that
-    holds the sessions of four networks. Which support set belongs to which face is settled when a face appears: the
-    only support set goes to the largest new face; several go to the new faces from left to right, in their own order. A
-    face keeps its support set until it is lost; `assign` corrects by hand. Other faces get the absolute head's values.
+    Call it with each image in order, or call `find` and `estimate` to time them apart. A support set is assigned to a
+    face when the face appears: a single one to the largest new face; several to the new faces from left to right, in
+    their own order. A face keeps its support set until it is lost; `assign` corrects by hand. Other faces get the
+    absolute head's values.
+
+    `smoother` and `rule` are names, or factories of your own (mtclar.engine.estimate.smoothing.SmootherFactory,
+    mtclar.engine.estimate.comparer.RuleFactory).
     """
 
     def __init__(
@@ -66,8 +71,8 @@ class Tracker(Closeable):
         model: models.Card,
         backend: str = "",
         why: str = "",
-        smoother: str = DEFAULT_SMOOTHER,
-        rule: str = DEFAULT_RULE,
+        smoother: str | SmootherFactory = DEFAULT_SMOOTHER,
+        rule: str | RuleFactory = DEFAULT_RULE,
         quality_limits: QualityLimits = RUN_LIMITS,
     ) -> None:
         self.identity = EncoderIdentity(model.name, model.sha256, face_tracker.framing, encoder.embedding_dim)
@@ -79,13 +84,13 @@ class Tracker(Closeable):
                 f"two support sets are of the same subject: {', '.join(subjects)}",
                 "give each face one support set",
             )
-        make_smoother(smoother)  # an unknown name is refused now, not at the first face
+        make_smoother(smoother)  # raises for an unknown name now, not at the first face
         self.supports = tuple(supports)
         self.encoder = encoder
         self.model = model
         self.backend = backend
-        self.why = why  # this backend and no faster one, when `auto` chose it
-        self._find = face_tracker
+        self.why = why  # why `auto` chose no faster back end
+        self._face_tracker = face_tracker
         self._pair, self._rule = pair, rule
         self._comparers = {support.subject: self.comparer(support) for support in supports}
         self._replacements: deque[SupportSet] = deque()
@@ -102,8 +107,8 @@ class Tracker(Closeable):
         *,
         backend: str = "auto",
         threads: int = 1,
-        smoother: str = DEFAULT_SMOOTHER,
-        rule: str = DEFAULT_RULE,
+        smoother: str | SmootherFactory = DEFAULT_SMOOTHER,
+        rule: str | RuleFactory = DEFAULT_RULE,
         max_faces: int = MAX_FACES,
         quality_limits: QualityLimits = RUN_LIMITS,
         progress: Callable[[str], None] | None = None,
@@ -111,10 +116,10 @@ class Tracker(Closeable):
     ) -> Self:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 
-        `progress` is told what takes long; `encoder` is a session that stands in for the encoder's own (a share of one
-        that many streams use) and is closed with this tracker. Raises BackendError when the backend cannot run here,
-        SupportSetError when a support set was made with another encoder or framing, UsageError for an unknown smoother
-        or rule.
+        `progress` receives messages about slow steps; `encoder` replaces the encoder's own session (by a share of one
+        that several streams use) and is closed with this tracker. Raises BackendError when the back end cannot run
+        here, SupportSetError when a support set was made with another encoder or framing, UsageError for an unknown
+        smoother or rule.
         """
         model = models.card("encoder")
         names = [name for name in models.NAMES if encoder is None or name != "encoder"]
@@ -151,13 +156,21 @@ class Tracker(Closeable):
             for comparer in self._comparers.values():
                 comparer.close()
 
-    def __call__(self, frame: Frame) -> tuple[Affect, ...]:
-        """The faces of this frame: seen ones first, then held ones, then those just lost."""
-        return self.estimate(frame, self.find(frame))
+    def __call__(self, image: NDArray[np.uint8] | Frame, t_s: float | None = None) -> tuple[Affect, ...]:
+        """The faces of an image, uint8 [H, W, 3] (BGR) or [H, W] (grey), taken at `t_s` seconds; or of a Frame.
+
+        Faces seen come first, then held ones, then those just lost. Times are the source's own, from any start; images
+        of one stream come in order. Raises ValueError for another array, or an image without its time.
+        """
+        if not isinstance(image, Frame):
+            if t_s is None:
+                raise ValueError("an image needs its time: tracker(image, t_s)")
+            image = Frame.of(image, t_s)
+        return self.estimate(image, self.find(image))
 
     def find(self, frame: Frame) -> Faces:
-        """The faces of this frame, cut out and numbered."""
-        return self._find(frame)
+        """The faces of this frame, cropped and numbered."""
+        return self._face_tracker(frame)
 
     def estimate(self, frame: Frame, faces: Faces) -> tuple[Affect, ...]:
         """The affect of those faces; all good crops go through the encoder in one batch."""
@@ -169,39 +182,39 @@ class Tracker(Closeable):
         good = [crop for crop in faces.crops if not issues_by_track[crop.track_id]]
         estimates = dict(zip((crop.track_id for crop in good), self._compare(good), strict=True))
         affects = [
-            self._measured(t_s, crop, estimates[crop.track_id])
+            self._measured_affect(t_s, crop, estimates[crop.track_id])
             if crop.track_id in estimates
-            else self._remembered(
+            else self._affect(
                 t_s, crop.track_id, "low_quality", crop.box, crop.pose_deg, issues_by_track[crop.track_id]
             )
             for crop in faces.crops
         ]
-        affects += [self._remembered(t_s, face.track_id, "held", face.box) for face in faces.held]
-        affects += [self._remembered(t_s, face.track_id, "lost", face.box) for face in faces.lost]
+        affects += [self._affect(t_s, face.track_id, "held", face.box) for face in faces.held]
+        affects += [self._affect(t_s, face.track_id, "lost", face.box) for face in faces.lost]
         for face in faces.lost:
-            self._tracks.pop(face.track_id, None)  # its support set is free for the next face
+            self._tracks.pop(face.track_id, None)  # frees its support set for the next face
         return tuple(affects)
 
     def encode(self, crops: Sequence[FaceCrop]) -> Encoded:
-        """B crops through the encoder in one batch; calibration takes support frames from here."""
+        """B crops through the encoder in one batch."""
         size = self.encoder.size
         images = np.stack([crop.image for crop in crops]) if crops else np.zeros((0, size, size), np.uint8)
         return self.encoder(images)
 
     def comparer(self, support: SupportSet) -> Comparer:
-        """Compares what `encode` gives with a support set, as this tracker does."""
+        """Compares outputs of `encode` with a support set, as this tracker does. The caller closes it."""
         return Comparer(self._pair, support, self._rule)
 
     def replace_support(self, support: SupportSet) -> None:
-        """Takes a support set in, in place of the one of the same subject; from any thread, before the next frame.
+        """Replaces the support set of the same subject before the next frame; may be called from any thread.
 
-        A new subject belongs to the largest face that has none. Raises SupportSetError as the constructor does.
+        A new subject is assigned to the largest face without one. Raises SupportSetError as the constructor does.
         """
         support.require_encoder(self.identity)
         self._replacements.append(support)
 
     def assign(self, track_id: int, subject: str | None) -> None:
-        """Gives a face the support set of `subject` (None: takes it away); a face that has it gets the other's.
+        """Assigns the support set of `subject` to a face (None: no set); a face that has it gets the other's.
 
         Raises UsageError when there is no such face or subject.
         """
@@ -221,8 +234,8 @@ class Tracker(Closeable):
             self._tracks[track_id] = self._new_track(subject)
 
     def reset(self) -> None:
-        """Forgets every face: the stream began again."""
-        self._find.reset()
+        """Forgets every face, for a stream that restarts."""
+        self._face_tracker.reset()
         self._tracks.clear()
 
     def _apply_replacement(self, support: SupportSet, crops: Sequence[FaceCrop]) -> None:
@@ -232,25 +245,25 @@ class Tracker(Closeable):
         self._comparers[subject] = self.comparer(support)
         if replaced is not None:
             replaced.close()
-        # In the place of the old one: new faces get their sets in this order, from left to right.
+        # The set keeps its place: new faces get their sets in this order, from left to right.
         kept = tuple(support if other.subject == subject else other for other in self.supports)
         self.supports = (*kept, support) if is_new else kept
         for track in self._tracks.values():
-            if track.subject == subject:  # what the new set covers is no drift any more
+            if track.subject == subject:  # drift is relative to the new set
                 track.watch, track.drift = DriftWatch(support), ()
         if is_new:
             free = [c for c in crops if (t := self._tracks.get(c.track_id)) is not None and t.subject is None]
             if free:
-                largest = max(free, key=lambda crop: _area(crop.box))
+                largest = max(free, key=lambda crop: area(crop.box))
                 self._tracks[largest.track_id] = self._new_track(subject)
 
     def _assign_supports(self, crops: Sequence[FaceCrop]) -> None:
-        """Starts a track for each new face and hands out the free support sets."""
+        """Starts a track for each new face and assigns the free support sets."""
         new = [crop for crop in crops if crop.track_id not in self._tracks]
         taken = {track.subject for track in self._tracks.values()}
         free = [support.subject for support in self.supports if support.subject not in taken]
         if len(self.supports) == 1:
-            new.sort(key=lambda crop: -_area(crop.box))
+            new.sort(key=lambda crop: -area(crop.box))
         else:
             new.sort(key=lambda crop: crop.box[0] + crop.box[2])
         for i, crop in enumerate(new):
@@ -268,7 +281,7 @@ class Tracker(Closeable):
             estimates += comparer(face)
         return estimates
 
-    def _measured(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
+    def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
         track.value, track.sd = track.smoother(
             t_s, (estimate.valence, estimate.arousal), (estimate.valence_sd, estimate.arousal_sd)
@@ -276,10 +289,10 @@ class Tracker(Closeable):
         track.measured_s = t_s
         if track.watch is not None:
             track.drift = track.watch(t_s, crop, estimate)
-        affect = self._remembered(t_s, crop.track_id, "ok", crop.box, crop.pose_deg)
+        affect = self._affect(t_s, crop.track_id, "ok", crop.box, crop.pose_deg)
         return replace(affect, raw=estimate)
 
-    def _remembered(
+    def _affect(
         self,
         t_s: float,
         track_id: int,
@@ -309,7 +322,3 @@ class Tracker(Closeable):
             quality_issues=reasons,
             drift=None if track.watch is None else track.drift,
         )
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])

@@ -15,7 +15,7 @@ from mtclar.calibrate.core.frame_check import (
     Rejection,
 )
 from mtclar.calibrate.core.prompts import Prompt
-from mtclar.calibrate.core.support_builder import crop_quality
+from mtclar.engine.face.quality import crop_quality
 
 COUNTDOWN_S = 3.0
 PATIENCE_S = 10.0  # how much longer than planned a prompt waits for usable frames

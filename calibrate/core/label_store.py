@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.calibrate.core.frame_check import AcceptedFrame
-from mtclar.calibrate.core.support_builder import conditions, qualities
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError
+from mtclar.engine.face.quality import conditions, crop_quality
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
@@ -200,7 +200,7 @@ def _sample(
         arousal,
         encoded.embedding,
         encoded.absolute,
-        qualities(crops),
+        np.array([crop_quality(crop) for crop in crops], np.float32),
         np.array([frame.t_s for frame in frames]),
         np.array([conditions(crop) for crop in crops], np.float32),
         np.stack([crop.image for crop in crops]) if keep_crops else None,

@@ -5,7 +5,7 @@ docs/results/few-shot.md has the measurement.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -117,13 +117,15 @@ class Query:
     delta: Array  # [B, N, 2] V/A of the crop less V/A of the support frame
 
 
-class Rule(Protocol):
-    """One way to use the labels of a support set."""
-
-    def __init__(self, support: SupportSet, params: CompareParams) -> None: ...
+class ComparisonRule(Protocol):
+    """One way to use the labels of a support set. To add one: a class here and an entry in RULES, or pass a factory."""
 
     def __call__(self, query: Query) -> tuple[Array, Array]:
         """V/A [B, 2], not clipped, and the standard deviation [B, 2] of the label that the person would give."""
+
+
+RuleFactory = Callable[[SupportSet, CompareParams], ComparisonRule]
+"""Makes the rule of one support set: a class of rules, or a function."""
 
 
 class GpRule:
@@ -185,7 +187,7 @@ class PaperRule(AbsoluteRule):
         return np.asarray((self._labels + query.delta).mean(1))
 
 
-RULES: Mapping[str, type[Rule]] = {
+RULES: Mapping[str, RuleFactory] = {
     "gp": GpRule,
     "absolute": AbsoluteRule,
     "nearest": NearestRule,
@@ -207,10 +209,10 @@ class Comparer(Closeable):
         self,
         pair: InferenceSession | None,
         support: SupportSet | None,
-        rule: str = DEFAULT_RULE,
+        rule: str | RuleFactory = DEFAULT_RULE,
         params: CompareParams | None = None,
     ) -> None:
-        chosen = rule_named(rule)
+        make_rule = rule_factory(rule)
         if pair is not None and not (
             set(PAIR_INPUTS) <= set(pair.inputs) and set(PAIR_OUTPUTS) <= set(pair.outputs)
         ):
@@ -224,7 +226,7 @@ class Comparer(Closeable):
         if pair is not None and support is not None:
             self._bound = bind(pair, {"support": support.embeddings})
         if support is not None:
-            self._rule = chosen(support, self._params)
+            self._rule = make_rule(support, self._params)
             self._coverage = Coverage(support, self._params)
 
     def close(self) -> None:
@@ -321,11 +323,13 @@ def labelled_faces(support: SupportSet | None, params: CompareParams) -> Labelle
     return merged(support, merging(support, params.same_cosine))
 
 
-def rule_named(name: str) -> type[Rule]:
-    """The rule of that name; raises UsageError that lists the names."""
-    if name not in RULES:
-        raise UsageError(f"there is no comparison rule '{name}'", f"one of: {', '.join(RULES)}")
-    return RULES[name]
+def rule_factory(rule: str | RuleFactory) -> RuleFactory:
+    """The rule of that name, or the factory as it is; raises UsageError that lists the names."""
+    if not isinstance(rule, str):
+        return rule
+    if rule not in RULES:
+        raise UsageError(f"there is no comparison rule '{rule}'", f"one of: {', '.join(RULES)}")
+    return RULES[rule]
 
 
 def make_query(pair: InferenceSession | None, encoded: Encoded, support: SupportSet) -> Query:

@@ -1,8 +1,8 @@
-"""Estimates in, steadier estimates out: the causal smoothers by name, one object per face, running on source time.
+"""Causal smoothers of valence and arousal by name; one object for each face, on source time.
 
 Each is called as smoother(t_s, value [2], sd [2]) -> (value [2], sd [2]) with V/A. Time steps may be irregular. A
-picture that is not later than the one before (a duplicate, or two swapped by the network) leaves the output as it was;
-a jump of more than RESTART_AFTER_S, forwards (the face was away) or backwards (the file began again), starts afresh.
+sample that is not later than the one before (a duplicate, or two swapped by the network) leaves the output as it was; a
+jump of more than RESTART_AFTER_S, forwards (the face was away) or backwards (the file restarted), restarts the filter.
 docs/results/smoothing.md has the lag and the jitter of each, and why the 1-euro filter is the default.
 """
 
@@ -19,22 +19,22 @@ from mtclar.engine.errors import UsageError
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
 
-RESTART_AFTER_S = 1.0  # as long as a face is held: after that, what it showed before says nothing
+RESTART_AFTER_S = 1.0  # as long as a face is held
 DRIFT_PER_SQRT_S = 0.3  # how far V/A of a person wanders in a second, sd: that of the rendered scripts
 
 
 class Smoother(Protocol):
-    """What the tracker needs of a smoother."""
+    """Smooths V/A of one face. To add one: a class here and an entry in SMOOTHERS; or pass a factory."""
 
     def __call__(self, t_s: float, value: ArrayLike, sd: ArrayLike) -> Pair:
-        """V/A [2] and its sd [2], measured at source time t_s -> both, smoothed with what came before."""
+        """V/A [2] and its sd [2] measured at source time t_s -> both, smoothed."""
 
     def reset(self) -> None:
         """Forgets everything."""
 
 
 class _Causal:
-    """Time keeping that the smoothers share; a sub-class says what a first and a later sample do."""
+    """Time keeping of the smoothers; a sub-class defines `_start` for a first and `_step` for a later sample."""
 
     def __init__(self) -> None:
         self._t_s: float | None = None
@@ -136,10 +136,10 @@ class KalmanParams:
 
 
 class Kalman(_Causal):
-    """A random walk seen through noise that the estimate's own variance sets: doubtful frames count for less.
+    """A random walk observed with the estimate's own variance: uncertain frames count for less.
 
-    Of an estimate's sd only `noise_share` is drawn anew in each frame and can be averaged away; the rest (the model is
-    wrong about this expression) is in every frame, so it is added back to the variance that is handed on.
+    Of an estimate's sd only `noise_share` is independent in each frame and can be averaged away; the rest (the model is
+    wrong about this expression) is the same in every frame, so it is added back to the output's variance.
     """
 
     def __init__(self, params: KalmanParams = KalmanParams()) -> None:
@@ -160,7 +160,10 @@ class Kalman(_Causal):
         return before + gain * (value - before), np.sqrt(self._variance + (1.0 - share**2) * sd**2)
 
 
-SMOOTHERS: Mapping[str, Callable[[], Smoother]] = {
+SmootherFactory = Callable[[], Smoother]
+"""Makes the smoother of one face: a class of smoothers, or a function."""
+
+SMOOTHERS: Mapping[str, SmootherFactory] = {
     "one-euro": OneEuro,
     "exponential": Exponential,
     "kalman": Kalman,
@@ -169,8 +172,10 @@ SMOOTHERS: Mapping[str, Callable[[], Smoother]] = {
 DEFAULT_SMOOTHER = "one-euro"
 
 
-def make_smoother(name: str = DEFAULT_SMOOTHER) -> Smoother:
-    """A new smoother of that name for one face; raises UsageError that lists the names."""
-    if name not in SMOOTHERS:
-        raise UsageError(f"there is no smoother '{name}'", f"one of: {', '.join(SMOOTHERS)}")
-    return SMOOTHERS[name]()
+def make_smoother(smoother: str | SmootherFactory = DEFAULT_SMOOTHER) -> Smoother:
+    """A new smoother for one face, by name or from a factory; raises UsageError that lists the names."""
+    if not isinstance(smoother, str):
+        return smoother()
+    if smoother not in SMOOTHERS:
+        raise UsageError(f"there is no smoother '{smoother}'", f"one of: {', '.join(SMOOTHERS)}")
+    return SMOOTHERS[smoother]()

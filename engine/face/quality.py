@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from mtclar.engine.data_types import FaceCrop
 
 
@@ -82,3 +84,15 @@ def find_issues(crop: FaceCrop, limits: QualityLimits) -> Iterator[QualityIssue]
         yield QualityIssue(
             "too little contrast" if flat else "blurred", crop.sharpness, limits.min_sharpness, ""
         )
+
+
+def crop_quality(crop: FaceCrop) -> float:
+    """0..1: the landmark network's score times the cosine of the head's angle to the camera."""
+    yaw, pitch, _ = crop.pose_deg
+    frontal = float(np.cos(np.radians(min(np.hypot(yaw, pitch), 90.0))))
+    return float(np.clip(crop.score * frontal, 0.0, 1.0))
+
+
+def conditions(crop: FaceCrop) -> tuple[float, float, float, float]:
+    """Light and pose of a crop, in the order of mtclar.engine.support_set.CONDITIONS."""
+    return crop.brightness, crop.sharpness, crop.pose_deg[0], crop.pose_deg[1]

@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.tracking.drift_scenes import CALIBRATION, FPS, UNCHANGED, Scene, load
-from mtclar.calibrate.core.support_builder import conditions
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.data_types import Estimate, FaceCrop
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.drift import DriftWatch, Reason
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
+from mtclar.engine.face.quality import RUN_LIMITS, conditions, quality_issues
 from mtclar.engine.support_set import SupportSet
 from tools.figures import RESULTS, table
 from tools.generated import replace_section

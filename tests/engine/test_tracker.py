@@ -9,8 +9,8 @@ import pytest
 
 import mtclar.engine
 from mtclar.engine.backends.session import InferenceSession
-from mtclar.engine.data_types import Affect, Encoded, FaceCrop, Faces, Frame, HeldFace
-from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.data_types import Affect, FaceCrop, Faces, Frame, HeldFace
+from mtclar.engine.errors import CalibrationError, SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
@@ -254,7 +254,93 @@ def test_bad_options_are_refused_at_the_start(make_tracker, supports, tiny_encod
 
 def test_the_example_of_the_engine_runs() -> None:
     failed, tried = doctest.testmod(mtclar.engine, optionflags=doctest.ELLIPSIS)
-    assert (failed, tried) == (0, 4)
+    assert (failed, tried) == (0, 5)
+
+
+def test_an_image_with_its_time_is_as_good_as_a_frame(make_tracker, supports) -> None:
+    scene, image = Faces((crop(0, grey=80),)), np.zeros((4, 4, 3), np.uint8)
+    by_frame, by_image = (make_tracker(scene, supports=supports[:1]) for _ in range(2))
+    for frame_affects, seq in zip(play(by_frame, 5), range(5), strict=True):
+        (expected,), (affect,) = frame_affects, by_image(image, seq / FPS)
+        assert (affect.valence, affect.arousal, affect.subject) == (
+            expected.valence,
+            expected.arousal,
+            expected.subject,
+        )
+
+
+@pytest.mark.parametrize(
+    ("image", "t_s", "match"),
+    [
+        (np.zeros((4, 4, 3), np.uint8), None, "needs its time"),
+        (np.zeros((4, 4, 3), np.float32), 0.0, "not float32"),
+        (np.zeros((4, 4, 4), np.uint8), 0.0, r"\[4, 4, 4\]"),
+        (np.zeros((0, 4, 3), np.uint8), 0.0, r"\[0, 4, 3\]"),
+    ],
+)
+def test_bad_images_are_refused(make_tracker, image: np.ndarray, t_s: float | None, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        make_tracker(Faces(()))(image, t_s)
+
+
+def test_smoother_and_rule_of_ones_own(make_tracker, supports) -> None:
+    class Last:
+        """Remembers nothing."""
+
+        def __call__(self, t_s, value, sd):  # noqa: ARG002
+            return np.array([0.25, -0.25]), np.array(sd)
+
+        def reset(self) -> None: ...
+
+    class Halves:
+        """Half of the absolute value, whatever the labels."""
+
+        def __init__(self, support, params) -> None: ...
+
+        def __call__(self, query):
+            return query.absolute / 2, np.full(query.absolute.shape, 0.1)
+
+    tracker = make_tracker(Faces((crop(0, grey=80),)), supports=supports[:1], smoother=Last, rule=Halves)
+    (affect,) = tracker(np.zeros((4, 4, 3), np.uint8), 0.0)
+    assert (affect.valence, affect.arousal) == (0.25, -0.25)
+    assert affect.raw.valence == pytest.approx(affect.raw.absolute[0] / 2)
+    assert affect.raw.valence_sd == pytest.approx(0.1)
+
+
+def test_a_support_set_from_images(astronaut: np.ndarray) -> None:
+    label = (-0.6, 0.2)
+    with Tracker.open() as tracker:
+        support = SupportSet.from_images([astronaut] * 2, [label] * 2, subject="eileen", tracker=tracker)
+        assert support.encoder == tracker.identity
+    assert (support.subject, len(support), support.crops) == ("eileen", 2, None)
+    assert support.conditions is not None
+    np.testing.assert_allclose(support.labels, [label] * 2)
+    with Tracker.open([support]) as tracker:
+        (affect,) = tracker(astronaut, 0.0)
+    assert affect.subject == "eileen"
+    assert affect.raw.in_support
+    assert abs(affect.valence - label[0]) < abs(affect.raw.absolute[0] - label[0])
+
+
+def test_images_that_cannot_be_support_frames_are_named(astronaut: np.ndarray, coins: np.ndarray) -> None:
+    side_by_side = np.hstack([astronaut[:256, 96:352]] * 2)
+    dark = (astronaut // 8).astype(np.uint8)
+    with Tracker.open() as tracker:
+        for bad, match in (
+            (coins, r"images\[1\]: no face"),
+            (side_by_side, r"images\[1\]: 2 faces"),
+            (dark, r"images\[1\]: the face is too dark"),
+        ):
+            with pytest.raises(CalibrationError, match=match):
+                SupportSet.from_images([astronaut, bad], np.zeros((2, 2)), tracker=tracker)
+        with pytest.raises(ValueError, match=r"images\[0\]: an image is uint8"):
+            SupportSet.from_images([astronaut / 255], np.zeros((1, 2)), tracker=tracker)
+        with pytest.raises(ValueError, match=r"labels\[1\] is outside"):
+            SupportSet.from_images([astronaut] * 2, [(0, 0), (0, 1.5)], tracker=tracker)
+        with pytest.raises(ValueError, match="1 images need labels"):
+            SupportSet.from_images([astronaut], [0.5, 0.5], tracker=tracker)
+        with pytest.raises(CalibrationError, match="no images"):
+            SupportSet.from_images([], np.zeros((0, 2)), tracker=tracker)
 
 
 def test_calibrated_on_a_photograph_the_label_comes_back(astronaut: np.ndarray) -> None:
@@ -264,9 +350,7 @@ def test_calibrated_on_a_photograph_the_label_comes_back(astronaut: np.ndarray) 
         faces = tracker.find(frame)
         encoded = tracker.encode(faces.crops)
         support = SupportSet.from_encoded(
-            Encoded(
-                *(np.repeat(a, 10, 0) for a in (encoded.embedding, encoded.absolute, encoded.expression))
-            ),
+            encoded[np.zeros(10, int)],
             np.tile([-0.6, 0.2], (10, 1)),
             subject="eileen",
             encoder=tracker.identity,
