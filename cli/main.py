@@ -5,13 +5,16 @@ A command module imports only typer at its top, so that --help stays fast.
 """
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from mtclar.cli.old_spellings import current_spelling
 from mtclar.engine.errors import MtclarError
 
 COMMANDS = (
@@ -26,12 +29,19 @@ COMMANDS = (
     "train",
     "export",
     "config",
+    "support",
 )
-GROUPS = ("support",)  # commands with subcommands
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
 INTERRUPTED = 130  # 128 + SIGINT, the shell convention
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of COMMANDS."""
+
+    def list_commands(self, _: object) -> list[str]:
+        return list(COMMANDS)
 
 
 def version() -> str:
@@ -44,6 +54,7 @@ def version() -> str:
 def make_app() -> typer.Typer:
     """The command-line application with all commands."""
     app = typer.Typer(
+        cls=_InOrder,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -52,13 +63,16 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_root)
     for name in COMMANDS:
-        command = import_module(f"mtclar.cli.commands.{name}").command
-        app.command(name)(_interruptible(command))
-    for name in GROUPS:
         module = import_module(f"mtclar.cli.commands.{name}")
-        group = typer.Typer(no_args_is_help=True, help=module.HELP)
-        for command in module.COMMANDS:
-            group.command(command.__name__)(_interruptible(command))
+        command = _interruptible(module.command)
+        if not (subcommands := getattr(module, "SUBCOMMANDS", {})):
+            app.command(name)(command)
+            continue
+        has_parameters = bool(inspect.signature(module.command).parameters)
+        group = typer.Typer(no_args_is_help=not has_parameters, invoke_without_command=has_parameters)
+        group.callback()(command)
+        for subname, subcommand in subcommands.items():
+            group.command(subname)(_interruptible(subcommand))
         app.add_typer(group, name=name)
     return app
 
@@ -68,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG_FLAG in given
     given = [argument for argument in given if argument != DEBUG_FLAG]  # at any position
+    given, notice = current_spelling(given)
+    if notice is not None:
+        typer.echo(notice, err=True)
     try:
         make_app()(args=given, prog_name=PROGRAM)
     except MtclarError as error:

@@ -1,27 +1,24 @@
 """`mtclar-stream calibrate`: a short guided recording, or a labelled video, becomes a support set with a report."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import (
-    DEFAULT_SUBJECT,
-    HOST,
-    PORT,
-    WEBCAM,
-    BackendOption,
-    OutOption,
-    SourceOption,
-    ThreadsOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
-    default_support_path,
-    read_token,
+from mtclar.cli.calibration_target import (
+    CalibrationTarget,
+    EncryptOption,
+    ForceOption,
+    FpsOption,
+    KeepCropsOption,
+    SubjectOption,
+    open_frames,
+    refuse_live,
 )
+from mtclar.cli.commands import calibrate_page, calibrate_recording
+from mtclar.cli.options import WEBCAM, BackendOption, OutOption, SourceOption, ThreadsOption
 from mtclar.cli.passphrase import PassphraseFileOption
 
 if TYPE_CHECKING:
@@ -37,272 +34,102 @@ if TYPE_CHECKING:
     from mtclar.stream.sources import Source
 
 
+SUBCOMMANDS = {"page": calibrate_page.command, "recording": calibrate_recording.command}
+
+
 def command(
+    context: typer.Context,
     source: SourceOption = WEBCAM,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="Labels time,valence,arousal of a recording, instead of prompts."),
+        typer.Option(metavar="CSV", help="Labels of a recording (time,valence,arousal), instead of prompts."),
     ] = None,
     out: OutOption = None,
     neutral: Annotated[bool, typer.Option("--neutral", help="Only ten seconds of a neutral face.")] = False,
     grid: Annotated[
-        bool, typer.Option("--grid", help="Prompt for points of the affect grid, not for expressions.")
+        bool, typer.Option("--grid", help="Prompts for points of the affect grid, not for expressions.")
     ] = False,
-    subject: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who it is; by default the name of --out, or 'me'.")
-    ] = None,
+    subject: SubjectOption = None,
     frames_per_prompt: Annotated[
-        int, typer.Option(min=1, max=50, help="How many frames each prompt takes.")
+        int, typer.Option(min=1, max=50, help="Frames to take for each prompt.")
     ] = 3,
-    fps: Annotated[
-        float | None,
-        typer.Option(min=0.01, help="Pictures per second, when --source is a folder of pictures."),
-    ] = None,
-    keep_crops: Annotated[
-        bool,
-        typer.Option("--keep-crops", help="Keep the face pictures in the file, not only their embeddings."),
-    ] = False,
-    encrypt: Annotated[
-        bool,
-        typer.Option(
-            "--encrypt", help="Encrypt the file with a passphrase; so it is when the one before was."
-        ),
-    ] = False,
+    fps: FpsOption = None,
+    keep_crops: KeepCropsOption = False,
+    encrypt: EncryptOption = False,
     passphrase_file: PassphraseFileOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")] = False,
-    ui: Annotated[
-        bool, typer.Option("--ui", help="Calibrate on a page in the browser; --source browser needs it.")
-    ] = False,
-    every: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Label every N-th frame of a recording afterwards, on a page in the browser.",
-        ),
-    ] = None,
-    pick: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=500, metavar="N", help="The same for the N frames whose labels would help most."
-        ),
-    ] = None,
-    continuous: Annotated[
-        bool,
-        typer.Option(
-            "--continuous", help="The same while the recording plays, by mouse, finger or joystick."
-        ),
-    ] = False,
-    lag: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=10,
-            metavar="SECONDS",
-            help="With --continuous: how far you are behind the video; by default it is measured.",
-        ),
-    ] = None,
-    host: Annotated[
-        str, typer.Option(help="With --ui: address to listen on; beyond this machine it needs a token.")
-    ] = HOST,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="With --ui: port to listen on; 0 takes a free one.")
-    ] = PORT,
-    token_file: TokenFileOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
+    force: ForceOption = False,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
-    """Record a few labelled seconds of a face into a support set, with a report on how good it is."""
+    """Calibrate: follow prompts in the terminal, or use the labels of a recording.
+
+    Writes a support set for `run`, and prints a report on its quality.
+
+    \b
+    Examples:
+      mtclar-stream calibrate
+      mtclar-stream calibrate --grid --out anna.mtclar
+      mtclar-stream calibrate --source video.mp4 --labels labels.csv --out anna.mtclar
+    """
+    from mtclar.engine.errors import UsageError
+
+    if context.invoked_subcommand is not None:
+        if given := _given_options(context):
+            name = context.invoked_subcommand
+            raise UsageError(f"{given[0]} stands before `{name}`", f"write options after `calibrate {name}`")
+        return
+
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.outputs import keep_previous
     from mtclar.cli.reports.calibration import print_rejected, print_report
-    from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.server.config import ServerConfig
 
-    token = read_token(None, token_file)
-    set_up_logs("plain", [source], token)
+    set_up_logs("plain", [source])
     console = Terminal()
-    _refuse_nonsense(
-        source, labels, neutral, grid, subject, ui, rating=(every, pick, continuous), lag=lag, fps=fps
-    )
-    target = default_support_path() if out is None else out
-    chosen_subject = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
-    next_words = "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
-    if every is not None or pick is not None or continuous:
-        from mtclar.cli.commands.calibrate_recording import rate_on_page
-
-        with _opened(source, fps) as recording_to_rate:
-            rate_on_page(
-                console,
-                recording_to_rate,
-                target,
-                each=every,
-                best=pick,
-                continuous=continuous,
-                lag_s=lag,
-                may_replace=out is None or force,
-                subject=chosen_subject,
-                keep_crops=keep_crops,
-                backend=backend,
-                threads=threads,
-                config=ServerConfig(host, port, token, tls_cert, tls_key),
-                passphrase=_secret(target, encrypt, passphrase_file),
-            )
-        print_text(console, next_words)
-        return
-    if ui:
-        from mtclar.cli.commands.calibrate_page import calibrate_on_page
-
-        calibrate_on_page(
-            console,
-            source,
-            target,
-            may_replace=out is None or force,
-            subject=chosen_subject,
-            keep_crops=keep_crops,
-            backend=backend,
-            threads=threads,
-            config=ServerConfig(host, port, token, tls_cert, tls_key),
-            passphrase=_secret(target, encrypt, passphrase_file),
-        )
-        print_text(console, next_words)
-        return
+    target = CalibrationTarget.from_options(out, subject, force)
+    if labels is not None:
+        refuse_live(source, "--labels")
+    elif source == "browser":
+        raise UsageError("a browser camera is calibrated on a page", "mtclar-stream calibrate page")
+    if (labels is not None) + neutral + grid > 1:
+        raise UsageError("--labels, --neutral and --grid exclude each other", "choose one")
     try:
         with ExitStack() as stack:
-            opened = stack.enter_context(_opened(source, fps))
-            _refuse_target(target, out is None or force, opened, labels)
-            secret = _secret(target, encrypt, passphrase_file)
+            opened = stack.enter_context(open_frames(source, fps))
+            target.require_writable(
+                {"--source": opened.files, "--labels": () if labels is None else (labels,)}
+            )
+            secret = target.passphrase(encrypt, passphrase_file)
             tracker = stack.enter_context(
                 Tracker.open(
                     backend=backend, threads=threads, progress=lambda text: print_text(console, text)
                 )
             )
             if labels is not None:
-                selection = _by_labels(opened, labels, tracker)
+                selection = _select_labelled(opened, labels, tracker)
             else:
                 selection = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
-            support, report = _evaluated(selection, tracker, chosen_subject, opened.label, keep_crops)
+            support, report = _evaluated(selection, tracker, target.subject, opened.label, keep_crops)
     except KeyboardInterrupt:
         print_text(console, "Stopped; nothing was written.")
         raise
     print_rejected(console, selection)
     print_report(console, report)
-    previous = None if out is not None else keep_previous(target, secret)
-    support.save(target, secret)
-    print_text(console, f"Written: {target} ({counted(len(support), 'frame')} of '{support.subject}')")
-    if previous is not None:
-        print_text(console, f"The calibration before it is kept: {previous}")
-    print_text(
-        console, "Next: mtclar-stream run" if out is None else f"Next: mtclar-stream run --support {target}"
-    )
+    previous = None if target.named else keep_previous(target.path, secret)
+    support.save(target.path, secret)
+    notes = () if previous is None else (f"The previous calibration is kept: {previous}",)
+    target.print_written(console, support, *notes)
 
 
-def _refuse_nonsense(
-    source: str,
-    labels: Path | None,
-    neutral: bool,
-    grid: bool,
-    subject: str | None,
-    ui: bool,
-    rating: tuple[int | None, int | None, bool],
-    lag: float | None,
-    fps: float | None,
-) -> None:
-    import math
-
-    from mtclar.engine.errors import UsageError
-
-    if subject is not None and not subject.isprintable():
-        raise UsageError(
-            "--subject holds a character that cannot be printed", "letters, digits and blanks do"
-        )
-    *each_or_pick, continuous = rating
-    if lag is not None and not continuous:
-        raise UsageError("--lag is how far you are behind a recording that plays", "add --continuous")
-    if fps is not None and not math.isfinite(fps):
-        raise UsageError(f"--fps {fps} is not a number of pictures", "write it like 25")
-    chosen = [way for way in each_or_pick if way is not None] + [True] * continuous
-    if chosen:
-        if len(chosen) > 1:
-            raise UsageError("--every, --pick and --continuous exclude each other", "choose one")
-        if ui or labels is not None or neutral or grid:
-            raise UsageError(
-                "--every, --pick and --continuous show a recording: --ui, --labels, --neutral and --grid mean nothing "
-                "beside them",
-                "drop it",
-            )
-        if source.startswith((WEBCAM, "/dev/video", "rtsp://", "rtsps://", "browser")):
-            raise UsageError(
-                f"--every, --pick and --continuous need a recording, and {source.split(':')[0]} is live",
-                "name the video file with --source",
-            )
-    if source == "browser" and not ui:
-        raise UsageError("a browser's camera is calibrated on a page, not in the terminal", "add --ui")
-    if ui and (labels is not None or neutral or grid):
-        raise UsageError(
-            "--ui has prompts of its own, so --labels, --neutral and --grid mean nothing beside it", "drop it"
-        )
-    if neutral and grid:
-        raise UsageError("--neutral and --grid exclude each other", "choose one")
-    if labels is None:
-        return
-    if neutral or grid:
-        raise UsageError(
-            "--labels takes no prompts, so --neutral and --grid mean nothing beside it", "drop one"
-        )
-    if source.startswith((WEBCAM, "/dev/video", "rtsp://", "rtsps://")):
-        raise UsageError(
-            f"--labels needs a recording, and {source.split(':')[0]} is live",
-            "name the video file with --source",
-        )
-
-
-def _refuse_target(target: Path, may_replace: bool, source: "Source", labels: Path | None) -> None:
-    """Tried out before a person spends a minute in front of the camera."""
-    from mtclar.cli.outputs import Output, always, never, require_safe
-
-    hint = "choose another name, or --force to overwrite it"
-    inputs = {"--source": source.files, "--labels": () if labels is None else (labels,)}
-    require_safe([Output("--out", target, always if may_replace else never, hint)], inputs)
-
-
-def _secret(target: Path, encrypt: bool, passphrase_file: Path | None) -> str | None:
-    """The passphrase to encrypt with, asked for before a person spends a minute in front of the camera."""
-    from mtclar.cli.passphrase import new_passphrase
-    from mtclar.engine.encryption import seal
-    from mtclar.engine.support_set import is_encrypted
-
-    if not (encrypt or is_encrypted(target)):
-        return None
-    secret = new_passphrase(target, passphrase_file)
-    seal(b"", secret)  # an empty passphrase or a missing package is said now
-    return secret
-
-
-@contextmanager
-def _opened(spec: str, fps: float | None) -> "Iterator[Source]":
-    """The source, or a folder of pictures."""
-    from mtclar.engine.errors import UsageError
-    from mtclar.stream.sources import open_source
-
-    source: Source
-    if Path(spec).expanduser().is_dir():
-        from mtclar.stream.sources.folder import FolderSource
-
-        if fps is None:
-            raise UsageError(f"{spec} is a folder: how many pictures are a second?", "say it with --fps")
-        source = FolderSource(Path(spec).expanduser(), fps)
-    else:
-        if fps is not None:
-            raise UsageError(
-                "--fps is only for a folder of pictures", "a video knows its own times: leave it out"
-            )
-        source = open_source(spec)
-    with closing(source):
-        yield source
+def _given_options(context: typer.Context) -> list[str]:
+    """The options on the command line, in their longest spelling."""
+    source = context.get_parameter_source
+    return [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if parameter.name and getattr(source(parameter.name), "name", "") == "COMMANDLINE"
+    ]
 
 
 def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
@@ -313,7 +140,7 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
     return prompts.affect_grid(frames) if grid else prompts.expressions(frames)
 
 
-def _by_labels(source: "Source", path: Path, tracker: "Tracker") -> "FrameSelection":
+def _select_labelled(source: "Source", path: Path, tracker: "Tracker") -> "FrameSelection":
     from mtclar.calibrate.core.labelled_frames import select_labelled
     from mtclar.stream.label_file import read_labels
 
@@ -324,7 +151,7 @@ def _by_labels(source: "Source", path: Path, tracker: "Tracker") -> "FrameSelect
 def _guided(
     source: "Source", prompts: "Sequence[Prompt]", tracker: "Tracker", console: "Console"
 ) -> "FrameSelection":
-    """Prompts in the terminal; a file is played as if it were live."""
+    """Prompts in the terminal; a file plays at its own speed."""
     from mtclar.calibrate.core.guided_session import COUNTDOWN_S
     from mtclar.calibrate.core.prompts import total_s
     from mtclar.cli.calibration_screen import LineScreen, PanelScreen, TerminalKeys
@@ -334,8 +161,8 @@ def _guided(
     print_text(
         console,
         f"Calibrating from {source.label}: {counted(len(prompts), 'prompt')}, about "
-        f"{total_s(prompts, COUNTDOWN_S):.0f} s. The face is analysed on this machine; pictures are not kept "
-        "unless you said --keep-crops.",
+        f"{total_s(prompts, COUNTDOWN_S):.0f} s. The face is analysed on this machine; no pictures are kept "
+        "without --keep-crops.",
     )
     keys = TerminalKeys()
     screen = PanelScreen(console, keys.available) if console.is_terminal else LineScreen(console)
@@ -353,7 +180,7 @@ def guided(
     screen: "Screen",
     keys: "Keys",
 ) -> "tuple[FrameSelection, bool]":
-    """Leads through the prompts; the frames, and False when the frames ended before the prompts did."""
+    """Leads through the prompts; False: the source ended before the last prompt."""
     from mtclar.calibrate.core.frame_check import check_frame
     from mtclar.calibrate.core.guided_session import GuidedSession
 
@@ -379,7 +206,7 @@ def guided(
 def _evaluated(
     selection: "FrameSelection", tracker: "Tracker", subject: str, source: str, keep_crops: bool
 ) -> "tuple[SupportSet, LeaveOneOutReport]":
-    """The support set and its report; the reasons come with the error when there is not one usable frame."""
+    """The support set and its report. CalibrationError with all reasons when no frame is usable."""
     from mtclar.calibrate.core.report import make_report
     from mtclar.calibrate.core.support_builder import make_support
     from mtclar.cli.reports.calibration import advice, reasons

@@ -1,101 +1,145 @@
-"""`calibrate --every N`, `--pick N`, `--continuous`: a recording is labelled afterwards, on the calibration page."""
+"""`mtclar-stream calibrate recording FILE`: a recording is labelled frame by frame, or rated while it plays."""
 
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from mtclar.calibrate.core.continuous_rating import ReactionLag
-from mtclar.calibrate.web.playback_feed import PlaybackFeed
-from mtclar.calibrate.web.recording_scan import (
-    RecordingScan,
-    every_nth,
-    pick_most_useful,
-    scan_recording,
-    spaced,
+import typer
+
+from mtclar.cli.calibration_target import (
+    CalibrationTarget,
+    EncryptOption,
+    ForceOption,
+    FpsOption,
+    HostOption,
+    KeepCropsOption,
+    PortOption,
+    SubjectOption,
+    open_frames,
+    refuse_live,
 )
-from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
-from mtclar.calibrate.web.still_feed import StillFeed
-from mtclar.cli.commands.calibrate_page import CALIBRATE_PAGE, calibration_pages, saving_to
-from mtclar.cli.main import PROGRAM, version
-from mtclar.cli.outputs import Output, always, never, require_safe
-from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
-from mtclar.cli.service.signals import stop_on_signals
-from mtclar.cli.terminal import Terminal, counted, print_text
-from mtclar.engine.errors import CalibrationError, UsageError
-from mtclar.engine.files import write_whole
-from mtclar.engine.support_set import SupportSet
-from mtclar.engine.tracker import Tracker
-from mtclar.stream.label_file import Label, write_labels
-from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
-from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.server import Server
-from mtclar.stream.sources import Source
+from mtclar.cli.options import (
+    HOST,
+    PORT,
+    BackendOption,
+    OutOption,
+    ThreadsOption,
+    TlsCertOption,
+    TlsKeyOption,
+    TokenFileOption,
+    read_token,
+)
+from mtclar.cli.passphrase import PassphraseFileOption
+
+if TYPE_CHECKING:
+    from mtclar.calibrate.core.continuous_rating import ReactionLag
+    from mtclar.calibrate.web.recording_scan import RecordingScan
+    from mtclar.cli.terminal import Terminal
+    from mtclar.engine.support_set import SupportSet
+    from mtclar.engine.tracker import Tracker
+    from mtclar.stream.label_file import Label
+    from mtclar.stream.sources import Source
 
 
-def labels_path(target: Path) -> Path:
-    """Where the labels themselves are written, beside the support set: `label` and `--labels` read them."""
-    return target.with_suffix(".labels.csv")
-
-
-def saving_labels_too(
-    target: Path, passphrase: str | None, labels_of: Callable[[SupportSet], Sequence[Label]]
-) -> Callable[[SupportSet], Path]:
-    """Saves the labels beside `target`, then the set: a failure leaves the set as it was."""
-    save = saving_to(target, passphrase)
-
-    def save_both(support: SupportSet) -> Path:
-        text = write_labels(labels_of(support)).encode()
-        write_whole(labels_path(target), lambda file: file.write(text), private=True)
-        return save(support)
-
-    return save_both
-
-
-def rate_on_page(
-    console: Terminal,
-    source: Source,
-    target: Path,
-    *,
-    each: int | None,
-    best: int | None,
-    continuous: bool,
-    lag_s: float | None,
-    may_replace: bool,
-    subject: str,
-    keep_crops: bool,
-    backend: str,
-    threads: int,
-    config: ServerConfig,
-    passphrase: str | None,
+def command(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A video file, an image folder, or demo.")],
+    every: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Label every N-th frame, one after the other.")
+    ] = None,
+    pick: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=500, metavar="N", help="Label the N most useful frames, one after the other."
+        ),
+    ] = None,
+    continuous: Annotated[
+        bool,
+        typer.Option("--continuous", help="Rate the recording while it plays: mouse, finger or joystick."),
+    ] = False,
+    lag: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=10,
+            metavar="SECONDS",
+            help="With --continuous: your reaction time; by default it is measured.",
+        ),
+    ] = None,
+    out: OutOption = None,
+    subject: SubjectOption = None,
+    fps: FpsOption = None,
+    keep_crops: KeepCropsOption = False,
+    encrypt: EncryptOption = False,
+    passphrase_file: PassphraseFileOption = None,
+    force: ForceOption = False,
+    host: HostOption = HOST,
+    port: PortOption = PORT,
+    token_file: TokenFileOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = 1,
 ) -> None:
-    """Offers every `each`-th frame, the `best` most helpful ones, or plays it all, until the support set is saved.
+    """Label a recording on a page in the browser: with --every, --pick or --continuous.
 
-    Raises UsageError for what is no recording, CalibrationError when nothing can be offered or it was stopped before
-    the support set was saved; what was labelled is kept and found again.
+    Writes the labels as NAME.labels.csv beside the support set. An interrupted calibration continues with the same
+    command.
+
+    \b
+    Examples:
+      mtclar-stream calibrate recording video.mp4 --every 20 --out anna.mtclar
+      mtclar-stream calibrate recording video.mp4 --pick 12 --out anna.mtclar
+      mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar
     """
-    if source.live:
-        raise UsageError(
-            f"--every, --pick and --continuous need a recording, and {source.label} is live",
-            "name a video file with --source",
-        )
-    hint = "choose another name, or --force to overwrite it"
-    beside = labels_path(target)
-    outputs = [Output("--out", path, always if may_replace else never, hint) for path in (target, beside)]
-    require_safe(outputs, {"--source": source.files})
+    from mtclar.calibrate.web.playback_feed import PlaybackFeed
+    from mtclar.calibrate.web.recording_scan import pick_most_useful
+    from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+    from mtclar.calibrate.web.still_feed import StillFeed
+    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.main import PROGRAM, version
+    from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages
+    from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
+    from mtclar.cli.service.signals import stop_on_signals
+    from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.engine.errors import CalibrationError, UsageError
+    from mtclar.engine.tracker import Tracker
+    from mtclar.stream.label_file import Label
+    from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
+    from mtclar.stream.server.config import ServerConfig
+    from mtclar.stream.server.server import Server
+
+    token = read_token(None, token_file)
+    set_up_logs("plain", [file], token)
+    console = Terminal()
+    if [every is not None, pick is not None, continuous].count(True) != 1:
+        raise UsageError("--every N, --pick N and --continuous exclude each other", "choose one of the three")
+    if lag is not None and not continuous:
+        raise UsageError("--lag is your reaction time while the recording plays", "add --continuous")
+    refuse_live(file, "labelling afterwards")
+    target = CalibrationTarget.from_options(out, subject, force)
+    beside = labels_path(target.path)
     with stop_on_signals() as stopped, ExitStack() as stack:
+        source = stack.enter_context(open_frames(file, fps))
+        if source.live:
+            raise UsageError(
+                f"labelling afterwards needs a recording, and {source.label} is live", "name a video file"
+            )
+        target.require_writable({"FILE": source.files}, beside)
+        secret = target.passphrase(encrypt, passphrase_file)
         with Tracker.open(
             backend=backend, threads=threads, progress=lambda text: print_text(console, text)
         ) as tracker:
-            scan, length_s = _scan(console, source, tracker, each, stopped)
+            scan, length_s = _scan(console, source, tracker, every, stopped)
             model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
-        stills = scan.stills if best is None else pick_most_useful(scan.stills, best)
+        stills = scan.stills if pick is None else pick_most_useful(scan.stills, pick)
         saved: list[SupportSet] = []
 
         def labels_of(support: SupportSet) -> Sequence[Label]:
-            labels: Sequence[Label] = session.feed.labels if isinstance(session.feed, PlaybackFeed) else ()
-            return labels or [  # also when it goes on with frames that were rated before
+            labels = session.feed.labels if isinstance(session.feed, PlaybackFeed) else ()
+            return labels or [  # also for frames that were labelled one by one before
                 Label(float(t_s), float(v), float(a))
                 for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
             ]
@@ -106,19 +150,19 @@ def rate_on_page(
 
         session = CalibrationSession(
             lambda: Tracker.open(backend=backend, threads=threads),
-            saving_labels_too(target, passphrase, labels_of),
-            target=target,
-            subject=subject,
+            saving_labels_too(target.path, secret, labels_of),
+            target=target.path,
+            subject=target.subject,
             streams=[CalibrationStream(source.stream_id, source.label)],
-            feed=partial(PlaybackFeed, frames=source.frames, stills=stills, length_s=length_s, lag_s=lag_s)
+            feed=partial(PlaybackFeed, frames=source.frames, stills=stills, length_s=length_s, lag_s=lag)
             if continuous
             else partial(StillFeed, stills=stills),
             keep_crops=keep_crops,
             on_saved=on_saved,
-            passphrase=passphrase,
+            passphrase=secret,
         )
         server = Server(
-            config,
+            ServerConfig(host, port, token, tls_cert, tls_key),
             hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (CALIBRATE_PAGE,)),
         )
         server.add_extension(stack.enter_context(session), calibration_pages())
@@ -130,51 +174,79 @@ def rate_on_page(
         what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to label"
         print_text(
             console,
-            f"Open {server.url}{CALIBRATE_PAGE} in a browser: {what}; Ctrl-C stops, and keeps what was labelled.",
+            f"Open {server.url}{CALIBRATE_PAGE} in a browser: {what}; Ctrl-C stops and keeps the labels.",
         )
         while not stopped.wait(TICK_S) and not console.pipe_closed:
             pass
         if not saved:
             raise CalibrationError(
                 "stopped before the support set was saved",
-                "what was labelled is kept: the same command goes on with it",
+                "the labels are kept: the same command continues with them",
             )
-        print_text(
-            console, f"Written: {target} ({counted(len(saved[-1]), 'frame')} of '{saved[-1].subject}')"
+        lag_found = session.feed.lag if isinstance(session.feed, PlaybackFeed) else None
+        target.print_written(
+            console,
+            saved[-1],
+            f"Written: {beside}",
+            *(() if lag_found is None else (_lag_sentence(lag_found),)),
         )
-        print_text(console, f"Written: {beside}")
-        if isinstance(session.feed, PlaybackFeed) and (lag := session.feed.lag) is not None:
-            print_text(
-                console, f"The ratings were {lag.seconds:.1f} s behind ({_origin(lag)}); that is taken out."
-            )
 
 
-def _origin(lag: ReactionLag) -> str:
-    """Where a lag is known from."""
-    if lag.origin == "measured":
-        return f"measured, correlation {lag.correlation:.2f}"
-    return "--lag" if lag.origin == "given" else "not clear, so the usual one"
+def labels_path(target: Path) -> Path:
+    """The label file beside a support set, for `label` and `calibrate --labels`."""
+    return target.with_suffix(".labels.csv")
+
+
+def saving_labels_too(
+    target: Path, passphrase: str | None, labels_of: "Callable[[SupportSet], Sequence[Label]]"
+) -> "Callable[[SupportSet], Path]":
+    """Saves the labels beside `target`, then the set: a failure leaves the set as it was."""
+    from mtclar.cli.service.calibration import saving_to
+    from mtclar.engine.files import write_whole
+    from mtclar.stream.label_file import write_labels
+
+    save = saving_to(target, passphrase)
+
+    def save_both(support: "SupportSet") -> Path:
+        text = write_labels(labels_of(support)).encode()
+        write_whole(labels_path(target), lambda file: file.write(text), private=True)
+        return save(support)
+
+    return save_both
+
+
+def _lag_sentence(lag: "ReactionLag") -> str:
+    """`Your reaction time of 0.6 s (r = .87) has been removed.`"""
+    how = {"given": "--lag", "not clear": "not measurable, so the usual one"}.get(lag.origin)
+    if how is None:
+        how = f"r = {lag.correlation:.2f}".replace("0.", ".")
+    return f"Your reaction time of {lag.seconds:.1f} s ({how}) has been removed."
 
 
 def _scan(
-    console: Terminal, source: Source, tracker: Tracker, each: int | None, stopped: threading.Event
-) -> tuple[RecordingScan, float]:
-    """Looks at the frames to offer, and how many seconds there are; Ctrl-C ends it."""
-    print_text(console, f"Looking through {source.label} ...")
-    last_s = 0.0
+    console: "Terminal",
+    source: "Source",
+    tracker: "Tracker",
+    every: int | None,
+    stopped: threading.Event,
+) -> "tuple[RecordingScan, float]":
+    """The frames to label, and the length of the recording in seconds; Ctrl-C raises KeyboardInterrupt."""
+    from mtclar.calibrate.web.recording_scan import every_nth, scan_recording, spaced
+    from mtclar.cli.terminal import counted, print_text
 
-    def advance(time_s: float) -> None:
-        nonlocal last_s
-        last_s = time_s
+    print_text(console, f"Scanning {source.label} ...")
+    length_s = 0.0
+
+    def progress(time_s: float) -> None:
+        nonlocal length_s
+        length_s = time_s
         if stopped.is_set():
             raise KeyboardInterrupt
 
+    wanted = spaced() if every is None else every_nth(every)
     with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
-        scan = scan_recording(frames, tracker, spaced() if each is None else every_nth(each), advance)
+        scan = scan_recording(frames, tracker, wanted, progress)
     if scan.rejected:
-        print_text(
-            console,
-            f"{counted(len(scan.rejected), 'frame')} cannot be used: {scan.rejected[0].issues[0]}, ...",
-            "yellow",
-        )
-    return scan, last_s
+        count = counted(len(scan.rejected), "frame")
+        print_text(console, f"{count} cannot be used: {scan.rejected[0].issues[0]}, ...", "yellow")
+    return scan, length_s

@@ -136,15 +136,15 @@ def command(
     ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
-    from mtclar.cli.commands.calibrate_page import (
+    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.outputs import require_safe
+    from mtclar.cli.passphrase import passphrase_of
+    from mtclar.cli.service.calibration import (
         CALIBRATE_PAGE,
         calibration_pages,
         make_registry,
         subjects_of,
     )
-    from mtclar.cli.logs import set_up_logs
-    from mtclar.cli.outputs import require_safe
-    from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.service.service import (
         Service,
         freshness_named,

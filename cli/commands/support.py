@@ -1,4 +1,4 @@
-"""`mtclar-stream support`: support sets as things: show, merge, prune, reembed, export, encrypt, decrypt."""
+"""`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt and decrypt support sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,6 @@ from mtclar.cli.passphrase import PassphraseFileOption
 
 if TYPE_CHECKING:
     from mtclar.engine.support_set import SupportSet
-
-HELP = "Show, merge, prune, take over, export and encrypt support sets."
 
 OVERWRITE = "choose another name, or --force to overwrite it"
 
@@ -31,6 +29,10 @@ OutOption = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Overwrite the file named with --out, be it the one that was read.")
 ]
+
+
+def command() -> None:
+    """Show, merge, prune, re-embed, export and encrypt support sets."""
 
 
 def show(
@@ -237,7 +239,9 @@ def decrypt(
     _say(f"Written: {out}, not encrypted")
 
 
-COMMANDS = (show, merge, prune, reembed, export, encrypt, decrypt)
+SUBCOMMANDS = {
+    command.__name__: command for command in (show, merge, prune, reembed, export, encrypt, decrypt)
+}
 
 
 def _path(file: Path | None) -> Path:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.cli import logs
-from mtclar.cli.commands.calibrate import command as calibrate
+from mtclar.cli.commands.calibrate_page import command as calibrate_page
 from mtclar.cli.logs import event, logs_json, report_error, secrets_of, set_up_logs
 from mtclar.engine.errors import UsageError
 
@@ -46,11 +46,11 @@ def test_an_event_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
     assert second["message"] == "two\nlines"
 
 
-def test_calibrate_redacts_secrets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_calibrate_page_redacts_secrets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(TOKEN)
     with pytest.raises(UsageError):
-        calibrate(source=SOURCE, token_file=token, neutral=True, grid=True)
+        calibrate_page(source=SOURCE, token_file=token, subject="an\nna")
     logging.getLogger("mtclar.calibrate.web.session").warning(
         "calibration of %s failed for %s", SOURCE, TOKEN
     )

@@ -47,11 +47,11 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def server(process: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """Starts `calibrate --ui` and returns the process and the page's address."""
+    """Starts `calibrate page` and returns the process and the page's address."""
 
     def start(*arguments: str | Path, source: str | Path = "browser", port: int = 0) -> tuple[Any, str]:
         out = () if "--out" in arguments else ("--out", tmp_path / "anna.mtclar")
-        running = process("calibrate", "--ui", "--source", source, "--port", port, *out, *arguments)
+        running = process("calibrate", "page", "--source", source, "--port", port, *out, *arguments)
         line = running.read_until("Open http")
         found = re.search(r"http://\S+/calibrate", line)
         assert found is not None

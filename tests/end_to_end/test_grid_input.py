@@ -36,7 +36,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rating(process: Callable[..., Any], clip: Path, tmp_path: Path) -> Callable[..., tuple[Any, str]]:
     def start(*arguments: str) -> tuple[Any, str]:
         running = process(
-            "calibrate", "--source", clip, "--port", 0, "--out", tmp_path / "anna.mtclar", *arguments
+            "calibrate", "recording", clip, "--port", 0, "--out", tmp_path / "anna.mtclar", *arguments
         )
         found = re.search(r"http://\S+/calibrate", running.read_until("Open http"))
         assert found is not None

@@ -22,7 +22,7 @@ PHONE = (390, 844)
 def rating(process: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Any, str]]:
     def start(*arguments: str) -> tuple[Any, str]:
         running = process(
-            "calibrate", "--source", "demo", "--port", 0, "--out", tmp_path / "anna.mtclar", *arguments
+            "calibrate", "recording", "demo", "--port", 0, "--out", tmp_path / "anna.mtclar", *arguments
         )
         found = re.search(r"http://\S+/calibrate", running.read_until("Open http"))
         assert found is not None
@@ -134,20 +134,19 @@ def test_a_person_rates_while_it_plays(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--every", "5", "--pick", "5"), "exclude each other"),
-        (("--every", "5", "--continuous"), "exclude each other"),
-        (("--every", "5", "--ui"), "mean nothing"),
-        (("--every", "5", "--lag", "1"), "add --continuous"),
-        (("--continuous", "--lag", "nan"), "Invalid value for '--lag'"),
-        (("--fps", "inf"), "--fps inf is not a number of pictures"),
-        (("--pick", "5", "--source", "webcam"), "is live"),
-        (("--every", "5", "--source", "synthetic"), "is live"),
+        (("demo", "--every", "5", "--pick", "5"), "exclude each other"),
+        (("demo", "--every", "5", "--continuous"), "exclude each other"),
+        (("demo",), "--every N, --pick N and --continuous"),
+        (("demo", "--every", "5", "--lag", "1"), "add --continuous"),
+        (("demo", "--continuous", "--lag", "nan"), "Invalid value for '--lag'"),
+        (("demo", "--pick", "5", "--fps", "inf"), "--fps inf is not a frame rate"),
+        (("webcam", "--pick", "5"), "is live"),
+        (("synthetic", "--every", "5"), "is live"),
     ],
 )
 def test_what_cannot_be_is_refused(
     process: Callable[..., Any], arguments: tuple[str, ...], words: str
 ) -> None:
-    source = () if "--source" in arguments else ("--source", "demo")
-    done = process("calibrate", *source, *arguments).end()
+    done = process("calibrate", "recording", *arguments).end()
     assert done.code == 2
     assert words in done.out

@@ -6,8 +6,8 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from mtclar.cli.commands.calibrate_page import adopting, make_registry, saving_to, subjects_of
 from mtclar.cli.commands.run import _calibrated_on
+from mtclar.cli.service.calibration import make_registry, replacing_support, saving_to, subjects_of
 from mtclar.cli.service.streams import Stream
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError, SupportSetError
@@ -89,7 +89,7 @@ def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path
     anna = support("anna")
     people = subjects_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
     assert make_registry(people, [], "auto", 1) is None
-    adopting([stream.tracker for stream in people[0].streams])(anna)
+    replacing_support([stream.tracker for stream in people[0].streams])(anna)
     for stream in two:
         stream.tracker.replace_support.assert_called_once_with(anna)  # type: ignore[attr-defined]
 

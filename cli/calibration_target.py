@@ -1,0 +1,123 @@
+"""What the commands of `calibrate` share: the support set that they write, and the frames that they read."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from mtclar.cli.options import DEFAULT_SUBJECT, WEBCAM, default_support_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mtclar.engine.support_set import SupportSet
+    from mtclar.stream.sources import Source
+
+SubjectOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The person's name; by default the file name of --out, or 'me'."),
+]
+KeepCropsOption = Annotated[
+    bool,
+    typer.Option("--keep-crops", help="Keep the face crops in the file, not only their embeddings."),
+]
+EncryptOption = Annotated[
+    bool,
+    typer.Option("--encrypt", help="Encrypt the file with a passphrase; a file that is encrypted stays so."),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")]
+FpsOption = Annotated[
+    float | None, typer.Option(min=0.01, help="Frame rate of an image folder, in frames per second.")
+]
+HostOption = Annotated[str, typer.Option(help="Address to listen on; other machines need a token.")]
+PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+
+
+LIVE = (WEBCAM, "/dev/video", "rtsp://", "rtsps://", "browser")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationTarget:
+    """The support set that a calibration writes."""
+
+    path: Path
+    subject: str
+    named: bool  # with --out
+    may_replace: bool
+
+    @classmethod
+    def from_options(cls, out: Path | None, subject: str | None, force: bool) -> Self:
+        """Raises UsageError for an unprintable name."""
+        from mtclar.engine.errors import UsageError
+
+        if subject is not None and not subject.isprintable():
+            raise UsageError("--subject has an unprintable character", "use letters, digits and spaces")
+        name = (subject or "").strip() or (DEFAULT_SUBJECT if out is None else out.stem)
+        return cls(
+            default_support_path() if out is None else out, name, out is not None, out is None or force
+        )
+
+    def require_writable(self, inputs: Mapping[str, Iterable[Path]], *beside: Path) -> None:
+        """Checks the files to write, before the person spends a minute in front of the camera; raises UsageError."""
+        from mtclar.cli.outputs import Output, always, never, require_safe
+
+        hint = "choose another name, or --force to overwrite it"
+        may_replace = always if self.may_replace else never
+        require_safe([Output("--out", path, may_replace, hint) for path in (self.path, *beside)], inputs)
+
+    def passphrase(self, encrypt: bool, passphrase_file: Path | None) -> str | None:
+        """The passphrase to encrypt with; None for a file that stays in clear. Raises UsageError."""
+        from mtclar.cli.passphrase import new_passphrase
+        from mtclar.engine.encryption import seal
+        from mtclar.engine.support_set import is_encrypted
+
+        if not (encrypt or is_encrypted(self.path)):
+            return None
+        secret = new_passphrase(self.path, passphrase_file)
+        seal(b"", secret)  # reports an empty passphrase or a missing package now
+        return secret
+
+    def print_written(self, console: "Console", support: "SupportSet", *notes: str) -> None:
+        """Prints what was written, and what to do next."""
+        from mtclar.cli.terminal import counted, print_text
+
+        written = f"Written: {self.path} ({counted(len(support), 'frame')} of '{support.subject}')"
+        next_step = "Next: mtclar-stream run" + (f" --support {self.path}" if self.named else "")
+        for line in (written, *notes, next_step):
+            print_text(console, line)
+
+
+def refuse_live(spec: str, option: str) -> None:
+    """Raises UsageError for a live source, without opening it."""
+    from mtclar.engine.errors import UsageError
+
+    if spec.startswith(LIVE):
+        kind = spec.partition(":")[0]
+        raise UsageError(f"{option} needs a recording, and {kind} is live", "name a video file")
+
+
+@contextmanager
+def open_frames(spec: str, fps: float | None) -> "Iterator[Source]":
+    """A source, or a folder of images with their frame rate; raises UsageError."""
+    from mtclar.engine.errors import UsageError
+    from mtclar.stream.sources import open_source
+    from mtclar.stream.sources.folder import FolderSource
+
+    if fps is not None and not math.isfinite(fps):
+        raise UsageError(f"--fps {fps} is not a frame rate", "write it like 25")
+    folder = Path(spec).expanduser()
+    source: Source
+    if folder.is_dir():
+        if fps is None:
+            raise UsageError(f"{spec} is an image folder", "image folders need a frame rate: add --fps")
+        source = FolderSource(folder, fps)
+    elif fps is not None:
+        raise UsageError("--fps is only for image folders", "a video has its own times: leave --fps out")
+    else:
+        source = open_source(spec)
+    with closing(source):
+        yield source
