@@ -1,4 +1,4 @@
-"""Pictures of the rating pages (`calibrate --every`, `--continuous`), by a person who knows the demo clip's script."""
+"""Pictures of the rating pages (`calibrate recording`), by a person who knows the demo clip's script."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ def shots(browser: "Browser", wide: "ViewportSize", phone: "ViewportSize") -> di
 def _served(*arguments: str) -> Iterator[str]:
     """The address of a rating page for the demo clip."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", "demo", "--port", "0"]
+        command = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "recording", "demo", "--port", "0"]
         command += ["--out", f"{folder}/anna.mtclar", *arguments]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

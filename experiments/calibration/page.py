@@ -1,4 +1,4 @@
-"""How long calibrating in the browser takes, and what it brings: a scripted person at a real `calibrate --ui`.
+"""How long calibrating in the browser takes, and what it brings: a scripted person at a real `calibrate page`.
 
     python -m experiments.calibration.page [--pictures docs]
 
@@ -98,13 +98,13 @@ def state_with(server: ClientConnection, labels: int) -> dict[str, Any]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """A running `calibrate --ui --source browser`; the address of its pages."""
+    """A running `calibrate page --source browser`; the address of its pages."""
     command = [
         sys.executable,
         "-m",
         "mtclar.cli.main",
         "calibrate",
-        "--ui",
+        "page",
         "--source",
         "browser",
         "--keep-crops",

@@ -292,7 +292,7 @@ const receive = {
   },
   error(message) {
     if (message.code === "unknown_stream" && !state && seat.forget()) act("join");
-    else if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate --ui`, or `run`.", until_ms: Infinity };
+    else if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate page`, or `run`.", until_ms: Infinity };
     else if (!["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"].includes(message.code)) {
       notice = { text: message.message, until_ms: performance.now() + NOTICE_MS };
     }
