@@ -91,9 +91,7 @@ def command(
             on_saved=on_saved,
             passphrase=secret,
         )
-        service = Service(
-            tracker, console, ServerConfig(host, port, token, tls_cert, tls_key), values=False
-        )
+        service = Service(tracker, console, ServerConfig(host, port, token, tls_cert, tls_key), values=False)
         service.prepare(opened, "latest" if opened.live else "paced")
         service.plug(stack.enter_context(session), calibration_pages(), CALIBRATE_PAGE, session.offer)
         stack.enter_context(service)
