@@ -47,16 +47,16 @@ def frames_to_scan(
     """Mask [n] of about `rate_hz` frames a second (0: all frames), the first, the last, and the rows `always`."""
     if rate_hz <= 0:
         return np.ones(len(times_s), bool)
-    wanted = np.zeros(len(times_s), bool)
+    selected = np.zeros(len(times_s), bool)
     period_s = 1.0 / rate_hz
     due_s = 0.0
     for row, t_s in enumerate(times_s):
         if t_s >= due_s - 1e-6:
-            wanted[row] = True
+            selected[row] = True
             due_s = max(due_s + period_s, t_s + period_s / 2)
-    wanted[-1] = True
-    wanted[always] = True
-    return wanted
+    selected[-1] = True
+    selected[always] = True
+    return selected
 
 
 class FaceScanner(Closeable):
@@ -78,18 +78,18 @@ class FaceScanner(Closeable):
         self.pair.close()
 
     def scan(
-        self, recording: Recording, wanted: NDArray[np.bool_], journal: ScanJournal, advance: Advance
+        self, recording: Recording, selected: NDArray[np.bool_], journal: ScanJournal, advance: Advance
     ) -> FaceScan:
-        """Scan the rows `wanted` [n]; chunks stored in the journal are read from it.
+        """Scan the selected rows [n]; chunks stored in the journal are read from it.
 
         `advance` is called with the number of rows finished since the last call.
         """
-        count = len(wanted)
+        count = len(selected)
         done = len(journal.records)
         advance(min(done * CHUNK_FRAMES, count))
         chunks = [_deserialise(record) for record in journal.records]
         if done * CHUNK_FRAMES < count:
-            decoded = recording.images(wanted, done * CHUNK_FRAMES)
+            decoded = recording.images(selected, done * CHUNK_FRAMES)
             for start, frames in _in_chunks(decoded, done * CHUNK_FRAMES, count):
                 size = min(CHUNK_FRAMES, count - start)
                 scan = self._scan_chunk(recording, start, size, frames, advance)

@@ -32,8 +32,8 @@ class Recording(Protocol):
     name: str
     times_s: NDArray[np.float64]  # [n] of every frame, from 0, monotonic
 
-    def images(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
-        """Yield the decodable rows from `first` on, in order, with the images of the rows `wanted` [n]."""
+    def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
+        """Yield the decodable rows from `first` on, in order, with the images of the selected rows [n]."""
         ...
 
     def digest(self) -> str:
@@ -79,7 +79,7 @@ class VideoRecording:
         self.times_s = np.array([line(float(s * base) if has_timestamps else s * period) for s in in_order])
         self._row_of = {timestamp: row for row, timestamp in enumerate(in_order)} if has_timestamps else None
 
-    def images(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
+    def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         reformatter = VideoReformatter()
         index = -1
         with open_file(self._path, self.name) as container:
@@ -88,10 +88,10 @@ class VideoRecording:
             for frame in _decoded(container, stream):
                 index += 1
                 row = index if self._row_of is None else self._row_of.get(frame.pts, -1)
-                if not first <= row < len(wanted) or getattr(frame, "is_corrupt", False):
+                if not first <= row < len(selected) or getattr(frame, "is_corrupt", False):
                     continue
                 image = None
-                if wanted[row]:
+                if selected[row]:
                     image = np.asarray(reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
                     image = np.ascontiguousarray(upright(image, frame.rotation))
                 yield row, image
@@ -112,11 +112,11 @@ class FolderRecording:
         self._files = FolderSource(path, fps).files
         self.times_s = np.arange(len(self._files)) / fps
 
-    def images(self, wanted: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
+    def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         import cv2
 
         for row in range(first, len(self._files)):
-            if wanted[row]:
+            if selected[row]:
                 image = cv2.imread(str(self._files[row]), cv2.IMREAD_COLOR)
                 if image is not None:
                     yield row, np.asarray(image, np.uint8)

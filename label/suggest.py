@@ -67,9 +67,9 @@ def suggest(
 
 def contact_sheet(recording: Recording, suggestions: Sequence[Suggestion]) -> bytes:
     """The suggested frames with their times and numbers, most useful first, as PNG."""
-    wanted = np.zeros(len(recording.times_s), bool)
-    wanted[[suggestion.row for suggestion in suggestions]] = True
-    images = {row: image for row, image in recording.images(wanted) if image is not None}
+    selected = np.zeros(len(recording.times_s), bool)
+    selected[[suggestion.row for suggestion in suggestions]] = True
+    images = {row: image for row, image in recording.images(selected) if image is not None}
     tiles = [
         _tile(images[item.row], f"{number}.  {item.time_s:.2f} s   -{100 * item.gain:.0f} % error")
         for number, item in enumerate(suggestions, 1)

@@ -27,11 +27,11 @@ def test_scanned_frames_match_the_rate_and_are_even(
 ) -> None:
     times_s = np.cumsum(steps) - steps[0]
     always = data.draw(st.lists(st.integers(0, len(steps) - 1), max_size=3))
-    wanted = frames_to_scan(times_s, rate_hz, np.array(always, np.int64))
-    assert wanted[0]
-    assert wanted[-1]
-    assert wanted[always].all()
-    looks = np.flatnonzero(wanted)
+    selected = frames_to_scan(times_s, rate_hz, np.array(always, np.int64))
+    assert selected[0]
+    assert selected[-1]
+    assert selected[always].all()
+    looks = np.flatnonzero(selected)
     longest = np.diff(times_s).max(initial=0.0)
     assert (np.diff(times_s[looks]) <= 1 / rate_hz + longest + 1e-6).all()
     chosen = len(looks) - len(set(always)) - 2
@@ -40,8 +40,8 @@ def test_scanned_frames_match_the_rate_and_are_even(
 
 def test_a_constant_rate_is_met_exactly() -> None:
     nothing = np.zeros(0, np.int64)
-    wanted = np.flatnonzero(frames_to_scan(np.arange(101) / 25, 5, nothing))
-    assert wanted.tolist() == list(range(0, 101, 5))
+    selected = np.flatnonzero(frames_to_scan(np.arange(101) / 25, 5, nothing))
+    assert selected.tolist() == list(range(0, 101, 5))
     assert frames_to_scan(np.arange(100) / 25, 0, nothing).all()
     assert frames_to_scan(np.arange(100) / 3, 5, nothing).all()  # slower than the rate: every frame
 
@@ -55,11 +55,11 @@ def test_an_interrupted_scan_resumes_with_the_same_result(
 ) -> None:
     monkeypatch.setattr(face_scan, "CHUNK_FRAMES", 60)
     recording = open_recording(clips[0].video)
-    wanted = frames_to_scan(recording.times_s, 5, np.array([33]))
+    selected = frames_to_scan(recording.times_s, 5, np.array([33]))
     reported: list[int] = []
     with ScanJournal(tmp_path / "whole", KEY) as journal:
-        whole = scanner.scan(recording, wanted, journal, reported.append)
-        assert sum(reported) == len(wanted)
+        whole = scanner.scan(recording, selected, journal, reported.append)
+        assert sum(reported) == len(selected)
         records = len(journal.records)
     assert records == 0
 
@@ -73,17 +73,17 @@ def test_an_interrupted_scan_resumes_with_the_same_result(
 
     path = tmp_path / "work"
     with ScanJournal(path, KEY) as journal, pytest.raises(InterruptedError_):
-        scanner.scan(recording, wanted, journal, killed)
+        scanner.scan(recording, selected, journal, killed)
     with ScanJournal(path, KEY) as journal:
         assert len(journal.records) == 2
         again: list[int] = []
-        resumed = scanner.scan(recording, wanted, journal, again.append)
+        resumed = scanner.scan(recording, selected, journal, again.append)
         assert again[0] == 120
-        assert sum(again) == len(wanted)
+        assert sum(again) == len(selected)
     assert_same(whole, resumed)
-    assert (whole.state[wanted] == OK).all()
-    assert (whole.state[~wanted] == BETWEEN).all()
-    assert whole.rows.tolist() == np.flatnonzero(wanted).tolist()
+    assert (whole.state[selected] == OK).all()
+    assert (whole.state[~selected] == BETWEEN).all()
+    assert whole.rows.tolist() == np.flatnonzero(selected).tolist()
 
 
 def assert_same(one: FaceScan, other: FaceScan) -> None:

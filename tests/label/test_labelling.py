@@ -96,8 +96,8 @@ def test_frames_without_a_face_get_no_value(
     class Covered(VideoRecording):
         """The clip with the camera covered from frame 100 to 149."""
 
-        def images(self, wanted, first=0):  # type: ignore[no-untyped-def]
-            for row, image in super().images(wanted, first):
+        def images(self, selected, first=0):  # type: ignore[no-untyped-def]
+            for row, image in super().images(selected, first):
                 dark = 100 <= row < 150 and image is not None
                 yield row, np.zeros_like(image) if dark else image
 
@@ -124,8 +124,8 @@ def test_labels_on_frames_without_a_face(
     clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
 ) -> None:
     class Dark(VideoRecording):
-        def images(self, wanted, first=0):  # type: ignore[no-untyped-def]
-            for row, image in super().images(wanted, first):
+        def images(self, selected, first=0):  # type: ignore[no-untyped-def]
+            for row, image in super().images(selected, first):
                 yield row, None if image is None else np.zeros_like(image)
 
     recording, labels = Dark(clips[0].video), clips[0].labels()

@@ -19,12 +19,12 @@ def test_rows_equal_the_frames_and_times_of_the_source() -> None:
     frames = list(open_source(str(CLIP)).frames())
     recording = open_recording(CLIP)
     assert recording.times_s == pytest.approx([frame.pts_s for frame in frames])
-    wanted = np.zeros(len(frames), bool)
-    wanted[[0, 7, 249]] = True
-    decoded = list(recording.images(wanted))
+    selected = np.zeros(len(frames), bool)
+    selected[[0, 7, 249]] = True
+    decoded = list(recording.images(selected))
     assert [row for row, _ in decoded] == list(range(len(frames)))
     for row, image in decoded:
-        assert (image is not None) == wanted[row]
+        assert (image is not None) == selected[row]
         if image is not None:
             assert np.array_equal(image, frames[row].image)
 
