@@ -16,11 +16,11 @@ from websockets.sync.client import connect
 
 from mtclar.cli.commands import demo
 from mtclar.cli.options import HOST, PORT
-from mtclar.cli.service.service import Service
 from mtclar.engine import models
 from mtclar.engine.data_types import Frame
 from mtclar.stream import demo_clip
 from mtclar.stream.protocol.messages import AffectMessage
+from mtclar.stream.server.server import Server
 from mtclar.stream.sources import open_source
 
 Command = Callable[..., Any]
@@ -157,16 +157,17 @@ def test_a_stream_that_is_played_again_goes_on_counting(
         def frames(self) -> Iterator[Frame]:
             yield from islice(super().frames(), 5)
 
-    publish = Service.publish
+    publish = Server.publish
 
-    def watched(self: Service, message: AffectMessage) -> None:
+    def watched(self: Server, message: Any) -> None:
         publish(self, message)
-        seen.append((message.seq, message.pts_s))
-        if len(seen) == 15:
-            signal.raise_signal(signal.SIGTERM)
+        if isinstance(message, AffectMessage):
+            seen.append((message.seq, message.pts_s))
+            if len(seen) == 15:
+                signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(demo, "Rest", Glimpse)
-    monkeypatch.setattr(Service, "publish", watched)
+    monkeypatch.setattr(Server, "publish", watched)
     done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     assert done.code == 0, done.err
     assert [seq for seq, _ in seen[:15]] == list(range(15))

@@ -130,8 +130,9 @@ def test_failures_are_counted_and_reach_neither_the_tracker_nor_other_sinks(
     broken, other = Broken(), Direct()
     broken.own_thread = own_thread  # type: ignore[misc]
     sinks = SinkGroup([broken, other])
-    with Pipeline(open_source("synthetic:64x48?faces=0&frames=5"), tracker, sinks) as pipeline:
-        sinks.open([pipeline.info()])
+    pipeline = Pipeline(open_source("synthetic:64x48?faces=0&frames=5"), tracker, sinks)
+    sinks.open([pipeline.info()])
+    with pipeline:
         assert pipeline.wait(WAIT_S)
     sinks.close()
     assert pipeline.error is None
