@@ -58,6 +58,12 @@ class FaceCrop:
     brightness: float  # mean grey level of the crop, 0..255
     track_id: int
     score: float  # the face flag of the landmark network, 0..1
+    eye_opening: float = (
+        1.0  # share of this track's open eyes; below mtclar.engine.face.eyes.BLINK_OPENING in a blink
+    )
+    blendshapes: NDArray[np.float32] | None = (
+        None  # [52] as mtclar.engine.face.blendshapes names them; None: off
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,9 @@ class Affect:
     quality_issues: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.face.quality
     drift: tuple[str, ...] | None = (
         None  # reasons of mtclar.engine.estimate.drift; None without a support set
+    )
+    blendshapes: NDArray[np.float32] | None = (
+        None  # [52] of this frame; None when off or the face was not seen
     )
 
     @property

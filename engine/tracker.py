@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closeable, InferenceSession, open_sessions
+from mtclar.engine.backends.session import Closeable, InferenceSession, open_session, open_sessions
 from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
@@ -27,10 +28,13 @@ from mtclar.engine.estimate.smoothing import (
     SmootherFactory,
     make_smoother,
 )
+from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.detector import Detector, area
+from mtclar.engine.face.eyes import BLINK_OPENING
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
+from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker
 from mtclar.engine.face.quality import RUN_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
@@ -45,6 +49,8 @@ class _Track:
     value: Array | None = None  # [2] smoothed V/A when it was last measured
     sd: Array | None = None  # [2]
     measured_s: float = 0.0  # source time of that measurement
+    open_arousal: float | None = None  # estimate of the last frame with open eyes
+    open_s: float = 0.0  # source time of that frame
     watch: DriftWatch | None = None  # None without a support set
     drift: tuple[str, ...] = ()  # as it was when the face was last measured
 
@@ -63,7 +69,7 @@ class Tracker(Closeable):
 
     def __init__(
         self,
-        face_tracker: FaceTracker,
+        face_tracker: FaceTracker | MediaPipeTracker,
         encoder: Encoder,
         pair: InferenceSession | None,
         supports: Sequence[SupportSet] = (),
@@ -113,13 +119,16 @@ class Tracker(Closeable):
         quality_limits: QualityLimits = RUN_LIMITS,
         progress: Callable[[str], None] | None = None,
         encoder: InferenceSession | None = None,
+        blendshapes: bool = False,
+        face_landmarker: Path | None = None,
     ) -> Self:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 
         `progress` receives messages about slow steps; `encoder` replaces the encoder's own session (by a share of one
-        that several streams use) and is closed with this tracker. Raises BackendError when the back end cannot run
-        here, SupportSetError when a support set was made with another encoder or framing, UsageError for an unknown
-        smoother or rule.
+        that several streams use) and is closed with this tracker. With `blendshapes` every face carries its
+        coefficients. `face_landmarker` is the path of MediaPipe's face_landmarker.task, which then finds the faces.
+        Raises BackendError when the back end cannot run here, SupportSetError when a support set was made with another
+        encoder or framing, UsageError for an unknown smoother or rule.
         """
         model = models.card("encoder")
         names = [name for name in models.NAMES if encoder is None or name != "encoder"]
@@ -130,13 +139,23 @@ class Tracker(Closeable):
                 for name, session in zip(names, opened.sessions, strict=True)
             }
             encoding = by_name["encoder"] if encoder is None else sessions.enter_context(encoder)
-            tracker = cls(
-                FaceTracker(
+            face_tracker: FaceTracker | MediaPipeTracker
+            if face_landmarker is None:
+                face_tracker = FaceTracker(
                     Detector(by_name["face_detector"]),
                     FaceMesh(by_name["face_mesh"]),
                     model.identity.framing,
                     max_faces,
-                ),
+                    blendshapes=_open_blendshapes(sessions, threads) if blendshapes else None,
+                )
+            else:
+                face_tracker = sessions.enter_context(
+                    MediaPipeTracker.open(
+                        face_landmarker, model.identity.framing, max_faces, blendshapes=blendshapes
+                    )
+                )
+            tracker = cls(
+                face_tracker,
                 Encoder(encoding),
                 by_name["pair"],
                 supports,
@@ -283,14 +302,15 @@ class Tracker(Closeable):
 
     def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
+        arousal, arousal_sd = _through_blink(track, t_s, crop.eye_opening < BLINK_OPENING, estimate)
         track.value, track.sd = track.smoother(
-            t_s, (estimate.valence, estimate.arousal), (estimate.valence_sd, estimate.arousal_sd)
+            t_s, (estimate.valence, arousal), (estimate.valence_sd, arousal_sd)
         )
         track.measured_s = t_s
         if track.watch is not None:
             track.drift = track.watch(t_s, crop, estimate)
         affect = self._affect(t_s, crop.track_id, "ok", crop.box, crop.pose_deg)
-        return replace(affect, raw=estimate)
+        return replace(affect, raw=estimate, blendshapes=crop.blendshapes)
 
     def _affect(
         self,
@@ -322,3 +342,22 @@ class Tracker(Closeable):
             quality_issues=reasons,
             drift=None if track.watch is None else track.drift,
         )
+
+
+def _open_blendshapes(sessions: ExitStack, threads: int) -> BlendshapeNetwork:
+    """On the CPU with every back end: on a card, a network of a millisecond gains nothing."""
+    path = models.path(models.BLENDSHAPES)
+    return BlendshapeNetwork(sessions.enter_context(open_session(path, "onnxruntime:cpu", threads)))
+
+
+def _through_blink(track: _Track, t_s: float, blinking: bool, estimate: Estimate) -> tuple[float, float]:
+    """Arousal and its sd: in a blink not below that of the open eyes before it, since closed eyes read as low arousal.
+
+    The sd grows until the eyes open. Valence and rising arousal stay: docs/faces.md has what holding them costs.
+    """
+    if not blinking or track.open_arousal is None:
+        track.open_arousal, track.open_s = estimate.arousal, t_s
+        return estimate.arousal, estimate.arousal_sd
+    held_s = max(t_s - track.open_s, 0.0)
+    sd = float(np.hypot(estimate.arousal_sd, DRIFT_PER_SQRT_S * np.sqrt(held_s)))
+    return max(estimate.arousal, track.open_arousal), sd

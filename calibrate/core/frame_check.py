@@ -17,6 +17,7 @@ ADVICE = {
     TWO_FACES: "Two people in the picture: only one, please",
     "too small": "Come closer",
     "turned away": "Face the camera",
+    "eyes closed": "Keep your eyes open",
     "too dark": "More light, please",
     "too bright": "Less light, please",
     "blurred": "Hold still, and wipe the lens",

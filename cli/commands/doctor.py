@@ -170,7 +170,7 @@ def _models() -> Iterator[Check]:
     except ImportError as error:  # an essential package is missing, reported above
         yield Check("networks", "broken", str(error), "", True)
         return
-    for name in models.NAMES:
+    for name in (*models.NAMES, models.BLENDSHAPES):
         try:
             with open_session(models.path(name)) as session:
                 detail = f"{models.card(name).sha256[:12]} matches its card; runs on {session.backend}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Box, FaceCrop, Faces, Frame, HeldFace
 from mtclar.engine.face.appearance import Appearance, appearance_at, appearance_distance, blend_appearance
+from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.crop import (
     FRAMING,
     Framing,
@@ -24,6 +25,7 @@ from mtclar.engine.face.crop import (
 )
 from mtclar.engine.face.crop_stabilizer import CropStabilizer
 from mtclar.engine.face.detector import Detection, Detector, area, overlap
+from mtclar.engine.face.eyes import EyeOpening
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 
 MAX_FACES = 4
@@ -62,6 +64,7 @@ class Track:
     )  # source time until which appearance decides, after another face was near
     velocity: tuple[float, float] = (0.0, 0.0)  # pixels a second, from the two latest frames that show it
     stabilizer: CropStabilizer = field(default_factory=CropStabilizer)
+    eye_opening: EyeOpening = field(default_factory=EyeOpening)
 
 
 class TrackRegistry:
@@ -70,9 +73,15 @@ class TrackRegistry:
     A number is never used twice, not even after `reset`.
     """
 
-    def __init__(self, framing: Framing = FRAMING, hold_s: float = HOLD_S) -> None:
+    def __init__(
+        self,
+        framing: Framing = FRAMING,
+        hold_s: float = HOLD_S,
+        blendshapes: BlendshapeNetwork | None = None,
+    ) -> None:
         self.tracks: list[Track] = []  # oldest first
         self._framing = framing
+        self._blendshapes = blendshapes
         self._hold_s = hold_s
         self._next_id = 0
 
@@ -145,6 +154,9 @@ class TrackRegistry:
     def _crop(self, frame: Frame, track: Track, mesh: Mesh) -> FaceCrop:
         square = track.stabilizer(frame.pts_s, square_of(mesh.points, self._framing))
         image = sample(frame.image, square, self._framing.size)
+        blendshapes = mesh.blendshapes
+        if blendshapes is None and self._blendshapes is not None:
+            blendshapes = self._blendshapes(mesh.points)
         return FaceCrop(
             image=image,
             box=track.box,
@@ -154,6 +166,8 @@ class TrackRegistry:
             brightness=brightness(image),
             track_id=track.track_id,
             score=mesh.score,
+            eye_opening=track.eye_opening(frame.pts_s, mesh.points),
+            blendshapes=blendshapes,
         )
 
 
@@ -169,13 +183,14 @@ class FaceTracker:
         *,
         redetect_s: float = REDETECT_S,
         hold_s: float = HOLD_S,
+        blendshapes: BlendshapeNetwork | None = None,
     ) -> None:
         self._detector = detector
         self._mesh = mesh
         self.framing = framing
         self._max_faces = max_faces
         self._redetect_s = redetect_s
-        self._registry = TrackRegistry(framing, hold_s)
+        self._registry = TrackRegistry(framing, hold_s, blendshapes)
         self._last_s: float | None = None  # the frame before
         self._detected_s: float | None = None
         self._bordered_s: float | None = None

@@ -34,6 +34,9 @@ class Mesh:
         np.float32
     ]  # [468, 3] x, y in pixels of the frame, z in the same unit, growing away from the camera
     score: float  # 0..1: that the region shows a face
+    blendshapes: NDArray[np.float32] | None = (
+        None  # [52] of the landmarker that gives them with the landmarks
+    )
 
 
 def roi_of_detection(detection: Detection) -> Roi:

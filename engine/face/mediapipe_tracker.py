@@ -61,8 +61,9 @@ class MediaPipeTracker(Closeable):
         max_faces: int = MAX_FACES,
         *,
         hold_s: float = HOLD_S,
+        blendshapes: bool = False,
     ) -> Self:
-        """With the network in `task`.
+        """With the networks in `task`; `blendshapes`: faces carry MediaPipe's own coefficients.
 
         Raises UsageError when there is no such file, ModelError when it is no face landmarker, BackendError when the
         package is missing.
@@ -77,7 +78,12 @@ class MediaPipeTracker(Closeable):
             raise BackendError(
                 f"MediaPipe cannot be imported: {error}", "pip install 'mtclar-stream[mediapipe]'"
             ) from error
-        return cls(lambda: _FaceLandmarker(mediapipe, task, max_faces), framing, max_faces, hold_s=hold_s)
+        return cls(
+            lambda: _FaceLandmarker(mediapipe, task, max_faces, blendshapes),
+            framing,
+            max_faces,
+            hold_s=hold_s,
+        )
 
     def close(self) -> None:
         """Frees the landmarker; safe to call twice."""
@@ -133,21 +139,28 @@ def meshes_of(result: Any, shape: tuple[int, ...]) -> list[Mesh]:
     """
     height, width = shape[:2]
     scale = np.array([width, height, width], np.float32)
+    faces = result.face_landmarks
+    coefficients = getattr(result, "face_blendshapes", None) or [None] * len(faces)
     return [
-        Mesh(np.array([(p.x, p.y, p.z) for p in face[:POINTS]], np.float32) * scale, SEEN_SCORE)
-        for face in result.face_landmarks
+        Mesh(
+            np.array([(p.x, p.y, p.z) for p in face[:POINTS]], np.float32) * scale,
+            SEEN_SCORE,
+            None if shapes is None else np.array([shape.score for shape in shapes], np.float32),
+        )
+        for face, shapes in zip(faces, coefficients, strict=True)
     ]
 
 
 class _FaceLandmarker:
     """MediaPipe's FaceLandmarker in its video mode."""
 
-    def __init__(self, mediapipe: Any, task: Path, max_faces: int) -> None:
+    def __init__(self, mediapipe: Any, task: Path, max_faces: int, blendshapes: bool) -> None:
         vision = mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
             base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(task)),
             running_mode=vision.RunningMode.VIDEO,
             num_faces=max_faces,
+            output_face_blendshapes=blendshapes,
         )
         try:
             self._landmarker = vision.FaceLandmarker.create_from_options(options)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtclar.engine.data_types import FaceCrop
+from mtclar.engine.face.eyes import BLINK_OPENING
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class QualityLimits:
     min_brightness: float  # mean grey level, 0..255
     max_brightness: float
     min_side_px: float  # larger side of the landmarks' box, in pixels of the frame
+    min_eye_opening: float = 0.0  # share of this person's open eyes
 
 
 FLAT_RATIO = 0.12
@@ -40,7 +42,13 @@ RUN_LIMITS = QualityLimits(
 """While tracking: the encoder still reads such faces, with a larger error."""
 
 CALIBRATION_LIMITS = QualityLimits(
-    max_yaw_deg=25, max_pitch_deg=20, min_sharpness=60, min_brightness=45, max_brightness=215, min_side_px=36
+    max_yaw_deg=25,
+    max_pitch_deg=20,
+    min_sharpness=60,
+    min_brightness=45,
+    max_brightness=215,
+    min_side_px=36,
+    min_eye_opening=BLINK_OPENING,
 )
 """For support frames, stricter: a bad one adds error to every later estimate."""
 
@@ -74,6 +82,8 @@ def find_issues(crop: FaceCrop, limits: QualityLimits) -> Iterator[QualityIssue]
         yield QualityIssue("turned away", yaw, limits.max_yaw_deg, "° sideways")
     if pitch > limits.max_pitch_deg:
         yield QualityIssue("turned away", pitch, limits.max_pitch_deg, "° up or down")
+    if crop.eye_opening < limits.min_eye_opening:
+        yield QualityIssue("eyes closed", 100 * crop.eye_opening, 100 * limits.min_eye_opening, "% open")
     if crop.brightness < limits.min_brightness:
         yield QualityIssue("too dark", crop.brightness, limits.min_brightness, "")
         return  # little light means little contrast: its sharpness would be low without any blur

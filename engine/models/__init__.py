@@ -14,6 +14,8 @@ from mtclar.engine.face.crop import FRAMING, Framing, framing_from
 from mtclar.engine.files import write_whole
 
 NAMES = ("face_detector", "face_mesh", "encoder", "pair")
+BLENDSHAPES = "face_blendshapes"
+"""The network that runs only where blendshapes are asked for."""
 EIGHT_BITS = frozenset({"encoder"})
 """Networks that run in eight bits; the face networks would lose accuracy, the pair network is too small to gain."""
 REINSTALL = "install mtclar-stream again: pip install --force-reinstall mtclar-stream"

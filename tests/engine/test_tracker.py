@@ -131,6 +131,28 @@ def test_states_follow_one_another_and_nothing_held_is_passed_on_as_measured(mak
     assert held[0].box == box
 
 
+def test_a_blink_does_not_lower_arousal_and_its_sd_grows(make_tracker, tiny_encoder) -> None:
+    open_eyes, blinking = crop(0, grey=20), replace(crop(0, grey=80), eye_opening=0.5)
+    asleep = crop(0, grey=80)
+    scenes = [Faces((face,)) for face in (open_eyes, blinking, blinking, asleep)]
+    before, first, second, after = (
+        faces[0] for faces in play(make_tracker(*scenes, smoother="none"), len(scenes))
+    )
+    low = tiny_encoder(asleep.image[None]).absolute[0]
+    assert low[1] < before.arousal
+    assert first.arousal == second.arousal == before.arousal
+    assert before.arousal_sd < first.arousal_sd < second.arousal_sd
+    assert first.raw.arousal == pytest.approx(low[1])  # what was measured is not hidden
+    assert first.valence == after.valence == pytest.approx(low[0])
+    assert after.arousal == pytest.approx(low[1])
+
+
+def test_arousal_that_rises_in_a_blink_is_kept(make_tracker) -> None:
+    scenes = [Faces((face,)) for face in (crop(0, grey=80), replace(crop(0, grey=20), eye_opening=0.5))]
+    before, blinking = (faces[0] for faces in play(make_tracker(*scenes, smoother="none"), 2))
+    assert blinking.arousal == blinking.raw.arousal > before.arousal
+
+
 def test_a_face_that_was_never_good_has_no_value(make_tracker) -> None:
     (affect,) = next(play(make_tracker(Faces((crop(0, blurred=True),))), 1))
     assert affect.state == "low_quality"

@@ -109,3 +109,10 @@ def test_calibration_is_nowhere_more_lenient_than_run() -> None:
         assert getattr(CALIBRATION_LIMITS, name) <= getattr(RUN_LIMITS, name)
     for name in ("min_sharpness", "min_brightness", "min_side_px"):
         assert getattr(CALIBRATION_LIMITS, name) >= getattr(RUN_LIMITS, name)
+
+
+def test_a_blink_is_measured_but_is_no_support_frame(crop_of: Callable[[Change], FaceCrop]) -> None:
+    blinking = replace(crop_of(lambda image: image), eye_opening=0.5)
+    assert quality_issues(blinking, RUN_LIMITS) == ()
+    (issue,) = find_issues(blinking, CALIBRATION_LIMITS)
+    assert str(issue) == "eyes closed (50% open, limit 75% open)"
