@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 from support import chromium
+from support.command_line import command, home, process
 
 from mtclar.engine.data_types import Affect, Estimate, FaceState
 from mtclar.stream.protocol.client_messages import Assign
@@ -26,10 +27,6 @@ from mtclar.stream.protocol.messages import (
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.server import Server
-
-from ..cli.conftest import command, home, process
-
-__all__ = ["command", "home", "process"]
 
 WAIT_MS = 15_000  # for anything on a page; generous, because machines that test are busy
 DESKTOP = (1280, 800)

@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.exported_networks import exported
 
 from experiments.networks import accuracy_and_speed
 from mtclar.engine import models
 from mtclar.engine.backends.onnxruntime_session import int8_path
-
-from ..cli.conftest import exported
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -6,20 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command_line import home
 from support.faults.proxy import Proxy
+from support.faults.rtsp import rtsp_pictures, rtsp_server
 from support.faults.tracker_process import Running
+from support.pipeline_parts import collector, eventually, tracker
+from support.video_clips import clips, face_clip, labels, long_clip
 
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.sources import open_source
-
-from ..cli.conftest import clips, face_clip, home, labels, long_clip
-from ..stream.conftest import (
-    collector,
-    eventually,
-    face_pictures,
-    rtsp_server,
-    tracker,
-)
 
 Watch = Callable[..., AbstractContextManager[Pipeline]]
 
@@ -58,20 +53,3 @@ def running() -> Iterator[Callable[..., Running]]:
     for one in started:
         one.process.kill()
         one.wait()
-
-
-__all__ = [
-    "Watch",
-    "clips",
-    "collector",
-    "eventually",
-    "face_clip",
-    "face_pictures",
-    "home",
-    "labels",
-    "long_clip",
-    "network",
-    "rtsp_server",
-    "running",
-    "tracker",
-]

@@ -25,7 +25,6 @@ from mtclar.stream.label_file import parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
 from mtclar.stream.summary import is_summary
 
-from ..stream.conftest import make_clip  # noqa: F401
 from .conftest import JSON, Fuzz, damaged, is_said
 
 
@@ -207,7 +206,7 @@ def test_whatever_lies_where_a_summary_is_to_go(fuzz: Fuzz, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.avi"])
-def test_damaged_videos(fuzz: Fuzz, make_clip: Callable[..., Path], tmp_path: Path, name: str) -> None:  # noqa: F811
+def test_damaged_videos(fuzz: Fuzz, make_clip: Callable[..., Path], tmp_path: Path, name: str) -> None:
     codec = {"clip.avi": "mjpeg"}.get(name, "libx264")
     pix_fmt = {"clip.avi": "yuvj420p"}.get(name, "yuv420p")
     good = make_clip(name, size=(64, 48), frames=10, codec=codec, pix_fmt=pix_fmt).read_bytes()

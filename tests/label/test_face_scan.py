@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.known_clips import KnownClip
 
 from mtclar.label import face_scan
 from mtclar.label.face_scan import BETWEEN, OK, FaceScan, FaceScanner, frames_to_scan
 from mtclar.label.recording import open_recording
 from mtclar.label.scan_journal import ScanJournal
-
-from .conftest import KnownClip
 
 KEY = "c" * 64
 

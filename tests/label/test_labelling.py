@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from support.known_clips import EVERY, KnownClip
 
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import MtclarError, UsageError
@@ -27,8 +28,6 @@ from mtclar.label.output.table import COLUMNS
 from mtclar.label.recording import VideoRecording, open_recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label
-
-from .conftest import EVERY, KnownClip
 
 Z_90 = 1.6449
 USUAL = Settings()

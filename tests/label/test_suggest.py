@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from support.known_clips import KnownClip
 
 from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Settings, label_recording
@@ -11,8 +12,6 @@ from mtclar.label.recording import open_recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.suggest import COLUMNS, TILE_WIDTH, Suggestion, contact_sheet, suggest, template
 from mtclar.stream.label_file import Label
-
-from .conftest import KnownClip
 
 
 def suggested(

@@ -11,11 +11,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
 import ablate
+from support import ferplus_folder
 
 from mtclar.engine.errors import UsageError
 from mtclar.train.network import NetworkConfig
-
-from ..train import ferplus_folder
 
 TINY = replace(
     ablate.BASE, network=NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8)), batch=16

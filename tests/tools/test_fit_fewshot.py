@@ -7,12 +7,11 @@ from pathlib import Path
 import fit_fewshot
 import numpy as np
 import pytest
+from support import ferplus_folder
+from support.exported_networks import exported, of_another_name
 
 from mtclar.engine import models
 from mtclar.engine.estimate.comparer import params_for
-
-from ..cli.conftest import exported, of_another_name
-from ..train import ferplus_folder
 
 CLIPS = Path(__file__).parents[1] / "label" / "clips"
 SMALL = {

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ferplus_folder
 
 from mtclar.cli.main import main
-
-from . import ferplus_folder
 
 SHIPPED = Path(__file__).parents[2] / "train" / "checkpoints" / "mtclar.pt"
 TORCH = importlib.util.find_spec("torch") is not None

@@ -6,13 +6,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from support import ferplus_folder
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
 from mtclar.train import ferplus
 from mtclar.train.ferplus import CLASS_CENTRES, DatasetError
-
-from . import ferplus_folder
 
 USAGE_COLUMN, SHEET_COLUMN, TILE_COLUMN = (
     ferplus_folder.COLUMNS.index(n) for n in ("usage", "sheet", "tile")

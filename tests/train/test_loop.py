@@ -12,6 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
+from support import ferplus_folder
+
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import checkpoint, evaluate, ferplus, loop
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
@@ -19,8 +21,6 @@ from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig, Siamese
 from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
-
-from . import ferplus_folder
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(

@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
+from support import ferplus_folder
+
 from mtclar.engine.backends.session import open_session
 from mtclar.train import export, ferplus, loop
 from mtclar.train.checkpoint import Plateau, load_checkpoint
@@ -15,8 +17,6 @@ from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import PublishedPairHead, Siamese
 from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
-
-from . import ferplus_folder
 
 
 @pytest.fixture(scope="module")

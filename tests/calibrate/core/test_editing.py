@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.calibration_faces import make_set
 
 from mtclar.calibrate.core import editing
 from mtclar.engine import models
@@ -18,26 +19,7 @@ from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
-from mtclar.engine.support_set import SupportSet
 from mtclar.stream.label_file import parse_labels
-
-
-def make_set(count: int, seed: int, subject: str = "anna", *, crops: bool = True) -> SupportSet:
-    rng = np.random.default_rng(seed)
-    labels = rng.uniform(-0.9, 0.9, (count, 2)).astype(np.float32)
-    return SupportSet(
-        embeddings=rng.normal(size=(count, 16)).astype(np.float32),
-        absolute=np.clip(labels + 0.1, -1, 1),
-        labels=labels,
-        quality=np.ones(count, np.float32),
-        times_s=np.arange(count, dtype=np.float64),
-        subject=subject,
-        source=f"camera {seed}",
-        created=f"2026-01-0{seed % 9 + 1}T00:00:00+00:00",
-        encoder=EncoderIdentity("test", "0" * 64, FRAMING),
-        conditions=rng.uniform(0, 200, (count, 4)).astype(np.float32),
-        crops=rng.integers(0, 255, (count, FRAMING.size, FRAMING.size), np.uint8) if crops else None,
-    )
 
 
 def test_merging_keeps_every_frame_in_order() -> None:

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.calibration_faces import DIM, crop
 
 from mtclar.calibrate.core.label_store import MAX_SAMPLES, LabelCheck, LabelStore
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.face.crop import FRAMING, Framing
 from mtclar.engine.models import EncoderIdentity
-
-from ..conftest import DIM
 
 Make = Callable[..., Any]
 
@@ -89,8 +88,6 @@ def test_nothing_gives_no_support_set_and_too_much_is_refused(taken: Make) -> No
 def test_undo_goes_back_through_every_change(changes: list[tuple[str, int]]) -> None:
     from mtclar.calibrate.core.frame_check import AcceptedFrame
     from mtclar.engine.data_types import Encoded
-
-    from ..conftest import crop
 
     frames = [AcceptedFrame(crop(), 0.0, 0.0, 0.0, "label")]
     encoded = Encoded(

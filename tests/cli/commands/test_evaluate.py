@@ -10,13 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from support.exported_networks import exported, of_another_name
+from support.video_clips import face_pictures
 
 from mtclar.cli.commands.evaluate import decimal
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.estimate.comparer import bundled_params
-
-from ..conftest import exported, face_pictures, of_another_name
 
 Command = Callable[..., Any]
 

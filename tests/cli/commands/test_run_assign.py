@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.command_line import PATIENCE_S, Process
+from support.video_clips import encode, face_pictures
 from websockets.sync.client import ClientConnection, connect
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
-
-from ..conftest import PATIENCE_S, Process, encode, face_pictures
 
 Start = Callable[..., Process]
 

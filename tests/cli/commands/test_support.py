@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.command_line import Run
 
 from mtclar.engine import models
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet, is_encrypted
-
-from ..conftest import Run
 
 
 def a_set(path: Path, seed: int = 1, *, crops: bool = True, sha256: str | None = None) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.known_clips import EVERY, KnownClip
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.corpus import engines
@@ -18,8 +19,6 @@ from mtclar.label.corpus.ledger import Ledger, LedgerEntry
 from mtclar.label.corpus.manifest import read_manifest, shard
 from mtclar.label.job import Job
 from mtclar.label.labelling import Settings
-
-from ..conftest import EVERY, KnownClip
 
 PATIENCE_S = 100.0
 FEW = Settings(rate_hz=2)  # looks: these tests are about what is kept, not about how good it is

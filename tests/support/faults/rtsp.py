@@ -2,10 +2,12 @@
 
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 WAIT_S = 20.0
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # Debian's GStreamer bindings are its modules
@@ -70,3 +72,20 @@ class RtspServer:
     def thaw(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def rtsp_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("face")
+    write_face_pictures(folder)
+    return folder
+
+
+@pytest.fixture
+def rtsp_server(rtsp_pictures: Path) -> Iterator[RtspServer]:
+    if not is_installed():
+        pytest.skip("GStreamer's RTSP server is not installed")
+    server = RtspServer(rtsp_pictures)
+    server.start()
+    yield server
+    server.kill()
