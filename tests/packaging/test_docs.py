@@ -1,4 +1,4 @@
-"""The documentation keeps its promises: links lead somewhere, commands run as they stand, figures are from a run."""
+"""Documentation: links, commands of the README, figures from stored results, packages, glossary, line lengths."""
 
 import re
 import shlex
@@ -24,12 +24,31 @@ COMMANDS = [
 ]
 PROGRAM = (sys.executable, "-m", "mtclar.cli.main")
 CLIP_S = 12.0  # of the bundled clip; its calibration labels lie within
+MAX_TERMS = 40
 
 
 def test_every_link_leads_somewhere() -> None:
     checker = [sys.executable, "-m", "tools.make_docs", "links"]
     done = subprocess.run(checker, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_architecture_page_lists_every_package_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:engine|stream|calibrate|label|train|cli)/[a-z_/]*(?:\.py)?)`", page))
+    packages = {
+        f"{file.parent.relative_to(ROOT)}/"
+        for folder in ("engine", "stream", "calibrate", "label", "train", "cli")
+        for file in (ROOT / folder).rglob("__init__.py")
+    }
+    assert packages <= named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_glossary_is_short() -> None:
+    terms = re.findall(r"^- \*\*(.+?)\*\*", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert len(terms) == len(set(terms))
+    assert len(terms) <= MAX_TERMS
 
 
 def test_the_readme_names_commands() -> None:
