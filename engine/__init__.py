@@ -16,6 +16,7 @@ In the order of the data:
     data_types    what one stage hands to the next, with shapes and units
     face          image -> crops of its faces, tracked and checked for quality
     estimate      crop -> embedding -> valence and arousal, corrected by a support set and smoothed
+    one_euro      the adaptive low-pass of crops and estimates
     tracker       both stages in one call, for one stream
     support_set   the labelled frames of one person, and their file (encryption, files)
     backends      runs the networks: ONNX Runtime, TensorRT, torch

@@ -148,12 +148,8 @@ class Affect:
     arousal_sd: float | None
     raw: Estimate | None  # None when nothing was measured in this frame
     quality_issues: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.face.quality
-    drift: tuple[str, ...] | None = (
-        None  # reasons of mtclar.engine.estimate.drift; None without a support set
-    )
-    blendshapes: NDArray[np.float32] | None = (
-        None  # [52] of this frame; None when off or the face was not seen
-    )
+    drift: tuple[str, ...] | None = None  # reasons (estimate.drift); None without a support set
+    blendshapes: NDArray[np.float32] | None = None  # [52]; None when off or the face was not seen
 
     @property
     def calibrated(self) -> bool:

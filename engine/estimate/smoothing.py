@@ -8,13 +8,13 @@ docs/results/smoothing.md has the lag and the jitter of each, and why the 1-euro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import tau as TWO_PI
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.one_euro import OneEuroGain, OneEuroParams, low_pass_gain
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
@@ -61,11 +61,6 @@ class _Causal:
         raise NotImplementedError
 
 
-def _gain(rate_hz: Any, dt_s: float) -> Any:
-    """Share of the new sample in a first-order low-pass of that cut-off: exact for any step, unlike dt / (tau + dt)."""
-    return 1.0 - np.exp(-TWO_PI * rate_hz * dt_s)
-
-
 class Identity(_Causal):
     """No smoothing."""
 
@@ -88,41 +83,29 @@ class Exponential(_Causal):
         self._params = params
 
     def _step(self, dt_s: float, value: Array, sd: Array) -> Pair:
-        gain = _gain(self._params.cutoff_hz, dt_s)
+        gain = low_pass_gain(self._params.cutoff_hz, dt_s)
         before, sd_before = self._output
         return before + gain * (value - before), sd_before + gain * (sd - sd_before)
 
 
-@dataclass(frozen=True, slots=True)
-class OneEuroParams:
-    """Settings of the 1-euro filter."""
-
-    min_cutoff_hz: float = 0.4  # at rest: the lower, the steadier
-    beta: float = 3.0  # how fast the cut-off rises with speed, in Hz per (V/A unit per second)
-    speed_cutoff_hz: float = 0.5  # of the speed's own low-pass: noise must not look like movement
+ONE_EURO = OneEuroParams(min_cutoff_hz=0.4, beta=3.0, speed_cutoff_hz=0.5)
 
 
 class OneEuro(_Causal):
-    """A low-pass whose cut-off rises with speed: steady at rest, quick when the face moves.
+    """The one-euro filter, for each dimension on its own. The sd is filtered with the gain of its dimension."""
 
-    Casiez, Roussel and Vogel, "1 Euro Filter", CHI 2012, doi:10.1145/2207676.2208639; with gains that are exact for
-    irregular time steps. The sd is filtered with the gain of its dimension.
-    """
-
-    def __init__(self, params: OneEuroParams = OneEuroParams()) -> None:
+    def __init__(self, params: OneEuroParams = ONE_EURO) -> None:
         super().__init__()
-        self._params = params
+        self._gain = OneEuroGain(params)
 
     def _start(self, value: Array, sd: Array) -> Pair:
-        self._raw, self._speed = value, np.zeros(2)
+        self._raw = value
+        self._gain.reset()
         return value, sd
 
     def _step(self, dt_s: float, value: Array, sd: Array) -> Pair:
-        params = self._params
-        speed = (value - self._raw) / dt_s
-        self._speed = self._speed + _gain(params.speed_cutoff_hz, dt_s) * (speed - self._speed)
+        gain = self._gain((value - self._raw) / dt_s, dt_s)
         self._raw = value
-        gain = _gain(params.min_cutoff_hz + params.beta * np.abs(self._speed), dt_s)
         before, sd_before = self._output
         return before + gain * (value - before), sd_before + gain * (sd - sd_before)
 

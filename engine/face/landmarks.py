@@ -30,9 +30,7 @@ class Roi:
 class Mesh:
     """The landmarks of one face."""
 
-    points: NDArray[
-        np.float32
-    ]  # [468, 3] x, y in pixels of the frame, z in the same unit, growing away from the camera
+    points: NDArray[np.float32]  # [468, 3] x, y in pixels of the frame, z in the same unit
     score: float  # 0..1: that the region shows a face
     blendshapes: NDArray[np.float32] | None = (
         None  # [52] of the landmarker that gives them with the landmarks

@@ -25,9 +25,9 @@ from mtclar.engine.estimate.smoothing import (
     Kalman,
     KalmanParams,
     OneEuro,
-    OneEuroParams,
     Smoother,
 )
+from mtclar.engine.one_euro import OneEuroParams
 
 Array = NDArray[np.float64]
 DRAWS = 20
