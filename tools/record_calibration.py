@@ -213,7 +213,7 @@ def rating() -> list[Line]:
     ]
     with tempfile.TemporaryDirectory() as folder:
         session = CalibrationSession(
-            lambda: tracker,
+            lambda: tracker,  # type: ignore[arg-type,return-value]
             lambda support: Path(f"{support.subject}.mtclar"),
             target=Path(folder) / "anna.mtclar",
             subject="anna",

@@ -274,7 +274,7 @@ def test_a_restart_with_other_people_and_streams_is_joined(
     take(page, 1)
 
 
-def test_run_saves_an_encrypted_set_with_the_passphrase_that_opened_it(
+def test_an_encrypted_set_is_saved_encrypted(
     open_page: OpenPage, process: Callable[..., Any], home: Path, tmp_path: Path
 ) -> None:
     secret, target = "correct horse battery", home / "mtclar-stream" / "default.mtclar"

@@ -106,9 +106,7 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
     expect(row).to_contain_text("not calibrated")
 
 
-def test_a_face_that_left_its_support_set_is_said_with_what_to_do(
-    speaker: StartSpeaker, open_page: OpenPage
-) -> None:
+def test_a_face_outside_its_support_set_gets_advice(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
     page = open_page(server.url)
     connected(page)

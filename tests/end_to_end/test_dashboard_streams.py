@@ -98,9 +98,7 @@ def test_a_stream_may_lag_behind_another(two: tuple[Any, Page]) -> None:
 # --- why this value --------------------------------------------------------------------------------------------------
 
 
-def test_the_most_alike_support_frame_is_told_and_others_can_be_asked_for(
-    speaker: StartSpeaker, open_page: OpenPage
-) -> None:
+def test_the_most_similar_support_frame_and_the_others(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
     page = open_page(server.url)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
@@ -145,9 +143,7 @@ def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_pa
     expect(text).to_contain_text("frame 1,")
 
 
-def test_labels_that_change_while_it_is_open_are_shown_from_then_on(
-    speaker: StartSpeaker, open_page: OpenPage
-) -> None:
+def test_changed_labels_are_shown(speaker: StartSpeaker, open_page: OpenPage) -> None:
     """Somebody is calibrated anew: bars and labels follow, also for `assign`, and the past keeps its own."""
     server = speaker()
     page = open_page(server.url)

@@ -51,7 +51,7 @@ def followed(speaker: StartSpeaker, open_page: OpenPage) -> tuple[Any, Page]:
     return server, page
 
 
-def test_a_pause_holds_everything_and_live_goes_on_where_the_stream_is(followed: tuple[Any, Page]) -> None:
+def test_pause_freezes_and_live_resumes(followed: tuple[Any, Page]) -> None:
     server, page = followed
     pause, state = page.locator("#pause"), page.locator("#state")
     pause.click()

@@ -147,7 +147,7 @@ def test_a_finger_rates_while_it_plays(
     assert (labels[-1].valence, labels[-1].arousal) == pytest.approx((0.4, -0.4), abs=0.03)
 
 
-def test_a_joystick_is_the_place_itself_until_a_hand_moves_the_mark(
+def test_a_joystick_sets_the_mark_until_a_hand_moves_it(
     open_page: OpenPage, rating: Callable[..., Any]
 ) -> None:
     _, url = rating("--continuous")

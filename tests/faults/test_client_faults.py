@@ -58,7 +58,7 @@ def go_on(watcher: Watcher) -> None:
     [bad_clients.junk, bad_clients.half_closed, bad_clients.vanished],
     ids=lambda fault: fault.__name__,
 )
-def test_strangers_that_come_and_go(run: Running, fault: Callable[..., None]) -> None:
+def test_misbehaving_clients_that_come_and_go(run: Running, fault: Callable[..., None]) -> None:
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(is_affect)
         before = run.footprint()

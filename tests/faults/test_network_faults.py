@@ -54,7 +54,7 @@ def test_a_delay_is_seen_in_the_latency_and_disturbs_nothing(
 
 
 @pytest.mark.parametrize("trouble", ["loss", "damage"])
-def test_lost_and_damaged_packets_cost_pictures_and_not_the_stream(
+def test_lost_and_damaged_packets_cost_frames_only(
     network: Proxy, watch: Watch, collector: Any, eventually: Any, trouble: str
 ) -> None:
     with watch(url(network)):
@@ -69,7 +69,7 @@ def test_lost_and_damaged_packets_cost_pictures_and_not_the_stream(
 
 
 @pytest.mark.parametrize("trouble", ["loss", "disorder"])
-def test_datagrams_that_are_lost_cost_pictures_and_those_that_are_late_nothing(
+def test_lost_datagrams_cost_frames_late_ones_nothing(
     network: Proxy, watch: Watch, collector: Any, eventually: Any, trouble: str
 ) -> None:
     with watch(url(network, "udp")) as pipeline:
@@ -123,7 +123,7 @@ def test_packets_without_pictures_are_a_lost_connection(
     assert in_order(collector.messages)
 
 
-def test_silence_is_a_stall_then_a_lost_connection_and_its_end_is_noticed(
+def test_silence_is_a_stall_then_a_lost_connection(
     network: Proxy, watch: Watch, collector: Any, eventually: Any
 ) -> None:
     with watch(url(network), retry=QUICK):
@@ -153,9 +153,7 @@ def test_a_short_silence_is_a_stall_and_no_reconnection(
     assert network.connections == 1
 
 
-def test_a_server_that_hangs_up_at_once_is_asked_with_growing_pauses(
-    network: Proxy, watch: Watch, collector: Any, eventually: Any
-) -> None:
+def test_reconnecting_backs_off(network: Proxy, watch: Watch, collector: Any, eventually: Any) -> None:
     network.refuse()
     with watch(url(network), retry=RetryPolicy(first_retry_s=0.1, max_retry_s=0.8, jitter=0.0)):
         eventually(lambda: collector.states().count("reconnecting") >= 5)
@@ -165,7 +163,7 @@ def test_a_server_that_hangs_up_at_once_is_asked_with_growing_pauses(
     assert pauses_s[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 0.8])
 
 
-def test_of_two_cameras_one_is_lost_and_the_other_does_not_notice(
+def test_a_lost_camera_does_not_affect_the_other(
     network: Proxy, rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
 ) -> None:
     good, bad = type(collector)(), collector

@@ -82,9 +82,7 @@ def test_ended_at_any_moment_everything_is_written(
     assert said["frames"] == len(whole_rows(rows))
 
 
-def test_killed_at_any_moment_a_support_set_is_the_old_one_or_the_new_one(
-    face_clip: Path, labels: Path, tmp_path: Path
-) -> None:
+def test_a_kill_leaves_the_old_or_the_new_support_set(face_clip: Path, labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "anna.mtclar"
     command = [
         *(sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", face_clip),
@@ -101,9 +99,7 @@ def test_killed_at_any_moment_a_support_set_is_the_old_one_or_the_new_one(
         assert len(SupportSet.load(out)) == frames
 
 
-def test_a_step_of_the_wall_clock_disturbs_nothing_and_all_clients_learn_the_new_time(
-    running: Start, rtsp_server: Any, tmp_path: Path
-) -> None:
+def test_a_wall_clock_step_reaches_every_client(running: Start, rtsp_server: Any, tmp_path: Path) -> None:
     library = next((path for path in FAKETIME if path.exists()), None)
     if library is None:
         pytest.skip("libfaketime is not installed")

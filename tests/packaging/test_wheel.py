@@ -98,7 +98,7 @@ def test_the_wheel_runs_in_an_empty_environment(wheel: Path, python: str, tmp_pa
     assert not modules & set(HEAVY), f"--help imports {modules & set(HEAVY)}"
 
 
-def test_importing_the_packages_needs_no_torch_tensorrt_or_pycuda() -> None:
+def test_packages_import_without_the_heavy_extras() -> None:
     """Everything but the named runtime files imports without the heavy extras."""
     code = (
         "import importlib, pkgutil, sys\n"

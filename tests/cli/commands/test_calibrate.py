@@ -142,7 +142,7 @@ def test_wrong_labels_are_refused_with_their_line(
     assert not out.exists()
 
 
-def test_labels_of_faces_that_are_not_there_are_said_with_those_that_are(
+def test_labels_without_a_face_are_listed(
     command: Command, face_clip: Path, empty_clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "labels.csv").write_text("time,valence,arousal,track\n0.5,0,0,77\n")

@@ -41,9 +41,7 @@ def test_every_flag_of_run_is_a_key(command: Command) -> None:
     assert BY_KEY["log"].choices == ("plain", "json")
 
 
-def test_the_example_says_every_default_and_each_line_can_be_uncommented(
-    command: Command, write: Callable[[str], Path]
-) -> None:
+def test_each_line_of_the_example_is_a_default(command: Command, write: Callable[[str], Path]) -> None:
     text = command("config", "--example").out
     assert text == example(SETTINGS, PROGRAM)
     assert tomllib.loads(text) == {}  # as it is, it changes nothing

@@ -121,9 +121,7 @@ def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
     assert running.end().code == 0
 
 
-def test_each_playing_is_closed_before_the_next_begins_and_nothing_piles_up_for_the_end(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_pass_is_closed_before_the_next(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[str] = []
 
     class Glimpse(demo.Rest):

@@ -257,7 +257,7 @@ def test_a_live_source_ends_when_nobody_reads_on(tmp_path: Path) -> None:
     assert len(rows.read_text().splitlines()) == 1 + written["frames"]
 
 
-def test_no_live_leaves_out_values_and_not_what_befalls_the_source(process: Start) -> None:
+def test_no_live_hides_values_but_not_source_states(process: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     running = process("run", "--source", f"rtsp://me:secret@127.0.0.1:{port}/cam", "--port", "0", "--no-live")

@@ -111,7 +111,7 @@ def test_export_knows_its_form_by_the_ending(command: Run, tmp_path: Path) -> No
     assert not (tmp_path / "b.csv").exists()
 
 
-def test_encrypted_sets_are_opened_with_the_passphrase_of_a_file_or_the_environment(
+def test_passphrase_from_a_file_or_the_environment(
     command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, secret = a_set(tmp_path / "anna.mtclar"), tmp_path / "secret.mtclar"

@@ -321,7 +321,7 @@ def test_exit_codes(url: str, code: int) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_certificate_that_nobody_here_knows_is_said_and_not_waited_for(
+def test_an_untrusted_certificate_is_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"

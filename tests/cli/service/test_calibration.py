@@ -40,7 +40,7 @@ def support(subject: str = "anna", frames: int = 2) -> SupportSet:
         (True, "127.0.0.1", ["demo"], [0]),
     ],
 )
-def test_run_offers_the_page_where_only_this_machine_can_reach_it(
+def test_run_serves_the_page_on_loopback_only(
     wish: bool | None, host: str, sources: list[str], offered: list[int]
 ) -> None:
     opened = [open_source(source) for source in sources]
@@ -84,7 +84,7 @@ def test_who_is_new_is_whose_set_would_be_replaced(home: Path) -> None:
         subjects_of(streams("door"), [], [], [], lambda: "a guess")
 
 
-def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path) -> None:
+def test_a_saved_set_is_applied_to_every_stream_of_it(tmp_path: Path) -> None:
     two = streams("door", "desk")
     anna = support("anna")
     people = subjects_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
@@ -94,7 +94,7 @@ def test_what_is_saved_is_taken_over_by_every_stream_that_uses_it(tmp_path: Path
         stream.tracker.replace_support.assert_called_once_with(anna)  # type: ignore[attr-defined]
 
 
-def test_what_was_there_is_kept_and_an_encrypted_one_is_not_replaced_by_an_open_one(tmp_path: Path) -> None:
+def test_saving_keeps_the_old_set_and_its_encryption(tmp_path: Path) -> None:
     target = tmp_path / "anna.mtclar"
     saving_to(target, None)(support(frames=2))
     saving_to(target, None)(support(frames=3))

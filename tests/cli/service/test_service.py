@@ -23,7 +23,7 @@ def test_limits_are_the_servers_unless_somebody_asked() -> None:
     assert limits_of(7, 3) == Limits(clients=7, clients_per_address=3)
 
 
-def test_a_frame_that_is_never_answered_asks_for_a_restart_and_a_camera_that_is_away_does_not() -> None:
+def test_a_stuck_frame_asks_for_a_restart_a_lost_camera_not() -> None:
     tracker: Any = SimpleNamespace(supports=(), backend="none", why="")
     service = Service(tracker, Terminal(quiet=True), ServerConfig(port=0))
     stuck: Any = SimpleNamespace(source=SimpleNamespace(label="door"), busy_s=0.0)

@@ -78,7 +78,7 @@ def test_one_encoder_really_answers_several_streams_at_once(
     assert batcher.counts.by_stream == {"face": 1, "face-2": 1}
 
 
-def test_without_a_card_and_without_a_wished_wait_nothing_is_shared(
+def test_nothing_is_batched_without_a_card_or_a_wait(
     face_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
