@@ -51,7 +51,7 @@ INTERVAL = (2.5, 97.5)  # percentiles over resampled clips
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clip:
+class LabelledClip:
     """n frames with a face and a label, in order of time."""
 
     name: str
@@ -62,7 +62,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
+class PredictedFrames:
     """Predicted V/A [m, 2] of the scored frames of a clip; sd [m, 2], or None for a method without one."""
 
     values: Array
@@ -73,22 +73,22 @@ class Prediction:
 class Trial:
     """One clip under one labelling plan."""
 
-    clip: Clip
+    clip: LabelledClip
     is_label: NDArray[np.bool_]  # [n]
     known: LabelledFrames
     context: ModeContext
 
-    def prediction(self, values: Array, sds: Array | None = None) -> Prediction:
+    def prediction(self, values: Array, sds: Array | None = None) -> PredictedFrames:
         """Select the scored frames from values and sds of all frames [n, 2]."""
         scored = ~self.is_label
-        return Prediction(values[scored], None if sds is None else sds[scored])
+        return PredictedFrames(values[scored], None if sds is None else sds[scored])
 
     def smooth(self, values: Array) -> Array:
         return smooth_zero_phase(self.clip.times_s, values, self.context.constants.smooth_hz)
 
 
-def _by_mode(mode: str) -> Callable[[Trial], Prediction]:
-    def method(trial: Trial) -> Prediction:
+def _by_mode(mode: str) -> Callable[[Trial], PredictedFrames]:
+    def method(trial: Trial) -> PredictedFrames:
         clip = trial.clip
         result = propagate(mode, trial.known, clip.encoded, clip.times_s, trial.context)
         return trial.prediction(trial.smooth(result.values), result.sds)
@@ -96,41 +96,41 @@ def _by_mode(mode: str) -> Callable[[Trial], Prediction]:
     return method
 
 
-def _hold(trial: Trial) -> Prediction:
+def _hold(trial: Trial) -> PredictedFrames:
     return trial.prediction(trial.known.labels[_latest_label(trial)])
 
 
-def _interpolate(trial: Trial) -> Prediction:
+def _interpolate(trial: Trial) -> PredictedFrames:
     known, t_s = trial.known, trial.clip.times_s
     return trial.prediction(
         np.stack([np.interp(t_s, known.times_s, known.labels[:, i]) for i in range(2)], 1)
     )
 
 
-def _absolute(trial: Trial) -> Prediction:
+def _absolute(trial: Trial) -> PredictedFrames:
     return trial.prediction(trial.smooth(trial.clip.encoded.absolute.astype(np.float64)))
 
 
-def _paper(trial: Trial) -> Prediction:
+def _paper(trial: Trial) -> PredictedFrames:
     """Label of the latest labelled frame + predicted difference, as published."""
     late = np.maximum(trial.clip.times_s, trial.known.times_s[0])
     values, _ = MODES["causal"](trial.known, trial.clip.encoded, late, trial.context)
     return trial.prediction(trial.smooth(values))
 
 
-def _paper_all(trial: Trial) -> Prediction:
+def _paper_all(trial: Trial) -> PredictedFrames:
     """Mean over all labelled frames of label + predicted difference."""
     query = make_query(trial.context.pair, trial.clip.encoded, trial.known.support())
     values = np.clip((trial.known.labels + query.delta).mean(1), -1.0, 1.0)
     return trial.prediction(trial.smooth(values))
 
 
-def _nearest(trial: Trial) -> Prediction:
+def _nearest(trial: Trial) -> PredictedFrames:
     values, _ = by_nearest(trial.known, trial.clip.encoded, trial.clip.times_s, trial.context)
     return trial.prediction(trial.smooth(values))
 
 
-METHODS: Mapping[str, Callable[[Trial], Prediction]] = {
+METHODS: Mapping[str, Callable[[Trial], PredictedFrames]] = {
     MTCLAR: _by_mode(DEFAULT),
     HOLD: _hold,
     INTERPOLATE: _interpolate,
@@ -140,7 +140,7 @@ METHODS: Mapping[str, Callable[[Trial], Prediction]] = {
     NEAREST: _nearest,
     SIMILARITY: _by_mode("similarity"),
 }
-WITH_BEST: Mapping[str, Callable[[Trial], Prediction]] = {**METHODS, BEST_MODE: _by_mode(BEST)}
+WITH_BEST: Mapping[str, Callable[[Trial], PredictedFrames]] = {**METHODS, BEST_MODE: _by_mode(BEST)}
 """`best` needs leave-one-out errors of every mode, so it takes longer than all other methods together."""
 
 
@@ -154,7 +154,7 @@ class ScoreSums:
     values: Array  # [..., 2, 8] for valence and arousal
 
     @classmethod
-    def of(cls, prediction: Prediction, truth: Array) -> "ScoreSums":
+    def of(cls, prediction: PredictedFrames, truth: Array) -> "ScoreSums":
         p, t = prediction.values, truth
         agree = np.sign(p) == np.sign(t)
         inside = np.zeros_like(p) if prediction.sds is None else np.abs(p - t) <= Z_90 * prediction.sds
@@ -220,10 +220,10 @@ class Score:
 
 
 def score(
-    clips: Sequence[Clip],
+    clips: Sequence[LabelledClip],
     plan: str,
     context: ModeContext,
-    methods: Mapping[str, Callable[[Trial], Prediction]] = METHODS,
+    methods: Mapping[str, Callable[[Trial], PredictedFrames]] = METHODS,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Score:
     """Score every method on every clip under one plan.

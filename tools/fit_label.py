@@ -20,7 +20,7 @@ import numpy as np
 from label_clips import encoded_clips, folder_clips
 
 from mtclar.engine.estimate.comparer import bundled_params
-from mtclar.label.evaluation_protocol import METHODS, MTCLAR, Clip, score
+from mtclar.label.evaluation_protocol import METHODS, MTCLAR, LabelledClip, score
 from mtclar.label.modes import ModeContext
 from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants, TimeKernel
 from mtclar.train.accuracy.answers import Networks
@@ -39,7 +39,7 @@ CLAIMED = 0.90
 ALIKE = 0.01  # errors that differ by a smaller share are the same, and so are shares of labels within the interval
 
 
-def figures(clips: Sequence[Clip], context: ModeContext, field: str) -> np.ndarray:
+def figures(clips: Sequence[LabelledClip], context: ModeContext, field: str) -> np.ndarray:
     """[plans, 2]"""
     ours = {MTCLAR: METHODS[MTCLAR]}
     return np.array([score(clips, plan, context, ours).pooled(MTCLAR)[field] for plan in PLANS])
@@ -57,7 +57,7 @@ def shortest_of_the_best(errors: Mapping[TimeKernel, float]) -> TimeKernel:
     )
 
 
-def fit(clips: Sequence[Clip], context: ModeContext) -> LabellingConstants:
+def fit(clips: Sequence[LabelledClip], context: ModeContext) -> LabellingConstants:
     found = context.constants
     errors = {}
     for variance, length_s in itertools.product(VARIANCES, LENGTHS_S):

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mtclar.label.evaluation_protocol import Clip, Score
+    from mtclar.label.evaluation_protocol import LabelledClip, Score
     from mtclar.train.accuracy.answers import Answers, Networks
     from mtclar.train.accuracy.datasets import Opened
     from mtclar.train.progress import Progress
@@ -116,12 +116,12 @@ def _defined(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def clips_of(answers: "Answers") -> "list[Clip]":
+def clips_of(answers: "Answers") -> "list[LabelledClip]":
     """Group answers by clip. Raises UsageError if the data set has no clips."""
     import numpy as np
 
     from mtclar.engine.errors import UsageError
-    from mtclar.label.evaluation_protocol import Clip
+    from mtclar.label.evaluation_protocol import LabelledClip
 
     if answers.clip is None or answers.frame is None or answers.time_s is None:
         raise UsageError(
@@ -129,7 +129,7 @@ def clips_of(answers: "Answers") -> "list[Clip]":
             "use afew-va, aff-wild2 or rendered",
         )
     return [
-        Clip(
+        LabelledClip(
             answers.clip_names[number],
             answers.encoded[rows],
             answers.va[rows].astype(np.float64),

@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 
 from mtclar.cli.commands.evaluate import CACHE, decimal
 from mtclar.cli.options import APP_NAME
-from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, Clip, Score, score
+from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, LabelledClip, Score, score
 from mtclar.label.face_scan import RATE_HZ, FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
 from mtclar.label.modes import ModeContext
@@ -231,7 +231,7 @@ def main() -> None:
     held_out = HeldOut(user_cache_path(APP_NAME, appauthor=False) / CACHE)
     videos = held_out.load_clips(silent)[: given.people]
     with Networks(threads=1) as networks:
-        clips: list[Clip] = encoded_clips(networks, videos)
+        clips: list[LabelledClip] = encoded_clips(networks, videos)
         context = ModeContext.bundled(networks.pair)
         scores = {
             plan: score(clips, plan, context, WITH_BEST if plan == "share-6" else METHODS) for plan in PLANS

@@ -15,8 +15,8 @@ from mtclar.label.evaluation_protocol import (
     METHODS,
     MTCLAR,
     WITH_BEST,
-    Clip,
-    Prediction,
+    LabelledClip,
+    PredictedFrames,
     labelled_mask,
     score,
 )
@@ -25,14 +25,14 @@ from mtclar.label.modes import ModeContext
 CONTEXT = ModeContext.bundled(None)
 
 
-def clip(seed: int, count: int = 50) -> Clip:
+def clip(seed: int, count: int = 50) -> LabelledClip:
     """A person whose labels are off the encoder's values by something of their own, and a slow face."""
     rng = np.random.default_rng(seed)
     slow = np.cumsum(rng.normal(size=(count, 16)), 0)
     absolute = np.clip(0.1 * slow[:, :2], -0.8, 0.8)
     labels = np.clip(absolute + rng.normal(0, 0.1, 2), -1, 1)
     encoded = Encoded(slow.astype(np.float32), absolute.astype(np.float32), np.zeros((count, 8), np.float32))
-    return Clip(f"clip {seed}", encoded, labels, np.arange(count), np.arange(count) / 25)
+    return LabelledClip(f"clip {seed}", encoded, labels, np.arange(count), np.arange(count) / 25)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_unknown_plans_are_usage_errors(plan: str) -> None:
 def test_labelled_frames_are_never_scored() -> None:
     seen: dict[str, list[int]] = {}
 
-    def spy(trial: evaluation_protocol.Trial) -> Prediction:
+    def spy(trial: evaluation_protocol.Trial) -> PredictedFrames:
         prediction = trial.prediction(trial.clip.labels)
         seen[trial.clip.name] = [int(trial.is_label.sum()), len(prediction.values)]
         return prediction
@@ -90,7 +90,7 @@ def test_scores_from_sums_equal_their_definitions(seed: int, count: int, coarse:
     truth, values = rng.uniform(-1, 1, (2, count, 2))
     if coarse:
         truth, values = truth.round(), values.round()
-    sums = evaluation_protocol.ScoreSums.of(Prediction(values, np.full((count, 2), 0.3)), truth)
+    sums = evaluation_protocol.ScoreSums.of(PredictedFrames(values, np.full((count, 2), 0.3)), truth)
     figures = sums.figures()
     for i in range(2):
         for field in ("ccc", "pcc", "rmse", "sagr"):
