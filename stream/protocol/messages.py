@@ -1,13 +1,14 @@
-"""What the server says in `mtclar.v1`: frozen dataclasses that `encode()` to UTF-8 JSON, floats of four decimals.
+"""The server's messages in `mtclar.v1`: frozen dataclasses that `encode()` to UTF-8 JSON, floats with four decimals.
 
-docs/protocol/README.md describes each with an example; docs/protocol/mtclar.v1.schema.json is the contract.
-client_messages.py has what clients say.
+A field is one line of its class: `encode` takes names and order from there. docs/protocol/README.md describes each
+message with an example, mtclar.v1.schema.json is the contract, client_messages.py has the messages of clients.
 """
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ Delivery = Literal["latest", "all"]
 OptionalField = Literal[
     "faults", "box", "pose", "raw", "sd", "in_support", "drift", "nearest_similarity", "similarity"
 ]
-"""What `subscribe` may choose of each face; id, subject, state, valence, arousal and calibrated always come."""
+"""The fields of a face that `subscribe` may choose; the others are always there."""
 
 ALL_FIELDS: frozenset[str] = frozenset(OptionalField.__args__)  # type: ignore[attr-defined]
 DEFAULT_FIELDS = ALL_FIELDS - {"similarity"}
@@ -30,7 +31,7 @@ DECIMALS = 4
 
 
 class ProtocolError(Exception):
-    """A client said something that `mtclar.v1` does not allow; `code` and the text go back to it as `error`."""
+    """A client's message that `mtclar.v1` does not allow; the client gets `code` and `message` as `error`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -38,12 +39,28 @@ class ProtocolError(Exception):
         self.message = message
 
 
+class Message:
+    """A message of the server. Its `type` and the fields of its dataclass are the JSON object."""
+
+    __slots__ = ()
+    type: ClassVar[str]
+
+    def encode(self) -> bytes:
+        """The message as JSON."""
+        return _json({"type": self.type, **_to_json(self)})
+
+
+def _wire_name(name: str) -> Any:
+    """A field whose name in JSON differs."""
+    return field(metadata={"wire": name})
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which networks stand behind the values."""
+    """The networks that computed the values."""
 
     id: str
-    sha256: str  # of the encoder's graph: what a support set is tied to
+    sha256: str  # of the encoder's graph: a support set fits one encoder only
     backend: str
 
 
@@ -54,9 +71,6 @@ class SubjectInfo:
     subject: str
     frames: int
     labels: tuple[tuple[float, float], ...] = ()  # V/A of each frame, in the order of `similarity`
-
-    def as_json(self) -> dict[str, Any]:
-        return {"subject": self.subject, "frames": self.frames, "labels": [list(va) for va in self.labels]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,46 +89,30 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message to every client: who speaks, on which clock, and which streams there are."""
+    """The first message to every client: the server, its clock, its model and its streams."""
 
     streams: tuple[StreamInfo, ...]
     model: ModelInfo | None = None
     server: str = "mtclar-stream"
-    pages: tuple[str, ...] = ()  # served besides the dashboard; each is its path too
+    pages: tuple[str, ...] = ()  # besides the dashboard; a name is also a path
 
     def encode(self, session: str, unix_s: float, monotonic_s: float) -> bytes:
-        """`session` names this run of the server; the clock pair is read when a client joins."""
-        return _dump(
-            {
-                "type": "hello",
-                "protocol": PROTOCOL,
-                "server": self.server,
-                "session": session,
-                "clock": {"unix": unix_s, "monotonic": monotonic_s},
-                "model": None
-                if self.model is None
-                else {"id": self.model.id, "sha256": self.model.sha256, "backend": self.model.backend},
-                "streams": [
-                    {
-                        "stream": s.stream,
-                        "label": s.label,
-                        "live": s.live,
-                        "size": None if s.size is None else list(s.size),
-                        "fps": s.fps,
-                        "freshness": s.freshness,
-                        "subjects": [x.as_json() for x in s.subjects],
-                        "truth": s.truth,
-                    }
-                    for s in self.streams
-                ],
-                **({"pages": list(self.pages)} if self.pages else {}),
-            }
-        )
+        """`session` names this run of the server; the two clocks are read when a client connects."""
+        hello = {
+            "type": "hello",
+            "protocol": PROTOCOL,
+            "server": self.server,
+            "session": session,
+            "clock": {"unix": unix_s, "monotonic": monotonic_s},
+            "model": self.model,
+            "streams": self.streams,
+        }
+        return _json(_to_json(hello | {"pages": self.pages} if self.pages else hello))
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyMs:
-    """Where the time from capture to message went, in milliseconds; `total` is the sum of the parts."""
+    """The latency from capture to message in milliseconds; `total` is the sum of the parts."""
 
     queue: float  # capture -> taken from the mailbox
     track: float  # faces found
@@ -125,35 +123,35 @@ class LatencyMs:
         return self.queue + self.track + self.estimate
 
     def as_json(self) -> dict[str, float]:
-        """Rounded first and added then, so that the parts add up to the total on the wire as well."""
+        """The parts are rounded before they are added, so that their sum is the total in JSON as well."""
         parts = {name: round(getattr(self, name), DECIMALS) for name in ("queue", "track", "estimate")}
         return {**parts, "total": sum(parts.values())}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AffectMessage:
-    """The answer to one frame: every face of it, with its times. A frame without a face is a message too."""
+    """One frame: its faces, of which there may be none, and its times."""
 
     stream: str
-    seq: int  # counts the messages of this stream, from 0: a gap is a message that this client did not get
-    frame: int  # counts the pictures of the source, from 0: a gap is a picture that was dropped
+    seq: int  # number of the message in its stream, from 0: a gap is a message that this client did not get
+    frame: int  # number of the frame in its source, from 0: a gap is a dropped frame
     t_capture_s: float
     clock: Clock
     pts_s: float
     size: tuple[int, int]  # width, height of the frame in pixels
     latency_ms: LatencyMs
-    dropped: int  # pictures that the mailbox has dropped so far
+    dropped: int  # frames that the mailbox has dropped so far
     faces: tuple[Affect, ...]
-    truth: tuple[float, float] | None = None  # V/A of the script, where there is one
+    truth: tuple[float, float] | None = None  # known V/A of a scripted stream
 
     def encode(self, fields: frozenset[str] = DEFAULT_FIELDS) -> bytes:
         """JSON with the chosen optional fields of each face."""
         return self.encode_each((fields,))[fields]
 
     def encode_each(self, choices: Collection[frozenset[str]]) -> dict[frozenset[str], bytes]:
-        """The same for each choice of fields. What costs is done once: clients may choose in hundreds of ways."""
+        """The same for several choices of fields; rounding, the largest cost, is done once for all of them."""
         every = frozenset[str]().union(*choices)
-        faces = [_rounded(_face(face, every)) for face in self.faces]
+        faces = [_to_json(_face(face, every)) for face in self.faces]
         message: dict[str, Any] = {
             "type": "affect",
             "stream": self.stream,
@@ -162,185 +160,126 @@ class AffectMessage:
             "t_capture": self.t_capture_s,
             "clock": self.clock,
             "pts": self.pts_s,
-            "size": list(self.size),
+            "size": self.size,
             "latency_ms": self.latency_ms.as_json(),
             "dropped": self.dropped,
             "faces": [],
         }
         if self.truth is not None:
-            message["truth"] = list(self.truth)
-        message = _rounded(message)
+            message["truth"] = self.truth
+        message = _to_json(message)
         encoded = {}
-        for fields in choices:
-            left_out = every - fields
+        for chosen in choices:
+            left_out = every - chosen
             message["faces"] = [
                 {name: value for name, value in face.items() if name not in left_out} for face in faces
             ]
-            encoded[fields] = _json(message)
+            encoded[chosen] = _json(message)
         return encoded
 
 
 @dataclass(frozen=True, slots=True)
-class StatusMessage:
-    """How a source is: sent when it changes, and to every client that joins."""
+class StatusMessage(Message):
+    """The state of a source: sent when it changes, and to every new client."""
 
+    type: ClassVar[str] = "status"
     stream: str
     state: SourceState
     retry_s: float | None = None  # seconds until the next try, when reconnecting
     reason: str | None = None
-    reconnects: int = 0  # connections that were lost and made again so far
-
-    def encode(self) -> bytes:
-        return _dump(
-            {
-                "type": "status",
-                "stream": self.stream,
-                "state": self.state,
-                "retry_s": self.retry_s,
-                "reason": self.reason,
-                "reconnects": self.reconnects,
-            }
-        )
+    reconnects: int = 0  # so far
 
 
 @dataclass(frozen=True, slots=True)
-class ClockMessage:
-    """The server's wall clock was set: the pair that takes the place of that in `hello`."""
+class ClockMessage(Message):
+    """The server's wall clock was set: this pair replaces that of `hello`."""
 
-    unix_s: float
-    monotonic_s: float
-
-    def encode(self) -> bytes:
-        return _dump({"type": "clock", "unix": self.unix_s, "monotonic": self.monotonic_s})
+    type: ClassVar[str] = "clock"
+    unix_s: float = _wire_name("unix")
+    monotonic_s: float = _wire_name("monotonic")
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorMessage:
-    """What went wrong: with what this client said, or with the server's work."""
+class ErrorMessage(Message):
+    """An error in a message of this client or in the server's work."""
 
+    type: ClassVar[str] = "error"
     code: str
     message: str
 
-    def encode(self) -> bytes:
-        return _dump({"type": "error", "code": self.code, "message": self.message})
-
 
 @dataclass(frozen=True, slots=True)
-class SubscribedMessage:
-    """What a client now gets: the answer to its `subscribe`."""
+class SubscribedMessage(Message):
+    """The reply to `subscribe`: what the client receives from now on."""
 
+    type: ClassVar[str] = "subscribed"
     streams: tuple[str, ...] | None
     max_hz: float | None
     fields: frozenset[str]
     delivery: Delivery
 
-    def encode(self) -> bytes:
-        return _dump(
-            {
-                "type": "subscribed",
-                "streams": None if self.streams is None else list(self.streams),
-                "max_hz": self.max_hz,
-                "fields": sorted(self.fields),
-                "delivery": self.delivery,
-            }
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class MarkMessage:
-    """A client's `mark`, told to all, so that whoever records has it."""
+class MarkMessage(Message):
+    """A client's `mark`, sent to all clients, for recordings."""
 
+    type: ClassVar[str] = "mark"
     label: str
-    t_s: float  # on the clock of t_capture
+    t_s: float = _wire_name("t")  # on the clock of t_capture
     stream: str | None = None
 
-    def encode(self) -> bytes:
-        return _dump({"type": "mark", "label": self.label, "t": self.t_s, "stream": self.stream})
-
 
 @dataclass(frozen=True, slots=True)
-class AssignedMessage:
-    """Who a face is now, told to all: some client said so by `assign`."""
+class AssignedMessage(Message):
+    """The subject of a face has changed by a client's `assign`; sent to all."""
 
+    type: ClassVar[str] = "assigned"
     stream: str
     face: int
     subject: str | None
 
-    def encode(self) -> bytes:
-        return _dump({"type": "assigned", "stream": self.stream, "face": self.face, "subject": self.subject})
-
 
 @dataclass(frozen=True, slots=True)
-class SubjectsMessage:
-    """The support sets of a stream have changed since `hello`: somebody was calibrated while it runs."""
+class SubjectsMessage(Message):
+    """The support sets of a stream have changed since `hello`, by a calibration."""
 
+    type: ClassVar[str] = "subjects"
     stream: str
-    seq: int  # of the first `affect` that they stand behind
+    seq: int  # of the first `affect` that uses them
     subjects: tuple[SubjectInfo, ...]
 
-    def encode(self) -> bytes:
-        return _dump(
-            {
-                "type": "subjects",
-                "stream": self.stream,
-                "seq": self.seq,
-                "subjects": [subject.as_json() for subject in self.subjects],
-            }
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class CameraReadyMessage:
-    """This client is the camera of a stream now: the answer to its `camera`."""
+class CameraReadyMessage(Message):
+    """The reply to `camera`: this client is the camera of a stream now."""
 
+    type: ClassVar[str] = "camera_ready"
     stream: str
     number: int  # of the stream, for the header of each picture
     max_bytes: int  # of a picture with its header
 
-    def encode(self) -> bytes:
-        return _dump(
-            {
-                "type": "camera_ready",
-                "stream": self.stream,
-                "number": self.number,
-                "max_bytes": self.max_bytes,
-            }
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class FrameTakenMessage:
-    """A picture that this client sent was taken: it may send the next one. The times let it set its clock."""
+class FrameTakenMessage(Message):
+    """A frame of this client was accepted: it may send the next one. The times let it synchronise its clock."""
 
+    type: ClassVar[str] = "frame_taken"
     stream: str
     seq: int  # the client's own number of the picture
-    t_arrived_s: float  # when its message came in, on the clock of t_capture
-    t_taken_s: float
-
-    def encode(self) -> bytes:
-        return _dump(
-            {
-                "type": "frame_taken",
-                "stream": self.stream,
-                "seq": self.seq,
-                "t_arrived": self.t_arrived_s,
-                "t": self.t_taken_s,
-            }
-        )
+    t_arrived_s: float = _wire_name("t_arrived")  # of its message, on the clock of t_capture
+    t_taken_s: float = _wire_name("t")
 
 
 @dataclass(frozen=True, slots=True)
-class ByeMessage:
+class ByeMessage(Message):
     """The last message before the server closes the connection."""
 
+    type: ClassVar[str] = "bye"
     code: Literal["ended", "shutdown", "failed"]
     reason: str
 
-    def encode(self) -> bytes:
-        return _dump({"type": "bye", "code": self.code, "reason": self.reason})
 
-
-def _face(face: Affect, fields: frozenset[str]) -> dict[str, Any]:
+def _face(face: Affect, chosen: frozenset[str]) -> dict[str, Any]:
     x0, y0, x1, y1 = face.box
     raw = face.raw
     sd = None
@@ -364,8 +303,8 @@ def _face(face: Affect, fields: frozenset[str]) -> dict[str, Any]:
         "arousal": face.arousal,
         "calibrated": face.calibrated,
     }
-    message.update((name, value) for name, value in optional.items() if name in fields)
-    if "similarity" in fields:
+    message.update((name, value) for name, value in optional.items() if name in chosen)
+    if "similarity" in chosen:
         message["similarity"] = [] if raw is None else raw.similarity.tolist()
     return message
 
@@ -376,19 +315,29 @@ def _nearest_similarity(raw: Estimate | None) -> float | None:
     return float(raw.similarity[raw.nearest])
 
 
-def _dump(message: Mapping[str, Any]) -> bytes:
-    return _json(_rounded(message))
-
-
-def _json(message: Mapping[str, Any]) -> bytes:
+def _json(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, (float, np.floating)):
+def _to_json(value: Any) -> Any:
+    """Dataclasses as objects, tuples as lists, sets sorted, floats rounded."""
+    if type(value) is float:  # most values: exact types are compared faster than isinstance does
+        return round(value, DECIMALS)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, float | np.floating):  # of numpy, whose own rounding differs in the last digit
         return round(float(value), DECIMALS)
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value
+    kind: Any = type(value)
+    return {wire: _to_json(getattr(value, name)) for name, wire in _wire_names(kind)}
+
+
+@cache
+def _wire_names(kind: Any) -> list[tuple[str, str]]:
+    """The fields of a dataclass and their names in JSON."""
+    return [(one.name, one.metadata.get("wire", one.name)) for one in fields(kind)]
