@@ -28,7 +28,7 @@ from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.server import Server
 
-WAIT_MS = 15_000  # for anything on a page; generous, because machines that test are busy
+WAIT_MS = 30_000  # for anything on a page; generous, because machines that test are busy
 DESKTOP = (1280, 800)
 
 

@@ -87,6 +87,9 @@ def test_the_wheel_runs_in_an_empty_environment(wheel: Path, python: str, tmp_pa
     assert "calibrate" in run(command, "--help", cwd=tmp_path)
     report = json.loads(run(command, "doctor", "--json", cwd=tmp_path))
     assert report["ok"] is True
+    demo = [command, "demo", "--freshness", "all", "--no-live", "--port", "0", "--summary-json", "demo.json"]
+    run(*demo, cwd=tmp_path)
+    assert json.loads((tmp_path / "demo.json").read_text())["ccc"]["valence"]["mtclar"] > 0.9
     loaded = run(
         bin_dir / "python",
         "-c",
@@ -103,8 +106,8 @@ def test_packages_import_without_the_heavy_extras() -> None:
     code = (
         "import importlib, pkgutil, sys\n"
         "for name in ('torch', 'numba', 'tensorrt', 'pycuda', 'mediapipe'): sys.modules[name] = None\n"
-        "import mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli, mtclar.train.accuracy\n"
-        "for package in (mtclar.engine, mtclar.stream, mtclar.calibrate, mtclar.cli, mtclar.train.accuracy):\n"
+        "names = ('engine', 'stream', 'calibrate', 'label', 'cli', 'train.accuracy')\n"
+        "for package in [importlib.import_module(f'mtclar.{name}') for name in names]:\n"
         "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "        if not module.name.endswith(('__main__', 'torch_session')): importlib.import_module(module.name)\n"
     )

@@ -19,7 +19,7 @@ from mtclar.stream.sources.pace import PacedSource, paced
 from mtclar.stream.summary import Meter
 
 MakeClip = Callable[..., Path]
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def test_all_answers_every_frame_in_order(make_clip: MakeClip, tracker: Any, collector: Any) -> None:

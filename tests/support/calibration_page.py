@@ -9,7 +9,7 @@ import jsonschema
 
 from mtclar.calibrate.web import messages
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 SCHEMA = json.loads(messages.schema())
 FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
 

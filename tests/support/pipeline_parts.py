@@ -12,7 +12,7 @@ from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StatusMessage
 from mtclar.stream.sinks.base import Sink
 
-WAIT_S = 20.0  # bounds every wait; nothing should come near it
+WAIT_S = 60.0  # bounds every wait; nothing should come near it
 
 Eventually = Callable[[Callable[[], Any]], Any]
 

@@ -15,7 +15,7 @@ from mtclar.stream.server.server import Server
 
 SCHEMA = json.loads((resources.files("mtclar.stream.protocol") / "mtclar.v1.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 Make = Callable[..., AffectMessage]
 Eventually = Callable[[Callable[[], Any]], Any]

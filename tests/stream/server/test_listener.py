@@ -9,7 +9,7 @@ import pytest
 from mtclar.stream.server.listener import LimitedListener, open_listener
 from mtclar.stream.server.quotas import ConnectionQuota
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

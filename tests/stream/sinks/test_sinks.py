@@ -16,7 +16,7 @@ from mtclar.stream.sinks.base import QUEUE_MESSAGES
 from mtclar.stream.sources import open_source
 
 STREAMS = [StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")]
-WAIT_S = 20.0
+WAIT_S = 60.0
 LAB_SINK = '''
 """The sink of docs/extending.md: one file of one's own."""
 

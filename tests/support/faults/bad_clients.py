@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST instead of FIN
 
 _CROWD = """

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # Debian's GStreamer bindings are its modules
 
 
