@@ -23,9 +23,7 @@ def put(content: bytes):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(NAMES, st.binary(max_size=200), st.binary(max_size=200))
-def test_the_last_content_is_there_and_nothing_beside_it(
-    tmp_path: Path, name: str, one: bytes, two: bytes
-) -> None:
+def test_last_write_wins(tmp_path: Path, name: str, one: bytes, two: bytes) -> None:
     folder = tmp_path / "new" / "folder"
     write_whole(folder / name, put(one))
     write_whole(folder / name, put(two))
@@ -54,9 +52,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, OSError(28, "No space left on device")])
-def test_what_breaks_off_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
@@ -70,7 +66,7 @@ def test_what_breaks_off_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_files_that_belong_together_are_all_new_or_all_old(full_disk: Path) -> None:
+def test_write_together_is_atomic(full_disk: Path) -> None:
     small, large = full_disk / "card", full_disk / "graph"
     small.write_bytes(b"old")
     with pytest.raises(WriteError) as refused:
@@ -81,7 +77,7 @@ def test_files_that_belong_together_are_all_new_or_all_old(full_disk: Path) -> N
     assert list(full_disk.iterdir()) == [small]
 
 
-def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+def test_require_writable_leaves_no_trace(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
     require_writable(tmp_path / "there")
     require_writable(tmp_path / "new" / "folder" / "file")

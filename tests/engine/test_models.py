@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", FACE_NETWORKS)
-def test_the_graph_has_the_inputs_and_outputs_of_its_card(name: str) -> None:
+def test_graph_matches_its_card(name: str) -> None:
     card = models.card(name)
     assert card.name == name
     assert "Apache-2.0" in card.licence

@@ -200,7 +200,7 @@ def test_unusable_arrays_are_refused(anna, field, value, says) -> None:
     assert says in raised.value.what
 
 
-def test_the_file_is_for_its_owner_alone_and_nothing_stays_beside_it(anna, tmp_path) -> None:
+def test_file_mode_and_no_leftovers(anna, tmp_path) -> None:
     path = tmp_path / "new folder" / "anna.mtclar"
     anna.save(path)
     anna.without(0).save(path)
@@ -307,7 +307,7 @@ UNREADABLE = "the array labels cannot be read"
         (b"", UNREADABLE),
     ],
 )
-def test_arrays_that_the_manifest_does_not_describe_are_refused(tmp_path, payload, data, says) -> None:
+def test_arrays_must_match_the_manifest(tmp_path, payload, data, says) -> None:
     assert says in refused(tmp_path, rewritten(payload, lambda members: members.update({"labels.npy": data})))
 
 
@@ -342,7 +342,7 @@ def test_any_damage_is_refused_or_harmless(tmp_path, anna, payload, cut, flips) 
 # --- encrypted ----------------------------------------------------------------------------------------------------
 
 
-def test_an_encrypted_file_opens_with_its_passphrase_alone(anna, tmp_path: Path) -> None:
+def test_an_encrypted_file_needs_its_passphrase(anna, tmp_path: Path) -> None:
     path = tmp_path / "anna.mtclar"
     anna.save(path, "correct horse")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

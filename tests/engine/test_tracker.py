@@ -89,7 +89,7 @@ def play(tracker: Tracker, frames: int, start: int = 0) -> Iterator[tuple[Affect
         yield tracker(Frame(image, seq, t_capture_s=t_s, clock="file", pts_s=t_s, stream_id="s"))
 
 
-def test_an_uncalibrated_face_has_the_absolute_value_and_says_so(make_tracker) -> None:
+def test_uncalibrated_value_is_the_absolute_one(make_tracker) -> None:
     *_, (affect,) = play(make_tracker(Faces((crop(7, grey=80),))), 3)
     assert (affect.track_id, affect.state, affect.subject, affect.calibrated) == (7, "ok", None, False)
     assert affect.valence == pytest.approx(60 / 255)
@@ -107,7 +107,7 @@ def test_a_support_set_corrects_its_face(make_tracker, supports) -> None:
     assert affect.raw.similarity.shape == (12,)
 
 
-def test_states_follow_one_another_and_nothing_held_is_passed_on_as_measured(make_tracker) -> None:
+def test_sequence_of_states_of_one_face(make_tracker) -> None:
     face, box = crop(0, grey=80), (1.0, 2.0, 3.0, 4.0)
     tracker = make_tracker(
         Faces((face,)),
@@ -159,7 +159,7 @@ def test_a_face_that_was_never_good_has_no_value(make_tracker) -> None:
     assert affect.valence is affect.arousal is affect.valence_sd is affect.raw is None
 
 
-def test_good_and_bad_faces_of_one_frame_keep_their_order(make_tracker) -> None:
+def test_order_of_good_and_bad_faces(make_tracker) -> None:
     scene = Faces((crop(3, blurred=True), crop(1, grey=80), crop(2, grey=20)))
     affects = next(play(make_tracker(scene), 1))
     assert [(affect.track_id, affect.state) for affect in affects] == [
@@ -171,7 +171,7 @@ def test_good_and_bad_faces_of_one_frame_keep_their_order(make_tracker) -> None:
     assert affects[2].raw.valence == pytest.approx(15 / 255)
 
 
-def test_the_only_support_set_goes_to_the_largest_face_and_to_it_again(make_tracker, supports) -> None:
+def test_one_support_set_goes_to_the_largest_face(make_tracker, supports) -> None:
     small, large = crop(0, side=50), crop(1, left=300, side=90)
     tracker = make_tracker(
         Faces((small, large)),
@@ -190,7 +190,7 @@ def test_several_support_sets_go_from_left_to_right(make_tracker, supports) -> N
     assert {affect.track_id: affect.subject for affect in affects} == {1: "anna", 2: "ben", 0: None}
 
 
-def test_two_people_swapped_are_put_right_by_hand(make_tracker, supports) -> None:
+def test_assign_swaps_two_people(make_tracker, supports) -> None:
     tracker = make_tracker(Faces((crop(0, left=10), crop(1, left=300))), supports=supports)
     next(play(tracker, 1))
     tracker.assign(0, "ben")
@@ -203,9 +203,7 @@ def test_two_people_swapped_are_put_right_by_hand(make_tracker, supports) -> Non
         tracker.assign(0, "carl")
 
 
-def test_a_face_in_other_light_than_at_calibration_is_said_and_goes_on_being_said_while_held(
-    make_tracker, supports
-) -> None:
+def test_drift_is_reported_while_measured_and_while_held(make_tracker, supports) -> None:
     bright = np.tile(np.array([[300, 1e4, 0, 0]], np.float32), (12, 1))
     seen, held = Faces((crop(0, grey=80),)), Faces((), held=(HeldFace(0, (0, 0, 1, 1), 0.1),))
     tracker = make_tracker(*[seen] * 250, held, supports=[replace(supports[0], conditions=bright)])
@@ -215,9 +213,7 @@ def test_a_face_in_other_light_than_at_calibration_is_said_and_goes_on_being_sai
     assert [affect.drift for (affect,) in play(make_tracker(seen), 2)] == [None, None]
 
 
-def test_a_support_set_that_is_taken_in_covers_its_face_from_the_next_frame_on(
-    make_tracker, supports
-) -> None:
+def test_replaced_support_applies_from_the_next_frame(make_tracker, supports) -> None:
     bright = np.tile(np.array([[300, 1e4, 0, 0]], np.float32), (12, 1))
     seen = Faces((crop(0, grey=80),))
     tracker = make_tracker(seen, supports=[replace(supports[0], conditions=bright)])
@@ -230,7 +226,7 @@ def test_a_support_set_that_is_taken_in_covers_its_face_from_the_next_frame_on(
     assert [support.subject for support in tracker.supports] == ["anna", "ben"]
 
 
-def test_a_set_that_is_saved_anew_keeps_its_place_among_the_others(make_tracker, supports) -> None:
+def test_a_replaced_support_set_keeps_its_order(make_tracker, supports) -> None:
     two = Faces((crop(0, left=300), crop(1, left=10)))
     tracker = make_tracker(Faces(()), two, supports=supports)
     tracker.replace_support(replace(supports[0], labels=supports[0].labels - 0.6))
@@ -344,7 +340,7 @@ def test_a_support_set_from_images(astronaut: np.ndarray) -> None:
     assert abs(affect.valence - label[0]) < abs(affect.raw.absolute[0] - label[0])
 
 
-def test_images_that_cannot_be_support_frames_are_named(astronaut: np.ndarray, coins: np.ndarray) -> None:
+def test_bad_support_images_are_named(astronaut: np.ndarray, coins: np.ndarray) -> None:
     side_by_side = np.hstack([astronaut[:256, 96:352]] * 2)
     dark = (astronaut // 8).astype(np.uint8)
     with Tracker.open() as tracker:
@@ -365,7 +361,7 @@ def test_images_that_cannot_be_support_frames_are_named(astronaut: np.ndarray, c
             SupportSet.from_images([], np.zeros((0, 2)), tracker=tracker)
 
 
-def test_calibrated_on_a_photograph_the_label_comes_back(astronaut: np.ndarray) -> None:
+def test_calibration_on_a_photograph(astronaut: np.ndarray) -> None:
     """The way of calibration and run: crops, encode, support set, tracker; on the bundled networks."""
     frame = Frame(astronaut, 0, t_capture_s=0.0, clock="file", pts_s=0.0, stream_id="photo")
     with Tracker.open() as tracker:

@@ -1,1 +1,9 @@
-"""What a TensorRT session is made of: distribution, compiler, cache of engines, device memory, compiled networks."""
+"""The parts of a TensorRT session.
+
+distribution    TensorRT for data-centre cards or for RTX cards, imported by name
+builder         typed ONNX graph -> serialised engine
+cache           engines on the disk
+ahead_of_time   engines compiled for other machines
+device          device memory, streams and CUDA graphs (device_cuda_bindings, device_pycuda)
+network         one compiled network on one card
+"""

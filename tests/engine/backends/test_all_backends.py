@@ -149,7 +149,7 @@ def test_answers_are_the_callers_own(backend: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["shape", "type", "name", "nothing"])
-def test_what_does_not_fit_is_refused_with_what_would(backend: str, what: str) -> None:
+def test_bad_feeds_are_refused(backend: str, what: str) -> None:
     face = feeds_of("encoder", 1)["face"]
     feeds = {
         "shape": {"face": face[:, 1:]},

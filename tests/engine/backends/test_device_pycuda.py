@@ -112,7 +112,7 @@ def driver() -> FakeDriver:
     return FakeDriver()
 
 
-def test_a_session_on_pycuda_answers_as_on_cuda_bindings_without_graphs(driver: FakeDriver, tmp_path) -> None:
+def test_pycuda_equals_cuda_bindings(driver: FakeDriver, tmp_path) -> None:
     device = PycudaDevice(FakePycuda(driver))
     assert (device.name, device.capability) == ("NVIDIA Imaginary 3090", (8, 6))
     rng = np.random.default_rng(0)

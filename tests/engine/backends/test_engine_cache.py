@@ -103,7 +103,7 @@ def test_an_engine_is_built_once_and_found_again(cache: EngineCache) -> None:
 
 
 @pytest.mark.parametrize("field", ["graph_sha256", "runtime", "capability", "card", "shapes", "label"])
-def test_a_change_of_anything_it_depends_on_is_another_engine(cache: EngineCache, field: str) -> None:
+def test_engine_key_covers_every_dependency(cache: EngineCache, field: str) -> None:
     cache.get(KEY, lambda: PLAN)
     other = replace(KEY, **{field: "another"})
     assert cache.load(other) is None
@@ -150,7 +150,7 @@ def test_an_engine_of_another_user_is_not_believed(
     assert cache.load(KEY) is None
 
 
-def test_an_engine_that_others_may_write_is_not_believed(cache: EngineCache) -> None:
+def test_a_writable_engine_is_not_trusted(cache: EngineCache) -> None:
     cache.get(KEY, lambda: PLAN)
     cache.path(KEY).chmod(0o666)
     assert cache.load(KEY) is None
@@ -158,9 +158,7 @@ def test_an_engine_that_others_may_write_is_not_believed(cache: EngineCache) -> 
     assert cache.path(KEY).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_system_without_locks_costs_the_cache_and_not_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_without_locks_is_tolerated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: FileLock, **_: object) -> None:
         raise NotImplementedError("FileSystem does not appear to support flock")
 
@@ -170,7 +168,7 @@ def test_a_file_system_without_locks_costs_the_cache_and_not_the_run(
     assert "cannot be kept" in said[0]
 
 
-def test_a_build_that_fails_leaves_nothing_and_can_be_repeated(cache: EngineCache) -> None:
+def test_a_failed_build_can_be_repeated(cache: EngineCache) -> None:
     def fails() -> bytes:
         raise ZeroDivisionError
 
@@ -223,7 +221,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_run(processes: Processes) -> No
     assert processes.builds == 1
 
 
-def test_a_folder_that_cannot_be_made_costs_the_cache_and_not_the_run(tmp_path: Path) -> None:
+def test_an_impossible_cache_folder_is_tolerated(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said: list[str] = []
     assert EngineCache(tmp_path / "file" / "engines", said.append).get(KEY, lambda: PLAN) == PLAN

@@ -74,7 +74,7 @@ def test_what_is_lost_is_the_rounding_of_eight_bits(kind: str, seed: int, scale:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_convolutions_are_in_eight_bits_and_nothing_else(kind: str) -> None:
+def test_only_convolutions_are_quantised(kind: str) -> None:
     model = network(np.random.default_rng(0).normal(size=(2, CHANNELS, 3, 3)))
     made = quantized(model, ranges(model, np.ones((2, CHANNELS, 4, 4), np.float32)), kind)
     small = {TensorProto.INT8, TensorProto.FLOAT8E4M3FN}
@@ -147,7 +147,7 @@ def test_the_shipped_ranges_are_the_shipped_encoders() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_shipped_encoder_in_eight_bits_says_nearly_the_same(kind: str) -> None:
+def test_int8_encoder_is_close_to_fp32(kind: str) -> None:
     """On crops that it was not calibrated on; tools/quantize.py scores it on data sets."""
     from mtclar.cli.benchmark.material import demo_crops
 

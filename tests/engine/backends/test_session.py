@@ -103,9 +103,7 @@ def test_auto_says_why_it_took_the_cpu(graph: Path, monkeypatch: pytest.MonkeyPa
     opened.sessions[0].close()
 
 
-def test_auto_tries_the_card_first_and_says_what_each_lacked(
-    graph: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_tries_the_card_first(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver, and nothing that uses it."""
     monkeypatch.setattr(session, "has_nvidia_driver", lambda: True)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
@@ -120,7 +118,7 @@ def test_auto_tries_the_card_first_and_says_what_each_lacked(
     opened.sessions[0].close()
 
 
-def test_what_was_opened_is_closed_when_a_later_graph_cannot_be(
+def test_open_sessions_closes_all_after_a_failure(
     graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []
@@ -131,7 +129,7 @@ def test_what_was_opened_is_closed_when_a_later_graph_cannot_be(
 
 
 @pytest.mark.parametrize("variant", ["cuda", "tensorrt"])
-def test_a_provider_that_is_not_there_is_refused_not_replaced(graph: Path, variant: str) -> None:
+def test_a_missing_provider_is_refused(graph: Path, variant: str) -> None:
     """ONNX Runtime itself would quietly run on the CPU."""
     with pytest.raises(BackendError, match="built without") as caught:
         open_session(graph, f"onnxruntime:{variant}")
@@ -147,9 +145,7 @@ def test_a_provider_that_does_not_start_is_refused_too(graph: Path, monkeypatch:
     assert "does not start" in caught.value.what
 
 
-def test_a_card_that_cannot_take_a_good_graph_is_no_damaged_graph(
-    graph: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_card_is_not_a_damaged_graph(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that `auto` goes on to the next backend."""
 
     def out_of_memory(*_: object, **__: object) -> None:
@@ -162,7 +158,7 @@ def test_a_card_that_cannot_take_a_good_graph_is_no_damaged_graph(
     assert "--backend onnxruntime" in caught.value.hint
 
 
-def test_a_device_that_keeps_nothing_is_an_error_in_words(tmp_path: Path) -> None:
+def test_bind_without_device_memory(tmp_path: Path) -> None:
     """Here: a CUDA device for an ONNX Runtime that was built without one."""
     with open_session(write_pair(tmp_path / "pair.onnx"), "onnxruntime") as network:
         network.device = "cuda"
@@ -178,7 +174,7 @@ def shipped(tmp_path: Path) -> Path:
     return tmp_path / "encoder.onnx"
 
 
-def test_auto_takes_the_int8_copy_where_there_is_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_int8_without_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "has_nvidia_driver", lambda: False)
     opened = open_sessions([models.path(name) for name in ("face_mesh", "encoder")])
     assert opened.backend == "onnxruntime:int8"

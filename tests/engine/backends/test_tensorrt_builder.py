@@ -73,9 +73,7 @@ def test_it_compiles_and_the_engine_has_the_precision(
 
 @pytest.mark.parametrize("name", ["face_detector", "face_mesh"])
 @pytest.mark.parametrize("card", CARDS)
-def test_the_face_networks_compile_in_fp32_whatever_was_asked(
-    rtx: TrtDistribution, name: str, card: str
-) -> None:
+def test_face_networks_are_always_fp32(rtx: TrtDistribution, name: str, card: str) -> None:
     ((label, model),) = typed(name, "fp16").items()
     plan = builder.build(rtx, model, label=label, capability=parse_capability(card))
     assert set(builder.stored_precisions(plan)) == {"fp32"}
@@ -83,9 +81,7 @@ def test_the_face_networks_compile_in_fp32_whatever_was_asked(
 
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
 @pytest.mark.parametrize("card", CARDS)
-def test_the_encoder_compiles_in_eight_bits_where_the_card_has_them(
-    rtx: TrtDistribution, card: str, precision: str
-) -> None:
+def test_encoder_compiles_in_eight_bits(rtx: TrtDistribution, card: str, precision: str) -> None:
     ((label, model),) = typed("encoder", precision).items()
     if precision == "fp8" and parse_capability(card) < (8, 9):
         with pytest.raises(BackendError, match="fp8_e4m3") as caught:
@@ -105,7 +101,7 @@ def test_the_encoder_compiles_in_eight_bits_where_the_card_has_them(
     assert stored[precision] > 0.95 * eight  # the weights are in it, in eight bits
 
 
-def test_the_pair_network_stays_in_fp16_when_eight_bits_are_wanted(rtx: TrtDistribution) -> None:
+def test_pair_network_is_never_in_eight_bits(rtx: TrtDistribution) -> None:
     for label, model in typed("pair", "int8").items():
         assert label.endswith("fp16")
         plan = builder.build(rtx, model, label=label, capability=(8, 6))
@@ -216,7 +212,7 @@ def run(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> dict[str, np.nd
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def test_engines_compiled_ahead_lie_where_a_session_looks(rtx: TrtDistribution, tmp_path: Path) -> None:
+def test_ahead_of_time_engines_are_found(rtx: TrtDistribution, tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
     done = list(compile_ahead(rtx, [models.path("encoder"), models.path("pair")], [(8, 6)], "fp16", cache))
     assert [(one.label, one.precision) for one in done] == [
@@ -236,7 +232,7 @@ def test_progress_is_told(rtx: TrtDistribution) -> None:
     assert said[-1] == "Compiling encoder fp16: 100 %"
 
 
-def test_an_unsupported_card_is_refused_before_anything_is_compiled(rtx: TrtDistribution) -> None:
+def test_an_unsupported_card_is_refused_before_compiling(rtx: TrtDistribution) -> None:
     ((label, model),) = typed("encoder", "fp16").items()
     with pytest.raises(BackendError, match=r"compute capability 9\.0") as caught:
         builder.build(rtx, model, label=label, capability=(9, 0))

@@ -101,7 +101,7 @@ def test_the_encoder_answers_as_onnxruntime_does(opened: Open, count: int) -> No
             np.testing.assert_allclose(outputs[name], array, atol=1e-5)
 
 
-def test_fp16_is_the_default_is_read_back_and_moves_nothing_far(opened: Open) -> None:
+def test_fp16_is_the_default_and_close_to_fp32(opened: Open) -> None:
     crops = faces(16)
     with open_session(models.path("encoder"), "onnxruntime") as reference:
         expected = reference.run({"face": crops})
@@ -172,7 +172,7 @@ def test_bound_support_is_uploaded_and_projected_once(opened: Open, driver: Fake
     bound.close()
 
 
-def test_two_support_sets_on_one_session_do_not_disturb_each_other(opened: Open) -> None:
+def test_two_bound_support_sets_are_independent(opened: Open) -> None:
     query = embeddings(1)
     session = opened(models.path("pair"), variant="fp32")
     one, other = (session.bind({"support": embeddings(4, seed)}) for seed in (1, 2))
@@ -227,7 +227,7 @@ def test_recalibrations_leak_no_device_memory(opened: Open, driver: FakeDriver, 
         assert driver.live == before
 
 
-def test_support_sets_of_ever_new_sizes_do_not_fill_the_card(opened: Open, driver: FakeDriver) -> None:
+def test_execution_slots_are_bounded(opened: Open, driver: FakeDriver) -> None:
     """Fed, not bound: each size has buffers of its own, and the least recently used ones are freed."""
     pair = opened(models.path("pair"))
     with open_session(models.path("pair"), "onnxruntime") as reference:
@@ -238,7 +238,7 @@ def test_support_sets_of_ever_new_sizes_do_not_fill_the_card(opened: Open, drive
     assert driver.live["streams"] == MAX_SLOTS
 
 
-def test_what_cannot_be_freed_keeps_nothing_else_from_being_freed(
+def test_a_failing_free_does_not_stop_the_others(
     driver: FakeDriver, api: FakeTensorRt, tmp_path: Path
 ) -> None:
     session = TensorRtSession(
@@ -278,7 +278,7 @@ def test_a_run_that_tensorrt_refuses_says_why(opened: Open, api: FakeTensorRt) -
         session.run({"face": faces(1)})
 
 
-def test_a_tensorrt_that_is_installed_and_broken_is_not_called_missing(
+def test_a_broken_tensorrt_is_not_reported_as_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def load(name: str) -> None:
@@ -290,7 +290,7 @@ def test_a_tensorrt_that_is_installed_and_broken_is_not_called_missing(
         open_distribution("tensorrt")
 
 
-def test_it_runs_in_another_thread_than_it_was_opened_in(opened: Open) -> None:
+def test_runs_in_another_thread(opened: Open) -> None:
     session = opened(models.path("encoder"))
     answers: list[np.ndarray] = []
     thread = threading.Thread(target=lambda: answers.append(session.run({"face": faces(1)})["absolute"]))
@@ -317,7 +317,7 @@ def test_what_does_not_fit_is_refused(opened: Open, feeds: dict) -> None:
     assert "face tensor(uint8)" in caught.value.hint
 
 
-def test_too_large_a_support_set_is_refused_with_a_way_out(opened: Open) -> None:
+def test_too_large_a_support_set_is_refused(opened: Open) -> None:
     with pytest.raises(BackendError, match="1024 support frames") as caught:
         opened(models.path("pair")).bind({"support": embeddings(1025)})
     assert "onnxruntime" in caught.value.hint
@@ -339,9 +339,7 @@ def test_a_closed_session_does_not_run(opened: Open) -> None:
 
 @pytest.mark.parametrize("call", ["cuMemAlloc", "cuMemHostAlloc", "cuStreamCreate"])
 @pytest.mark.parametrize("nth", [0, 1, 2])
-def test_no_memory_is_an_error_in_words_and_leaks_nothing(
-    opened: Open, driver: FakeDriver, call: str, nth: int
-) -> None:
+def test_out_of_memory_leaks_nothing(opened: Open, driver: FakeDriver, call: str, nth: int) -> None:
     """The fixture sees what is left on the card."""
     pair = opened(models.path("pair"))
     driver.fail[call] = [CUresult.CUDA_SUCCESS] * nth + [OUT_OF_MEMORY]
@@ -376,7 +374,7 @@ def test_no_card_and_no_driver_are_sentences(driver: FakeDriver) -> None:
     assert "onnxruntime" in caught.value.hint
 
 
-def test_a_precision_that_does_not_exist_is_a_usage_error(opened: Open) -> None:
+def test_unknown_precision(opened: Open) -> None:
     with pytest.raises(UsageError, match="tensorrt:fp7") as caught:
         opened(models.path("encoder"), variant="fp7")
     assert "fp16" in caught.value.hint
@@ -396,7 +394,7 @@ def test_a_kept_engine_is_not_compiled_again(opened: Open, api: FakeTensorRt) ->
     assert api.builds == 1
 
 
-def test_an_engine_that_tensorrt_does_not_take_is_compiled_again(opened: Open, api: FakeTensorRt) -> None:
+def test_a_refused_engine_is_compiled_again(opened: Open, api: FakeTensorRt) -> None:
     """The file is whole and its key is right, but a changed driver refuses it."""
     opened(models.path("encoder"))
     api.takes_plans_of = "10.99, patched"

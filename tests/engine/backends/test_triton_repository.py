@@ -88,7 +88,7 @@ def test_the_ensemble_is_connected(repository: Path) -> None:
     }
 
 
-def test_the_batched_pair_graph_answers_each_query_as_the_shipped_one(repository: Path) -> None:
+def test_batched_pair_graph_equals_the_shipped_one(repository: Path) -> None:
     rng = np.random.default_rng(0)
     dim = models.card("pair").embedding_dim
     query = rng.normal(size=(4, dim)).astype(np.float32)

@@ -97,7 +97,7 @@ def test_gains_are_what_an_explicit_posterior_loses(seed: int, known: int, count
     strategy=st.sampled_from(sorted(STRATEGIES)),
 )
 @settings(max_examples=80)
-def test_proposals_are_allowed_different_and_as_many_as_asked(
+def test_proposals_are_allowed_and_distinct(
     seed: int, size: int, count: int, known: int, strategy: str
 ) -> None:
     allowed = np.random.default_rng(seed).random(size) < 0.7
@@ -115,7 +115,7 @@ def test_proposals_are_allowed_different_and_as_many_as_asked(
 
 @given(seed=st.integers(0, 10_000), known=st.integers(0, 4))
 @settings(max_examples=25)
-def test_the_order_of_the_faces_does_not_matter_to_the_expected_error(seed: int, known: int) -> None:
+def test_expected_error_ignores_the_order_of_faces(seed: int, known: int) -> None:
     pool, support = faces(20, seed), support_set(faces(known, seed + 1)) if known else None
     order = np.random.default_rng(seed).permutation(20)
     straight = [proposal.index for proposal in propose(pool, support, 5)]
@@ -148,7 +148,7 @@ def test_a_crowd_is_asked_about_before_one_odd_face() -> None:
     assert propose(pool, elsewhere, strategy="farthest")[0].index == 30
 
 
-def test_a_picture_like_a_labelled_one_is_worth_little() -> None:
+def test_near_copies_of_labelled_faces_gain_little() -> None:
     rng = np.random.default_rng(3)
     middles = np.repeat(np.eye(4), 8, axis=0)  # four kinds of faces, eight pictures of each
     embedding = (middles + rng.normal(0, 0.02, middles.shape)).astype(np.float32)
@@ -163,7 +163,7 @@ def test_the_last_face_is_worth_nothing_to_others() -> None:
     assert [proposal.gain for proposal in propose(faces(3, 0), count=3)][-1] == 0.0
 
 
-def test_labels_that_contradict_the_encoder_make_the_next_one_worth_more() -> None:
+def test_contradictions_raise_the_gain_of_a_label() -> None:
     pool, known = faces(20, seed=4), faces(4, seed=5)
     as_said = ExpectedError(pool, support_set(known), bundled_params())
     off = ExpectedError(pool, support_set(known, known.absolute + 0.4), bundled_params())

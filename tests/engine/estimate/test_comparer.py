@@ -72,7 +72,7 @@ def test_crops_do_not_influence_each_other(tiny_pair, anna, rule) -> None:
     np.testing.assert_allclose(values(comparer(query)), values(one_by_one), atol=1e-6)
 
 
-def test_similarity_is_the_pair_graphs_and_nearest_the_embeddings(tiny_pair, anna) -> None:
+def test_similarity_and_nearest(tiny_pair, anna) -> None:
     itself = anna.encoded
     estimates = Comparer(tiny_pair, anna)(itself)
     assert [estimate.nearest for estimate in estimates] == list(range(7))
@@ -83,7 +83,7 @@ def test_similarity_is_the_pair_graphs_and_nearest_the_embeddings(tiny_pair, ann
     assert not Comparer(tiny_pair, anna)(opposite)[0].in_support
 
 
-def test_without_a_pair_graph_similarity_is_the_cosine(tiny_pair, anna) -> None:
+def test_similarity_without_a_pair_graph(tiny_pair, anna) -> None:
     query = encoded(3, seed=5)
     for one, other in zip(Comparer(tiny_pair, anna)(query), Comparer(None, anna)(query), strict=True):
         np.testing.assert_allclose(one.similarity, other.similarity, atol=1e-5)
@@ -121,14 +121,14 @@ def test_values_are_affect_whatever_comes_in(rule, count, seed, scale) -> None:
         assert ((estimate.similarity >= 0) & (estimate.similarity <= 1)).all()
 
 
-def test_one_label_moves_a_look_alike_a_part_of_the_way() -> None:
+def test_one_label_moves_similar_faces_partly() -> None:
     what = encoded(1, seed=0)
     anna = support_set(what, what.absolute + 0.2)
     moved = values(Comparer(None, anna)(what))[0] - what.absolute[0]
     assert ((moved > 0.01) & (moved < 0.2)).all()
 
 
-def test_even_an_odd_label_comes_back_for_its_own_picture_and_hardly_moves_others() -> None:
+def test_an_outlier_is_reproduced_and_hardly_moves_others() -> None:
     what = encoded(1, seed=0)
     anna = support_set(what, what.absolute - [[0.9, 0.0]])
     (itself,) = Comparer(None, anna)(what)
@@ -168,7 +168,7 @@ def test_constants_are_read_as_they_were_written(tmp_path) -> None:
     assert CompareParams.read(tmp_path / "compare.json") == bundled_params()
 
 
-def test_constants_beside_an_encoder_are_its_own_or_the_bundled_ones(tmp_path) -> None:
+def test_constants_of_another_folder(tmp_path) -> None:
     assert params_for("1" * 64, tmp_path) is bundled_params(), "there are none"
     own = replace(bundled_params(), encoder_sha256="1" * 64, same_cosine=0.5)
     own.write(tmp_path / "compare.json")

@@ -64,9 +64,7 @@ def limit(reason: str) -> tuple[float, float]:
         (crop(pitch=15), "turned"),
     ],
 )
-def test_each_condition_is_said_once_enough_was_seen_and_ends_when_it_is_over(
-    face: FaceCrop, reason: str
-) -> None:
+def test_each_reason_begins_and_ends(face: FaceCrop, reason: str) -> None:
     watch = DriftWatch(support_set())
     held = after(watch, 20, 0, face)
     begun = next(i for i, now in enumerate(held) if now) * STEP_S
@@ -77,13 +75,13 @@ def test_each_condition_is_said_once_enough_was_seen_and_ends_when_it_is_over(
     assert set(back[ended:]) == {()}
 
 
-def test_less_light_alone_is_no_blur_and_blur_alone_no_lack_of_light() -> None:
+def test_darkness_and_blur_are_told_apart() -> None:
     darker = crop(brightness=110 / 3, sharpness=250 / 9)  # as a camera shows a third of the light
     assert after(DriftWatch(support_set()), 20, 0, darker)[-1] == ("darker",)
     assert after(DriftWatch(support_set()), 20, 0, crop(sharpness=250 / 9))[-1] == ("blurred",)
 
 
-def test_a_change_after_a_while_is_said_when_the_mean_has_gone_past_the_limit() -> None:
+def test_a_late_change_is_reported() -> None:
     watch = DriftWatch(support_set())
     assert set(after(watch, 60, 0, crop())) == {()}
     begin, end = limit("turned")
@@ -95,7 +93,7 @@ def test_a_change_after_a_while_is_said_when_the_mean_has_gone_past_the_limit() 
     assert ended == pytest.approx(-MEMORY_S * np.log((5 + end) / (5 + 2 * begin)), abs=0.2)
 
 
-def test_faces_unlike_the_support_set_are_said_after_a_while() -> None:
+def test_unlike_faces_are_reported() -> None:
     watch = DriftWatch(support_set())
     assert after(watch, 30, 0, crop(), inside=False)[-1] == ("unlike",)
     assert ADVICE["unlike"]
@@ -107,13 +105,13 @@ def test_some_uncovered_frames_are_nothing_unusual() -> None:
         assert watch(i * STEP_S, crop(), estimate(inside=i % 4 == 0)) == ()
 
 
-def test_a_head_that_turns_to_both_sides_about_the_middle_has_not_turned_away() -> None:
+def test_turning_to_both_sides_is_no_drift() -> None:
     watch = DriftWatch(support_set())
     for i in range(3000):
         assert watch(i * STEP_S, crop(yaw=30.0 * (-1) ** (i // 20)), estimate()) == ()
 
 
-def test_between_the_limits_what_holds_goes_on_and_what_does_not_never_begins() -> None:
+def test_hysteresis_between_the_limits() -> None:
     between = crop(brightness=100 / 1.15, sharpness=250 / 1.15)
     assert after(DriftWatch(support_set()), 60, 0, between)[-1] == ()
     watch = DriftWatch(support_set())
@@ -134,7 +132,7 @@ def test_noise_about_a_limit_makes_no_flicker(seed: int) -> None:
     assert sum(one != other for one, other in pairwise(held)) <= 1
 
 
-def test_sets_without_conditions_say_only_what_they_can() -> None:
+def test_support_without_conditions() -> None:
     watch = DriftWatch(support_set(known=False))
     assert after(watch, 20, 0, crop(brightness=1, yaw=90), inside=False)[-1] == ("unlike",)
 
@@ -146,7 +144,7 @@ def test_a_long_gap_and_a_jump_back_begin_anew() -> None:
         assert watch(20 + gap_s, crop(), estimate(inside=False)) == ()
 
 
-def test_what_was_seen_before_a_short_gap_still_counts() -> None:
+def test_short_gaps_are_bridged() -> None:
     watch = DriftWatch(support_set())
     assert after(watch, 20, 0, crop(yaw=40))[-1] == ("turned",)
     assert watch(20 + 0.1 * RESTART_AFTER_S, crop(), estimate()) == ("turned",)

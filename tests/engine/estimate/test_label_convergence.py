@@ -11,7 +11,7 @@ from .test_active_learning import faces, support_set
 
 
 @given(seed=st.integers(0, 10_000), labels=st.integers(2, 10), off=st.floats(-0.4, 0.4))
-def test_the_largest_change_since_any_of_the_earlier_sets_counts(seed: int, labels: int, off: float) -> None:
+def test_largest_change_counts(seed: int, labels: int, off: float) -> None:
     known, others = faces(labels, seed), faces(25, seed + 1)
     now = support_set(known, known.absolute + off)
     before = [now.only(np.arange(rows)) for rows in range(labels - 1, 0, -1)]
@@ -23,14 +23,14 @@ def test_the_largest_change_since_any_of_the_earlier_sets_counts(seed: int, labe
     assert label_convergence([now, now], others) == 0.0
 
 
-def test_a_first_label_that_contradicts_the_encoder_changes_more_than_one_that_agrees() -> None:
+def test_a_contradicting_label_changes_more() -> None:
     known, others = faces(1, 0), faces(25, 1)
     agrees = label_convergence([support_set(known, known.absolute), None], others)
     contradicts = label_convergence([support_set(known, known.absolute + 0.5), None], others)
     assert agrees < 0.01 < contradicts
 
 
-def test_of_many_labels_in_one_style_the_last_changes_less_than_the_first() -> None:
+def test_later_labels_change_less() -> None:
     known, others = faces(12, 0), faces(25, 1)
     sets = [support_set(known, known.absolute + 0.4).only(np.arange(rows)) for rows in range(12, 0, -1)]
     assert label_convergence(sets[:2], others) < 0.2 * label_convergence([sets[-1], None], others)

@@ -135,7 +135,7 @@ def test_without_any_label_it_is_the_prior() -> None:
     np.testing.assert_allclose(np.sqrt(variance), expected)
 
 
-def test_an_encoder_in_doubt_means_a_larger_sd() -> None:
+def test_short_embeddings_have_larger_sd() -> None:
     short, typical, long = PRIOR.sd(np.array([0.5, 2.0, 8.0]), np.zeros(3), KERNEL)
     assert short > typical > long > 0
     assert np.isfinite(PRIOR.sd(np.zeros(1), np.zeros(1), KERNEL)).all()
@@ -160,7 +160,7 @@ def predicted(
     return float(mean[0]), float(variance[0])
 
 
-def test_one_label_is_hardly_believed_and_five_that_agree_are() -> None:
+def test_five_consistent_labels_outweigh_the_prior() -> None:
     one, five = predicted([0.4]), predicted([0.4] * 5)
     assert abs(one[0]) < 0.2
     assert five[0] > 0.3
@@ -173,7 +173,7 @@ def test_contradictory_labels_are_not_believed() -> None:
     assert predicted(residuals)[1] > predicted([0.4] * 12)[1]
 
 
-def test_one_label_far_off_the_others_is_trusted_less() -> None:
+def test_outliers_are_trusted_less() -> None:
     """Ten labels that say nothing and one that is badly wrong: with a tail it moves the estimate less."""
     residuals = [0.05, -0.05, 0.0, 0.04, -0.04, 0.9]
     assert 0 <= predicted(residuals)[0] < 0.7 * predicted(residuals, prior=NORMAL)[0]

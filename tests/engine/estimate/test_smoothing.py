@@ -92,7 +92,7 @@ def test_a_long_gap_and_a_reset_start_afresh(name, jump_s) -> None:
     np.testing.assert_allclose(smoother(10.0 + jump_s, (-0.5, 0.5), SD)[0], (-0.5, 0.5))
 
 
-def test_kalman_gives_doubtful_frames_less_weight() -> None:
+def test_kalman_gives_uncertain_frames_less_weight() -> None:
     moved = {}
     for sd in (0.05, 0.5):
         smoother = make_smoother("kalman")

@@ -55,7 +55,7 @@ def test_a_turn_through_half_a_circle_goes_the_short_way() -> None:
 
 
 @pytest.mark.parametrize("t_s", [5.0 + 2 * RESTART_AFTER_S, 4.0])
-def test_after_a_gap_or_a_step_back_it_starts_anew(t_s: float) -> None:
+def test_restart_after_a_gap_or_a_step_back(t_s: float) -> None:
     stabilizer = CropStabilizer()
     stabilizer(5.0, square())
     assert stabilizer(t_s, square(x=500)) == square(x=500)

@@ -70,13 +70,13 @@ def test_a_moving_face_is_found_in_every_frame(detector: Detector, carphone: lis
     assert [len(detector(image)) for image in carphone[::10]] == [1] * 12
 
 
-def test_where_there_is_no_face_no_candidate_is_a_good_one(detector: Detector, coins: np.ndarray) -> None:
+def test_no_face_no_good_candidate(detector: Detector, coins: np.ndarray) -> None:
     assert all(face.score < 0.5 for face in detector(coins) + detector.with_border(coins))
     assert detector(np.zeros((480, 640, 3), np.uint8)) == []
     assert detector(np.zeros((1, 1), np.uint8)) == []
 
 
-def test_the_border_finds_a_face_that_fills_the_picture(astronaut: np.ndarray) -> None:
+def test_border_finds_a_face_that_fills_the_image(astronaut: np.ndarray) -> None:
     close = cv2.resize(astronaut[60:190, 165:285], None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     with open_session(models.path("face_detector")) as session:
         bordered = Detector(session).with_border(close)
@@ -95,7 +95,7 @@ boxes = st.builds(
 
 
 @given(boxes, boxes, corner, corner, st.floats(0.1, 10))
-def test_overlap_is_a_symmetric_share_that_moves_with_the_boxes(
+def test_overlap_is_symmetric_and_translation_invariant(
     one: np.ndarray, other: np.ndarray, dx: float, dy: float, scale: float
 ) -> None:
     value = overlap(one, other[None])[0]
@@ -115,9 +115,7 @@ def test_overlap_of_known_boxes() -> None:
 
 
 @given(st.lists(boxes, max_size=12), st.data())
-def test_merging_keeps_the_best_and_stays_within_its_candidates(
-    found: list[np.ndarray], data: st.DataObject
-) -> None:
+def test_merge_stays_within_its_candidates(found: list[np.ndarray], data: st.DataObject) -> None:
     candidates = np.array(found).reshape(-1, 4)
     scores = data.draw(arrays.arrays(np.float64, len(found), elements=st.floats(0.5, 1)))
     keypoints = np.repeat(candidates[:, None, :2], 6, axis=1)
@@ -131,7 +129,7 @@ def test_merging_keeps_the_best_and_stays_within_its_candidates(
         np.testing.assert_allclose(points[:, 0], merged[:, :2], atol=1e-6)
 
 
-def test_merging_weights_by_score_and_leaves_the_distant_alone() -> None:
+def test_merge_weights_by_score() -> None:
     candidates = np.array([[0.0, 0, 10, 10], [1.0, 0, 11, 10], [50.0, 0, 60, 10]])
     assert overlap(candidates[0], candidates[1:])[0] > SAME_FACE_IOU
     merged, _, best = merge(candidates, np.zeros((3, 6, 2)), np.array([0.9, 0.6, 0.7]))

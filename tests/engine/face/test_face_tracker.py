@@ -137,7 +137,7 @@ def eyes_in_crop(crop: FaceCrop) -> list[np.ndarray]:
     ]
 
 
-def test_the_largest_face_comes_first_when_not_all_are_wanted(make, scene, astronaut: np.ndarray) -> None:
+def test_max_faces_prefers_large_ones(make, scene, astronaut: np.ndarray) -> None:
     head = cv2.resize(astronaut[30:215, 140:310], None, fx=1.3, fy=1.3, interpolation=cv2.INTER_LINEAR)
     image = scene((20, 20))
     image[200 : 200 + head.shape[0], 350 : 350 + head.shape[1]] = head
@@ -164,7 +164,7 @@ def test_a_pan_keeps_the_number_and_the_framing(make, scene) -> None:
     assert np.abs(crops - crops.mean(0)).mean() < 8  # the face does not move within its crop
 
 
-def test_two_people_keep_their_numbers_in_order_of_size(make, scene, astronaut: np.ndarray) -> None:
+def test_two_people_keep_ids(make, scene, astronaut: np.ndarray) -> None:
     head = cv2.resize(astronaut[30:215, 140:310], None, fx=1.3, fy=1.3, interpolation=cv2.INTER_LINEAR)
 
     def both(i: int) -> np.ndarray:
@@ -199,7 +199,7 @@ def test_a_short_loss_is_held_and_keeps_the_number(make, scene) -> None:
     assert all(faces.lost == () for faces in seen)
 
 
-def test_a_longer_one_is_said_to_be_lost_once_and_its_number_is_not_used_again(make, scene) -> None:
+def test_lost_is_reported_once_and_ids_are_not_reused(make, scene) -> None:
     seen = list(play(make(hold_s=0.4), [scene((60, 100))] * 2 + [scene()] * 20 + [scene((60, 100))] * 2))
     assert [len(faces.held) for faces in seen[2:12]] == [1] * 10
     lost = [(i, face.track_id) for i, faces in enumerate(seen) for face in faces.lost]
@@ -208,7 +208,7 @@ def test_a_longer_one_is_said_to_be_lost_once_and_its_number_is_not_used_again(m
     assert ids(seen[-1]) == [1]
 
 
-def test_a_jump_within_reach_is_the_same_face_and_across_the_room_it_is_not(make, scene) -> None:
+def test_a_jump_within_reach_keeps_the_track(make, scene) -> None:
     near = list(play(make(), [scene((60, 100))] * 3 + [scene((110, 120))] * 3))
     assert [ids(faces) for faces in near] == [[0]] * 6
     far = list(play(make(), [scene((10, 50))] * 3 + [scene((460, 280))] * 3))
@@ -216,9 +216,7 @@ def test_a_jump_within_reach_is_the_same_face_and_across_the_room_it_is_not(make
     assert far[-1].held[0].track_id == 0
 
 
-def test_a_scene_without_a_face_has_none_and_is_not_looked_at_twice_every_frame(
-    make, counted: Counted, coins: np.ndarray
-) -> None:
+def test_empty_scene_is_detected_once_a_frame(make, counted: Counted, coins: np.ndarray) -> None:
     seen = list(play(make(), [coins] * 30))
     assert all(faces == Faces((), (), ()) or not (faces.crops or faces.held or faces.lost) for faces in seen)
     assert counted.calls == 30
@@ -268,7 +266,7 @@ def mesh_at(points: np.ndarray, dx: float = 0.0, scale: float = 1.0) -> Mesh:
     return Mesh(((points - center) * scale + center + np.float32([dx, 0, 0])).astype(np.float32), 1.0)
 
 
-def test_matching_takes_the_nearest_and_minds_distance_time_and_size(astronaut_points: np.ndarray) -> None:
+def test_matching_by_distance_time_and_size(astronaut_points: np.ndarray) -> None:
     registry = TrackRegistry()
     left = registry.start(mesh_at(astronaut_points), 0.0)
     right = registry.start(mesh_at(astronaut_points, 150), 0.0)
@@ -296,7 +294,7 @@ def track_at(x: float, velocity: tuple[float, float]) -> Track:
     return Track(0, points, (x, 0.0, x + 100.0, 100.0), seen_s=1.0, born_s=0.0, velocity=velocity)
 
 
-def test_a_face_is_looked_for_ahead_of_itself_only_when_it_moves_fast_and_never_far() -> None:
+def test_position_is_predicted_for_fast_faces_only() -> None:
     for speed, ahead in ((0.0, 0.0), (150.0, 0.0), (500.0, 20.0), (5000.0, 50.0)):
         points = _predicted_points(track_at(0.0, (speed, 0.0)), 1.04)
         assert points[0, 0] == pytest.approx(ahead)

@@ -79,7 +79,7 @@ def test_a_face_is_cut_as_our_own_tracker_cuts_it(
     assert stand_in.closed == 1
 
 
-def test_numbers_stay_with_their_faces_and_a_loss_is_said_once(
+def test_track_ids_are_stable_and_loss_is_reported_once(
     stand_in: type[StandIn], astronaut: np.ndarray, astronaut_points: np.ndarray
 ) -> None:
     other = astronaut_points + np.float32([220, 150, 0])

@@ -96,7 +96,7 @@ def test_a_tilted_head_is_no_fault(crop_of) -> None:
     assert quality_issues(crop, CALIBRATION_LIMITS) == ()
 
 
-def test_the_numbers_are_there_and_the_most_important_comes_first(crop_of) -> None:
+def test_issues_have_numbers_and_an_order(crop_of) -> None:
     crop = replace(crop_of(brighter(0.1)), box=(0.0, 0.0, 20.0, 18.0), pose_deg=(41.0, 0.0, 0.0))
     assert quality_issues(crop, RUN_LIMITS) == ("too small", "turned away", "too dark")
     small, turned, _ = find_issues(crop, RUN_LIMITS)

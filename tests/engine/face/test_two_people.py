@@ -34,7 +34,7 @@ def followed(
 @pytest.mark.parametrize(
     "scales", [{"anna": 0.8, "ben": 0.8}, {"anna": 0.7, "ben": 0.9}, {"anna": 0.9, "ben": 0.7}]
 )
-def test_two_people_who_walk_past_one_another_keep_their_numbers(
+def test_people_walking_past_each_other_keep_ids(
     tracker: FaceTracker, seconds: float, scales: Mapping[str, float]
 ) -> None:
     """Anna is hidden by Ben for a part of the way, also where she is the larger one."""
@@ -44,7 +44,7 @@ def test_two_people_who_walk_past_one_another_keep_their_numbers(
     assert seen[-1] == seen[5]
 
 
-def test_a_face_that_walks_fast_is_found_where_it_is_and_no_other_is_made_of_it(tracker: FaceTracker) -> None:
+def test_a_fast_walker_keeps_one_track(tracker: FaceTracker) -> None:
     place = walk(100, 540, 1.6)
     off, numbers = [], set()
     for frame in scene({"anna": place}, 3.5):
@@ -55,14 +55,14 @@ def test_a_face_that_walks_fast_is_found_where_it_is_and_no_other_is_made_of_it(
     assert max(off) < 15 + np.median(off)
 
 
-def test_who_walks_quickly_behind_somebody_who_stands_keeps_their_number(tracker: FaceTracker) -> None:
+def test_walking_behind_a_standing_person_keeps_ids(tracker: FaceTracker) -> None:
     people = {"anna": walk(110, 550, 1.2), "ben": lambda _: 330.0}
     seen = list(followed(tracker, people, 3.5))
     assert len(set(seen[5].values())) == 2
     assert seen[-1] == seen[5]
 
 
-def test_two_people_who_come_near_and_part_again_keep_their_numbers(tracker: FaceTracker) -> None:
+def test_approaching_people_keep_ids(tracker: FaceTracker) -> None:
     def there_and_back(start: float, end: float) -> Place:
         out, back = walk(start, end, 1.0), walk(end, start, 1.0, wait_s=2.5)
         return lambda t_s: out(t_s) if t_s < 2.5 else back(t_s)
@@ -73,7 +73,7 @@ def test_two_people_who_come_near_and_part_again_keep_their_numbers(tracker: Fac
     assert seen[-1] == seen[5]
 
 
-def test_a_face_that_is_gone_for_a_moment_keeps_its_number_and_one_gone_for_longer_does_not(
+def test_short_gap_keeps_the_track_id_long_gap_does_not(
     tracker: FaceTracker,
 ) -> None:
     gone_s = {"short": (1.0, 1.0 + 0.6 * HOLD_S), "long": (3.0, 3.5 + HOLD_S)}
@@ -88,7 +88,7 @@ def test_a_face_that_is_gone_for_a_moment_keeps_its_number_and_one_gone_for_long
     assert seen[-1]["anna"] not in seen[5].values()
 
 
-def test_looks_tell_two_people_apart_and_know_each_again_nearer_and_a_little_off() -> None:
+def test_appearance_separates_two_people() -> None:
     def look(name: str, scale: float, shift: float = 0.0) -> np.ndarray:
         (frame,) = scene({name: lambda _: 300.0}, 1 / 15, scales={name: scale})
         middle, top = 300.0 + shift, HEIGHT - 210 * scale
@@ -113,7 +113,7 @@ def test_a_look_moves_towards_what_is_seen(seed: int, share: float) -> None:
     assert blend_appearance(None, now, 1.0) is now
 
 
-def test_a_look_of_a_box_that_leaves_the_picture_is_a_look() -> None:
+def test_appearance_of_a_box_beyond_the_image() -> None:
     image = np.full((40, 40, 3), 51, np.uint8)
     np.testing.assert_allclose(appearance_at(image, (-30, -30, 10, 100)), 0.2, atol=1e-6)
     assert appearance_at(image[..., 0], (0, 0, 9, 9)).shape == (12, 12, 1)
