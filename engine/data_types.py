@@ -22,6 +22,20 @@ FaceState = Literal["ok", "low_quality", "held", "lost"]
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """The classes of the encoder's `expression` output, in FER+ order (Barsoum et al. 2016, arXiv:1608.01041)."""
 
+BLENDSHAPES = (
+    *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight"),
+    *("eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft"),
+    *("eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight"),
+    *("eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose"),
+    *("mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel"),
+    *("mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight"),
+    *("mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower"),
+    *("mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight"),
+    *("mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight"),
+)
+"""Names of the coefficients, in order: `_neutral`, then ARKit's 51. Left and right are the person's own."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -61,9 +75,7 @@ class FaceCrop:
     eye_opening: float = (
         1.0  # share of this track's open eyes; below mtclar.engine.face.eyes.BLINK_OPENING in a blink
     )
-    blendshapes: NDArray[np.float32] | None = (
-        None  # [52] as mtclar.engine.face.blendshapes names them; None: off
-    )
+    blendshapes: NDArray[np.float32] | None = None  # [52] in the order of BLENDSHAPES; None: off
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,21 @@ def command(
         typer.Option(metavar="NAME", help="one-euro (default), exponential, kalman or none."),
     ] = None,
     max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="How many faces are followed.")] = None,
+    faces: Annotated[
+        str,
+        typer.Option(
+            metavar="bundled|mediapipe:FILE",
+            help="The face finder: the bundled networks, or MediaPipe's own with its face_landmarker.task (needs the "
+            "extra [mediapipe]).",
+        ),
+    ] = "bundled",
+    blendshapes: Annotated[
+        bool,
+        typer.Option(
+            "--blendshapes/--no-blendshapes",
+            help="Compute the 52 blendshapes of each face, for `subscribe` and --csv; costs about a fifth more.",
+        ),
+    ] = False,
     csv: CsvOption = None,
     sink: Annotated[
         list[str] | None,
@@ -161,6 +176,7 @@ def command(
     from mtclar.stream.mailbox import FRESHNESS
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sinks import open_sink
+    from mtclar.stream.sinks.csv_file import CsvSink
 
     secret = read_token(token, token_file)
     set_up_logs(log, source or [], secret)
@@ -175,9 +191,10 @@ def command(
         supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
         secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
         sources = open_all(stack, source or [WEBCAM])
-        sink_specs = [*(sink or ()), *([] if csv is None else [f"csv://{csv}"])]
+        face_landmarker = _face_landmarker(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
+            "--faces": _given(face_landmarker),
             "--support": paths,
             "--token-file": _given(token_file),
             "--passphrase-file": _given(passphrase_file),
@@ -195,6 +212,8 @@ def command(
             max_faces=max_faces or MAX_FACES,
             batch_wait_ms=batch_wait_ms,
             progress=lambda text: print_text(console, text),
+            blendshapes=blendshapes,
+            face_landmarker=face_landmarker,
         )
         service = Service(
             streams[0].tracker,
@@ -215,7 +234,9 @@ def command(
         if desks is not None:
             service.plug(stack.enter_context(desks), calibration_pages(), CALIBRATE_PAGE, desks.offer)
         stack.enter_context(service)
-        sinks = [open_sink(spec) for spec in sink_specs]
+        sinks = [open_sink(spec) for spec in sink or ()]
+        if csv is not None:
+            sinks.append(CsvSink(csv, blendshapes=blendshapes))
         stack.enter_context(reload_on_hangup(service.server))
         _say_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce()
@@ -235,6 +256,22 @@ def _calibrated_on(wish: bool | None, host: str, sources: "Sequence[Source]") ->
     if wish is None:
         return [source for source in sources if source.live and is_loopback(host)]
     return sources if wish else ()
+
+
+def _face_landmarker(faces: str) -> Path | None:
+    """The .task file of `mediapipe:FILE`; None for the bundled networks. Raises UsageError."""
+    from mtclar.engine.errors import UsageError
+
+    finder, _, file = faces.partition(":")
+    if faces == "bundled":
+        return None
+    if finder != "mediapipe":
+        raise UsageError(f"there is no face finder '{faces}'", "one of: bundled, mediapipe:FILE")
+    if not file:
+        raise UsageError(
+            "MediaPipe's face finder needs its face_landmarker.task", "write --faces mediapipe:FILE"
+        )
+    return Path(file).expanduser()
 
 
 def _given(path: Path | None) -> tuple[Path, ...]:

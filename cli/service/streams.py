@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_sessions
@@ -73,6 +74,8 @@ def follow_all(
     max_faces: int,
     batch_wait_ms: float | None,
     progress: Callable[[str], None],
+    blendshapes: bool = False,
+    face_landmarker: Path | None = None,
 ) -> list[Stream]:
     """A tracker for each source. With several, faces of all streams go through one encoder in batches: on a card, or
     where a wait is named; `batch_wait_ms` is how long a face may wait for others. Raises what Tracker.open raises.
@@ -90,6 +93,8 @@ def follow_all(
                     max_faces=max_faces,
                     progress=progress,
                     encoder=None if batcher is None else batcher.join(source.stream_id),
+                    blendshapes=blendshapes,
+                    face_landmarker=face_landmarker,
                 )
             ),
         )

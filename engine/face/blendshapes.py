@@ -4,22 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
+from mtclar.engine.data_types import BLENDSHAPES as BLENDSHAPES
 from mtclar.engine.face.crop import LEFT_EYE, RIGHT_EYE, Points
 from mtclar.engine.face.landmarks import POINTS
-
-BLENDSHAPES = (
-    *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
-    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight"),
-    *("eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft"),
-    *("eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight"),
-    *("eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose"),
-    *("mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel"),
-    *("mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight"),
-    *("mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower"),
-    *("mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight"),
-    *("mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight"),
-)
-"""Names in the order of the network's output: `_neutral`, then ARKit's 51. Left and right are the person's own."""
 
 # The landmarks that the network reads, as MediaPipe's face_blendshapes_graph.cc lists them; those from 468 on are
 # irises: centre, right, top, left and bottom of the right eye's, then of the left eye's.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mtclar.engine.data_types import Affect, Clock, Estimate
+from mtclar.engine.data_types import BLENDSHAPES, Affect, Clock, Estimate
 
 PROTOCOL = "mtclar.v1"
 
@@ -20,12 +20,21 @@ SourceState = Literal["connecting", "live", "stalled", "reconnecting", "ended"]
 Delivery = Literal["latest", "all"]
 
 OptionalField = Literal[
-    "faults", "box", "pose", "raw", "sd", "in_support", "drift", "nearest_similarity", "similarity"
+    "faults",
+    "box",
+    "pose",
+    "raw",
+    "sd",
+    "in_support",
+    "drift",
+    "nearest_similarity",
+    "similarity",
+    "blendshapes",
 ]
 """The fields of a face that `subscribe` may choose; the others are always there."""
 
 ALL_FIELDS: frozenset[str] = frozenset(OptionalField.__args__)  # type: ignore[attr-defined]
-DEFAULT_FIELDS = ALL_FIELDS - {"similarity"}
+DEFAULT_FIELDS = ALL_FIELDS - {"similarity", "blendshapes"}
 
 DECIMALS = 4
 
@@ -306,6 +315,11 @@ def _face(face: Affect, chosen: frozenset[str]) -> dict[str, Any]:
     message.update((name, value) for name, value in optional.items() if name in chosen)
     if "similarity" in chosen:
         message["similarity"] = [] if raw is None else raw.similarity.tolist()
+    if "blendshapes" in fields:
+        shapes = face.blendshapes
+        message["blendshapes"] = (
+            None if shapes is None else dict(zip(BLENDSHAPES, shapes.tolist(), strict=True))
+        )
     return message
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mtclar.engine.data_types import Affect
+from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
@@ -41,6 +41,9 @@ COLUMNS = (
     "mark",  # labels of clients; in the first row of the first frame captured after them
 )
 
+BLENDSHAPE_COLUMNS = BLENDSHAPES[1:]
+"""After the others, where blendshapes are computed; `_neutral` says nothing."""
+
 FLUSH_EVERY_S = 1.0
 """A SIGKILL or a power cut loses the rows of at most this time."""
 
@@ -69,9 +72,15 @@ class CsvSink(Sink):
     required = True
 
     def __init__(
-        self, path: Path, *, overwrite: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        *,
+        overwrite: bool = False,
+        blendshapes: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
+        self._blendshapes = blendshapes
         self._clock = clock
         self._file: io.FileIO | None = None
         if path.exists() and not overwrite:
@@ -86,7 +95,7 @@ class CsvSink(Sink):
         self._marks: dict[str, deque[tuple[float, str]]] = {}  # by stream: time and label
         self._rows = io.StringIO()
         self._writer = csv.writer(self._rows, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow((*COLUMNS, *BLENDSHAPE_COLUMNS) if blendshapes else COLUMNS)
         self._flush()
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
@@ -99,6 +108,9 @@ class CsvSink(Sink):
                 return
             rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
             rows[0][-1] = self._marks_before(message)
+            if self._blendshapes:
+                for row, face in zip(rows, message.faces or (None,), strict=True):
+                    row += _blendshape_cells(face)
             self._writer.writerows(rows)
             if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
                 self._flush()
@@ -171,6 +183,12 @@ def _row(message: AffectMessage, face: Affect | None) -> list[object]:
         *(("", "", "") if face.pose_deg is None else (f"{v:.1f}" for v in face.pose_deg)),
         "",
     ]
+
+
+def _blendshape_cells(face: Affect | None) -> list[object]:
+    if face is None or face.blendshapes is None:
+        return [""] * len(BLENDSHAPE_COLUMNS)
+    return [_number(value) for value in face.blendshapes[1:].tolist()]
 
 
 def _cell(label: str) -> str:

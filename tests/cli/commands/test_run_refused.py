@@ -44,6 +44,9 @@ Command = Callable[..., Any]
             "there is no file /no/c.pem",
         ),
         (("--source", "demo", "--csv", "/proc/none/values.csv"), 2, "cannot write"),
+        (("--source", "demo", "--faces", "dlib"), 2, "there is no face finder 'dlib'"),
+        (("--source", "demo", "--faces", "mediapipe"), 2, "mediapipe:FILE"),
+        (("--source", "demo", "--faces", "mediapipe:/no/x.task"), 2, "there is no such file"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(

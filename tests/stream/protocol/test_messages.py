@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine.data_types import Affect, Estimate
+from mtclar.engine.data_types import BLENDSHAPES, Affect, Estimate
 from mtclar.stream.protocol import messages
 from mtclar.stream.protocol.client_messages import parse_client
 from mtclar.stream.protocol.messages import (
@@ -110,6 +111,17 @@ def test_boxes_are_x_y_width_height_and_floats_are_short(make_message: Callable[
     assert message["faces"][0]["nearest_similarity"] == 0.9
     assert message["faces"][0]["similarity"] == [0.2, 0.9]
     assert "1.2346" in text
+
+
+def test_blendshapes_come_by_name_and_only_when_asked_for(make_message: Callable[..., AffectMessage]) -> None:
+    message = make_message()
+    shapes = np.linspace(0, 1, 52).astype(np.float32)
+    message = replace(message, faces=(replace(message.faces[0], blendshapes=shapes), *message.faces[1:]))
+    assert "blendshapes" not in check(message.encode(DEFAULT_FIELDS))["faces"][0]
+    by_name = check(message.encode(ALL_FIELDS))["faces"][0]["blendshapes"]
+    assert list(by_name) == list(BLENDSHAPES)
+    assert list(by_name.values()) == pytest.approx(shapes, abs=1e-4)
+    assert check(make_message().encode(ALL_FIELDS))["faces"][0]["blendshapes"] is None
 
 
 def test_a_face_that_was_never_measured_has_nulls() -> None:

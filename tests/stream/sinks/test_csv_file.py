@@ -4,14 +4,16 @@ import csv
 import errno
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine.data_types import Affect
+from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, MarkMessage, StreamInfo
 from mtclar.stream.sinks.csv_file import COLUMNS, MARKS_KEPT, CsvSink
@@ -176,3 +178,16 @@ def publish_many(sink: CsvSink, make_message: Make) -> None:
         sink.affect(make_message(n))
         if n % 100 == 99:
             sink._flush()
+
+
+def test_blendshapes_are_columns_of_their_own_after_the_mark(tmp_path: Path, make_message: Make) -> None:
+    shapes = np.linspace(0, 1, 52).astype(np.float32)
+    both, none = make_message(0, faces=2), make_message(1, faces=0)
+    both = replace(both, faces=(replace(both.faces[0], blendshapes=shapes), both.faces[1]))
+    with closing(CsvSink(tmp_path / "out.csv", blendshapes=True)) as sink:
+        sink.affect(both)
+        sink.affect(none)
+    written = rows(tmp_path / "out.csv")
+    assert list(written[0]) == [*COLUMNS, *BLENDSHAPES[1:]]
+    assert [float(written[0][name]) for name in BLENDSHAPES[1:]] == pytest.approx(shapes[1:], abs=1e-4)
+    assert {row[name] for row in written[1:] for name in BLENDSHAPES[1:]} == {""}
