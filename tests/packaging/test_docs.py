@@ -70,8 +70,8 @@ def test_a_command_of_the_readme_exists_with_its_flags(command: str) -> None:
         assert flag in done.stdout, f"{name} has no {flag}"
 
 
-def test_the_readmes_commands_on_files_run_one_after_the_other(tmp_path: Path) -> None:
-    """Those that need a camera or a server cannot run here; nothing that they write is in the way of the others."""
+def test_the_readmes_commands_and_program_run_on_files(tmp_path: Path) -> None:
+    """In order, on the beginning of the bundled clip; commands that need a camera or a server are left out."""
     written = re.findall(r"--(?:csv|out|summary-json)[ =](\S+)", " ".join(COMMANDS))
     assert [name for name, times in Counter(written).items() if times > 1] == []
     beginning(demo_clip.clip_path(), tmp_path / "video.mp4")
@@ -85,6 +85,15 @@ def test_the_readmes_commands_on_files_run_one_after_the_other(tmp_path: Path) -
         )
         assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + round(CLIP_S * 25)
+    (library,) = (
+        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Tracker" in block
+    )
+    program = library.replace("VideoCapture(0)", "VideoCapture('video.mp4')")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == round(CLIP_S * 25)
 
 
 def beginning(clip: Path, out: Path) -> None:
