@@ -1,7 +1,7 @@
-"""One TOML file for everything that a command's flags can say, read and explained from the options themselves.
+"""Reads and explains the TOML file that sets the options of a command.
 
-A key is a flag's long name without its dashes. Types, limits, defaults and words all come from the command's signature,
-so that nothing is written twice; a flag on the command line wins over the file.
+A key is an option's long name without its dashes. Types, limits, defaults and explanations come from the command's
+signature, so that none is written twice; an option on the command line takes precedence over the file.
 """
 
 import difflib
@@ -29,9 +29,9 @@ _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true o
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What one option may be in the file."""
+    """One option as a key of the file."""
 
-    name: str  # the parameter of the command
+    name: str  # parameter of the command
     key: str  # in the file
     kind: type  # str, int, float, bool or Path
     many: bool  # a list of them
@@ -44,14 +44,14 @@ class Setting:
 
     @property
     def words(self) -> str:
-        """What the value has to be, for people."""
+        """The valid values in words."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         return f'a list of texts, such as {self.key} = ["..."]' if self.many else _WORDS[self.kind]
 
 
 def settings_of(command: Callable[..., object]) -> list[Setting]:
-    """The options of a command, in their order; --config itself is none of them."""
+    """The options of a command, in their order, without --config itself."""
     hints = typing.get_type_hints(command, include_extras=True)
     found = [_setting(one, hints[one.name]) for one in inspect.signature(command).parameters.values()]
     return [setting for setting in found if f"--{setting.key}" != CONFIG_FLAG]
@@ -87,7 +87,7 @@ def _setting(parameter: inspect.Parameter, hint: Any) -> Setting:
 
 
 def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
-    """The file's values by parameter. Raises UsageError that names the file, the line, and what to do."""
+    """The file's values by parameter. Raises UsageError with the file, the line and a remedy."""
     path = path.expanduser()
     try:
         text = path.read_bytes().decode()
@@ -104,15 +104,15 @@ def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
     for key, value in content.items():
         where = f"{path}, line {_line_of(key, text)}"
         if key not in by_key:
-            raise UsageError(f"{where}: there is no key '{key}'", _meant(key, value, by_key))
+            raise UsageError(f"{where}: there is no key '{key}'", _hint_for(key, value, by_key))
         values[by_key[key].name] = _checked(by_key[key], value, where)
     return values
 
 
 def readable_secrets(path: Path) -> bool:
-    """Whether others on this machine can read a token, or what is secret in a camera's address, in the file.
+    """Whether other users can read the file and it holds a token, or an address with a secret.
 
-    For a file that `read_config` has accepted.
+    Call it for a file that `read_config` has accepted.
     """
     path = path.expanduser()
     others = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
@@ -124,14 +124,14 @@ def readable_secrets(path: Path) -> bool:
 
 
 def _line_of(key: str, text: str) -> int:
-    """Where the key stands; the parser does not say. A table's line for a table."""
+    """The line of a key or table, which the parser does not report."""
     written = re.compile(rf"^\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[\].=]")
     return next((n for n, line in enumerate(text.splitlines(), 1) if written.match(line)), 1)
 
 
-def _meant(key: str, value: object, by_key: Mapping[str, Setting]) -> str:
+def _hint_for(key: str, value: object, by_key: Mapping[str, Setting]) -> str:
     if isinstance(value, dict):
-        return "keys stand by themselves here: leave out the [table]"
+        return "keys are at the top level: leave out the [table]"
     near = difflib.get_close_matches(key.replace("_", "-"), by_key, n=1)
     return f"did you mean '{near[0]}'? {EXAMPLE_HINT}" if near else EXAMPLE_HINT
 
@@ -139,14 +139,14 @@ def _meant(key: str, value: object, by_key: Mapping[str, Setting]) -> str:
 def _checked(setting: Setting, value: Any, where: str) -> Any:
     values = value if setting.many else [value]
     if not isinstance(values, list) or not all(_fits(setting, one) for one in values):
-        shown = "something else" if setting.choices else _shown(value)
-        raise UsageError(f"{where}: {setting.key} is {shown}", f"it has to be {setting.words}")
+        kind = "another value" if setting.choices else _kind(value)
+        raise UsageError(f"{where}: {setting.key} is {kind}", f"it must be {setting.words}")
     if setting.kind in (int, float):
         least, most = setting.least, setting.most
         if (least is not None and value < least) or (most is not None and value > most):
             limits = [f"at least {least:g}"] if least is not None else []
             limits += [f"at most {most:g}"] if most is not None else []
-            raise UsageError(f"{where}: {setting.key} is {value}", f"it has to be {' and '.join(limits)}")
+            raise UsageError(f"{where}: {setting.key} is {value}", f"it must be {' and '.join(limits)}")
     if setting.kind is Path:
         return str(Path(value).expanduser())
     return value
@@ -162,27 +162,27 @@ def _fits(setting: Setting, value: object) -> bool:
     return isinstance(value, int if setting.kind is int else str)
 
 
-def _shown(value: object) -> str:
-    """The kind of value and not the value itself, which may be a secret."""
+def _kind(value: object) -> str:
+    """The type of a value in words; the value itself may be a secret."""
     return {
         bool: "true or false",
         int: "a number",
         float: "a number",
         str: "a text",
         list: "a list",
-    }.get(type(value), "something else")
+    }.get(type(value), "another value")
 
 
 # --- explaining ---------------------------------------------------------------------------------------------------
 
 
 def example(settings: Sequence[Setting], program: str) -> str:
-    """A file with every key, explained and commented out, so that it says what is so without it."""
+    """A file with every key, its explanation and its default, commented out."""
     lines = [
-        f"# Everything that the flags of `{program} run` can say: `{program} run {CONFIG_FLAG} FILE`.",
-        "# Remove the # before a key to set it; what stands there is the default, or an example where there is none.",
-        "# A flag on the command line wins over this file. Paths are as on the command line, ~ included.",
-        "# With a token or a camera's password in it, nobody else should be able to read it: chmod 600 FILE",
+        f"# Options of `{program} run`, read by `{program} run {CONFIG_FLAG} FILE`.",
+        "# Remove the # before a key to set it. The value shown is the default, or an example where there is none.",
+        "# A flag on the command line takes precedence. Paths are as on the command line, ~ included.",
+        "# With a token or a camera's password in it, keep it private: chmod 600 FILE",
     ]
     for setting in settings:
         lines += ["", *textwrap.wrap(setting.help, WIDTH, initial_indent="# ", subsequent_indent="# ")]
@@ -192,7 +192,7 @@ def example(settings: Sequence[Setting], program: str) -> str:
 
 
 def _toml(setting: Setting) -> str:
-    """The default, or where there is none what a value looks like."""
+    """The default, or an example where there is none."""
     default = setting.default
     if setting.kind is bool:
         return str(bool(default)).lower()

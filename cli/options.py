@@ -1,4 +1,4 @@
-"""What several commands share: option types, defaults of the command line, and the place of the user's support set."""
+"""Options of several commands, their defaults, and the path of the user's support set."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,8 +29,8 @@ SourcesOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="webcam (the default), webcam:N, /dev/videoN, rtsp://..., browser, a video file, demo or synthetic; once "
-        "for each stream.",
+        help="webcam (the default), webcam:N, /dev/videoN, rtsp://..., browser, a video file, demo or synthetic; "
+        "repeat it for several streams.",
     ),
 ]
 BackendOption = Annotated[
@@ -48,14 +48,12 @@ ProviderOption = Annotated[
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of each network.")]
 NoLiveOption = Annotated[
     bool,
-    typer.Option(
-        "--no-live", help="No live values in the terminal; the source's changes of state are still said."
-    ),
+    typer.Option("--no-live", help="Print no live values; changes of a source's state are still printed."),
 ]
 LogOption = Annotated[
     Literal["plain", "json"],
     typer.Option(
-        help="plain: sentences for people; json: one object a line on stderr for every event, and nothing else."
+        help="plain: sentences; json: one object per line on stderr for every event, and no other output."
     ),
 ]
 TokenFileOption = Annotated[
@@ -69,7 +67,7 @@ TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", h
 
 
 def expanded(path: Path | None) -> Path | None:
-    """`--out=~/me.mtclar`: a shell leaves that tilde alone."""
+    """The path with `~` expanded: a shell does not expand it in `--out=~/me.mtclar`."""
     return None if path is None else path.expanduser()
 
 
@@ -77,7 +75,7 @@ SummaryOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write the summary as JSON when it ends; an older summary is overwritten.",
+        help="Write the summary as JSON at the end; an older summary is overwritten.",
         callback=expanded,
     ),
 ]
@@ -86,7 +84,7 @@ CsvOption = Annotated[
     typer.Option(
         "--csv",
         metavar="FILE",
-        help="Write a row for each face of each frame, with what clients mark.",
+        help="Write one row per face and frame, with the marks of clients.",
         callback=expanded,
     ),
 ]
@@ -96,7 +94,7 @@ OutOption = Annotated[
         "--out",
         "-o",
         metavar="FILE",
-        help="Where to write; by default where `run` looks first.",
+        help="Output file; by default the support set that `run` uses.",
         callback=expanded,
     ),
 ]
@@ -123,21 +121,21 @@ def read_token(token: str | None, token_file: Path | None) -> str | None:
 
 
 def default_support_path() -> Path:
-    """Where `calibrate` writes and `run` reads unless told otherwise: the user's data folder."""
+    """The support set that `calibrate` writes and `run` reads by default, in the user's data folder."""
     from platformdirs import user_data_path
 
     return user_data_path(APP_NAME, appauthor=False) / DEFAULT_SUPPORT
 
 
 def backend_spec(backend: str, provider: str | None) -> str:
-    """`onnxruntime` and `cuda` -> `onnxruntime:cuda`. UsageError when the backend names a variant already."""
+    """`onnxruntime` and `cuda` -> `onnxruntime:cuda`. UsageError when the backend already has a variant."""
     from mtclar.engine.errors import UsageError
 
     if provider is None:
         return backend
     if ":" in backend or backend == "auto":
         raise UsageError(
-            f"--provider {provider} does not go with --backend {backend}",
+            f"--provider {provider} cannot be combined with --backend {backend}",
             "name a backend, such as --backend onnxruntime",
         )
     return f"{backend}:{provider}"

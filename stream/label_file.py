@@ -1,7 +1,7 @@
-"""labels.csv in and out: time,valence,arousal[,track]; every error names the line.
+"""Reads and writes labels.csv: time,valence,arousal[,track]; every error names the line.
 
-A time is in seconds from the first frame and means the frame nearest to it. `track`, where there are several faces,
-says which one; without it the largest is taken.
+A time is in seconds from the first frame and refers to the nearest frame. `track` is the number of a face where there
+are several; without it the largest face is meant.
 """
 
 import csv
@@ -16,22 +16,22 @@ from mtclar.engine.errors import UsageError
 COLUMNS = ("time", "valence", "arousal")
 TRACK = "track"
 EXAMPLE = f"the first line is `{','.join(COLUMNS)}` (and `,{TRACK}` if needed), the next ones look like `1.20,0.5,-0.1`"
-MAX_BYTES = 16 * 2**20  # half a million labels: anything larger is not a label file
+MAX_BYTES = 16 * 2**20  # half a million labels
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What the person says of one moment."""
+    """Valence and arousal of one moment."""
 
     time_s: float  # from the first frame of the source, >= 0
     valence: float  # [-1, 1]
     arousal: float  # [-1, 1]
     track: int | None = None  # which face; None: the largest
-    line: int | None = None  # where it stands in its file, for messages
+    line: int | None = None  # in its file, for messages
 
     @property
     def where(self) -> str:
-        """How a message calls this label."""
+        """The label's place, for messages."""
         place = f"at {self.time_s:.2f} s"
         return place if self.line is None else f"line {self.line} ({place})"
 
@@ -57,7 +57,7 @@ def read_labels(path: Path) -> tuple[Label, ...]:
 
 
 def parse_labels(text: str, name: str = "labels.csv") -> tuple[Label, ...]:
-    """The labels of a CSV text, in order of time; `name` is how messages call it. Raises UsageError."""
+    """The labels of a CSV text, in order of time; `name` names it in messages. Raises UsageError."""
     rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
     labels: list[Label] = []
     lines_of: dict[tuple[float, int | None], int] = {}
@@ -88,7 +88,7 @@ def parse_labels(text: str, name: str = "labels.csv") -> tuple[Label, ...]:
 
 
 def write_labels(labels: Iterable[Label]) -> str:
-    """The text of a label file; `parse_labels` gives the same labels back."""
+    """The text of a label file; `parse_labels` returns the same labels."""
     labels = sorted(labels, key=lambda label: label.time_s)
     tracked = any(label.track is not None for label in labels)
     out = io.StringIO()
@@ -101,7 +101,7 @@ def write_labels(labels: Iterable[Label]) -> str:
 
 
 def _header(cells: Sequence[str], name: str, line: int) -> list[str]:
-    """The column names, lower case; UsageError unless they are ours."""
+    """The column names in lower case; UsageError for others than those of a label file."""
     header = [cell.lower() for cell in cells]
     wanted = set(COLUMNS)
     if len(set(header)) < len(header) or not wanted <= set(header) or set(header) - wanted - {TRACK}:
@@ -110,7 +110,7 @@ def _header(cells: Sequence[str], name: str, line: int) -> list[str]:
 
 
 def _label(cells: dict[str, str], count: int, header: Sequence[str], name: str, line: int) -> Label:
-    """One row; UsageError for anything but a label."""
+    """The label of one row; UsageError for an invalid one."""
     where = f"{name}, line {line}"
     if count != len(header):
         raise UsageError(f"{where}: {count} values, but the header has {len(header)} columns", EXAMPLE)

@@ -1,4 +1,4 @@
-"""Between the reader and the worker: a mailbox with a named freshness policy, its drops counted."""
+"""The mailbox between the reader and the worker of a stream: a named freshness policy, and a count of its drops."""
 
 import threading
 from collections import deque
@@ -7,21 +7,21 @@ from typing import Literal
 from mtclar.engine.data_types import Frame
 
 Freshness = Literal["latest", "paced", "all"]
-"""`latest`: the newest frame wins. `paced`: the same, for a file released at its own times. `all`: the reader waits."""
+"""`latest`: a newer frame replaces an older one. `paced`: the same for a file in real time. `all`: keeps all frames."""
 
 FRESHNESS: tuple[Freshness, ...] = ("latest", "paced", "all")
 
 BACKLOG_FRAMES = 8
-"""How far the reader may run ahead with `all`: enough to ride out one slow frame, 200 MB of 4K pictures."""
+"""How far the reader may be ahead with `all`: enough to cover one slow frame; 200 MB of 4K pictures."""
 
 
 class Mailbox:
-    """Frames from one thread to another; closing it wakes both sides at once."""
+    """Passes frames from one thread to another; closing it wakes both at once."""
 
     def __init__(self, freshness: Freshness, backlog: int = BACKLOG_FRAMES) -> None:
         self.freshness = freshness
-        self._waits = freshness == "all"
-        self._capacity = backlog if self._waits else 1
+        self._blocking = freshness == "all"
+        self._capacity = backlog if self._blocking else 1
         self._frames: deque[Frame] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -34,14 +34,14 @@ class Mailbox:
 
     @property
     def finished(self) -> bool:
-        """True when it is closed and empty: no frame will come any more."""
+        """Whether it is closed and empty, so that no frame can follow."""
         with self._changed:
             return self._closed and not self._frames
 
     def put(self, frame: Frame) -> bool:
-        """Puts a frame in; with `all` waits for room. False: the mailbox is closed, stop reading."""
+        """Adds a frame; with `all` waits for room. False when the mailbox is closed: stop reading."""
         with self._changed:
-            if self._waits:
+            if self._blocking:
                 self._changed.wait_for(lambda: self._closed or len(self._frames) < self._capacity)
             if self._closed:
                 return False
@@ -63,7 +63,7 @@ class Mailbox:
             return frame
 
     def close(self, discard: bool = False) -> None:
-        """No more frames go in; those that wait can still be taken, unless `discard`."""
+        """Takes no more frames; those inside can still be read, unless `discard`."""
         with self._changed:
             self._closed = True
             if discard:

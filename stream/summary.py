@@ -1,4 +1,4 @@
-"""Counts and percentiles behind `--summary-json`, in bounded memory however long a run is."""
+"""Counts and latency percentiles of a run, in bounded memory; the content of `--summary-json`."""
 
 import json
 import math
@@ -15,27 +15,27 @@ from mtclar.engine.files import write_whole
 from mtclar.stream.mailbox import Freshness
 
 PERCENTILES = (50, 95, 99)
-SUMMARY_KEYS = frozenset({"frames", "fps", "latency_ms"})  # any summary has these
+SUMMARY_KEYS = frozenset({"frames", "fps", "latency_ms"})  # present in every summary
 MAX_SUMMARY_BYTES = 2**20
 FINEST_MS, COARSEST_MS, RATIO = 1e-3, 1e6, 1.01  # bins of 1 %: a percentile is right within half of that
 
 
 def percentiles(values_ms: Sequence[float]) -> dict[str, float | None]:
-    """p50, p95, p99, rounded to microseconds; None where nothing was measured."""
+    """p50, p95, p99, rounded to microseconds; None without values."""
     if not len(values_ms):
         return {f"p{p}": None for p in PERCENTILES}
     return {f"p{p}": round(float(np.percentile(values_ms, p)), 3) for p in PERCENTILES}
 
 
 class LatencyHistogram:
-    """Latencies on a logarithmic scale: 2,084 counters, whatever comes."""
+    """Counts latencies in 2,084 logarithmic bins."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(math.ceil(math.log(COARSEST_MS / FINEST_MS, RATIO)) + 1, np.int64)
         self.count = 0
 
     def record(self, latency_ms: float) -> None:
-        """Counts one latency; what lies beyond the scale counts at its end."""
+        """Counts one latency; values beyond the scale count in its last bin."""
         at = 0
         if latency_ms > FINEST_MS:
             at = min(int(math.log(latency_ms / FINEST_MS, RATIO)), len(self._counts) - 1)
@@ -43,7 +43,7 @@ class LatencyHistogram:
         self.count += 1
 
     def percentile(self, percent: float) -> float | None:
-        """In milliseconds, within 0.5 %; None when nothing was recorded."""
+        """In milliseconds, within 0.5 %; None without values."""
         if not self.count:
             return None
         at = int(np.searchsorted(np.cumsum(self._counts), math.ceil(self.count * percent / 100)))
@@ -52,24 +52,22 @@ class LatencyHistogram:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did; the keys of `--summary-json`."""
+    """The figures of a run; its fields are the keys of `--summary-json`."""
 
     frames: int  # answered
     fps: float  # answered a second, from the first capture to the last answer
     dropped: int
     messages_per_s: float  # `affect` messages a second: one for each answered frame
-    latency_ms: dict[
-        str, float | None
-    ]  # p50, p95, p99: capture to socket, or to message where nobody listens
+    latency_ms: dict[str, float | None]  # p50, p95, p99: capture to socket, or to message without a client
     backend: str
     cpu_cores: float  # processor seconds of this process / seconds
-    peak_rss_mb: float | None  # None where the system does not tell
+    peak_rss_mb: float | None  # None where the system does not report it
     wall_s: float
     reconnects: int
     frames_with_face: int
-    freshness: Freshness  # with `all` a frame's latency holds its wait in the queue: the reader runs ahead
-    stopped: bool  # somebody ended it before the source did
-    abandoned: int = 0  # connections that did not answer any more and were left to themselves
+    freshness: Freshness  # with `all`, latencies include the wait in the queue
+    stopped: bool  # ended before the source did
+    abandoned: int = 0  # connections that hung and were abandoned
 
     def write(self, path: Path) -> None:
         """JSON, whole or not at all. Raises WriteError when the disk refuses."""
@@ -77,7 +75,7 @@ class Summary:
 
 
 def whole_summary(summaries: Sequence[Summary]) -> Summary:
-    """Of pipelines that share a meter: its counts stand in each; drops and lost connections are added."""
+    """The summary of pipelines that share a meter: drops and lost connections are added, other counts are shared."""
     return replace(
         summaries[0],
         dropped=sum(summary.dropped for summary in summaries),
@@ -88,7 +86,7 @@ def whole_summary(summaries: Sequence[Summary]) -> Summary:
 
 
 def is_summary(path: Path) -> bool:
-    """Whether the file at `path` is empty or holds a summary, and so may be replaced by the next one."""
+    """Whether the file at `path` is empty or holds a summary, so that the next summary may replace it."""
     try:
         content = path.read_bytes() if path.stat().st_size <= MAX_SUMMARY_BYTES else b"-"
         return not content or set(json.loads(content)) >= SUMMARY_KEYS
@@ -103,36 +101,36 @@ def write_json(path: Path, content: object) -> None:
 
 
 class Meter:
-    """Collects a run's figures. `answered` is called by the streams' worker threads, `sent` by the event loop's."""
+    """Collects a run's figures: `answered` on the streams' worker threads, `sent` on the event loop's thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._built = LatencyHistogram()
+        self._delivered = LatencyHistogram()
         self._sent = LatencyHistogram()
         self._cpu_s = time.process_time()
         self._started_s: float | None = None
-        self._last_s = 0.0
+        self._last_answer_s = 0.0
         self.frames = 0
         self.frames_with_face = 0
 
     def started(self) -> None:
-        """The first frame is being answered: start-up is not part of the rate."""
+        """Starts the time of the rate, once, at the first frame: start-up does not count."""
         with self._lock:
             if self._started_s is None:
                 self._started_s = self._clock()
                 self._cpu_s = time.process_time()
 
     def answered(self, t_capture_s: float, with_face: bool) -> None:
-        """A frame's message was built and handed to the sinks."""
+        """Counts a frame whose message was delivered to the sinks."""
         with self._lock:
-            self._last_s = self._clock()
-            self._built.record(1e3 * (self._last_s - t_capture_s))
+            self._last_answer_s = self._clock()
+            self._delivered.record(1e3 * (self._last_answer_s - t_capture_s))
             self.frames += 1
             self.frames_with_face += with_face
 
     def sent(self, t_capture_s: float) -> None:
-        """A frame's message was written to the first socket (or no client wanted it)."""
+        """Counts a message that was written to its first socket, or that no client wanted."""
         self._sent.record(1e3 * (self._clock() - t_capture_s))
 
     def summary(
@@ -146,9 +144,9 @@ class Meter:
         abandoned: int = 0,
     ) -> Summary:
         """The figures so far."""
-        wall_s = self._last_s - self._started_s if self._started_s is not None and self.frames else 0.0
+        wall_s = self._last_answer_s - self._started_s if self._started_s is not None and self.frames else 0.0
         rate = self.frames / wall_s if wall_s > 0 else 0.0
-        latency = self._sent if self._sent.count else self._built
+        latency = self._sent if self._sent.count else self._delivered
         return Summary(
             frames=self.frames,
             fps=round(rate, 2),
@@ -172,11 +170,9 @@ def _rounded(value: float | None) -> float | None:
 
 
 def peak_rss_mb() -> float | None:
-    """The most memory that this process ever held, in MB; None where the system does not tell (Windows)."""
+    """The largest resident memory of this process so far, in MB; None where the system does not report it."""
     status = Path("/proc/self/status")
-    if (
-        status.is_file()
-    ):  # not getrusage on Linux: its figure can be inherited from the parent that started us
+    if status.is_file():  # on Linux getrusage can report the parent's figure
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024

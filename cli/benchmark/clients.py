@@ -1,8 +1,8 @@
-"""The other end of the socket: real websocket clients in a process of their own, with what they received.
+"""The other end of the socket: real websocket clients in their own process, and the messages that they received.
 
     python -m mtclar.cli.benchmark.clients ws://127.0.0.1:PORT/ws COUNT
 
-Prints `connected`, reads until the server says bye, and prints what the clients got as JSON.
+Prints `connected`, reads until the server sends bye, and prints the clients' figures as JSON.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from mtclar.stream.summary import percentiles
 
 @dataclass(slots=True)
 class Received:
-    """What one client got."""
+    """The messages of one client."""
 
     latencies_ms: list[float] = field(default_factory=list)  # capture to here, on the clock that both share
     arrivals_s: list[float] = field(default_factory=list)
@@ -41,7 +41,7 @@ async def listen(url: str, connected: asyncio.Barrier) -> Received:
                     received.arrivals_s.append(now_s)
                     received.latencies_ms.append(1e3 * (now_s - message["t_capture"]))
         except ConnectionClosed:
-            pass  # without a bye: what was received still counts
+            pass  # without a bye: the received messages still count
     return received
 
 

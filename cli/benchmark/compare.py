@@ -1,4 +1,4 @@
-"""Two backends on the same pictures in one run, taking turns, so that a noisy machine slows both alike."""
+"""Compares two backends on the same pictures in alternating blocks, so that a noisy machine slows both equally."""
 
 import time
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two backends, and how they relate."""
+    """Two backends and their ratios."""
 
     a: Side
     b: Side
     frame_ratio: Ratio
     estimate_ratio: Ratio
-    cpu_ratio: Ratio  # processor time of all threads for a frame: hardly moved by what else runs
+    cpu_ratio: Ratio  # processor time of all threads per frame: nearly independent of other load
     largest_difference: float  # in valence or arousal, before smoothing
 
     def as_json(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def parse(name: str) -> tuple[str, int]:
 
     backend, _, threads = name.partition("@")
     if threads and not (threads.isdecimal() and int(threads)):
-        raise UsageError(f"{name!r}: the threads are a number", "such as onnxruntime@2")
+        raise UsageError(f"{name!r}: the number of threads is invalid", "write onnxruntime@2")
     return backend, int(threads or 1)
 
 

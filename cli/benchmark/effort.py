@@ -1,11 +1,11 @@
-"""How much is measured: as much as figures for a page need, or as little as a look takes."""
+"""How much `bench` measures: enough for published figures, or a quick check."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What scaling tries."""
+    """The sizes that scaling measures."""
 
     streams: tuple[int, ...] = (1, 2, 4)
     faces: tuple[int, ...] = (1, 2, 4)
@@ -17,9 +17,9 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long everything takes."""
+    """The amount of each measurement."""
 
-    frames: int  # of each stage, and of a comparison; twice as many unpaced
+    frames: int  # of each stage and of a comparison; twice as many unpaced
     paced_s: float
     start_ups: int
     sizes: Sizes

@@ -1,4 +1,4 @@
-"""From capture to socket: a server in a process of its own, real clients in another, the card watched meanwhile."""
+"""Latency from capture to socket: a server in its own process, real clients in another, a graphics card monitored."""
 
 import json
 import subprocess
@@ -16,14 +16,14 @@ from mtclar.engine.errors import MtclarError
 
 CLIENTS = 2
 TIMEOUT_S = (
-    660.0  # of one line: a card's engines may have to be compiled first; the server itself gives up at 600
+    660.0  # for one line: a card's engines may be compiled first, and the server itself stops after 600 s
 )
 
 
 def measure(
     material: Material, backend: str, threads: int, *, unpaced_frames: int, paced_s: float
 ) -> tuple[dict[str, Any], dict[str, float] | None]:
-    """`end_to_end`, and what a card did while frames came at 30 a second (None without one)."""
+    """The figures `end_to_end`, and those of a card at 30 frames a second (None without a card)."""
     unpaced, _, _ = _run(material, backend, threads, "all", unpaced_frames)
     paced, received, card = _run(material, backend, threads, "paced", round(paced_s * FPS))
     figures = {
@@ -39,7 +39,7 @@ def measure(
 def _run(
     material: Material, backend: str, threads: int, freshness: str, frames: int
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, float] | None]:
-    """One run: the server's summary, what the clients got, and what the card did."""
+    """One run: the server's summary, the clients' figures, the card's figures."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         support = None
@@ -56,27 +56,27 @@ def _run(
             "frames": frames,
         }
         server = Child.start(stack, "the measured process", "server", json.dumps(task))
-        clients = Child.start(stack, "the clients", "clients", server.line(), str(CLIENTS))
-        clients.line()  # connected
+        clients = Child.start(stack, "the clients", "clients", server.read_line(), str(CLIENTS))
+        clients.read_line()  # connected
         meter = GpuMeter()
         with meter:
-            server.tell("go")
-            summary = json.loads(server.line())
-        received = json.loads(clients.line())
+            server.write_line("go")
+            summary = json.loads(server.read_line())
+        received = json.loads(clients.read_line())
         return summary, received, meter.report(frames)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Child:
-    """A process and what it says; its errors go to a file, so that it never waits for them to be read."""
+    """A child process and its output; its stderr goes to a file, so that it never blocks on it."""
 
-    who: str
+    name: str
     process: "subprocess.Popen[str]"
     errors: IO[str]
 
     @classmethod
-    def start(cls, stack: ExitStack, who: str, module: str, *arguments: str) -> "Child":
-        """One that is killed when the stack is left."""
+    def start(cls, stack: ExitStack, name: str, module: str, *arguments: str) -> "Child":
+        """Starts a process that is killed when the stack closes."""
         errors = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115  # the stack closes it
         process = subprocess.Popen(
             [sys.executable, "-m", f"mtclar.cli.benchmark.{module}", *arguments],
@@ -91,23 +91,23 @@ class Child:
             process.communicate()
 
         stack.callback(end)
-        return cls(who, process, errors)
+        return cls(name, process, errors)
 
-    def tell(self, line: str) -> None:
+    def write_line(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
-    def line(self, timeout_s: float = TIMEOUT_S) -> str:
-        """The next line that it prints; MtclarError with its last words when it ends instead, or says nothing."""
+    def read_line(self, timeout_s: float = TIMEOUT_S) -> str:
+        """The next line of its stdout; MtclarError with its last line of stderr when it ends or times out instead."""
         assert self.process.stdout is not None
-        silent = threading.Event()
+        timed_out = threading.Event()
 
-        def give_up() -> None:
-            silent.set()
+        def time_out() -> None:
+            timed_out.set()
             self.process.kill()
 
-        timer = threading.Timer(timeout_s, give_up)
+        timer = threading.Timer(timeout_s, time_out)
         timer.start()
         try:
             line = self.process.stdout.readline()
@@ -117,7 +117,7 @@ class Child:
             return line.strip()
         self.process.wait()
         self.errors.seek(0)
-        last = (self.errors.read().strip().splitlines() or ["it ended without a word"])[-1]
-        if silent.is_set():
-            last = f"it said nothing for {timeout_s:g} s"
-        raise MtclarError(f"{self.who} failed: {last}", "try `mtclar-stream run` with the same --backend")
+        last = (self.errors.read().strip().splitlines() or ["it ended without a message"])[-1]
+        if timed_out.is_set():
+            last = f"no output for {timeout_s:g} s"
+        raise MtclarError(f"{self.name} failed: {last}", "try `mtclar-stream run` with the same --backend")

@@ -1,4 +1,4 @@
-"""What a card does while something runs: utilisation, memory and energy, read from NVML in a thread of its own."""
+"""Utilisation, memory and energy of a graphics card during a run, read from NVML in a thread."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ PERIOD_S = 0.1
 
 
 class GpuMeter:
-    """Watches the first card between entering and leaving; does nothing where there is none."""
+    """Samples the first card from enter to exit; does nothing without a card."""
 
     def __init__(self, nvml: Any = None) -> None:
         """`nvml` is the module pynvml unless given."""
@@ -19,7 +19,7 @@ class GpuMeter:
         self._use: list[int] = []
         self._memory: list[int] = []
         self._energy_mj: tuple[int, int] | None = None
-        self._over = threading.Event()
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="gpu-meter", daemon=True)
 
     def __enter__(self) -> Self:
@@ -27,9 +27,7 @@ class GpuMeter:
             self._nvml = self._nvml or import_module("pynvml")
             self._nvml.nvmlInit()
             self._handle = self._nvml.nvmlDeviceGetHandleByIndex(0)
-        except (
-            Exception
-        ):  # not installed, no driver, no card: NVML's errors share no base class with import's
+        except Exception:  # no package, driver or card: NVML's errors have no base class of their own
             self._nvml = None
             return self
         self._before_mj = self._energy()
@@ -41,7 +39,7 @@ class GpuMeter:
     ) -> None:
         if self._nvml is None:
             return
-        self._over.set()
+        self._done.set()
         self._thread.join()
         after_mj = self._energy()
         if self._before_mj is not None and after_mj is not None:
@@ -49,7 +47,7 @@ class GpuMeter:
         self._nvml.nvmlShutdown()
 
     def report(self, frames: int) -> dict[str, float] | None:
-        """Mean utilisation in %, peak memory in MB, joules for each of `frames`; None without a card."""
+        """Mean utilisation in %, peak memory in MB, joules per frame; None without a card."""
         if self._nvml is None or not self._memory:
             return None
         figures = {"device_memory_mb": round(max(self._memory) / 1e6, 1)}
@@ -62,19 +60,19 @@ class GpuMeter:
         return figures
 
     def _energy(self) -> int | None:
-        """Millijoules since the driver was loaded; None on cards that do not count them."""
-        return self._ask(lambda nvml, card: int(nvml.nvmlDeviceGetTotalEnergyConsumption(card)))
+        """Millijoules since the driver was loaded; None on cards without that counter."""
+        return self._query(lambda nvml, card: int(nvml.nvmlDeviceGetTotalEnergyConsumption(card)))
 
     def _watch(self) -> None:
-        while not self._over.wait(PERIOD_S):
-            use = self._ask(lambda nvml, card: int(nvml.nvmlDeviceGetUtilizationRates(card).gpu))
-            memory = self._ask(lambda nvml, card: int(nvml.nvmlDeviceGetMemoryInfo(card).used))
+        while not self._done.wait(PERIOD_S):
+            use = self._query(lambda nvml, card: int(nvml.nvmlDeviceGetUtilizationRates(card).gpu))
+            memory = self._query(lambda nvml, card: int(nvml.nvmlDeviceGetMemoryInfo(card).used))
             self._use += [] if use is None else [use]
             self._memory += [] if memory is None else [memory]
 
-    def _ask(self, question: Callable[[Any, Any], int]) -> int | None:
-        """What the card says; None where it does not count such a thing (a slice of a card has no utilisation)."""
+    def _query(self, query: Callable[[Any, Any], int]) -> int | None:
+        """A value of the card; None where it has no such counter (a MIG slice has no utilisation)."""
         try:
-            return question(self._nvml, self._handle)
+            return query(self._nvml, self._handle)
         except self._nvml.NVMLError:
             return None

@@ -1,4 +1,4 @@
-"""What is measured on, and where: pictures of a clip with a support set of the same face, and this machine."""
+"""The input of `bench`: pictures of a clip with a support set of the same face; and a description of this machine."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import Source, open_source
 
-FPS = 30.0  # what is paced is paced at this, whatever the clip's own rate
+FPS = 30.0  # the rate of paced runs, for every clip
 START_UP = {
     "bare_interpreter_ms": (sys.executable, "-c", "pass"),
     "help_ms": (sys.executable, "-m", "mtclar.cli.main", "--help"),
@@ -48,7 +48,7 @@ class Material:
         return cls(clip or str(demo_clip.clip_path()), None if support is None else SupportSet.load(support))
 
     def frames(self, count: int) -> list[Frame]:
-        """The clip's first `count` pictures, from its beginning again where it is shorter; kept in memory."""
+        """The clip's first `count` pictures, repeated where it is shorter; kept in memory."""
         with closing(open_source(self.clip, loop=True)) as source:
             return list(islice(retimed(source.frames(), FPS), count))
 
@@ -75,7 +75,7 @@ def demo_crops(every: int) -> np.ndarray:
 
 
 class RetimedSource:
-    """A clip played at another rate, for `count` pictures; it begins again where it is shorter."""
+    """A clip at another rate, for `count` pictures; a shorter clip is repeated."""
 
     live = False
 
@@ -106,18 +106,18 @@ class RetimedSource:
 
 
 def retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
-    """The same pictures, `fps` of them to a second of source time."""
+    """The same pictures at `fps` per second of source time."""
     for seq, frame in enumerate(frames):
         yield replace(frame, seq=seq, pts_s=seq / fps)
 
 
 def as_source(clip: str, fps: float, count: int) -> Source:
-    """The clip as the pipeline takes it."""
+    """The clip as a source."""
     return RetimedSource(clip, fps, count)
 
 
 def machine(rounds: int) -> dict[str, Any]:
-    """What the figures belong to. `rounds` of the comparison of start-up times; 0 leaves it out."""
+    """The machine of the figures. `rounds`: of the comparison of start-up times; 0 leaves it out."""
     described: dict[str, Any] = {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -1,4 +1,4 @@
-"""The figures for people: tables in the terminal, and one HTML file with its plots inside, asking for nothing else."""
+"""Reports of `bench`: tables in the terminal, and one HTML file that contains its plots."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def print_figures(console: Console, figures: Mapping[str, Any]) -> None:
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """Two backends side by side; a ratio below 1 says that the first is faster."""
+    """Prints two backends side by side; a ratio below 1 means that the first is faster."""
     a, b = comparison.a, comparison.b
     table = Table("", a.name, b.name, "ratio [95 % interval]", title="Side by side, ms a frame")
     table.add_row("runs on", a.backend, b.backend, "")
@@ -110,7 +110,7 @@ def html(figures: Mapping[str, Any]) -> str:
 
 
 def is_report(path: Path) -> bool:
-    """Whether the file at `path` is empty or one that `bench` wrote, and so may be replaced by the next one."""
+    """Whether the file at `path` is empty or a report, so that the next report may replace it."""
     try:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_REPORT_BYTES else "-"
         if not text or text.startswith(HEAD):
@@ -143,7 +143,7 @@ def _stage_plot(stages: Mapping[str, Mapping[str, float | None]]) -> str:
 
 
 def _line_plot(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Sizes at equal steps, since they double; figures from zero."""
+    """A plot with sizes at equal steps, since they double, and figures from zero."""
     size, figure, title = SCALING[kind]
     values = [float(row[figure]) for row in rows]
     top = max(values) or 1.0
@@ -168,7 +168,7 @@ def _line_plot(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Three digits that matter."""
+    """The value with three significant digits."""
     if value is None:
         return "-"
     decimals = next((decimals for least, decimals in ((100, 0), (10, 1), (0.1, 2)) if value >= least), 3)

@@ -1,4 +1,4 @@
-"""How the work grows: with streams, with faces in a picture, with the support set, with the encoder's batch."""
+"""Cost by the number of streams, faces in a picture, support frames and faces in the encoder's batch."""
 
 import threading
 import time
@@ -12,7 +12,6 @@ import numpy as np
 
 from mtclar.cli.benchmark.effort import Sizes
 from mtclar.cli.benchmark.material import Material
-from mtclar.cli.service.streams import shared_encoder
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Encoded, Frame
@@ -20,6 +19,7 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.streams import open_shared_encoder
 from mtclar.stream.summary import percentiles
 
 
@@ -38,10 +38,10 @@ def measure(material: Material, backend: str, threads: int, sizes: Sizes) -> dic
 
 
 def _streams(material: Material, frames: Sequence[Frame], backend: str, threads: int, count: int) -> float:
-    """Pictures a second over `count` trackers, each in a thread of its own, as `run` has them."""
+    """Pictures per second of `count` trackers in their own threads, as in `run`."""
     supports = [] if material.support is None else [material.support]
     with ExitStack() as stack:
-        backend, batcher = shared_encoder(stack, count, backend, threads)
+        backend, batcher = open_shared_encoder(stack, count, backend, threads)
         trackers = [
             stack.enter_context(
                 Tracker.open(
@@ -58,13 +58,13 @@ def _streams(material: Material, frames: Sequence[Frame], backend: str, threads:
             tracker.reset()
         ready = threading.Barrier(count + 1)
 
-        def follow(tracker: Tracker) -> None:
+        def work(tracker: Tracker) -> None:
             ready.wait()
-            with tracker:  # whoever is done is waited for by nobody
+            with tracker:  # a closed tracker leaves the batches of the others
                 for frame in frames:
                     tracker(frame)
 
-        workers = [threading.Thread(target=follow, args=(tracker,), daemon=True) for tracker in trackers]
+        workers = [threading.Thread(target=work, args=(tracker,), daemon=True) for tracker in trackers]
         for worker in workers:
             worker.start()
         ready.wait()
@@ -75,12 +75,12 @@ def _streams(material: Material, frames: Sequence[Frame], backend: str, threads:
 
 
 def _faces(frames: Sequence[Frame], backend: str, threads: int, count: int) -> dict[str, Any]:
-    """Milliseconds a picture with `count` faces: the clip beside itself."""
+    """Milliseconds per picture with `count` faces: copies of the clip in a grid."""
     taken: list[float] = []
     seen: list[int] = []
     with Tracker.open(backend=backend, threads=threads, max_faces=count) as tracker:
         for frame in frames:
-            picture = replace(frame, image=beside_itself(frame.image, count))
+            picture = replace(frame, image=tiled(frame.image, count))
             started_s = time.perf_counter()
             affects = tracker(picture)
             taken.append(1e3 * (time.perf_counter() - started_s))
@@ -92,8 +92,8 @@ def _faces(frames: Sequence[Frame], backend: str, threads: int, count: int) -> d
     }
 
 
-def beside_itself(image: np.ndarray, count: int) -> np.ndarray:
-    """`count` copies of a picture in a grid, at the size of the one."""
+def tiled(image: np.ndarray, count: int) -> np.ndarray:
+    """`count` copies of a picture in a grid of the same size."""
     if count == 1:
         return image
     columns = int(np.ceil(np.sqrt(count)))
@@ -108,7 +108,7 @@ def beside_itself(image: np.ndarray, count: int) -> np.ndarray:
 
 
 def _support(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
-    """Milliseconds a face for the pair network and the comparison with N support frames."""
+    """Milliseconds per face for the pair network and the comparison with N support frames."""
     identity = models.card("encoder").identity
     rng = np.random.default_rng(0)
     dim = identity.embedding_dim
@@ -129,7 +129,7 @@ def _support(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
 
 
 def _batch(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:
-    """Milliseconds a face for the encoder with B faces at once."""
+    """Milliseconds per face for the encoder with B faces at once."""
     rng = np.random.default_rng(0)
     rows = []
     with open_session(models.path("encoder"), backend, threads) as session:

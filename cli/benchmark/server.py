@@ -1,9 +1,9 @@
-"""The measured process: tracker, pipeline and server on a clip, told what to do in one JSON argument.
+"""The measured process: tracker, pipeline and server on a clip; its one argument is JSON.
 
     python -m mtclar.cli.benchmark.server '{...}'
 
-Prints its websocket's address, waits for a line on stdin, runs, and prints the run's summary as JSON. A process of
-its own, so that processor time and memory are those of the work alone.
+Prints its websocket's address, waits for a line on stdin, runs, and prints the run's summary as JSON. It is a process
+of its own, so that processor time and memory are those of the measured work.
 """
 
 import json
@@ -29,7 +29,7 @@ TIMEOUT_S = 600.0
 def serve(
     clip: str, support: str | None, backend: str, threads: int, freshness: Freshness, fps: float, frames: int
 ) -> None:
-    """Answers `frames` pictures of the clip: paced at `fps`, or with freshness `all` as fast as this machine can."""
+    """Answers `frames` pictures of the clip: paced at `fps`, or with freshness `all` as fast as possible."""
     meter = Meter()
     with ExitStack() as stack:
         supports = [] if support is None else [SupportSet.load(Path(support))]

@@ -1,4 +1,4 @@
-"""Each stage of a frame's way on its own, frame after frame in one thread: where the time goes."""
+"""Time of each stage of a frame, frame after frame in one thread."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ from mtclar.stream.summary import percentiles
 STAGES = ("decode", "detect", "landmarks", "align", "encode", "pair", "smooth", "serialise", "send")
 WARM_UP_FRAMES = 10
 SEND_TIMEOUT_S = 5.0
-LEAST_SCORE = 0.5  # of the landmark network, as in mtclar.engine.face.face_tracker
+MIN_SCORE = 0.5  # of the landmark network, as in mtclar.engine.face.face_tracker
 
 Result = TypeVar("Result")
 
@@ -43,7 +43,7 @@ class Stopwatch:
         self.taken_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
 
     def time(self, stage: str, work: Callable[[], Result]) -> Result:
-        """Runs `work` and notes how long it took."""
+        """Runs `work` and stores its time."""
         started_s = time.perf_counter()
         result = work()
         self.taken_ms[stage].append(1e3 * (time.perf_counter() - started_s))
@@ -57,7 +57,7 @@ def measure(material: Material, backend: str, threads: int, count: int) -> dict[
     """`stages_ms` of `count` pictures with a face. MtclarError when the clip shows too few.
 
     `detect` is measured on every picture, although a tracker runs it about once a second; `pair` is the pair network
-    and the rule that weighs what it says; `send` is from a message's bytes to the client's socket.
+    and the rule that combines its outputs; `send` is from a message's bytes to the client's socket.
     """
     watch = Stopwatch()
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def measure(material: Material, backend: str, threads: int, count: int) -> dict[
 
 
 class _Chain:
-    """From a picture to the crop of its largest face, as the tracker does it, each step timed."""
+    """Finds and crops the largest face of a picture as the tracker does, with each step timed."""
 
     def __init__(self, watch: Stopwatch, detector: Detector, mesh: FaceMesh, encoder: Encoder) -> None:
         self._watch, self._detector, self._mesh = watch, detector, mesh
@@ -122,7 +122,7 @@ class _Chain:
         else:
             roi = roi_of_points(self._last.points)
         mesh = self._watch.time("landmarks", lambda: self._mesh(frame.image, roi))
-        self._last = mesh if mesh.score >= LEAST_SCORE else None
+        self._last = mesh if mesh.score >= MIN_SCORE else None
         if self._last is None:
             return None
         if self._track is None or self._track not in self._registry.tracks:

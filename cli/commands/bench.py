@@ -1,4 +1,4 @@
-"""`mtclar-stream bench`: how fast this machine is, by stage and from capture to socket; two backends side by side."""
+"""`mtclar-stream bench`: measures this machine by stage and from capture to socket, or compares two backends."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,22 @@ from mtclar.cli.options import BackendOption, ProviderOption, ThreadsOption, bac
 def command(
     source: Annotated[
         str | None,
-        typer.Option("--source", "-s", metavar="FILE", help="A clip with a face; else the bundled one."),
+        typer.Option(
+            "--source", "-s", metavar="FILE", help="A clip with a face; by default the bundled one."
+        ),
     ] = None,
     support: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A support set; the bundled clip brings its own.")
+        Path | None, typer.Option(metavar="FILE", help="A support set; the bundled clip has its own.")
     ] = None,
     backend: BackendOption = "auto",
     provider: ProviderOption = None,
     threads: ThreadsOption = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer frames: under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure fewer frames: under a minute.")] = False,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
             metavar="A B",
-            help="Only compare two backends, taking turns: NAME[:VARIANT][@THREADS], such as onnxruntime@2.",
+            help="Only compare two backends, in alternating blocks: NAME[:VARIANT][@THREADS], such as onnxruntime@2.",
         ),
     ] = None,
     json_file: Annotated[
@@ -48,7 +50,7 @@ def command(
 
     console = Terminal()
     if compare is not None and html_file is not None:
-        raise UsageError("--html has no page for --compare", "use --json, or leave --compare out")
+        raise UsageError("--html cannot be combined with --compare", "use --json, or leave out --compare")
     hint = "name another file: only an earlier report is overwritten"
     outputs = [
         Output(option, path, report.is_report, hint)
@@ -70,7 +72,7 @@ def command(
             print_text(console, f"Written: {json_file}")
         return
     chosen = backend_spec(backend, provider)
-    with Tracker.open(  # refused now, and engines are compiled now
+    with Tracker.open(  # fails early, and compiles engines before anything is measured
         backend=chosen, threads=threads, progress=lambda text: print_text(console, text)
     ) as tracker:
         name = tracker.backend

@@ -54,6 +54,7 @@ def command(
       mtclar-stream calibrate page --source rtsp://camera/stream --keep-crops
     """
     from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.main import version
     from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages, make_session
     from mtclar.cli.service.service import Service
     from mtclar.cli.service.signals import stop_on_signals
@@ -61,8 +62,11 @@ def command(
     from mtclar.engine.errors import CalibrationError
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
+    from mtclar.stream.pipeline import PipelineOptions
+    from mtclar.stream.runner import Runner
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sources import open_source
+    from mtclar.stream.streams import Stream
 
     token = read_token(None, token_file)
     set_up_logs("plain", [source], token)
@@ -91,16 +95,17 @@ def command(
             on_saved=on_saved,
             passphrase=secret,
         )
-        service = Service(tracker, console, ServerConfig(host, port, token, tls_cert, tls_key), values=False)
-        service.prepare(opened, "latest" if opened.live else "paced")
-        service.plug(stack.enter_context(session), calibration_pages(), CALIBRATE_PAGE, session.offer)
-        stack.enter_context(service)
-        service.announce()
+        options = PipelineOptions("latest" if opened.live else "paced", on_frame=session.offer)
+        config = ServerConfig(host, port, token, tls_cert, tls_key)
+        runner = Runner([Stream(opened, tracker)], config, options, version=version())
+        runner.add_page(CALIBRATE_PAGE, stack.enter_context(session), calibration_pages())
+        service = stack.enter_context(Service(runner, console, values=False))
+        service.announce(pictures=True)
         print_text(
             console,
-            f"Open {service.server.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops and keeps the labels.",
+            f"Open {runner.server.url}{CALIBRATE_PAGE} in a browser; Ctrl-C stops and keeps the labels.",
         )
-        service.answer(stopped)
+        service.run(stopped)
         if not saved:
             raise CalibrationError(
                 "stopped before the support set was saved",

@@ -8,10 +8,10 @@ import typer
 
 def command(
     example: Annotated[
-        bool, typer.Option("--example", help="Print a file with every key, explained.")
+        bool, typer.Option("--example", help="Print a file with every key and its explanation.")
     ] = False,
     check: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Say whether `run --config FILE` would take it.")
+        Path | None, typer.Option(metavar="FILE", help="Check whether `run --config FILE` accepts it.")
     ] = None,
 ) -> None:
     """Show or check the TOML file that `run --config FILE` reads."""
@@ -24,12 +24,12 @@ def command(
 
     settings = settings_of(run)
     if example == (check is not None):
-        raise UsageError("say one of --example and --check FILE", EXAMPLE_HINT)
+        raise UsageError("give either --example or --check FILE", EXAMPLE_HINT)
     if check is None:
         typer.echo(example_of(settings, PROGRAM), nl=False)
         return
     console = Terminal()
     values = read_config(check, settings)
-    print_text(console, f"{check} is fine: {counted(len(values), 'key')}.")
+    print_text(console, f"{check} is valid: {counted(len(values), 'key')}.")
     if readable_secrets(check):
-        print_text(console, f"warning: others can read the secrets in it: chmod 600 {check}", "yellow")
+        print_text(console, f"warning: other users can read the secrets in it: chmod 600 {check}", "yellow")

@@ -1,4 +1,4 @@
-"""`mtclar-stream demo`: the whole chain on the bundled clip of a rendered face whose valence and arousal are known."""
+"""`mtclar-stream demo`: calibrates and tracks the bundled clip of a rendered face, and compares with its script."""
 
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from mtclar.cli.reports.demo_recorder import Listener
+    from mtclar.cli.reports.demo_recorder import LatencyClient
     from mtclar.cli.reports.demo_scores import Row, Scores
     from mtclar.engine.data_types import Frame
     from mtclar.engine.support_set import SupportSet
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from mtclar.stream.sources import Source
     from mtclar.stream.summary import Summary
 
-LEAST_SCORED = 50  # frames; a demo that was stopped earlier has nothing to say about accuracy
-CLEAR_OF_SUPPORT_S = (
-    0.2  # tracking begins this long after the last support frame, so that none of them is scored
+MIN_SCORED = 50  # frames; fewer give no accuracy
+SUPPORT_MARGIN_S = (
+    0.2  # tracking starts this long after the last support frame, so that none of them is scored
 )
 
 
 def command(
-    keep: Annotated[bool, typer.Option("--keep", help="Play it again and again until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Repeat the clip until Ctrl-C.")] = False,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help=f"Port of the dashboard, by default {PORT}; 0 takes a free one."),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the dashboard in the browser.")] = False,
     freshness: Annotated[
-        str, typer.Option(metavar="paced|all", help="In real time, or as fast as this machine can.")
+        str, typer.Option(metavar="paced|all", help="Play in real time, or as fast as possible.")
     ] = "paced",
     summary_json: SummaryOption = None,
     no_live: NoLiveOption = False,
@@ -43,16 +43,20 @@ def command(
     threads: ThreadsOption = 1,
 ) -> None:
     """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
+    from mtclar.cli.main import version
     from mtclar.cli.outputs import require_safe
-    from mtclar.cli.reports.demo_recorder import Listener, Recorder
+    from mtclar.cli.reports.demo_recorder import LatencyClient, Recorder
     from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError
     from mtclar.engine.tracker import Tracker
+    from mtclar.stream.pipeline import PipelineOptions
+    from mtclar.stream.runner import Runner
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.listener import require_free
     from mtclar.stream.sources import open_source
+    from mtclar.stream.streams import Stream
 
     console = Terminal()
     policy = freshness_named(freshness, ("paced", "all"))
@@ -61,7 +65,7 @@ def command(
         require_free(HOST, port)
     print_text(
         console,
-        "A rendered face, not a person: its valence and arousal follow a script, so the estimate can be checked.",
+        "A rendered face, not a person: its valence and arousal follow a script, with which the estimate is compared.",
     )
     with stop_on_signals() as stopped, ExitStack() as stack:
         support = calibrated(backend, threads)
@@ -76,13 +80,14 @@ def command(
         )
         recorder, truth = Recorder(tracker), script()
 
-        def play() -> Rest:
-            return Rest(open_source("demo"), last_s + CLEAR_OF_SUPPORT_S)
+        def play() -> SkippedStart:
+            return SkippedStart(open_source("demo"), last_s + SUPPORT_MARGIN_S)
 
         def service_at(chosen: int) -> Service:
-            service = Service(tracker, console, ServerConfig(port=chosen), values=not no_live)
-            service.prepare(stack.enter_context(closing(play())), policy, truth)
-            return stack.enter_context(service)
+            stream = Stream(stack.enter_context(closing(play())), tracker)
+            options = PipelineOptions(policy, truth=truth)
+            runner = Runner([stream], ServerConfig(port=chosen), options, version=version())
+            return stack.enter_context(Service(runner, console, values=not no_live))
 
         try:
             service = service_at(PORT if port is None else port)
@@ -90,26 +95,26 @@ def command(
             if port is not None:
                 raise
             service = service_at(0)
-            print_text(console, f"Port {PORT} is in use: the dashboard is on another one.", "yellow")
+            print_text(console, f"Port {PORT} is in use: the dashboard uses another one.", "yellow")
         service.announce()
         if open_page:
             import webbrowser
 
-            webbrowser.open(service.server.url)
-        with Listener(service.server.ws_url) as listener:
-            summary = service.answer(stopped, [recorder])
+            webbrowser.open(service.runner.server.url)
+        with LatencyClient(service.runner.server.ws_url) as client:
+            summary = service.run(stopped, [recorder])
         service.print_summary(summary)
-        _conclude(console, summary, len(support), listener, recorder.rows, summary_json)
+        _report(console, summary, len(support), client, recorder.rows, summary_json)
         if keep and not summary.stopped:
-            print_text(console, "Playing it again until Ctrl-C.")
+            print_text(console, "Repeating the clip until Ctrl-C.")
         while keep and not (stopped.is_set() or console.pipe_closed):
             tracker.reset()
-            service.prepare(play(), policy, truth)
-            service.answer(stopped)  # which closes what it has played
+            service.runner.set_streams([Stream(play(), tracker)])
+            service.run(stopped)  # which closes the source
 
 
 def calibrated(backend: str, threads: int) -> "SupportSet":
-    """The support set of the clip's first seconds, made as `calibrate --labels` makes one."""
+    """The support set of the clip's first seconds, made as by `calibrate --labels`."""
     from mtclar.calibrate.core.labelled_frames import select_labelled
     from mtclar.calibrate.core.support_builder import make_support
     from mtclar.engine.tracker import Tracker
@@ -123,8 +128,8 @@ def calibrated(backend: str, threads: int) -> "SupportSet":
         return make_support(recording.accepted, tracker, subject="rendered", source=source.label)
 
 
-class Rest:
-    """A source less its beginning: what lies before `from_s` is decoded and left out."""
+class SkippedStart:
+    """A source without the frames before `from_s`, which are decoded and skipped."""
 
     def __init__(self, source: "Source", from_s: float) -> None:
         self._source = source
@@ -147,7 +152,7 @@ class Rest:
 
 
 def script() -> "Truth":
-    """The clip's valence and arousal by source time: the frame's own line."""
+    """The clip's valence and arousal by source time, from the line of the nearest frame."""
     import csv
 
     import numpy as np
@@ -165,49 +170,48 @@ def script() -> "Truth":
     return at
 
 
-def _conclude(
+def _report(
     console: "Console",
     summary: "Summary",
     support_frames: int,
-    listener: "Listener",
+    client: "LatencyClient",
     rows: "Sequence[Row]",
     path: Path | None,
 ) -> None:
-    """The accuracy table, and the summary file with what the demo's own client received."""
+    """Prints the accuracy, and writes the summary with the figures of the demo's own client."""
     from dataclasses import asdict
 
     from mtclar.cli.reports.demo_scores import score
     from mtclar.cli.service.service import latency_words
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.terminal import counted, print_text
     from mtclar.stream.summary import write_json
 
     written = asdict(summary)
     written["support_frames"] = support_frames
-    written["messages_per_s"] = listener.messages_per_s
-    written["latency_ms"] = listener.latency_ms  # measured at the far end of a socket
+    written["messages_per_s"] = client.messages_per_s
+    written["latency_ms"] = client.latency_ms  # measured at the far end of a socket
     print_text(
         console,
-        f"A websocket client on this machine received {listener.messages_per_s:.1f} messages a second; capture to "
-        f"received p50 / p95 / p99: {latency_words(listener.latency_ms, summary.freshness)}.",
+        f"A websocket client on this machine received {client.messages_per_s:.1f} messages a second; capture to "
+        f"received p50 / p95 / p99: {latency_words(client.latency_ms, summary.freshness)}.",
     )
     if summary.stopped:
         print_text(
-            console, "Stopped before the end of the clip: these figures are of its beginning alone.", "yellow"
+            console, "Stopped before the end of the clip: the figures are those of its beginning.", "yellow"
         )
-    if len(rows) >= LEAST_SCORED:
+    if len(rows) >= MIN_SCORED:
         scores = score(rows)
         print_scores(console, scores)
         written |= {"scored_frames": scores.frames, "ccc": scores.ccc, "rmse": scores.rmse}
     else:
-        scored = "Only 1 frame was" if len(rows) == 1 else f"Only {len(rows)} frames were"
-        print_text(console, f"{scored} scored: too few to speak of accuracy.", "yellow")
+        print_text(console, f"Only {counted(len(rows), 'frame')} scored: too few for an accuracy.", "yellow")
     if path is not None:
         write_json(path, written)
         print_text(console, f"Written: {path}")
 
 
 def print_scores(console: "Console", scores: "Scores") -> None:
-    """The estimate against the script, beside the baselines."""
+    """Prints the agreement with the script, of the estimate and of two baselines."""
     from rich.table import Table
 
     from mtclar.cli.reports.demo_scores import ABSOLUTE, MTCLAR, NEAREST
@@ -230,5 +234,6 @@ def print_scores(console: "Console", scores: "Scores") -> None:
         )
     console.print(table)
     console.print(
-        "All three are smoothed alike. A rendered face says little about real ones.", highlight=False
+        "All three are smoothed in the same way. A rendered face says little about real faces.",
+        highlight=False,
     )

@@ -1,4 +1,4 @@
-"""`mtclar-stream run`: a source and support sets become valence and arousal over websockets, with the dashboard."""
+"""`mtclar-stream run`: valence and arousal of every frame over websockets, with the dashboard and other sinks."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Lets the file's values stand where the command line says nothing."""
+    """Makes the file's values the defaults of the command line."""
     if path is not None:
         from mtclar.cli.config_file import read_config, readable_secrets, settings_of
 
         context.default_map = read_config(path, settings_of(command))
         if readable_secrets(path):
-            typer.echo(f"warning: others can read the secrets in {path}: chmod 600 {path}", err=True)
+            typer.echo(f"warning: other users can read the secrets in {path}: chmod 600 {path}", err=True)
     return path
 
 
@@ -51,7 +51,7 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="FILE|none",
-            help="A support set, once for each person; by default the one that `calibrate` wrote.",
+            help="A support set; repeat it for several people. By default the one that `calibrate` wrote.",
         ),
     ] = None,
     passphrase_file: PassphraseFileOption = None,
@@ -59,18 +59,19 @@ def command(
         str | None,
         typer.Option(
             metavar="latest|all|paced",
-            help="Newest frame wins, every frame, or a file as if live; by default latest for what is live, "
+            help="Answer the newest frame, every frame, or play a file as if live; by default latest for live sources, "
             "all for files.",
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; beyond this machine it needs a token.")
+        str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
     ] = HOST,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = PORT,
     token: Annotated[
-        str | None, typer.Option(help="What clients must know. Others can see it in the process list.")
+        str | None,
+        typer.Option(help="Secret that clients must send. Other users can see it in the process list."),
     ] = None,
     token_file: TokenFileOption = None,
     tls_cert: Annotated[
@@ -80,18 +81,18 @@ def command(
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="URL", help="A page from there may connect, besides the server's own; repeatable."
+            metavar="URL", help="Allow pages of this origin to connect, besides the server's own; repeatable."
         ),
     ] = None,
-    max_clients: Annotated[int | None, typer.Option(min=1, help="How many websockets at once.")] = None,
+    max_clients: Annotated[int | None, typer.Option(min=1, help="Most websockets at once.")] = None,
     max_clients_per_address: Annotated[
-        int | None, typer.Option(min=1, help="Of those, how many from one address; raise it behind a proxy.")
+        int | None, typer.Option(min=1, help="Most websockets of one address; raise it behind a proxy.")
     ] = None,
     smoother: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="one-euro (default), exponential, kalman or none."),
     ] = None,
-    max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="How many faces are followed.")] = None,
+    max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="Most faces to track.")] = None,
     faces: Annotated[
         str,
         typer.Option(
@@ -126,7 +127,7 @@ def command(
         typer.Option(
             "--calibrate/--no-calibrate",
             help="Serve the calibration page, which shows the camera's picture and writes a support set; by default "
-            "where only this machine can reach it.",
+            "only where no other machine can reach it.",
         ),
     ] = None,
     batch_wait_ms: Annotated[
@@ -135,23 +136,24 @@ def command(
             min=0,
             max=1000,
             help="How long a face may wait for those of other streams, to be encoded with them; by default 2 ms on a "
-            "card, and on the CPU every stream encodes for itself.",
+            "card, and one encoder per stream on the CPU.",
         ),
     ] = None,
     log: LogOption = "plain",
-    config: Annotated[  # noqa: ARG001 (its callback has done the work)
+    config: Annotated[
         Path | None,
         typer.Option(
             "--config",
             metavar="FILE",
             is_eager=True,
             callback=_take_config,
-            help="Take what is not said here from a TOML file; `mtclar-stream config --example` shows one.",
+            help="Read defaults for these options from a TOML file; `mtclar-stream config --example` shows one.",
         ),
     ] = None,
 ) -> None:
     """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
     from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.main import version
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.service.calibration import (
@@ -167,21 +169,23 @@ def command(
         outputs_of_a_run,
     )
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
-    from mtclar.cli.service.streams import follow_all, open_all
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError
     from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.mailbox import FRESHNESS
+    from mtclar.stream.pipeline import PipelineOptions
+    from mtclar.stream.runner import Runner
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sinks import open_sink
     from mtclar.stream.sinks.csv_file import CsvSink
+    from mtclar.stream.streams import open_sources, open_streams
 
     secret = read_token(token, token_file)
     set_up_logs(log, source or [], secret)
     console = Terminal(quiet=log == "json")
-    # Everything that can be refused is refused before the first file is made.
+    # Every refusal comes before the first file is written.
     with stop_on_signals() as stopped, ExitStack() as stack:
         limits = limits_of(max_clients, max_clients_per_address)
         server_config = ServerConfig(host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits)
@@ -190,7 +194,7 @@ def command(
         asks = [passphrase_of(path, passphrase_file) for path in paths]
         supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
         secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
-        sources = open_all(stack, source or [WEBCAM])
+        sources = open_sources(stack, source or [WEBCAM])
         face_landmarker = _face_landmarker(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
@@ -202,7 +206,7 @@ def command(
             "--tls-key": _given(tls_key),
         }
         require_safe(outputs_of_a_run(csv, summary_json), inputs)
-        streams = follow_all(
+        streams = open_streams(
             stack,
             sources,
             supports,
@@ -215,32 +219,30 @@ def command(
             blendshapes=blendshapes,
             face_landmarker=face_landmarker,
         )
-        service = Service(
-            streams[0].tracker,
-            console,
-            server_config,
-            values=not no_live and log == "plain",
-        )
-        service.prepare_all([(stream.source, stream.tracker) for stream in streams], policy)
-        desks = None
+        options = PipelineOptions(freshness=policy)
+        registry = None
         if offered := _calibrated_on(calibrate, host, sources):
             try:
                 ask = passphrase_of(default_support_path(), passphrase_file)
-                people = subjects_of(streams, supports, paths, secrets, ask)
-                desks = make_registry(people, offered, backend_spec(backend, provider), threads)
+                subjects = subjects_of(streams, supports, paths, secrets, ask)
+                registry = make_registry(subjects, offered, backend_spec(backend, provider), threads)
             except MtclarError as error:
-                why = "; ".join(filter(None, (error.what, error.hint)))
-                print_text(console, f"The calibration page is not offered: {why}", "yellow")
-        if desks is not None:
-            service.plug(stack.enter_context(desks), calibration_pages(), CALIBRATE_PAGE, desks.offer)
-        stack.enter_context(service)
+                reason = "; ".join(filter(None, (error.what, error.hint)))
+                print_text(console, f"The calibration page is not served: {reason}", "yellow")
+        if registry is not None:
+            stack.enter_context(registry)
+            options = PipelineOptions(freshness=policy, on_frame=registry.offer)
+        runner = Runner(streams, server_config, options, version=version())
+        if registry is not None:
+            runner.add_page(CALIBRATE_PAGE, registry, calibration_pages())
+        service = stack.enter_context(Service(runner, console, values=not no_live and log == "plain"))
         sinks = [open_sink(spec) for spec in sink or ()]
         if csv is not None:
             sinks.append(CsvSink(csv, blendshapes=blendshapes))
-        stack.enter_context(reload_on_hangup(service.server))
-        _say_supports(console, paths, supports, asked_for_none=bool(support))
-        service.announce()
-        summary = service.answer(stopped, sinks)
+        stack.enter_context(reload_on_hangup(runner.server))
+        _print_supports(console, paths, supports, asked_for_none=bool(support))
+        service.announce(pictures=registry is not None)
+        summary = service.run(stopped, sinks)
         if summary.stopped:
             print_text(console, "Stopped.")
         service.print_summary(summary)
@@ -249,13 +251,13 @@ def command(
             print_text(console, f"Written: {summary_json}")
 
 
-def _calibrated_on(wish: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":
-    """On which sources the calibration page is offered: by default cameras, where only this machine can reach it."""
+def _calibrated_on(requested: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":
+    """The sources of the calibration page: by default live ones, where only this machine can reach the page."""
     from mtclar.stream.server.access import is_loopback
 
-    if wish is None:
+    if requested is None:
         return [source for source in sources if source.live and is_loopback(host)]
-    return sources if wish else ()
+    return sources if requested else ()
 
 
 def _face_landmarker(faces: str) -> Path | None:
@@ -279,21 +281,21 @@ def _given(path: Path | None) -> tuple[Path, ...]:
 
 
 def _support_paths(named: Sequence[str] | None) -> list[Path]:
-    """The support sets to use: those named, or the default one if it is there."""
+    """The named support sets, or the default one if it exists."""
     from mtclar.engine.errors import UsageError
 
     if not named:
         default = default_support_path()
         return [default] if default.exists() else []
     if NO_SUPPORT in named and len(named) > 1:
-        raise UsageError("--support none stands alone", "drop the other support sets, or `none`")
+        raise UsageError("--support none cannot be combined with support sets", "remove them, or `none`")
     return [Path(name).expanduser() for name in named if name != NO_SUPPORT]
 
 
-def _say_supports(
+def _print_supports(
     console: "Console", paths: Sequence[Path], supports: "Sequence[SupportSet]", asked_for_none: bool
 ) -> None:
-    """Which ones were taken; none is possible, and said as well."""
+    """Prints the support sets, or that there is none."""
     from mtclar.cli.terminal import counted, print_text
 
     for path, support in zip(paths, supports, strict=True):
@@ -301,11 +303,9 @@ def _say_supports(
     if len(supports) > 1:
         print_text(
             console,
-            f"Who is who: {', '.join(support.subject for support in supports)}, to new faces from left to right; a "
-            "client puts it right by `assign` (docs/protocol).",
+            f"Subjects of new faces, from left to right: {', '.join(support.subject for support in supports)}; a "
+            "client corrects it by `assign` (docs/protocol).",
         )
     if not supports:
-        why = (
-            "as you asked" if asked_for_none else "there is none yet; make one with `mtclar-stream calibrate`"
-        )
-        print_text(console, f"Not calibrated ({why}): values are those of an average face.", "yellow")
+        reason = "--support none" if asked_for_none else "make a support set with `mtclar-stream calibrate`"
+        print_text(console, f"Not calibrated ({reason}): using the uncalibrated model.", "yellow")

@@ -1,4 +1,4 @@
-"""`mtclar-stream watch`: prints what a running server says, as a live view or one JSON message a line."""
+"""`mtclar-stream watch`: prints the messages of a running server, as a live view or one JSON object per line."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,28 +20,28 @@ LONGEST_WAIT_S = 10.0
 POLICY_VIOLATION = 1008  # RFC 6455: how the server closes on a wrong token
 
 Receive = Callable[[dict[str, Any]], bool]
-"""Takes one message; False when nobody reads what comes of it."""
+"""Takes one message; returns False when its output has no reader left."""
 
 Wait = Callable[[str], None]
-"""Is told why the server is being waited for."""
+"""Gets the reason for waiting for the server."""
 
 
 class UnreachableError(MtclarError):
-    """The server is not there, or has gone: trying again may help."""
+    """The server cannot be reached or closed the connection; a retry may succeed."""
 
 
 def command(
     url: Annotated[str, typer.Argument(help="The server's websocket: ws://127.0.0.1:8765/ws")],
     token: Annotated[
-        str | None, typer.Option(help="The server's token. Others can see it in the process list.")
+        str | None, typer.Option(help="The server's token. Other users can see it in the process list.")
     ] = None,
     token_file: TokenFileOption = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One message a line, as the server sends it.")
+        bool, typer.Option("--json", help="Print one message per line, as the server sends it.")
     ] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after this many affect messages.")] = None,
     reconnect: Annotated[
-        bool, typer.Option("--reconnect", help="Wait for a server that is not there or has gone.")
+        bool, typer.Option("--reconnect", help="Wait for a server that cannot be reached or has stopped.")
     ] = False,
 ) -> None:
     """Print a server's stream in this terminal; Ctrl-C ends it."""
@@ -69,9 +69,9 @@ def websocket_address(url: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.scheme not in ("ws", "wss"):
-        raise UsageError("the address is not a websocket's", "write it like ws://127.0.0.1:8765/ws")
+        raise UsageError("this is not the address of a websocket", "write ws://127.0.0.1:8765/ws")
     if parts.username or parts.password or parts.query:
-        raise UsageError("a token or password does not belong into the address", "use --token-file")
+        raise UsageError("the address must not hold a token or password", "use --token-file")
     path = parts.path if parts.path not in ("", "/") else "/ws"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
@@ -79,19 +79,19 @@ def websocket_address(url: str) -> str:
 def _watch_json(
     address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
 ) -> None:
-    """One message a line; what is not a message goes to stderr."""
+    """One message per line; other texts go to stderr."""
     import json
 
     from mtclar.cli.terminal import Terminal, print_text
 
-    aside = Terminal(stderr=True)
+    errors = Terminal(stderr=True)
 
     def receive(message: dict[str, Any]) -> bool:
         console.out(json.dumps(message, separators=(",", ":"), ensure_ascii=False), highlight=False)
         return not console.pipe_closed
 
     def wait(reason: str) -> None:
-        print_text(aside, f"waiting for {address}: {reason}")
+        print_text(errors, f"waiting for {address}: {reason}")
 
     _watch(address, token, receive, wait if reconnect else None, count)
 
@@ -125,26 +125,26 @@ def _watch_live(
 
         _watch(address, token, receive, wait if reconnect else None, count)
     if bye is not None:
-        print_text(console, f"The server said bye: {bye}.")
+        print_text(console, f"The server closed the connection: {bye}.")
 
 
 def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None, count: int | None) -> None:
-    """Hands every message to `receive` until that says False, `count` affect messages came or the server says bye.
+    """Passes messages to `receive` until it returns False, `count` affect messages have come or the server sends bye.
 
-    With `wait` a server that is not there, or says bye, is waited for, and `wait` is told why, once for each reason.
+    With `wait`, reconnects to a server that cannot be reached or sent bye; `wait` gets each new reason once.
     """
     import time
 
     from mtclar.cli.terminal import printable
 
     wait_s = FIRST_WAIT_S
-    left = count
-    waited_for: str | None = None
+    remaining = count
+    last_reason: str | None = None
     while True:
         try:
             with _connected(address, token) as connection:
                 for message in _messages(connection, token):
-                    wait_s, waited_for = FIRST_WAIT_S, None
+                    wait_s, last_reason = FIRST_WAIT_S, None
                     if not receive(message):
                         return
                     if message["type"] == "bye":
@@ -153,16 +153,16 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
                         if wait is None:
                             return
                         raise UnreachableError(printable(message["reason"]))
-                    if message["type"] == "affect" and left is not None:
-                        left -= 1
-                        if left == 0:
+                    if message["type"] == "affect" and remaining is not None:
+                        remaining -= 1
+                        if remaining == 0:
                             return
-            raise UnreachableError("the server has closed the connection", "--reconnect waits for it")
+            raise UnreachableError("the server has closed the connection", "add --reconnect to wait for it")
         except UnreachableError as error:
             if wait is None:
                 raise
-            if error.what != waited_for:
-                waited_for = error.what
+            if error.what != last_reason:
+                last_reason = error.what
                 wait(error.what)
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
@@ -177,7 +177,7 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
 
     from mtclar.stream.protocol.messages import PROTOCOL
 
-    not_ours = f"{address} does not speak {PROTOCOL}"
+    no_protocol = f"{address} does not speak {PROTOCOL}"
     try:
         return connect(
             address,
@@ -185,24 +185,24 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
             additional_headers=None if token is None else {"Authorization": f"Bearer {token}"},
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
-            proxy=None,  # a camera's server is on this network
+            proxy=None,  # the server is on this machine or network
         )
     except InvalidStatus as error:
         status = error.response.status_code
         if status in (401, 403):
-            raise _token_refused(token) from error
-        raise MtclarError(f"{not_ours} (HTTP {status})", "is that mtclar-stream's port and path?") from error
-    # AssertionError: now and then the sync client of websockets 17 trips over a server that speaks before it was asked.
+            raise _token_error(token) from error
+        raise MtclarError(f"{no_protocol} (HTTP {status})", "check port and path") from error
+    # AssertionError: the sync client of websockets 17 sometimes raises it when a server sends before the handshake.
     except (WebSocketException, AssertionError) as error:
-        raise MtclarError(not_ours, "is that mtclar-stream's port?") from error
+        raise MtclarError(no_protocol, "check the port") from error
     except TimeoutError as error:
         raise UnreachableError(
-            f"{address} did not answer within {OPEN_TIMEOUT_S:.0f} s", "is that mtclar-stream's port?"
+            f"{address} did not answer within {OPEN_TIMEOUT_S:.0f} s", "check the port"
         ) from error
-    except SSLCertVerificationError as error:  # waiting for it would not make it known
+    except SSLCertVerificationError as error:  # a retry cannot help
         raise MtclarError(
-            f"the certificate of {address} is not trusted here: {error.verify_message}",
-            "name your own one's file in the variable SSL_CERT_FILE, and the host as the certificate does",
+            f"the certificate of {address} is not trusted: {error.verify_message}",
+            "set SSL_CERT_FILE to the file of your own certificate, and use the host name that it contains",
         ) from error
     except OSError as error:
         reason = error.strerror or str(error)
@@ -212,7 +212,7 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
 
 
 def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dict[str, Any]]:
-    """Each message; ends when the server closes in good order."""
+    """Each message, until the server closes the connection normally."""
     import json
 
     from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
@@ -220,7 +220,7 @@ def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dic
     from mtclar.stream.protocol.messages import PROTOCOL
 
     if connection.subprotocol != PROTOCOL:
-        raise MtclarError(f"the server does not speak {PROTOCOL}", "is that mtclar-stream's port?")
+        raise MtclarError(f"the server does not speak {PROTOCOL}", "check the port")
     while True:
         try:
             text = connection.recv()
@@ -228,19 +228,21 @@ def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dic
             return
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code == POLICY_VIOLATION:
-                raise MtclarError("the server has turned this client away", error.rcvd.reason) from error
-            raise UnreachableError("the connection was lost", "--reconnect waits for the server") from error
+                raise MtclarError("the server rejected this client", error.rcvd.reason) from error
+            raise UnreachableError(
+                "the connection was lost", "add --reconnect to wait for the server"
+            ) from error
         try:
             message = json.loads(text)
             kind = message["type"]
         except (ValueError, TypeError, KeyError) as error:
             raise MtclarError("the server sent something that is not mtclar.v1") from error
         if kind == "error" and message["code"] in ("token_required", "bad_token"):
-            raise _token_refused(token)
+            raise _token_error(token)
         yield message
 
 
-def _token_refused(token: str | None) -> UsageError:
+def _token_error(token: str | None) -> UsageError:
     if token is None:
-        return UsageError("this server wants a token", "add --token-file or --token")
-    return UsageError("that is not this server's token", "it was chosen where the server was started")
+        return UsageError("this server requires a token", "add --token-file or --token")
+    return UsageError("wrong token for this server", "it was set when the server was started")

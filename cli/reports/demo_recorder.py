@@ -1,4 +1,4 @@
-"""What the demo keeps of its run: estimates beside script and baselines, and what a real client received."""
+"""What the demo measures: estimates with script and baselines, and the messages that a real client receives."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ CLIENT_TIMEOUT_S = 5.0
 
 
 class Recorder(Sink):
-    """A sink that keeps a row for each frame with exactly one measured face. Baselines cost two look-ups a frame."""
+    """A sink that keeps a row for each frame with exactly one measured face."""
 
     own_thread = False  # so that every row is there when the run ends
 
@@ -30,7 +30,7 @@ class Recorder(Sink):
         self._labels = tracker.supports[0].labels
 
     def affect(self, message: AffectMessage) -> None:
-        """From the worker thread, after the tracker answered that frame."""
+        """Keeps the estimates of one frame."""
         measured = [face for face in message.faces if face.raw is not None]
         if message.truth is None or len(measured) != 1:
             return
@@ -51,10 +51,10 @@ class Recorder(Sink):
         )
 
 
-class Listener:
-    """A websocket client of our own, in a thread: what it receives is what a program on this machine would.
+class LatencyClient:
+    """A websocket client in a thread, which measures the latency of `affect` messages from capture to receipt.
 
-    Its clock is the server's, so an `affect` message tells how long its picture took from capture to here.
+    Its clock is the server's.
     """
 
     def __init__(self, url: str) -> None:
@@ -103,4 +103,4 @@ class Listener:
                     self._arrivals_s.append(now_s)
                     self.latencies_ms.append(1e3 * (now_s - message["t_capture"]))
         except ConnectionClosed:
-            return  # the server said bye first
+            return  # the server closes first

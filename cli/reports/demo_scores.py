@@ -1,4 +1,4 @@
-"""The demo's account: what was estimated against the script, beside what two baselines would have said."""
+"""The demo's accuracy: agreement of the estimate with the script, and that of two baselines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class Scores:
 
     @property
     def best(self) -> bool:
-        """Whether the calibrated estimate agrees with the script better than both baselines, in both dimensions."""
+        """Whether the estimate agrees with the script better than both baselines, in both dimensions."""
         return all(values[MTCLAR] > max(values[ABSOLUTE], values[NEAREST]) for values in self.ccc.values())
 
 
 def score(rows: Sequence[Row], smoother: str = DEFAULT_SMOOTHER) -> Scores:
-    """Scores at least two rows; the baselines are smoothed in the same way, so that smoothing favours nobody."""
+    """Scores at least two rows; the baselines are smoothed in the same way as the estimate."""
     script = np.array([row.script for row in rows])  # [N, 2]
     methods = {
         MTCLAR: np.array([row.mtclar for row in rows]),

@@ -10,13 +10,13 @@ from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
 from mtclar.cli.outputs import keep_previous
-from mtclar.cli.service.streams import Stream, supports_of
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
+from mtclar.stream.streams import Stream, supports_of
 
 CALIBRATE_PAGE = "calibrate"
 

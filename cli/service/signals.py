@@ -1,4 +1,4 @@
-"""What a running command does about signals: SIGINT and SIGTERM end it in order, SIGHUP loads the certificate again."""
+"""Signals of a running command: SIGINT and SIGTERM stop it in order, SIGHUP reloads the certificate."""
 
 import signal
 import sys
@@ -30,14 +30,13 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def reload_on_hangup(server: Server) -> Iterator[None]:
-    """SIGHUP loads the certificate again, if there is one, as is usual for services. On a terminal it means hang up."""
+    """SIGHUP reloads the certificate, as is usual for services. On a terminal SIGHUP keeps its meaning, hang up."""
     if not hasattr(signal, "SIGHUP") or (sys.stdin is not None and sys.stdin.isatty()):
         yield
         return
 
-    def reload(
-        *_: object,
-    ) -> None:  # in a thread: a handler may interrupt one that holds the lock or writes the log
+    def reload(*_: object) -> None:
+        # In a thread: a handler may interrupt one that holds the lock or writes the log.
         threading.Thread(target=server.reload_certificate, name="reload", daemon=True).start()
 
     before = signal.signal(signal.SIGHUP, reload)

@@ -1,4 +1,4 @@
-"""What systemd (Type=notify, WatchdogSec=) wants to hear; without it nothing is said. Protocol: sd_notify(3)."""
+"""Notifies systemd (Type=notify, WatchdogSec=) by the protocol sd_notify(3); does nothing without systemd."""
 
 import os
 import socket
@@ -11,10 +11,9 @@ CHANGES_EVERY_S = 1.0
 
 
 class Supervisor:
-    """Says ready, alive and stopping to the service manager that started this process, if one did.
+    """Reports ready, alive and stopping to the service manager that started this process, if any.
 
-    `alive` may be called as often as one likes; it says so twice a watchdog's period, and within a second when the
-    status has changed.
+    `alive` may be called at any rate; it notifies twice per watchdog period, and within a second of a new status.
     """
 
     def __init__(
@@ -33,27 +32,27 @@ class Supervisor:
         self.period_s = int(period) * USEC if period.isdecimal() else None
 
     def ready(self, status: str) -> None:
-        """The server listens and the networks are loaded."""
-        self._say(f"READY=1\nSTATUS={_one_line(status)}")
+        """Reports that the server listens and the networks are loaded."""
+        self._notify(f"READY=1\nSTATUS={_one_line(status)}")
 
     def alive(self, status: str) -> None:
-        """All is well; left out, the service is started anew after a watchdog's period."""
+        """Resets the watchdog; without a call within its period, systemd restarts the service."""
         now_s = self._clock()
         changed = status != self._last and now_s - self._last_s >= CHANGES_EVERY_S
         if self.period_s is not None and (changed or now_s >= self._due_s):
             self._due_s = now_s + self.period_s / 2
             self._last, self._last_s = status, now_s
-            self._say(f"WATCHDOG=1\nSTATUS={_one_line(status)}")
+            self._notify(f"WATCHDOG=1\nSTATUS={_one_line(status)}")
 
     def stopping(self) -> None:
-        """It ends by itself."""
-        self._say("STOPPING=1")
+        """Reports an orderly stop."""
+        self._notify("STOPPING=1")
 
-    def _say(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         if not self._address.startswith(("/", "@")):
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        # A manager that does not listen must not stop the work.
+        # An unreachable service manager must not stop the work.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
             out.settimeout(1.0)
             out.connect(address)

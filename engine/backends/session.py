@@ -129,6 +129,8 @@ BACKENDS = {
 }
 """Name on the command line -> module and class of a Backend. A variant may follow: tensorrt:fp32, onnxruntime:cuda."""
 
+NO_DRIVER = "there is no NVIDIA driver"
+
 AUTO_ON_CARD: tuple[str, ...] = ("tensorrt", "onnxruntime:cuda")
 AUTO_ON_CPU: tuple[str, ...] = ("onnxruntime:int8", "onnxruntime")
 """The back ends that `auto` tries, fastest first; the last always works. torch is a yardstick and never chosen."""
@@ -168,7 +170,7 @@ def open_sessions(
         return OpenedSessions(_open_all(paths, backend, threads, progress), backend, "")
     driver = has_nvidia_driver()
     candidates = (*AUTO_ON_CARD, *AUTO_ON_CPU) if driver else AUTO_ON_CPU
-    refused = [] if driver else ["there is no NVIDIA driver"]
+    refused = [] if driver else [NO_DRIVER]
     for candidate in candidates[:-1]:
         try:
             return OpenedSessions(

@@ -1,7 +1,7 @@
-"""The bundled clip of a rendered person and the script of her valence and arousal. Nobody real is shown.
+"""The bundled clip of a rendered person, with the script of her valence and arousal. No real person is shown.
 
 `clip.mp4` (640x480, 25 fps, 40 s), `clip.csv` (time,valence,arousal of every frame) and `calibration.csv` (the same of
-the few frames of the first seconds with which the demo calibrates itself) are made by
+a few frames of the first seconds, with which the demo calibrates) are made by
 `python -m mtclar.train.rendered.demo`.
 """
 

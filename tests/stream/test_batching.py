@@ -102,7 +102,7 @@ def test_what_comes_while_a_batch_runs_is_the_next_batch() -> None:
     ]
     for thread in others:
         thread.start()
-    while len(batcher._waiting) < 3:
+    while len(batcher._pending) < 3:
         threading.Event().wait(0.005)
     session.go.set()
     for thread in (first, *others):
@@ -135,7 +135,7 @@ def test_the_wait_counts_from_when_a_stream_asked() -> None:
     late = batcher.join("late")
     asks = threading.Thread(target=lambda: late.run({"x": np.arange(2)}), daemon=True)
     asks.start()
-    while not batcher._waiting:
+    while not batcher._pending:
         threading.Event().wait(0.005)
     now[0] += 3600.0
     session.go.set()
@@ -151,7 +151,7 @@ def test_nobody_waits_for_a_stream_that_ended() -> None:
     stays, goes = batcher.join("stays"), batcher.join("goes")
     waits = threading.Thread(target=lambda: stays.run({"x": np.arange(1)}), daemon=True)
     waits.start()
-    while not batcher._waiting:
+    while not batcher._pending:
         threading.Event().wait(0.005)
     goes.close()
     goes.close()
@@ -174,7 +174,7 @@ def test_a_full_batch_leaves_the_rest_in_order() -> None:
     for count, share in enumerate(shares[1:], 1):
         others.append(threading.Thread(target=lambda s=share: s.run({"x": np.arange(3)}), daemon=True))
         others[-1].start()
-        while len(batcher._waiting) < count:
+        while len(batcher._pending) < count:
             threading.Event().wait(0.005)
     session.go.set()
     for thread in (first, *others):

@@ -158,11 +158,11 @@ def test_a_comparison_with_itself_differs_by_nothing(material: Material) -> None
     assert compared.a.backend == compared.b.backend
 
 
-def test_a_picture_beside_itself_has_the_size_of_one() -> None:
+def test_a_picture_tiled_has_the_size_of_one() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
-    assert scaling.beside_itself(picture, 1) is picture
-    assert scaling.beside_itself(picture, 4).shape == picture.shape
-    three = scaling.beside_itself(picture, 3)
+    assert scaling.tiled(picture, 1) is picture
+    assert scaling.tiled(picture, 4).shape == picture.shape
+    three = scaling.tiled(picture, 3)
     assert not three[60:, 80:].any()
 
 

@@ -70,7 +70,7 @@ def test_each_line_of_the_example_is_a_default(command: Command, write: Callable
         ("no-live = 1", "line 1: no-live is a number", "true or false"),
         ("source = 'webcam'", "line 1: source is a text", "a list of texts"),
         ("source = [1]", "line 1: source is a list", "a list of texts"),
-        ("log = 'xml'", "line 1: log is something else", "one of plain, json"),
+        ("log = 'xml'", "line 1: log is another value", "one of plain, json"),
         ("token = 12345678", "line 1: token is a number", "a text"),
         ("port = ", "is not TOML", "config --example"),
         ("a = 1\na = 2", "is not TOML", "config --example"),
@@ -143,7 +143,7 @@ def test_run_refuses_a_faulty_file(command: Command, write: Callable[[str], Path
 def test_check(command: Command, write: Callable[[str], Path]) -> None:
     path = write("port = 1\ntoken = 'a-long-enough-token'")
     done = command("config", "--check", path)
-    assert (done.code, "is fine: 2 keys" in done.out) == (0, True)
+    assert (done.code, "is valid: 2 keys" in done.out) == (0, True)
     path.chmod(0o644)
     assert "chmod 600" in command("config", "--check", path).out
     assert command("config", "--check", write("prot = 1")).code == 2

@@ -101,7 +101,7 @@ def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, 
                     running.send(signal.SIGINT)
     done = running.end()
     assert done.code == 0, done.out
-    assert "too few to speak of accuracy" in done.out
+    assert "too few for an accuracy" in done.out
     assert "Stopped before the end of the clip" in done.out
     summary = json.loads(path.read_text())
     assert summary["stopped"] is True
@@ -112,7 +112,7 @@ def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, 
 def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
     running = process("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     url = running.read_until("Websocket").split()[1]
-    running.read_until("Playing it again")
+    running.read_until("Repeating the clip")
     with connect(url, proxy=None, open_timeout=10) as client:
         types = [json.loads(client.recv(timeout=10))["type"] for _ in range(10)]
         assert types.count("affect") >= 5
@@ -124,7 +124,7 @@ def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
 def test_each_pass_is_closed_before_the_next(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[str] = []
 
-    class Glimpse(demo.Rest):
+    class Glimpse(demo.SkippedStart):
         """Five frames of it; stops the command in the third playing."""
 
         def frames(self) -> Iterator[Frame]:
@@ -137,7 +137,7 @@ def test_each_pass_is_closed_before_the_next(command: Command, monkeypatch: pyte
             happened.append("closed")
             super().close()
 
-    monkeypatch.setattr(demo, "Rest", Glimpse)
+    monkeypatch.setattr(demo, "SkippedStart", Glimpse)
     done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     assert done.code == 0, done.err
     # The last: of the first one once more, which would be open had the server not started.
@@ -149,7 +149,7 @@ def test_a_stream_that_is_played_again_goes_on_counting(
 ) -> None:
     seen: list[tuple[int, float]] = []
 
-    class Glimpse(demo.Rest):
+    class Glimpse(demo.SkippedStart):
         """Five frames of it."""
 
         def frames(self) -> Iterator[Frame]:
@@ -164,7 +164,7 @@ def test_a_stream_that_is_played_again_goes_on_counting(
             if len(seen) == 15:
                 signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(demo, "Rest", Glimpse)
+    monkeypatch.setattr(demo, "SkippedStart", Glimpse)
     monkeypatch.setattr(Server, "publish", watched)
     done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     assert done.code == 0, done.err
@@ -183,7 +183,7 @@ def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
 def test_the_rest_of_a_source_keeps_its_own_times() -> None:
     with closing(open_source("demo")) as source:
         whole = [frame.pts_s for frame in source.frames()]
-    with closing(demo.Rest(open_source("demo"), 30.0)) as rest:
+    with closing(demo.SkippedStart(open_source("demo"), 30.0)) as rest:
         assert [frame.pts_s for frame in rest.frames()] == [t_s for t_s in whole if t_s >= 30.0]
         assert rest.size == (640, 480)
 

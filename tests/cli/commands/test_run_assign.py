@@ -1,4 +1,4 @@
-"""Who is who, put right by a client while `run` goes on: the values change with it, and everybody is told."""
+"""A client assigns subjects to faces during `run`: the values change, and all clients are informed."""
 
 import json
 import signal
@@ -65,7 +65,7 @@ def test_two_people_are_exchanged_by_hand(
         "run", "--source", two_for_long, "--freshness", "paced", "--port", "0", "--no-live",
         "--smoother", "none", "--support", anna, "--support", ben,
     )  # fmt: skip
-    told = running.read_until("Who is who")
+    told = running.read_until("Subjects of new faces")
     assert "anna, ben" in told
     url = running.read_until("Websocket").split()[1]
     with connect(url, proxy=None, open_timeout=10) as client, connect(url, proxy=None) as other:

@@ -27,7 +27,7 @@ Command = Callable[..., Any]
         (("--source", "demo", "--smoother", "magic"), 2, "smoother"),
         (("--source", "demo", "--backend", "abacus"), 2, "there is no backend"),
         (("--source", "demo", "--support", "/no/me.mtclar"), 2, "there is no support set"),
-        (("--source", "demo", "--support", "none", "--support", "a.mtclar"), 2, "stands alone"),
+        (("--source", "demo", "--support", "none", "--support", "a.mtclar"), 2, "cannot be combined"),
         (("--source", "demo", "--host", "0.0.0.0"), 2, "there is no token"),
         (
             ("--source", "demo", "--host", "203.0.113.9", "--token", "long enough"),
@@ -156,7 +156,7 @@ def test_tensorrt_without_a_driver_says_what_is_missing(
     ("options", "says"),
     [
         (["--backend", "auto", "--provider", "cuda"], "name a backend"),
-        (["--backend", "onnxruntime:cpu", "--provider", "cuda"], "does not go with"),
+        (["--backend", "onnxruntime:cpu", "--provider", "cuda"], "cannot be combined with"),
         (["--backend", "onnxruntime", "--provider", "abacus"], "a provider is one of"),
     ],
 )

@@ -215,7 +215,7 @@ def test_live_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_token(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with speaking(TOKEN) as server:
-        with pytest.raises(UsageError, match="wants a token"):
+        with pytest.raises(UsageError, match="requires a token"):
             watch(server.ws_url)
         with pytest.raises(UsageError, match="not this server's token") as refused:
             watch(server.ws_url, token="another-token")
@@ -249,7 +249,7 @@ def test_why_the_server_said_bye_is_the_last_line(capsys: pytest.CaptureFixture[
         server.close(ByeMessage("ended", "clip.mp4 has ended"))
         watcher.join(timeout=10)
     assert not watcher.is_alive()
-    assert capsys.readouterr().out.splitlines()[-1] == "The server said bye: clip.mp4 has ended."
+    assert capsys.readouterr().out.splitlines()[-1] == "The server closed the connection: clip.mp4 has ended."
 
 
 def test_what_reconnect_waits_for_is_said_once(free_port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from mtclar.cli.commands.run import _calibrated_on
 from mtclar.cli.service.calibration import make_registry, replacing_support, saving_to, subjects_of
-from mtclar.cli.service.streams import Stream
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError, SupportSetError
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
+from mtclar.stream.streams import Stream
 
 
 def support(subject: str = "anna", frames: int = 2) -> SupportSet:

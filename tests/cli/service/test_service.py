@@ -1,17 +1,14 @@
-"""What `run` and `demo` share: who is asked to start the process anew, limits that were asked for, marks in the log."""
+"""What `run` and `demo` share: limits from options, and `run` behind its server: origins, clients, marks in the log."""
 
 import json
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from mtclar.cli.service.service import STUCK_S, Service, limits_of
-from mtclar.cli.terminal import Terminal
-from mtclar.stream.server.config import ServerConfig
+from mtclar.cli.service.service import limits_of
 from mtclar.stream.server.quotas import Limits
 
 Start = Callable[..., Any]
@@ -21,16 +18,6 @@ def test_limits_are_the_servers_unless_somebody_asked() -> None:
     assert limits_of(None, None) == Limits()
     assert limits_of(7, None) == Limits(clients=7)
     assert limits_of(7, 3) == Limits(clients=7, clients_per_address=3)
-
-
-def test_a_stuck_frame_asks_for_a_restart_a_lost_camera_not() -> None:
-    tracker: Any = SimpleNamespace(supports=(), backend="none", why="")
-    service = Service(tracker, Terminal(quiet=True), ServerConfig(port=0))
-    stuck: Any = SimpleNamespace(source=SimpleNamespace(label="door"), busy_s=0.0)
-    service._pipelines = (stuck,)
-    assert service._failure() is None
-    stuck.busy_s = STUCK_S + 1
-    assert service._failure() == f"door: no answer to a frame for {STUCK_S + 1:.0f} s"
 
 
 def test_run_listens_to_its_flags(process: Start, support: Any) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mtclar.cli.service import streams
-from mtclar.cli.service.streams import follow_all, open_all, supports_of
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
 from mtclar.engine.support_set import SupportSet
+from mtclar.stream import streams
+from mtclar.stream.streams import open_sources, open_streams, supports_of
 
 Command = Callable[..., Any]
 
@@ -66,8 +66,8 @@ def test_one_encoder_really_answers_several_streams_at_once(
 
     monkeypatch.setattr(streams, "Batcher", Noted)
     with ExitStack() as stack:
-        sources = open_all(stack, [str(face_clip), str(face_clip)])
-        followed = follow_all(
+        sources = open_sources(stack, [str(face_clip), str(face_clip)])
+        followed = open_streams(
             stack, sources, [], backend="onnxruntime", threads=1, smoother=DEFAULT_SMOOTHER, max_faces=1,
             batch_wait_ms=5.0, progress=print,
         )  # fmt: skip
@@ -87,8 +87,8 @@ def test_nothing_is_batched_without_a_card_or_a_wait(
     monkeypatch.setattr(streams, "Batcher", refuse)
     monkeypatch.setattr("mtclar.engine.backends.session.has_nvidia_driver", lambda: False)
     with ExitStack() as stack:
-        sources = open_all(stack, [str(face_clip), str(face_clip)])
-        follow_all(
+        sources = open_sources(stack, [str(face_clip), str(face_clip)])
+        open_streams(
             stack, sources, [], backend="auto", threads=1, smoother=DEFAULT_SMOOTHER, max_faces=1,
             batch_wait_ms=None, progress=print,
         )  # fmt: skip

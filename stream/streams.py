@@ -1,4 +1,4 @@
-"""The streams of one `run`: a source and a tracker each, and one encoder for all of them where that pays."""
+"""Streams: a source and a tracker each, with one encoder for all of them where that is faster."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -7,25 +7,26 @@ from pathlib import Path
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_sessions
+from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
 from mtclar.engine.support_set import SupportSet
-from mtclar.engine.tracker import Tracker
+from mtclar.engine.tracker import MAX_FACES, Tracker
 from mtclar.stream.batching import DEFAULT_WAIT_MS, Batcher
 from mtclar.stream.sources import Source, open_source
 
 ON_CPU = frozenset({"onnxruntime", "onnxruntime:cpu", "onnxruntime:int8", "torch:cpu"})
-"""Backends whose sessions compute in the calling thread: there, one run for many streams would use one core."""
+"""Back ends that compute in the calling thread, where one shared encoder would use one core only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """One source and who follows it."""
+    """One source and the tracker that answers its frames."""
 
     source: Source
     tracker: Tracker
 
 
-def open_all(stack: ExitStack, specs: Sequence[str]) -> list[Source]:
-    """The sources, each with a name of its own in messages; closed with the stack."""
+def open_sources(stack: ExitStack, specs: Sequence[str]) -> list[Source]:
+    """Opens sources, each with a stream id of its own; closed with the stack."""
     sources: list[Source] = []
     for spec in specs:
         source = open_source(spec)
@@ -39,11 +40,11 @@ def open_all(stack: ExitStack, specs: Sequence[str]) -> list[Source]:
 
 
 def supports_of(index: int, count: int, supports: Sequence[SupportSet]) -> Sequence[SupportSet]:
-    """Of stream `index`: the one at its place where there are as many as streams, otherwise all of them."""
+    """The support sets of stream `index`: the one at its place if there are as many as streams, otherwise all."""
     return [supports[index]] if count > 1 and len(supports) == count else supports
 
 
-def shared_encoder(
+def open_shared_encoder(
     stack: ExitStack,
     streams: int,
     backend: str,
@@ -51,36 +52,38 @@ def shared_encoder(
     batch_wait_ms: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[str, Batcher | None]:
-    """One encoder for so many streams where that pays, closed with the stack, and the backend that all are on."""
+    """The back end of so many streams, and one encoder for all where that is faster; closed with the stack."""
     if streams < 2 or (batch_wait_ms is None and backend in ON_CPU):
         return backend, None
     opened = open_sessions([models.path("encoder")], backend, threads, progress)
     (session,) = opened.sessions
     stack.enter_context(session)
-    backend = opened.backend  # what `auto` took: all streams are on one
+    backend = opened.backend  # the choice of `auto`: all streams use the same
     if batch_wait_ms is None and backend in ON_CPU:
         return backend, None
     return backend, Batcher(session, wait_ms=DEFAULT_WAIT_MS if batch_wait_ms is None else batch_wait_ms)
 
 
-def follow_all(
+def open_streams(
     stack: ExitStack,
     sources: Sequence[Source],
     supports: Sequence[SupportSet],
     *,
-    backend: str,
-    threads: int,
-    smoother: str,
-    max_faces: int,
-    batch_wait_ms: float | None,
-    progress: Callable[[str], None],
+    backend: str = "auto",
+    threads: int = 1,
+    smoother: str = DEFAULT_SMOOTHER,
+    max_faces: int = MAX_FACES,
+    batch_wait_ms: float | None = None,
+    progress: Callable[[str], None] | None = None,
     blendshapes: bool = False,
     face_landmarker: Path | None = None,
 ) -> list[Stream]:
-    """A tracker for each source. With several, faces of all streams go through one encoder in batches: on a card, or
-    where a wait is named; `batch_wait_ms` is how long a face may wait for others. Raises what Tracker.open raises.
+    """Opens a tracker for each source, closed with the stack. Raises what Tracker.open raises.
+
+    With several sources, one encoder takes the faces of all streams in batches on a card, or where `batch_wait_ms` is
+    given: how long a face may wait for those of other streams.
     """
-    backend, batcher = shared_encoder(stack, len(sources), backend, threads, batch_wait_ms, progress)
+    backend, batcher = open_shared_encoder(stack, len(sources), backend, threads, batch_wait_ms, progress)
     return [
         Stream(
             source,

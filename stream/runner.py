@@ -1,0 +1,266 @@
+"""Runs streams behind a websocket server: one pipeline for each, shared sinks, requests of clients, one summary."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from types import TracebackType
+from typing import Self
+
+from mtclar.engine.errors import MtclarError
+from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.protocol.client_messages import Assign
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    AssignedMessage,
+    ByeMessage,
+    ErrorMessage,
+    Hello,
+    MarkMessage,
+    ModelInfo,
+    SourceState,
+    StatusMessage,
+    SubjectInfo,
+    SubjectsMessage,
+)
+from mtclar.stream.reader import UPLOAD_RETRY
+from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.extension import ClientHandle, Extension
+from mtclar.stream.server.pages import Page
+from mtclar.stream.server.server import Server
+from mtclar.stream.server.uploads import UploadSlot
+from mtclar.stream.sinks import Sink, SinkGroup
+from mtclar.stream.sinks.prometheus import Metrics
+from mtclar.stream.sources.browser import BrowserSource
+from mtclar.stream.streams import Stream
+from mtclar.stream.summary import Meter, Summary, whole_summary
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.2
+STUCK_S = 30.0  # a network that needs longer for one frame does not recover
+CAMERA_PAGE = "camera"
+
+
+class Runner:
+    """A server with the pipelines of one or more streams; a context manager that listens from enter to exit.
+
+    `run` answers frames until every source has ended. The streams' sources and trackers stay their owner's to close.
+    `version` and `pages` are what `hello` announces: the program, and paths of pages besides the dashboard. Raises
+    UsageError for an unsafe configuration; entering raises ServeError when the port is taken.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        config: ServerConfig | None = None,
+        options: PipelineOptions | None = None,
+        *,
+        version: str = "",
+    ) -> None:
+        self.pages: list[str] = []
+        self.states: dict[str, SourceState] = {}  # by stream
+        self._version = version
+        self._options = options or PipelineOptions()
+        self._metrics = Metrics()
+        self._pipelines: Sequence[Pipeline] = ()
+        self._meter = Meter()
+        self._bye = ByeMessage("shutdown", "the server is stopping")
+        self.server = Server(
+            config,
+            hello=self._hello,
+            private={"/metrics": self._metrics.page},
+            failure=self.failure,
+            on_sent=self._on_sent,
+            on_assign=self._on_assign,
+            on_mark=self._on_mark,
+        )
+        self.set_streams(streams)
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            what = error.what if isinstance(error, MtclarError) else "an internal error"
+            self._bye = ByeMessage("failed", what)
+        self.server.close(self._bye)
+
+    @property
+    def pipelines(self) -> Sequence[Pipeline]:
+        """One for each stream, in their order."""
+        return self._pipelines
+
+    @property
+    def trackers(self) -> Sequence[Tracker]:
+        """One for each stream, in their order."""
+        return [stream.tracker for stream in self._streams.values()]
+
+    def add_page(self, path: str, extension: Extension, pages: Mapping[str, Page]) -> None:
+        """Before entering: serves the pages of an extension, which is found at `path`, and its messages."""
+        self.server.add_extension(extension, pages)
+        self.pages.append(path)
+
+    def set_streams(self, streams: Sequence[Stream]) -> None:
+        """Makes the pipelines for another `run` before the same clients; a stream's messages are counted on."""
+        answered = {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
+        self._streams = {stream.source.stream_id: stream for stream in streams}
+        self._announced = {stream.source.stream_id: stream.tracker.supports for stream in streams}
+        self._meter = Meter()
+        # Clients first, since they wait. The server itself outlives the pipelines.
+        self._sinks = SinkGroup([_Clients(self), self._metrics])
+        self._pipelines = [
+            Pipeline(
+                stream.source,
+                stream.tracker,
+                self._sinks,
+                replace(
+                    self._options,
+                    retry=UPLOAD_RETRY if isinstance(stream.source, BrowserSource) else self._options.retry,
+                    first_seq=answered.get(stream.source.stream_id, 0),
+                ),
+                meter=self._meter,
+            )
+            for stream in streams
+        ]
+        slots = {
+            n: UploadSlot(s.source) for n, s in enumerate(streams) if isinstance(s.source, BrowserSource)
+        }
+        if slots:
+            self.server.accept_uploads(slots)
+            self.pages.append(CAMERA_PAGE)
+
+    def run(
+        self,
+        stopped: threading.Event | None = None,
+        sinks: Sequence[Sink] = (),
+        on_tick: Callable[[], None] | None = None,
+    ) -> Summary:
+        """Answers frames until every source has ended or `stopped` is set; `on_tick` is called a few times a second.
+
+        Opens and closes `sinks`. Raises the error of a pipeline that failed. Call it once, or after `set_streams`.
+        """
+        pipelines = self._pipelines
+        self._sinks.attach(*sinks)
+        self._metrics.attach(pipelines, self.server, self._model(), self._version)
+        with self._sinks, ExitStack() as running:
+            self._sinks.open([pipeline.info() for pipeline in pipelines])
+            for pipeline in pipelines:
+                running.enter_context(pipeline)
+            while not (self._wait(TICK_S) or (stopped is not None and stopped.is_set())):
+                self._metrics.tick()
+                if on_tick is not None:
+                    on_tick()
+        for pipeline in pipelines:
+            if pipeline.error is not None:
+                raise pipeline.error
+        summary = whole_summary([pipeline.summary() for pipeline in pipelines])
+        if not summary.stopped:
+            labels = ", ".join(pipeline.source.label for pipeline in pipelines)
+            self._bye = ByeMessage("ended", f"{labels} {'has' if len(pipelines) == 1 else 'have'} ended")
+        return summary
+
+    def failure(self) -> str | None:
+        """Why the process should be restarted; None while it works, or waits for a source."""
+        for pipeline in self._pipelines:
+            if pipeline.busy_s > STUCK_S:
+                return f"{pipeline.source.label}: no answer to a frame for {pipeline.busy_s:.0f} s"
+        if self.server.silent_s > STUCK_S:
+            return f"the server's event loop has been blocked for {self.server.silent_s:.0f} s"
+        return None
+
+    def _wait(self, timeout_s: float) -> bool:
+        """Whether all pipelines have ended or one has failed; waits up to `timeout_s` for it."""
+        running = [pipeline for pipeline in self._pipelines if not pipeline.wait(0)]
+        if not running or any(pipeline.error is not None for pipeline in self._pipelines):
+            return True
+        running[0].wait(timeout_s)
+        return False
+
+    def _model(self) -> ModelInfo:
+        tracker = self.trackers[0]
+        return ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
+
+    def _hello(self) -> Hello:
+        return Hello(
+            streams=tuple(
+                pipeline.info(_subjects(tracker.supports))
+                for pipeline, tracker in zip(self._pipelines, self.trackers, strict=True)
+            ),
+            model=self._model(),
+            server=f"mtclar-stream {self._version}".strip(),
+            pages=tuple(self.pages),
+        )
+
+    # --- called by the server: the event loop's thread ---
+
+    def _on_sent(self, t_capture_s: float) -> None:
+        self._meter.sent(t_capture_s)
+        self._metrics.sent(t_capture_s)
+
+    def _on_mark(self, mark: MarkMessage) -> None:
+        fields = {"event": "mark", "label": mark.label, "t": mark.t_s, "stream": mark.stream}
+        log.info(mark.label, extra={"fields": fields})
+        self._sinks.mark(mark)
+
+    def _on_assign(self, request: Assign, client: ClientHandle) -> None:
+        """Assigns a subject to a face; the result goes to all clients, an error to this one."""
+        pipeline = next(p for p in self._pipelines if p.source.stream_id == request.stream)
+
+        def on_assigned(error: MtclarError | None) -> None:
+            if error is None:
+                self.server.publish(AssignedMessage(request.stream, request.face, request.subject))
+            else:
+                hint = f" ({error.hint})" if error.hint else ""
+                client.send_text(ErrorMessage("cannot_assign", f"{error.what}{hint}").encode())
+
+        pipeline.assign(request.face, request.subject, on_assigned)
+
+    # --- called by the sink below: the threads of the pipelines ---
+
+    def _publish(self, message: AffectMessage) -> None:
+        supports = self._streams[message.stream].tracker.supports
+        if (
+            supports is not self._announced[message.stream]
+        ):  # this message is the first with these support sets
+            self._announced[message.stream] = supports
+            self.server.publish(SubjectsMessage(message.stream, message.seq, _subjects(supports)))
+            subjects = [support.subject for support in supports]
+            fields = {"event": "subjects", "stream": message.stream, "subjects": subjects}
+            log.info("%s: new calibration", message.stream, extra={"fields": fields})
+        self.server.publish(message)
+
+    def _set_state(self, message: StatusMessage) -> None:
+        self.server.publish(message)
+        self.states[message.stream] = message.state
+        fields = {"event": "status", **asdict(message)}
+        log.info("%s: %s", message.stream, message.state, extra={"fields": fields})
+
+
+class _Clients(Sink):
+    """The server's clients as a sink: it ends with the pipelines, the server later."""
+
+    own_thread = False
+    required = True
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def affect(self, message: AffectMessage) -> None:
+        self._runner._publish(message)
+
+    def status(self, message: StatusMessage) -> None:
+        self._runner._set_state(message)
+
+
+def _subjects(supports: Sequence[SupportSet]) -> tuple[SubjectInfo, ...]:
+    return tuple(
+        SubjectInfo(support.subject, len(support), tuple(map(tuple, support.labels.tolist())))
+        for support in supports
+    )
