@@ -1,30 +1,57 @@
 """Live streams: frames from cameras and files, through the tracker, to websocket clients and other sinks.
 
 In the order of the data: `sources`, `reader`, `mailbox`, `pipeline` (with `batching`), `protocol`, `sinks`, `server`
-with the pages in `web`. The public names are below; each is imported when it is first used.
+with the pages in `web`; `runner` puts the pipelines of several `streams` behind a server. The public names are below;
+each is imported when it is first used.
+
+    with Tracker.open() as tracker, Runner([Stream(open_source("webcam"), tracker)], ServerConfig(port=8765)) as runner:
+        runner.run(sinks=[open_sink("csv://out.csv")])
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtclar.stream.pipeline import Pipeline
+    from mtclar.stream.pipeline import Pipeline, PipelineOptions
+    from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
+    from mtclar.stream.runner import Runner
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.server import Server
     from mtclar.stream.sinks import Sink, SinkGroup, open_sink
     from mtclar.stream.sources import open_source
+    from mtclar.stream.streams import Stream
 
 _MODULES = {
+    "AffectMessage": "mtclar.stream.protocol.messages",
+    "MarkMessage": "mtclar.stream.protocol.messages",
     "Pipeline": "mtclar.stream.pipeline",
+    "PipelineOptions": "mtclar.stream.pipeline",
+    "Runner": "mtclar.stream.runner",
     "Server": "mtclar.stream.server.server",
     "ServerConfig": "mtclar.stream.server.config",
     "Sink": "mtclar.stream.sinks",
     "SinkGroup": "mtclar.stream.sinks",
+    "StatusMessage": "mtclar.stream.protocol.messages",
+    "Stream": "mtclar.stream.streams",
     "open_sink": "mtclar.stream.sinks",
     "open_source": "mtclar.stream.sources",
 }
 
-__all__ = ["Pipeline", "Server", "ServerConfig", "Sink", "SinkGroup", "open_sink", "open_source"]
+__all__ = [
+    "AffectMessage",
+    "MarkMessage",
+    "Pipeline",
+    "PipelineOptions",
+    "Runner",
+    "Server",
+    "ServerConfig",
+    "Sink",
+    "SinkGroup",
+    "StatusMessage",
+    "Stream",
+    "open_sink",
+    "open_source",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -101,13 +101,14 @@ def command(
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.main import PROGRAM, version
     from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages
-    from mtclar.cli.service.service import ANALYSED_SHOWN, TICK_S
+    from mtclar.cli.service.service import NOTICE_WITH_PICTURES
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import CalibrationError, UsageError
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.label_file import Label
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
+    from mtclar.stream.runner import TICK_S
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.server import Server
 
@@ -170,7 +171,7 @@ def command(
         stack.callback(lambda: server.close(ByeMessage("ended", "the labels are saved") if saved else None))
         for warning in server.warnings:
             print_text(console, f"warning: {warning}", "yellow")
-        print_text(console, ANALYSED_SHOWN)
+        print_text(console, NOTICE_WITH_PICTURES)
         what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to label"
         print_text(
             console,

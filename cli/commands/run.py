@@ -140,7 +140,7 @@ def command(
         ),
     ] = None,
     log: LogOption = "plain",
-    config: Annotated[
+    config: Annotated[  # noqa: ARG001  # its callback reads it
         Path | None,
         typer.Option(
             "--config",

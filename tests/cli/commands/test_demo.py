@@ -58,7 +58,7 @@ def test_the_demo_ends_by_itself_above_both_baselines(command: Command, tmp_path
         assert key in summary
     frames = len(demo_clip.script_path().read_text().splitlines()) - 1
     last_s = float(demo_clip.calibration_path().read_text().splitlines()[-1].split(",")[0])
-    after = frames - int((last_s + demo.CLEAR_OF_SUPPORT_S) * 25) - 1
+    after = frames - int((last_s + demo.SUPPORT_MARGIN_S) * 25) - 1
     assert summary["frames"] == pytest.approx(after, abs=2)
     assert summary["scored_frames"] > 0.95 * after
     for dimension in ("valence", "arousal"):
