@@ -315,7 +315,7 @@ def _face(face: Affect, chosen: frozenset[str]) -> dict[str, Any]:
     message.update((name, value) for name, value in optional.items() if name in chosen)
     if "similarity" in chosen:
         message["similarity"] = [] if raw is None else raw.similarity.tolist()
-    if "blendshapes" in fields:
+    if "blendshapes" in chosen:
         shapes = face.blendshapes
         message["blendshapes"] = (
             None if shapes is None else dict(zip(BLENDSHAPES, shapes.tolist(), strict=True))
