@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate label train cli
 
-.PHONY: help setup setup-train setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
+.PHONY: help setup setup-train setup-mediapipe setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
 help:                ## list these commands
@@ -24,7 +24,10 @@ setup: $(SETUP)      ## .venv with everything that the tests and the demo need, 
 setup-train: $(SETUP)  ## adds torch and what training needs
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
 
-setup-all: setup-train  ## adds Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
+setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's own face finder and its model
+	$(BIN)/python -m tools.mediapipe_env build/mediapipe
+
+setup-all: setup-train setup-mediapipe  ## adds Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx,ray]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
