@@ -1,11 +1,11 @@
-"""Files that only a passphrase opens: scrypt makes the key, AES-256-GCM encrypts and vouches for every byte.
+"""Files encrypted with a passphrase: scrypt derives the key, AES-256-GCM encrypts and authenticates.
 
     magic | log2 n, r, p (1 byte each) | salt [16] | nonce [12] | ciphertext and tag
 
 The parameters and the salt are authenticated with the text. Needs the package `cryptography` (the extra `encrypt`).
 scrypt: RFC 7914, with the parameters that OWASP's Password Storage Cheat Sheet names first (n = 2^17, r = 8, p = 1:
-128 MB and some tenths of a second). GCM: NIST SP 800-38D; the nonce is drawn anew for every file, the salt too unless
-a Sealer writes several.
+128 MB and some tenths of a second). GCM: NIST SP 800-38D; every file has a random nonce, and a random salt unless one
+Sealer writes several.
 """
 
 import secrets
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"MTCLAR-SEALED-1\n"
 LOG_N, R, P = 17, 8, 1
-MAX_LOG_N, MAX_R, MAX_P = 20, 16, 4  # what a file may ask for: 2 GB and seconds at the most
+MAX_LOG_N, MAX_R, MAX_P = 20, 16, 4  # limits of the parameters in a file: 2 GB and seconds
 SALT_BYTES, NONCE_BYTES, KEY_BYTES = 16, 12, 32
 HEAD_BYTES = len(MAGIC) + 3 + SALT_BYTES + NONCE_BYTES
 
@@ -33,7 +33,7 @@ def is_sealed(data: bytes) -> bool:
 
 
 class Sealer:
-    """Seals one file after the other with one passphrase; what is slow, the key, is made once.
+    """Encrypts several files with one passphrase; the key, which is slow to derive, is derived once.
 
     Raises UsageError for an empty passphrase, and when `cryptography` is not installed.
     """
@@ -55,7 +55,7 @@ def seal(payload: bytes, passphrase: str) -> bytes:
 
 
 def unseal(data: bytes, passphrase: str) -> bytes:
-    """What was sealed. Raises SealedError; UsageError for an empty passphrase or without `cryptography`."""
+    """The plain bytes. Raises SealedError; UsageError for an empty passphrase or without `cryptography`."""
     head = data[:HEAD_BYTES]
     log_n, r, p = head[len(MAGIC) : len(MAGIC) + 3] if len(head) == HEAD_BYTES else (0, 0, 0)
     if not (is_sealed(data) and 1 <= log_n <= MAX_LOG_N and 1 <= r <= MAX_R and 1 <= p <= MAX_P):

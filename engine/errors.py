@@ -1,10 +1,10 @@
-"""Errors that a user can cause or meet: each says what was wrong, where, and what to do about it."""
+"""Errors that a user can cause or meet; each has a message with what is wrong, where, and what to do about it."""
 
 
 class MtclarError(Exception):
-    """A failure with a message for people; the command line prints it and ends with `exit_code`.
+    """A failure with a message for people; the command line prints it and exits with `exit_code`.
 
-    `what` says what went wrong and where, in one sentence; `hint` says what to do about it.
+    `what` is one sentence: what went wrong and where. `hint` is the remedy.
     """
 
     exit_code = 1
@@ -16,29 +16,29 @@ class MtclarError(Exception):
 
 
 class UsageError(MtclarError):
-    """The command was asked for something that cannot be: a wrong flag, path or combination."""
+    """A wrong flag, path or combination."""
 
     exit_code = 2
 
 
 class ModelError(MtclarError):
-    """A network file is missing, damaged, or not what its card says."""
+    """A network file is missing, damaged, or does not match its card."""
 
 
 class BackendError(MtclarError):
-    """An inference backend cannot run here, or failed while it ran."""
+    """An inference back end cannot run here, or failed while it ran."""
 
 
 class SupportSetError(MtclarError):
-    """A support set is truncated, of another version, made with another encoder, or not one at all."""
+    """A support set is damaged, of another version, made with another encoder, or another kind of file."""
 
 
 class CalibrationError(MtclarError):
-    """A recording gave no frame that a support set could be made of."""
+    """No frame of a recording can become a support frame."""
 
 
 class WriteError(MtclarError):
-    """A file could not be written: the disk is full, or refuses. What was there before is unchanged."""
+    """A file could not be written: the disk is full, or refuses. An older file is unchanged."""
 
 
 class SourceError(MtclarError):

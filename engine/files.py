@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and whether a place can be written, found out before the work begins.
+"""Atomic writes of files, and checks before the work begins that a path can be written.
 
-Everything that the project leaves on disk goes through here, but for rows that are written as they happen (`--csv`).
+All files that the project writes go through here, except rows that are appended during a run (`--csv`).
 """
 
 import os
@@ -20,10 +20,10 @@ PROBE_BYTES = 4096  # a full disk still makes empty files
 
 
 def write_whole(path: Path, write: Write, *, private: bool = False) -> None:
-    """Lets `write` fill a file beside `path`, flushes it to the disk and renames it over `path`; makes the folder.
+    """Lets `write` fill a temporary file, flushes it to the disk and renames it to `path`; makes the folder.
 
-    Whatever fails, Ctrl-C included, what was at `path` is unchanged and nothing is left beside it. A symbolic link
-    stays one: the file that it names is replaced. `private`: mode 0600 from the first byte. Raises WriteError when the
+    After any failure, Ctrl-C included, the old file is unchanged and no temporary file is left. A symbolic link stays
+    one: its target is replaced. `private`: mode 0600 from the first byte. Raises WriteError when the
     disk refuses.
     """
     write_together({path: write}, private=private)
@@ -50,7 +50,7 @@ def write_together(writes: Mapping[Path, Write], *, private: bool = False) -> No
 def require_writable(path: Path) -> None:
     """Raises UsageError when no file can be written at `path`; tries it without leaving a trace.
 
-    A folder that is missing is no fault: who writes makes it.
+    A missing folder is no error: it is made on writing.
     """
     try:
         if path.is_dir():
@@ -63,7 +63,7 @@ def require_writable(path: Path) -> None:
 
 
 def require_new(path: Path) -> None:
-    """Raises UsageError when something is at `path` already, or no file can be written there; leaves no trace."""
+    """Raises UsageError when `path` exists, or no file can be written there; leaves no trace."""
     require_writable(path)
     if path.exists():
         raise UsageError(f"{path} exists already", "name another file, or remove it")
@@ -87,7 +87,7 @@ def _fill(temporary: Path, write: Write, mode: int) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """A rename lasts only once the folder is on the disk; where a folder cannot be flushed, it has to do without."""
+    """A rename lasts only once the folder is on the disk; some systems cannot flush a folder."""
     with suppress(OSError):  # Windows opens no folder, and some file systems flush none
         descriptor = os.open(folder, os.O_RDONLY)
         try:

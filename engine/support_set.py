@@ -1,4 +1,4 @@
-"""The support set: the labelled frames of one person, and the .mtclar file that keeps them.
+"""The support set: the labelled frames of one person, and their .mtclar file.
 
 A .mtclar file is a zip of `manifest.json` and one .npy file per array, all stored uncompressed: so a reader can bound
 what it reads by the file's size, and never unpickles anything. The manifest carries the format version and the shape,
@@ -77,7 +77,7 @@ DAMAGE = (
 
 
 class _DamagedError(Exception):
-    """What is wrong with the bytes of a file, in words."""
+    """The bytes of a file are damaged; the message describes how."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,11 +206,11 @@ class SupportSet:
         return Encoded(self.embeddings, self.absolute)
 
     def without(self, index: int) -> Self:
-        """The same support set less frame `index`."""
+        """The support set without frame `index`."""
         return self.only(np.delete(np.arange(len(self)), index))
 
     def only(self, rows: NDArray[np.integer[Any]]) -> Self:
-        """Those frames of it, in that order."""
+        """The frames at these rows, in that order."""
         kept = {name: value[rows] for name in ARRAYS if (value := getattr(self, name)) is not None}
         return replace(self, **kept)
 
@@ -245,7 +245,7 @@ class SupportSet:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], passphrase: Callable[[], str] | None = None) -> Self:
-        """Reads and checks a .mtclar file. SupportSetError: what is wrong with it; UsageError: there is none.
+        """Reads and checks a .mtclar file. Raises SupportSetError when it is unusable, UsageError when it is missing.
 
         `passphrase` is called only when the file is encrypted.
         """
@@ -292,7 +292,7 @@ def is_encrypted(path: Path) -> bool:
 
 
 def _problem(support: SupportSet) -> str | None:
-    """What is wrong with the arrays of a support set, in words; None when nothing is."""
+    """The first problem of a support set's arrays, in words; None for a valid set."""
     count = len(support.labels) if support.labels.ndim else 0
     shapes = {
         "embeddings": (count, support.encoder.embedding_dim),
@@ -394,7 +394,7 @@ def _unpack(payload: bytes) -> dict[str, Any]:
 
 @contextmanager
 def _damage(reason: str) -> Iterator[None]:
-    """Whatever a library says of damaged bytes becomes `reason`: its own words mean nothing to a person."""
+    """Turns any exception of a library about damaged bytes into `reason`, which a person can read."""
     try:
         yield
     except DAMAGE as error:
@@ -402,7 +402,7 @@ def _damage(reason: str) -> Iterator[None]:
 
 
 def _array(name: str, data: bytes, described: Mapping[str, Any]) -> NDArray[Any]:
-    """One member as an array. The header is compared with the manifest first, so nothing is allocated on its word."""
+    """One member as an array. The header must match the manifest before anything is allocated."""
     if hashlib.sha256(data).hexdigest() != described["sha256"]:
         raise _DamagedError(f"the sha256 of {name} differs from the manifest's")
     stream = io.BytesIO(data)

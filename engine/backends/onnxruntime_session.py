@@ -74,7 +74,7 @@ class OnnxRuntimeSession(Closeable):
             if wanted != PROVIDERS["cpu"] and type(error).__name__ not in GRAPH_ERRORS:
                 raise BackendError(
                     f"ONNX Runtime's {NAMES[provider]} provider cannot take {path.name}: {_first_line(error)}",
-                    "look at `nvidia-smi`; --backend onnxruntime does without the card",
+                    "check the card with `nvidia-smi`, or use --backend onnxruntime",
                 ) from error
             raise ModelError(
                 f"{path} cannot be loaded: {_first_line(error)}",

@@ -1,8 +1,8 @@
-"""int8 and fp8 copies of a network: its convolutions between quantise/dequantise pairs, scaled by measured ranges.
+"""int8 and fp8 copies of a network: convolutions between quantise/dequantise pairs, scaled by measured ranges.
 
 TensorRT computes a layer in eight bits when the graph's types say so (NVIDIA, "Working with Quantized Types"). Weights
-are scaled for each output channel by their own largest value, what goes into a layer by the largest value that it had
-on calibration pictures. What is small and decides much, the layers behind the convolutions, stays as it is.
+are scaled by their largest value, for each output channel; activations by their largest value on calibration images.
+The small layers after the convolutions stay as they are, since they decide much.
 """
 
 import json
@@ -29,10 +29,10 @@ OPSET = 19  # the first with fp8, and with scales in half precision
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """The largest magnitude of what goes into each convolution of one network."""
+    """The largest magnitude of each convolution's input in one network."""
 
-    sha256: str  # of the graph's file that was measured
-    pictures: str  # what it was measured on
+    sha256: str  # of the measured graph's file
+    pictures: str  # the images of the measurement
     largest: Mapping[str, float]  # by the convolution's name
 
     def write(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Ranges:
 
     @classmethod
     def of(cls, graph: Path) -> Self:
-        """Those that lie beside a graph. UsageError when there are none, or those of another graph."""
+        """Reads the ranges in the graph's folder. Raises UsageError when there are none, or those of another graph."""
         path = ranges_path(graph)
         hint = "measure them: tools/quantize.py; or use fp16"
         try:
@@ -57,12 +57,12 @@ class Ranges:
 
 
 def ranges_path(graph: Path) -> Path:
-    """Where the ranges of a graph lie."""
+    """Path of a graph's ranges."""
     return graph.with_suffix(".ranges.json")
 
 
 def measure(model: onnx.ModelProto, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, float]:
-    """The largest magnitude of what goes into each convolution, over all feeds; by ONNX Runtime."""
+    """The largest magnitude of each convolution's input over all feeds, computed by ONNX Runtime."""
     import onnxruntime
 
     probed = onnx.ModelProto()
@@ -125,7 +125,7 @@ class _Quantizer:
         return model
 
     def _activation(self, node: onnx.NodeProto, of_type: int) -> str:
-        """What goes into a convolution, to eight bits and back; once for all that take the same."""
+        """A convolution's input, quantised and dequantised; once for all convolutions with the same input."""
         if not (largest := self._ranges.largest.get(node.name)):
             raise ModelError(
                 f"no range was measured for {node.name or 'a convolution without a name'}",

@@ -94,7 +94,7 @@ def _cuda_errors() -> Iterator[None]:
     except RuntimeError as error:  # torch.OutOfMemoryError and torch.AcceleratorError are such
         raise BackendError(
             f"torch: {(str(error).splitlines() or [type(error).__name__])[0][:300]}",
-            "look at `nvidia-smi`; --backend onnxruntime does without the card",
+            "check the card with `nvidia-smi`, or use --backend onnxruntime",
         ) from error
 
 

@@ -92,7 +92,7 @@ def model_config(name: str, graph: onnx.ModelProto) -> str:
 
 
 def ensemble_config(graphs: Mapping[str, onnx.ModelProto]) -> str:
-    """config.pbtxt of the ensemble: a face and its person's support set in, everything that both networks say out."""
+    """config.pbtxt of the ensemble: a face and a support set in, the outputs of both networks out."""
     encoder, pair = graphs[ENCODER].graph, graphs[PAIR].graph
     encoded, compared = bindings_of(encoder.output), bindings_of(pair.output)
     support = [b for b in bindings_of(pair.input) if b.name not in {b.name for b in encoded}]

@@ -51,7 +51,7 @@ class Pool:
     """The faces to choose from, and what a strategy may use."""
 
     faces: Encoded  # B faces in order of time
-    support: SupportSet | None  # what is labelled already
+    support: SupportSet | None  # labelled already
     allowed: NDArray[np.bool_]  # [B] which may be labelled
     params: CompareParams
     seed: int  # of the strategy `random`
@@ -69,7 +69,7 @@ def propose(
 ) -> list[Proposal]:
     """Up to `count` of B unlabelled faces, best first, none twice; fewer when fewer are allowed.
 
-    `faces` are in order of time and stand for what will be seen later. `support` holds what is labelled already.
+    `faces` are in order of time and represent those still to come. `support` holds what is labelled already.
     `allowed` [B] leaves out faces that cannot be labelled (a poor picture), which still count for the error. Later
     proposals take the earlier ones as labelled. `seed` is for the strategy `random`. Raises UsageError for an unknown
     strategy.

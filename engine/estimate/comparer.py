@@ -1,6 +1,6 @@
 """Compares encoded faces with a support set and corrects their valence and arousal: the rules by name.
 
-`gp` is the default and the only rule meant for use; the others are baselines, which reports print beside it.
+`gp` is the default and the only rule meant for use; the others are baselines, which reports show for comparison.
 docs/results/few-shot.md has the measurement.
 """
 
@@ -50,7 +50,7 @@ class CompareParams:
 
     @property
     def priors(self) -> tuple[ResidualPrior, ResidualPrior]:
-        """Of valence and of arousal."""
+        """The priors of valence and of arousal."""
         return self.valence, self.arousal
 
     def prior_sd(self, encoded: Encoded) -> Array:

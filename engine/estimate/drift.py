@@ -1,11 +1,11 @@
-"""Whether a face has left what its support set covers: other expressions, other light, another pose, for a while.
+"""Drift: whether a face has left what its support set covers, in expression, light or pose, for some seconds.
 
-A single frame says little (half of the frames of a recording show an expression that no label covers, and heads turn),
-so what is judged is the mean over the latest seconds: it must lie beyond every support frame by more than a limit, and
-come nearer than a second one before the reason ends. So nothing flickers. The limits are set on rendered people for
-tuning, where nothing that stayed the same came as far; experiments/tracking measures it (docs/results/drift.md).
+Half of the frames of a recording show an expression that no label covers, and heads turn. So the mean over the latest
+seconds is compared: a reason begins when it lies beyond every support frame by more than
+one limit, and ends when it comes nearer than a second one. The limits are set on rendered people for tuning, such that
+unchanged conditions stay within them; experiments/tracking measures it (docs/results/drift.md).
 
-The sd is no reason of its own: the process's sd grows with just what `in_support` is computed from.
+The sd is no reason of its own: it grows with the distance that `in_support` is computed from.
 """
 
 from collections.abc import Mapping
@@ -26,20 +26,20 @@ ADVICE: Mapping[Reason, str] = {
     "darker": "darker than at calibration: more light, or add a frame",
     "brighter": "brighter than at calibration: less light, or add a frame",
     "blurred": "less sharp than at calibration: check the focus, or add a frame",
-    "turned": "turned away from where it looked at calibration: move the camera, or add a frame",
+    "turned": "head turned further than during calibration: move the camera, or add a frame",
 }
 
-MEMORY_S = 8.0  # of source time: the mean is over about so long; nothing is said before so much was seen
+MEMORY_S = 8.0  # time constant of the mean, in source time; no reason is reported earlier
 SEEN_ENOUGH = 1.0 - exp(-1.0)  # weight of what was seen: MEMORY_S without a gap
-RESTART_AFTER_S = 10.0  # a longer gap, or a jump back: the mean begins anew
+RESTART_AFTER_S = 10.0  # a longer gap, or a jump back, restarts the mean
 
-UNCOVERED, LIGHT, DETAIL, YAW, PITCH = range(5)  # what the mean is taken of
-DARKEST = 1.0  # grey level: logarithms need something
+UNCOVERED, LIGHT, DETAIL, YAW, PITCH = range(5)  # the averaged quantities
+DARKEST = 1.0  # grey level, since a logarithm needs more than 0
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far beyond the support frames the mean may be."""
+    """How far beyond the support frames the mean of one quantity may lie."""
 
     reason: Reason
     of: int
@@ -61,7 +61,7 @@ LIMITS = (
 
 
 class DriftWatch:
-    """The reasons that hold for one face beside one support set; call it with every measured frame in order of time."""
+    """Drift of one face from one support set; call it with every measured frame in order of time."""
 
     def __init__(self, support: SupportSet) -> None:
         covered = np.zeros((1, 1))
@@ -99,7 +99,7 @@ class DriftWatch:
 
 
 def _quantities(crop: FaceCrop, estimate: Estimate) -> NDArray[np.float64]:
-    """What UNCOVERED .. PITCH name, of one frame."""
+    """The quantities UNCOVERED .. PITCH of one frame."""
     light = log(max(crop.brightness, DARKEST))
     detail = log(max(crop.sharpness, DARKEST)) - light
     return np.array([not estimate.in_support, light, detail, *crop.pose_deg[:2]], np.float64)

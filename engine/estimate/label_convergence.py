@@ -2,7 +2,7 @@
 
 The gain of further labels cannot be measured without them, but converged estimates can: stopping on stabilising
 predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/results/calibration.md
-has the measurement, beside a fixed number of labels and the leave-one-out error.
+compares it with a fixed number of labels and with the leave-one-out error.
 """
 
 from collections.abc import Sequence

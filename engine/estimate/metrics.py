@@ -1,4 +1,4 @@
-"""How close predicted valence or arousal is to the truth: CCC, PCC, RMSE and SAGR of two series.
+"""Agreement of predicted valence or arousal with the truth: CCC, PCC, RMSE and SAGR of two series.
 
 All take two arrays of one shape with n values and return one float. Variances are population variances (divided by n),
 as in the published figures that these are compared with.
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Z_90 = 1.6449
-"""90 % of a normal distribution lie within so many standard deviations."""
+"""Half-width of the 90 % interval of a normal distribution, in standard deviations."""
 
 
 def ccc(predicted: ArrayLike, truth: ArrayLike) -> float:

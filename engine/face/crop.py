@@ -1,4 +1,4 @@
-"""Cuts a face out of a frame, eyes level and framed as the encoder was trained; measures pose, sharpness and light."""
+"""Crops a face with level eyes, framed as the encoder was trained; measures pose, sharpness and brightness."""
 
 import math
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ LEFT_EYE = (362, 263, 386, 374)
 NOSE_BASE, FOREHEAD = 2, 10
 RIGHT_CHEEK, LEFT_CHEEK = 234, 454
 DEPTH_SCALE = 0.75  # Face Mesh exaggerates depth: with it, the yaw of a rendered head comes out right
-LEVEL_PITCH_DEG = 4.0  # what the two lines give for a level head
+LEVEL_PITCH_DEG = 4.0  # pitch that the two lines give for a level head
 
 Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How much of the face a crop shows."""
+    """Size and extent of a crop, relative to the landmarks."""
 
     size: int  # pixels of its side, S
     scale: float  # its side over the extent of the landmarks with the eyes level
@@ -47,12 +47,12 @@ class Square:
 
 
 def framing_from(fields: Mapping[str, float]) -> Framing:
-    """A framing from JSON; raises KeyError, TypeError, ValueError or OverflowError when it is none."""
+    """A framing from JSON; raises KeyError, TypeError, ValueError or OverflowError for anything else."""
     framing = Framing(int(fields["size"]), float(fields["scale"]), float(fields["shift_up"]))
     if not (
         0 < framing.size <= MAX_SIZE and 0 < framing.scale < math.inf and math.isfinite(framing.shift_up)
     ):
-        raise ValueError("no face can be cut like that")
+        raise ValueError("no face can be cropped with it")
     return framing
 
 

@@ -140,7 +140,7 @@ class TrackRegistry:
             track.present = mesh is not None
             if mesh is not None:
                 box = box_of(mesh.points)
-                track.velocity = _velocity(track.box, box, t_s - track.seen_s)
+                track.velocity = velocity(track.box, box, t_s - track.seen_s)
                 track.points, track.box, track.seen_s = mesh.points, box, t_s
                 continue
             unseen_s = max(t_s - track.seen_s, 0.0)
@@ -220,7 +220,7 @@ class FaceTracker:
         meshes: dict[Track, Mesh] = {}
         for track in self._registry.tracks:
             if track.present:
-                mesh = self._mesh(frame.image, roi_of_points(_predicted_points(track, frame.pts_s)))
+                mesh = self._mesh(frame.image, roi_of_points(predicted_points(track, frame.pts_s)))
                 if mesh.score >= MIN_SCORE:
                     meshes[track] = mesh
         for one, other in _collapsed(meshes):
@@ -370,8 +370,8 @@ def _drifted_track(
     return older if stayed[0] < stayed[1] - MOVED else newer
 
 
-def _predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:
-    """Where the landmarks of a face should be by now: where they were, unless it moves fast."""
+def predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:
+    """The predicted landmarks of a face at `t_s`: the last ones, moved on if the face moves fast."""
     passed_s = t_s - track.seen_s
     x, y = (speed * passed_s for speed in track.velocity)
     step, side = float(np.hypot(x, y)), _side(track.box)
@@ -381,8 +381,8 @@ def _predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:
     return np.asarray(track.points + np.array([share * x, share * y, 0.0], np.float32))
 
 
-def _velocity(before: Box, now: Box, passed_s: float) -> tuple[float, float]:
-    """Of the middle of a box, pixels a second; none after a jump: then it was found anew, or exchanged with another."""
+def velocity(before: Box, now: Box, passed_s: float) -> tuple[float, float]:
+    """Velocity of a box's centre in pixels a second; 0 after a jump, when the face was detected again or swapped."""
     x, y = ((now[i] + now[i + 2] - before[i] - before[i + 2]) / 2 for i in (0, 1))
     if not 0.0 < passed_s <= STALE_S or np.hypot(x, y) > _side(now):
         return 0.0, 0.0

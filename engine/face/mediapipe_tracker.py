@@ -24,7 +24,7 @@ SEEN_SCORE = 1.0  # the landmarker gives no score; it leaves out what it does no
 
 
 class Landmarker(Protocol):
-    """What the adapter needs of MediaPipe: one stream of pictures in, landmarks out."""
+    """The part of MediaPipe that is used: images of one stream in, landmarks out."""
 
     def __call__(self, rgb: NDArray[np.uint8], t_ms: int) -> Any:
         """A FaceLandmarkerResult for [H, W, 3] at a time later than that of the call before."""
@@ -44,14 +44,14 @@ class MediaPipeTracker(Closeable):
         *,
         hold_s: float = HOLD_S,
     ) -> None:
-        """`start` makes a landmarker; it is called again when the stream begins anew. Most use `open`."""
+        """`start` makes a landmarker, and another one when the stream restarts. Most callers use `open`."""
         self._start = start
         self._landmarker: Landmarker | None = start()
         self.framing = framing
         self._max_faces = max_faces
         self._registry = TrackRegistry(framing, hold_s)
         self._last_s: float | None = None  # of the frame before
-        self._last_ms: int | None = None  # as MediaPipe was told it
+        self._last_ms: int | None = None  # in the time passed to MediaPipe
 
     @classmethod
     def open(
@@ -92,7 +92,7 @@ class MediaPipeTracker(Closeable):
         self._landmarker = None
 
     def reset(self) -> None:
-        """Forgets all faces: the stream began again. Their numbers are not used again."""
+        """Forgets all faces, for a stream that restarts. Their numbers are not used again."""
         self._registry.reset()
         self._renew()
 

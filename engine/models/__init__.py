@@ -45,7 +45,7 @@ class Card:
     source: str  # of the weights
     inputs: Mapping[str, str]  # name -> type and shape, for people
     outputs: Mapping[str, str]
-    data: str = ""  # what it was trained on
+    data: str = ""  # training data
     framing: Mapping[str, float] | None = None  # fields of Framing that the encoder was trained with
     embedding_dim: int | None = None
     encoder_sha256: str | None = None  # of the pair network: the encoder that it was trained with
@@ -53,7 +53,7 @@ class Card:
 
     @property
     def identity(self) -> EncoderIdentity:
-        """Of an encoder's card."""
+        """The identity of the encoder that this card describes."""
         framing = FRAMING if self.framing is None else framing_from(self.framing)
         return EncoderIdentity(self.name, self.sha256, framing, self.embedding_dim or 0)
 
@@ -80,9 +80,7 @@ class Card:
             if card.framing is not None:
                 framing_from(card.framing)
         except (KeyError, ValueError, TypeError, OverflowError) as error:
-            raise ModelError(
-                f"{path} is not a network's card: no face can be cut as it says", hint
-            ) from error
+            raise ModelError(f"{path} is not a network's card: its framing is invalid", hint) from error
         return card
 
 
@@ -98,7 +96,7 @@ def path(name: str, folder: Path | None = None) -> Path:
 
 
 def card(name: str, folder: Path | None = None) -> Card:
-    """The card of a graph. Raises ModelError when there is none of that name."""
+    """The card of a graph. Raises ModelError when it is missing or damaged."""
     if folder is None:
         return Card.read(_folder() / f"{name}.json")
     return Card.read(folder / f"{name}.json", EXPORT_AGAIN)

@@ -35,7 +35,7 @@ class Compiled:
 
     label: str
     capability: str
-    precision: str  # as the engine itself says
+    precision: str  # read back from the engine
     path: Path
     nbytes: int
 
@@ -48,7 +48,7 @@ def precision_for(name: str, asked: str) -> str:
 
 
 def part_labels(name: str, precision: str) -> PartLabels:
-    """Of the graph `name` in that precision."""
+    """The labels of the graph `name` in that precision."""
     return PartLabels(f"{name} {precision}", f"{name}-once {precision}", f"{name}-rest {precision}")
 
 
@@ -80,7 +80,7 @@ def compile_ahead(
     cache: EngineCache,
     progress: Progress | None = None,
 ) -> Iterator[Compiled]:
-    """Compiles each graph for each compute capability into the cache's folder, where a session looks for it.
+    """Compiles each graph for each compute capability into the cache's folder, where sessions find it.
 
     Raises BackendError with TensorRT's reason, WriteError when the disk refuses, UsageError when eight bits are wanted
     of a graph whose ranges were not measured.

@@ -1,4 +1,4 @@
-"""From a typed ONNX graph to a serialised TensorRT engine: shapes it is built for, its target card, its progress."""
+"""Compiles a typed ONNX graph to a serialised TensorRT engine, for a range of shapes and a target card."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from mtclar.engine.backends.tensorrt.distribution import RTX, Capability, TrtDis
 from mtclar.engine.errors import BackendError, ModelError
 
 Progress = Callable[[str], None]
-"""Takes sentences about what takes long; a user may read them."""
+"""Receives messages for the user about slow steps."""
 
 Shape = tuple[int, ...]
 
-# An open axis by its name in the graph -> least, most likely and largest length, one triple for each profile.
+# An open axis by its name in the graph -> (min, opt, max) lengths, one triple for each profile.
 BATCH = "B"
 SUPPORT = "N"
 MAX_BATCH = 64
@@ -30,17 +30,17 @@ RANGES: Mapping[str, tuple[tuple[int, int, int], ...]] = {
 class Bounds:
     """The shapes of one input that a profile covers."""
 
-    least: Shape
-    likely: Shape
-    largest: Shape
+    min: Shape
+    opt: Shape
+    max: Shape
 
 
 Profile = Mapping[str, Bounds]  # by input
 
 
 @dataclass(slots=True)
-class Messages:
-    """What TensorRT wrote to its log, for error messages."""
+class ErrorLog:
+    """TensorRT's log of errors, for our error messages."""
 
     errors: list[str] = field(default_factory=list)
 
@@ -49,9 +49,9 @@ class Messages:
         return self.errors[-1].strip()[:300] if self.errors else "no reason was given"
 
 
-def new_logger(api: Any) -> tuple[Any, Messages]:
+def new_logger(api: Any) -> tuple[Any, ErrorLog]:
     """TensorRT's logger, which keeps errors instead of writing them to stderr."""
-    messages = Messages()
+    messages = ErrorLog()
 
     class Log(api.ILogger):
         def __init__(self) -> None:
@@ -73,7 +73,7 @@ def axes_of(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
 
 
 def profiles_of(model: onnx.ModelProto) -> tuple[Profile, ...]:
-    """What an engine of this graph is built for: a profile for one face, one for many; one if its shape is fixed.
+    """The optimisation profiles of this graph: one for one face and one for many; a single one for a fixed shape.
 
     Raises ModelError when an open axis is neither the batch nor the support set.
     """
@@ -112,9 +112,7 @@ def build(
     logger, messages = new_logger(api)
     builder = api.Builder(logger)
     if builder is None:
-        raise BackendError(
-            f"{distribution.name} cannot start: {messages.last}", "look at `mtclar-stream doctor`"
-        )
+        raise BackendError(f"{distribution.name} cannot start: {messages.last}", "run `mtclar-stream doctor`")
     network = builder.create_network(1 << int(api.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = api.OnnxParser(network, logger)
     if not parser.parse(model.SerializeToString()):
@@ -145,7 +143,7 @@ def configure(
     for profile in profiles_of(model):
         made = builder.create_optimization_profile()
         for name, bounds in profile.items():
-            made.set_shape(name, bounds.least, bounds.likely, bounds.largest)
+            made.set_shape(name, bounds.min, bounds.opt, bounds.max)
         config.add_optimization_profile(made)
     config.profiling_verbosity = api.ProfilingVerbosity.DETAILED  # so that the inspector names precisions
     config.clear_flag(api.BuilderFlag.TF32)  # fp32 means fp32: TF32 keeps 10 bits of the mantissa
@@ -166,24 +164,24 @@ def configure(
 
 
 def _monitor(api: Any, label: str, progress: Progress) -> Any:
-    """Says how far the build is, in steps of a quarter of TensorRT's outermost phase."""
+    """Reports the build's progress in quarters of TensorRT's outermost phase."""
 
     class Monitor(api.IProgressMonitor):
         def __init__(self) -> None:
             api.IProgressMonitor.__init__(self)
             self._outer: tuple[str, int] | None = None
-            self._said = 0
+            self._reported = 0
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
             if not parent:
                 self._outer = (phase, max(steps, 1))
-                self._said = 0
+                self._reported = 0
 
         def step_complete(self, phase: str, step: int) -> bool:
             if self._outer is not None and phase == self._outer[0]:
                 quarters = min(4 * (step + 1) // self._outer[1], 3)
-                if quarters > self._said:
-                    self._said = quarters
+                if quarters > self._reported:
+                    self._reported = quarters
                     progress(f"Compiling {label}: {25 * quarters} %")
             return True
 
@@ -208,7 +206,7 @@ PRECISION_OF = {
 
 
 def stored_precisions(plan: bytes) -> dict[str, int]:
-    """Bytes of weights by precision ('fp16', ...), read back from a serialised engine; empty if it does not tell.
+    """Bytes of weights by precision ('fp16', ...), read back from a serialised engine; empty if it has no record.
 
     TensorRT for RTX writes a description of the compiled kernels' constants into the engine.
     """

@@ -1,8 +1,8 @@
-"""Compiled engines on the disk: found again by everything that they depend on, checked before they are believed.
+"""Compiled engines on the disk, keyed by everything that they depend on and verified before use.
 
-An engine file is one line of JSON (what it is, its size and sha256) and then the engine as TensorRT serialised it. It
-is written beside its place and renamed, under a lock that the system lets go of when its holder dies. What is cut off,
-was made for something else or belongs to another user is built again: an engine is code.
+An engine file is one line of JSON (key, size and sha256), followed by the engine as TensorRT serialised it. It is
+written to a temporary file and renamed, under a lock that the system releases when its holder dies. A file that is
+truncated, has another key or belongs to another user is built again: an engine is code.
 """
 
 import hashlib
@@ -44,35 +44,35 @@ class EngineKey:
 
 
 def default_folder() -> Path:
-    """Where engines are kept: the user's cache folder."""
+    """The folder `engines` in the user's cache."""
     return user_cache_path("mtclar-stream", appauthor=False) / "engines"
 
 
 class EngineCache:
-    """A folder of engines. Losing it costs time and nothing else, so a failure to write is said and not raised."""
+    """A folder of engines. Losing it only costs time, so a failure to write is reported and not raised."""
 
     def __init__(self, folder: Path, progress: Progress | None = None) -> None:
         self.folder = folder
-        self._say = progress or (lambda _: None)
+        self._report = progress or (lambda _: None)
 
     def path(self, key: EngineKey) -> Path:
         return self.folder / key.file_name
 
     def load(self, key: EngineKey) -> bytes | None:
-        """The engine of `key`, or None when there is none that can be believed."""
+        """The engine of `key`, or None when there is no valid one."""
         try:
             with self.path(key).open("rb") as file:
                 if not _trusted(os.fstat(file.fileno())):
                     return None
                 header, _, plan = file.read().partition(b"\n")
-            said = json.loads(header)
+            found = json.loads(header)
         except (OSError, ValueError):
             return None
         expected = {"format": FORMAT, **asdict(key), **_digest(plan)}
-        return plan if said == expected else None
+        return plan if found == expected else None
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
-        """The engine of `key`, built if it must be; of several processes, one builds and the others wait for it."""
+        """The engine of `key`, built if necessary; of several processes one builds, and the others wait for it."""
         if (plan := self.load(key)) is not None:
             return plan
         try:
@@ -84,9 +84,11 @@ class EngineCache:
                     self.store(key, plan)
                 return plan
         except Timeout:
-            self._say(f"Another process has been compiling {key.label} for long: compiling it here as well.")
+            self._report(
+                f"Another process has been compiling {key.label} for long: compiling it here as well."
+            )
         except (OSError, WriteError, NotImplementedError) as error:  # the last: a file system without locks
-            self._say(f"Compiled engines cannot be kept in {self.folder}: {error}.")
+            self._report(f"Compiled engines cannot be kept in {self.folder}: {error}.")
         return plan if plan is not None else build()
 
     def store(self, key: EngineKey, plan: bytes) -> Path:
@@ -97,20 +99,20 @@ class EngineCache:
         return path
 
     def discard(self, key: EngineKey) -> None:
-        """Forgets an engine that TensorRT did not take."""
+        """Deletes an engine that TensorRT refused."""
         try:
             self.path(key).unlink(missing_ok=True)
         except OSError as error:
-            self._say(f"{self.path(key)} cannot be removed ({error.strerror or error}).")
+            self._report(f"{self.path(key)} cannot be removed ({error.strerror or error}).")
 
     @contextmanager
     def _locked(self, key: EngineKey) -> Iterator[None]:
-        """Holds the key's lock; that another process has it is said. Raises Timeout."""
+        """Holds the key's lock; reports that it waits for another process. Raises Timeout."""
         lock = FileLock(self.path(key).with_suffix(".lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            self._say(f"Another process is compiling {key.label}: waiting for it.")
+            self._report(f"Another process is compiling {key.label}: waiting for it.")
             lock.acquire(timeout=LOCK_TIMEOUT_S)
         try:
             yield
@@ -118,7 +120,7 @@ class EngineCache:
             lock.release()
 
     def _sweep(self, key: EngineKey) -> None:
-        """Removes what builds of this engine left behind that were killed; the lock is held, so none is running."""
+        """Removes temporary files of killed builds of this engine; the lock is held, so no build is running."""
         for left in self.folder.glob(f".{self.path(key).name}.*.part"):
             left.unlink(missing_ok=True)
 
@@ -128,7 +130,7 @@ def _digest(plan: bytes) -> dict[str, str | int]:
 
 
 def _trusted(file: os.stat_result) -> bool:
-    """Whether nobody but this user and the administrator can have written it, where the system knows owners."""
+    """Whether only this user or the administrator can have written it; True where the system has no owners."""
     if not hasattr(os, "geteuid"):
         return True
     return file.st_uid in (os.geteuid(), 0) and not file.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,4 +1,4 @@
-"""Device memory, streams and CUDA graphs behind one small interface, and which implementation of it is used."""
+"""The protocol of device memory, streams and CUDA graphs, and the choice of its implementation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Pinned:
 
 
 class Device(Protocol):
-    """One CUDA device. Addresses, streams and graphs are freed by whoever asked for them, each once.
+    """One CUDA device. Addresses, streams and graphs are freed once each, by the caller that created them.
 
     Copies are asynchronous: the host's side of one may be touched again only after `synchronize` of its stream. Every
     method raises BackendError when CUDA refuses.
@@ -75,7 +75,7 @@ class Device(Protocol):
     def free_graph(self, graph: Any) -> None: ...
 
     def close(self) -> None:
-        """Lets go of the device; everything else was freed before."""
+        """Releases the device; everything else was freed before."""
         ...
 
 

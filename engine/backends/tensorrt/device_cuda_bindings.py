@@ -16,7 +16,7 @@ HINTS = {
     "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "reboot, so that the driver's two halves are of one version",
     "CUDA_ERROR_INSUFFICIENT_DRIVER": "install a newer NVIDIA driver",
 }
-ANY_HINT = "look at `nvidia-smi`; --backend onnxruntime does without the card"
+ANY_HINT = "check the card with `nvidia-smi`, or use --backend onnxruntime"
 
 
 class CudaBindingsDevice:

@@ -96,6 +96,6 @@ class PycudaDevice:
             hint = (
                 "free memory on the card, or use --backend onnxruntime"
                 if isinstance(error, self._driver.MemoryError)
-                else "look at `nvidia-smi`; --backend onnxruntime does without the card"
+                else "check the card with `nvidia-smi`, or use --backend onnxruntime"
             )
             raise BackendError(f"CUDA: {error}", hint) from error

@@ -1,4 +1,4 @@
-"""The two flavours of TensorRT: for data-centre cards and for RTX cards, one interface under two module names."""
+"""The two distributions of TensorRT: for data-centre cards and for RTX cards, with one interface."""
 
 from dataclasses import dataclass
 from importlib import import_module

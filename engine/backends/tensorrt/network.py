@@ -80,7 +80,7 @@ def engine_key(
 ) -> EngineKey:
     """The cache key of a typed graph's engine."""
     shapes = "; ".join(
-        ", ".join(f"{name} {b.least}..{b.likely}..{b.largest}" for name, b in sorted(profile.items()))
+        ", ".join(f"{name} {b.min}..{b.opt}..{b.max}" for name, b in sorted(profile.items()))
         for profile in profiles_of(model)
     )
     return EngineKey(

@@ -21,7 +21,7 @@ const DRIFT = { // as the terminal says it
   darker: "darker than at calibration: more light, or add a frame",
   brighter: "brighter than at calibration: less light, or add a frame",
   blurred: "less sharp than at calibration: check the focus, or add a frame",
-  turned: "turned away from where it looked at calibration: move the camera, or add a frame",
+  turned: "head turned further than during calibration: move the camera, or add a frame",
 };
 
 export const SILENCE_S = 3; // connected, but nothing comes: worth saying

@@ -137,7 +137,7 @@ def test_support_without_conditions() -> None:
     assert after(watch, 20, 0, crop(brightness=1, yaw=90), inside=False)[-1] == ("unlike",)
 
 
-def test_a_long_gap_and_a_jump_back_begin_anew() -> None:
+def test_restart_after_a_long_gap_or_a_jump_back() -> None:
     for gap_s in (100.0, -15.0):
         watch = DriftWatch(support_set())
         assert after(watch, 20, 0, crop(), inside=False)[-1] == ("unlike",)

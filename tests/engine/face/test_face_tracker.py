@@ -13,9 +13,9 @@ from mtclar.engine.face.face_tracker import (
     FaceTracker,
     Track,
     TrackRegistry,
-    _predicted_points,
-    _velocity,
+    predicted_points,
     same_face,
+    velocity,
 )
 from mtclar.engine.face.landmarks import FaceMesh, Mesh
 
@@ -296,12 +296,12 @@ def track_at(x: float, velocity: tuple[float, float]) -> Track:
 
 def test_position_is_predicted_for_fast_faces_only() -> None:
     for speed, ahead in ((0.0, 0.0), (150.0, 0.0), (500.0, 20.0), (5000.0, 50.0)):
-        points = _predicted_points(track_at(0.0, (speed, 0.0)), 1.04)
+        points = predicted_points(track_at(0.0, (speed, 0.0)), 1.04)
         assert points[0, 0] == pytest.approx(ahead)
 
 
 def test_a_jump_is_no_speed() -> None:
     before = (0.0, 0.0, 100.0, 100.0)
-    assert _velocity(before, (20.0, 0.0, 120.0, 100.0), 0.04) == pytest.approx((500.0, 0.0))
-    assert _velocity(before, (300.0, 0.0, 400.0, 100.0), 0.04) == (0.0, 0.0)  # exchanged, or found anew
-    assert _velocity(before, (20.0, 0.0, 120.0, 100.0), 0.0) == (0.0, 0.0)
+    assert velocity(before, (20.0, 0.0, 120.0, 100.0), 0.04) == pytest.approx((500.0, 0.0))
+    assert velocity(before, (300.0, 0.0, 400.0, 100.0), 0.04) == (0.0, 0.0)  # exchanged, or found anew
+    assert velocity(before, (20.0, 0.0, 120.0, 100.0), 0.0) == (0.0, 0.0)
