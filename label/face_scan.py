@@ -60,7 +60,7 @@ def frames_to_scan(
 
 
 class FaceScanner(Closeable):
-    """Scan the largest face with the four networks. A context manager that owns their sessions."""
+    """Scan the largest face with the bundled networks. A context manager that owns their sessions."""
 
     def __init__(self, tracker: Tracker, pair: InferenceSession) -> None:
         self._tracker = tracker

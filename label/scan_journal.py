@@ -21,7 +21,6 @@ except ImportError:  # Windows: two runs on one output are not detected
     fcntl = None  # type: ignore[assignment]
 
 MAGIC = b"mtclar-label-journal 1\n"
-KEY_BYTES = 64  # hexadecimal sha256
 RECORD_HEADER = struct.Struct("<Q32s")  # record size in bytes, sha256 of the record
 MAX_RECORD_BYTES = 2**28
 
