@@ -1,7 +1,4 @@
-"""The whole engine in one call: an image in, the smoothed affect of every face in it out.
-
-image -> find: Faces -> estimate: encode, compare with the support set, smooth -> Affect, one for each face
-"""
+"""The whole engine in one call: an image in, the smoothed affect of every face in it out."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,7 +26,8 @@ from mtclar.engine.estimate.smoothing import (
     make_smoother,
 )
 from mtclar.engine.face.blendshapes import BlendshapeNetwork
-from mtclar.engine.face.detector import Detector, area
+from mtclar.engine.face.boxes import area
+from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.eyes import BLINK_OPENING
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker

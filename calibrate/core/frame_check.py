@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mtclar.engine.data_types import FaceCrop, Frame
-from mtclar.engine.face.detector import area
+from mtclar.engine.face.boxes import area
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.tracker import Tracker
 

@@ -20,8 +20,8 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
 from mtclar.engine.face.detector import Detector
-from mtclar.engine.face.face_tracker import Track, TrackRegistry
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
+from mtclar.engine.face.track_registry import Track, TrackRegistry
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage, LatencyMs
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server

@@ -1,10 +1,12 @@
 """Back ends that run the networks, chosen by name and imported when chosen.
 
-session               the protocols InferenceSession and Backend, and the registry
-onnxruntime_session   ONNX Runtime on the CPU, or on a card (the default)
-tensorrt_session      TensorRT, made of the package tensorrt
-torch_session         torch, a yardstick for the others
-typed_onnx            graphs in other precisions, or partitioned at a bound input
-quantized_onnx        graphs with int8 or fp8 convolutions
-triton_repository     the networks for NVIDIA's Triton Inference Server
+The contract first, then its implementations and the graphs that they compile:
+
+    session               the protocols InferenceSession and Backend, and the registry
+    onnxruntime_session   ONNX Runtime on the CPU, or on a card (the default)
+    tensorrt_session      TensorRT, made of the package tensorrt
+    torch_session         torch, a yardstick for the others
+    typed_onnx            graphs in other precisions, or partitioned at a bound input
+    quantized_onnx        graphs with int8 or fp8 convolutions
+    triton_repository     the networks for NVIDIA's Triton Inference Server
 """

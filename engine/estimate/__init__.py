@@ -1,12 +1,13 @@
-"""From a crop to valence and arousal, in the order of the data.
+"""From a crop to valence and arousal.
 
-encoder             crop -> embedding, valence and arousal without support, expression
-comparer            corrects them by a support set, with one of several rules
-residual_gp         the Gaussian process of the default rule
-smoothing           over time
-drift               whether a face has left what its support set covers
+In the order of the data:
 
-active_learning     which faces to label next
-label_convergence   whether more labels would help
-metrics             CCC, Pearson correlation, RMSE and sign agreement
+    encoder             crop -> embedding, valence and arousal without support, expression
+    comparer            corrects them by a support set, with one of several rules
+    residual_gp         the Gaussian process of the default rule
+    smoothing           over time
+    drift               whether a face has left what its support set covers
+    active_learning     which faces to label next
+    label_convergence   whether more labels would help
+    metrics             CCC, Pearson correlation, RMSE and sign agreement
 """

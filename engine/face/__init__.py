@@ -1,11 +1,14 @@
-"""From an image to the crops of its faces, in the order of the data.
+"""From an image to the crops of its faces.
 
-detector            boxes of faces in a whole image (BlazeFace)
-landmarks           468 points of one face (Face Mesh)
-eyes, blendshapes   opening of the eyes and 52 coefficients of expression, from the landmarks
-crop                the face as a small grey image with level eyes; pose, sharpness, brightness
-crop_stabilizer     keeps the crop still while the face is still
-appearance          tells faces of one scene apart for a few seconds
-face_tracker        all of it for a stream: follows and numbers faces (mediapipe_tracker: with MediaPipe instead)
-quality             whether a crop is good enough to be measured
+In the order of the data:
+
+    detector            boxes of faces in a whole image (BlazeFace); boxes: their geometry
+    landmarks           468 points of one face (Face Mesh)
+    eyes, blendshapes   opening of the eyes and 52 coefficients of expression, from the landmarks
+    crop                the face as a small grey image with level eyes; pose, sharpness, brightness
+    crop_stabilizer     keeps the crop still while the face is still
+    appearance          tells faces of one scene apart for a few seconds
+    track_registry      numbers faces and matches them from frame to frame
+    face_tracker        all of it for a stream (mediapipe_tracker: with MediaPipe instead)
+    quality             whether a crop is good enough to be measured
 """

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Box
+from mtclar.engine.face.boxes import area, overlap
 
 SIDE = 128  # pixels that the network sees
 GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
@@ -74,20 +75,6 @@ class Detector:
             for box, points, score in zip(*merge(boxes, keypoints, scores), strict=True)
         ]
         return sorted(found, key=lambda face: area(face.box), reverse=True)
-
-
-def area(box: Box) -> float:
-    """Square pixels."""
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
-
-
-def overlap(box: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union of one box [4] with others [n, 4] -> [n]."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(np.clip(others[:, 2:] - others[:, :2], 0, None), axis=1)
-    own = float(np.prod(np.clip(box[2:] - box[:2], 0, None)))
-    return np.asarray(shared / np.maximum(areas + own - shared, 1e-9), np.float64)
 
 
 def merge(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.face.appearance import appearance_at, appearance_distance
-from mtclar.engine.face.face_tracker import HOLD_S
+from mtclar.engine.face.track_registry import HOLD_S
 from mtclar.engine.tracker import Tracker
 from mtclar.train.rendered.__main__ import people as people_range
 from mtclar.train.rendered.people import Person

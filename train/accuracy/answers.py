@@ -20,9 +20,10 @@ from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.estimate.comparer import bundled_params, params_for
 from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.face.boxes import same_face
 from mtclar.engine.face.crop import FRAMING, Framing
 from mtclar.engine.face.detector import PORTRAIT_BORDER, Detector
-from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker, same_face
+from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.train.ferplus import Photos
 from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills

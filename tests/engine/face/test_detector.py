@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as arrays
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
-from mtclar.engine.face.detector import SAME_FACE_IOU, Detector, area, merge, overlap
+from mtclar.engine.face.boxes import area, overlap
+from mtclar.engine.face.detector import SAME_FACE_IOU, Detector, merge
 
 FACE = (178.0, 81.0, 272.0, 175.0)  # the astronaut's, 512 x 512; looked at
 

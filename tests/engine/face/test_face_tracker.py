@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 
 from mtclar.engine.data_types import FaceCrop, Faces, Frame
+from mtclar.engine.face.boxes import same_face
 from mtclar.engine.face.crop import FRAMING, LEFT_EYE, RIGHT_EYE, cut, square_of, square_to_frame
 from mtclar.engine.face.detector import Detection, Detector
-from mtclar.engine.face.face_tracker import (
-    FaceTracker,
-    Track,
-    TrackRegistry,
-    predicted_points,
-    same_face,
-    velocity,
-)
+from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh, Mesh
+from mtclar.engine.face.track_registry import Track, TrackRegistry, predicted_points, velocity
 
 FPS = 25
 SIZE = (480, 640)

@@ -10,8 +10,9 @@ from support.two_people import HEIGHT, Place, ids_of, scene, walk
 
 from mtclar.engine.face.appearance import MEMORY_S, appearance_at, appearance_distance, blend_appearance
 from mtclar.engine.face.detector import Detector
-from mtclar.engine.face.face_tracker import HOLD_S, FaceTracker
+from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
+from mtclar.engine.face.track_registry import HOLD_S
 
 
 @pytest.fixture
