@@ -1,4 +1,4 @@
-"""What a guided session shows in a terminal, and the keys that steer it."""
+"""The display of a guided calibration in the terminal, and its keys."""
 
 import sys
 from types import TracebackType
@@ -13,11 +13,11 @@ from rich.text import Text
 from mtclar.calibrate.core.guided_session import PromptProgress
 
 GRID_COLUMNS, GRID_ROWS = 21, 9
-KEYS_HELP = "s skip   r repeat   q finish with what there is   Ctrl-C write nothing"
+KEYS_HELP = "s skip   r repeat   q finish early   Ctrl-C discard all"
 
 
 class Screen(Protocol):
-    """Shows where a guided session stands; a context manager."""
+    """Shows the progress of a guided session; a context manager."""
 
     def __enter__(self) -> Self: ...
 
@@ -67,14 +67,14 @@ class PanelScreen:
         if progress.phase == "countdown":
             state = Text(f"in {progress.left_s:.0f} ...", style="bold yellow")
         else:
-            state = Text("hold it", style="bold green")
-        trouble = Text(f"not usable: {', '.join(progress.issues)}" if progress.issues else " ", style="red")
+            state = Text("hold", style="bold green")
+        issues = Text(f"not usable: {', '.join(progress.issues)}" if progress.issues else " ", style="red")
         bar = ProgressBar(total=prompt.frames, completed=progress.taken, width=2 * GRID_COLUMNS)
         parts: list[RenderableType] = [
             Text(prompt.instruction, style="bold"),
             state,
             bar,
-            trouble,
+            issues,
             affect_plane(prompt.valence, prompt.arousal),
         ]
         if self._has_keys:
@@ -154,11 +154,11 @@ class TerminalKeys:
 
 
 def affect_plane(valence: float, arousal: float) -> Text:
-    """The affect plane in characters, with the target on it."""
+    """The affect plane in characters, with the target."""
     column = round((valence + 1) / 2 * (GRID_COLUMNS - 1))
     row = round((1 - arousal) / 2 * (GRID_ROWS - 1))
     middle_column, middle_row = GRID_COLUMNS // 2, GRID_ROWS // 2
-    text = Text("awake\n".rjust(middle_column + 4), style="dim")
+    text = Text("activated\n".rjust(middle_column + 6), style="dim")
     for y in range(GRID_ROWS):
         for x in range(GRID_COLUMNS):
             if (x, y) == (column, row):
@@ -170,4 +170,4 @@ def affect_plane(valence: float, arousal: float) -> Text:
             else:
                 text.append(" ")
         text.append("  pleasant\n" if y == middle_row else "\n")
-    return text.append("tired".rjust(middle_column + 3))
+    return text.append("deactivated".rjust(middle_column + 6))

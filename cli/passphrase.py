@@ -1,6 +1,6 @@
-"""Where the passphrase of an encrypted support set comes from: a file, the environment, or a prompt; never an argument.
+"""The passphrase of an encrypted support set: from a file, the environment, or a prompt.
 
-Others on the machine can read the arguments of a command, so there is no such option.
+There is no option with the passphrase itself, since other users can read the arguments of a command.
 """
 
 import os
@@ -17,26 +17,26 @@ PassphraseFileOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Read the passphrase of encrypted support sets from the first line of a file; otherwise it comes from "
-        f"{VARIABLE}, or is asked for.",
+        help="Read the passphrase of encrypted support sets from the first line of a file; by default from "
+        f"{VARIABLE}, or a prompt.",
     ),
 ]
 
 
 def passphrase_of(path: Path, file: Path | None) -> Callable[[], str]:
-    """Asks for the passphrase of the support set at `path` when it is called for the first time."""
+    """A function that reads the passphrase of the support set at `path` on its first call."""
     return cache(lambda: _read(f"Passphrase of {path}", file, twice=False))
 
 
 def passphrase_if_encrypted(path: Path, file: Path | None) -> str | None:
-    """That of the support set at `path`; None, and nobody is asked, for any other file."""
+    """The passphrase of the support set at `path`; None, without a prompt, when it is not encrypted."""
     from mtclar.engine.support_set import is_encrypted
 
     return passphrase_of(path, file)() if is_encrypted(path) else None
 
 
 def new_passphrase(path: Path, file: Path | None) -> str:
-    """A passphrase for a file that is about to be encrypted; at a prompt it is asked for twice."""
+    """The passphrase to encrypt `path` with; a prompt asks for it twice."""
     return _read(f"New passphrase of {path}", file, twice=True)
 
 
@@ -49,13 +49,13 @@ def _read(prompt: str, file: Path | None, *, twice: bool) -> str:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not a text file"
             raise UsageError(
-                f"cannot read the passphrase file {file}: {reason}", "one line with the passphrase"
+                f"cannot read the passphrase file {file}: {reason}", "its first line must be the passphrase"
             ) from error
     if (given := os.environ.get(VARIABLE)) is not None:
         return given
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{prompt}: it is needed, and there is nobody to ask",
-            f"set {VARIABLE}, or name a file with --passphrase-file",
+            f"{prompt}: a passphrase is required, and there is no terminal to ask on",
+            f"set {VARIABLE}, or use --passphrase-file",
         )
     return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))

@@ -86,19 +86,22 @@ def check_stopping(
     regions, count = len(covered_regions(labels)), len(labels)
     if count < MOST_LABELS:
         if change is None:
-            return StoppingVerdict(False, f"at least {rule.window} labels, and there are {count}")
+            return StoppingVerdict(False, f"{count} of at least {rule.window} labels")
         if regions < rule.min_regions:
-            return StoppingVerdict(False, f"{regions} of {rule.min_regions} regions of the grid have a label")
+            return StoppingVerdict(
+                False, f"{regions} of at least {rule.min_regions} regions of the grid labelled"
+            )
     if error is not None and error > LARGE_ERROR:
         return StoppingVerdict(
-            False, f"the labels do not fit together (error {error:.2f}): redo or move those that are far off"
+            False,
+            f"the labels contradict one another (error {error:.2f}): redo or move those with a large error",
         )
     if change is not None and rule.met(regions, change):
         return StoppingVerdict(
-            True, f"the last {rule.window} labels have hardly changed the estimates (by {change:.2f})"
+            True, f"the last {rule.window} labels hardly changed the estimates (by {change:.2f})"
         )
     if count >= MOST_LABELS:
-        return StoppingVerdict(True, f"there are {count} labels")
+        return StoppingVerdict(True, f"{count} labels")
     return StoppingVerdict(
         False, f"the last {rule.window} labels still changed the estimates (by {change:.2f})"
     )

@@ -13,8 +13,8 @@ TWO_FACES = "two faces"
 SKIPPED = ("skipped",)
 
 ADVICE = {
-    NO_FACE: "No face in the picture: sit in front of the camera",
-    TWO_FACES: "Two people in the picture: only one, please",
+    NO_FACE: "No face in view: sit in front of the camera",
+    TWO_FACES: "Two people in view: only one, please",
     "too small": "Come closer",
     "turned away": "Face the camera",
     "eyes closed": "Keep your eyes open",
@@ -22,7 +22,7 @@ ADVICE = {
     "too bright": "Less light, please",
     "blurred": "Hold still, and wipe the lens",
     "too little contrast": "More light on your face, less behind you",
-    SKIPPED[0]: "Stay with it until the pictures are taken",
+    SKIPPED[0]: "Hold the expression until the frames are taken",
 }
 
 

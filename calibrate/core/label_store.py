@@ -87,9 +87,7 @@ class LabelStore:
     ) -> int:
         """Adds a sample and returns its number; CalibrationError when the store is full."""
         if len(self.samples) >= MAX_SAMPLES:
-            raise CalibrationError(
-                f"there are {MAX_SAMPLES} labels already", "that is more than enough: save them"
-            )
+            raise CalibrationError(f"{MAX_SAMPLES} labels are the most", "save them")
         number = self._next_number
         self._next_number += 1
         self._change((*self.samples, _sample(number, valence, arousal, frames, encoded, keep_crops)))
@@ -154,7 +152,7 @@ class LabelStore:
         """All frames as a support set; CalibrationError without samples."""
         samples = self.samples
         if not samples:
-            raise CalibrationError("nothing was labelled yet", "take at least one label")
+            raise CalibrationError("there are no labels yet", "capture at least one")
         embeddings = np.concatenate([sample.embeddings for sample in samples])
         absolute = np.concatenate([sample.absolute for sample in samples])
         crops = [sample.crops for sample in samples if sample.crops is not None]

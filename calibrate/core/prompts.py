@@ -50,15 +50,15 @@ def expressions(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
 def affect_grid(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
     """Nine points of the affect grid (Russell, Weiss & Mendelsohn 1989)."""
     prompts = (
-        ("neither, nor", "Neither pleasant nor unpleasant, neither awake nor tired.", 0.0, 0.0),
+        ("neutral", "A face at rest: neither pleasant nor unpleasant.", 0.0, 0.0),
         ("pleasant", "Content: a pleasant, quiet moment.", 0.6, 0.0),
-        ("pleasant, awake", "Delighted: something wonderful happens.", 0.6, 0.6),
-        ("awake", "Wide awake: all attention, neither good nor bad.", 0.0, 0.7),
-        ("unpleasant, awake", "Stressed or annoyed: it is too much.", -0.6, 0.6),
+        ("pleasant, activated", "Delighted: something wonderful happens.", 0.6, 0.6),
+        ("activated", "Wide awake: full attention, neither good nor bad.", 0.0, 0.7),
+        ("unpleasant, activated", "Stressed or annoyed: it is too much.", -0.6, 0.6),
         ("unpleasant", "Displeased: you do not like what you see.", -0.6, 0.0),
-        ("unpleasant, tired", "Gloomy: a long, bad day is over.", -0.5, -0.5),
-        ("tired", "Drowsy: hardly awake, nothing matters.", 0.0, -0.6),
-        ("pleasant, tired", "At ease: relaxed, eyes almost closing.", 0.5, -0.5),
+        ("unpleasant, deactivated", "Gloomy: a long, bad day is over.", -0.5, -0.5),
+        ("deactivated", "Drowsy: hardly awake.", 0.0, -0.6),
+        ("pleasant, deactivated", "At ease: relaxed, eyes almost closing.", 0.5, -0.5),
     )
     return tuple(
         Prompt(title, instruction, valence, arousal, frames)

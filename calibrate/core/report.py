@@ -20,10 +20,10 @@ LARGE_LABEL_ERROR = 0.35  # in V or A: worth another try at that expression
 
 QUADRANTS = (
     ("a neutral face", "neutral"),
-    ("pleasant and awake (a laugh, delight)", "pleasant, awake"),
-    ("unpleasant and awake (anger, fear)", "unpleasant, awake"),
-    ("unpleasant and tired (sadness, boredom)", "unpleasant, tired"),
-    ("pleasant and tired (ease, contentment)", "pleasant, tired"),
+    ("a pleasant, activated face (laughter, delight)", "pleasant, activated"),
+    ("an unpleasant, activated face (anger, fear)", "unpleasant, activated"),
+    ("an unpleasant, deactivated face (sadness, boredom)", "unpleasant, deactivated"),
+    ("a pleasant, deactivated face (ease, contentment)", "pleasant, deactivated"),
 )
 
 
@@ -120,7 +120,7 @@ def quadrant_of(valence: float, arousal: float) -> str:
     """The quadrant of a label, or neutral."""
     if np.hypot(valence, arousal) <= NEUTRAL_RADIUS:
         return "neutral"
-    return f"{'pleasant' if valence >= 0 else 'unpleasant'}, {'awake' if arousal >= 0 else 'tired'}"
+    return f"{'pleasant' if valence >= 0 else 'unpleasant'}, {'activated' if arousal >= 0 else 'deactivated'}"
 
 
 def mean_rmse(rmse_va: tuple[float, float]) -> float:
@@ -135,12 +135,12 @@ def _rmse(predicted: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[
 def _advice(labels: list[LeftOutLabel]) -> tuple[str, ...]:
     """What to add, most useful first."""
     covered = {quadrant_of(label.valence, label.arousal) for label in labels}
-    advice = [f"add {words}: no label lies there" for words, quadrant in QUADRANTS if quadrant not in covered]
+    advice = [f"add {words}: it has no label yet" for words, quadrant in QUADRANTS if quadrant not in covered]
     if len(labels) >= MIN_LABELS:
         worst = max(labels, key=lambda label: max(label.rmse_valence, label.rmse_arousal))
         if max(worst.rmse_valence, worst.rmse_arousal) > LARGE_LABEL_ERROR:
             advice.append(
-                f"add more faces like that at valence {worst.valence:+.2f}, arousal {worst.arousal:+.2f} "
-                "(or check its label): the others explain it least"
+                f"add more faces like the one at valence {worst.valence:+.2f}, arousal {worst.arousal:+.2f}, or check "
+                "its label: it has the largest error"
             )
     return tuple(advice)

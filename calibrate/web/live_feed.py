@@ -86,7 +86,7 @@ class LiveFeed:
         frames = selection.accepted
         if not frames:
             issues = selection.rejected[0].issues if selection.rejected else ()
-            raise MtclarError("No usable picture was taken", ". ".join(advise(issues)))
+            raise MtclarError("No usable frame was captured", ". ".join(advise(issues)))
         encoded = session.tracker.encode([frame.crop for frame in frames])
         if capture.number is None:
             prompt = session.status.next_prompt()

@@ -104,7 +104,7 @@ class PlaybackFeed:
                 pass
             case _:
                 raise MtclarError(
-                    "a recording that plays is rated as a whole", "play it, move the mark, and finish"
+                    "this recording is rated while it plays", "play it, move the mark, and finish"
                 )
         return True
 

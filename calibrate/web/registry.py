@@ -61,5 +61,5 @@ class CalibrationRegistry:
         """The current session if it fits the `join`, else the first that does; ProtocolError without one."""
         found = next((session for session in (current, *self._sessions) if session.accepts(join)), None)
         if found is None:
-            raise ProtocolError("unknown_stream", "nobody of that name is calibrated on such a stream here")
+            raise ProtocolError("unknown_stream", "no person of that name can be calibrated on that stream")
         return found

@@ -154,7 +154,9 @@ class CalibrationSession:
     def enqueue(self, client: ClientHandle, message: messages.PageMessage) -> None:
         """Queues a parsed message; raises ProtocolError."""
         if isinstance(message, messages.Join) and not self.accepts(message):
-            raise ProtocolError("unknown_stream", f"only {self.subject} is calibrated here, on other streams")
+            raise ProtocolError(
+                "unknown_stream", f"only {self.subject} can be calibrated here, on other streams"
+            )
         with self._changed:
             if len(self._queue) >= MAX_QUEUED and not isinstance(message, messages.Leave):
                 raise ProtocolError("busy", "calibration is still busy with earlier messages")
@@ -273,7 +275,7 @@ class CalibrationSession:
         except CalibrationError as error:
             raise self._journal.set_aside(error.what) from error
         self.status.resume(unfinished.snapshot)
-        self._notice = "This goes on with a calibration that was left unfinished"
+        self._notice = "An unfinished calibration was resumed"
         self._update()
 
     def _choose(self, stream_id: str | None) -> None:
@@ -288,7 +290,7 @@ class CalibrationSession:
         try:
             return self.status.labels[number]
         except KeyError as error:
-            raise MtclarError(f"there is no label {number} any more") from error
+            raise MtclarError(f"label {number} no longer exists") from error
 
     def _clear(self) -> None:
         self.feed.stop()

@@ -49,7 +49,7 @@ class StillFeed:
     def _label(self, valence: float, arousal: float) -> None:
         still = self._current()
         if still is None:
-            raise MtclarError("every picture has a label or was skipped", "save them")
+            raise MtclarError("every frame is labelled or was skipped", "save the labels")
         self._session.status.labels.add(
             valence, arousal, [still.accepted(valence, arousal)], still.encoded, self._session.keep_crops
         )

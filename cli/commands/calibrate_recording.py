@@ -105,6 +105,7 @@ def command(
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import CalibrationError, UsageError
+    from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.label_file import Label
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo

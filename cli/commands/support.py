@@ -27,7 +27,7 @@ OutOption = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write.", callback=expanded)
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Overwrite the file named with --out, be it the one that was read.")
+    bool, typer.Option("--force", help="Overwrite the file named with --out, even if it is the input.")
 ]
 
 
@@ -41,14 +41,21 @@ def show(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the report as a page: affect plane, errors, light, advice.",
+            help="Write the report as an HTML page: affect plane, errors, light, advice.",
             callback=expanded,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the page.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file named with --html.")] = False,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Say what a support set holds, how well its labels agree, and what to add."""
+    """Show what a support set contains, how well its labels agree, and what to add.
+
+    \b
+    Examples:
+      mtclar-stream support show
+      mtclar-stream support show anna.mtclar
+      mtclar-stream support show anna.mtclar --html anna.html
+    """
     from mtclar.calibrate.core.report import make_report
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.reports.calibration import print_report
@@ -62,32 +69,32 @@ def show(
         require_safe([page_file], {"FILE": [path]})
     support = _load(path, passphrase_file)
     report = make_report(support)
-    remark = _unusable(support)
+    warning = _unusable(support)
     for line in _about(path, support):
         print_text(console, line)
-    if remark:
-        print_text(console, remark, "yellow")
+    if warning:
+        print_text(console, warning, "yellow")
     print_report(console, report)
     if html is not None:
         from mtclar.cli.reports.calibration_html import html as page
 
-        content = page(support, report, remark).encode()
+        content = page(support, report, warning).encode()
         write_whole(html, lambda out: out.write(content), private=True)
         print_text(console, f"Written: {html}")
 
 
 def merge(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE FILE...", help="Two support sets or more of one person.")
+        list[Path], typer.Argument(metavar="FILE FILE...", help="Two or more support sets of one person.")
     ],
     out: OutOption,
     subject: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who it is, when the files do not agree.")
+        str | None, typer.Option(metavar="NAME", help="The person's name, when the files do not agree.")
     ] = None,
     force: ForceOption = False,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Make one support set of several of the same person: of two days, or of two lights."""
+    """Merge support sets of one person, for example from two days or in two lights."""
     from mtclar.calibrate.core import editing
 
     paths = [path.expanduser() for path in files]
@@ -96,20 +103,18 @@ def merge(
     merged = editing.merge(sets, subject)
     _save(merged, out, paths, passphrase_file)
     if merged.crops is None and any(support.crops is not None for _, support in sets):
-        _say("The face pictures are left out: not every one of these sets has them.")
+        _say("Face crops are left out, since not every set has them.")
 
 
 def prune(
     out: OutOption,
     file: FileArgument = None,
     keep: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Keep the N frames that say most of the others.")
+        int | None, typer.Option(min=1, metavar="N", help="Keep the N most useful frames.")
     ] = None,
     max_error: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=2, metavar="E", help="Drop frames whose label the others miss by more than E."
-        ),
+        typer.Option(min=0, max=2, metavar="E", help="Drop frames with a leave-one-out error above E."),
     ] = None,
     force: ForceOption = False,
     passphrase_file: PassphraseFileOption = None,
@@ -120,7 +125,7 @@ def prune(
 
     path = _path(file)
     if keep is None and max_error is None:
-        raise UsageError("which frames should go?", "say --keep N, --max-error E, or both")
+        raise UsageError("no frames to drop", "add --keep N, --max-error E, or both")
     _require(out, force)
     support = pruned = _load(path, passphrase_file)
     if max_error is not None:
@@ -128,7 +133,7 @@ def prune(
     if keep is not None and keep < len(pruned):
         pruned = editing.keep_most_useful(pruned, keep)
     _save(pruned, out, [path], passphrase_file)
-    _say(f"{len(support) - len(pruned)} of {len(support)} frames left out.")
+    _say(f"{len(support) - len(pruned)} of {len(support)} frames dropped.")
 
 
 def reembed(
@@ -137,7 +142,7 @@ def reembed(
     force: ForceOption = False,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Take a support set over to this version's encoder; needs the face pictures (`calibrate --keep-crops`)."""
+    """Encode the face crops again with the encoder of this version; needs `calibrate --keep-crops`."""
     from mtclar.calibrate.core import editing
     from mtclar.engine import models
     from mtclar.engine.backends.session import open_session
@@ -148,11 +153,11 @@ def reembed(
     support = _load(path, passphrase_file)
     identity = models.card("encoder").identity
     with open_session(models.path("encoder")) as session:
-        taken_over = editing.reembed(support, Encoder(session), identity)
-    _save(taken_over, out, [path], passphrase_file)
+        reembedded = editing.reembed(support, Encoder(session), identity)
+    _save(reembedded, out, [path], passphrase_file)
     same = support.encoder.sha256 == identity.sha256
     _say(
-        "It was made with this encoder already."
+        "The support set was already made with this encoder."
         if same
         else f"Encoder: {support.encoder.sha256[:12]} -> {identity.sha256[:12]}"
     )
@@ -165,14 +170,14 @@ def export(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write the face pictures there as PNG, if they were kept.",
+            help="Also write the face crops there, as PNG files.",
             callback=expanded,
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")] = False,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Write the labels and what is known of each frame as .csv (which `calibrate --labels` reads) or .json."""
+    """Export labels as .csv (for `calibrate --labels`), or labels, errors and conditions as .json."""
     from mtclar.calibrate.core import editing
     from mtclar.cli.terminal import counted
     from mtclar.engine.errors import UsageError
@@ -181,9 +186,7 @@ def export(
     path = _path(file)
     form = editing.FORMATS.get(out.suffix.lower())
     if form is None:
-        raise UsageError(
-            f"--out {out} ends neither in .csv nor in .json", "the ending says which it should be"
-        )
+        raise UsageError(f"--out {out} ends neither in .csv nor in .json", "the ending chooses the format")
     _require(out, force)
     support = _load(path, passphrase_file)
     content = editing.export(support, form).encode()
@@ -191,7 +194,7 @@ def export(
     write_whole(out, lambda target: target.write(content), private=True)
     _say(f"Written: {out} ({counted(len(support), 'frame')})")
     if pictures:
-        _say(f"Written: {counted(len(pictures), 'picture')} in {crops}: biometric data, look after them")
+        _say(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")
 
 
 def encrypt(
@@ -200,7 +203,7 @@ def encrypt(
     force: ForceOption = False,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Encrypt a support set with a passphrase; `run` and `calibrate` then ask for it."""
+    """Encrypt a support set with a passphrase, which `run` and `calibrate` then need."""
     from mtclar.cli.outputs import seal_previous
     from mtclar.cli.passphrase import new_passphrase
     from mtclar.engine.errors import UsageError
@@ -210,15 +213,15 @@ def encrypt(
     _require(out, force)
     if is_encrypted(path):
         raise UsageError(
-            f"{path} is encrypted already", "`support decrypt` it first to change the passphrase"
+            f"{path} is already encrypted", "to change the passphrase, run `support decrypt` first"
         )
     passphrase = new_passphrase(out, passphrase_file)
     _load(path, None).save(out, passphrase)
-    _say(f"Written: {out}, encrypted. Without the passphrase nobody can read it, you included.")
+    _say(f"Written: {out}, encrypted. Nobody can read it without the passphrase, not even you.")
     if (previous := seal_previous(out, passphrase)) is not None:
-        _say(f"The calibration before it is encrypted with the same one: {previous}")
+        _say(f"The previous calibration is now encrypted with the same passphrase: {previous}")
     if not path.samefile(out):
-        _say(f"{path} is still there, not encrypted: remove it if it should not be.")
+        _say(f"{path} still exists, unencrypted: remove it if nobody may read it.")
 
 
 def decrypt(
@@ -227,14 +230,14 @@ def decrypt(
     force: ForceOption = False,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Write an encrypted support set without its encryption."""
+    """Decrypt a support set."""
     from mtclar.engine.errors import UsageError
     from mtclar.engine.support_set import is_encrypted
 
     path = _path(file)
     _require(out, force)
     if path.exists() and not is_encrypted(path):
-        raise UsageError(f"{path} is not encrypted", "nothing to do")
+        raise UsageError(f"{path} is not encrypted", "name an encrypted support set")
     _load(path, passphrase_file).save(out)
     _say(f"Written: {out}, not encrypted")
 
@@ -256,14 +259,14 @@ def _load(path: Path, passphrase_file: Path | None) -> "SupportSet":
 
 
 def _require(out: Path, force: bool) -> None:
-    """Refuses to write over anything, unless --force says so: then even over what was read, which is read before."""
+    """Refuses to overwrite without --force; with it even the input, which is read first."""
     from mtclar.cli.outputs import Output, always, never, require_safe
 
     require_safe([Output("--out", out, always if force else never, OVERWRITE)], {})
 
 
 def _save(support: "SupportSet", out: Path, read: Sequence[Path], passphrase_file: Path | None) -> None:
-    """Encrypted when one of those it was made of is."""
+    """Writes the set, encrypted if one of its inputs is."""
     from mtclar.cli.passphrase import new_passphrase
     from mtclar.cli.terminal import counted
     from mtclar.engine.support_set import is_encrypted
@@ -278,20 +281,20 @@ def _about(path: Path, support: "SupportSet") -> list[str]:
     from mtclar.cli.terminal import counted, printable
     from mtclar.engine.support_set import is_encrypted
 
-    kept = "kept" if support.crops is not None else "not kept"
+    crops = "with" if support.crops is not None else "without"
     return [
         f"File       {path}{' (encrypted)' if is_encrypted(path) else ''}",
         f"Subject    {printable(support.subject)}",
         f"Recorded   {support.created}" + (f", from {printable(support.source)}" if support.source else ""),
         f"Encoder    {support.encoder.name} {support.encoder.sha256[:12]}",
-        f"Frames     {counted(len(support), 'frame')}; face pictures {kept}",
+        f"Frames     {counted(len(support), 'frame')}; {crops} face crops",
         f"Covered    {_coverage(support)}",
         *([f"Notes      {printable(support.notes)}"] if support.notes else []),
     ]
 
 
 def _coverage(support: "SupportSet") -> str:
-    """How many different labels lie in each region of the affect plane."""
+    """The number of different labels in each quadrant of the affect plane."""
     from collections import Counter
 
     from mtclar.calibrate.core.report import QUADRANTS, quadrant_of
@@ -302,7 +305,7 @@ def _coverage(support: "SupportSet") -> str:
 
 
 def _unusable(support: "SupportSet") -> str:
-    """Why `run` would refuse this set, in words; empty when it would not."""
+    """Why `run` would refuse this set; empty when it would not."""
     from mtclar.engine import models
     from mtclar.engine.errors import SupportSetError
 

@@ -1,7 +1,6 @@
-"""The report on a support set as one HTML page: affect plane, error of each label, what the gates say, advice.
+"""The report on a support set as one HTML page: affect plane, errors, quality limits, advice.
 
-The page asks for nothing from elsewhere and follows the browser's light or dark setting. It shows face pictures only
-when the set holds them: it is biometric data then, as the set itself.
+The page loads nothing and follows the browser's light or dark setting. It shows face crops only when the set has them.
 """
 
 import base64
@@ -51,7 +50,7 @@ figure img { border-radius: 4px; display: block }
 
 
 def html(support: SupportSet, report: LeaveOneOutReport, remark: str = "") -> str:
-    """The whole page; `remark` is said first (that the encoder has changed, say)."""
+    """The page; `remark`: a warning below the title."""
     subject = escape(support.subject)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
@@ -61,10 +60,10 @@ def html(support: SupportSet, report: LeaveOneOutReport, remark: str = "") -> st
         f"<p class=far>{escape(remark)}</p>" if remark else "",
         f"<section class=plane>{_plane(report.labels)}<div class=key>{_key(report)}</div></section>",
         f"<h2>What to do</h2>{_advice(report)}",
-        f"<h2>Each label predicted from the others</h2>{_points(report.labels)}",
+        f"<h2>Leave-one-out error of each label</h2>{_points(report.labels)}",
         f"<h2>Light and pose of the frames</h2>{_conditions(support)}",
         _faces(support),
-        "<p class=soft>This page is biometric data of the person: keep it as you keep the support set.</p>",
+        "<p class=soft>This page is biometric data: store it as safely as the support set.</p>",
         "</html>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
@@ -72,7 +71,7 @@ def html(support: SupportSet, report: LeaveOneOutReport, remark: str = "") -> st
 
 def _about(support: SupportSet) -> str:
     camera = f", from {escape(support.source)}" if support.source else ""
-    crops = "face pictures kept" if support.crops is not None else "no face pictures kept"
+    crops = "with face crops" if support.crops is not None else "without face crops"
     return (
         f"{len(support)} frames, recorded {escape(support.created)}{camera}; {escape(support.encoder.name)} "
         f"{support.encoder.sha256[:12]}; {crops}"
@@ -81,42 +80,42 @@ def _about(support: SupportSet) -> str:
 
 def _key(report: LeaveOneOutReport) -> str:
     return (
-        "<p>A dot is a label; its arrow ends where the other labels put it. Short arrows: the labels agree.</p>"
+        "<p>A dot is a label; its arrow ends at the prediction from the other labels. Short arrows: labels agree.</p>"
         f"<p><b>{report.frames} frames, {len(report.labels)} different labels.</b><br>"
-        f"Error of a label left out (RMSE): valence {report.calibrated[0]:.2f}, arousal {report.calibrated[1]:.2f}. "
-        f"Without any label: {report.absolute[0]:.2f}, {report.absolute[1]:.2f}.</p>"
+        f"Leave-one-out error (RMSE): valence {report.calibrated[0]:.2f}, arousal {report.calibrated[1]:.2f}. "
+        f"Uncalibrated: {report.absolute[0]:.2f}, {report.absolute[1]:.2f}.</p>"
         + (
             ""
             if report.conclusive
-            else "<p class=far>So few different labels say little about the error.</p>"
+            else "<p class=far>With so few different labels the errors mean little.</p>"
         )
     )
 
 
-def _place(valence: float, arousal: float) -> tuple[float, float]:
+def _position(valence: float, arousal: float) -> tuple[float, float]:
     half = SIDE / 2 - MARGIN
     return SIDE / 2 + valence * half, SIDE / 2 - arousal * half
 
 
 def _plane(points: tuple[LeftOutLabel, ...]) -> str:
-    left, top = _place(-1, 1)
-    right, bottom = _place(1, -1)
+    left, top = _position(-1, 1)
+    right, bottom = _position(1, -1)
     middle = SIDE / 2
     drawn = [
         f"<svg width={SIDE} height={SIDE} viewBox='0 0 {SIDE} {SIDE}' role=img aria-label='Labels on the affect plane, "
-        "with where the other labels put them'>",
+        "with their predictions from the other labels'>",
         "<defs><marker id=tip viewBox='0 0 8 8' refX=7 refY=4 markerWidth=6 markerHeight=6 orient=auto>"
         "<path d='M0 0 8 4 0 8z' fill='context-stroke'/></marker></defs>",
         f"<path d='M{left} {middle}H{right}M{middle} {top}V{bottom}' stroke='var(--line)'/>",
         f"<circle cx={middle} cy={middle} r={right - middle} fill=none stroke='var(--line)'/>",
-        f"<text x={middle} y={top - 12} text-anchor=middle>awake</text>",
-        f"<text x={middle} y={bottom + 22} text-anchor=middle>tired</text>",
+        f"<text x={middle} y={top - 12} text-anchor=middle>activated</text>",
+        f"<text x={middle} y={bottom + 22} text-anchor=middle>deactivated</text>",
         f"<text x={left - 6} y={middle - 8} text-anchor=start>unpleasant</text>",
         f"<text x={right + 6} y={middle - 8} text-anchor=end>pleasant</text>",
     ]
     for number, point in enumerate(points, 1):
-        x, y = _place(point.valence, point.arousal)
-        to_x, to_y = _place(point.predicted_valence, point.predicted_arousal)
+        x, y = _position(point.valence, point.arousal)
+        to_x, to_y = _position(point.predicted_valence, point.predicted_arousal)
         colour = "var(--far)" if _is_large(point) else "var(--mark)"
         drawn.append(
             f"<line x1={x:.1f} y1={y:.1f} x2={to_x:.1f} y2={to_y:.1f} stroke='{colour}' stroke-width=1.6 "
@@ -132,7 +131,7 @@ def _is_large(point: LeftOutLabel) -> bool:
 
 def _advice(report: LeaveOneOutReport) -> str:
     if not report.advice:
-        return "<p>Nothing is missing: every region of the plane has a label, and the labels agree.</p>"
+        return "<p>Nothing: every region of the plane has a label, and the labels agree.</p>"
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in report.advice) + "</ul>"
 
 
@@ -160,25 +159,25 @@ def _points(points: tuple[LeftOutLabel, ...]) -> str:
     return f"<div class=wide><table><tr>{titles}</tr>{''.join(rows)}</table></div>"
 
 
-def _conditions(support: SupportSet, gates: QualityLimits = CALIBRATION_LIMITS) -> str:
+def _conditions(support: SupportSet, limits: QualityLimits = CALIBRATION_LIMITS) -> str:
     if support.conditions is None:
-        return "<p class=soft>Not known: the set was made before they were stored.</p>"
-    limits = (
-        ("brightness (0 to 255)", 0, gates.min_brightness, gates.max_brightness),
-        ("sharpness", 1, gates.min_sharpness, np.inf),
-        ("turned sideways, °", 2, -gates.max_yaw_deg, gates.max_yaw_deg),
-        ("turned up, °", 3, -gates.max_pitch_deg, gates.max_pitch_deg),
+        return "<p class=soft>Unknown: older support sets do not store them.</p>"
+    ranges = (
+        ("brightness (0 to 255)", 0, limits.min_brightness, limits.max_brightness),
+        ("sharpness", 1, limits.min_sharpness, np.inf),
+        ("turned sideways, °", 2, -limits.max_yaw_deg, limits.max_yaw_deg),
+        ("turned up, °", 3, -limits.max_pitch_deg, limits.max_pitch_deg),
     )
     rows, failed = [], []
-    for name, column, low, high in limits:
+    for name, column, low, high in ranges:
         values = support.conditions[:, column]
         outside = np.flatnonzero((values < low) | (values > high))
         failed += [f"frame {i + 1}: {name}" for i in outside]
         asked = f"{low:.0f} to {high:.0f}" if np.isfinite(high) else f"at least {low:.0f}"
         numbers = (f"{value:.0f}" for value in (values.min(), np.median(values), values.max()))
         rows.append(f"<tr><td>{name}</td>{''.join(f'<td>{n}</td>' for n in numbers)}<td>{asked}</td></tr>")
-    titles = "".join(f"<th>{title}</th>" for title in ("", "lowest", "median", "highest", "asked for"))
-    verdict = "Every frame passes the gates." if not failed else f"Outside: {escape('; '.join(failed))}."
+    titles = "".join(f"<th>{title}</th>" for title in ("", "lowest", "median", "highest", "limit"))
+    verdict = "Every frame is within the limits." if not failed else f"Outside: {escape('; '.join(failed))}."
     return (
         f"<div class=wide><table><tr>{titles}</tr>{''.join(rows)}</table></div>"
         f"<p class={'far' if failed else 'soft'}>{verdict}</p>"
@@ -194,4 +193,4 @@ def _faces(support: SupportSet) -> str:
         f"src='data:image/png;base64,{base64.b64encode(png(crop)).decode()}'>{number}</figure>"
         for crop, number in zip(support.crops, numbers, strict=True)
     )
-    return f"<h2>The faces, by label</h2><div class=faces>{figures}</div>"
+    return f"<h2>Faces, by label</h2><div class=faces>{figures}</div>"

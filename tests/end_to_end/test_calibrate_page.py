@@ -62,7 +62,7 @@ def server(process: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
 
 def ready(page: Page) -> None:
     """The page shows a face that can be used."""
-    expect(page.locator("#advice")).to_have_text("Good picture")
+    expect(page.locator("#advice")).to_have_text("Good image")
 
 
 def take(page: Page, count: int) -> None:
@@ -77,11 +77,11 @@ def test_from_the_first_label_to_values_that_move(
     running, url = server("--keep-crops")
     page = open_page(url, gone=True)
     expect(page.locator(".banner")).to_contain_text("You are being analysed")
-    expect(page.locator("#kept")).to_contain_text("Cut-outs of your face are kept")
+    expect(page.locator("#kept")).to_contain_text("Face crops are kept")
     expect(page.locator("#advice")).to_have_text("Start the camera below")
     page.locator("#camera-start").click()
     ready(page)
-    expect(page.locator("#step")).to_have_text("Next: neither, nor")
+    expect(page.locator("#step")).to_have_text("Next: neutral")
     take(page, 1)
     expect(page.locator("#step")).to_have_text("Next: pleasant")  # the region that is still uncovered
     take(page, 2)
@@ -92,7 +92,7 @@ def test_from_the_first_label_to_values_that_move(
     page.locator("#grid").click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.25})
     expect(page.locator("#place")).to_have_text(re.compile(r"Valence −0\.6\d, arousal \+0\.6\d"))
     take(page, 3)
-    expect(page.locator("#labels li").nth(2)).to_contain_text("unpleasant, awake")
+    expect(page.locator("#labels li").nth(2)).to_contain_text("unpleasant, activated")
     expect(page.locator("#error")).to_have_text(re.compile(r"^\d\.\d\d$"))  # leave-one-out, from three on
 
     # Reload in the middle: nothing is lost.
@@ -129,15 +129,15 @@ def test_from_the_first_label_to_values_that_move(
 
     # Check it on fresh pictures; take one anew and check that again.
     page.locator("#check").click()
-    expect(page.locator("#step")).to_have_text("Check 1 of 3")
+    expect(page.locator("#step")).to_have_text("Test 1 of 3")
     page.locator("#take").click()
-    expect(page.locator("#step")).to_have_text("Check 2 of 3")
-    expect(page.locator("#labels li").nth(0)).to_contain_text("on fresh pictures")
+    expect(page.locator("#step")).to_have_text("Test 2 of 3")
+    expect(page.locator("#labels li").nth(0)).to_contain_text("on new frames")
     expect(page.locator("#check-error")).to_have_text(re.compile(r"^\d\.\d\d$"))
-    page.locator("#labels li").nth(0).get_by_role("button", name="anew").click()
-    expect(page.locator("#labels li").nth(0)).not_to_contain_text("on fresh pictures")
-    expect(page.locator("#labels li").nth(0)).to_contain_text("on fresh pictures")
-    expect(page.locator("#step")).to_have_text("Check 2 of 3")
+    page.locator("#labels li").nth(0).get_by_role("button", name="Redo").click()
+    expect(page.locator("#labels li").nth(0)).not_to_contain_text("on new frames")
+    expect(page.locator("#labels li").nth(0)).to_contain_text("on new frames")
+    expect(page.locator("#step")).to_have_text("Test 2 of 3")
 
     page.locator("#save").click()
     expect(page.locator("#saved")).to_contain_text("anna.mtclar")
@@ -208,19 +208,19 @@ def test_who_and_where_is_chosen_and_a_reload_remembers_it(
     assert found is not None
     values = open_page(found[0])
     page = open_page(f"{found[0]}calibrate", PHONE)
-    expect(page.locator("#seat-words")).to_have_text("Who you are")
+    expect(page.locator("#subject-words")).to_have_text("Person")
     people = ["anna · synthetic:640x480@30 (synthetic)", "ben · synthetic:640x480@30 (synthetic-2)"]
-    expect(page.locator("#seat option")).to_have_text(people)
+    expect(page.locator("#subject-select option")).to_have_text(people)
     expect(page.locator("#where-title")).to_have_text("Who are you?")  # nobody is taken for the first one
-    expect(page.locator("#seat")).to_have_value("")
+    expect(page.locator("#subject-select")).to_have_value("")
     for button in ("take", "undo", "clear", "check", "save"):
         expect(page.locator(f"#{button}")).to_be_disabled()
     expect(page.locator("#subject")).to_have_text("")
-    page.locator("#seat").select_option(people[0])
+    page.locator("#subject-select").select_option(people[0])
     expect(page.locator("#subject")).to_have_text("anna")
     ready(page)
     take(page, 1)
-    page.locator("#seat").select_option(people[1])
+    page.locator("#subject-select").select_option(people[1])
     expect(page.locator("#subject")).to_have_text("ben")
     expect(page.locator("#count")).to_have_text("0")
     ready(page)
@@ -238,7 +238,7 @@ def test_who_and_where_is_chosen_and_a_reload_remembers_it(
     expect(row).to_contain_text("calibrated on 6 frames")
     expect(values.locator("[data-stream='synthetic'] .face").first).to_contain_text("calibrated on 2 frames")
     assert [len(SupportSet.load(path)) for path in paths] == [2, 6]
-    page.locator("#seat").select_option(people[0])
+    page.locator("#subject-select").select_option(people[0])
     expect(page.locator("#count")).to_have_text("1")
 
 
@@ -250,7 +250,7 @@ def test_a_choice_that_another_server_offered_is_forgotten(
     page = open_page(url, script=kept)
     ready(page)
     expect(page.locator("#subject")).to_have_text("anna")
-    expect(page.locator("#seat-line")).to_be_hidden()
+    expect(page.locator("#subject-line")).to_be_hidden()
     expect(page.locator("#notice")).to_be_hidden()
 
 
@@ -262,14 +262,14 @@ def test_a_restart_with_other_people_and_streams_is_joined(
     assert found is not None
     page = open_page(f"{found[0]}calibrate", gone=True)
     expect(page.locator("#subject")).to_have_text("me")
-    page.locator("#seat").select_option(index=1)
+    page.locator("#subject-select").select_option(index=1)
     ready(page)
     run.send(signal.SIGKILL)
     run.end()
     expect(page.locator("#connection")).to_contain_text("Connection lost")
     server(source="demo", port=int(found[1]))
     expect(page.locator("#subject")).to_have_text("anna")
-    expect(page.locator("#seat-line")).to_be_hidden()
+    expect(page.locator("#subject-line")).to_be_hidden()
     ready(page)
     take(page, 1)
 
@@ -317,16 +317,16 @@ def test_a_killed_server_goes_on_where_it_was(
     again, _ = server(source="demo", port=port)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     expect(page.locator("#count")).to_have_text("2")
-    expect(page.locator("#notice")).to_contain_text("left unfinished")
+    expect(page.locator("#notice")).to_contain_text("unfinished calibration was resumed")
     again.send(signal.SIGTERM)
     done = again.end()
     assert done.code == 1
-    assert "what was labelled is kept" in done.out
+    assert "the labels are kept" in done.out
 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("two", "Two people in the picture: only one, please"), ("nobody", "No face in the picture")],
+    [("two", "Two people in view: only one, please"), ("nobody", "No face in view")],
 )
 def test_two_people_or_nobody(
     open_page: OpenPage, server: Callable[..., Any], tmp_path: Path, kind: str, words: str
@@ -338,7 +338,7 @@ def test_two_people_or_nobody(
     page = open_page(url)
     expect(page.locator("#advice")).to_contain_text(words)
     page.locator("#take").click()
-    expect(page.locator("#notice")).to_contain_text("No usable picture was taken")
+    expect(page.locator("#notice")).to_contain_text("No usable frame was captured")
     expect(page.locator("#notice")).to_contain_text(words)
     expect(page.locator("#take")).to_be_enabled()
     expect(page.locator("#count")).to_have_text("0")

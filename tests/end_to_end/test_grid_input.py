@@ -93,7 +93,7 @@ def reached(page: Page, seconds: float) -> None:
 def test_a_finger_labels_drags_and_chooses(open_page: OpenPage, rating: Callable[..., Any]) -> None:
     _, url = rating("--every", "30")
     page = open_page(url, PHONE, has_touch=True, is_mobile=True)
-    expect(page.locator("#step")).to_have_text("0 of 5 pictures have a label")
+    expect(page.locator("#step")).to_have_text("0 of 5 frames labelled")
     page.locator("#grid").scroll_into_view_if_needed()
     finger, scrolled = Finger(page), page.evaluate("scrollY")
     finger.tap(-0.6, 0.5)
@@ -125,7 +125,7 @@ def test_a_finger_rates_while_it_plays(
 ) -> None:
     running, url = rating("--continuous", "--lag", "0.5")
     page = open_page(url, PHONE, gone=True, has_touch=True, is_mobile=True)
-    expect(page.locator("#step")).to_have_text("0 of 12 s are rated")
+    expect(page.locator("#step")).to_have_text("0 of 12 s rated")
     page.locator("#play").tap()
     expect(page.locator("#step")).to_have_text("Move the mark to begin")
     page.locator("#grid").scroll_into_view_if_needed()
@@ -138,7 +138,7 @@ def test_a_finger_rates_while_it_plays(
     page.locator("#play").tap()
     expect(page.locator("#play")).to_have_text("Play")
     page.locator("#finish").tap()
-    expect(page.locator("#where-title")).to_have_text("Rated; you were 0.5 s behind")
+    expect(page.locator("#where-title")).to_have_text("Your reaction time of 0.5 s (--lag) has been removed.")
     page.locator("#save").tap()
     done = running.end()
     assert done.code == 0, done.out
@@ -152,7 +152,7 @@ def test_a_joystick_sets_the_mark_until_a_hand_moves_it(
 ) -> None:
     _, url = rating("--continuous")
     page = open_page(url, script=PAD)
-    expect(page.locator("#step")).to_have_text("0 of 12 s are rated")
+    expect(page.locator("#step")).to_have_text("0 of 12 s rated")
     page.locator("#play").click()
     reached(page, 0.5)
     expect(page.locator("#step")).to_have_text("Move the mark to begin")  # a stick at rest says nothing
@@ -172,4 +172,4 @@ def test_a_joystick_sets_the_mark_until_a_hand_moves_it(
     at(page, 0.0, 0.1)
     page.evaluate("window.pad = null")  # unplugged
     page.locator("#play").click()
-    expect(page.locator("#step")).to_have_text(re.compile(r"^[1-9]\d* of 12 s are rated$"))
+    expect(page.locator("#step")).to_have_text(re.compile(r"^[1-9]\d* of 12 s rated$"))

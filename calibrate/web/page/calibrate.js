@@ -1,4 +1,4 @@
-// The calibration page's order of events: the server says how it stands, the page shows it, the person acts, the server answers.
+// The calibration page: shows the server's state, and sends what the user does.
 
 import { CameraSender } from "../shared/camera-sender.js";
 import { showConnection } from "../shared/connection-status.js";
@@ -6,101 +6,101 @@ import { Connection } from "../shared/connection.js";
 import { element, say } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
 import { TokenPrompt } from "../shared/token.js";
-import { ContinuousRating } from "./continuous.js";
-import { AffectGrid } from "./grid.js";
-import { LabelList } from "./labels.js";
-import { PictureView } from "./picture.js";
-import { Seat } from "./seat.js";
+import { AffectGrid } from "./affect-grid.js";
+import { ContinuousRating } from "./continuous-rating.js";
+import { FacePreview } from "./face-preview.js";
+import { LabelList } from "./label-list.js";
+import { SubjectPicker } from "./subject-picker.js";
 
 const SILENCE_MS = 3000;
 const NOTICE_MS = 8000;
 
-let state = null; // the server's last calibrate.state
-let capture = null; // of its last look
-let chosen = null; // the label that the next place on the grid is for
-let checking = null; // { numbers, at }: the validation step
-let asked = null; // title of the region that the mark was put on
-let lookedAt_ms = 0;
-let notice = null; // { text, until_ms }: what went wrong last
-let redone = null; // a label that was taken anew in the validation step, and is checked next
+let state = null; // the latest calibrate.state
+let capture = null; // of the latest calibrate.look
+let chosen = null; // number of the label to move
+let test = null; // { numbers, index }: labels to test
+let prompted = null; // title of the region that the mark was set to
+let lastImage_ms = 0;
+let notice = null; // { text, until_ms }: the latest error
+let redone = null; // number of a label that was redone during the test, and is tested next
 
-const act = (kind, content = {}) => {
-  if (state || kind === "join") connection.send({ type: `calibrate.${kind}`, ...content }); // before that: for whom?
+const send = (kind, content = {}) => {
+  if (state || kind === "join") connection.send({ type: `calibrate.${kind}`, ...content }); // before a state the person is unknown
 };
 
-// --- what a person does -------------------------------------------------------------------------------------------
+// --- what the user does -------------------------------------------------------------------------------------------
 
 const grid = new AffectGrid(element("grid"), {
   onMove: () => {
-    rating.touched();
-    showPlace();
+    rating.onMove();
+    showMark();
   },
-  onTake: () => go(),
+  onTake: () => submit(),
   onChoose: (number) => choose(number),
 });
 const rating = new ContinuousRating(
   { replay: element("replay"), play: element("play"), position: element("position"), text: element("position-text"), finish: element("finish") },
   grid,
-  act,
+  send,
 );
 const labels = new LabelList(element("labels"), {
   onChoose: (number) => choose(number),
   onRedo: (number) => {
-    redone = checking ? number : null;
-    act("redo", { number });
+    redone = test ? number : null;
+    send("redo", { number });
   },
   onDelete: (number) => {
     if (chosen === number) chosen = null;
-    act("delete", { number });
+    send("delete", { number });
   },
 });
-const picture = new PictureView(element("picture"));
-const seat = new Seat({ line: element("seat-line"), words: element("seat-words"), select: element("seat") }, () => {
-  state = capture = chosen = checking = asked = redone = null;
+const preview = new FacePreview(element("picture"));
+const picker = new SubjectPicker({ line: element("subject-line"), words: element("subject-words"), select: element("subject-select") }, () => {
+  state = capture = chosen = test = prompted = redone = null;
   if (sender.on) sender.stop();
-  picture.clear();
-  act("join", seat.wish);
+  preview.clear();
+  send("join", picker.choice);
 });
 
 function choose(number) {
   chosen = chosen === number ? null : number;
   const sample = state?.samples.find((one) => one.number === chosen);
   if (sample) {
-    checking = null;
-    grid.put(sample.valence, sample.arousal);
+    test = null;
+    grid.setMark(sample.valence, sample.arousal);
     element("grid").focus();
   }
   show();
 }
 
-/** The large button: takes pictures for the place of the mark, moves the chosen label there, or checks the next one. */
-function go() {
+/** The main button: captures a label at the mark, moves the chosen label there, or tests the next label. */
+function submit() {
   if (capture || !state) return;
-  if (checking) {
-    act("check", { number: checking.numbers[checking.at] });
+  if (test) {
+    send("check", { number: test.numbers[test.index] });
   } else if (chosen !== null) {
-    act("relabel", { number: chosen, valence: grid.valence, arousal: grid.arousal });
+    send("relabel", { number: chosen, valence: grid.valence, arousal: grid.arousal });
     chosen = null;
   } else if (state.replay) {
     rating.toggle();
   } else {
-    act("take", { valence: grid.valence, arousal: grid.arousal });
+    send("take", { valence: grid.valence, arousal: grid.arousal });
   }
 }
 
-element("take").addEventListener("click", go);
+element("take").addEventListener("click", submit);
 element("cancel").addEventListener("click", () => {
-  if (capture) act("cancel");
-  else chosen = checking = null;
+  if (capture) send("cancel");
+  else chosen = test = null;
   show();
 });
-element("skip").addEventListener("click", () => act("skip"));
-element("undo").addEventListener("click", () => act("undo"));
-element("clear").addEventListener("click", () => act("clear"));
-element("save").addEventListener("click", () => act("save"));
+element("skip").addEventListener("click", () => send("skip"));
+element("undo").addEventListener("click", () => send("undo"));
+element("clear").addEventListener("click", () => send("clear"));
+element("save").addEventListener("click", () => send("save"));
 element("check").addEventListener("click", () => {
   chosen = null;
-  checking = state?.to_check.length ? { numbers: state.to_check, at: 0 } : null;
+  test = state?.to_check.length ? { numbers: state.to_check, index: 0 } : null;
   show();
   element("take").focus();
 });
@@ -108,27 +108,26 @@ element("retry").addEventListener("click", () => connection.retryNow());
 
 // --- what the page shows ------------------------------------------------------------------------------------------
 
-const place = (number) => state.samples.findIndex((sample) => sample.number === number) + 1;
+const position = (number) => state.samples.findIndex((sample) => sample.number === number) + 1;
 
 function show() {
   if (!state) return;
   const { samples, ask, enough, error } = state;
-  if (checking && !samples.some((sample) => sample.number === checking.numbers[checking.at])) checking = null;
-  if (chosen !== null && !place(chosen)) chosen = null;
-  if (checking || chosen !== null) asked = null; // the mark goes back to the region that is asked for
+  if (test && !samples.some((sample) => sample.number === test.numbers[test.index])) test = null;
+  if (chosen !== null && !position(chosen)) chosen = null;
+  if (test || chosen !== null) prompted = null; // the mark goes back to the prompted region
   say(element("subject"), state.subject);
-  say(element("kept"), state.keep_crops ? "Cut-outs of your face are kept in the support set." : "Only numbers are kept, no pictures.");
+  say(element("kept"), state.keep_crops ? "Face crops are kept in the support set." : "Only numbers are kept, no images.");
 
   const { still, replay } = state;
-  document.body.dataset.mode = checking ? "check" : replay?.lag ? "rated" : "label";
+  document.body.dataset.mode = test ? "check" : replay?.lag ? "rated" : "label";
   const recording = Boolean(still ?? replay);
   document.body.dataset.still = recording;
-  picture.mirrored = !recording;
+  preview.mirrored = !recording;
   rating.show(replay ?? null);
   if (recording) {
-    say(element("who"), "Who is in this recording is being analysed:");
-    say(element("what"), "tell them.");
-    say(element("skip"), "Skip it");
+    say(element("who"), "Tell everyone in this recording");
+    say(element("what"), "that they are being analysed.");
   }
   element("check").hidden = recording;
   if (replay) say(element("count-words"), "Frames in the support set");
@@ -138,38 +137,38 @@ function show() {
     say(element("where-title"), title);
     say(element("ask"), text);
   } else if (still && chosen === null) {
-    say(element("step"), `${still.labelled} of ${still.of} pictures have a label`);
-    say(element("where-title"), still.time === null ? "Every picture has a label" : `Where is this face, at ${still.time.toFixed(2)} s?`);
-    say(element("ask"), still.time === null ? "Look at those that are far off, then save." : "Point at its place on the grid, and press the button or Enter.");
-  } else if (checking) {
-    const sample = samples.find((one) => one.number === checking.numbers[checking.at]);
-    say(element("step"), `Check ${checking.at + 1} of ${checking.numbers.length}`);
-    say(element("where-title"), `Show “${sample.region}” once more`);
-    say(element("ask"), `The face that you labelled with ${place(sample.number)}: look at the camera, press the button, hold it.`);
-    grid.put(sample.valence, sample.arousal);
+    say(element("step"), `${still.labelled} of ${still.of} frames labelled`);
+    say(element("where-title"), still.time === null ? "Every frame is labelled" : `Rate the face at ${still.time.toFixed(2)} s`);
+    say(element("ask"), still.time === null ? "Check the labels with a large error, then save." : "Choose its point on the grid, and press the button or Enter.");
+  } else if (test) {
+    const sample = samples.find((one) => one.number === test.numbers[test.index]);
+    say(element("step"), `Test ${test.index + 1} of ${test.numbers.length}`);
+    say(element("where-title"), `Show the ${sample.region} face again`);
+    say(element("ask"), `Show the face of label ${position(sample.number)}, look at the camera, press the button, and hold it.`);
+    grid.setMark(sample.valence, sample.arousal);
   } else if (chosen !== null) {
-    say(element("step"), "Relabel");
-    say(element("where-title"), `Where does label ${place(chosen)} belong?`);
-    say(element("ask"), "Point at its place on the grid.");
+    say(element("step"), "Move a label");
+    say(element("where-title"), `Where does label ${position(chosen)} belong?`);
+    say(element("ask"), "Choose its point on the grid.");
   } else if (ask) {
     say(element("step"), `Next: ${ask.title}`);
     say(element("where-title"), ask.words);
-    say(element("ask"), "Show it, move the mark to where you really are, press the button, and look at the camera.");
-    if (asked !== ask.title) {
-      asked = ask.title;
-      grid.put(ask.valence, ask.arousal);
+    say(element("ask"), "Show this face, adjust the mark to match it, press Capture, and look at the camera.");
+    if (prompted !== ask.title) {
+      prompted = ask.title;
+      grid.setMark(ask.valence, ask.arousal);
     }
   } else {
     say(element("step"), "Label");
-    say(element("where-title"), "Where are you?");
-    say(element("ask"), "Every region has a label. More of what you show most often still helps.");
+    say(element("where-title"), "Label your expression");
+    say(element("ask"), "Every region has a label. More labels of frequent expressions still help.");
   }
   grid.show(recording ? { ...state, ask: null } : state, chosen);
   labels.show(samples, chosen);
-  showPlace();
+  showMark();
 
   element("enough").dataset.enough = enough.enough;
-  say(element("enough"), enough.enough ? `Enough: ${enough.why}. ${recording ? "Save it." : "Check it, then save."}` : `Not enough yet: ${enough.why}.`);
+  say(element("enough"), enough.enough ? `Enough: ${enough.why}. ${recording ? "Save now." : "Test the calibration, then save."}` : `Continue: ${enough.why}.`);
   say(element("count"), String(samples.length));
   say(element("error"), error ? error.calibrated.toFixed(2) : "–");
   say(element("absolute"), error ? error.absolute.toFixed(2) : "–");
@@ -181,45 +180,45 @@ function show() {
   showNotice();
 }
 
-/** Several people, and nobody has said who sits here: nothing can be done for any of them yet. */
-function showWho() {
+/** With several people, the user chooses first. */
+function showSubjectPrompt() {
   say(element("subject"), "");
-  say(element("step"), "First");
+  say(element("step"), "Start");
   say(element("where-title"), "Who are you?");
-  say(element("ask"), "Choose yourself above the picture. Your labels go into your own support set.");
+  say(element("ask"), "Choose your name above the image. Your labels go into your own support set.");
   for (const id of ["undo", "clear", "check", "save"]) element(id).disabled = true;
   labels.show([], null);
-  showPlace();
+  showMark();
 }
 
-function showPlace() {
+function showMark() {
   say(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
   const button = element("take");
-  say(button, checking ? "Check this one" : chosen !== null ? "It belongs here" : state?.still ? "It is here" : "I am here");
-  button.hidden = Boolean(state?.replay) && chosen === null; // nothing is taken: the mark is followed
+  say(button, test ? "Test" : chosen !== null ? "Move label" : state?.still ? "Save rating" : "Capture");
+  button.hidden = Boolean(state?.replay) && chosen === null; // playback follows the mark
   button.disabled = !state || capture !== null || (state.still?.time === null && chosen === null);
-  element("cancel").hidden = capture === null && checking === null && chosen === null;
-  say(element("cancel"), capture ? "Stop" : "Leave it");
+  element("cancel").hidden = capture === null && test === null && chosen === null;
+  say(element("cancel"), capture ? "Stop" : test ? "End test" : "Cancel");
   element("skip").hidden = Boolean(state?.replay) || !element("cancel").hidden || !(state?.still ? state.still.time !== null : state?.ask);
 }
 
 function showLook(look) {
   const before = capture;
   capture = look.capture;
-  lookedAt_ms = performance.now();
+  lastImage_ms = performance.now();
   const advice = element("advice");
   advice.dataset.kind = look.usable ? "ok" : "bad";
   if (state?.replay) {
-    rating.look(look);
+    rating.onImage(look);
     if (chosen === null) say(element("step"), rating.words().step);
-    showPlace();
+    showMark();
   }
-  say(advice, state?.still || state?.replay ? "" : look.usable ? "Good picture" : look.advice.join(". "));
-  element("camera-line").hidden = !sender.on; // another page may be the camera
+  say(advice, state?.still || state?.replay ? "" : look.usable ? "Good image" : look.advice.join(". "));
+  element("camera-line").hidden = !sender.on; // another page may send the images
   const cue = element("cue");
   cue.hidden = capture === null;
-  if (capture) say(cue, capture.phase === "countdown" ? "Look at the camera" : `Hold it: ${capture.taken} of ${capture.of}`);
-  if ((before === null) !== (capture === null)) showPlace();
+  if (capture) say(cue, capture.phase === "countdown" ? "Look at the camera" : `Hold: ${capture.taken} of ${capture.of}`);
+  if ((before === null) !== (capture === null)) showMark();
 }
 
 function showNotice() {
@@ -232,77 +231,77 @@ function showNotice() {
 }
 
 setInterval(() => {
-  if (!state?.still && !state?.replay && performance.now() - lookedAt_ms > SILENCE_MS) {
+  if (!state?.still && !state?.replay && performance.now() - lastImage_ms > SILENCE_MS) {
     element("advice").dataset.kind = "waiting";
-    say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No picture comes from the camera");
+    say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No images from the camera");
     element("camera-line").hidden = state?.camera !== "browser";
     capture = null;
     element("cue").hidden = true;
-    picture.clear();
-    showPlace();
+    preview.clear();
+    showMark();
   }
   showNotice();
 }, 500);
 
 // --- messages -----------------------------------------------------------------------------------------------------
 
-/** A checked label makes room for the next one; one that was taken anew in between is checked again. */
-function stepOn(before, now) {
-  if (!checking || !before) return;
-  const number = redone ?? checking.numbers[checking.at];
+/** Moves to the next label of the test; tests a label again that was redone. */
+function advanceTest(before, now) {
+  if (!test || !before) return;
+  const number = redone ?? test.numbers[test.index];
   const check = (one) => one?.samples.find((sample) => sample.number === number)?.check ?? null;
   if (redone !== null && check(before) !== null && check(now) === null) {
-    act("check", { number });
+    send("check", { number });
     return;
   }
   if (check(now) === null || JSON.stringify(check(before)) === JSON.stringify(check(now))) return;
   if (redone !== null) redone = null;
-  else checking = checking.at + 1 < checking.numbers.length ? { ...checking, at: checking.at + 1 } : null;
+  else test = test.index + 1 < test.numbers.length ? { ...test, index: test.index + 1 } : null;
 }
 
 const receive = {
   hello() {
-    seat.offer([]);
-    state = capture = null; // of a server before this one, perhaps: it may have other people and streams
-    lookedAt_ms = performance.now();
-    showPlace();
-    connection.send({ type: "subscribe", streams: [] }); // this page draws no values
-    act("join", seat.wish);
+    picker.setChoices([]);
+    state = capture = null; // this may be another server, with other people and streams
+    lastImage_ms = performance.now();
+    showMark();
+    connection.send({ type: "subscribe", streams: [] }); // this page shows no values
+    send("join", picker.choice);
   },
   "calibrate.choices"({ choices }) {
-    seat.offer(choices);
+    picker.setChoices(choices);
   },
   "calibrate.state"(message) {
-    if (seat.undecided) {
+    if (picker.undecided) {
       state = null;
-      showWho();
+      showSubjectPrompt();
       return;
     }
     const before = state;
     state = message;
     capture = null;
-    seat.show(message);
+    picker.setCurrent(message);
     sender.target = message.stream;
-    stepOn(before, message);
+    advanceTest(before, message);
     show();
   },
   "calibrate.look"(message) {
-    picture.expect(message);
+    preview.setFace(message);
     showLook(message);
   },
   error(message) {
-    if (message.code === "unknown_stream" && !state && seat.forget()) act("join");
+    if (message.code === "unknown_stream" && !state && picker.forget()) send("join");
     else if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate page`, or `run`.", until_ms: Infinity };
     else if (!["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"].includes(message.code)) {
       notice = { text: message.message, until_ms: performance.now() + NOTICE_MS };
     }
     capture = null;
     showNotice();
-    showPlace();
+    showMark();
   },
   bye(message) {
     if (state?.saved) return;
-    notice = { text: `The server has closed: ${message.reason || message.code}`, until_ms: performance.now() + NOTICE_MS };
+    notice = { text: `The server has closed the connection: ${message.reason || message.code}`, until_ms: performance.now() + NOTICE_MS };
     showNotice();
   },
 };
@@ -312,7 +311,7 @@ const connection = new Connection({
     sender.hear(message);
     receive[message.type]?.(message);
   },
-  onBytes: (bytes) => picture.show(bytes),
+  onBytes: (bytes) => preview.showImage(bytes),
   onState: (connected, wait_s) => {
     showConnection(connected, wait_s);
     if (connected !== "live") sender.lost();

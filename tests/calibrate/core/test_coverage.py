@@ -30,7 +30,7 @@ def test_following_what_is_asked_for_covers_every_region_once_and_then_once_more
         asked.append(region.title)
         labels.append((region.valence, region.arousal))
         assert covered_regions(labels) == set(asked)
-    assert asked[0] == "neither, nor"
+    assert asked[0] == "neutral"
     assert len(set(asked)) == len(REGIONS) == len(ORDER)
     assert asked[len(REGIONS) :] == asked[: len(REGIONS)]
 
@@ -58,21 +58,21 @@ def test_a_region_is_that_of_its_nearest_point(valence: float, arousal: float) -
     region = nearest_region(valence, arousal)
     assert next_region([(valence, arousal)]) is not region
     assert nearest_region(region.valence, region.arousal) is region
-    assert nearest_region(valence * 0.01, arousal * 0.01).title == "neither, nor"
+    assert nearest_region(valence * 0.01, arousal * 0.01).title == "neutral"
 
 
 @pytest.mark.parametrize(
     ("regions", "labels", "error", "change", "enough", "why"),
     [
-        (2, 4, 0.1, None, False, "at least 5 labels, and there are 4"),
-        (3, 9, 0.1, 0.01, False, "3 of 4 regions"),
-        (4, 6, LARGE_ERROR + 0.01, 0.01, False, "do not fit together"),
+        (2, 4, 0.1, None, False, "4 of at least 5 labels"),
+        (3, 9, 0.1, 0.01, False, "3 of at least 4 regions"),
+        (4, 6, LARGE_ERROR + 0.01, 0.01, False, "contradict one another"),
         (4, 6, 0.1, 0.12, False, r"last 5 labels still changed the estimates \(by 0.12"),
         (4, 6, 0.1, 0.01, True, r"hardly changed the estimates \(by 0.01"),
         (4, 6, None, 0.01, True, "hardly changed"),
-        (4, MOST_LABELS, 0.1, 0.12, True, f"there are {MOST_LABELS} labels"),
-        (3, MOST_LABELS, 0.1, 0.01, True, f"there are {MOST_LABELS} labels"),
-        (3, MOST_LABELS, LARGE_ERROR + 0.01, 0.01, False, "do not fit together"),
+        (4, MOST_LABELS, 0.1, 0.12, True, f"{MOST_LABELS} labels"),
+        (3, MOST_LABELS, 0.1, 0.01, True, f"{MOST_LABELS} labels"),
+        (3, MOST_LABELS, LARGE_ERROR + 0.01, 0.01, False, "contradict one another"),
     ],
 )
 def test_enough(

@@ -75,11 +75,11 @@ def test_other_frames_or_another_label_make_a_validation_void(taken: Make) -> No
 
 def test_nothing_gives_no_support_set_and_too_much_is_refused(taken: Make) -> None:
     store = LabelStore()
-    with pytest.raises(CalibrationError, match="nothing was labelled"):
+    with pytest.raises(CalibrationError, match="there are no labels yet"):
         support(store)
     for _ in range(MAX_SAMPLES):
         store.add(0.0, 0.0, *taken(1, 1), keep_crops=False)
-    with pytest.raises(CalibrationError, match="labels already"):
+    with pytest.raises(CalibrationError, match="labels are the most"):
         store.add(0.0, 0.0, *taken(1, 1), keep_crops=False)
 
 

@@ -78,10 +78,10 @@ def test_a_label_that_the_others_contradict_is_named() -> None:
     [
         (NEUTRAL, "neutral"),
         ((0.2, 0.1), "neutral"),
-        (HAPPY, "pleasant, awake"),
-        (SAD, "unpleasant, tired"),
-        (ANGRY, "unpleasant, awake"),
-        ((0.5, -0.5), "pleasant, tired"),
+        (HAPPY, "pleasant, activated"),
+        (SAD, "unpleasant, deactivated"),
+        (ANGRY, "unpleasant, activated"),
+        ((0.5, -0.5), "pleasant, deactivated"),
     ],
 )
 def test_regions_of_the_affect_plane(label: tuple[float, float], region: str) -> None:

@@ -44,7 +44,7 @@ def shown(taken: Make) -> Encoded:
 def test_with_few_labels_the_number_is_missing(courses: list[tuple[StoppingVerdict, SupportSet]]) -> None:
     for number, (verdict, _) in enumerate(courses[: STOPPING_RULE.window - 1], 1):
         assert not verdict.stop
-        assert verdict.reason == f"at least {STOPPING_RULE.window} labels, and there are {number}"
+        assert verdict.reason == f"{number} of at least {STOPPING_RULE.window} labels"
 
 
 def test_the_sets_before_the_latest_labels_are_compared(

@@ -85,7 +85,7 @@ def test_ratings_become_labels_and_a_support_set(
         }
         assert len(rater.images) == 1  # something to see before it plays
         assert "nothing was rated" in rater.do("finish")["message"]
-        assert "as a whole" in rater.do("take", valence=0.0, arousal=0.0)["message"]
+        assert "while it plays" in rater.do("take", valence=0.0, arousal=0.0)["message"]
         rater.valence = 0.5
         replay = rater.do("play", lambda replay: not replay["playing"], time=0.0)["replay"]  # to its end
         assert replay["rated"] == pytest.approx(LENGTH_S, abs=2.0)
@@ -158,7 +158,7 @@ def test_a_killed_process_costs_a_second_at_most(stills: tuple[Still, ...], tmp_
     second.session = again = make_session(stills, copy.parent, lag_s=0.5)
     with again:
         state = second.do("join")
-        assert "left unfinished" in state["notice"]
+        assert "resumed" in state["notice"]
         assert 3.0 - 1.5 <= state["replay"]["rated"] <= 3.5
         assert state["replay"]["time"] == pytest.approx(state["replay"]["rated"], abs=0.3)
         second.valence = -0.5

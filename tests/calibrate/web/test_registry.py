@@ -100,7 +100,7 @@ def test_a_page_chooses_who_and_where_and_sees_that_alone(running: Running) -> N
         ],
     }
     nobody = running.do(page, "take", answer="calibrate.look", valence=0.5, arousal=0.5)
-    assert "No face in the picture" in nobody["advice"][0]
+    assert "No face in view" in nobody["advice"][0]
     state = running.do(page, "join", subject="ben")
     assert (state["subject"], state["stream"]) == ("ben", "door")
     running.do(page, "take", lambda look: look["capture"], "calibrate.look", valence=0.5, arousal=0.5)

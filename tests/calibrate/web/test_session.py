@@ -113,7 +113,7 @@ def test_clear_takes_the_ratings_of_a_recording_with_it_and_undo_brings_them_bac
     rated = Ratings(9.0, 2.5, np.array([(1.0, 0.5, -0.5, 1.0)]))
     journal.write(UnfinishedCalibration(Snapshot(), rated), model)
     with Running(tmp_path, face) as session:
-        assert "left unfinished" in session.do("join")["notice"]
+        assert "resumed" in session.do("join")["notice"]
         session.take(0.0, 0.0, 1)
         session.do("clear", lambda s: not s["samples"])
         assert not journal.path.exists()  # nothing to go on with
@@ -127,7 +127,7 @@ def test_clear_takes_the_ratings_of_a_recording_with_it_and_undo_brings_them_bac
 def test_from_the_first_label_to_a_saved_set(session: Running) -> None:
     state = session.do("join")
     assert state["samples"] == []
-    assert state["ask"]["title"] == "neither, nor"
+    assert state["ask"]["title"] == "neutral"
     look = session.page.next("calibrate.look", 0)
     assert look["usable"]
     assert look["advice"] == []
@@ -225,7 +225,7 @@ def test_an_unfinished_calibration_goes_on(tmp_path: Path, face: list[np.ndarray
         state = second.do("join")
         assert state["samples"] == before["samples"]
         assert state["errors"] == before["errors"]
-        assert "left unfinished" in state["notice"]
+        assert "resumed" in state["notice"]
         assert second.take(0.0, 0.0, 3)["notice"] == ""
 
 
@@ -253,7 +253,7 @@ def test_another_persons_unfinished_calibration_is_put_aside_and_said(
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("nobody", "No face in the picture"), ("two", "Two people in the picture"), ("dark", "More light")],
+    [("nobody", "No face in view"), ("two", "Two people in view"), ("dark", "More light")],
 )
 def test_what_cannot_be_used_is_said_in_plain_words(
     tmp_path: Path, face: list[np.ndarray], kind: str, words: str
@@ -282,12 +282,15 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(tmp_path: Path, face: list[
     with Running(tmp_path, face, save=refuse) as session:
         session.do("join")
         error = session.page.next("error", session.ask("save"))
-        assert "nothing was labelled yet" in error["message"]
+        assert "no labels yet" in error["message"]
         session.take(0.5, 0.5, 1)
         error = session.page.next("error", session.ask("save"))
         assert "no space left" in error["message"]
         for kind in ("delete", "redo", "check"):
-            assert "no label 7" in session.page.next("error", session.ask(kind, number=7))["message"]
+            assert (
+                "label 7 no longer exists"
+                in session.page.next("error", session.ask(kind, number=7))["message"]
+            )
         state = session.do("join")
         assert len(state["samples"]) == 1
         assert state["saved"] is None
@@ -297,10 +300,10 @@ def test_another_region_is_asked_for_when_a_person_is_elsewhere(session: Running
     first = session.do("join")["ask"]["title"]
     second = session.do("skip")["ask"]["title"]
     assert second != first
-    asked = session.take(0.0, 0.7, 1)["ask"]["title"]  # "awake", when "pleasant" was asked for
-    assert asked not in (first, second, "awake")
+    asked = session.take(0.0, 0.7, 1)["ask"]["title"]  # "activated", when "pleasant" was asked for
+    assert asked not in (first, second, "activated")
     seen = [asked] + [session.do("skip")["ask"]["title"] for _ in range(8)]
-    assert set(seen) == {region.title for region in REGIONS} - {"awake"}
+    assert set(seen) == {region.title for region in REGIONS} - {"activated"}
 
 
 def test_taking_can_be_stopped(session: Running) -> None:

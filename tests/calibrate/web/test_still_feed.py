@@ -110,7 +110,7 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
         for n in range(3):
             state = do(second, "take", valence=0.1 * n, arousal=0.0)
         assert state["still"] == {"time": None, "labelled": 5, "of": 5}
-        assert "save them" in do(second, "take", valence=0.0, arousal=0.0)["message"]
+        assert "save the labels" in do(second, "take", valence=0.0, arousal=0.0)["message"]
         do(second, "save")
         page.wait(lambda: saved)
     made = SupportSet.load(target)

@@ -119,7 +119,7 @@ def test_passphrase_from_a_file_or_the_environment(
     word.write_text("correct horse\n")
     done = command("support", "encrypt", plain, "--out", secret, "--passphrase-file", word)
     assert done.code == 0
-    assert "still there" in done.out
+    assert "still exists" in done.out
     assert is_encrypted(secret)
     nobody = command("support", "show", secret)
     assert nobody.code == 2

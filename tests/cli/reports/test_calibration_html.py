@@ -63,16 +63,16 @@ def test_frames_outside_the_gates_are_named() -> None:
     support = make_set(3, 1)
     good = np.tile(np.array([[110, 300, 3, -2]], np.float32), (3, 1))
     fine = replace(support, conditions=good)
-    assert "Every frame passes" in html(fine, make_report(fine))
+    assert "Every frame is within" in html(fine, make_report(fine))
     dark = good.copy()
     dark[1, 0] = 20
     poor = replace(support, conditions=dark)
     assert "Outside: frame 2: brightness" in html(poor, make_report(poor))
     unknown = replace(support, conditions=None)
-    assert "Not known" in html(unknown, make_report(unknown))
+    assert "Unknown" in html(unknown, make_report(unknown))
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_labels_say_that_they_are_few(count: int) -> None:
     support = make_set(count, 1)
-    assert "say little" in html(support, make_report(support))
+    assert "mean little" in html(support, make_report(support))

@@ -1,4 +1,4 @@
-// The affect grid: valence to the right, arousal upwards; a mark that a mouse, a finger or arrow keys move, and the labels.
+// The affect grid: valence to the right, arousal upwards; the labels, and a mark that mouse, finger or arrow keys move.
 
 import { AXES, EMOTIONS } from "../shared/affect-words.js";
 
@@ -7,7 +7,7 @@ const STEP = 0.1; // of an arrow key; with Shift a fifth of it
 const POINT = 0.075;
 const THUMBNAIL = 0.5;
 const { valence, arousal } = AXES;
-const ENDS = [[arousal[1], 0, -1.16, 0], [arousal[0], 0, 1.16, 0], [valence[1], 1.16, 0, 90], [valence[0], -1.16, 0, -90]];
+const AXIS_LABELS = [[arousal[1], 0, -1.16, 0], [arousal[0], 0, 1.16, 0], [valence[1], 1.16, 0, 90], [valence[0], -1.16, 0, -90]];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 function draw(tag, parent, attributes = {}, text = "") {
@@ -18,9 +18,9 @@ function draw(tag, parent, attributes = {}, text = "") {
   return node;
 }
 
-const bound = (value) => Math.max(-1, Math.min(1, Math.round(100 * value) / 100 + 0));
+const clamp = (value) => Math.max(-1, Math.min(1, Math.round(100 * value) / 100 + 0));
 
-/** Calls onMove(valence, arousal) when the person moves the mark, onTake() on Enter, onChoose(number) for a label. */
+/** Calls onMove(valence, arousal) when the user moves the mark, onTake() on Enter, onChoose(number) for a label. */
 export class AffectGrid {
   constructor(svg, { onMove, onTake, onChoose }) {
     this.svg = svg;
@@ -36,7 +36,7 @@ export class AffectGrid {
       const angle = (degrees * Math.PI) / 180;
       draw("text", svg, { class: "word", x: 0.93 * Math.cos(angle), y: -0.93 * Math.sin(angle) }, word);
     }
-    for (const [word, x, y, turn] of ENDS) {
+    for (const [word, x, y, turn] of AXIS_LABELS) {
       draw("text", svg, { class: "end", x, y, transform: `rotate(${turn} ${x} ${y})` }, word);
     }
     this.regions = draw("g", svg);
@@ -58,7 +58,7 @@ export class AffectGrid {
     svg.addEventListener("pointermove", (event) => {
       if (this.hover || svg.hasPointerCapture(event.pointerId)) this.#follow(event);
     });
-    // A drag is ours: else the browser makes a fling of a finger that is lifted while it moves, and the next tap only stops that.
+    // Without this, a finger lifted while it moves starts a fling, and the next tap only stops that.
     svg.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
     svg.addEventListener("keydown", (event) => {
       const arrow = ARROWS[event.key];
@@ -74,10 +74,10 @@ export class AffectGrid {
     });
   }
 
-  /** Puts the mark somewhere, without telling anybody. */
-  put(valence, arousal) {
-    this.valence = bound(valence);
-    this.arousal = bound(arousal);
+  /** Moves the mark without calling onMove. */
+  setMark(valence, arousal) {
+    this.valence = clamp(valence);
+    this.arousal = clamp(arousal);
     this.#placeMark();
   }
 
@@ -112,17 +112,17 @@ export class AffectGrid {
   }
 
   #arrow([v0, a0], [v1, a1], kind) {
-    draw("line", this.arrows, { class: "arrow", "data-kind": kind, x1: v0, y1: -a0, x2: bound(v1), y2: -bound(a1) });
-    draw("circle", this.arrows, { class: "tip", "data-kind": kind, cx: bound(v1), cy: -bound(a1), r: 0.022 });
+    draw("line", this.arrows, { class: "arrow", "data-kind": kind, x1: v0, y1: -a0, x2: clamp(v1), y2: -clamp(a1) });
+    draw("circle", this.arrows, { class: "tip", "data-kind": kind, cx: clamp(v1), cy: -clamp(a1), r: 0.022 });
   }
 
   #follow(event) {
-    const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
-    this.#moved(at.x, -at.y);
+    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
+    this.#moved(point.x, -point.y);
   }
 
   #moved(valence, arousal) {
-    this.put(valence, arousal);
+    this.setMark(valence, arousal);
     this.onMove(this.valence, this.arousal);
   }
 

@@ -1,25 +1,25 @@
-// The picture, a live one mirrored, with the outline of the face over it.
+// The image with the outline of the face; a live image is mirrored.
 
-const HEADER_BYTES = 20; // before the JPEG, as of pictures that a browser sends: docs/protocol
+const HEADER_BYTES = 20; // before the JPEG: docs/protocol/README.md, uploads
 
-export class PictureView {
+export class FacePreview {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.look = null;
+    this.face = null;
     this.decoding = false;
     this.newest = null;
-    this.mirrored = true; // as people know themselves; a recording is shown as it is
-    document.addEventListener("visibilitychange", () => this.newest && this.show(this.newest));
+    this.mirrored = true; // like a mirror; a recording is not
+    document.addEventListener("visibilitychange", () => this.newest && this.showImage(this.newest));
   }
 
-  /** What the server saw in the picture that comes next. */
-  expect(look) {
-    this.look = look;
+  /** Takes the `calibrate.look` of the next image. */
+  setFace(look) {
+    this.face = look;
   }
 
-  /** The newest picture is shown, whatever comes while one is decoded or the page is hidden. */
-  async show(bytes) {
+  /** Shows the newest image; skips those that arrive during decoding or while the page is hidden. */
+  async showImage(bytes) {
     this.newest = bytes;
     if (this.decoding || document.hidden) return;
     this.decoding = true;
@@ -27,9 +27,9 @@ export class PictureView {
       while (this.newest) {
         const part = new Uint8Array(this.newest, HEADER_BYTES);
         this.newest = null;
-        const look = this.look;
+        const face = this.face;
         const bitmap = await createImageBitmap(new Blob([part], { type: "image/jpeg" }));
-        this.#draw(bitmap, look);
+        this.#draw(bitmap, face);
         bitmap.close();
       }
     } finally {
@@ -41,7 +41,7 @@ export class PictureView {
     this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
   }
 
-  #draw(bitmap, look) {
+  #draw(bitmap, face) {
     const { canvas, context } = this;
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
       canvas.width = bitmap.width;
@@ -49,10 +49,10 @@ export class PictureView {
     }
     context.setTransform(this.mirrored ? -1 : 1, 0, 0, 1, this.mirrored ? canvas.width : 0, 0);
     context.drawImage(bitmap, 0, 0);
-    context.strokeStyle = look?.usable ? "#5be3a7" : "#ffc25c";
+    context.strokeStyle = face?.usable ? "#5be3a7" : "#ffc25c";
     context.lineWidth = 2;
     context.globalAlpha = 0.9;
-    for (const line of look?.outline ?? []) {
+    for (const line of face?.outline ?? []) {
       context.beginPath();
       for (let i = 0; i < line.length; i += 2) context.lineTo(line[i] * canvas.width, line[i + 1] * canvas.height);
       context.closePath();
