@@ -190,8 +190,8 @@ class PlaybackFeed:
         self._session.send_image(image_message(frame.seq, frame.pts_s, preview(frame.image)))
 
     def on_state(self, joined: ClientHandle | None) -> None:
-        """Shows the nearest still to a client that joins before the first playback."""
-        if joined is not None and not self._sent_s:
+        """Shows the nearest still to a client that joins while nothing plays."""
+        if joined is not None and self._player is None:
             still = min(self._stills, key=lambda still: abs(still.time_s - self._position_s))
             self._session.send(messages.look(still.seq, time=round(still.time_s, 4)), joined)
             self._session.send_image(still.image(), joined)

@@ -55,9 +55,9 @@ export class LabelList {
     const choose = button(row, String(place), `Move label ${place}`, () => this.actions.onChoose(number));
     choose.className = "number";
     choose.setAttribute("aria-pressed", String(chosen));
-    const description = make("p", "description", row, `${region} (${signed(valence)}, ${signed(arousal)})`);
+    const description = make("p", "description", row, region);
     const { text, bad } = quality(sample);
-    make("small", "", description, text).dataset.kind = bad ? "bad" : "";
+    make("small", "", description, `(${signed(valence)}, ${signed(arousal)}) ${text}`).dataset.kind = bad ? "bad" : "";
     const actions = make("span", "row-actions", row);
     if (!recording) button(actions, "Redo", `Redo label ${place}`, () => this.actions.onRedo(number));
     button(actions, "Delete", `Delete label ${place}`, () => this.actions.onDelete(number));
