@@ -38,10 +38,10 @@ MATERIALS = {
 MASKS = {"lips": "lips", "ears": "ears", "inside_mouth": "inside-mouth"}
 
 MACRO = [
-    f"macrodetails/{who}-{sex}-{age}"
+    f"macrodetails/{origin}-{sex}-{age}"
     for sex in ("female", "male")
     for age in ("child", "young", "old")
-    for who in ("african", "asian", "caucasian")
+    for origin in ("african", "asian", "caucasian")
 ] + [
     f"macrodetails/universal-{sex}-{age}-averagemuscle-{weight}weight"
     for sex in ("female", "male")
@@ -146,7 +146,7 @@ def triangles(groups: dict[str, list[list[tuple[int, int]]]]) -> tuple[NDArray[n
 
 
 def build(wheel: zipfile.ZipFile) -> dict[str, NDArray[np.generic]]:
-    """The arrays of head.npz; mtclar.train.rendered.head says what each one holds."""
+    """The arrays of head.npz; mtclar.train.rendered.head describes them."""
     vertices, uvs, groups = parse_obj(wheel.read(DATA + "mpfb2/3dobjs/base.obj").decode())
 
     def target(name: str) -> NDArray[np.float64]:
@@ -202,7 +202,7 @@ def packed(kind: str, offsets: dict[str, NDArray[np.float64]]) -> dict[str, NDAr
 
 
 def main() -> None:
-    """Reads the wheel, writes the npz, says what is in it."""
+    """Reads the wheel, writes the npz, prints its content."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path)
     parser.add_argument("out", type=Path)

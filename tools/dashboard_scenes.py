@@ -1,6 +1,6 @@
 """Scripted people for the dashboard: the real server with a script in the tracker's place.
 
-For pictures and timings of the page that must look and weigh the same each time. Nothing here is measured affect.
+For pictures and timings of the page that must be the same each time. Nothing here is measured affect.
 """
 
 import math
@@ -54,7 +54,7 @@ def labels_of(person: int) -> NDArray[np.float64]:
 
 
 def affect(person: int, t_s: float, noise: np.random.Generator) -> Affect:
-    """What the tracker might say of this person at that time; `person` counts over all streams."""
+    """A plausible estimate of this person at that time; `person` counts over all streams."""
     slow = t_s / (5.5 + 1.3 * person) + 1.7 * person
     valence = 0.6 * math.sin(slow) + 0.22 * math.sin(2.7 * slow + person)
     arousal = 0.5 * math.cos(0.8 * slow + 0.6 * person) + 0.18 * math.sin(3.1 * slow)
@@ -82,7 +82,7 @@ def affect(person: int, t_s: float, noise: np.random.Generator) -> Affect:
 
 
 class Player:
-    """Plays a scene to whoever connects; `start_s` says where in the script it begins."""
+    """Plays a scene to every client, from `start_s` of the script on."""
 
     def __init__(self, scene: Scene, start_s: float = 0.0) -> None:
         self.scene = scene

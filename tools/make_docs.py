@@ -49,7 +49,7 @@ def write_figures() -> None:
 
 
 def broken_links() -> list[str]:
-    """Relative links of tracked Markdown files that lead nowhere, as 'file: link'."""
+    """Relative links of tracked Markdown files whose target does not exist, as 'file: link'."""
     tracked = subprocess.run(
         ["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -67,7 +67,7 @@ def pictures() -> None:
     from playwright.sync_api import sync_playwright
 
     if shutil.which(chromium.PATH) is None:
-        print(f"no {chromium.PATH}: the pictures of the dashboard are left as they are", file=sys.stderr)
+        print(f"no {chromium.PATH}: the pictures of the dashboard stay as they are", file=sys.stderr)
         return
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
@@ -180,10 +180,10 @@ def save_small(name: str, screenshots: Sequence[bytes]) -> None:
 
 
 def check_links() -> None:
-    """Ends with the list of those that lead nowhere."""
+    """Exits with the list of links whose target does not exist."""
     if broken := broken_links():
-        sys.exit("links that lead nowhere:\n  " + "\n  ".join(broken))
-    print("every link of the documentation leads somewhere")
+        sys.exit("links without a target:\n  " + "\n  ".join(broken))
+    print("every relative link of the documentation has a target")
 
 
 PARTS = {"results": results, "figures": write_figures, "pictures": pictures, "links": check_links}

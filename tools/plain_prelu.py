@@ -53,7 +53,7 @@ def without_prelu(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def rewrite(path: Path) -> None:
-    """The network at `path` and the digest in the card beside it."""
+    """The network at `path` and the digest in its card."""
     content = without_prelu(onnx.load(str(path))).SerializeToString()
     write_whole(path, lambda file: file.write(content))
     card = path.with_suffix(".json")

@@ -1,4 +1,4 @@
-"""Conversations of a calibration page with a running server, written down: docs/protocol/exchanges/calibrate.
+"""Conversations of a calibration page with a running server, recorded: docs/protocol/exchanges/calibrate.
 
     python -m tools.record_calibration --write
 
@@ -33,7 +33,7 @@ from tools.record_exchanges import NOW_S, Conversation, Line, conversation
 
 FOLDER = record_exchanges.FOLDER / "calibrate"
 STEP_S = 0.35  # between two pictures
-PICTURES = 7  # of a taking: a second to look up, then three slots
+PICTURES = 7  # of a capture: a second to look up, then three slots
 PICTURE = np.full((120, 160, 3), 128, np.uint8)
 DOOR = CalibrationStream("door", "rtsp://camera/door")
 CAMERA = CalibrationStream("webcam-0", "webcam:0")
@@ -49,7 +49,7 @@ def crop(seen: bool = True) -> FaceCrop:
 
 
 class ScriptedTracker:
-    """Every picture shows the same face, and the encoder says of each what it has not said before."""
+    """Every picture shows the same face; the encoder gives each a new embedding."""
 
     model = SimpleNamespace(name="encoder", sha256="5c2e" * 16)
     identity = EncoderIdentity("encoder", "5c2e" * 16, FRAMING)
@@ -86,43 +86,43 @@ class Page:
     """A page in a conversation, and the camera in front of it."""
 
     def __init__(
-        self, talk: Conversation, calibration: CalibrationSession | CalibrationRegistry, now_s: list[float]
+        self, client: Conversation, calibration: CalibrationSession | CalibrationRegistry, now_s: list[float]
     ) -> None:
-        self._talk = talk
+        self._client = client
         self._calibration = calibration
         self._now_s = now_s  # one item: the clock of the sessions
         self._seq = 0
 
-    def say(self, kind: str, **content: Any) -> None:
-        self._talk.say({"type": f"calibrate.{kind}", **content})
+    def send(self, kind: str, **content: Any) -> None:
+        self._client.send({"type": f"calibrate.{kind}", **content})
 
-    def hear(self, *kinds: str) -> None:
-        """The server's next messages, of those kinds; a picture may come a little later than what follows it."""
+    def receive(self, *kinds: str) -> None:
+        """Records the server's next messages, of those kinds; a picture may arrive after the next message."""
         waiting = list(kinds)
-        heard: dict[str, Any] = {}
-        while len(heard) < len(waiting):
-            message = self._talk.next()
+        received: dict[str, Any] = {}
+        while len(received) < len(waiting):
+            message = self._client.next()
             kind = "picture" if isinstance(message, bytes) else message["type"].removeprefix("calibrate.")
             assert kind in waiting, f"waited for {kinds}, got {message!r}"
-            heard[kind] = _header(message) if isinstance(message, bytes) else {"server": message}
-        self._talk.lines += [heard[kind] for kind in kinds]
+            received[kind] = _header(message) if isinstance(message, bytes) else {"server": message}
+        self._client.lines += [received[kind] for kind in kinds]
 
     def do(self, kind: str, *answers: str, **content: Any) -> None:
-        """Says something and hears the answers: the new state, if no others are named."""
-        self.say(kind, **content)
-        self.hear(*(answers or ("state",)))
+        """Sends a message and receives the answers, by default the new state."""
+        self.send(kind, **content)
+        self.receive(*(answers or ("state",)))
 
     def picture(self, *more: str, stream: str = CAMERA.stream_id) -> None:
-        """The camera's next picture, what the page is told of it, and what follows from it."""
+        """The camera's next picture, the messages about it, and further answers."""
         self._now_s[0] += STEP_S
         self._calibration.offer(
             Frame(PICTURE, self._seq, self._now_s[0], "arrival", self._now_s[0] - NOW_S, stream)
         )
         self._seq += 1
-        self.hear("look", "picture", *more)
+        self.receive("look", "picture", *more)
 
-    def taking(self, kind: str, **content: Any) -> None:
-        """Says something that takes pictures, and plays them until it has them."""
+    def capture(self, kind: str, **content: Any) -> None:
+        """Sends a message that starts a capture, and plays pictures until it is complete."""
         self.do(kind, **content)
         for _ in range(PICTURES - 1):
             self.picture()
@@ -154,32 +154,32 @@ def calibration(*people: tuple[str, list[CalibrationStream]]) -> Iterator[tuple[
                 for subject, streams in people
             ]
         )
-        with registry, conversation(extension=registry) as talk:
-            talk.hear("hello")
-            yield Page(talk, registry, now_s), tracker
+        with registry, conversation(extension=registry) as client:
+            client.receive("hello")
+            yield Page(client, registry, now_s), tracker
 
 
 def lines_of(page: Page) -> list[Line]:
-    return page._talk.lines
+    return page._client.lines
 
 
 # --- the conversations --------------------------------------------------------------------------------------------
 
 
 def calibrating() -> list[Line]:
-    """A poor picture; two labels, of which one is moved, deleted, brought back, checked and taken anew; saved."""
+    """A poor picture; two labels, of which one is moved, deleted, restored, checked and captured again; saved."""
     with calibration(("anna", [CAMERA])) as (page, tracker):
         page.do("join")
         tracker.seen = False
         page.picture()
         tracker.seen = True
         for valence, arousal in ((0.0, 0.0), (0.6, 0.1)):
-            page.taking("take", valence=valence, arousal=arousal)
+            page.capture("take", valence=valence, arousal=arousal)
         page.do("relabel", number=2, valence=0.5, arousal=0.2)
         page.do("delete", number=2)
         page.do("undo")
-        page.taking("check", number=2)
-        page.taking("redo", number=2)
+        page.capture("check", number=2)
+        page.capture("redo", number=2)
         page.do("clear")
         page.do("undo")
         page.do("skip")
@@ -188,7 +188,7 @@ def calibrating() -> list[Line]:
         page.do("take", valence=-0.5, arousal=0.0)
         page.do("cancel")
         page.do("save")
-        page.say("leave")
+        page.send("leave")
         return lines_of(page)
 
 
@@ -220,15 +220,15 @@ def rating() -> list[Line]:
             streams=[CalibrationStream("clip", "clip.mp4")],
             feed=partial(StillFeed, stills=stills),
         )
-        with session, conversation(extension=session) as talk:
-            talk.hear("hello")
-            page = Page(talk, session, [NOW_S])
+        with session, conversation(extension=session) as client:
+            client.receive("hello")
+            page = Page(client, session, [NOW_S])
             shown = ("state", "look", "picture")
             page.do("join", *shown)
             page.do("take", *shown, valence=0.5, arousal=-0.25)
             page.do("skip", *shown)
             page.do("save", *shown)
-            return talk.lines
+            return client.lines
 
 
 CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (calibrating, choosing, rating)

@@ -1,4 +1,4 @@
-"""Conversations between a client and a running server, written down for who writes a client: docs/protocol/exchanges.
+"""Conversations between a client and a running server, recorded for authors of clients: docs/protocol/exchanges.
 
     python -m tools.record_exchanges --write
 
@@ -52,13 +52,13 @@ class Conversation:
         self.lines: list[Line] = []
         self._connection = connection
 
-    def say(self, message: object) -> None:
-        """As the client; a text goes out as it is."""
+    def send(self, message: object) -> None:
+        """Sends the client's message as JSON, a str unchanged, and records it."""
         self._connection.send(message if isinstance(message, str) else json.dumps(message))
         self.lines.append({"client": message})
 
-    def hear(self, kind: str) -> None:
-        """The server's next message, which has to be of that kind."""
+    def receive(self, kind: str) -> None:
+        """Records the server's next message, which must be of that kind."""
         message = self.next()
         assert isinstance(message, dict)
         assert message["type"] == kind, f"waited for {kind}, got {message}"
@@ -67,7 +67,7 @@ class Conversation:
         self.lines.append({"server": message})
 
     def next(self) -> Line | bytes:
-        """The server's next message, which is not written down; a picture as it is."""
+        """The server's next message, not recorded; the bytes of a picture."""
         data = self._connection.recv(WAIT_S)
         return data if isinstance(data, bytes) else json.loads(data)
 
@@ -135,9 +135,9 @@ def face(state: str = "ok", faults: tuple[str, ...] = ()) -> Affect:
 
 
 def ordinary() -> list[Line]:
-    """A client that says nothing: hello, how the sources are, frames with and without a face, bye."""
-    with conversation() as talk:
-        talk.hear("hello")
+    """A client that sends nothing: hello, how the sources are, frames with and without a face, bye."""
+    with conversation() as client:
+        client.receive("hello")
         for message in (
             StatusMessage("webcam-0", "live"),
             affect(0, face()),
@@ -147,104 +147,106 @@ def ordinary() -> list[Line]:
             affect(4),
             StatusMessage("door", "reconnecting", 2.1, "no picture for 2.0 s", 3),
         ):
-            talk.server.publish(message)
-            talk.hear("status" if isinstance(message, StatusMessage) else "affect")
-        talk.server.close(ByeMessage("ended", "the file has ended"))
-        talk.hear("bye")
-        talk.closed()
-        return talk.lines
+            client.server.publish(message)
+            client.receive("status" if isinstance(message, StatusMessage) else "affect")
+        client.server.close(ByeMessage("ended", "the file has ended"))
+        client.receive("bye")
+        client.closed()
+        return client.lines
 
 
 def subscribing() -> list[Line]:
     """Fewer fields, one stream, at most ten messages a second; then the defaults again."""
-    with conversation() as talk:
-        talk.hear("hello")
-        talk.say({"type": "subscribe", "streams": ["webcam-0"], "max_hz": 10, "fields": ["sd", "similarity"]})
-        talk.hear("subscribed")
+    with conversation() as client:
+        client.receive("hello")
+        client.send(
+            {"type": "subscribe", "streams": ["webcam-0"], "max_hz": 10, "fields": ["sd", "similarity"]}
+        )
+        client.receive("subscribed")
         for seq in (0, 1, 2, 3):  # 25 a second: the 3rd and 4th pictures are 80 and 120 ms after the first
-            talk.server.publish(affect(seq, face(), stream="door"))
-            talk.server.publish(affect(seq, face()))
+            client.server.publish(affect(seq, face(), stream="door"))
+            client.server.publish(affect(seq, face()))
             if seq in (0, 3):
-                talk.hear("affect")
-        talk.say({"type": "subscribe", "delivery": "all"})
-        talk.hear("subscribed")
-        talk.server.publish(affect(4, face(), stream="door"))
-        talk.hear("affect")
-        return talk.lines
+                client.receive("affect")
+        client.send({"type": "subscribe", "delivery": "all"})
+        client.receive("subscribed")
+        client.server.publish(affect(4, face(), stream="door"))
+        client.receive("affect")
+        return client.lines
 
 
 def marking() -> list[Line]:
-    """A label for who records, told to all."""
-    with conversation() as talk:
-        talk.hear("hello")
-        talk.say({"type": "mark", "label": "video starts", "stream": "webcam-0"})
-        talk.hear("mark")
-        return talk.lines
+    """A mark, sent to every client."""
+    with conversation() as client:
+        client.receive("hello")
+        client.send({"type": "mark", "label": "video starts", "stream": "webcam-0"})
+        client.receive("mark")
+        return client.lines
 
 
 def clock_set() -> list[Line]:
     """The server's wall clock is put forward by an hour."""
     unix_s = UNIX_S
-    with conversation(unix_clock=lambda: unix_s) as talk:
-        talk.hear("hello")
-        talk.server.publish(affect(0, face()))
-        talk.hear("affect")
+    with conversation(unix_clock=lambda: unix_s) as client:
+        client.receive("hello")
+        client.server.publish(affect(0, face()))
+        client.receive("affect")
         unix_s += 3600.0
-        talk.hear("clock")
-        talk.server.publish(affect(1, face()))
-        talk.hear("affect")
-        return talk.lines
+        client.receive("clock")
+        client.server.publish(affect(1, face()))
+        client.receive("affect")
+        return client.lines
 
 
 def calibrated_anew() -> list[Line]:
     """A support set is saved while the stream runs: other labels stand behind the second frame."""
-    with conversation() as talk:
-        talk.hear("hello")
-        talk.server.publish(affect(0, face()))
-        talk.hear("affect")
+    with conversation() as client:
+        client.receive("hello")
+        client.server.publish(affect(0, face()))
+        client.receive("affect")
         labels = ((0.6, 0.4), (-0.5, 0.1), (0.0, 0.0))
-        talk.server.publish(SubjectsMessage("webcam-0", 1, (SubjectInfo("anna", 3, labels),)))
-        talk.hear("subjects")
-        talk.server.publish(affect(1, face()))
-        talk.hear("affect")
-        return talk.lines
+        client.server.publish(SubjectsMessage("webcam-0", 1, (SubjectInfo("anna", 3, labels),)))
+        client.receive("subjects")
+        client.server.publish(affect(1, face()))
+        client.receive("affect")
+        return client.lines
 
 
 def faults() -> list[Line]:
-    """What is refused, each with its code; the connection goes on."""
-    with conversation() as talk:
-        talk.hear("hello")
-        for said in (
+    """Refused messages, each with its code; the connection stays open."""
+    with conversation() as client:
+        client.receive("hello")
+        for message in (
             "{",
             {"type": "affect"},
             {"type": "subscribe", "max_hz": 0},
             {"type": "subscribe", "max_hertz": 10},
             {"type": "subscribe", "streams": ["garden"]},
         ):
-            talk.say(said)
-            talk.hear("error")
-        talk.say({"type": "subscribe"})
-        talk.hear("subscribed")
-        return talk.lines
+            client.send(message)
+            client.receive("error")
+        client.send({"type": "subscribe"})
+        client.receive("subscribed")
+        return client.lines
 
 
 def token() -> list[Line]:
     """The token as the first message, where the client cannot send a header."""
-    with conversation(TOKEN) as talk:
-        talk.hear("error")
-        talk.say({"type": "hello", "token": TOKEN})
-        talk.hear("hello")
-        return talk.lines
+    with conversation(TOKEN) as client:
+        client.receive("error")
+        client.send({"type": "hello", "token": TOKEN})
+        client.receive("hello")
+        return client.lines
 
 
 def wrong_token() -> list[Line]:
     """Not the token."""
-    with conversation(TOKEN) as talk:
-        talk.hear("error")
-        talk.say({"type": "hello", "token": "a-wrong-one"})
-        talk.hear("error")
-        talk.closed()
-        return talk.lines
+    with conversation(TOKEN) as client:
+        client.receive("error")
+        client.send({"type": "hello", "token": "a-wrong-one"})
+        client.receive("error")
+        client.closed()
+        return client.lines
 
 
 CONVERSATIONS: tuple[Callable[[], list[Line]], ...] = (

@@ -35,13 +35,13 @@ WARM_UP_S = 30.0  # buffers, caches and the first connection
 SAMPLE_S = 1.0
 CROWD = 20
 RSS_GROWTH_MB = 12.0
-RSS_GROWTH_SHARE = 0.05  # of what it holds
+RSS_GROWTH_SHARE = 0.05  # of the median
 DESCRIPTORS_GROWTH = THREADS_GROWTH = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at the process."""
+    """Resources of the process at one time."""
 
     at_s: float
     rss_mb: float
@@ -53,7 +53,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Soak:
-    """What happened, and what it means."""
+    """The samples of a run, and the findings."""
 
     samples: list[Sample] = field(default_factory=list)
     faults: list[tuple[float, str]] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Soak:
         return float(slope), float(error)
 
     def findings(self) -> list[str]:
-        """What is not as it should be, in words; empty when all is well."""
+        """Every limit that was exceeded, in words."""
         found = []
         rss_mb = np.median([sample.rss_mb for sample in self.steady])
         for what, of, limit in (
@@ -133,7 +133,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def soak(seconds: float, every_s: float, say: Callable[[str], None] = print) -> Soak:
+def soak(seconds: float, every_s: float, report: Callable[[str], None] = print) -> Soak:
     """Runs for about `seconds`."""
     result = Soak()
     with tempfile.TemporaryDirectory() as folder:
@@ -149,17 +149,17 @@ def soak(seconds: float, every_s: float, say: Callable[[str], None] = print) -> 
                 run = Running("--source", address, "--support", "none", "--no-live", "--csv", rows)
                 with run, Watcher(run.url, {"delivery": "all"}) as watcher:
                     watcher.wait(is_affect)
-                    _watch(result, run, watcher, Faults(server, network, run.url), seconds, every_s, say)
+                    _watch(result, run, watcher, Faults(server, network, run.url), seconds, every_s, report)
                     result.exit_code = run.end()
                     if result.exit_code:
-                        say(run.output)
+                        report(run.output)
         finally:
             server.kill()
     return result
 
 
 class Faults:
-    """What is done to the camera, the network and the server, by name."""
+    """Faults of the camera, the network and the clients, by name."""
 
     def __init__(self, server: RtspServer, network: Proxy, url: str) -> None:
         self._server, self._network, self._url = server, network, url
@@ -168,7 +168,7 @@ class Faults:
             "crowd of clients": self._crowd,
             "server killed": self._kill,
             "damaged packets": self._damage,
-            "client that never reads": self._deaf,
+            "client that never reads": self._never_read,
             "server frozen": self._freeze,
         }
 
@@ -195,10 +195,10 @@ class Faults:
         for client in clients:
             client.__exit__()
 
-    def _deaf(self) -> None:
-        """Shakes hands, asks for every message, and does not read one; gone without a word after a while."""
-        with bad_clients.shaken(self._url) as deaf:
-            deaf.sendall(bad_clients.frame(1, b'{"type":"subscribe","delivery":"all"}'))
+    def _never_read(self) -> None:
+        """Connects, subscribes to every message, reads none, and disconnects after a while."""
+        with bad_clients.silent_websocket(self._url) as client:
+            client.sendall(bad_clients.frame(1, b'{"type":"subscribe","delivery":"all"}'))
             time.sleep(4.0)
 
 
@@ -209,24 +209,24 @@ def _watch(
     faults: Faults,
     seconds: float,
     every_s: float,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
     over = threading.Event()
     began_s = time.monotonic()
 
-    def do_harm() -> None:
+    def inject() -> None:
         kinds = list(faults.kinds.items())
         turn = 0
         while not over.wait(max(0.0, began_s + (turn + 1) * every_s - time.monotonic())):
-            kind, harm = kinds[turn % len(kinds)]
+            kind, inject_one = kinds[turn % len(kinds)]
             result.faults.append((round(time.monotonic() - began_s, 1), kind))
-            harm()
+            inject_one()
             turn += 1
 
-    harming = threading.Thread(target=do_harm, daemon=True)
-    harming.start()
+    injecting = threading.Thread(target=inject, daemon=True)
+    injecting.start()
     messages, last_seq = 0, None
-    said_s = 0.0
+    reported_s = 0.0
     while (at_s := time.monotonic() - began_s) < seconds and run.process.poll() is None:
         for one in watcher.take():
             if is_affect(one):
@@ -238,15 +238,15 @@ def _watch(
         result.samples.append(
             Sample(round(at_s, 2), round(held.rss_mb, 2), held.threads, held.descriptors, messages, spent_s)
         )
-        if at_s >= said_s:
-            say(
+        if at_s >= reported_s:
+            report(
                 f"{at_s / 60:6.1f} min  {held.rss_mb:6.1f} MB  {held.threads} threads  {held.descriptors} descriptors  "
                 f"{messages} messages  {len(result.faults)} faults"
             )
-            said_s += max(10.0, seconds / 60)
+            reported_s += max(10.0, seconds / 60)
         time.sleep(SAMPLE_S)
     over.set()
-    harming.join(30.0)
+    injecting.join(30.0)
 
 
 def plot(result: Soak, path: Path) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the CPU image and runs what is in it: `tools/try_image.sh [--stand-in]`, as root, with Debian's buildah and no daemon.
+# Builds the CPU image and runs it: `tools/try_image.sh [--stand-in]`, as root, with Debian's buildah and no daemon.
 # --stand-in: where no registry can be reached, a minimal Debian with its own Python (mmdebstrap) takes the base's place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,7 +33,7 @@ builder build $pull --format docker --network host --tag mtclar-stream --file de
 container=$(builder from --pull-never localhost/mtclar-stream)
 trap 'builder rm "$container" >/dev/null' EXIT
 inside() { builder run --network host "$container" -- "$@"; }
-step as nobody else
+step as user 10001
 [ "$(inside id -u)" = 10001 ]
 step mtclar-stream doctor
 inside mtclar-stream doctor

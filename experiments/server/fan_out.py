@@ -186,7 +186,7 @@ def measure(clients: int, seconds: float = SECONDS) -> FanOut:
         url = line_of(server)
         reading = child(stack, "--read", clients, "--url", url)
         assert line_of(reading) == "connected"
-        stack.enter_context(bad_clients.shaken(url))
+        stack.enter_context(bad_clients.silent_websocket(url))
         go(server)
         cost = json.loads(line_of(server))
         go(reading)

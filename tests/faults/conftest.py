@@ -35,14 +35,14 @@ def watch(tracker: Any, collector: Any) -> Watch:
 
 @pytest.fixture
 def network(rtsp_server: Any) -> Iterator[Proxy]:
-    """A network between the camera and this machine, good until it is told otherwise."""
+    """A network between the camera and this machine, without faults at first."""
     with Proxy(rtsp_server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def running() -> Iterator[Callable[..., Running]]:
-    """Starts `mtclar-stream run`; whatever still runs at the end is ended."""
+    """Starts `mtclar-stream run`; ends every process that still runs after the test."""
     started: list[Running] = []
 
     def start(*arguments: str | Path, **options: Any) -> Running:

@@ -1,4 +1,4 @@
-"""Clients on a bad day: whatever they do, a well-behaved one misses nothing, and the server is left as it was."""
+"""Misbehaving clients: a well-behaved one misses no message, and the server keeps no resources of theirs."""
 
 import json
 import time
@@ -32,7 +32,7 @@ def connections(run: Running) -> float:
 
 
 def settled(run: Running, before: Footprint) -> Footprint:
-    """What the server holds once the strangers' connections are over; what it held before, plus at most two files."""
+    """The server's resources after the bad clients' connections have ended: as before, plus at most two files."""
     until_s = time.monotonic() + WAIT_S
     while (now := run.footprint()).descriptors > before.descriptors + 2 or now.threads > before.threads:
         assert time.monotonic() < until_s, f"{before} became {now}"
@@ -55,7 +55,7 @@ def go_on(watcher: Watcher) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [bad_clients.junk, bad_clients.half_closed, bad_clients.vanished],
+    [bad_clients.send_junk, bad_clients.half_close, bad_clients.vanish],
     ids=lambda fault: fault.__name__,
 )
 def test_misbehaving_clients_that_come_and_go(run: Running, fault: Callable[..., None]) -> None:
@@ -63,7 +63,7 @@ def test_misbehaving_clients_that_come_and_go(run: Running, fault: Callable[...,
         watcher.wait(is_affect)
         before = run.footprint()
         for number in range(TRIES):
-            fault(run.url, number) if fault is bad_clients.junk else fault(run.url)
+            fault(run.url, number) if fault is bad_clients.send_junk else fault(run.url)
         go_on(watcher)
         settled(run, before)
         misses_nothing(watcher)
@@ -76,7 +76,7 @@ def test_clients_that_never_read(run: Running) -> None:
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(is_affect)
         before = run.footprint()
-        frozen = [bad_clients.shaken(run.url) for _ in range(TRIES)]
+        frozen = [bad_clients.silent_websocket(run.url) for _ in range(TRIES)]
         for sock in frozen[: TRIES // 2]:
             sock.sendall(bad_clients.frame(1, json.dumps({"type": "subscribe", "delivery": "all"}).encode()))
         for _ in range(5):
@@ -114,7 +114,7 @@ def test_silent_connections_are_let_go_in_time(run: Running) -> None:
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(is_affect)
         before = run.footprint()
-        silent = [bad_clients.connected(run.url) for _ in range(TRIES)]
+        silent = [bad_clients.silent_connection(run.url) for _ in range(TRIES)]
         settled(run, before)  # although they are all still there
         for sock in silent:
             assert sock.recv(1) == b""
@@ -128,7 +128,7 @@ def test_ended_in_the_middle_of_a_crowd(run: Running) -> None:
     """A stop does not wait for those who never read."""
     with Watcher(run.url) as watcher:
         watcher.wait(is_affect)
-        frozen = [bad_clients.shaken(run.url) for _ in range(TRIES)]
+        frozen = [bad_clients.silent_websocket(run.url) for _ in range(TRIES)]
         watcher.wait(is_affect, len(watcher.received) + 20)
         assert run.end() == 0
         watcher.wait(lambda one: one.kind == "bye")

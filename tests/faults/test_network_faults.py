@@ -22,7 +22,7 @@ def url(network: Proxy, transport: str = "tcp") -> str:
 
 
 def in_order(messages: list[Any]) -> bool:
-    """No message is missing, none comes twice, and the source's time goes on through every reconnection."""
+    """No message is missing, none comes twice, and the source's time increases across reconnections."""
     return all(b.seq == a.seq + 1 and b.frame > a.frame and b.pts_s > a.pts_s for a, b in pairwise(messages))
 
 

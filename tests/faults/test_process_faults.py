@@ -77,9 +77,9 @@ def test_ended_at_any_moment_everything_is_written(
     time.sleep(random.Random(seed).uniform(0.0, 2.0))
     assert run.end() == 0, run.output
     assert "Traceback" not in run.output
-    said = json.loads(summary.read_text())
-    assert said["stopped"] is True
-    assert said["frames"] == len(whole_rows(rows))
+    written = json.loads(summary.read_text())
+    assert written["stopped"] is True
+    assert written["frames"] == len(whole_rows(rows))
 
 
 def test_a_kill_leaves_the_old_or_the_new_support_set(face_clip: Path, labels: Path, tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_wall_clock_step_reaches_every_client(running: Start, rtsp_server: Any
             wall.write_text(f"{step}\n")
             # The camera's wall clock and ours do not agree any more: its times are not taken for true.
             watcher.wait(lambda one: is_affect(one) and one.message["clock"] == "arrival", before)
-            told = watcher.wait(lambda one: one.kind == "clock", before).message
+            sent = watcher.wait(lambda one: one.kind == "clock", before).message
             with Watcher(run.url) as newcomer:
                 hello = newcomer.wait(lambda one: one.kind == "hello").message
-            for pair in (told, hello["clock"]):
+            for pair in (sent, hello["clock"]):
                 offset_s = pair["unix"] - pair["monotonic"] - (time.time() - time.monotonic())
                 assert abs(offset_s - float(step)) < 1.0
         count = len(watcher.affects())

@@ -26,14 +26,14 @@ def test_a_frozen_server_is_a_stall_and_its_thaw_is_noticed(
         held = (process.num_fds(), process.num_threads())
         rtsp_server.freeze()
         eventually(lambda: "stalled" in collector.states())
-        # A reader that failed would wait for ever: its error says more than the wait that was in vain.
+        # A reader that failed would wait for ever; its error is clearer than a time-out.
         eventually(lambda: "reconnecting" in collector.states() or pipeline.error)
         assert pipeline.error is None
         before = len(collector.messages)
         rtsp_server.thaw()
         eventually(lambda: len(collector.messages) >= before + 10)
         eventually(lambda: collector.states()[-1] == "live")
-        # The connection that was given up wakes, is not needed any more, and lets go of what it held.
+        # The abandoned connection wakes up, finds that it is not needed, and frees its resources.
         eventually(lambda: (process.num_fds(), process.num_threads()) <= held)
 
 

@@ -1,4 +1,4 @@
-"""Fuzzing by the clock: hypothesis draws inputs until the time is over; and input made by damaging what is good."""
+"""Fuzzing by the clock: hypothesis draws inputs until the time is over; good input is damaged in every way."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from mtclar.engine.errors import MtclarError
 
 Fuzz = Callable[[st.SearchStrategy[Any], Callable[[Any], object]], int]
 
-BATCH = 100  # examples between two looks at the clock
+BATCH = 100  # examples between two readings of the clock
 GRACE_S = 120.0
 
 RUN = settings(
@@ -27,7 +27,7 @@ RUN = settings(
 
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest) -> Fuzz:
-    """`fuzz(inputs, try_one)`: one after the other until the time is over; how many. A fault is shrunk and shown."""
+    """`fuzz(inputs, try_one)`: tries inputs until the time is over and returns how many. A failing one is shrunk."""
     seconds: float = request.config.getoption("--fuzz-seconds")
 
     def run(inputs: st.SearchStrategy[Any], try_one: Callable[[Any], object]) -> int:
@@ -57,8 +57,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(seconds + GRACE_S))
 
 
-def is_said(error: MtclarError) -> None:
-    """An error that a user can read: that it came instead of a traceback is half of what the tests are about."""
+def is_readable(error: MtclarError) -> None:
+    """An error must have a text that can be printed."""
     assert error.what.strip()
     error.what.encode()  # it will be printed
 
@@ -121,4 +121,4 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-"""Whatever JSON can say, lone surrogates, NaN and infinity among it (Python's json reads and writes them)."""
+"""Any JSON, with lone surrogates, NaN and infinity (Python's json reads and writes them)."""

@@ -25,7 +25,7 @@ from mtclar.stream.label_file import parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
 from mtclar.stream.summary import is_summary
 
-from .conftest import JSON, Fuzz, damaged, is_said
+from .conftest import JSON, Fuzz, damaged, is_readable
 
 
 def support_bytes(tmp_path: Path) -> bytes:
@@ -48,9 +48,9 @@ def test_damaged_support_sets(fuzz: Fuzz, tmp_path: Path) -> None:
     def load(data: bytes) -> None:
         path.write_bytes(data)
         try:
-            assert len(SupportSet.load(path)) == 3  # what is read is whole
+            assert len(SupportSet.load(path)) == 3  # a set is read whole or not at all
         except SupportSetError as error:
-            is_said(error)
+            is_readable(error)
 
     assert fuzz(damaged([support_bytes(tmp_path)]), load)
 
@@ -70,7 +70,7 @@ def test_damaged_encrypted_support_sets(fuzz: Fuzz, tmp_path: Path, monkeypatch:
         try:
             SupportSet.load(path, lambda: "open sesame")
         except (SupportSetError, UsageError) as error:
-            is_said(error)
+            is_readable(error)
         else:
             assert data == good  # every byte is vouched for
 
@@ -93,13 +93,13 @@ def test_damaged_configurations(fuzz: Fuzz, tmp_path: Path) -> None:
         try:
             read_config(path, settings)
         except UsageError as error:
-            is_said(error)
+            is_readable(error)
 
     assert fuzz(damaged(samples) | lines.map(lambda text: text.encode("utf-8", "surrogatepass")), read)
 
 
 def test_support_sets_of_a_liar(fuzz: Fuzz, tmp_path: Path) -> None:
-    """A manifest that says anything, around members whose sums are right."""
+    """Any manifest, with members whose checksums are right."""
     path = tmp_path / "fuzz.mtclar"
     with zipfile.ZipFile(io.BytesIO(support_bytes(tmp_path))) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -108,20 +108,20 @@ def test_support_sets_of_a_liar(fuzz: Fuzz, tmp_path: Path) -> None:
 
     def load(lie: tuple[str, Any, str, bytes]) -> None:
         key, value, member, data = lie
-        said = {**manifest, key: value}
-        if isinstance(said["members"], dict) and isinstance(said["members"].get(member), dict):
-            said["members"] = {
-                **said["members"],
-                member: {**said["members"][member], "sha256": hashlib.sha256(data).hexdigest()},
+        changed = {**manifest, key: value}
+        if isinstance(changed["members"], dict) and isinstance(changed["members"].get(member), dict):
+            changed["members"] = {
+                **changed["members"],
+                member: {**changed["members"][member], "sha256": hashlib.sha256(data).hexdigest()},
             }
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(MANIFEST, json.dumps(said))
+            archive.writestr(MANIFEST, json.dumps(changed))
             for name, content in members.items():
                 archive.writestr(name, data if name == f"{member}.npy" else content)
         try:
             SupportSet.load(path)
         except SupportSetError as error:
-            is_said(error)
+            is_readable(error)
 
     names = [name.removesuffix(".npy") for name in members]
     lies = st.sampled_from(names).flatmap(
@@ -149,7 +149,7 @@ def test_damaged_label_tables(fuzz: Fuzz, tmp_path: Path) -> None:
                 assert abs(label.valence) <= 1
                 assert label.time_s >= 0
         except UsageError as error:
-            is_said(error)
+            is_readable(error)
 
     assert fuzz(damaged(LABELS) | st.binary(), read)
 
@@ -169,7 +169,7 @@ def test_label_tables_of_any_cells(fuzz: Fuzz) -> None:
         try:
             parse_labels("time,valence,arousal,track\n" + "\n".join(lines))
         except UsageError as error:
-            is_said(error)
+            is_readable(error)
 
     assert fuzz(rows, read)
 
@@ -188,7 +188,7 @@ def test_tables_of_photos(fuzz: Fuzz, tmp_path: Path) -> None:
         try:
             photos.load(path)
         except MtclarError as error:
-            is_said(error)
+            is_readable(error)
 
     assert fuzz(damaged(samples), read)
 
@@ -196,13 +196,13 @@ def test_tables_of_photos(fuzz: Fuzz, tmp_path: Path) -> None:
 def test_whatever_lies_where_a_summary_is_to_go(fuzz: Fuzz, tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
 
-    def look(data: bytes) -> None:
+    def read(data: bytes) -> None:
         path.write_bytes(data)
         assert is_summary(path) in (True, False)
 
     deep = st.integers(0, 200_000).map(lambda n: b"[" * n)
     good = b'{"frames": 1, "fps": 2.0, "latency_ms": {"p50": 1.0}}'
-    assert fuzz(damaged([good]) | JSON.map(lambda x: json.dumps(x).encode()) | deep, look)
+    assert fuzz(damaged([good]) | JSON.map(lambda x: json.dumps(x).encode()) | deep, read)
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.avi"])
@@ -217,7 +217,7 @@ def test_damaged_videos(fuzz: Fuzz, make_clip: Callable[..., Path], tmp_path: Pa
         try:
             frames = list(VideoFile(path, "fuzz").frames())
         except SourceError as error:
-            is_said(error)
+            is_readable(error)
             return
         times = [frame.pts_s for frame in frames]
         assert times == sorted(times)

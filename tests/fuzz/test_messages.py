@@ -1,4 +1,4 @@
-"""What clients say: every text is understood or refused with a code that can be sent back."""
+"""Messages of clients: every text is understood, or refused with a code that can be sent back."""
 
 import json
 from typing import Any
@@ -22,15 +22,15 @@ TYPES = st.sampled_from(["hello", "subscribe", "mark", "camera", "bye", "", "cal
 
 def understand(data: str | bytes) -> None:
     try:
-        said = parse_client(data)
+        message = parse_client(data)
     except ProtocolError as error:
-        ErrorMessage(error.code, error.message).encode()  # it goes back to who said it
+        ErrorMessage(error.code, error.message).encode()  # it is sent back to the client
         return
-    if isinstance(said, Subscribe):
-        streams = None if said.streams is None else tuple(said.streams)
-        SubscribedMessage(streams, said.max_hz, said.chosen_fields, said.delivery).encode()
-    if isinstance(said, Mark):
-        MarkMessage(said.label, 1.0, said.stream).encode()
+    if isinstance(message, Subscribe):
+        streams = None if message.streams is None else tuple(message.streams)
+        SubscribedMessage(streams, message.max_hz, message.chosen_fields, message.delivery).encode()
+    if isinstance(message, Mark):
+        MarkMessage(message.label, 1.0, message.stream).encode()
 
 
 def test_damaged_messages(fuzz: Fuzz) -> None:
@@ -38,18 +38,18 @@ def test_damaged_messages(fuzz: Fuzz) -> None:
 
 
 def test_any_json(fuzz: Fuzz) -> None:
-    def say(fields: Any) -> None:
+    def send(fields: Any) -> None:
         understand(json.dumps(fields))
 
-    assert fuzz(JSON, say)
+    assert fuzz(JSON, send)
 
 
 def test_any_fields_of_known_types(fuzz: Fuzz) -> None:
-    def say(message: tuple[str, dict[str, Any]]) -> None:
-        kind, fields = message
+    def send(kind_and_fields: tuple[str, dict[str, Any]]) -> None:
+        kind, fields = kind_and_fields
         understand(json.dumps({**fields, "type": kind}))
 
-    assert fuzz(st.tuples(TYPES, st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=5)), say)
+    assert fuzz(st.tuples(TYPES, st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=5)), send)
 
 
 def test_any_text_and_bytes(fuzz: Fuzz) -> None:

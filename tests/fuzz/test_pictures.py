@@ -1,4 +1,4 @@
-"""Pictures that a browser sends: decoded, or refused with a code; the decoder goes on after each."""
+"""Pictures that a browser sends: decoded, or refused with a code; the decoder works after each."""
 
 import cv2
 import numpy as np

@@ -25,22 +25,22 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def exchange(server: Server, *said: bytes, hang_up: bool = False) -> bytes:
-    """What the server answers before it closes, or is silent for a moment; `hang_up`: says at once that it is all."""
-    heard = b""
+def exchange(server: Server, *sent: bytes, hang_up: bool = False) -> bytes:
+    """The server's answer until it closes or is silent for SILENCE_S; `hang_up` closes our half first."""
+    received = b""
     with socket.create_connection((server.config.host, server.port), timeout=10) as client:
         try:
-            for one in said:
+            for one in sent:
                 client.sendall(one)
             if hang_up:
                 client.shutdown(socket.SHUT_WR)
-            client.settimeout(SILENCE_S if not said[-1].endswith(b"\r\n\r\n") else 10)
+            client.settimeout(SILENCE_S if not sent[-1].endswith(b"\r\n\r\n") else 10)
             while part := client.recv(65536):
-                heard += part
+                received += part
                 client.settimeout(SILENCE_S)
         except (TimeoutError, ConnectionError):
             pass
-    return heard
+    return received
 
 
 def is_served(server: Server) -> bool:
@@ -126,10 +126,10 @@ def test_damaged_frames(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFix
         frame(0, b"rest"),
     ]
 
-    def say(data: Any) -> None:
+    def send(data: Any) -> None:
         assert b"Traceback" not in exchange(server, handshake, data, hang_up=True)
 
-    assert fuzz(damaged(samples) | st.binary(max_size=200), say)
+    assert fuzz(damaged(samples) | st.binary(max_size=200), send)
     assert is_served(server)
     assert no_traceback(caplog)
 

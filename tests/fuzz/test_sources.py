@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mtclar.engine.errors import MtclarError
 from mtclar.stream.sources import open_source
 
-from .conftest import Fuzz, is_said
+from .conftest import Fuzz, is_readable
 
 STARTS = st.sampled_from(
     [
@@ -61,7 +61,7 @@ def test_any_source(fuzz: Fuzz) -> None:
         try:
             open_source(spec).close()
         except MtclarError as error:
-            is_said(error)
+            is_readable(error)
 
     text = st.text(st.characters(), max_size=30)
     assert fuzz(

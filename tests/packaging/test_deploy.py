@@ -1,4 +1,4 @@
-"""What deploy/ offers: container files that a linter passes, whose context is enough; a unit that systemd takes."""
+"""deploy/: the linter accepts the container files, their context builds a wheel, systemd accepts the unit."""
 
 import configparser
 import json
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 CONTAINERFILES = sorted(DEPLOY.glob("Containerfile*"))
 UNIT = DEPLOY / "mtclar-stream.service"
-EXPOSED_AT_MOST = 20  # tenths, of 100: what the network, cameras and the processor's own kind of memory need
+EXPOSED_AT_MOST = 20  # tenths, of 100: the share that network, cameras and just-in-time compilation need
 FLAGS = {f"--{setting.key}" for setting in settings_of(run)} | {"--config"}
 
 
@@ -34,13 +34,13 @@ def linter() -> Path:
 
 
 @pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: file.name)
-def test_a_linter_finds_nothing(file: Path) -> None:
+def test_the_linter_accepts_a_container_file(file: Path) -> None:
     done = subprocess.run([linter(), file], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: file.name)
-def test_an_image_runs_a_command_that_exists_and_as_nobody_else(file: Path) -> None:
+def test_an_image_runs_an_existing_command_as_its_own_user(file: Path) -> None:
     text = file.read_text()
     (arguments,) = re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)
     name, *rest = json.loads(arguments)
@@ -50,8 +50,8 @@ def test_an_image_runs_a_command_that_exists_and_as_nobody_else(file: Path) -> N
     assert "HEALTHCHECK" in text
 
 
-def test_the_context_of_an_image_is_enough_for_a_whole_wheel(tmp_path: Path) -> None:
-    """No builder is needed to see that: the same files, the same command."""
+def test_the_context_of_an_image_builds_a_whole_wheel(tmp_path: Path) -> None:
+    """The same files and the same command as in the image, without a builder."""
     kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     tracked = subprocess.run(
         ["git", "ls-files", "-z", *kept], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
@@ -86,7 +86,7 @@ def test_the_context_of_an_image_is_enough_for_a_whole_wheel(tmp_path: Path) -> 
     } <= inside
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze: `.ci/system` installs it")
@@ -96,7 +96,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_systemd_finds_the_sandbox_tight() -> None:
+def test_the_sandbox_of_the_unit_is_tight() -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze: `.ci/system` installs it")
@@ -105,7 +105,7 @@ def test_systemd_finds_the_sandbox_tight() -> None:
     assert done.returncode == 0, done.stdout[-400:]
 
 
-def test_the_unit_runs_a_command_that_exists_and_is_watched() -> None:
+def test_the_unit_runs_an_existing_command_with_a_watchdog() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(UNIT)
@@ -114,7 +114,5 @@ def test_the_unit_runs_a_command_that_exists_and_is_watched() -> None:
     assert words[1] == "run"
     assert {word for word in words if word.startswith("--")} <= FLAGS
     assert service["Type"] == "notify"
-    assert (
-        float(service["WatchdogSec"]) > STUCK_S
-    )  # the reason is said in the log before the process is ended
+    assert float(service["WatchdogSec"]) > STUCK_S  # the log has the reason before systemd ends the process
     assert service["RestartPreventExitStatus"] == "2"

@@ -30,7 +30,7 @@ UNFORMATTED = {"docs/protocol/calibrate.md"}
 GENERATED = re.compile(r"<!-- (?:figures: )?[a-z -]+ -->\n.*?<!-- end of [a-z -]+ -->", re.DOTALL)
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_relative_link_exists() -> None:
     checker = [sys.executable, "-m", "tools.make_docs", "links"]
     done = subprocess.run(checker, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ def test_the_readme_names_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_exists_with_its_flags(command: str) -> None:
+def test_a_readme_command_exists_with_its_flags(command: str) -> None:
     _, name, *rest = command.split()
     done = subprocess.run(
         [*PROGRAM, name, "--help"],
@@ -135,7 +135,7 @@ def test_figures_are_those_of_the_stored_results(page: Path) -> None:
     assert figures.with_figures(text) == text
 
 
-def test_the_stored_demo_is_a_whole_one_above_both_baselines() -> None:
+def test_the_stored_demo_is_complete_and_above_both_baselines() -> None:
     demo = figures.stored(figures.DEMO)
     assert demo["stopped"] is False
     assert demo["freshness"] == "paced"

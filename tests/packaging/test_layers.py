@@ -53,7 +53,7 @@ ALL_MODULES = [path for package in MAY_IMPORT for path in modules(package)]
 
 
 @pytest.mark.parametrize("path", ALL_MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_module_says_its_job_in_its_first_line(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring, "no docstring"
     assert len(docstring.splitlines()[0]) > 20

@@ -1,4 +1,4 @@
-"""The wheel: what is inside, and that it runs in an empty environment of every Python at hand."""
+"""The wheel: its content, and that it runs in an empty environment of every Python on this machine."""
 
 import json
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Run a command; on failure the test fails with all that it printed."""
+    """Runs a command; when it fails, the test fails with its output."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500
     )

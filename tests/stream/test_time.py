@@ -14,7 +14,7 @@ from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
-PATIENCE_S = 10.0  # between two lines of this test on a busy machine; the clock is set by an hour
+PATIENCE_S = 5.0  # between two lines of this test on a busy machine; the clock is set by an hour
 
 
 class TwoFrames:

@@ -17,7 +17,7 @@ def exported(folder: Path) -> Path:
 
 
 def of_another_name(folder: Path) -> str:
-    """The encoder in `folder` computes the same and has another sha256, which its card says."""
+    """The encoder in `folder` computes the same and has another sha256, which stands in its card."""
     graph, producer_name = folder / "encoder.onnx", b"\x12\x01x"  # protobuf: the last value of a field counts
     graph.write_bytes(graph.read_bytes() + producer_name)
     card = replace(models.card("encoder"), sha256=models.sha256(graph))

@@ -1,4 +1,4 @@
-"""Video files for tests: a real face in motion, two faces, nobody, or bars of any size and codec."""
+"""Video files for tests: a real face in motion, two faces, no face, or bars of any size and codec."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -72,7 +72,7 @@ def two_faces_clip(clips: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def empty_clip(clips: Path) -> Path:
-    """A second of nobody."""
+    """A second without a face."""
     ramp = np.broadcast_to(np.linspace(0, 255, 320, dtype=np.uint8)[None, :, None], (240, 320, 3))
     return encode(clips / "empty.mp4", [np.ascontiguousarray(ramp)] * 25)
 
@@ -86,9 +86,9 @@ def labels(clips: Path) -> Path:
 
 
 def picture(width: int, height: int, n: int) -> np.ndarray:
-    """A bright bar that moves one step a picture; its height says which half is up."""
+    """A bright bar that moves one step a picture; the upper half is red."""
     image = np.full((height, width, 3), 40, np.uint8)
-    image[: height // 2, :, 2] = 200  # the upper half is red
+    image[: height // 2, :, 2] = 200
     x = (n * 4) % max(1, width - 8)
     image[:, x : x + 8] = 230
     return image

@@ -49,13 +49,13 @@ def handshake(host: str, port: int) -> bytes:
     ).encode()
 
 
-def connected(url: str) -> socket.socket:
-    """A connection that has said nothing yet."""
+def silent_connection(url: str) -> socket.socket:
+    """A connection that has sent nothing."""
     return socket.create_connection(address(url), timeout=WAIT_S)
 
 
-def shaken(url: str) -> socket.socket:
-    """A websocket after its handshake, with a small buffer, that nobody reads from."""
+def silent_websocket(url: str) -> socket.socket:
+    """A websocket after its handshake, with a small buffer, that is never read."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(WAIT_S)
@@ -77,9 +77,9 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([0x80 | opcode]) + length + bytes(4) + payload
 
 
-def junk(url: str, seed: int) -> None:
+def send_junk(url: str, seed: int) -> None:
     """A handshake, then bytes that are no websocket frames (or are, by chance), until the server hangs up."""
-    with shaken(url) as sock, contextlib.suppress(ConnectionError, TimeoutError):
+    with silent_websocket(url) as sock, contextlib.suppress(ConnectionError, TimeoutError):
         sock.sendall(random_bytes(seed, 64 * 1024))
         while sock.recv(65536):
             pass
@@ -92,17 +92,17 @@ def random_bytes(seed: int, count: int) -> bytes:
     return random.Random(seed).randbytes(count)
 
 
-def half_closed(url: str) -> None:
+def half_close(url: str) -> None:
     """Says that it will not speak any more, and reads what still comes."""
-    with shaken(url) as sock, contextlib.suppress(ConnectionError):
+    with silent_websocket(url) as sock, contextlib.suppress(ConnectionError):
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(65536):
             pass
 
 
-def vanished(url: str) -> None:
+def vanish(url: str) -> None:
     """Resets the connection in the middle of a frame."""
-    sock = shaken(url)
+    sock = silent_websocket(url)
     sock.sendall(frame(1, b'{"type":"subscribe"}')[:7])
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     sock.close()

@@ -45,7 +45,7 @@ class Detour(asyncio.DatagramProtocol):
                 self._held = None
 
     def error_received(self, exc: Exception) -> None:
-        """The other side's port is closed: what is sent there is lost, as on any network."""
+        """The other side's port is closed: packets to it are lost, as on any network."""
 
     def _send(self, data: bytes, port: int) -> None:
         assert self._transport is not None

@@ -61,7 +61,7 @@ class Proxy:
         self._accepting = not refused
 
     def freeze(self) -> None:
-        """No byte passes any more, and nobody is told."""
+        """No byte passes any more; the connections stay open."""
         self._do(self._open.clear)
 
     def thaw(self) -> None:
@@ -120,7 +120,7 @@ class Proxy:
         try:
             await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            pass  # the proxy is being closed; asyncio would print what a handler lets through
+            pass  # the proxy is being closed; asyncio would print an exception of a handler
         finally:
             for flow in flows:
                 flow.add_done_callback(_forget)

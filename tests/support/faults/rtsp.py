@@ -65,7 +65,7 @@ class RtspServer:
             self.process = None
 
     def freeze(self) -> None:
-        """It goes on accepting connections and says nothing."""
+        """It still accepts connections and answers nothing."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""The tracker's own command in a process of its own, and a websocket client that keeps what it is sent, with times."""
+"""`mtclar-stream run` in a process of its own, and a websocket client that records messages with times."""
 
 import json
 import subprocess
@@ -103,7 +103,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message, and when it came on this machine's monotonic clock, which is the server's as well."""
+    """One message and its time of arrival on this machine's monotonic clock, which is the server's as well."""
 
     at_s: float
     message: dict[str, Any]
@@ -181,7 +181,7 @@ class Watcher:
                     self.received.append(Received(time.monotonic(), json.loads(text)))
                     self._changed.notify_all()
         except (ConnectionClosed, InvalidHandshake):
-            pass  # what was received counts
+            pass  # the received messages count
 
 
 def is_affect(one: Received) -> bool:
