@@ -1,20 +1,12 @@
-"""The support set: the labelled frames of one person, and their .mtclar file.
+"""The support set: the labelled frames of one person, and their .mtclar file (format: mtclar.engine.support_file).
 
-A .mtclar file is a zip of `manifest.json` and one .npy file per array, all stored uncompressed: so a reader can bound
-what it reads by the file's size, and never unpickles anything. The manifest carries the format version and the shape,
-type and sha256 of every member. The file holds biometric data: mode 0600, and face crops only when asked for; with a
-passphrase the whole of it is encrypted (mtclar.engine.encryption).
+The file holds biometric data: mode 0600, and face crops only when asked for; with a passphrase the whole of it is
+encrypted (mtclar.engine.encryption).
 """
 
-import hashlib
-import io
-import json
 import os
-import struct
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,7 +18,6 @@ from mtclar.engine.address import without_credentials
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.encryption import SealedError, is_sealed, seal, unseal
 from mtclar.engine.errors import CalibrationError, SupportSetError, UsageError
-from mtclar.engine.face.crop import framing_from
 from mtclar.engine.face.quality import (
     CALIBRATION_LIMITS,
     QualityLimits,
@@ -36,48 +27,17 @@ from mtclar.engine.face.quality import (
 )
 from mtclar.engine.files import write_whole
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
+from mtclar.engine.support_file import ARRAYS, DamagedError, damage, pack, unpack
 
 if TYPE_CHECKING:
     from mtclar.engine.tracker import Tracker
 
-FORMAT = "mtclar-support-set"
-VERSION = 1
-MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 256 * 2**20  # 10,000 frames with their crops fit; anything larger is not a support set
 
-ARRAYS: dict[str, np.dtype[Any]] = {
-    "embeddings": np.dtype("<f4"),
-    "absolute": np.dtype("<f4"),
-    "labels": np.dtype("<f4"),
-    "quality": np.dtype("<f4"),
-    "times_s": np.dtype("<f8"),
-    "conditions": np.dtype("<f4"),
-    "crops": np.dtype("u1"),
-}
-OPTIONAL = frozenset({"conditions", "crops"})
 # Columns of `conditions`, as FaceCrop has them.
 CONDITIONS = ("brightness", "sharpness", "yaw_deg", "pitch_deg")
 RECORD_AGAIN = "run `mtclar-stream calibrate` to record a new one"
 REEMBED = "its face pictures were kept: `mtclar-stream support reembed` takes it over to this encoder"
-
-# What zipfile, json, numpy and the checks below raise on damaged bytes (found by flipping bytes at random).
-DAMAGE = (
-    zipfile.BadZipFile,
-    ValueError,  # JSON, UTF-8, .npy headers
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,  # an unknown zip version or compression
-    RuntimeError,  # a member marked as encrypted; JSON nested too deep
-    EOFError,
-    OSError,  # a seek to before the start
-    OverflowError,
-    struct.error,
-)
-
-
-class _DamagedError(Exception):
-    """The bytes of a file are damaged; the message describes how."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,7 +199,7 @@ class SupportSet:
 
         With a passphrase the file is encrypted: UsageError when the package for that is missing.
         """
-        payload = _pack(self)
+        payload = pack(self)
         data = payload if passphrase is None else seal(payload, passphrase)
         write_whole(Path(path), lambda file: file.write(data), private=True)
 
@@ -274,11 +234,11 @@ class SupportSet:
             except SealedError as error:
                 raise SupportSetError(f"{path}: {error.what}", error.hint) from error
         try:
-            with _damage("its contents do not fit together"):
-                return cls(**_unpack(payload))
+            with damage("its contents do not fit together"):
+                return cls(**unpack(payload))
         except SupportSetError as error:
             raise SupportSetError(f"{path}: {error.what}", error.hint) from error
-        except _DamagedError as error:
+        except DamagedError as error:
             raise SupportSetError(f"{path} is damaged or not a support set: {error}", RECORD_AGAIN) from error
 
 
@@ -318,97 +278,3 @@ def _problem(support: SupportSet) -> str | None:
     if support.quality.min() < 0 or support.quality.max() > 1:
         return "a quality is outside [0, 1]"
     return None
-
-
-def _pack(support: SupportSet) -> bytes:
-    """The whole file as bytes."""
-    members: dict[str, bytes] = {}
-    described: dict[str, dict[str, object]] = {}
-    for name, dtype in ARRAYS.items():
-        if (array := getattr(support, name)) is None:
-            continue
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array.astype(dtype), version=(1, 0), allow_pickle=False)
-        members[name] = buffer.getvalue()
-        described[name] = {
-            "sha256": hashlib.sha256(members[name]).hexdigest(),
-            "shape": list(array.shape),
-            "dtype": dtype.str,
-        }
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        "subject": support.subject,
-        "source": support.source,
-        "created": support.created,
-        "model": {"name": support.encoder.name, "sha256": support.encoder.sha256},
-        "framing": asdict(support.encoder.framing),
-        "notes": support.notes,
-        "members": described,
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
-        for name, data in members.items():
-            archive.writestr(f"{name}.npy", data)
-    return buffer.getvalue()
-
-
-def _unpack(payload: bytes) -> dict[str, Any]:
-    """The fields of the support set in `payload`; raises SupportSetError, or _DamagedError with the reason."""
-    with _damage("it is cut short, or another kind of file"), zipfile.ZipFile(io.BytesIO(payload)) as archive:
-        for member in archive.infolist():  # stored members cannot be larger than the file: no zip bomb
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(payload):
-                raise _DamagedError(f"{member.filename} is not stored as a support set stores it")
-        with _damage(f"its {MANIFEST} is missing or cannot be read"):
-            manifest = json.loads(archive.read(MANIFEST))
-            is_ours = manifest["format"] == FORMAT
-            version = manifest["version"]
-        if not is_ours:
-            raise _DamagedError("it is a file of another program")
-        if version != VERSION:
-            raise SupportSetError(
-                f"version {version} of the support-set file, and this program reads version {VERSION}",
-                "use the mtclar-stream that wrote it, or calibrate again",
-            )
-        with _damage(f"its {MANIFEST} does not describe a support set"):
-            described: Mapping[str, Mapping[str, Any]] = manifest["members"]
-            expected = {MANIFEST, *(f"{name}.npy" for name in described)}
-            complete = set(ARRAYS) - OPTIONAL <= set(described) <= set(ARRAYS)
-            texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
-            encoder = EncoderIdentity(
-                manifest["model"]["name"], manifest["model"]["sha256"], framing_from(manifest["framing"])
-            )
-            named = {**texts, "model name": encoder.name, "model sha256": encoder.sha256}
-            for name, text in named.items():
-                if not isinstance(text, str):
-                    raise _DamagedError(f"{name} is not a text")
-        if sorted(archive.namelist()) != sorted(expected) or not complete:
-            raise _DamagedError("its members are not those of a support set")
-        arrays = {}
-        for name in described:
-            with _damage(f"the array {name} cannot be read"):
-                arrays[name] = _array(name, archive.read(f"{name}.npy"), described[name])
-    return {**arrays, **texts, "encoder": encoder}
-
-
-@contextmanager
-def _damage(reason: str) -> Iterator[None]:
-    """Turns any exception of a library about damaged bytes into `reason`, which a person can read."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise _DamagedError(reason) from error
-
-
-def _array(name: str, data: bytes, described: Mapping[str, Any]) -> NDArray[Any]:
-    """One member as an array. The header must match the manifest before anything is allocated."""
-    if hashlib.sha256(data).hexdigest() != described["sha256"]:
-        raise _DamagedError(f"the sha256 of {name} differs from the manifest's")
-    stream = io.BytesIO(data)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise _DamagedError(f"{name} is of another .npy version")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype != ARRAYS[name] or fortran_order or list(shape) != list(described["shape"]):
-        raise _DamagedError(f"{name} is not the array that the manifest describes")
-    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)

@@ -18,7 +18,8 @@ from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.files import write_together
 from mtclar.engine.models import EncoderIdentity
-from mtclar.engine.support_set import ARRAYS, CONDITIONS, RECORD_AGAIN, SupportSet
+from mtclar.engine.support_file import ARRAYS
+from mtclar.engine.support_set import CONDITIONS, RECORD_AGAIN, SupportSet
 from mtclar.stream.label_file import Label, write_labels
 
 Format = Literal["csv", "json"]

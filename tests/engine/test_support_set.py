@@ -20,7 +20,8 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import SupportSetError, UsageError, WriteError
 from mtclar.engine.face.crop import Framing
 from mtclar.engine.models import EncoderIdentity
-from mtclar.engine.support_set import ARRAYS, SupportSet, is_encrypted
+from mtclar.engine.support_file import ARRAYS
+from mtclar.engine.support_set import SupportSet, is_encrypted
 
 FRAMING = Framing(size=8, scale=1.05, shift_up=0.05)
 SHA256 = hashlib.sha256(b"an encoder").hexdigest()

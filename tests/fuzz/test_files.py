@@ -20,7 +20,8 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
-from mtclar.engine.support_set import MANIFEST, SupportSet
+from mtclar.engine.support_file import MANIFEST
+from mtclar.engine.support_set import SupportSet
 from mtclar.stream.label_file import parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
 from mtclar.stream.summary import is_summary
