@@ -60,10 +60,10 @@ lint: $(SETUP)       ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(SETUP)      ## mypy over the packages, tools/ and experiments/
+types: $(SETUP)      ## mypy over the packages, tools/, experiments/ and examples/
 	@rm -rf build/typing && mkdir -p build/typing/mtclar
 	@for p in $(PACKAGES); do ln -s ../../../$$p build/typing/mtclar/$$p; done
-	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p)) -p tools -p experiments
+	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p)) -p tools -p experiments -p examples
 
 bench: $(SETUP)      ## stages, latency, throughput and scaling on this machine -> build/bench.json and .html
 	$(BIN)/mtclar-stream bench --json build/bench.json --html build/bench.html

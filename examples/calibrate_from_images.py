@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from mtclar.engine import SupportSet
 
 out, labels_file = map(Path, sys.argv[1:])
 with labels_file.open(newline="") as file:
     rows = list(csv.reader(file))
-images = [cv2.imread(str(labels_file.parent / name)) for name, _, _ in rows]
+images = [np.asarray(cv2.imread(str(labels_file.parent / name)), np.uint8) for name, _, _ in rows]
 labels = [(float(valence), float(arousal)) for _, valence, arousal in rows]
 support = SupportSet.from_images(images, labels)
 support.save(out)

@@ -3,6 +3,7 @@
 import sys
 
 import cv2
+import numpy as np
 
 from mtclar.engine import Tracker
 
@@ -13,5 +14,5 @@ with Tracker.open() as tracker:
         if not ok:
             break
         t_s = video.get(cv2.CAP_PROP_POS_MSEC) / 1000  # smoothing runs on these times
-        for face in tracker(image, t_s):
+        for face in tracker(np.asarray(image, np.uint8), t_s):
             print(f"{t_s:.2f} s  face {face.track_id}  V {face.valence}  A {face.arousal}  {face.state}")
