@@ -217,7 +217,7 @@ def test_token(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with speaking(TOKEN) as server:
         with pytest.raises(UsageError, match="requires a token"):
             watch(server.ws_url)
-        with pytest.raises(UsageError, match="not this server's token") as refused:
+        with pytest.raises(UsageError, match="wrong token for this server") as refused:
             watch(server.ws_url, token="another-token")
         assert "another-token" not in f"{refused.value.what} {refused.value.hint}"
         watch(server.ws_url, token=TOKEN, count=1)
@@ -334,7 +334,7 @@ def test_an_untrusted_certificate_is_reported_at_once(
         check=True,
     )
     with Server(ServerConfig(port=0, tls_cert=cert, tls_key=key)) as server:
-        with pytest.raises(MtclarError, match=r"certificate of wss://.* is not trusted here") as caught:
+        with pytest.raises(MtclarError, match=r"certificate of wss://.* is not trusted") as caught:
             watch(server.ws_url, reconnect=True)
         assert "SSL_CERT_FILE" in caught.value.hint
         # What the hint says leads on.
