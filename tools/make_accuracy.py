@@ -1,6 +1,6 @@
 """Makes the tables and the plot of docs/accuracy.md again, with the bundled networks: `mtclar-stream evaluate`.
 
-    python tools/make_accuracy.py --ferplus path/to/ferplus
+    python -m tools.make_accuracy --ferplus path/to/ferplus
 
 Rendered test people are made at the first use (some minutes) and kept in the user's cache folder. Without --ferplus the
 tables of FER+ stay as they are. The reports themselves are kept in docs/results, and the plot is drawn from those.
@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from generated import replace_section
-
 from mtclar.cli.commands.evaluate import decimal, percent
 from mtclar.train.accuracy.methods import MTCLAR
+from tools.generated import replace_section
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "accuracy.md"

@@ -30,7 +30,7 @@ def make(folder: Path) -> None:
     if task.is_file():
         return
     venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
+    python = str(folder / "bin" / "python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--constraint", "constraints.txt", PACKAGE], check=True)
     where = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]

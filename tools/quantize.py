@@ -1,6 +1,6 @@
 """The encoder in eight bits: what it is made of, how exact it is and how fast; with --out, the files themselves.
 
-    python tools/quantize.py --ferplus FERPLUS --people people.npz --test-people test_people.npz --out engine/models
+    python -m tools.quantize --ferplus FERPLUS --people people.npz --test-people test_people.npz --out engine/models
 
 From engine/models/encoder.onnx alone, without torch. Calibrated on crops of the bundled clip, of FER+ Training and of
 rendered training people; scored on FER+ PrivateTest and on rendered people that nothing was trained on. Made are
@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from generated import replace_section
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -36,6 +35,7 @@ from mtclar.engine.files import write_whole
 from mtclar.train import ferplus, people
 from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.figures import VaFigures, photo_figures
+from tools.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "performance.md"
 EACH = 256  # calibration pictures of FER+ and of rendered people

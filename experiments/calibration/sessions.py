@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.few_shot.rules import values
 from experiments.tracking.drift_scenes import CALIBRATION, UNCHANGED, load
 from mtclar.calibrate.core.coverage import MOST_LABELS, covered_regions, nearest_region, next_region
 from mtclar.calibrate.core.report import MIN_LABELS, make_report, mean_rmse
@@ -22,7 +23,6 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.label_convergence import estimate_faces, rms_distance
 from tools.fewshot_people import People, encode
-from tools.fewshot_rules import values
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.few_shot.rules import values
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, propose
@@ -29,7 +30,6 @@ from mtclar.engine.estimate.comparer import Comparer, bundled_params
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
 from tools.fewshot_people import People, clips, rendered, strangers
-from tools.fewshot_rules import values
 from tools.figures import table
 from tools.generated import replace_section
 

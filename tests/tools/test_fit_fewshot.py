@@ -4,7 +4,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import fit_fewshot
 import numpy as np
 import pytest
 from support import ferplus_folder
@@ -12,6 +11,7 @@ from support.exported_networks import exported, of_another_name
 
 from mtclar.engine import models
 from mtclar.engine.estimate.comparer import params_for
+from tools import fit_fewshot
 
 CLIPS = Path(__file__).parents[1] / "label" / "clips"
 SMALL = {

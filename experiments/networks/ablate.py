@@ -1,6 +1,7 @@
 """Short, equal training runs that differ in one choice each: what each choice in training is worth.
 
-    python tools/ablate.py --ferplus FERPLUS --rendered people.npz --validation others.npz --epochs 6 --out OUT
+    python -m experiments.networks.ablate --ferplus FERPLUS --rendered people.npz --validation others.npz \\
+        --epochs 6 --out OUT
 
 Every run starts from nothing with the same seed and sees as many pictures; all but those about size use a network of
 a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
@@ -20,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from generated import replace_section
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.metrics import rmse
@@ -31,8 +31,9 @@ from mtclar.train.network import NetworkConfig
 from mtclar.train.pairs import same_person_pairs
 from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
+from tools.generated import replace_section
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 QUARTER = NetworkConfig(stem=16, stages=((24, 1), (48, 1), (96, 1), (160, 1)))
 BASE = replace(PRESETS["strong"], network=QUARTER)
 

@@ -2,7 +2,7 @@
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024
-    python tools/measure_fewshot.py --people test_people.npz --clips test_clips --ferplus FERPLUS [--write]
+    python -m experiments.few_shot.measure --people test_people.npz --clips test_clips --ferplus FERPLUS [--write]
 
 Everybody here is new to the networks and to the constants (tools/fit_fewshot.py): rendered people of the test split
 and FER+ PrivateTest. For each person, K of their faces are drawn as support and others are predicted. `styled`
@@ -20,22 +20,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fewshot_people import People, clips, rendered, strangers
-from fewshot_rules import RULES, Rule, values
-from figures import table
-from generated import replace_section
 from numpy.typing import NDArray
 
+from experiments.few_shot.rules import RULES, Rule, values
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.comparer import Comparer, Coverage, bundled_params, make_query
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
+from tools.fewshot_people import People, clips, rendered, strangers
+from tools.figures import table
+from tools.generated import replace_section
 
 Array = NDArray[Any]
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "few-shot.md"
 PLOT = ROOT / "docs" / "results" / "few-shot.png"
 KS = (1, 2, 3, 5, 10, 20)

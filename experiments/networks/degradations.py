@@ -29,8 +29,8 @@ def noise(sd: float, face: float) -> Degrade:
     def degrade(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         step = max(face / 48, 1.0)
         small = [max(1, round(length / step)) for length in image.shape[:2]]
-        grain = rng.normal(0, sd, small).astype(np.float32)
-        grain = cv2.resize(grain, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
+        coarse = rng.normal(0, sd, small).astype(np.float32)
+        grain = cv2.resize(coarse, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
         return clipped(image + (grain if image.ndim == 2 else grain[..., None]))
 
     return degrade

@@ -1,4 +1,4 @@
-"""The simple ways to use K labelled faces that the engine's rule has to beat, as tools/measure_fewshot.py prints them.
+"""The simple ways to use K labelled faces that the engine's rule has to beat, as measure.py prints them.
 
 A rule takes the pair graph's session, the support set and B encoded faces and gives V/A [B, 2].
 """

@@ -1,7 +1,7 @@
 """What bad pictures cost: the tables and the plot of docs/results/robustness.md, and the tracker's gates from them.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
-    python tools/measure_robustness.py --ferplus FERPLUS --frames frames.npz [--write]
+    python -m experiments.networks.robustness --ferplus FERPLUS --frames frames.npz [--write]
 
 FER+ PrivateTest faces are degraded as crops. Rendered test people are degraded as whole frames, which then go through
 the detector, the landmarks and the framing of the tracker; `--frames` keeps them (rendered once, a few minutes). Every
@@ -18,11 +18,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from degradations import KINDS, Degrade, clipped
-from figures import table
-from generated import replace_section
 from numpy.typing import NDArray
 
+from experiments.networks.degradations import KINDS, Degrade, clipped
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Encoded, Frame
@@ -41,10 +39,12 @@ from mtclar.train.rendered.people import Person
 from mtclar.train.rendered.pictures import sample_background, sample_light, sample_mixture
 from mtclar.train.rendered.renderer import View
 from mtclar.train.rendered.splits import TEST
+from tools.figures import table
+from tools.generated import replace_section
 
 Array = NDArray[Any]
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "robustness.md"
 PLOT = ROOT / "docs" / "results" / "robustness.png"
 
@@ -144,8 +144,7 @@ def frames(path: Path) -> dict[str, Array]:
                     turned = math.radians(yaw) * (-1) ** number
                     view = View(yaw=turned, pitch=0.0, roll=0.0, shift=(0.0, 0.0), distance=12.0, span=3.4)
                     picture = renderer.render(shown, view, light, background)
-                    picture = picture + rng.normal(0, SENSOR_NOISE, picture.shape)
-                    images.append(clipped(picture))
+                    images.append(clipped(picture + rng.normal(0, SENSOR_NOISE, picture.shape)))
                     labels.append(np.clip(va, -1, 1))
                     yaws.append(yaw)
                     faces.append(person_id)
@@ -179,9 +178,11 @@ def people(path: Path, encoder: Encoder) -> list[Seen]:
                 measured.append(
                     (sharpness(crop), brightness(crop), max(x1 - x0, y1 - y0), abs(pose_deg(points)[0]))
                 )
-            columns = np.array(measured, np.float64).reshape(-1, 4).T
+            sharp, bright, side, yaw = np.array(measured, np.float64).reshape(-1, 4).T
             encoded = encoded_of(encoder, np.array(crops, np.uint8).reshape(-1, how.size, how.size))
-            return Seen(kind, level, encoded, np.array(kept).reshape(-1, 2), *columns, len(images))
+            return Seen(
+                kind, level, encoded, np.array(kept).reshape(-1, 2), sharp, bright, side, yaw, len(images)
+            )
 
         whole, labels = data["images"][straight], data["va"][straight]
         found = [seen("as it is", "", whole, labels)]
@@ -279,7 +280,7 @@ def jitter_table() -> str:
                 person = Person.sample(person_id)
                 renderer = person.renderer(STILL_SIZE)
                 weights, _ = mixed({"happy": 0.6})
-                background = cv2.resize(sample_background(rng), STILL_SIZE)
+                background = np.asarray(cv2.resize(sample_background(rng), STILL_SIZE), np.float32)
                 picture = renderer.render(
                     person.shows(weights), View(), sample_light(rng, person.look), background
                 )

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-import ablate
 from support import ferplus_folder
 
+from experiments.networks import ablate
 from mtclar.engine.errors import UsageError
 from mtclar.train.network import NetworkConfig
 
