@@ -1,4 +1,4 @@
-"""Who may connect: the loopback rule, the token, and a browser's Origin; pure functions, tested without sockets."""
+"""Who may connect: the rules for loopback, token and a browser's Origin, without sockets."""
 
 import hmac
 import ipaddress
@@ -12,7 +12,7 @@ MIN_TOKEN_LENGTH = 8
 
 
 def is_loopback(host: str) -> bool:
-    """True for localhost and loopback addresses; a name that is none of them counts as reachable from elsewhere."""
+    """True for localhost and loopback addresses; any other name counts as reachable from other machines."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:
@@ -23,9 +23,9 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules of one server. Raises UsageError when they would be unsafe."""
+    """The rules of one server. Raises UsageError when they are unsafe."""
 
-    host: str  # what the server binds
+    host: str  # the address that the server binds
     token: str | None = None
     origins: tuple[str, ...] = ()  # allowed besides the server's own: scheme://host[:port]
 
@@ -45,11 +45,11 @@ class Access:
                 raise UsageError(f"'{origin}' is not an origin", "write scheme://host or scheme://host:port")
 
     def token_matches(self, given: str) -> bool:
-        """Compared in constant time."""
+        """Compares in constant time."""
         return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
 
     def bearer(self, authorizations: Sequence[str]) -> bool | None:
-        """True or False for a right or wrong `Authorization: Bearer ...`; None when there is none."""
+        """Whether `Authorization: Bearer ...` has the token; None without such a header."""
         if not authorizations:
             return None
         scheme, _, given = authorizations[0].partition(" ")
@@ -58,8 +58,8 @@ class Access:
     def origin_allowed(self, origins: Sequence[str], hosts: Sequence[str]) -> bool:
         """Whether a page of that Origin may open the websocket, given the request's Host.
 
-        No Origin: not a browser. Without a token, the server's own pages are those under a loopback name; a foreign
-        name that was made to point here (DNS rebinding) is not one of them.
+        Clients other than browsers send no Origin. Without a token only loopback names are the server's own: an
+        attacker can point any other name at this machine (DNS rebinding).
         """
         if not origins:
             return True
@@ -73,9 +73,11 @@ class Access:
         return own and (self.token is not None or is_loopback(name))
 
     def host_allowed(self, hosts: Sequence[str]) -> bool:
-        """Whether a page may be asked for under that name. Without a token only under one of this machine (or of an
-        allowed origin): under a foreign name that was made to point here a stranger's page could read it."""
-        if self.token is not None or not hosts:  # no browser leaves the header out
+        """Whether a page may be requested under that name: without a token only a loopback name or an allowed origin's.
+
+        DNS rebinding would let a stranger's page read it under any other name.
+        """
+        if self.token is not None or not hosts:  # every browser sends the header
             return True
         allowed = {name for origin in self.origins if (named := _origin(origin)) for name in [named[1]]}
         named = _origin(f"http://{hosts[0]}")
@@ -83,7 +85,7 @@ class Access:
 
 
 def _origin(text: str) -> tuple[str, str, int] | None:
-    """Scheme, host, port; None for anything that is not an origin ('null' of a sandboxed page among them)."""
+    """Scheme, host, port; None for anything else, such as the 'null' of a sandboxed page."""
     try:
         parts = urlsplit(text)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,4 +1,4 @@
-"""The server's certificate: loaded, and loaded again when its files change, without losing a connection."""
+"""The server's TLS certificate: loaded at the start and again when its files change; connections stay open."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ CHECK_S = 10.0
 
 
 class Certificate:
-    """A certificate and its key, as a TLS context whose next handshakes use what was loaded last.
+    """A TLS context of a certificate and its key; new handshakes use the files loaded last.
 
     Raises UsageError or ServeError when the files cannot be used. Safe to use from any thread.
     """
@@ -26,7 +26,7 @@ class Certificate:
         self.context = _context(cert, key)
 
     def reload_if_changed(self) -> bool:
-        """True when the files have changed and are in use now. A pair that cannot be used is a warning, once."""
+        """Loads changed files; True if they are in use now. Logs one warning if they cannot be used."""
         with self._lock:
             stamp = self._stamp()
             if stamp == self._seen:
@@ -35,16 +35,14 @@ class Certificate:
             return self._reload()
 
     def reload(self) -> bool:
-        """Loads the files; False, with a warning, when they cannot be used: the old ones stay."""
+        """Loads the files; False, with a warning, if they cannot be used: the old ones stay in use."""
         with self._lock:
             self._seen = self._stamp()
             return self._reload()
 
     def _reload(self) -> bool:
         try:
-            _context(
-                self._cert, self._key
-            )  # tried on a context of its own: a mismatch must not harm the live one
+            _context(self._cert, self._key)  # a separate context first: a mismatch would break the live one
             _load(self.context, self._cert, self._key)
         except MtclarError as error:
             log.warning("the certificate is not renewed, the old one stays: %s", error.what)
@@ -53,7 +51,7 @@ class Certificate:
         return True
 
     def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
-        """What changes with the files: whoever renews them may write in place, rename, or turn a link."""
+        """Changes with the files, whether they are written in place, renamed or linked."""
         stamps: list[tuple[int, int, int] | None] = []
         for path in (self._cert, self._key):
             try:
@@ -66,7 +64,7 @@ class Certificate:
 
 
 async def keep_fresh(served: Certificate) -> None:
-    """Looks at the files every CHECK_S, for ever: whoever renews them need not know that this server runs."""
+    """Checks the files every CHECK_S until it is cancelled, so that renewals need no signal."""
     while True:
         await asyncio.sleep(CHECK_S)
         await asyncio.to_thread(served.reload_if_changed)

@@ -187,10 +187,10 @@ def test_run_offers_it_and_uses_the_new_set_at_once(
     expect(values.locator(".face").first).not_to_contain_text("not calibrated")
     assert len(SupportSet.load(home / "mtclar-stream" / "default.mtclar")) == 6
     hint = values.locator("#why-hint")  # a dashboard that was open before shows the new labels
-    expect(hint).to_have_text("how alike me is to each of 6 support frames")
+    expect(hint).to_have_text("similarity of me to the 6 calibration frames")
     take(dashboard, 3)
     dashboard.locator("#save").click()
-    expect(hint).to_have_text("how alike me is to each of 9 support frames")
+    expect(hint).to_have_text("similarity of me to the 9 calibration frames")
     expect(values.locator(".face").first).to_contain_text("calibrated on 9 frames")
 
 

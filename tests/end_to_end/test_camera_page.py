@@ -89,7 +89,7 @@ def test_a_browsers_camera_becomes_values(open_page: OpenPage, process: Callable
     assert counts["streams"]["browser"]["refused"] == 0
     page.locator("#stop").click()
     expect(page.locator("#camera-state")).to_have_text("Off")
-    expect(dashboard.locator("#state")).to_contain_text("The camera has stopped sending pictures")
+    expect(dashboard.locator("#state")).to_contain_text("The camera has stopped sending frames")
 
 
 def test_capture_times_are_on_the_servers_clock(open_page: OpenPage, served: Callable[..., Any]) -> None:
@@ -130,7 +130,7 @@ def test_a_lost_server_is_told_and_the_camera_goes_on(
     port = first.port
     first.close()
     expect(page.locator("#camera-words")).to_have_text(
-        "The server is gone; the camera goes on when it is back."
+        "Connection lost. The camera resumes when the server is back."
     )
     source = BrowserSource()
     served(source, port)

@@ -70,7 +70,7 @@ def test_the_person_is_told_of_being_analysed(
     page = open_page(speaker().url, size)
     banner = page.locator("#banner")
     expect(banner).to_have_text(
-        re.compile("You are being analysed: this camera's picture is turned into valence and arousal")
+        re.compile("You are being analysed: faces in this video are turned into valence and arousal")
     )
     expect(banner).to_be_in_viewport(ratio=1)
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
@@ -84,7 +84,7 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
     expect(page.locator("#stream")).to_have_text("demo: a rendered face")
     expect(page.locator("#model")).to_have_text("encoder-1 (5c2e9f0a)")
     expect(page.locator("#backend")).to_have_text("onnxruntime (CPU)")
-    expect(state).to_have_text("Waiting for the first picture")
+    expect(state).to_have_text("Waiting for the first frame")
     server.say(server.face(0.1, 0.1))
     expect(state).to_have_text("Seen clearly")
     expect(row).to_contain_text("anna")
@@ -97,7 +97,7 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
     expect(state).to_have_text("Out of sight, last value held")
     expect(page.locator(".reading").first).to_have_attribute("data-measured", "false")
     server.say(server.face(0.1, 0.1, state="lost"))
-    expect(state).to_have_text("No face in the picture")
+    expect(state).to_have_text("No face in view")
     server.say()
     expect(row).to_have_count(0)
     expect(page.locator("#valence")).to_have_text("–")
@@ -129,7 +129,7 @@ def test_what_the_server_warns_of_is_shown_and_can_be_put_away(
     before = page.locator("#valence-strip").bounding_box()
     server.server.publish(ErrorMessage("tracker_failed", "the encoder is gone"))
     notices = page.locator(".notice")
-    expect(notices).to_contain_text("The server says: the encoder is gone (tracker_failed)")
+    expect(notices).to_contain_text("Server: the encoder is gone (tracker_failed)")
     assert page.locator("#valence-strip").bounding_box() == before  # the charts stay where they are
     notices.get_by_role("button", name="Dismiss").click()
     expect(notices).to_have_count(0)
@@ -210,7 +210,7 @@ def test_server_goes_and_comes_back(speaker: StartSpeaker, open_page: OpenPage) 
     first.server.close(ByeMessage("shutdown", "someone pressed Ctrl-C"))
     expect(page.locator("#connection")).to_have_attribute("data-state", "waiting")
     expect(page.locator("#connection")).to_contain_text("Connection lost")
-    expect(page.locator("#state")).to_have_text("The server has closed: someone pressed Ctrl-C")
+    expect(page.locator("#state")).to_have_text("Server closed: someone pressed Ctrl-C")
     expect(page.locator(".face-note")).to_have_text("Last known value")
     expect(page.locator("#banner")).to_be_visible()
     second = speaker(port=first.server.port)
@@ -240,9 +240,9 @@ def test_a_person_need_not_wait_for_the_next_try(speaker: StartSpeaker, open_pag
     [
         (
             StatusMessage("demo", "stalled", reason="no picture for 2.0 s"),
-            "The camera has stopped sending pictures",
+            "The camera has stopped sending frames",
         ),
-        (StatusMessage("demo", "reconnecting", retry_s=2.1), "The camera is gone, next try in 3 s"),
+        (StatusMessage("demo", "reconnecting", retry_s=2.1), "Camera lost, next try in 3 s"),
         (StatusMessage("demo", "ended"), "The stream has ended"),
     ],
 )
@@ -265,7 +265,7 @@ def test_silence_is_told(speaker: StartSpeaker, open_page: OpenPage) -> None:
     page = open_page(server.url)
     connected(page)
     server.say(server.face(0.1, 0.1))
-    expect(page.locator("#state")).to_have_text(re.compile(r"Nothing came for \d+ s"))
+    expect(page.locator("#state")).to_have_text(re.compile(r"No message for \d+ s"))
     expect(page.locator("#fps")).to_have_text("0.0")
 
 

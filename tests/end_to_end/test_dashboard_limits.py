@@ -124,7 +124,7 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
             const view = new View(history, () => {});
             view.pause();  // and what is paused holds no more than that
             for (let i = 100_000; i < 110_000; i += 1) history.addAffect({ stream: "s", t_capture: i / 30, faces: [] });
-            window.still = view.look().faces.map((face) => face.samples.length);
+            window.still = view.viewport().faces.map((face) => face.samples.length);
             window.kept = [
                 history.faces.size,
                 ...[...history.faces.values(), ...history.scripts.values()].map((track) => track.samples.length),
@@ -171,12 +171,12 @@ SCROLLED = """async ([seconds, span_s]) => {
                 history.addAffect({ stream: "desk", t_capture: t - 1 + j / 25, faces: [late] });
             }
         }
-        const look = view.look();
-        strips.draw(look, theme, look.faces[0]);
+        const viewport = view.viewport();
+        strips.draw(viewport, theme, viewport.faces[0]);
     }
     const whole = surfaces();
-    const look = view.look();
-    new Strips(...whole).draw(look, theme, look.faces[0]);
+    const viewport = view.viewport();
+    new Strips(...whole).draw(viewport, theme, viewport.faces[0]);
     const pixels = ({ context }) => context.getImageData(0, 0, 400, 120).data;
     return scrolled.map((surface, i) => {
         const [shown, wanted] = [pixels(surface), pixels(whole[i])];

@@ -3,7 +3,7 @@
 import { CameraSender } from "../shared/camera-sender.js";
 import { showConnection } from "../shared/connection-status.js";
 import { Connection } from "../shared/connection.js";
-import { element, say } from "../shared/dom.js";
+import { element, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
 import { TokenPrompt } from "../shared/token.js";
 import { AffectGrid } from "./affect-grid.js";
@@ -116,8 +116,8 @@ function show() {
   if (test && !samples.some((sample) => sample.number === test.numbers[test.index])) test = null;
   if (chosen !== null && !position(chosen)) chosen = null;
   if (test || chosen !== null) prompted = null; // the mark goes back to the prompted region
-  say(element("subject"), state.subject);
-  say(element("kept"), state.keep_crops ? "Face crops are kept in the support set." : "Only numbers are kept, no images.");
+  setText(element("subject"), state.subject);
+  setText(element("kept"), state.keep_crops ? "Face crops are kept in the support set." : "Only numbers are kept, no images.");
 
   const { still, replay } = state;
   document.body.dataset.mode = test ? "check" : replay?.lag ? "rated" : "label";
@@ -126,79 +126,79 @@ function show() {
   preview.mirrored = !recording;
   rating.show(replay ?? null);
   if (recording) {
-    say(element("who"), "Tell everyone in this recording");
-    say(element("what"), "that they are being analysed.");
+    setText(element("who"), "Tell everyone in this recording");
+    setText(element("what"), "that they are being analysed.");
   }
   element("check").hidden = recording;
-  if (replay) say(element("count-words"), "Frames in the support set");
+  if (replay) setText(element("count-words"), "Frames in the support set");
   if (replay && chosen === null) {
     const { step, title, text } = rating.words();
-    say(element("step"), step);
-    say(element("where-title"), title);
-    say(element("ask"), text);
+    setText(element("step"), step);
+    setText(element("where-title"), title);
+    setText(element("ask"), text);
   } else if (still && chosen === null) {
-    say(element("step"), `${still.labelled} of ${still.of} frames labelled`);
-    say(element("where-title"), still.time === null ? "Every frame is labelled" : `Rate the face at ${still.time.toFixed(2)} s`);
-    say(element("ask"), still.time === null ? "Check the labels with a large error, then save." : "Choose its point on the grid, and press the button or Enter.");
+    setText(element("step"), `${still.labelled} of ${still.of} frames labelled`);
+    setText(element("where-title"), still.time === null ? "Every frame is labelled" : `Rate the face at ${still.time.toFixed(2)} s`);
+    setText(element("ask"), still.time === null ? "Check the labels with a large error, then save." : "Choose its point on the grid, and press the button or Enter.");
   } else if (test) {
     const sample = samples.find((one) => one.number === test.numbers[test.index]);
-    say(element("step"), `Test ${test.index + 1} of ${test.numbers.length}`);
-    say(element("where-title"), `Show the ${sample.region} face again`);
-    say(element("ask"), `Show the face of label ${position(sample.number)}, look at the camera, press the button, and hold it.`);
+    setText(element("step"), `Test ${test.index + 1} of ${test.numbers.length}`);
+    setText(element("where-title"), `Show the ${sample.region} face again`);
+    setText(element("ask"), `Show the face of label ${position(sample.number)}, look at the camera, press the button, and hold it.`);
     grid.setMark(sample.valence, sample.arousal);
   } else if (chosen !== null) {
-    say(element("step"), "Move a label");
-    say(element("where-title"), `Where does label ${position(chosen)} belong?`);
-    say(element("ask"), "Choose its point on the grid.");
+    setText(element("step"), "Move a label");
+    setText(element("where-title"), `Where does label ${position(chosen)} belong?`);
+    setText(element("ask"), "Choose its point on the grid.");
   } else if (ask) {
-    say(element("step"), `Next: ${ask.title}`);
-    say(element("where-title"), ask.words);
-    say(element("ask"), "Show this face, adjust the mark to match it, press Capture, and look at the camera.");
+    setText(element("step"), `Next: ${ask.title}`);
+    setText(element("where-title"), ask.words);
+    setText(element("ask"), "Show this face, adjust the mark to match it, press Capture, and look at the camera.");
     if (prompted !== ask.title) {
       prompted = ask.title;
       grid.setMark(ask.valence, ask.arousal);
     }
   } else {
-    say(element("step"), "Label");
-    say(element("where-title"), "Label your expression");
-    say(element("ask"), "Every region has a label. More labels of frequent expressions still help.");
+    setText(element("step"), "Label");
+    setText(element("where-title"), "Label your expression");
+    setText(element("ask"), "Every region has a label. More labels of frequent expressions still help.");
   }
   grid.show(recording ? { ...state, ask: null } : state, chosen);
   labels.show(samples, chosen);
   showMark();
 
   element("enough").dataset.enough = enough.enough;
-  say(element("enough"), enough.enough ? `Enough: ${enough.why}. ${recording ? "Save now." : "Test the calibration, then save."}` : `Continue: ${enough.why}.`);
-  say(element("count"), String(samples.length));
-  say(element("error"), error ? error.calibrated.toFixed(2) : "–");
-  say(element("absolute"), error ? error.absolute.toFixed(2) : "–");
-  say(element("check-error"), state.check_error === null ? "–" : state.check_error.toFixed(2));
+  setText(element("enough"), enough.enough ? `Enough: ${enough.why}. ${recording ? "Save now." : "Test the calibration, then save."}` : `Continue: ${enough.why}.`);
+  setText(element("count"), String(samples.length));
+  setText(element("error"), error ? error.calibrated.toFixed(2) : "–");
+  setText(element("absolute"), error ? error.absolute.toFixed(2) : "–");
+  setText(element("check-error"), state.check_error === null ? "–" : state.check_error.toFixed(2));
   element("undo").disabled = !state.can_undo;
   for (const id of ["clear", "check", "save"]) element(id).disabled = samples.length === 0;
   element("saved").hidden = state.saved === null;
-  say(element("saved"), state.saved === null ? "" : `Saved: ${state.saved}`);
+  setText(element("saved"), state.saved === null ? "" : `Saved: ${state.saved}`);
   showNotice();
 }
 
 /** With several people, the user chooses first. */
 function showSubjectPrompt() {
-  say(element("subject"), "");
-  say(element("step"), "Start");
-  say(element("where-title"), "Who are you?");
-  say(element("ask"), "Choose your name above the image. Your labels go into your own support set.");
+  setText(element("subject"), "");
+  setText(element("step"), "Start");
+  setText(element("where-title"), "Who are you?");
+  setText(element("ask"), "Choose your name above the image. Your labels go into your own support set.");
   for (const id of ["undo", "clear", "check", "save"]) element(id).disabled = true;
   labels.show([], null);
   showMark();
 }
 
 function showMark() {
-  say(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
+  setText(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
   const button = element("take");
-  say(button, test ? "Test" : chosen !== null ? "Move label" : state?.still ? "Save rating" : "Capture");
+  setText(button, test ? "Test" : chosen !== null ? "Move label" : state?.still ? "Save rating" : "Capture");
   button.hidden = Boolean(state?.replay) && chosen === null; // playback follows the mark
   button.disabled = !state || capture !== null || (state.still?.time === null && chosen === null);
   element("cancel").hidden = capture === null && test === null && chosen === null;
-  say(element("cancel"), capture ? "Stop" : test ? "End test" : "Cancel");
+  setText(element("cancel"), capture ? "Stop" : test ? "End test" : "Cancel");
   element("skip").hidden = Boolean(state?.replay) || !element("cancel").hidden || !(state?.still ? state.still.time !== null : state?.ask);
 }
 
@@ -210,14 +210,14 @@ function showLook(look) {
   advice.dataset.kind = look.usable ? "ok" : "bad";
   if (state?.replay) {
     rating.onImage(look);
-    if (chosen === null) say(element("step"), rating.words().step);
+    if (chosen === null) setText(element("step"), rating.words().step);
     showMark();
   }
-  say(advice, state?.still || state?.replay ? "" : look.usable ? "Good image" : look.advice.join(". "));
+  setText(advice, state?.still || state?.replay ? "" : look.usable ? "Good image" : look.advice.join(". "));
   element("camera-line").hidden = !sender.on; // another page may send the images
   const cue = element("cue");
   cue.hidden = capture === null;
-  if (capture) say(cue, capture.phase === "countdown" ? "Look at the camera" : `Hold: ${capture.taken} of ${capture.of}`);
+  if (capture) setText(cue, capture.phase === "countdown" ? "Look at the camera" : `Hold: ${capture.taken} of ${capture.of}`);
   if ((before === null) !== (capture === null)) showMark();
 }
 
@@ -227,13 +227,13 @@ function showNotice() {
   const node = element("notice");
   node.hidden = text === "";
   node.dataset.kind = failed ? "bad" : "";
-  say(node, text);
+  setText(node, text);
 }
 
 setInterval(() => {
   if (!state?.still && !state?.replay && performance.now() - lastImage_ms > SILENCE_MS) {
     element("advice").dataset.kind = "waiting";
-    say(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No images from the camera");
+    setText(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No images from the camera");
     element("camera-line").hidden = state?.camera !== "browser";
     capture = null;
     element("cue").hidden = true;
@@ -308,13 +308,13 @@ const receive = {
 
 const connection = new Connection({
   onMessage: (message) => {
-    sender.hear(message);
+    sender.onMessage(message);
     receive[message.type]?.(message);
   },
   onBytes: (bytes) => preview.showImage(bytes),
   onState: (connected, wait_s) => {
     showConnection(connected, wait_s);
-    if (connected !== "live") sender.lost();
+    if (connected !== "live") sender.onDisconnect();
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),
 });
@@ -323,7 +323,7 @@ const sender = new CameraSender({
   video: element("video"),
   onState: (sending, text) => {
     element("camera-start").hidden = sender.on;
-    say(element("camera-words"), text);
+    setText(element("camera-words"), text);
     element("camera-words").dataset.kind = sending === "failed" ? "bad" : "";
   },
 });

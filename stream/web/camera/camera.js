@@ -1,4 +1,4 @@
-// The camera page's order of events: a person presses the button, pictures go out, figures come back.
+// The camera page: a person presses the button, pictures go to the server, its replies come back.
 
 import { CameraSender } from "../shared/camera-sender.js";
 import { showConnection } from "../shared/connection-status.js";
@@ -12,11 +12,11 @@ const COLOUR = { sending: "ok", failed: "gone", waiting: "source" };
 const connection = new Connection({
   onMessage: (message) => {
     if (message.type === "hello") connection.send({ type: "subscribe", streams: [], max_hz: 1 }); // this page draws no values
-    sender.hear(message);
+    sender.onMessage(message);
   },
   onState: (state, wait_s) => {
     showConnection(state, wait_s);
-    if (state !== "live") sender.lost();
+    if (state !== "live") sender.onDisconnect();
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),
 });

@@ -1,10 +1,10 @@
-// The dashboard's order of events: a message comes, the history grows, the next animation frame draws what is in view.
+// The dashboard: each message adds to the history, and the next animation frame draws the part in view.
 
 import { showConnection } from "../shared/connection-status.js";
 import { Connection } from "../shared/connection.js";
 import { element } from "../shared/dom.js";
 import { TokenPrompt } from "../shared/token.js";
-import { readTheme, Sheet } from "./canvas.js";
+import { PageSurface, readTheme } from "./canvas.js";
 import { drawCircumplex } from "./circumplex.js";
 import { connectControls, showControls } from "./controls.js";
 import { save, toCsv, toPicture } from "./export.js";
@@ -18,9 +18,9 @@ import { barOrder, connectBars, drawSimilarity, frontFrame } from "./similarity.
 import { StreamChooser } from "./streams.js";
 import { Strips } from "./strips.js";
 import { View } from "./view.js";
-import { absenceState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
+import { disconnectedState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
-const CALM_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
+const REDUCED_MOTION_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
 const FIELDS = ["faults", "raw", "sd", "in_support", "drift"];
 
@@ -28,30 +28,30 @@ const history = new History();
 const view = new View(history, () => {
   showControls(view);
   refreshTexts();
-  invalidate();
+  requestDraw();
 });
 const meter = new Meter();
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 let theme = readTheme();
-let hello = null; // what the server said first
+let hello = null; // the server's first message
 const supports = new Map(); // "stream/subject" -> {frames, labels, order, since, before} of a support set
 let connectionState = "connecting";
 const statuses = new Map(); // stream -> its source's last status, where that is not live
-let farewell = null; // what the server said when it went
-let chosen = null; // key of the face that a person picked
-let picked = null; // the support frame that a person picked
+let byeText = null; // the server's reason for closing
+let selectedFace = null; // key of the face that a person selected
+let selectedFrame = null; // index of the support frame that a person selected
 let latestSeq = -1;
 
-// --- what is looked at -------------------------------------------------------------------------------------------
+// --- the face and its support set -----------------------------------------------------------------------------------
 
-/** The face whose values are the large ones: the person's choice while it is there, else the first. */
-function focusIn(look) {
-  const there = look.faces.filter((face) => look.described(face));
-  return there.find((face) => face.key === chosen) ?? there[0];
+/** The face whose values are large: the selected one while it is present, else the first. */
+function focusedFace(viewport) {
+  const present = viewport.faces.filter((face) => viewport.described(face));
+  return present.find((face) => face.key === selectedFace) ?? present[0];
 }
 
-/** Notes the support sets of a stream, which stand behind its messages from number `since` on. */
-function noteSupports(stream, subjects, since) {
+/** Stores the support sets of a stream, which its messages use from number `since` on. */
+function storeSupports(stream, subjects, since) {
   for (const { subject, frames, labels = [] } of subjects) {
     const key = `${stream}/${subject}`;
     const before = since > 0 && supports.has(key) ? { ...supports.get(key), before: undefined } : undefined;
@@ -59,58 +59,58 @@ function noteSupports(stream, subjects, since) {
   }
 }
 
-/** The support set behind a face of a message, which may be older than the last change. */
-function supportBehind({ stream, seq }, { subject }) {
+/** The support set that a message used for a face; the message may be older than the last change. */
+function supportOf({ stream, seq }, { subject }) {
   const support = supports.get(`${stream}/${subject}`);
   return support && seq < support.since ? support.before : support;
 }
 
 /** The support frames of a face and its similarity to each; null where that is unknown. */
-function similarityOf(look, face) {
-  const { similarity, support } = (face && look.described(face)) ?? {};
+function similarityOf(viewport, face) {
+  const { similarity, support } = (face && viewport.described(face)) ?? {};
   if (!similarity?.length || support?.labels.length !== similarity.length) return null;
-  return { ...support, similarity, picked };
+  return { ...support, similarity, selected: selectedFrame };
 }
 
-// --- drawing: only when something new is to be seen --------------------------------------------------------------
+// --- drawing, only after a change -----------------------------------------------------------------------------------
 
-let asked = false;
+let drawRequested = false;
 let drawnAt_ms = 0;
 
-function invalidate() {
-  if (asked) return;
-  asked = true;
-  const wait_ms = calm.matches ? drawnAt_ms + CALM_INTERVAL_MS - performance.now() : 0;
+function requestDraw() {
+  if (drawRequested) return;
+  drawRequested = true;
+  const wait_ms = reducedMotion.matches ? drawnAt_ms + REDUCED_MOTION_INTERVAL_MS - performance.now() : 0;
   if (wait_ms > 0) setTimeout(() => requestAnimationFrame(draw), wait_ms);
   else requestAnimationFrame(draw);
 }
 
-const sheets = {
-  plane: new Sheet(element("circumplex"), invalidate),
-  valence: new Sheet(element("valence-strip"), invalidate),
-  arousal: new Sheet(element("arousal-strip"), invalidate),
-  similarity: new Sheet(element("similarity"), invalidate),
+const surfaces = {
+  plane: new PageSurface(element("circumplex"), requestDraw),
+  valence: new PageSurface(element("valence-strip"), requestDraw),
+  arousal: new PageSurface(element("arousal-strip"), requestDraw),
+  similarity: new PageSurface(element("similarity"), requestDraw),
 };
 
-const strips = new Strips(sheets.valence, sheets.arousal);
+const strips = new Strips(surfaces.valence, surfaces.arousal);
 
 function draw(now_ms) {
-  asked = false;
+  drawRequested = false;
   drawnAt_ms = now_ms;
-  const look = view.look();
-  const focus = focusIn(look);
-  const support = similarityOf(look, focus);
-  drawCircumplex(sheets.plane, look, theme, focus, support);
-  strips.draw(look, theme, focus);
-  if (element("why").open) drawSimilarity(sheets.similarity, support, theme, theme.slots[focus?.slot]);
+  const viewport = view.viewport();
+  const focus = focusedFace(viewport);
+  const support = similarityOf(viewport, focus);
+  drawCircumplex(surfaces.plane, viewport, theme, focus, support);
+  strips.draw(viewport, theme, focus);
+  if (element("why").open) drawSimilarity(surfaces.similarity, support, theme, theme.slots[focus?.slot]);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   theme = readTheme();
-  invalidate();
+  requestDraw();
 });
 
-// --- texts: at a pace that can be read ---------------------------------------------------------------------------
+// --- texts, at a pace that can be read ------------------------------------------------------------------------------
 
 let textTimer = null;
 
@@ -122,50 +122,50 @@ function refreshTexts() {
 }
 
 function showTexts() {
-  const look = view.look();
-  const focus = focusIn(look);
-  const described = focus && look.described(focus);
-  const support = similarityOf(look, focus);
+  const viewport = view.viewport();
+  const focus = focusedFace(viewport);
+  const described = focus && viewport.described(focus);
+  const support = similarityOf(viewport, focus);
   const streams = hello ? hello.streams.map(streamNow) : [];
   const shown = streams.filter(({ stream }) => view.stream === null || stream === view.stream);
-  const current = !look.live || (connectionState === "live" && shown.some(({ flows }) => flows));
-  showState(stateOf(look, shown));
-  const others = look.faces.some((face) => face !== focus && look.described(face));
+  const current = !viewport.live || (connectionState === "live" && shown.some(({ live }) => live));
+  showState(stateOf(viewport, shown));
+  const others = viewport.faces.some((face) => face !== focus && viewport.described(face));
   showReading(described, others ? focus : null, latestSeq, current);
-  showMoment(look, focus?.name, described);
+  showMoment(viewport, focus?.name, described);
   showWhy(described, focus?.name, support, support && frontFrame(support));
   chooser.show(streams);
-  const lanes = shown.map((stream) => ({ ...stream, faces: facesIn(look, stream.stream) }));
-  faceList.show(lanes, focus, current);
+  const groups = shown.map((stream) => ({ ...stream, faces: facesIn(viewport, stream.stream) }));
+  faceList.show(groups, focus, current);
 }
 
-function facesIn(look, stream) {
-  const faces = look.faces.filter((face) => face.stream === stream);
-  return faces.map((face) => ({ face, described: look.described(face) })).filter(({ described }) => described);
+function facesIn(viewport, stream) {
+  const faces = viewport.faces.filter((face) => face.stream === stream);
+  return faces.map((face) => ({ face, described: viewport.described(face) })).filter(({ described }) => described);
 }
 
-/** How a stream is at present: {stream, label, people, fps, state, flows}. */
+/** The present state of a stream: {stream, label, people, fps, state, live}. */
 function streamNow({ stream, label, subjects }) {
   const silence_s = meter.silence_s(stream);
   const status = statuses.get(stream);
   const present = history.presentIn(stream);
-  const doubtful = subjects.length > 1 || (subjects.length === 1 && present.length > 1); // who could be who
+  const ambiguous = subjects.length > 1 || (subjects.length === 1 && present.length > 1); // which face is which subject
   return {
     stream,
     label: label || stream,
-    people: doubtful ? subjects.map(({ subject }) => subject) : null,
+    people: ambiguous ? subjects.map(({ subject }) => subject) : null,
     fps: meter.read(stream).fps,
     state: streamState(status, silence_s, present.map((face) => face.latest)),
-    flows: !status && silence_s <= SILENCE_S,
+    live: !status && silence_s <= SILENCE_S,
   };
 }
 
 /** The sentence above the circumplex: {state, text}. */
-function stateOf(look, streams) {
-  if (!look.live) return { state: "paused", text: `Paused, showing ${momentText(look.newest - look.at)}` };
-  if (connectionState !== "live") return absenceState(connectionState, farewell);
+function stateOf(viewport, streams) {
+  if (!viewport.live) return { state: "paused", text: `Paused, showing ${momentText(viewport.newest - viewport.at)}` };
+  if (connectionState !== "live") return disconnectedState(connectionState, byeText);
   if (streams.length === 1) return streams[0].state;
-  return streamsState(streams.filter(({ flows }) => flows).length, streams.length, history.presentIn(null).length);
+  return streamsState(streams.filter(({ live }) => live).length, streams.length, history.presentIn(null).length);
 }
 
 setInterval(() => {
@@ -173,21 +173,21 @@ setInterval(() => {
   refreshTexts();
 }, 500);
 
-// --- what a person does ------------------------------------------------------------------------------------------
+// --- what a person does ---------------------------------------------------------------------------------------------
 
 const chooser = new StreamChooser((stream) => view.choose(stream));
 const faceList = new FaceList(element("faces"), {
-  chosen(face) {
-    chosen = face.key;
-    pick(null);
+  onSelect(face) {
+    selectedFace = face.key;
+    selectFrame(null);
   },
-  assigned: (face, subject) => connection.send({ type: "assign", stream: face.stream, face: face.id, subject }),
+  onAssign: (face, subject) => connection.send({ type: "assign", stream: face.stream, face: face.id, subject }),
 });
 
-function pick(frame) {
-  picked = frame;
+function selectFrame(frame) {
+  selectedFrame = frame;
   refreshTexts();
-  invalidate();
+  requestDraw();
 }
 
 connectControls(view, [element("valence-strip"), element("arousal-strip")]);
@@ -195,44 +195,44 @@ connectControls(view, [element("valence-strip"), element("arousal-strip")]);
 connectBars(
   element("similarity"),
   () => {
-    const look = view.look();
-    return similarityOf(look, focusIn(look));
+    const viewport = view.viewport();
+    return similarityOf(viewport, focusedFace(viewport));
   },
-  pick,
+  selectFrame,
 );
 
 /** The similarities are the largest part of a message: subscribed to only while their bars are open. */
-function askForFields() {
+function subscribeToFields() {
   connection.subscribe(element("why").open ? [...FIELDS, "similarity"] : FIELDS);
-  invalidate();
+  requestDraw();
 }
-element("why").addEventListener("toggle", askForFields);
+element("why").addEventListener("toggle", subscribeToFields);
 
 const unix = (t) => t - (hello?.clock.monotonic ?? 0) + (hello?.clock.unix ?? 0);
-const momentOf = (look) => new Date(1000 * unix(look.to)).toISOString().slice(0, 19);
-const fileName = (look, ending) => `mtclar_${momentOf(look).replaceAll(":", "-")}.${ending}`;
+const momentOf = (viewport) => new Date(1000 * unix(viewport.to)).toISOString().slice(0, 19);
+const fileName = (viewport, ending) => `mtclar_${momentOf(viewport).replaceAll(":", "-")}.${ending}`;
 
 element("export-csv").addEventListener("click", () => {
-  const look = view.look();
-  save(new Blob([toCsv(look, unix)], { type: "text/csv" }), fileName(look, "csv"));
+  const viewport = view.viewport();
+  save(new Blob([toCsv(viewport, unix)], { type: "text/csv" }), fileName(viewport, "csv"));
 });
 
 element("export-png").addEventListener("click", () => {
-  const look = view.look();
-  const focus = focusIn(look);
+  const viewport = view.viewport();
+  const focus = focusedFace(viewport);
   const shown = (hello?.streams ?? []).filter(({ stream }) => view.stream === null || stream === view.stream);
   const picture = toPicture({
-    look,
+    viewport,
     theme,
     focus,
-    support: element("why").open ? similarityOf(look, focus) : null,
+    support: element("why").open ? similarityOf(viewport, focus) : null,
     title: ["mtclar-stream", ...shown.map(({ label, stream }) => label || stream)].join(" · "),
-    note: `${spanText(view.span_s)} until ${momentOf(look).replace("T", " ")} UTC`,
+    note: `${spanText(view.span_s)} until ${momentOf(viewport).replace("T", " ")} UTC`,
   });
-  picture.toBlob((blob) => save(blob, fileName(look, "png")));
+  picture.toBlob((blob) => save(blob, fileName(viewport, "png")));
 });
 
-// --- messages ----------------------------------------------------------------------------------------------------
+// --- messages -------------------------------------------------------------------------------------------------------
 
 const receive = {
   hello(message) {
@@ -242,11 +242,11 @@ const receive = {
       latestSeq = -1;
     }
     hello = message;
-    farewell = null;
+    byeText = null;
     statuses.clear();
     supports.clear();
-    for (const { stream, subjects } of message.streams) noteSupports(stream, subjects, 0);
-    view.choose(chooser.announce(message.streams));
+    for (const { stream, subjects } of message.streams) storeSupports(stream, subjects, 0);
+    view.choose(chooser.setStreams(message.streams));
     showHello(message);
     showPages(message.pages);
   },
@@ -256,18 +256,18 @@ const receive = {
   subjects({ stream, seq, subjects }) {
     const known = hello.streams.find((one) => one.stream === stream);
     if (known) known.subjects = subjects;
-    noteSupports(stream, subjects, seq);
-    pick(null); // its number is that of another frame now
+    storeSupports(stream, subjects, seq);
+    selectFrame(null); // its index is that of another frame now
   },
   affect(message) {
-    for (const face of message.faces) face.support = supportBehind(message, face);
+    for (const face of message.faces) face.support = supportOf(message, face);
     meter.count(message);
     latestSeq = message.seq;
     history.addAffect(message);
     if (message.truth) element("legend-script").hidden = false;
     if (view.paused) return;
     refreshTexts();
-    invalidate();
+    requestDraw();
   },
   status(message) {
     if (message.state === "live") statuses.delete(message.stream);
@@ -275,10 +275,10 @@ const receive = {
     refreshTexts();
   },
   error({ code, message }) {
-    notice(`error ${code}`, `The server says: ${message} (${code})`);
+    notice(`error ${code}`, `Server: ${message} (${code})`);
   },
   bye(message) {
-    farewell = `The server has closed: ${message.reason || message.code}`;
+    byeText = `Server closed: ${message.reason || message.code}`;
     refreshTexts();
   },
 };
@@ -295,6 +295,6 @@ const connection = new Connection({
 const prompt = new TokenPrompt((token) => connection.useToken(token));
 
 element("retry").addEventListener("click", () => connection.retryNow());
-askForFields();
+subscribeToFields();
 showControls(view);
 connection.open();

@@ -1,10 +1,10 @@
-// A canvas that is sharp on every screen, and the colours that the style sheet gives the charts.
+// A canvas that is sharp on every screen, and the style sheet's colours for charts.
 
 import { SLOTS } from "./history.js";
 
-/** A drawing surface in CSS pixels. What seldom changes is drawn once and kept behind. */
+/** A drawing surface in CSS pixels, with a background that is drawn once. */
 export class Surface {
-  #behind = null;
+  #background = null;
 
   constructor(canvas = document.createElement("canvas")) {
     this.canvas = canvas;
@@ -19,44 +19,44 @@ export class Surface {
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.#behind = null;
+    this.#background = null;
     return this;
   }
 
-  /** Clears the surface and hands out its context. `drawBehind(context)` runs only when the size or the theme is new. */
-  blank(theme, drawBehind) {
+  /** Clears the surface and returns its context. `drawBackground(context)` runs only for a new size or theme. */
+  clear(theme, drawBackground) {
     this.context.clearRect(0, 0, this.width, this.height);
-    if (drawBehind && this.width > 0 && this.height > 0) {
-      const isNew = this.#behind?.theme !== theme;
+    if (drawBackground && this.width > 0 && this.height > 0) {
+      const isNew = this.#background?.theme !== theme;
       if (isNew) {
         const surface = new Surface().resize(this.width, this.height, this.ratio);
-        drawBehind(surface.context);
-        this.#behind = { theme, canvas: surface.canvas };
+        drawBackground(surface.context);
+        this.#background = { theme, canvas: surface.canvas };
       }
-      this.put(this.#behind.canvas, isNew);
+      this.drawUnder(this.#background.canvas, isNew);
     }
     return this.context;
   }
 
-  /** Puts what seldom changes behind everything. */
-  put(behind, _isNew) {
-    this.context.drawImage(behind, 0, 0, this.width, this.height);
+  /** Draws the background. */
+  drawUnder(background, _isNew) {
+    this.context.drawImage(background, 0, 0, this.width, this.height);
   }
 }
 
-/** The surface of a canvas on the page: follows its CSS size and the screen's pixel ratio; `changed` asks to draw again. */
-export class Sheet extends Surface {
-  constructor(canvas, changed) {
+/** The surface of a canvas on the page: follows its CSS size and the pixel ratio; calls onResize() after a change. */
+export class PageSurface extends Surface {
+  constructor(canvas, onResize) {
     super(canvas);
     new ResizeObserver(() => {
       this.resize(canvas.clientWidth, canvas.clientHeight, window.devicePixelRatio || 1);
-      changed();
+      onResize();
     }).observe(canvas);
   }
 
-  /** As the canvas's background on the page: copied into every drawing it would cost the main thread a millisecond. */
-  put(behind, isNew) {
-    if (isNew) this.canvas.style.background = `0 0 / 100% 100% url(${behind.toDataURL()})`;
+  /** As the CSS background: copying it into every drawing would take a millisecond of the main thread. */
+  drawUnder(background, isNew) {
+    if (isNew) this.canvas.style.background = `0 0 / 100% 100% url(${background.toDataURL()})`;
   }
 }
 

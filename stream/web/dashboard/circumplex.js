@@ -7,30 +7,30 @@ const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample woul
 const RING = 0.88; // radius of valence or arousal 1, as a share of half the sheet
 
 /**
- * Draws what `look` shows on `surface`. `focus` is the face in front; `support` its support frames and how alike they
- * are, {labels, similarity, picked}, or null.
+ * Draws the faces of `viewport`. `focus` is the face in front; `support` its support frames with similarities,
+ * {labels, similarity, selected}, or null.
  */
-export function drawCircumplex(surface, look, theme, focus, support) {
-  const place = { x: surface.width / 2, y: surface.height / 2, r: (RING * Math.min(surface.width, surface.height)) / 2 };
-  const context = surface.blank(theme, (behind) => drawPlane(behind, place, theme));
-  const faces = look.faces.toSorted((a, b) => (a === focus) - (b === focus));
-  const points = faces.map((face) => ({ face, sample: look.sampleOf(face) })).filter(({ sample }) => sample);
-  if (support) drawSupport(context, place, support, theme, theme.slots[focus.slot]);
-  for (const { track } of look.scripts) drawTrail(context, place, track, look.at, theme.script, 1.2, 0.5);
-  for (const face of faces) drawTrail(context, place, face, look.at, theme.slots[face.slot], 3, 0.75);
-  for (const { face, sample } of points) drawSpread(context, place, sample, theme.slots[face.slot]);
-  for (const { stream, track } of look.scripts) {
-    const script = track.at(look.at);
-    if (script) drawScript(context, place, script, theme, points.find(({ face }) => face.stream === stream)?.sample);
+export function drawCircumplex(surface, viewport, theme, focus, support) {
+  const circle = { x: surface.width / 2, y: surface.height / 2, r: (RING * Math.min(surface.width, surface.height)) / 2 };
+  const context = surface.clear(theme, (background) => drawCircle(background, circle, theme));
+  const faces = viewport.faces.toSorted((a, b) => (a === focus) - (b === focus));
+  const points = faces.map((face) => ({ face, sample: viewport.sampleOf(face) })).filter(({ sample }) => sample);
+  if (support) drawSupport(context, circle, support, theme, theme.slots[focus.slot]);
+  for (const { track } of viewport.scripts) drawTrail(context, circle, track, viewport.at, theme.script, 1.2, 0.5);
+  for (const face of faces) drawTrail(context, circle, face, viewport.at, theme.slots[face.slot], 3, 0.75);
+  for (const { face, sample } of points) drawSpread(context, circle, sample, theme.slots[face.slot]);
+  for (const { stream, track } of viewport.scripts) {
+    const script = track.at(viewport.at);
+    if (script) drawScript(context, circle, script, theme, points.find(({ face }) => face.stream === stream)?.sample);
   }
-  for (const { face, sample } of points) drawPoint(context, place, sample, theme.slots[face.slot], theme);
-  if (points.length > 1) drawNames(context, place, points, theme);
+  for (const { face, sample } of points) drawPoint(context, circle, sample, theme.slots[face.slot], theme);
+  if (points.length > 1) drawNames(context, circle, points, theme);
 }
 
-const spot = (place, v, a) => [place.x + place.r * v, place.y - place.r * a];
+const toPixels = (circle, v, a) => [circle.x + circle.r * v, circle.y - circle.r * a];
 
-function drawPlane(context, place, theme) {
-  const { x, y, r } = place;
+function drawCircle(context, circle, theme) {
+  const { x, y, r } = circle;
   context.save();
   context.beginPath();
   context.arc(x, y, r, 0, 2 * Math.PI);
@@ -81,24 +81,24 @@ function drawPlane(context, place, theme) {
   }
 }
 
-/** The labels of the support frames, as rings: the more alike a frame is, the fuller its ring. */
-function drawSupport(context, place, { labels, similarity, picked }, theme, colour) {
+/** The labels of the support frames as rings, filled by similarity. */
+function drawSupport(context, circle, { labels, similarity, selected }, theme, colour) {
   context.lineWidth = 1.2;
   labels.forEach(([v, a], i) => {
-    const [x, y] = spot(place, v, a);
+    const [x, y] = toPixels(circle, v, a);
     context.beginPath();
-    context.arc(x, y, i === picked ? 7 : 4.5, 0, 2 * Math.PI);
+    context.arc(x, y, i === selected ? 7 : 4.5, 0, 2 * Math.PI);
     context.globalAlpha = 0.8 * similarity[i];
     context.fillStyle = colour;
     context.fill();
-    context.globalAlpha = i === picked ? 1 : 0.7;
-    context.strokeStyle = i === picked ? theme.ink : colour;
+    context.globalAlpha = i === selected ? 1 : 0.7;
+    context.strokeStyle = i === selected ? theme.ink : colour;
     context.stroke();
   });
   context.globalAlpha = 1;
 }
 
-function drawTrail(context, place, track, at, colour, width, strength) {
+function drawTrail(context, circle, track, at, colour, width, strength) {
   const { samples } = track;
   const end = track.from(at + 1e-9);
   context.strokeStyle = colour;
@@ -111,9 +111,9 @@ function drawTrail(context, place, track, at, colour, width, strength) {
     context.globalAlpha = strength * fresh * fresh;
     context.lineWidth = width * (0.4 + 0.6 * fresh);
     context.beginPath();
-    context.moveTo(...spot(place, samples[i - 1].v, samples[i - 1].a));
+    context.moveTo(...toPixels(circle, samples[i - 1].v, samples[i - 1].a));
     for (; i < end && samples[i].t <= until + 1e-9; i += 1) {
-      const point = spot(place, samples[i].v, samples[i].a);
+      const point = toPixels(circle, samples[i].v, samples[i].a);
       if (samples[i].gap) context.moveTo(...point);
       else context.lineTo(...point);
     }
@@ -122,10 +122,10 @@ function drawTrail(context, place, track, at, colour, width, strength) {
   context.globalAlpha = 1;
 }
 
-function drawSpread(context, place, sample, colour) {
-  const [x, y] = spot(place, sample.v, sample.a);
+function drawSpread(context, circle, sample, colour) {
+  const [x, y] = toPixels(circle, sample.v, sample.a);
   context.beginPath();
-  context.ellipse(x, y, place.r * sample.sv, place.r * sample.sa, 0, 0, 2 * Math.PI);
+  context.ellipse(x, y, circle.r * sample.sv, circle.r * sample.sa, 0, 0, 2 * Math.PI);
   context.fillStyle = colour;
   context.strokeStyle = colour;
   context.lineWidth = 1;
@@ -136,9 +136,9 @@ function drawSpread(context, place, sample, colour) {
   context.globalAlpha = 1;
 }
 
-/** A cross; its name stands on the side away from the estimate. */
-function drawScript(context, place, sample, theme, estimate) {
-  const [x, y] = spot(place, sample.v, sample.a);
+/** A cross, with its name on the side away from the estimate. */
+function drawScript(context, circle, sample, theme, estimate) {
+  const [x, y] = toPixels(circle, sample.v, sample.a);
   const arm = 6.5;
   context.lineCap = "round";
   for (const [colour, width] of [[theme.card, 5], [theme.script, 2]]) {
@@ -158,8 +158,8 @@ function drawScript(context, place, sample, theme, estimate) {
   label(context, theme, "script", x + 13 * side, y);
 }
 
-function drawPoint(context, place, sample, colour, theme) {
-  const [x, y] = spot(place, sample.v, sample.a);
+function drawPoint(context, circle, sample, colour, theme) {
+  const [x, y] = toPixels(circle, sample.v, sample.a);
   context.beginPath();
   context.arc(x, y, 8, 0, 2 * Math.PI);
   context.globalAlpha = sample.seen ? 1 : 0.75;
@@ -171,13 +171,13 @@ function drawPoint(context, place, sample, colour, theme) {
   context.globalAlpha = 1;
 }
 
-/** Each beside its point: on the right, unless the sheet ends there or another point is in the way. */
-function drawNames(context, place, points, theme) {
+/** Each name beside its point: on the right, unless the canvas ends or another point is there. */
+function drawNames(context, circle, points, theme) {
   context.font = `600 12.5px ${theme.font}`;
-  const spots = points.map(({ sample }) => spot(place, sample.v, sample.a));
+  const positions = points.map(({ sample }) => toPixels(circle, sample.v, sample.a));
   points.forEach(({ face, sample }, i) => {
-    const [x, y] = spots[i];
-    const blocked = spots.some(([otherX, otherY], j) => j !== i && otherX > x && otherX < x + 60 && Math.abs(otherY - y) < 16);
+    const [x, y] = positions[i];
+    const blocked = positions.some(([otherX, otherY], j) => j !== i && otherX > x && otherX < x + 60 && Math.abs(otherY - y) < 16);
     const side = sample.v > 0.6 || blocked ? -1 : 1;
     context.textAlign = side > 0 ? "left" : "right";
     context.fillStyle = theme.slots[face.slot];

@@ -1,6 +1,6 @@
-// How a person moves through time: the toolbar's buttons, and pointers, wheel and keys on the strip charts.
+// Moving through time: the toolbar's buttons, and pointers, wheel and keys on the strip charts.
 
-import { element, say } from "../shared/dom.js";
+import { element, setText } from "../shared/dom.js";
 import { plotArea } from "./strips.js";
 import { spanText } from "./words.js";
 
@@ -14,15 +14,15 @@ export function connectControls(view, strips) {
   element("zoom-out").addEventListener("click", () => view.zoomStep(1));
   for (const strip of strips) {
     connectPointers(view, strip);
-    strip.addEventListener("wheel", (event) => turn(view, strip, event), { passive: false });
-    strip.addEventListener("keydown", (event) => press(view, event));
+    strip.addEventListener("wheel", (event) => onWheel(view, strip, event), { passive: false });
+    strip.addEventListener("keydown", (event) => onKey(view, event));
   }
 }
 
 export function showControls(view) {
   document.body.toggleAttribute("data-paused", view.paused);
-  say(element("pause-text"), view.paused ? "Back to live" : "Pause");
-  say(element("span"), spanText(view.span_s));
+  setText(element("pause-text"), view.paused ? "Back to live" : "Pause");
+  setText(element("span"), spanText(view.span_s));
   for (const [id, can] of [["zoom-in", view.canZoomIn], ["zoom-out", view.canZoomOut]]) {
     element(id).setAttribute("aria-disabled", String(!can)); // not `disabled`: that would take the focus away
   }
@@ -32,7 +32,7 @@ export function showControls(view) {
 function timeAt(view, strip, clientX) {
   const { left, width } = plotArea(strip.clientWidth);
   const share = (clientX - strip.getBoundingClientRect().left - left) / width;
-  const { from, to } = view.look();
+  const { from, to } = view.viewport();
   return from + Math.min(Math.max(share, 0), 1) * (to - from);
 }
 
@@ -68,8 +68,8 @@ function connectPointers(view, strip) {
   strip.addEventListener("pointercancel", (event) => down.delete(event.pointerId));
 }
 
-/** With Ctrl (and by two fingers on a touchpad) it zooms; sideways it moves; otherwise the page scrolls as ever. */
-function turn(view, strip, event) {
+/** Zooms with Ctrl (or two fingers on a touchpad), moves sideways, and otherwise leaves the page to scroll. */
+function onWheel(view, strip, event) {
   if (event.ctrlKey || event.metaKey) view.zoom(Math.exp(event.deltaY * WHEEL_ZOOM), timeAt(view, strip, event.clientX));
   else if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
     view.pan((event.deltaX * view.span_s) / plotArea(strip.clientWidth).width);
@@ -77,12 +77,12 @@ function turn(view, strip, event) {
   event.preventDefault();
 }
 
-function press(view, event) {
+function onKey(view, event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const second = event.shiftKey ? 1 : 0;
   const keys = {
-    ArrowLeft: () => (second ? view.moveTo(view.look().at - second) : view.step(-1)),
-    ArrowRight: () => (second ? view.moveTo(view.look().at + second) : view.step(1)),
+    ArrowLeft: () => (second ? view.moveTo(view.viewport().at - second) : view.step(-1)),
+    ArrowRight: () => (second ? view.moveTo(view.viewport().at + second) : view.step(1)),
     PageUp: () => view.pan(-view.span_s / 2),
     PageDown: () => view.pan(view.span_s / 2),
     Home: () => view.moveTo(-Infinity),

@@ -1,4 +1,4 @@
-// What is on screen as files: the samples as CSV, with the columns of `run --csv`, and the charts as a PNG.
+// Exports: the samples in view as CSV, with the columns of `run --csv`, and the charts as PNG.
 
 import { Surface } from "./canvas.js";
 import { drawCircumplex } from "./circumplex.js";
@@ -13,10 +13,10 @@ const COLUMNS = [
 const PICTURE = { width: 1280, height: 720, ratio: 2, margin: 24, plane: 470 };
 
 /** The samples in view, in order of time. `unix(t)` maps a capture time to seconds since 1970. */
-export function toCsv(look, unix) {
+export function toCsv(viewport, unix) {
   const rows = [];
-  for (const face of look.faces) {
-    for (let i = face.from(look.from); i < face.samples.length && face.samples[i].t <= look.to; i += 1) {
+  for (const face of viewport.faces) {
+    for (let i = face.from(viewport.from); i < face.samples.length && face.samples[i].t <= viewport.to; i += 1) {
       rows.push({ face, sample: face.samples[i] });
     }
   }
@@ -36,8 +36,8 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** The charts on one canvas, with a head that says what they show. `support` may be null. */
-export function toPicture({ look, theme, focus, support, title, note }) {
+/** The charts on one canvas, under a title. `support` may be null. */
+export function toPicture({ viewport, theme, focus, support, title, note }) {
   const { width, height, ratio, margin, plane } = PICTURE;
   const sheet = new Surface().resize(width, height, ratio);
   const { context } = sheet;
@@ -54,8 +54,8 @@ export function toPicture({ look, theme, focus, support, title, note }) {
   write(note, width - margin, 38, "13px", theme.muted);
   context.textAlign = "left";
   let x = margin;
-  for (const face of look.faces) {
-    const sample = look.sampleOf(face);
+  for (const face of viewport.faces) {
+    const sample = viewport.sampleOf(face);
     if (!sample) continue;
     const values = `valence ${signed(sample.v)}, arousal ${signed(sample.a)}`;
     x += write(`${face.name}  `, x, 66, "600 14px", theme.slots[face.slot]);
@@ -67,10 +67,10 @@ export function toPicture({ look, theme, focus, support, title, note }) {
   const bars_px = support ? 130 : 0;
   const strip_px = (height - top - margin - 2 * 22 - (support ? bars_px + 40 : 0)) / 2;
   const circle = new Surface().resize(plane, plane, ratio);
-  drawCircumplex(circle, look, theme, focus, support);
+  drawCircumplex(circle, viewport, theme, focus, support);
   place(circle, margin, top + (height - top - margin - plane) / 2);
   const strips = [0, 1].map(() => new Surface().resize(width - margin - right, strip_px, ratio));
-  new Strips(...strips).draw(look, theme, focus);
+  new Strips(...strips).draw(viewport, theme, focus);
   ["Valence", "Arousal"].forEach((name, i) => {
     const y = top + i * (strip_px + 22);
     write(name, right, y + 12, "600 14px", theme.ink);

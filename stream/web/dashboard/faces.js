@@ -1,39 +1,39 @@
-// The list of faces, which is the legend too: a lane for each stream, in it a button for each face.
+// The list of faces, which is also the legend: a group for each stream with a button for each face.
 
-import { make, say } from "../shared/dom.js";
+import { make, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
 import { faceState } from "./words.js";
 
 export class FaceList {
-  /** `chosen(face)` is called when a person picks one, `assigned(face, subject)` when they say who it is. */
-  constructor(list, { chosen, assigned }) {
+  /** Calls onSelect(face) when a person chooses one, onAssign(face, subject) when they name its subject. */
+  constructor(list, { onSelect, onAssign }) {
     this.list = list;
-    this.chosen = chosen;
-    this.assigned = assigned;
-    this.lanes = new Map(); // stream -> its nodes
+    this.onSelect = onSelect;
+    this.onAssign = onAssign;
+    this.groups = new Map(); // stream -> its nodes
     this.rows = new Map(); // face key -> its nodes
   }
 
   /**
-   * Shows lanes of {stream, label, state, people, faces: [{face, described}]}. `people` are the names that may be
+   * Shows groups of {stream, label, state, people, faces: [{face, described}]}. `people` are the names that may be
    * given to a face by hand, null where there is nothing to mistake.
    */
-  show(lanes, focus, current) {
-    this.#drop(this.lanes, new Set(lanes.map((lane) => lane.stream)));
-    this.#drop(this.rows, new Set(lanes.flatMap((lane) => lane.faces.map(({ face }) => face.key))));
-    for (const lane of lanes) {
-      if (!this.lanes.has(lane.stream)) this.lanes.set(lane.stream, this.#newLane());
-      const nodes = this.lanes.get(lane.stream);
-      nodes.head.hidden = lanes.length < 2;
-      nodes.item.dataset.stream = lane.stream;
-      say(nodes.name, lane.label);
-      nodes.state.dataset.state = lane.state.state;
-      say(nodes.state, lane.state.text);
-      for (const { face, described } of lane.faces) {
+  show(groups, focus, current) {
+    this.#drop(this.groups, new Set(groups.map((group) => group.stream)));
+    this.#drop(this.rows, new Set(groups.flatMap((group) => group.faces.map(({ face }) => face.key))));
+    for (const group of groups) {
+      if (!this.groups.has(group.stream)) this.groups.set(group.stream, this.#newGroup());
+      const nodes = this.groups.get(group.stream);
+      nodes.head.hidden = groups.length < 2;
+      nodes.item.dataset.stream = group.stream;
+      setText(nodes.name, group.label);
+      nodes.state.dataset.state = group.state.state;
+      setText(nodes.state, group.state.text);
+      for (const { face, described } of group.faces) {
         if (!this.rows.has(face.key)) this.rows.set(face.key, this.#newRow(face, nodes.faces));
         const row = this.rows.get(face.key);
-        fill(row, face, described, face.key === focus?.key, current);
-        offer(row, described.subject, lane.people);
+        update(row, face, described, face.key === focus?.key, current);
+        updateSubjects(row, described.subject, group.people);
       }
     }
   }
@@ -46,7 +46,7 @@ export class FaceList {
     }
   }
 
-  #newLane() {
+  #newGroup() {
     const item = make("li", "lane", this.list);
     const head = make("p", "lane-head", item);
     const name = make("b", "lane-name", head);
@@ -59,7 +59,7 @@ export class FaceList {
     const button = make("button", "face", item);
     button.type = "button";
     button.dataset.face = face.id;
-    button.addEventListener("click", () => this.chosen(face));
+    button.addEventListener("click", () => this.onSelect(face));
     make("span", "swatch", button).setAttribute("aria-hidden", "true");
     const title = make("span", "face-title", button);
     const name = make("span", "face-name", title);
@@ -73,33 +73,33 @@ export class FaceList {
     const who = make("label", "who", item);
     make("span", "", who).textContent = "This is";
     const choice = make("select", "", who);
-    choice.addEventListener("change", () => this.assigned(face, choice.value || null));
+    choice.addEventListener("change", () => this.onAssign(face, choice.value || null));
     return { item, button, name, badge, valence, arousal, note, who, choice };
   }
 }
 
-function fill(row, face, described, inFocus, current) {
+function update(row, face, described, inFocus, current) {
   const frames = described.support?.frames;
   row.button.dataset.slot = face.slot;
   row.button.dataset.state = current ? described.state : "stale";
   row.button.setAttribute("aria-pressed", String(inFocus));
-  say(row.name, face.name);
+  setText(row.name, face.name);
   row.badge.dataset.calibrated = described.calibrated;
-  say(row.badge, described.calibrated ? `calibrated${frames ? ` on ${frames} frames` : ""}` : "not calibrated");
+  setText(row.badge, described.calibrated ? `calibrated${frames ? ` on ${frames} frames` : ""}` : "not calibrated");
   row.valence.dataset.value = described.valence ?? "";
   row.arousal.dataset.value = described.arousal ?? "";
-  say(row.valence, signed(described.valence));
-  say(row.arousal, signed(described.arousal));
-  say(row.note, current ? faceState(described).text : "Last known value");
+  setText(row.valence, signed(described.valence));
+  setText(row.arousal, signed(described.arousal));
+  setText(row.note, current ? faceState(described).text : "Last known value");
 }
 
-/** The choice of who a face is; it is left alone while a person has it open. */
-function offer({ who, choice }, subject, people) {
+/** The choice of the face's subject; unchanged while a person has it open. */
+function updateSubjects({ who, choice }, subject, people) {
   who.hidden = people === null;
   if (people === null || document.activeElement === choice) return;
   const names = ["", ...people];
   if (choice.options.length !== names.length || names.some((name, i) => choice.options[i].value !== name)) {
-    choice.replaceChildren(...names.map((name) => new Option(name || "somebody else", name)));
+    choice.replaceChildren(...names.map((name) => new Option(name || "none of these", name)));
   }
   choice.value = subject ?? "";
 }

@@ -1,4 +1,4 @@
-// What was said of each face in the last five minutes: the memory that the charts and the exports draw from.
+// The samples of each face in the last five minutes, for the charts and the exports.
 
 export const KEPT_S = 300;
 export const SLOTS = 8; // colours
@@ -13,7 +13,7 @@ export class Track {
 
   add(sample) {
     const last = this.samples.at(-1);
-    if (last && sample.t < last.t) this.clear(); // the clip began again, or the server did
+    if (last && sample.t < last.t) this.clear(); // the clip or the server has started again
     sample.gap = sample.gap || !last || sample.t - last.t > GAP_S;
     this.samples.push(sample);
     this.dropBefore(sample.t - KEPT_S);
@@ -48,7 +48,7 @@ export class Track {
     return low;
   }
 
-  /** The sample that held at time t: the last one until then, unless its face had gone by then. */
+  /** The sample at time t: the last one before it, unless the face had disappeared by then. */
   at(t) {
     let i = this.from(t);
     if (this.samples[i]?.t !== t) i -= 1;
@@ -56,14 +56,14 @@ export class Track {
     return sample && t < (sample.until ?? sample.t + GAP_S) ? sample : undefined;
   }
 
-  /** Takes over the samples of another track as they are now. */
+  /** Copies the samples of another track. */
   copy(other) {
     this.samples = other.samples.slice(other.first);
     return this;
   }
 }
 
-/** One face of one stream: its latest description beside its track. */
+/** One face of one stream: its samples and its latest description. */
 class Face extends Track {
   constructor(key, stream, id, slot) {
     super();
@@ -79,7 +79,7 @@ class Face extends Track {
     return this.latest?.subject || `Face ${this.id}`;
   }
 
-  /** The face as a message would describe it at time t, or undefined where it was not there. */
+  /** The face as a message would describe it at time t, or undefined if it was absent. */
   described(t) {
     const sample = this.at(t);
     return (
@@ -100,7 +100,7 @@ class Face extends Track {
   }
 }
 
-/** All faces seen in that time, and the scripts of streams whose truth is known. */
+/** All faces of that time, and the known truth of scripted streams. */
 export class History {
   constructor() {
     this.faces = new Map(); // "stream/id" -> Face, oldest first
@@ -121,7 +121,7 @@ export class History {
   }
 
   /** A copy that later messages do not change. */
-  still() {
+  snapshot() {
     const copy = new History();
     copy.times = new Map(this.times);
     for (const [key, face] of this.faces) {
@@ -141,7 +141,7 @@ export class History {
     const seen = new Set();
     for (const face of message.faces) seen.add(this.#addFace(message, face));
     for (const face of this.faces.values()) {
-      if (face.stream === message.stream && !seen.has(face)) leave(face, t);
+      if (face.stream === message.stream && !seen.has(face)) markAbsent(face, t);
       face.dropBefore(now - KEPT_S);
       if (!face.present && face.last === undefined) this.faces.delete(face.key);
     }
@@ -151,41 +151,41 @@ export class History {
     }
   }
 
-  /** The faces that are there now, of one stream or of all (null). */
+  /** The faces that are present now, of one stream or of all (null). */
   presentIn(stream) {
     return [...this.faces.values()].filter((face) => face.present && (stream === null || face.stream === stream));
   }
 
-  #addFace({ stream, t_capture: t, pts, frame }, said) {
-    const key = `${stream}/${said.id}`;
+  #addFace({ stream, t_capture: t, pts, frame }, description) {
+    const key = `${stream}/${description.id}`;
     let face = this.faces.get(key);
     if (!face) {
-      face = new Face(key, stream, said.id, this.#slotFor(said.subject));
+      face = new Face(key, stream, description.id, this.#slotFor(description.subject));
       this.faces.set(key, face);
     }
     const wasPresent = face.present;
-    if (said.state === "lost") leave(face, t);
+    if (description.state === "lost") markAbsent(face, t);
     else face.present = true;
-    face.latest = said;
-    if (said.state === "lost" || typeof said.valence !== "number") return face;
+    face.latest = description;
+    if (description.state === "lost" || typeof description.valence !== "number") return face;
     face.add({
       t,
       pts,
       frame,
-      subject: said.subject,
-      state: said.state,
-      faults: said.faults,
-      calibrated: said.calibrated,
-      support: said.support,
-      inSupport: said.in_support,
-      drift: said.drift,
-      v: said.valence,
-      a: said.arousal,
-      sv: said.sd ? said.sd[0] : 0,
-      sa: said.sd ? said.sd[1] : 0,
-      raw: said.raw,
-      similarity: said.similarity?.length ? Uint8Array.from(said.similarity, (share) => Math.round(255 * share)) : null,
-      seen: said.state === "ok",
+      subject: description.subject,
+      state: description.state,
+      faults: description.faults,
+      calibrated: description.calibrated,
+      support: description.support,
+      inSupport: description.in_support,
+      drift: description.drift,
+      v: description.valence,
+      a: description.arousal,
+      sv: description.sd ? description.sd[0] : 0,
+      sa: description.sd ? description.sd[1] : 0,
+      raw: description.raw,
+      similarity: description.similarity?.length ? Uint8Array.from(description.similarity, (share) => Math.round(255 * share)) : null,
+      seen: description.state === "ok",
       gap: !wasPresent,
     });
     return face;
@@ -203,7 +203,7 @@ export class History {
   }
 }
 
-function leave(face, t) {
+function markAbsent(face, t) {
   if (face.present && face.last) face.last.until = t;
   face.present = false;
 }

@@ -1,14 +1,14 @@
-// Sentences that a person should read and can put away: what the server warns of.
+// Dismissible messages: the server's warnings.
 
-import { element, make, say } from "../shared/dom.js";
+import { element, make, setText } from "../shared/dom.js";
 
-const shown = new Map(); // key -> where its words stand
+const shown = new Map(); // key -> node of its text
 
-/** Shows a sentence; a later one with the same key takes its place. */
+/** Shows a message; it replaces one with the same key. */
 export function notice(key, text) {
   if (!shown.has(key)) {
     const item = make("li", "notice", element("notices"));
-    const words = make("span", "", item);
+    const node = make("span", "", item);
     const close = make("button", "quiet", item);
     close.type = "button";
     close.textContent = "Dismiss";
@@ -16,7 +16,7 @@ export function notice(key, text) {
       item.remove();
       shown.delete(key);
     });
-    shown.set(key, words);
+    shown.set(key, node);
   }
-  say(shown.get(key), text);
+  setText(shown.get(key), text);
 }

@@ -1,4 +1,4 @@
-// Links in the header to what this server offers besides the dashboard, as `hello` names it.
+// Links in the header to this server's other pages, as `hello` names them.
 
 import { element } from "../shared/dom.js";
 

@@ -1,11 +1,11 @@
-// A drawing that moves to the left with time: what was drawn is shifted, and only its right end is drawn anew.
+// A drawing that moves left with time: the old part is shifted and only the right end is drawn.
 
 import { Surface } from "./canvas.js";
 
 export class Scroll {
   #surface = new Surface();
   #key = null;
-  #step = 0; // the newest time, in whole pixels of the screen: shifted by parts of one, lines would blur
+  #step = 0; // the newest time in whole device pixels: a shift by a fraction would blur lines
 
   /**
    * Shows the `span_s` seconds until `to` in a canvas of that size, which is returned. `paint(context, x, from)` draws

@@ -1,31 +1,31 @@
 // "Why this value?": a bar for each support frame, its height the face's similarity to it, ordered by the frame's label.
 
 const TOP = 6;
-const LEFT = 50; // room for what the rows of labels are
+const LEFT = 50; // room for the names of the label rows
 const RIGHT = 2;
 const LABEL_PX = 32; // a bar this wide has room for its label
 
-/** The order of the bars: from the most unpleasant label to the most pleasant, then by arousal. */
+/** The order of the bars: by the valence of their labels, then by arousal. */
 export function barOrder(labels) {
   return [...labels.keys()].sort((i, j) => labels[i][0] - labels[j][0] || labels[i][1] - labels[j][1]);
 }
 
-/** Index of the support frame whose bar is the highest, or of the one that a person picked. */
-export function frontFrame({ similarity, picked }) {
-  if (picked !== null && picked < similarity.length) return picked;
+/** Index of the selected support frame, by default the one with the highest bar. */
+export function frontFrame({ similarity, selected }) {
+  if (selected !== null && selected < similarity.length) return selected;
   return similarity.reduce((best, share, i) => (share > similarity[best] ? i : best), 0);
 }
 
 /**
- * Lets a person pick a bar by click or arrow keys: `pick(index of its support frame)`, or null for the highest again.
- * `current()` is what the bars show, or null.
+ * Selects a bar by click or arrow keys: calls onSelect(index of its support frame), or null for the highest bar again.
+ * `current()` returns the support frames that the bars show, or null.
  */
-export function connectBars(canvas, current, pick) {
+export function connectBars(canvas, current, onSelect) {
   canvas.addEventListener("click", (event) => {
     const support = current();
     if (!support) return;
     const frame = frameAt(event.offsetX, canvas.clientWidth, support.order);
-    pick(frame === support.picked ? null : frame);
+    onSelect(frame === support.selected ? null : frame);
   });
   canvas.addEventListener("keydown", (event) => {
     const support = current();
@@ -34,7 +34,7 @@ export function connectBars(canvas, current, pick) {
     const last = support.order.length - 1;
     const to = { ArrowLeft: Math.max(place - 1, 0), ArrowRight: Math.min(place + 1, last), Home: 0, End: last }[event.key];
     if (to === undefined && event.key !== "Escape") return;
-    pick(to === undefined ? null : support.order[to]);
+    onSelect(to === undefined ? null : support.order[to]);
     event.preventDefault();
   });
 }
@@ -45,9 +45,9 @@ function frameAt(x, width, order) {
   return order[Math.min(Math.max(place, 0), order.length - 1)];
 }
 
-/** Draws the bars of `support`, {labels, similarity, picked, order}, in the face's colour; nothing for null. */
+/** Draws the bars of `support`, {labels, similarity, selected, order}, in the face's colour; nothing for null. */
 export function drawSimilarity(surface, support, theme, colour) {
-  const context = surface.blank();
+  const context = surface.clear();
   if (!support) return;
   const { labels, similarity, order } = support;
   const pitch = (surface.width - LEFT - RIGHT) / order.length;
@@ -85,7 +85,7 @@ export function drawSimilarity(surface, support, theme, colour) {
     context.textAlign = "right";
     context.fillText("pleasant labels", surface.width - RIGHT, surface.height - 3);
   }
-  if (support.picked !== null) {
+  if (support.selected !== null) {
     const left = LEFT + order.indexOf(front) * pitch;
     context.strokeStyle = theme.ink;
     context.strokeRect(left + 0.5, TOP - 1.5, pitch - 1, ground - TOP + 2);

@@ -29,18 +29,18 @@ export class Strips {
     this.#surfaces = [valence, arousal];
   }
 
-  /** Draws what `look` shows of all faces; values before smoothing only of `focus`: more of them are a cloud. */
-  draw(look, theme, focus) {
+  /** Draws what `viewport` shows of all faces; values before smoothing only of `focus`: more of them are a cloud. */
+  draw(viewport, theme, focus) {
     const { width } = plotArea(this.#surfaces[0].width);
-    const series = look.faces.map((face) => lineOf(face, theme.slots[face.slot], look, width, face === focus));
-    const scripts = look.scripts.map(({ track }) => lineOf(track, theme.script, look, width, false));
+    const series = viewport.faces.map((face) => lineOf(face, theme.slots[face.slot], viewport, width, face === focus));
+    const scripts = viewport.scripts.map(({ track }) => lineOf(track, theme.script, viewport, width, false));
     const tracks = [...series, ...scripts];
     const key = tracks.map(({ track, ...line }) => [track.key, Object.values(line)].join()).join(" ");
     // The mean of the last slice was not complete, and a line led to it from the slice before.
-    const margin_s = (3 * SLICE_PX * look.span_s) / width;
-    const change = { dirty: this.#dirty(tracks, look.to) - margin_s, key: look.live ? `${key} ${theme.card} ${look.span_s}` : null };
+    const margin_s = (3 * SLICE_PX * viewport.span_s) / width;
+    const change = { dirty: this.#dirty(tracks, viewport.to) - margin_s, key: viewport.live ? `${key} ${theme.card} ${viewport.span_s}` : null };
     this.#surfaces.forEach((surface, i) => {
-      drawStrip(surface, this.#scrolls[i], look, theme, AXES[i], { series, scripts, ...change });
+      drawStrip(surface, this.#scrolls[i], viewport, theme, AXES[i], { series, scripts, ...change });
     });
   }
 
@@ -62,12 +62,12 @@ export class Strips {
  * How a track is drawn: `slice_s`, how long the slices are whose means are drawn, 0 where samples lie far enough apart to
  * be drawn themselves; `dash_s`, from dash to dash, where the line is broken; `dots`, whether raw values are drawn.
  */
-function lineOf(track, colour, look, width, focused) {
-  const count = track.from(look.to) - track.from(look.from);
-  const pixel_s = look.span_s / width;
+function lineOf(track, colour, viewport, width, focused) {
+  const count = track.from(viewport.to) - track.from(viewport.from);
+  const pixel_s = viewport.span_s / width;
   const slice_s = count * SLICE_PX <= width ? 0 : SLICE_PX * pixel_s;
   // Half a dash holds a point at least; in powers of two, so that it does not change with every sample that comes.
-  const apart_s = slice_s || 2 ** Math.ceil(Math.log2(look.span_s / Math.max(count, 1)));
+  const apart_s = slice_s || 2 ** Math.ceil(Math.log2(viewport.span_s / Math.max(count, 1)));
   const dash_s = Math.max(DASH_PX * pixel_s, 2 * apart_s);
   return { track, colour, slice_s, dash_s, dots: focused && count <= DOTS_A_PX * width };
 }
@@ -108,43 +108,43 @@ function mean({ seen, gap, n, t, v, a, sv, sa }) {
   return { seen, gap, t: t / n, v: v / n, a: a / n, sv: sv / n, sa: sa / n };
 }
 
-function drawStrip(surface, scroll, look, theme, axis, { series, scripts, key, dirty }) {
+function drawStrip(surface, scroll, viewport, theme, axis, { series, scripts, key, dirty }) {
   const plot = plotArea(surface.width);
   const height = surface.height - TOP - BOTTOM;
   const y = (number) => TOP + (height * (1 - number)) / 2;
-  const context = surface.blank(theme, (behind) => drawLevels(behind, y, theme, plot));
+  const context = surface.clear(theme, (background) => drawLevels(background, y, theme, plot));
   if (height <= 0) return;
   const lines = scroll.draw({
     width: plot.width,
     height: surface.height,
     ratio: surface.ratio,
     key: key && `${key} ${surface.width} ${surface.height} ${surface.ratio}`,
-    to: look.to,
-    span_s: look.span_s,
+    to: viewport.to,
+    span_s: viewport.span_s,
     dirty,
-    paint: (onto, x, from) => drawLines(onto, { x, y }, axis, from, look, series, scripts),
+    paint: (onto, x, from) => drawLines(onto, { x, y }, axis, from, viewport, series, scripts),
   });
   context.drawImage(lines, plot.left, 0, plot.width, surface.height);
-  const x = (t) => plot.left + (plot.width * (t - look.from)) / look.span_s;
-  drawTimes(context, surface, x, theme, plot, look);
-  if (!look.live) drawCursor(context, x(look.at), theme, height);
-  for (const face of look.faces) {
-    const sample = look.sampleOf(face);
-    const t = look.live ? sample?.t : look.at;
-    if (sample && t >= look.from) drawHead(context, x(t), y(sample[axis.name]), sample.seen, theme.slots[face.slot], theme);
+  const x = (t) => plot.left + (plot.width * (t - viewport.from)) / viewport.span_s;
+  drawTimes(context, surface, x, theme, plot, viewport);
+  if (!viewport.live) drawCursor(context, x(viewport.at), theme, height);
+  for (const face of viewport.faces) {
+    const sample = viewport.sampleOf(face);
+    const t = viewport.live ? sample?.t : viewport.at;
+    if (sample && t >= viewport.from) drawHead(context, x(t), y(sample[axis.name]), sample.seen, theme.slots[face.slot], theme);
   }
 }
 
-function drawLines(context, scale, axis, from, look, series, scripts) {
-  const drawn = series.map((one) => ({ ...one, samples: samplesOf(one, from, look.to) }));
+function drawLines(context, scale, axis, from, viewport, series, scripts) {
+  const drawn = series.map((one) => ({ ...one, samples: samplesOf(one, from, viewport.to) }));
   for (const { colour, samples, dots, track } of drawn) {
     context.fillStyle = colour;
     drawBand(context, scale, samples, axis);
-    if (dots) drawRaw(context, scale, samplesOf({ track, slice_s: 0 }, from, look.to), axis);
+    if (dots) drawRaw(context, scale, samplesOf({ track, slice_s: 0 }, from, viewport.to), axis);
   }
   for (const script of scripts) {
     context.strokeStyle = script.colour;
-    drawLine(context, scale, samplesOf(script, from, look.to), axis, dashed(script.dash_s), 1.4, 0.85);
+    drawLine(context, scale, samplesOf(script, from, viewport.to), axis, dashed(script.dash_s), 1.4, 0.85);
   }
   for (const { colour, samples, dash_s } of drawn) {
     const dash = dashed(dash_s);
@@ -175,18 +175,18 @@ function drawLevels(context, yOf, theme, plot) {
   }
 }
 
-function drawTimes(context, surface, xOf, theme, plot, look) {
-  const perMark_s = (look.span_s * MARK_PX) / plot.width;
+function drawTimes(context, surface, xOf, theme, plot, viewport) {
+  const perMark_s = (viewport.span_s * MARK_PX) / plot.width;
   const step_s = STEPS_S.find((step) => step >= perMark_s) ?? STEPS_S.at(-1);
   context.font = `11px ${theme.font}`;
   context.textBaseline = "alphabetic";
   context.fillStyle = theme.muted;
-  const nearest = Math.ceil((look.newest - look.to) / step_s - 1e-9);
-  for (let mark = nearest; look.newest - mark * step_s >= look.from - 1e-9; mark += 1) {
-    const x = xOf(look.newest - mark * step_s);
+  const nearest = Math.ceil((viewport.newest - viewport.to) / step_s - 1e-9);
+  for (let mark = nearest; viewport.newest - mark * step_s >= viewport.from - 1e-9; mark += 1) {
+    const x = xOf(viewport.newest - mark * step_s);
     const fromRight = plot.left + plot.width - x;
     context.textAlign = fromRight < 24 ? "right" : x - plot.left < 24 ? "left" : "center";
-    context.fillText(mark ? ago(mark * step_s) : look.live ? "now" : "paused", x, surface.height - 3);
+    context.fillText(mark ? ago(mark * step_s) : viewport.live ? "now" : "paused", x, surface.height - 3);
   }
 }
 

@@ -1,13 +1,13 @@
-// Which part of the history is on screen: the newest seconds, or a still that can be moved through; of which streams.
+// The part of the history on screen: the newest seconds, or a paused copy that can be moved through; of which streams.
 
 import { KEPT_S } from "./history.js";
 
 const SPANS_S = [5, 10, 30, 60, 120, KEPT_S];
 const SHORTEST_S = 2;
-const TINY_S = 1e-6; // less than lies between two frames
+const TINY_S = 1e-6; // shorter than the time between two frames
 
-/** What the charts draw. `at` is the moment whose values are shown: the newest, or the cursor of a still. */
-class Look {
+/** What the charts draw. The values shown are those at `at`: the newest moment, or the cursor while paused. */
+class Viewport {
   constructor(history, stream, { to, at, span_s, live }) {
     const shown = (name) => stream === null || name === stream;
     this.faces = [...history.faces.values()].filter((face) => shown(face.stream));
@@ -29,61 +29,61 @@ class Look {
   }
 }
 
-/** `changed` is called whenever something else is to be seen. */
+/** Calls onChange() when the viewport changes. */
 export class View {
   #history;
-  #changed;
-  #still = null; // {history, to, at} while paused
+  #onChange;
+  #snapshot = null; // {history, to, at} while paused
 
-  constructor(history, changed) {
+  constructor(history, onChange) {
     this.#history = history;
-    this.#changed = changed;
+    this.#onChange = onChange;
     this.span_s = 30;
     this.stream = null; // all of them
   }
 
   get paused() {
-    return this.#still !== null;
+    return this.#snapshot !== null;
   }
 
-  look() {
-    const live = !this.#still;
-    const { history, to, at } = this.#still ?? { history: this.#history, to: this.#history.now, at: this.#history.now };
-    return new Look(history, this.stream, { to, at, span_s: this.span_s, live });
+  viewport() {
+    const live = !this.#snapshot;
+    const { history, to, at } = this.#snapshot ?? { history: this.#history, to: this.#history.now, at: this.#history.now };
+    return new Viewport(history, this.stream, { to, at, span_s: this.span_s, live });
   }
 
   choose(stream) {
     this.stream = stream;
-    this.#changed();
+    this.#onChange();
   }
 
   pause() {
-    if (this.#still || this.#history.now === 0) return;
-    const history = this.#history.still();
-    this.#still = { history, to: history.now, at: history.now };
-    this.#changed();
+    if (this.#snapshot || this.#history.now === 0) return;
+    const history = this.#history.snapshot();
+    this.#snapshot = { history, to: history.now, at: history.now };
+    this.#onChange();
   }
 
   resume() {
-    this.#still = null;
-    this.#changed();
+    this.#snapshot = null;
+    this.#onChange();
   }
 
   /** Pauses, with the cursor at t. */
   moveTo(t) {
     this.pause();
-    const still = this.#still;
-    if (!still) return;
-    still.at = Math.min(Math.max(t, this.#oldest()), still.history.now);
-    if (still.at > still.to) still.to = still.at;
-    if (still.at < still.to - this.span_s) still.to = still.at + this.span_s;
-    this.#changed();
+    const snapshot = this.#snapshot;
+    if (!snapshot) return;
+    snapshot.at = Math.min(Math.max(t, this.#oldest()), snapshot.history.now);
+    if (snapshot.at > snapshot.to) snapshot.to = snapshot.at;
+    if (snapshot.at < snapshot.to - this.span_s) snapshot.to = snapshot.at + this.span_s;
+    this.#onChange();
   }
 
   /** Pauses, and moves the cursor to the next (+1) or previous (-1) sample of the faces that are shown. */
   step(direction) {
     this.pause();
-    const { faces, at } = this.look();
+    const { faces, at } = this.viewport();
     const near = faces
       .map((face) => face.samples[direction > 0 ? face.from(at + TINY_S) : Math.max(face.from(at) - 1, face.first)]?.t)
       .filter((t) => t !== undefined);
@@ -93,21 +93,21 @@ export class View {
   /** Pauses, and moves the window; the cursor stays inside. */
   pan(seconds) {
     this.pause();
-    const still = this.#still;
-    if (!still) return;
-    const { now } = still.history;
-    still.to = Math.min(Math.max(still.to + seconds, Math.min(this.#oldest() + this.span_s, now)), now);
-    still.at = Math.min(Math.max(still.at, still.to - this.span_s), still.to);
-    this.#changed();
+    const snapshot = this.#snapshot;
+    if (!snapshot) return;
+    const { now } = snapshot.history;
+    snapshot.to = Math.min(Math.max(snapshot.to + seconds, Math.min(this.#oldest() + this.span_s, now)), now);
+    snapshot.at = Math.min(Math.max(snapshot.at, snapshot.to - this.span_s), snapshot.to);
+    this.#onChange();
   }
 
   /** Shows `factor` times as many seconds; `t`, or the cursor, stays where it is on screen. */
-  zoom(factor, t = this.look().at) {
+  zoom(factor, t = this.viewport().at) {
     const before_s = this.span_s;
     this.span_s = Math.min(Math.max(before_s * factor, SHORTEST_S), KEPT_S);
-    const still = this.#still;
-    if (still) still.to = Math.min(t + (still.to - t) * (this.span_s / before_s), still.history.now);
-    this.#changed();
+    const snapshot = this.#snapshot;
+    if (snapshot) snapshot.to = Math.min(t + (snapshot.to - t) * (this.span_s / before_s), snapshot.history.now);
+    this.#onChange();
   }
 
   /** To the next shorter (-1) or longer (+1) of the usual spans. */
@@ -126,7 +126,7 @@ export class View {
   }
 
   #oldest() {
-    const { history } = this.#still;
+    const { history } = this.#snapshot;
     const firsts = [...history.faces.values()].map((face) => face.samples[face.first]?.t ?? history.now);
     return Math.min(history.now, ...firsts);
   }

@@ -1,12 +1,12 @@
-// The browser's camera as a source: one JPEG at a time, the next one only when the server has taken the last.
+// The browser's camera as a source: one JPEG at a time, the next one when the server has accepted the last.
 
 import { ServerClock } from "./server-clock.js";
 
 const HEADER_BYTES = 20; // docs/protocol: "MTF1", number of the stream, 0, seq, t_capture
 const MAGIC = [0x4d, 0x54, 0x46, 0x31];
 const QUALITIES = [0.85, 0.6, 0.4]; // the next one where a picture would be too large
-const LONGEST_SIDE = 960; // a face needs a hundred pixels; more would only fill the line
-const PATIENCE_MS = 3000; // no answer for that long: the picture counts as lost
+const LONGEST_SIDE = 960; // a face needs a hundred pixels; more would only use bandwidth
+const REPLY_TIMEOUT_MS = 3000; // without a reply, the picture counts as lost
 const CAMERA = { audio: false, video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, facingMode: "user" } };
 
 const now_s = () => performance.now() / 1000;
@@ -15,7 +15,7 @@ const now_s = () => performance.now() / 1000;
  * Sends what `video` shows over `connection` while it is on. Calls
  *   onState(state, text)   off | asking | waiting | sending | failed, with plain words
  *   onFigures({ perSecond, roundTrip_ms, refused })   twice a second while sending
- * The page passes every message of the server to `hear`, and says `lost` when the connection goes.
+ * The page calls `onMessage` with every message of the server and `onDisconnect` when the connection is lost.
  */
 export class CameraSender {
   constructor({ connection, video, onState, onFigures = () => {} }) {
@@ -26,24 +26,24 @@ export class CameraSender {
     this.canvas = document.createElement("canvas");
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.clock = new ServerClock();
-    this.target = null; // the name of the stream that the pictures are for; null: the first that takes any
+    this.target = null; // name of the stream for the pictures; null: the first that accepts any
     this.stream = null; // the MediaStream, while it is on
     this.ready = null; // the server's camera_ready
     this.seq = 0;
-    this.waitingFor = null; // { seq, sent_s } of the picture that has not been taken yet
+    this.pending = null; // { seq, sent_s } of the picture that is not accepted yet
     this.encoding = false;
     this.quality = 0;
-    this.taken = []; // when the last pictures were taken
+    this.taken = []; // when the last pictures were accepted
     this.refused = 0;
     this.claimTimer = null;
-    setInterval(() => this.#tellFigures(), 500);
+    setInterval(() => this.#reportFigures(), 500);
   }
 
   get on() {
     return this.stream !== null;
   }
 
-  /** Asks the person for the camera. */
+  /** Asks the browser for the camera. */
   async start() {
     if (this.on) return;
     if (!navigator.mediaDevices?.getUserMedia) {
@@ -54,7 +54,7 @@ export class CameraSender {
     try {
       this.stream = await navigator.mediaDevices.getUserMedia(CAMERA);
     } catch (error) {
-      this.onState("failed", refusal(error));
+      this.onState("failed", refusalText(error));
       return;
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => {
@@ -62,11 +62,11 @@ export class CameraSender {
       this.onState("failed", "The camera was unplugged, or another program has taken it.");
     });
     this.video.srcObject = this.stream;
-    await this.video.play().catch(() => {}); // stopped again before it began
+    await this.video.play().catch(() => {}); // stopped before it began
     if (!this.on) return;
-    this.#stayAwake();
+    this.#keepScreenOn();
     this.#claim();
-    this.#next();
+    this.#requestFrame();
   }
 
   stop() {
@@ -74,43 +74,43 @@ export class CameraSender {
     this.stream = null;
     this.video.srcObject = null;
     this.ready = null;
-    this.waitingFor = null;
+    this.pending = null;
     clearTimeout(this.claimTimer);
     this.awake?.release().catch(() => {});
     this.onState("off", "Nothing is sent.");
   }
 
-  /** The connection is gone: what was on its way is lost. */
-  lost() {
+  /** Forgets the picture that was not accepted yet. */
+  onDisconnect() {
     this.ready = null;
-    this.waitingFor = null;
+    this.pending = null;
     clearTimeout(this.claimTimer);
-    if (this.on) this.onState("waiting", "The server is gone; the camera goes on when it is back.");
+    if (this.on) this.onState("waiting", "Connection lost. The camera resumes when the server is back.");
   }
 
-  hear(message) {
+  onMessage(message) {
     switch (message.type) {
       case "hello":
-        this.clock.greet(message.clock.monotonic, now_s());
+        this.clock.onHello(message.clock.monotonic, now_s());
         if (this.on) this.#claim();
         break;
       case "camera_ready":
         this.ready = message;
-        this.onState("sending", "The pictures are on their way. Keep this page in front: a browser stops a hidden page's camera.");
+        this.onState("sending", "Sending. Keep this page in front: a browser stops a hidden page's camera.");
         break;
       case "frame_taken":
-        if (message.seq !== this.waitingFor?.seq) break;
-        this.clock.answered(this.waitingFor.sent_s, message.t_arrived, message.t, now_s());
-        this.waitingFor = null;
+        if (message.seq !== this.pending?.seq) break;
+        this.clock.onReply(this.pending.sent_s, message.t_arrived, message.t, now_s());
+        this.pending = null;
         this.taken.push(now_s());
         break;
       case "error":
         if (["bad_frame", "frame_too_large"].includes(message.code)) {
           this.refused += 1;
-          this.waitingFor = null;
+          this.pending = null;
         } else if (["stream_taken", "unknown_stream"].includes(message.code) && this.on && !this.ready) {
           const taken = message.code === "stream_taken";
-          this.onState("waiting", taken ? "Another page is the camera already; this one goes on when that one is closed." : message.message);
+          this.onState("waiting", taken ? "Another page is the camera already. This one starts when that one is closed." : message.message);
           if (taken) this.claimTimer = setTimeout(() => this.#claim(), 2000);
         }
         break;
@@ -122,20 +122,20 @@ export class CameraSender {
     if (!this.connection.send({ type: "camera", stream: this.target })) this.onState("waiting", "Waiting for the server.");
   }
 
-  /** Called again for every picture that the camera gives. */
-  #next() {
+  /** Repeats for every frame of the camera. */
+  #requestFrame() {
     if (!this.on) return;
-    const look = (now_ms, picture) => {
-      this.#picture((picture?.captureTime ?? now_ms) / 1000);
-      this.#next();
+    const onFrame = (now_ms, frame) => {
+      this.#encode((frame?.captureTime ?? now_ms) / 1000);
+      this.#requestFrame();
     };
-    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(look);
-    else requestAnimationFrame(look);
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(onFrame);
+    else requestAnimationFrame(onFrame);
   }
 
-  #picture(captured_s) {
-    if (this.waitingFor && now_s() - this.waitingFor.sent_s > PATIENCE_MS / 1000) this.waitingFor = null;
-    if (!this.ready || this.waitingFor || this.encoding || !this.video.videoWidth) return;
+  #encode(captured_s) {
+    if (this.pending && now_s() - this.pending.sent_s > REPLY_TIMEOUT_MS / 1000) this.pending = null;
+    if (!this.ready || this.pending || this.encoding || !this.video.videoWidth) return;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(this.video.videoWidth, this.video.videoHeight));
     this.canvas.width = Math.round(scale * this.video.videoWidth);
     this.canvas.height = Math.round(scale * this.video.videoHeight);
@@ -157,28 +157,28 @@ export class CameraSender {
     header.setUint32(8, this.seq);
     header.setFloat64(12, this.clock.toServer(captured_s));
     const waiting = { seq: this.seq, sent_s: now_s() };
-    if (this.connection.send(new Blob([header.buffer, jpeg]))) this.waitingFor = waiting;
+    if (this.connection.send(new Blob([header.buffer, jpeg]))) this.pending = waiting;
     this.seq = (this.seq + 1) % 2 ** 32;
   }
 
-  #tellFigures() {
+  #reportFigures() {
     if (!this.on) return;
     const since_s = now_s() - 2;
     this.taken = this.taken.filter((taken_s) => taken_s > since_s);
     this.onFigures({ perSecond: this.taken.length / 2, roundTrip_ms: this.clock.roundTrip_ms, refused: this.refused });
   }
 
-  async #stayAwake() {
+  async #keepScreenOn() {
     try {
       this.awake = await navigator.wakeLock?.request("screen");
     } catch {
-      // refused on low battery, or the page is hidden: the screen may go dark, no more
+      // refused on low battery or on a hidden page: the screen may go dark
     }
   }
 }
 
 /** Why there is no camera, in plain words. */
-function refusal(error) {
+function refusalText(error) {
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":

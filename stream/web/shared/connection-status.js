@@ -1,6 +1,6 @@
 // The connection's pill in the header, and the button that reconnects at once.
 
-import { element, say } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { seconds } from "./format.js";
 
 export function showConnection(state, wait_s) {
@@ -9,7 +9,7 @@ export function showConnection(state, wait_s) {
   pill.dataset.state = state;
   // A live region would read every second of the countdown aloud.
   pill.setAttribute("aria-live", state === "waiting" ? "off" : "polite");
-  say(element("connection-text"), connectionText(state, wait_s));
+  setText(element("connection-text"), connectionText(state, wait_s));
   element("retry").hidden = state !== "waiting";
 }
 

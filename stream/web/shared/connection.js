@@ -5,11 +5,11 @@ const FIRST_WAIT_S = 0.5;
 const LONGEST_WAIT_S = 5;
 
 /**
- * Keeps one websocket open, for ever. Calls
+ * Keeps one websocket open. Calls
  *   onMessage(object)          for every message of the server
  *   onState(state, detail)     connecting | live | waiting (detail: seconds to the next try) | denied
  *   onBytes(ArrayBuffer)       for every binary message, where it is given
- *   onTokenNeeded(wrong)       when the server wants a token; wrong: one was given and refused. Answer with useToken().
+ *   onTokenNeeded(wrong)       when the server requires a token; wrong: one was given and refused. Reply with useToken().
  */
 export class Connection {
   constructor({ onMessage, onState, onTokenNeeded, onBytes }) {
@@ -18,7 +18,7 @@ export class Connection {
     this.onState = onState;
     this.onTokenNeeded = onTokenNeeded;
     this.token = null; // in memory alone: a reload asks again
-    this.wish = null; // the last `subscribe`, said again to every server that says hello
+    this.subscription = null; // the last `subscribe`, repeated after every reconnection
     this.socket = null;
     this.live = false;
     this.failures = 0;
@@ -39,8 +39,8 @@ export class Connection {
     socket.onopen = () => {
       if (this.token !== null) socket.send(JSON.stringify({ type: "hello", token: this.token }));
     };
-    socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = () => this.#closed(socket);
+    socket.onmessage = (event) => this.#onMessage(event.data);
+    socket.onclose = () => this.#onClosed(socket);
   }
 
   useToken(token) {
@@ -55,8 +55,8 @@ export class Connection {
 
   /** Asks for these optional fields of each face, now and after every reconnection. */
   subscribe(fields) {
-    this.wish = { type: "subscribe", fields };
-    if (this.live) this.send(this.wish);
+    this.subscription = { type: "subscribe", fields };
+    if (this.live) this.send(this.subscription);
   }
 
   /** Sends an object as JSON, or bytes; false while there is no connection. */
@@ -66,7 +66,7 @@ export class Connection {
     return true;
   }
 
-  #receive(data) {
+  #onMessage(data) {
     if (typeof data !== "string") {
       this.onBytes?.(data);
       return;
@@ -76,24 +76,24 @@ export class Connection {
       this.failures = 0;
       this.live = true;
       this.onState("live");
-      if (this.wish) this.send(this.wish);
+      if (this.subscription) this.send(this.subscription);
     }
     const code = message.type === "error" ? message.code : "";
-    if (code === "bad_token") this.#denied(true);
+    if (code === "bad_token") this.#onDenied(true);
     else if (code !== "token_required") this.onMessage(message);
-    else if (this.token === null) this.#denied(false);
+    else if (this.token === null) this.#onDenied(false);
   }
 
-  /** No use in trying again before a person has given another token. */
-  #denied(wrong) {
+  /** Stops: another try needs another token. */
+  #onDenied(wrong) {
     this.socket.close();
     this.socket = null;
     this.onState("denied");
     this.onTokenNeeded(wrong);
   }
 
-  #closed(socket) {
-    if (socket !== this.socket) return; // left behind on purpose
+  #onClosed(socket) {
+    if (socket !== this.socket) return; // replaced by `open` or `useToken`
     this.live = false;
     const wait_s = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.failures) * (0.7 + 0.3 * Math.random());
     this.failures += 1;

@@ -1,9 +1,9 @@
-// Small helpers for the page's nodes. Remote strings go in by textContent alone.
+// Helpers for the page's nodes. Text from elsewhere is set by textContent alone.
 
 export const element = (id) => document.getElementById(id);
 
 /** Sets a text only when it changed: an aria-live region must not repeat itself. */
-export function say(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 

@@ -1,6 +1,6 @@
-// This browser's clock on the server's: from the clock pair of `hello` at first, then from the quickest answer.
+// Converts this browser's clock to the server's: by the clock pair of `hello` at first, then by the fastest reply.
 
-const FORGETS_S = 60; // clocks drift: an answer that old makes room for a slower, newer one
+const MAX_AGE_S = 60; // clocks drift: after that a slower, newer measurement replaces it
 
 export class ServerClock {
   constructor() {
@@ -10,20 +10,20 @@ export class ServerClock {
     this.roundTrip_ms = null; // of the last answer
   }
 
-  /** `hello` says the server's time when it was sent: right up to the way it took. */
-  greet(server_s, here_s) {
+  /** The server's time in `hello` is late by the time that the message took. */
+  onHello(server_s, here_s) {
     this.offset_s = server_s - here_s;
     this.delay_s = Infinity;
   }
 
-  /** Sent and answered on this clock, arrived and answered on the server's: as NTP does (RFC 5905, section 8). */
-  answered(sent_s, arrived_s, replied_s, heard_s) {
-    const delay_s = heard_s - sent_s - (replied_s - arrived_s);
-    this.roundTrip_ms = 1000 * (heard_s - sent_s);
-    if (delay_s > this.delay_s && heard_s - this.measured_s < FORGETS_S) return;
+  /** As NTP does (RFC 5905, section 8): two times on this clock, the two between them on the server's. */
+  onReply(sent_s, arrived_s, replied_s, received_s) {
+    const delay_s = received_s - sent_s - (replied_s - arrived_s);
+    this.roundTrip_ms = 1000 * (received_s - sent_s);
+    if (delay_s > this.delay_s && received_s - this.measured_s < MAX_AGE_S) return;
     this.delay_s = delay_s;
-    this.measured_s = heard_s;
-    this.offset_s = (arrived_s - sent_s + (replied_s - heard_s)) / 2;
+    this.measured_s = received_s;
+    this.offset_s = (arrived_s - sent_s + (replied_s - received_s)) / 2;
   }
 
   toServer(here_s) {

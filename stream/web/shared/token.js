@@ -1,21 +1,21 @@
-// The dialog that asks for the server's token: every page of the server that has a connection makes it when it is needed.
+// The dialog that asks for the server's token; a page makes it when it is first needed.
 
-import { make, say } from "./dom.js";
+import { make, setText } from "./dom.js";
 
 export class TokenPrompt {
   #dialog = null;
 
-  /** `give(token)` gets what the person typed. */
-  constructor(give) {
-    this.give = give;
+  /** Calls onToken(token) with what the person typed. */
+  constructor(onToken) {
+    this.onToken = onToken;
   }
 
-  /** `wrong`: one was given, and is not this server's. */
+  /** `wrong`: the last token was refused. */
   ask(wrong) {
     this.#dialog ??= this.#build();
     const { dialog, message } = this.#dialog;
     message.dataset.wrong = wrong;
-    say(message, wrong ? "That was not this server's token." : "It was printed or chosen where the server was started.");
+    setText(message, wrong ? "That was not this server's token." : "It was printed or chosen when the server was started.");
     if (!dialog.open) dialog.showModal();
   }
 
@@ -24,22 +24,22 @@ export class TokenPrompt {
     dialog.setAttribute("aria-labelledby", "token-title");
     const form = named("form", "token-form", dialog);
     form.method = "dialog";
-    say(named("h2", "token-title", form), "This server asks for its token");
+    setText(named("h2", "token-title", form), "This server asks for its token");
     const message = named("p", "token-message", form);
     const label = make("label", "", form);
     label.htmlFor = "token";
-    say(label, "Token");
+    setText(label, "Token");
     const input = named("input", "token", form);
     Object.assign(input, { type: "password", autocomplete: "off", spellcheck: false, required: true });
     const send = named("button", "token-send", make("div", "actions", form));
     send.type = "submit";
-    say(send, "Connect");
+    setText(send, "Connect");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const token = input.value;
       input.value = "";
       dialog.close();
-      this.give(token);
+      this.onToken(token);
     });
     return { dialog, message };
   }
