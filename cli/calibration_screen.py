@@ -1,7 +1,6 @@
 """The display of a guided calibration in the terminal, and its keys."""
 
 import sys
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
@@ -21,11 +20,9 @@ class Screen(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
-    def show(self, progress: PromptProgress) -> None:
+    def update(self, progress: PromptProgress) -> None:
         """Called with every frame."""
         ...
 
@@ -35,9 +32,7 @@ class Keys(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def pressed(self) -> str | None:
         """The key pressed since the last call, or None; never waits."""
@@ -55,12 +50,10 @@ class PanelScreen:
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, progress: PromptProgress) -> None:
+    def update(self, progress: PromptProgress) -> None:
         prompt = progress.prompt
         if prompt is None:
             return
@@ -93,12 +86,10 @@ class LineScreen:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, progress: PromptProgress) -> None:
+    def update(self, progress: PromptProgress) -> None:
         prompt = progress.prompt
         now = (progress.index, progress.phase, progress.taken, progress.issues)
         if prompt is None or now == self._printed:
@@ -135,9 +126,7 @@ class TerminalKeys:
             tty.setcbreak(sys.stdin)  # Ctrl-C still interrupts
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.available:
             import termios
 

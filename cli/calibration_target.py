@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from mtclar.cli.options import DEFAULT_SUBJECT, WEBCAM, default_support_path
+from mtclar.cli.outputs import Output, always, never, require_safe
+from mtclar.cli.terminal import counted, print_text
+from mtclar.engine.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +55,6 @@ class CalibrationTarget:
     @classmethod
     def from_options(cls, out: Path | None, subject: str | None, force: bool) -> Self:
         """Raises UsageError for an unprintable name."""
-        from mtclar.engine.errors import UsageError
 
         if subject is not None and not subject.isprintable():
             raise UsageError("--subject has an unprintable character", "use letters, digits and spaces")
@@ -63,7 +65,6 @@ class CalibrationTarget:
 
     def require_writable(self, inputs: Mapping[str, Iterable[Path]], *beside: Path) -> None:
         """Checks the files to write, before the person spends a minute in front of the camera; raises UsageError."""
-        from mtclar.cli.outputs import Output, always, never, require_safe
 
         hint = "choose another name, or --force to overwrite it"
         may_replace = always if self.may_replace else never
@@ -83,7 +84,6 @@ class CalibrationTarget:
 
     def print_written(self, console: "Console", support: "SupportSet", *notes: str) -> None:
         """Prints what was written, and what to do next."""
-        from mtclar.cli.terminal import counted, print_text
 
         written = f"Written: {self.path} ({counted(len(support), 'frame')} of '{support.subject}')"
         next_step = "Next: mtclar-stream run" + (f" --support {self.path}" if self.named else "")
@@ -93,7 +93,6 @@ class CalibrationTarget:
 
 def refuse_live(spec: str, option: str) -> None:
     """Raises UsageError for a live source, without opening it."""
-    from mtclar.engine.errors import UsageError
 
     if spec.startswith(LIVE):
         kind = spec.partition(":")[0]
@@ -103,7 +102,6 @@ def refuse_live(spec: str, option: str) -> None:
 @contextmanager
 def open_frames(spec: str, fps: float | None) -> "Iterator[Source]":
     """A source, or a folder of images with their frame rate; raises UsageError."""
-    from mtclar.engine.errors import UsageError
     from mtclar.stream.sources import open_source
     from mtclar.stream.sources.folder import FolderSource
 

@@ -115,7 +115,7 @@ class Page:
     def picture(self, *more: str, stream: str = CAMERA.stream_id) -> None:
         """The camera's next picture, the messages about it, and further answers."""
         self._now_s[0] += STEP_S
-        self._calibration.offer(
+        self._calibration.enqueue_frame(
             Frame(PICTURE, self._seq, self._now_s[0], "arrival", self._now_s[0] - NOW_S, stream)
         )
         self._seq += 1

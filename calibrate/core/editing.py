@@ -83,7 +83,7 @@ def _refuse_duplicates(sets: Sequence[tuple[str, SupportSet]]) -> None:
 
 
 def keep_most_useful(support: SupportSet, count: int) -> SupportSet:
-    """The `count` frames whose labels tell most about the others, in their old order. Raises UsageError."""
+    """The `count` frames whose labels predict the others best, in their old order. Raises UsageError."""
     if not 1 <= count <= len(support):
         raise UsageError(
             f"cannot keep {count} of {len(support)} frames", f"choose a number from 1 to {len(support)}"

@@ -70,14 +70,14 @@ class LiveFeed:
 
     def _send(self, frame: Frame, check: FrameCheck) -> None:
         height, width = frame.image.shape[:2]
-        look = messages.look(
+        message = messages.frame_check(
             frame.seq,
             [] if check.crop is None else face_outline(check.crop, (width, height)),
             usable=check.usable,
             advice=advise(check.issues),
             capture=capture_state(self._capture),
         )
-        self._session.send(look)
+        self._session.send(message)
         self._session.send_image(image_message(frame.seq, frame.t_capture_s, preview(frame.image)))
 
     def _finish(self, capture: LabelCapture) -> None:

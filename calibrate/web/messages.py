@@ -158,7 +158,7 @@ def encode(kind: str, **content: Any) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def look(seq: int, outline: Sequence[Sequence[float]] = (), **content: Any) -> bytes:
+def frame_check(seq: int, outline: Sequence[Sequence[float]] = (), **content: Any) -> bytes:
     """The message `calibrate.look` before the image `seq`; as of a recording unless `content` says otherwise."""
     return encode(
         "look", **{"seq": seq, "outline": outline, "usable": True, "advice": [], "capture": None} | content

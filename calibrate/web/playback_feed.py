@@ -162,7 +162,7 @@ class PlaybackFeed:
             self._player = None
 
     def _run_player(self, client: ClientHandle, from_s: float, halt: threading.Event) -> None:
-        """The player's thread: offers frames at their own pace; those before `from_s` are only decoded."""
+        """The player's thread: hands over frames at their own pace; those before `from_s` are only decoded."""
 
         def wanted(frames: Iterator[Frame]) -> Iterator[Frame]:
             for frame in frames:
@@ -174,26 +174,26 @@ class PlaybackFeed:
         def play() -> None:
             with closing(self._frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
                 for frame in paced(wanted(frames), halt):
-                    self._session.offer(frame)
+                    self._session.enqueue_frame(frame)
 
         self._session.guard(play)
         if not halt.is_set():  # the recording has ended
             with suppress(ProtocolError):
-                self._session.enqueue(client, messages.Pause(type="calibrate.pause"))
+                self._session.enqueue_message(client, messages.Pause(type="calibrate.pause"))
 
     def on_frame(self, frame: Frame) -> None:
         if frame.t_capture_s < self._started_s:
             return  # of the previous playback
         self._position_s = frame.pts_s
         self._sent_s[frame.seq] = frame.pts_s
-        self._session.send(messages.look(frame.seq, time=round(frame.pts_s, 4)))
+        self._session.send(messages.frame_check(frame.seq, time=round(frame.pts_s, 4)))
         self._session.send_image(image_message(frame.seq, frame.pts_s, preview(frame.image)))
 
     def on_state(self, joined: ClientHandle | None) -> None:
         """Shows the nearest still to a client that joins while nothing plays."""
         if joined is not None and self._player is None:
             still = min(self._stills, key=lambda still: abs(still.time_s - self._position_s))
-            self._session.send(messages.look(still.seq, time=round(still.time_s, 4)), joined)
+            self._session.send(messages.frame_check(still.seq, time=round(still.time_s, 4)), joined)
             self._session.send_image(still.image(), joined)
 
     # --- labels ---

@@ -34,10 +34,10 @@ class CalibrationRegistry:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def offer(self, frame: Frame) -> None:
+    def enqueue_frame(self, frame: Frame) -> None:
         """Takes the newest frame of any stream, from that stream's thread, without waiting."""
         for session in self._sessions:
-            session.offer(frame)
+            session.enqueue_frame(frame)
 
     def on_message(self, client: ClientHandle, message: Mapping[str, Any]) -> None:
         """Passes a page's message to its session; before its first `join`, to the first session."""
@@ -50,7 +50,7 @@ class CalibrationRegistry:
             self._session_of[client] = session = chosen
             if len(self._choices) > 1:
                 client.send_text(messages.encode("choices", choices=self._choices))
-        session.enqueue(client, parsed)
+        session.enqueue_message(client, parsed)
 
     def on_disconnect(self, client: ClientHandle) -> None:
         """Ends what the client joined."""

@@ -1,6 +1,6 @@
 """A calibration session: one person's labels, the clients that show the page, and the thread that works for them.
 
-The thread has a tracker of its own, so neither the event loop nor the running streams wait for it: `offer`,
+The thread has a tracker of its own, so neither the event loop nor the running streams wait for it: `enqueue_frame`,
 `on_message` and `on_disconnect` only hand over to the thread.
 """
 
@@ -131,7 +131,7 @@ class CalibrationSession:
 
     # --- any thread, without waiting ---
 
-    def offer(self, frame: Frame) -> None:
+    def enqueue_frame(self, frame: Frame) -> None:
         """Takes the newest frame of any stream; drops it without a client, from another stream, or too soon."""
         if not self._clients or frame.stream_id != self._stream.stream_id:
             return
@@ -145,13 +145,13 @@ class CalibrationSession:
 
     def on_message(self, client: ClientHandle, message: Mapping[str, Any]) -> None:
         """Takes a message of the page; ProtocolError when it is malformed, or too many are queued."""
-        self.enqueue(client, messages.parse(message))
+        self.enqueue_message(client, messages.parse(message))
 
     def on_disconnect(self, client: ClientHandle) -> None:
         """Ends what the client joined, or is still joining."""
-        self.enqueue(client, messages.Leave(type="calibrate.leave"))
+        self.enqueue_message(client, messages.Leave(type="calibrate.leave"))
 
-    def enqueue(self, client: ClientHandle, message: messages.PageMessage) -> None:
+    def enqueue_message(self, client: ClientHandle, message: messages.PageMessage) -> None:
         """Queues a parsed message; raises ProtocolError."""
         if isinstance(message, messages.Join) and not self.accepts(message):
             raise ProtocolError(

@@ -60,7 +60,7 @@ class StillFeed:
 
     def on_state(self, _: ClientHandle | None) -> None:
         if (still := self._current()) is not None:
-            self._session.send(messages.look(still.seq, still.outline))
+            self._session.send(messages.frame_check(still.seq, still.outline))
             self._session.send_image(still.image())
 
     def state(self) -> dict[str, Any]:

@@ -18,8 +18,12 @@ from mtclar.cli.calibration_target import (
     refuse_live,
 )
 from mtclar.cli.commands import calibrate_page, calibrate_recording
+from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, SourceOption, ThreadsOption
+from mtclar.cli.outputs import keep_previous
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.terminal import Terminal, counted, print_text
+from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +75,6 @@ def command(
       mtclar-stream calibrate --grid --out anna.mtclar
       mtclar-stream calibrate --source video.mp4 --labels labels.csv --out anna.mtclar
     """
-    from mtclar.engine.errors import UsageError
 
     if context.invoked_subcommand is not None:
         if given := _given_options(context):
@@ -79,10 +82,7 @@ def command(
             raise UsageError(f"{given[0]} stands before `{name}`", f"write options after `calibrate {name}`")
         return
 
-    from mtclar.cli.logs import set_up_logs
-    from mtclar.cli.outputs import keep_previous
     from mtclar.cli.reports.calibration import print_rejected, print_report
-    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.tracker import Tracker
 
     set_up_logs("plain", [source])
@@ -155,7 +155,6 @@ def _guided(
     from mtclar.calibrate.core.guided_session import COUNTDOWN_S
     from mtclar.calibrate.core.prompts import total_s
     from mtclar.cli.calibration_screen import LineScreen, PanelScreen, TerminalKeys
-    from mtclar.cli.terminal import counted, print_text
     from mtclar.stream.sources.pace import PacedSource
 
     print_text(
@@ -197,7 +196,7 @@ def guided(
                 case _:
                     pass
             if not session.done:
-                screen.show(session.update(check_frame(tracker, frame)))
+                screen.update(session.update(check_frame(tracker, frame)))
             if session.done:
                 return session.selection, True
     return session.selection, False
@@ -210,7 +209,6 @@ def _evaluated(
     from mtclar.calibrate.core.report import make_report
     from mtclar.calibrate.core.support_builder import make_support
     from mtclar.cli.reports.calibration import advice, reasons
-    from mtclar.engine.errors import CalibrationError
 
     try:
         support = make_support(

@@ -11,6 +11,7 @@ from mtclar.cli.calibration_target import (
     PortOption,
     SubjectOption,
 )
+from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import (
     HOST,
     PORT,
@@ -25,6 +26,8 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.terminal import Terminal, print_text
+from mtclar.engine.errors import CalibrationError
 
 
 def command(
@@ -53,13 +56,10 @@ def command(
       mtclar-stream calibrate page --source browser --out anna.mtclar
       mtclar-stream calibrate page --source rtsp://camera/stream --keep-crops
     """
-    from mtclar.cli.logs import set_up_logs
     from mtclar.cli.main import version
     from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages, make_session
     from mtclar.cli.service.service import Service
     from mtclar.cli.service.signals import stop_on_signals
-    from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.engine.errors import CalibrationError
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.pipeline import PipelineOptions
@@ -95,7 +95,7 @@ def command(
             on_saved=on_saved,
             passphrase=secret,
         )
-        options = PipelineOptions("latest" if opened.live else "paced", on_frame=session.offer)
+        options = PipelineOptions("latest" if opened.live else "paced", on_frame=session.enqueue_frame)
         config = ServerConfig(host, port, token, tls_cert, tls_key)
         runner = Runner([Stream(opened, tracker)], config, options, version=version())
         runner.add_page(CALIBRATE_PAGE, stack.enter_context(session), calibration_pages())

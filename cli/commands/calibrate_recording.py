@@ -21,6 +21,7 @@ from mtclar.cli.calibration_target import (
     open_frames,
     refuse_live,
 )
+from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import (
     HOST,
     PORT,
@@ -33,11 +34,12 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.terminal import Terminal, counted, print_text
+from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
     from mtclar.calibrate.core.continuous_rating import ReactionLag
     from mtclar.calibrate.web.recording_scan import RecordingScan
-    from mtclar.cli.terminal import Terminal
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.label_file import Label
@@ -98,13 +100,10 @@ def command(
     from mtclar.calibrate.web.recording_scan import pick_most_useful
     from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
     from mtclar.calibrate.web.still_feed import StillFeed
-    from mtclar.cli.logs import set_up_logs
     from mtclar.cli.main import PROGRAM, version
     from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages
     from mtclar.cli.service.service import NOTICE_WITH_PICTURES
     from mtclar.cli.service.signals import stop_on_signals
-    from mtclar.cli.terminal import Terminal, counted, print_text
-    from mtclar.engine.errors import CalibrationError, UsageError
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.label_file import Label
@@ -234,7 +233,6 @@ def _scan(
 ) -> "tuple[RecordingScan, float]":
     """The frames to label, and the length of the recording in seconds; Ctrl-C raises KeyboardInterrupt."""
     from mtclar.calibrate.web.recording_scan import every_nth, scan_recording, spaced
-    from mtclar.cli.terminal import counted, print_text
 
     print_text(console, f"Scanning {source.label} ...")
     length_s = 0.0

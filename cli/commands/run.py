@@ -231,7 +231,7 @@ def command(
                 print_text(console, f"The calibration page is not served: {reason}", "yellow")
         if registry is not None:
             stack.enter_context(registry)
-            options = PipelineOptions(freshness=policy, on_frame=registry.offer)
+            options = PipelineOptions(freshness=policy, on_frame=registry.enqueue_frame)
         runner = Runner(streams, server_config, options, version=version())
         if registry is not None:
             runner.add_page(CALIBRATE_PAGE, registry, calibration_pages())

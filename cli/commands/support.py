@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.cli.options import default_support_path, expanded
-from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.outputs import Output, always, never, require_safe, seal_previous
+from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
+from mtclar.cli.terminal import Terminal, counted, print_text, printable
+from mtclar.engine.errors import SupportSetError, UsageError
 
 if TYPE_CHECKING:
     from mtclar.engine.support_set import SupportSet
@@ -57,9 +60,7 @@ def show(
       mtclar-stream support show anna.mtclar --html anna.html
     """
     from mtclar.calibrate.core.report import make_report
-    from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.reports.calibration import print_report
-    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.files import write_whole
 
     console = Terminal()
@@ -121,7 +122,6 @@ def prune(
 ) -> None:
     """Keep fewer frames: the most useful ones, or those whose labels agree with the others."""
     from mtclar.calibrate.core import editing
-    from mtclar.engine.errors import UsageError
 
     path = _path(file)
     if keep is None and max_error is None:
@@ -179,8 +179,6 @@ def export(
 ) -> None:
     """Export labels as .csv (for `calibrate --labels`), or labels, errors and conditions as .json."""
     from mtclar.calibrate.core import editing
-    from mtclar.cli.terminal import counted
-    from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_whole
 
     path = _path(file)
@@ -204,9 +202,6 @@ def encrypt(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Encrypt a support set with a passphrase, which `run` and `calibrate` then need."""
-    from mtclar.cli.outputs import seal_previous
-    from mtclar.cli.passphrase import new_passphrase
-    from mtclar.engine.errors import UsageError
     from mtclar.engine.support_set import is_encrypted
 
     path = _path(file)
@@ -231,7 +226,6 @@ def decrypt(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Decrypt a support set."""
-    from mtclar.engine.errors import UsageError
     from mtclar.engine.support_set import is_encrypted
 
     path = _path(file)
@@ -252,7 +246,6 @@ def _path(file: Path | None) -> Path:
 
 
 def _load(path: Path, passphrase_file: Path | None) -> "SupportSet":
-    from mtclar.cli.passphrase import passphrase_of
     from mtclar.engine.support_set import SupportSet
 
     return SupportSet.load(path, passphrase_of(path, passphrase_file))
@@ -260,15 +253,12 @@ def _load(path: Path, passphrase_file: Path | None) -> "SupportSet":
 
 def _require(out: Path, force: bool) -> None:
     """Refuses to overwrite without --force; with it even the input, which is read first."""
-    from mtclar.cli.outputs import Output, always, never, require_safe
 
     require_safe([Output("--out", out, always if force else never, OVERWRITE)], {})
 
 
 def _save(support: "SupportSet", out: Path, read: Sequence[Path], passphrase_file: Path | None) -> None:
     """Writes the set, encrypted if one of its inputs is."""
-    from mtclar.cli.passphrase import new_passphrase
-    from mtclar.cli.terminal import counted
     from mtclar.engine.support_set import is_encrypted
 
     secret = new_passphrase(out, passphrase_file) if any(map(is_encrypted, read)) else None
@@ -278,7 +268,6 @@ def _save(support: "SupportSet", out: Path, read: Sequence[Path], passphrase_fil
 
 
 def _about(path: Path, support: "SupportSet") -> list[str]:
-    from mtclar.cli.terminal import counted, printable
     from mtclar.engine.support_set import is_encrypted
 
     crops = "with" if support.crops is not None else "without"
@@ -307,7 +296,6 @@ def _coverage(support: "SupportSet") -> str:
 def _unusable(support: "SupportSet") -> str:
     """Why `run` would refuse this set; empty when it would not."""
     from mtclar.engine import models
-    from mtclar.engine.errors import SupportSetError
 
     try:
         support.require_encoder(models.card("encoder").identity)
@@ -317,6 +305,5 @@ def _unusable(support: "SupportSet") -> str:
 
 
 def _say(text: str) -> None:
-    from mtclar.cli.terminal import Terminal, print_text
 
     print_text(Terminal(), text)

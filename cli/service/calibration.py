@@ -62,19 +62,19 @@ def subjects_of(
 
 
 def make_registry(
-    subjects: Sequence[CalibrationSubject], offered: Sequence[Source], backend: str, threads: int
+    subjects: Sequence[CalibrationSubject], sources: Sequence[Source], backend: str, threads: int
 ) -> CalibrationRegistry | None:
-    """The sessions of these subjects on the offered sources; None without any.
+    """The sessions of these subjects on these sources; None without any.
 
     A saved support set replaces the previous one in every stream that uses it.
     """
     sessions = []
     for subject in subjects:
-        sources = [stream.source for stream in subject.streams if stream.source in offered]
-        if sources:
+        own_sources = [stream.source for stream in subject.streams if stream.source in sources]
+        if own_sources:
             sessions.append(
                 make_session(
-                    sources,
+                    own_sources,
                     subject.target,
                     subject=subject.subject,
                     backend=backend,

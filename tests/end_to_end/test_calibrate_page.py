@@ -127,7 +127,7 @@ def test_from_the_first_label_to_values_that_move(
     page.locator("#grid .sample").nth(0).hover()
     expect(page.locator("#grid .thumbnail")).to_have_attribute("visibility", "visible")
 
-    # Check it on fresh pictures; take one anew and check that again.
+    # Test on new frames; redo one label and test it again.
     page.locator("#check").click()
     expect(page.locator("#step")).to_have_text("Test 1 of 3")
     page.locator("#take").click()

@@ -202,18 +202,18 @@ function showMark() {
   element("skip").hidden = Boolean(state?.replay) || !element("cancel").hidden || !(state?.still ? state.still.time !== null : state?.ask);
 }
 
-function showLook(look) {
+function showFrameCheck(check) {
   const before = capture;
-  capture = look.capture;
+  capture = check.capture;
   lastImage_ms = performance.now();
   const advice = element("advice");
-  advice.dataset.kind = look.usable ? "ok" : "bad";
+  advice.dataset.kind = check.usable ? "ok" : "bad";
   if (state?.replay) {
-    rating.onImage(look);
+    rating.onImage(check);
     if (chosen === null) setText(element("step"), rating.words().step);
     showMark();
   }
-  setText(advice, state?.still || state?.replay ? "" : look.usable ? "Good image" : look.advice.join(". "));
+  setText(advice, state?.still || state?.replay ? "" : check.usable ? "Good image" : check.advice.join(". "));
   element("camera-line").hidden = !sender.on; // another page may send the images
   const cue = element("cue");
   cue.hidden = capture === null;
@@ -287,7 +287,7 @@ const receive = {
   },
   "calibrate.look"(message) {
     preview.setFace(message);
-    showLook(message);
+    showFrameCheck(message);
   },
   error(message) {
     if (message.code === "unknown_stream" && !state && picker.forget()) send("join");

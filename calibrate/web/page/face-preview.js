@@ -14,8 +14,8 @@ export class FacePreview {
   }
 
   /** Takes the `calibrate.look` of the next image. */
-  setFace(look) {
-    this.face = look;
+  setFace(check) {
+    this.face = check;
   }
 
   /** Shows the newest image; skips those that arrive during decoding or while the page is hidden. */

@@ -1,4 +1,4 @@
-"""Regions of the grid, what is asked for next, and when there are labels enough."""
+"""Regions of the grid, the next prompt, and the stopping rule."""
 
 import re
 

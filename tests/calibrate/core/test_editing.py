@@ -1,4 +1,4 @@
-"""Support sets merged, pruned, taken over to another encoder and listed: what is kept, and what is refused."""
+"""Support sets merged, pruned, re-embedded and exported: what is kept, and what is rejected."""
 
 import json
 import stat
@@ -123,15 +123,15 @@ def test_reembedding_kept_faces() -> None:
 def test_the_listing_comes_back_as_labels() -> None:
     support = make_set(4, 1)
     labels = parse_labels(editing.export(support, "csv"))
-    said = np.array([(label.valence, label.arousal) for label in labels])
-    np.testing.assert_allclose(said, support.labels, atol=1e-4)
-    told = json.loads(editing.export(support, "json"))
-    assert told["subject"] == "anna"
-    assert len(told["frames"]) == 4
-    assert [frame["brightness"] for frame in told["frames"]] == pytest.approx(
+    values = np.array([(label.valence, label.arousal) for label in labels])
+    np.testing.assert_allclose(values, support.labels, atol=1e-4)
+    exported = json.loads(editing.export(support, "json"))
+    assert exported["subject"] == "anna"
+    assert len(exported["frames"]) == 4
+    assert [frame["brightness"] for frame in exported["frames"]] == pytest.approx(
         support.conditions[:, 0], abs=1e-3
     )
-    assert "embeddings" not in json.dumps(told)
+    assert "embeddings" not in json.dumps(exported)
 
 
 def test_crops_are_written_whole_private_and_never_over_others(tmp_path: Path) -> None:

@@ -41,12 +41,12 @@ def test_docs_show_the_schema_that_is_served() -> None:
 def test_asyncapi_names_every_message_of_the_schema_once_and_nothing_else() -> None:
     """A generator that reads it must find both directions whole, and no reference may lead nowhere."""
     asyncapi = yaml.safe_load((DOCS / messages.ASYNCAPI_FILE).read_text())
-    said = asyncapi["components"]["messages"]
-    assert set(asyncapi["channels"]["stream"]["messages"]) == set(said)
+    described_messages = asyncapi["components"]["messages"]
+    assert set(asyncapi["channels"]["stream"]["messages"]) == set(described_messages)
     for operation, side, more in (("receive", "from_server", {"error"}), ("say", "from_client", set())):
         named = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][operation]["messages"]]
         assert sorted(named) == sorted(kinds(side) | more)
-    for name, message in said.items():
+    for name, message in described_messages.items():
         file, _, place = message["payload"]["$ref"].partition("#/$defs/")
         described = json.loads((DOCS / file).read_text())["$defs"][place]
         assert described["properties"]["type"]["const"] == message.get("name", name)

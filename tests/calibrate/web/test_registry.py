@@ -71,7 +71,7 @@ class Running:
         while time.monotonic() < until_s:
             for stream, image in self.pictures.items():
                 now_s = time.monotonic()
-                self.registry.offer(Frame(image, self.seq, now_s, "arrival", now_s, stream))
+                self.registry.enqueue_frame(Frame(image, self.seq, now_s, "arrival", now_s, stream))
             self.seq += 1
             found = next((m for m in page.received[at:] if m["type"] == answer and wanted(m)), None)
             if found is not None:

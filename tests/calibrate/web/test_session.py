@@ -63,7 +63,7 @@ class Running:
         while not self._stopped.wait(0.02):
             now_s = time.monotonic()
             image = self.pictures[seq % len(self.pictures)]
-            self.session.offer(Frame(image, seq, now_s, "arrival", now_s - began_s, "demo"))
+            self.session.enqueue_frame(Frame(image, seq, now_s, "arrival", now_s - began_s, "demo"))
             seq += 1
 
     def __enter__(self) -> "Running":
@@ -77,7 +77,7 @@ class Running:
         self.session.__exit__()
 
     def ask(self, kind: str, **content: Any) -> int:
-        """Says something; the place in `told` from which on the answer stands."""
+        """Sends a message; returns the position in `received` where its answers start."""
         at = len(self.page.received)
         message = {"type": f"calibrate.{kind}", **content}
         FROM_PAGE.validate(message)

@@ -1,4 +1,4 @@
-"""Labelling a recording frame by frame: which frames are offered, and how they follow one another."""
+"""Labelling a recording frame by frame: which frames are shown, and in which order."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -104,7 +104,7 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
         assert do(first, "undo")["still"]["time"] == 2.0  # it has no label again
         assert "no new frames" in do(first, "check", number=1)["message"]
         do(first, "take", valence=-0.5, arousal=0.0)
-    with session() as second:  # goes on where the first one was; what was skipped is offered again
+    with session() as second:  # resumes; a skipped frame is shown again
         state = do(second, "join")
         assert state["still"] == {"time": 1.2, "labelled": 2, "of": 5}
         for n in range(3):

@@ -55,7 +55,7 @@ def streams(*names: str) -> list[Stream]:
 def test_who_can_be_calibrated_on_which_stream(tmp_path: Path, home: Path) -> None:
     anna, ben = support("anna"), support("ben")
     a, b = tmp_path / "anna.mtclar", tmp_path / "ben.mtclar"
-    two = streams("door", "desk")
+    two = streams("door", "garden")
     (new,) = subjects_of(two, [], [], [])
     assert (new.subject, new.target, new.streams) == ("me", home / "mtclar-stream" / "default.mtclar", two)
     assert [p.streams for p in subjects_of(two, [anna, ben], [a, b], [None, "word"])] == [two[:1], two[1:]]
@@ -67,7 +67,9 @@ def test_who_can_be_calibrated_on_which_stream(tmp_path: Path, home: Path) -> No
         ("ben", one),
     ]
     (same,) = subjects_of(two, [anna, support("anna")], [a, tmp_path / "." / "anna.mtclar"], [None, None])
-    assert same.streams == two  # one file for each of the streams: one desk, or two would write it
+    assert (
+        same.streams == two
+    )  # one file for each of the streams: one session, since two would write the same file
 
 
 def test_who_is_new_is_whose_set_would_be_replaced(home: Path) -> None:
@@ -85,7 +87,7 @@ def test_who_is_new_is_whose_set_would_be_replaced(home: Path) -> None:
 
 
 def test_a_saved_set_is_applied_to_every_stream_of_it(tmp_path: Path) -> None:
-    two = streams("door", "desk")
+    two = streams("door", "garden")
     anna = support("anna")
     people = subjects_of(two, [anna], [tmp_path / "anna.mtclar"], [None])
     assert make_registry(people, [], "auto", 1) is None
