@@ -15,7 +15,7 @@ from mtclar.cli.benchmark.compare import compare, parse, ratio
 from mtclar.cli.benchmark.gpu import GpuMeter
 from mtclar.cli.benchmark.material import Material
 from mtclar.cli.benchmark.stages import STAGES
-from mtclar.cli.service import streams
+from mtclar.stream import streams
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.batching import Batcher
 from mtclar.stream.summary import percentiles
@@ -124,7 +124,7 @@ def test_percentiles_of_nothing_are_none() -> None:
         (["--json", "x.json", "--html", "x.json"], "exclude each other", 2),
         (["--backend", "abacus"], "there is no backend 'abacus'", 2),
         (["--compare", "onnxruntime", "abacus"], "there is no backend 'abacus'", 2),
-        (["--compare", "onnxruntime", "onnxruntime", "--html", "x.html"], "--html has no page", 2),
+        (["--compare", "onnxruntime", "onnxruntime", "--html", "x.html"], "--html cannot be combined", 2),
     ],
 )
 @pytest.mark.usefixtures("_tiny")
@@ -233,7 +233,7 @@ def test_a_card_is_watched_through_nvml() -> None:
         for _ in range(500):
             if meter._memory:
                 break
-            meter._over.wait(0.01)
+            meter._done.wait(0.01)
     assert meter.report(10) == {
         "utilisation_percent": 40.0,
         "device_memory_mb": 250.0,
@@ -269,7 +269,7 @@ def test_a_card_that_counts_little_tells_what_it_counts() -> None:
         for _ in range(500):
             if meter._memory:
                 break
-            meter._over.wait(0.01)
+            meter._done.wait(0.01)
     assert meter.report(10) == {"device_memory_mb": 100.0}
 
 
@@ -285,13 +285,13 @@ def test_a_driver_without_a_card_is_no_card() -> None:
     assert meter.report(10) is None
 
 
-def test_a_process_that_says_nothing_is_given_up() -> None:
+def test_a_process_without_output_is_killed() -> None:
     with ExitStack() as stack:
         child = end_to_end.Child.start(
             stack, "the clients", "clients", "ws://192.0.2.1:9/ws", "1"
         )  # nobody answers
-        with pytest.raises(MtclarError, match=r"the clients failed: it said nothing for 0\.2 s"):
-            child.line(timeout_s=0.2)
+        with pytest.raises(MtclarError, match=r"the clients failed: no output for 0\.2 s"):
+            child.read_line(timeout_s=0.2)
 
 
 def test_many_streams_share_an_encoder_where_that_pays(
