@@ -96,7 +96,7 @@ def _rate(page: "Page") -> None:
         page.wait_for_timeout(STEP_MS)
     page.locator("#play").click()
     page.locator("#finish").click()
-    page.locator("#where-title", has_text="behind").wait_for()
+    page.locator("#where-title", has_text="reaction time").wait_for()
     page.wait_for_timeout(500)
 
 
