@@ -155,7 +155,7 @@ def test_profiles_cover_one_face_and_many(rtx: TrtDistribution, name: str) -> No
 def test_a_graph_of_fixed_shape_has_one_profile() -> None:
     (profile,) = profiles_of(graph("face_mesh"))
     (bounds,) = profile.values()
-    assert bounds.least == bounds.likely == bounds.largest
+    assert bounds.min == bounds.opt == bounds.max
 
 
 def test_an_axis_that_nobody_knows_is_a_model_error() -> None:
