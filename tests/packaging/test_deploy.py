@@ -14,7 +14,7 @@ import pytest
 
 from mtclar.cli.commands.run import command as run
 from mtclar.cli.config_file import settings_of
-from mtclar.cli.service.service import STUCK_S
+from mtclar.stream.runner import STUCK_S
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

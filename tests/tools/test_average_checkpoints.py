@@ -6,9 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from average_checkpoints import averaged, main
-
 from mtclar.train.network import NetworkConfig, Siamese
+from tools.average_checkpoints import averaged, main
 
 TINY = NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8))
 

@@ -15,8 +15,8 @@ from mtclar.cli.benchmark.compare import compare, parse, ratio
 from mtclar.cli.benchmark.gpu import GpuMeter
 from mtclar.cli.benchmark.material import Material
 from mtclar.cli.benchmark.stages import STAGES
-from mtclar.stream import streams
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.stream import streams
 from mtclar.stream.batching import Batcher
 from mtclar.stream.summary import percentiles
 
