@@ -6,6 +6,8 @@ between transpositions and each normalisation as ten operators. Nothing but the 
 block, so the last block computes no other.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
+    def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         name = output or f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
@@ -59,7 +61,7 @@ def plain_mixer(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = _Graph()
     node, weight = graph.node, graph.weight
 
-    def gemm(x: str, layer: tuple[Weights, Weights], **attributes: object) -> str:
+    def gemm(x: str, layer: tuple[Weights, Weights], **attributes: Any) -> str:
         return node("Gemm", x, weight(layer[0].T), weight(layer[1]), **attributes)
 
     def normalized(x: str, scale: Weights) -> str:

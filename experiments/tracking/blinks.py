@@ -26,7 +26,8 @@ def frames(path: Path) -> Iterator[Frame]:
     with av.open(str(path)) as container:
         for seq, picture in enumerate(container.decode(video=0)):
             t_s = float(picture.time or 0.0)
-            yield Frame(picture.to_ndarray(format="bgr24"), seq, t_s, "file", t_s, path.stem)
+            image = np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+            yield Frame(image, seq, t_s, "file", t_s, path.stem)
 
 
 def truth_of(path: Path) -> np.ndarray:
