@@ -90,7 +90,7 @@ def test_what_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_card_that_frames_no_face_is_refused(tmp_path: Path, framing: object) -> None:
     fields = dict.fromkeys(("name", "sha256", "licence", "source", "inputs", "outputs"), "x")
     (tmp_path / "card.json").write_text(json.dumps(fields | {"framing": framing}))
-    with pytest.raises(ModelError, match=r"card\.json is not a network's card: no face can be cut"):
+    with pytest.raises(ModelError, match=r"card\.json is not a network's card: its framing is invalid"):
         models.Card.read(tmp_path / "card.json")
 
 
