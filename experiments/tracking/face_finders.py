@@ -35,7 +35,7 @@ def photos(path: Path, every: int) -> Iterator[np.ndarray]:
 def clip(path: Path) -> Iterator[np.ndarray]:
     with av.open(str(path)) as container:
         for picture in container.decode(video=0):
-            yield picture.to_ndarray(format="bgr24")
+            yield np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
 
 
 def compare(images: Iterator[np.ndarray], still: bool, report: Callable[[str], None]) -> None:
