@@ -35,5 +35,5 @@ def test_the_panel_shows_the_mean_of_the_seconds_in_view(
     page.goto(server.url)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     for valence in (0.2, 0.4, 0.6):
-        server.say(server.face(valence, 0.0))
+        server.tell(server.face(valence, 0.0))  # waits for each: `latest` could replace one
     expect(page.get_by_text("Mean valence of the seconds in view: +0.40")).to_be_visible()
