@@ -34,6 +34,7 @@ SLOW = (
     "engine/backends/test_quantized_onnx.py",
     "engine/backends/test_tensorrt_builder.py",
     "engine/backends/test_tensorrt_session.py",
+    "engine/face/test_real_mediapipe.py",
     "engine/face/test_two_people.py",
     "experiments",
     "faults",
