@@ -20,7 +20,7 @@ from tools.generated import replace_section
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "accuracy.md"
-PLOT = DOCS / "accuracy.png"
+PLOT = DOCS / "images" / "accuracy.png"
 RENDERED, FERPLUS = (DOCS / "results" / f"accuracy-{name}.json" for name in ("rendered", "ferplus"))
 FIELDS = ("ccc", "pcc", "rmse", "sagr")
 HEADER = "| labels | method | CCC | PCC | RMSE | SAGR | within the 90 % interval, % |\n|---|---|---|---|---|---|---|"

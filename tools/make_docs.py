@@ -132,7 +132,7 @@ def save_with_camera(name: str, screenshot: bytes, affect: dict[str, Any]) -> No
     text = f"valence {face['valence']:+.2f}   arousal {face['arousal']:+.2f}"
     place = (GAP_PX, (dashboard.height + camera.height) // 2 + GAP_PX)
     ImageDraw.Draw(whole).text(place, text, fill="#1f2937", font=ImageFont.load_default(30))
-    whole.save(ROOT / "docs" / f"{name}.jpg", quality=88, optimize=True)
+    whole.save(ROOT / "docs" / "images" / f"{name}.jpg", quality=88, optimize=True)
 
 
 def scene_pictures(browser: "Browser") -> None:
@@ -161,7 +161,7 @@ def scene_pictures(browser: "Browser") -> None:
 
 
 def save_small(name: str, screenshots: Sequence[bytes]) -> None:
-    """Side by side in docs/, at a third of the size: in the commonest colours (shades) and the rarest (lines)."""
+    """Side by side in docs/images, at a third of the size: in the commonest colours (shades) and the rarest (lines)."""
     from PIL import Image
 
     images = [Image.open(io.BytesIO(screenshot)).convert("RGB") for screenshot in screenshots]
@@ -176,7 +176,7 @@ def save_small(name: str, screenshots: Sequence[bytes]) -> None:
     rare = whole.quantize(RARE_COLOURS, Image.Quantize.MAXCOVERAGE).getpalette() or []
     palette.putpalette(common[: 3 * (256 - RARE_COLOURS)] + rare[: 3 * RARE_COLOURS])
     small = whole.quantize(palette=palette, dither=Image.Dither.NONE)
-    small.save(ROOT / "docs" / f"{name}.png", optimize=True)
+    small.save(ROOT / "docs" / "images" / f"{name}.png", optimize=True)
 
 
 def check_links() -> None:

@@ -23,7 +23,7 @@ GRID = 1.32  # half a side of the grid's drawing, where valence and arousal end 
 
 
 def shots(browser: "Browser", wide: "ViewportSize", phone: "ViewportSize") -> dict[str, list[bytes]]:
-    """Screenshots by the name of their picture in docs/."""
+    """Screenshots by the name of their picture in docs/images."""
     with _served("--every", str(EVERY)) as url:
         page = browser.new_page(viewport=wide, device_scale_factor=1)
         page.goto(url)
