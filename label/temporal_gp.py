@@ -105,7 +105,7 @@ class TemporalGp:
         self._prior: ResidualPrior = params.priors[axis]
         self._kernel: KernelParams = params.kernel
         self._time_kernel = constants.time_kernels[axis]
-        self._h = self._prior.noise_scale(labelled.length, self._kernel)  # [M]
+        self._h = self._prior.noise_scale(labelled.length, labelled.absolute, self._kernel, axis)  # [M]
         self._far = outlier_weights(labelled, self._prior, self._h, axis)  # [M]
         self._residual = labelled.residual[:, axis]
         covariance = covariances(labelled, self._prior, self._kernel, axis)  # [G, M, M]
@@ -122,7 +122,7 @@ class TemporalGp:
         """Mean residual [B] and sd [B] of a new label of B faces; residuals [B, M]: label_i + delta_i - absolute."""
         prior, kernel = self._prior, self._kernel
         query = cross_kernel(faces.embedding, faces.absolute, self._labelled, kernel)
-        h = prior.noise_scale(query.length, kernel)  # [B]
+        h = prior.noise_scale(query.length, query.absolute, kernel, self._axis)  # [B]
         a, known_a = query.absolute[:, self._axis], self._labelled.absolute[:, self._axis]
         far = query.outlier_weights(self._far)
         hh, aa = np.outer(h, self._h), np.outer(a, known_a)  # [B, M]

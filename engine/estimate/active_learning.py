@@ -152,7 +152,7 @@ class _Axis:
         )
         self._kernel, self._scale = kernel, prior.sd_scale**2
         self._unit, self._a = faces.unit, faces.absolute[:, axis]
-        self._h = prior.noise_scale(faces.length, kernel)
+        self._h = prior.noise_scale(faces.length, faces.absolute, kernel, axis)
         far = np.ones(len(faces))
         far[: len(known)] = outlier_weights(known, prior, self._h[: len(known)], axis)
         self._root_far = np.sqrt(far)

@@ -58,7 +58,7 @@ class CompareParams:
         length = np.linalg.norm(encoded.embedding.astype(np.float64), axis=1)
         absolute = encoded.absolute.astype(np.float64)
         return np.stack(
-            [prior.sd(length, absolute[:, i], self.kernel) for i, prior in enumerate(self.priors)], 1
+            [prior.sd(length, absolute, self.kernel, i) for i, prior in enumerate(self.priors)], 1
         )
 
     def write(self, path: Path) -> None:

@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.estimate.class_centres import class_variance
+
 Array = NDArray[np.float64]
 Embeddings = NDArray[np.floating[Any]]
 
@@ -57,7 +59,9 @@ class ResidualPrior:
     """The prior of a person's residuals in one dimension."""
 
     components: tuple[MixtureComponent, ...]
-    length_power: float  # h = (length / typical length) ** -power
+    # h = (length / typical length) ** -length_power * sqrt(1 + class_spread * class_variance)
+    length_power: float
+    class_spread: float
     typical_variance: float  # of r / h; labels many times beyond it are outliers
     tail: float  # degrees of freedom of Student's distribution
     sd_scale: float  # factor on the process's sd that makes its intervals hold
@@ -68,16 +72,17 @@ class ResidualPrior:
         offset, gain, local, noise, weight = np.array(rows, np.float64).T
         return offset, gain, local, noise, weight / weight.sum()
 
-    def noise_scale(self, length: Array, kernel: KernelParams) -> Array:
-        """h [B] of faces whose embeddings have these lengths [B]."""
+    def noise_scale(self, length: Array, absolute: Array, kernel: KernelParams, axis: int) -> Array:
+        """h [B] of faces whose embeddings have these lengths [B], from their absolute values [B, 2]."""
         ratio = np.maximum(length / kernel.typical_length, 0.05)  # no division by zero for an empty embedding
-        return np.asarray(ratio**-self.length_power)
+        spread = np.sqrt(1.0 + self.class_spread * class_variance(absolute)[:, axis])
+        return np.asarray(ratio**-self.length_power * spread)
 
-    def sd(self, length: Array, absolute: Array, kernel: KernelParams) -> Array:
-        """Sd [B] of a new person's labels around the absolute values [B] of faces."""
+    def sd(self, length: Array, absolute: Array, kernel: KernelParams, axis: int) -> Array:
+        """Sd [B] of a new person's labels around the absolute values [B, 2] of faces."""
         offset, gain, local, noise, weight = self.columns()
-        h2 = self.noise_scale(length, kernel) ** 2
-        variance = weight @ offset + weight @ gain * absolute**2 + (weight @ (local + noise)) * h2
+        h2 = self.noise_scale(length, absolute, kernel, axis) ** 2
+        variance = weight @ offset + weight @ gain * absolute[:, axis] ** 2 + (weight @ (local + noise)) * h2
         return np.asarray(self.sd_scale * np.sqrt(variance))
 
 
@@ -131,7 +136,8 @@ def cross_kernel(
 def covariances(labelled: LabelledFaces, prior: ResidualPrior, kernel: KernelParams, axis: int) -> Array:
     """Covariance of the residuals of M labelled faces under each of the G components: [G, M, M]."""
     offset, gain, local, noise, _ = (column[:, None, None] for column in prior.columns())
-    h, a = prior.noise_scale(labelled.length, kernel), labelled.absolute[:, axis]
+    h = prior.noise_scale(labelled.length, labelled.absolute, kernel, axis)
+    a = labelled.absolute[:, axis]
     own = cross_kernel(labelled.unit, labelled.absolute, labelled, kernel)
     hh = np.outer(h, h)
     far = outlier_weights(labelled, prior, h, axis)
@@ -187,7 +193,7 @@ class ResidualGp:
         self._prior, self._kernel, self._axis = prior, kernel, axis
         offset, gain, local, noise, weight = prior.columns()
         count = len(labelled)
-        h = prior.noise_scale(labelled.length, kernel)  # [M]
+        h = prior.noise_scale(labelled.length, labelled.absolute, kernel, axis)  # [M]
         a, r = labelled.absolute[:, axis], labelled.residual[:, axis]
         self._far = outlier_weights(labelled, prior, h, axis)  # [M]
         covariance = covariances(labelled, prior, kernel, axis)
@@ -219,7 +225,7 @@ class ResidualGp:
 
         residuals [B, M]: each query has its own, label_i + delta_i - absolute, with delta_i from the pair graph.
         """
-        h = self._prior.noise_scale(query.length, self._kernel)
+        h = self._prior.noise_scale(query.length, query.absolute, self._kernel, self._axis)
         absolute = query.absolute[:, self._axis]
         far = query.outlier_weights(self._far)
         features = np.hstack(

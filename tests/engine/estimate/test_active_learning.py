@@ -9,6 +9,7 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate import active_learning
 from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, propose
+from mtclar.engine.estimate.class_centres import class_variance
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params
 from mtclar.engine.estimate.residual_gp import KernelParams, MixtureComponent, ResidualPrior
 from mtclar.engine.face.crop import Framing
@@ -18,6 +19,7 @@ from mtclar.engine.support_set import SupportSet
 PRIOR = ResidualPrior(
     (MixtureComponent(0.02, 0.05, 0.03, 0.02, 1.0),),
     length_power=0.5,
+    class_spread=8.0,
     typical_variance=0.05,
     tail=1e9,  # no label is far off
     sd_scale=1.3,
@@ -47,20 +49,25 @@ def shared_covariance(what: Encoded, axis: int) -> np.ndarray:
     (g,) = PRIOR.components
     length = np.linalg.norm(what.embedding.astype(float), axis=1)
     direction = what.embedding / length[:, None]
-    h, a = (length / KERNEL.typical_length) ** -0.5, what.absolute[:, axis].astype(float)
+    h, a = noise_scale(what, axis), what.absolute[:, axis].astype(float)
     c = direction @ direction.T - 1
     alike = g.local * np.exp(c / 0.3) + 0.7 * g.noise * np.exp(c / 0.1)
     return g.offset + g.gain * np.outer(a, a) + np.outer(h, h) * alike
 
 
-def own_noise(what: Encoded) -> np.ndarray:
+def noise_scale(what: Encoded, axis: int) -> np.ndarray:
     length = np.linalg.norm(what.embedding.astype(float), axis=1)
-    return 0.3 * PRIOR.components[0].noise * (length / KERNEL.typical_length) ** -1.0
+    between_classes = class_variance(what.absolute)[:, axis]
+    return (length / KERNEL.typical_length) ** -0.5 * np.sqrt(1 + 8.0 * between_classes)
+
+
+def own_noise(what: Encoded, axis: int) -> np.ndarray:
+    return 0.3 * PRIOR.components[0].noise * noise_scale(what, axis) ** 2
 
 
 def left_over(what: Encoded, labelled: list[int], axis: int) -> np.ndarray:
     """Variance of a label of every face, given those labelled, by one inverse."""
-    cov, own = shared_covariance(what, axis), own_noise(what)
+    cov, own = shared_covariance(what, axis), own_noise(what, axis)
     between = cov[:, labelled]
     inverse = np.linalg.inv(cov[np.ix_(labelled, labelled)] + np.diag(own[labelled]))
     explained = ((between @ inverse) * between).sum(1) if labelled else 0.0

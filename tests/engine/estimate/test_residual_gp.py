@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtclar.engine.estimate.class_centres import class_centres, class_variance
 from mtclar.engine.estimate.residual_gp import (
     KernelParams,
     LabelledFaces,
@@ -25,11 +26,12 @@ PRIOR = ResidualPrior(
         MixtureComponent(0.001, 0.0, 0.08, 0.005, 2.0),
     ),
     length_power=0.5,
+    class_spread=8.0,
     typical_variance=0.04,
     tail=4.0,
     sd_scale=1.0,
 )
-NORMAL = ResidualPrior(PRIOR.components, 0.5, 0.04, tail=1e9, sd_scale=1.0)  # no label is ever far off
+NORMAL = ResidualPrior(PRIOR.components, 0.5, 8.0, 0.04, tail=1e9, sd_scale=1.0)  # no label is ever far off
 
 
 def labelled_faces(count: int, seed: int = 0) -> LabelledFaces:
@@ -40,27 +42,34 @@ def labelled_faces(count: int, seed: int = 0) -> LabelledFaces:
     )
 
 
+def noise_scale(length: float, absolute: np.ndarray) -> float:
+    """h of one face for valence: larger for a short embedding, and between the centres of two classes."""
+    variance = class_variance(absolute[None])[0, 0]
+    scale: float = (length / KERNEL.typical_length) ** -PRIOR.length_power
+    return scale * np.sqrt(1 + PRIOR.class_spread * variance)
+
+
 def covariance(
-    g: MixtureComponent, one: np.ndarray, other: np.ndarray, a: float, b: float, far: float
+    g: MixtureComponent, one: np.ndarray, other: np.ndarray, a: np.ndarray, b: np.ndarray, far: float
 ) -> float:
-    """Between the residuals of two different faces, word by word as the module says.
+    """Between the residuals of two different faces, word by word as the module says; a, b: absolute values [2].
 
     `far`: by how much the noise that they share is larger, since their labels are far off.
     """
     lengths = np.linalg.norm(one), np.linalg.norm(other)
     c = one @ other / (lengths[0] * lengths[1]) - 1
-    h = [(length / KERNEL.typical_length) ** -PRIOR.length_power for length in lengths]
+    h = [noise_scale(length, value) for length, value in zip(lengths, (a, b), strict=True)]
     alike = g.local * np.exp(c / KERNEL.tau)
     near = far * g.noise * KERNEL.near_share * np.exp(c / KERNEL.near_tau)
-    return g.offset + g.gain * a * b + h[0] * h[1] * (alike + near)
+    return g.offset + g.gain * a[0] * b[0] + h[0] * h[1] * (alike + near)
 
 
 def by_definition(
     prior: ResidualPrior, faces: LabelledFaces, query: np.ndarray, absolute: np.ndarray, brought: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Posterior mean and variance of the valence residual of each query [B, D] by one inverse an explanation."""
-    embeddings, a = faces.unit * faces.length[:, None], faces.absolute[:, 0]
-    h = (faces.length / KERNEL.typical_length) ** -prior.length_power
+    embeddings, a = faces.unit * faces.length[:, None], faces.absolute
+    h = np.array([noise_scale(*face) for face in zip(faces.length, a, strict=True)])
     far = outlier_weights(faces, prior, h, 0)
     near = np.exp((query / np.linalg.norm(query, axis=1, keepdims=True) @ faces.unit.T - 1) / KERNEL.near_tau)
     far_there = 1 + (near * (far - 1)).max(1)
@@ -82,10 +91,11 @@ def by_definition(
                     covariance(g, x, y, b, c, np.sqrt(e * f))
                     for y, c, f in zip(embeddings, a, far, strict=True)
                 ]
-                for x, b, e in zip(query, absolute[:, 0], far_there, strict=True)
+                for x, b, e in zip(query, absolute, far_there, strict=True)
             ]
         ).reshape(len(query), len(a))
-        own_h = (np.linalg.norm(query, axis=1) / KERNEL.typical_length) ** -prior.length_power
+        lengths = np.linalg.norm(query, axis=1)
+        own_h = np.array([noise_scale(*face) for face in zip(lengths, absolute, strict=True)])
         alone = g.offset + g.gain * absolute[:, 0] ** 2 + own_h**2 * (g.local + g.noise * far_there)
         weights = rows @ np.linalg.inv(between)
         r = faces.residual[:, 0]
@@ -131,14 +141,24 @@ def test_without_any_label_it_is_the_prior() -> None:
     process = ResidualGp(nobody, PRIOR, KERNEL, axis=1)
     mean, variance = process(cross_kernel(query, absolute, nobody, KERNEL), np.zeros((3, 0)))
     np.testing.assert_array_equal(mean, np.zeros(3))
-    expected = PRIOR.sd(np.linalg.norm(query, axis=1), absolute[:, 1], KERNEL)
+    expected = PRIOR.sd(np.linalg.norm(query, axis=1), absolute, KERNEL, axis=1)
     np.testing.assert_allclose(np.sqrt(variance), expected)
 
 
 def test_short_embeddings_have_larger_sd() -> None:
-    short, typical, long = PRIOR.sd(np.array([0.5, 2.0, 8.0]), np.zeros(3), KERNEL)
+    short, typical, long = PRIOR.sd(np.array([0.5, 2.0, 8.0]), np.zeros((3, 2)), KERNEL, axis=0)
     assert short > typical > long > 0
-    assert np.isfinite(PRIOR.sd(np.zeros(1), np.zeros(1), KERNEL)).all()
+    assert np.isfinite(PRIOR.sd(np.zeros(1), np.zeros((1, 2)), KERNEL, axis=0)).all()
+
+
+def test_values_between_two_class_centres_have_larger_sd() -> None:
+    centres = class_centres()
+    at_happiness, between = centres[1], (centres[0] + centres[1]) / 2
+    values = np.stack([at_happiness, between])
+    sure, torn = PRIOR.sd(np.full(2, 2.0), values, KERNEL, axis=0)
+    assert torn > 1.2 * sure
+    sure, torn = PRIOR.sd(np.full(2, 2.0), values, KERNEL, axis=1)
+    assert torn == pytest.approx(sure, rel=0.2)  # both classes mean about the same arousal
 
 
 def predicted(
