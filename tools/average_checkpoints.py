@@ -16,6 +16,7 @@ from mtclar.engine.files import require_new
 from mtclar.train import evaluate, ferplus, people
 from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mtclar.train.command_line import in_words
+from mtclar.train.ferplus import CROWD_SHARES
 from mtclar.train.figures import PhotoFigures, card_figures
 from mtclar.train.network import Siamese, move_towards
 
@@ -43,22 +44,28 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--people", type=Path, required=True, help="rendered test people")
+    parser.add_argument("--share", type=float, nargs="+", help="shares of AFTER to try; one: that one")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     require_new(options.out)
     before, after = load_checkpoint(options.before), load_checkpoint(options.after)
-    if before.network.config != after.network.config:  # the same weights may look at pictures of another size
+    of_before = replace(before.network.config, temperature=after.network.config.temperature)
+    if of_before != after.network.config:
         parser.error(f"{options.before} and {options.after} are networks of different sizes")
+    started = Siamese(after.network.config).eval()
+    started.start_from(
+        before.network, CROWD_SHARES
+    )  # as training does where V/A becomes a mean of class centres
     photos = ferplus.load(options.ferplus)
     scored: dict[float, float] = {}
-    for share in SHARES:
+    for share in options.share or SHARES:
         figures = evaluate.evaluate_photos(
-            averaged(before.network, after.network, share), photos.split("PublicTest")
+            averaged(started, after.network, share), photos.split("PublicTest")
         )
         scored[share] = goodness(figures)
         print(f"{share:.2f} of the second: {figures}", flush=True)
     best = max(scored, key=lambda share: scored[share])
-    network = averaged(before.network, after.network, best)
+    network = averaged(started, after.network, best)
     on_photos = evaluate.evaluate_photos(network, photos.split("PrivateTest"))
     on_people = evaluate.evaluate_people(network, people.load([options.people], "test"))
     print(f"{best:.2f} chosen\nFER+ PrivateTest: {on_photos}\nrendered test people: {on_people}")

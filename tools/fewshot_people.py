@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
-from mtclar.train import ferplus
+from mtclar.train import ferplus, real_people
 from mtclar.train.accuracy import answers
+from mtclar.train.labelled import UNKNOWN
 
 Rows = NDArray[np.int64]
 
@@ -76,10 +79,15 @@ class People:
             self.va[rows] if labels is None else np.clip(labels, -1, 1),
         )
 
-    def draws(self, k: int, queries_after: int, draws: int, seed: int = 0) -> Iterator[tuple[Rows, Rows]]:
-        """Support [k] and queries of each person and draw; the same queries for every k <= queries_after."""
+    def draws(
+        self, k: int, queries_after: int, draws: int, seed: int = 0, least: int = 5
+    ) -> Iterator[tuple[Rows, Rows]]:
+        """Support [k] and queries of each person and draw; the same queries for every k <= queries_after.
+
+        Of people with at least that many queries.
+        """
         for number, rows in enumerate(self.rows_of()):
-            if len(rows) < queries_after + 5:
+            if len(rows) < queries_after + least:
                 continue
             for draw in range(draws):
                 shuffled = np.random.default_rng((seed, number, draw)).permutation(rows)
@@ -109,6 +117,32 @@ def strangers(
     embeddings, absolute = encode(encoder, photos.images)
     person = np.random.default_rng(0).permutation(len(photos)) // GROUP
     return People(name, embeddings, absolute, np.clip(photos.va, -1, 1), person)
+
+
+def collected(
+    folder: Path,
+    usage: Literal["PublicTest", "PrivateTest"],
+    encoder: Encoder,
+    name: str = "strangers, as collected",
+) -> People:
+    """FER+ faces dealt into groups; V/A is the centre of the class that FER2013 collected a picture as."""
+    photos = ferplus.load(folder).split(usage)
+    known = np.flatnonzero(photos.collected != UNKNOWN)
+    embeddings, absolute = encode(encoder, photos.images[known])
+    person = np.random.default_rng(0).permutation(len(known)) // GROUP
+    return People(name, embeddings, absolute, class_centres()[photos.collected[known]], person)
+
+
+def real(path: Path, split: real_people.Split, encoder: Encoder, name: str = "real people") -> People:
+    """Pictures of real people (mtclar.train.real_people); V/A is the centre of one rater's class."""
+    people = real_people.load(path).split(split)
+    size = encoder.size
+    margin = (people.images.shape[1] - real_people.VIEW_SIDE) // 2
+    views = people.images[:, margin : margin + real_people.VIEW_SIDE, margin : margin + real_people.VIEW_SIDE]
+    crops = np.stack([cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA) for view in views])
+    encoded = answers.encode(encoder, crops)
+    person = np.unique(people.person, return_inverse=True)[1]
+    return People(name, encoded.embedding, encoded.absolute, class_centres()[people.expression], person)
 
 
 def clips(folder: Path, name: str = "clips", encoder: Encoder | None = None) -> People:

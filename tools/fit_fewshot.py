@@ -2,19 +2,22 @@
 
     python -m mtclar.train.rendered tune.npz --people 900:940 --pictures 40
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
-    python -m tools.fit_fewshot --people tune.npz --clips tune_clips --ferplus FERPLUS
+    python -m tools.fit_fewshot --people tune.npz --clips tune_clips --real-people people_crops.npz \
+        --ferplus FERPLUS
 
 Without --models it is the bundled encoder, and engine/models/compare.json; run it again whenever that one changes. The
 constants of a network of your own lie in the folder into which it was exported, where `evaluate --models` takes them.
 
-The people are of the train split, but must not be those whom the encoder
-was trained on; of FER+ it takes PublicTest. Nothing here is a test figure: experiments/few_shot/measure.py has those.
+The rendered people are of the train split, but must not be those whom the encoder was trained on; the real people are
+those of the calibration split, whom it was not trained on either; of FER+ it takes PublicTest, with the crowd's votes
+and with FER2013's own labels. Nothing here is a test figure: experiments/few_shot/measure.py has those.
 
-The prior weight of every explanation of a person's residuals (offset, gain, local, noise on a grid) is found by
+The prior weight of every component of a person's residuals (offset, gain, local, noise on a grid) is found by
 expectation maximisation over many small sets of labelled faces: how often does it explain what a person's labels and
-the encoder differ by? Half of the sets are real faces, half rendered; STYLED of each with a labelling style of its own,
-which is not measured but a choice: how likely a person is to mean something else than the encoder does. The other
-constants are those with the highest likelihood; `sd_scale` makes the 90 % interval hold, on people left out of the fit.
+the encoder differ by? Each source weighs the same; STYLED of its sets have a labelling style of their own, which is not
+measured but a choice: how likely a person is to mean something else than the encoder does. The other constants are
+those with the highest likelihood. `sd_scale` puts the shares of labels within the 90 % interval, of every source and
+number of labels, as far inside BAND as it can; on people left out of the fit.
 """
 
 import argparse
@@ -39,7 +42,7 @@ from mtclar.engine.estimate.residual_gp import (
     log_evidence,
 )
 from mtclar.train.accuracy.answers import Networks
-from tools.fewshot_people import People, clips, rendered, strangers
+from tools.fewshot_people import People, clips, collected, real, rendered, strangers
 
 Array = NDArray[np.float64]
 
@@ -47,10 +50,11 @@ OFFSETS = (0.0003, 0.003, 0.02, 0.1)
 GAINS = (0.0, 0.02, 0.1)
 LOCALS = (0.002, 0.008, 0.03, 0.1)
 NOISES = (0.0007, 0.002, 0.005, 0.012, 0.025, 0.05, 0.1)
-RARE = 0.002  # an explanation with a smaller weight is dropped
+RARE = 0.002  # an component with a smaller weight is dropped
 
 TAUS = (0.12, 0.18)
-POWERS = (0.0, 0.3, 0.6, 0.9)
+POWERS = (0.0, 0.3, 0.6)
+SPREADS = (0.0, 20.0, 60.0, 150.0)
 NEAR_TAU, NEAR_SHARE = 0.05, 0.95  # by the error on clips of rendered people 950 to 957
 TAIL = 4.0
 SAME_COSINE = 0.95
@@ -59,10 +63,14 @@ COVERED_JITTER, COVERED_SHARE = 0.1, 0.3
 STYLED = 0.10  # of the sets
 CLIPS = 0.15  # weight of the clips, whose labels are exact, beside 1 for the rest
 SIZES = (1, 2, 3, 5, 10, 30)  # labels in a set
-SEARCH_SIZES = (10, 30)  # the same while searching tau and powers
-SETS = 4  # of each size and person
+SEARCH_SIZES = (4, 12)  # the same while searching tau, powers and spreads
+SETS = 2  # of each size and person
+PERSONS = 40  # of each source
 LABEL_EVERY = 20  # frames of a clip
-CALIBRATION_KS = (1, 3, 5, 10)
+CALIBRATION_KS = (0, 1, 3, 5, 10)
+FEW_KS = (0, 1, 3)  # of real people, who have few pictures each
+BAND = (0.85, 0.97)  # where every share of labels within the 90 % interval is to lie
+SCALES = np.geomspace(0.4, 4.0, 200)
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,13 @@ class Sets:
     weight: list[float]
 
     def add(self, people: People, weight: float, sizes: Sequence[int]) -> None:
-        """`sizes` faces of each person at a time."""
+        """`sizes` faces at a time of the persons with most of them; `weight` is that of the whole source."""
+        persons = [rows for rows in people.rows_of() if len(rows) >= 3]
+        persons = sorted(persons, key=lambda rows: -len(rows))[:PERSONS]
         for size in sizes:
             chosen = [
                 rows[start * size : (start + 1) * size]
-                for rows in people.rows_of()
+                for rows in persons
                 for start in range(min(len(rows) // size, SETS))
             ]
             for rows in chosen:
@@ -126,33 +136,43 @@ def fit_weights(
         weight = share @ posterior
     mean = float(share @ (best[:, 0] + np.log(likelihood @ weight)))
     kept = [
-        replace(explanation, weight=float(f"{w:.4g}"))
-        for explanation, w in zip(prior.components, weight, strict=True)
+        replace(component, weight=float(f"{w:.4g}"))
+        for component, w in zip(prior.components, weight, strict=True)
         if w >= RARE
     ]
-    kept.sort(key=lambda explanation: -explanation.weight)
+    kept.sort(key=lambda component: -component.weight)
     return replace(prior, components=tuple(kept)), mean
 
 
-def empty_prior(plain: Sequence[People], power: float, kernel: KernelParams, axis: int) -> ResidualPrior:
+def empty_prior(
+    plain: Sequence[People], power: float, spread: float, kernel: KernelParams, axis: int
+) -> ResidualPrior:
     """All components of the grid, equally likely."""
     grid = itertools.product(OFFSETS, GAINS, LOCALS, NOISES)
     prior = ResidualPrior(
-        tuple(MixtureComponent(*variances, weight=1.0) for variances in grid), power, 1.0, TAIL, 1.0
+        tuple(MixtureComponent(*variances, weight=1.0) for variances in grid), power, spread, 1.0, TAIL, 1.0
     )
     scaled = []
     for people in plain:
         residual = people.va[:, axis] - people.absolute[:, axis].astype(np.float64)
         length = np.linalg.norm(people.embeddings.astype(np.float64), axis=1)
-        scaled.append(float(np.mean((residual / prior.noise_scale(length, kernel)) ** 2)))
+        h = prior.noise_scale(length, people.absolute.astype(np.float64), kernel, axis)
+        scaled.append(float(np.mean((residual / h) ** 2)))
     return replace(prior, typical_variance=float(f"{np.mean(scaled):.3g}"))
 
 
 def fit_axis(
-    sets: Sets, plain: Sequence[People], kernel: KernelParams, axis: int, powers: Sequence[float]
+    sets: Sets,
+    plain: Sequence[People],
+    kernel: KernelParams,
+    axis: int,
+    shapes: Sequence[tuple[float, float]],
 ) -> tuple[ResidualPrior, float]:
-    """The best prior of one dimension."""
-    tried = [fit_weights(sets, empty_prior(plain, power, kernel, axis), kernel, axis) for power in powers]
+    """The best prior of one dimension; `shapes`: powers of the length with spreads over the classes."""
+    tried = [
+        fit_weights(sets, empty_prior(plain, power, spread, kernel, axis), kernel, axis)
+        for power, spread in shapes
+    ]
     return max(tried, key=lambda result: result[1])
 
 
@@ -164,8 +184,11 @@ def fit(plain: Sequence[People], films: People, sha256: str) -> CompareParams:
     tried: list[tuple[float, KernelParams, list[ResidualPrior]]] = []
     for tau in TAUS:
         other = replace(kernel, tau=tau)
-        powers = POWERS if not tried else [prior.length_power for prior in tried[0][2]]
-        fitted = [fit_axis(sets, plain, other, axis, powers) for axis in (0, 1)]
+        shapes = list(itertools.product(POWERS, SPREADS))
+        fitted = [
+            fit_axis(sets, plain, other, axis, shapes if not tried else [shape_of(tried[0][2][axis])])
+            for axis in (0, 1)
+        ]
         print(f"tau {tau}: mean log likelihood {fitted[0][1]:.3f} / {fitted[1][1]:.3f}", flush=True)
         tried.append((fitted[0][1] + fitted[1][1], other, [prior for prior, _ in fitted]))
     _, kernel, (valence, arousal) = max(tried, key=lambda result: result[0])
@@ -173,30 +196,60 @@ def fit(plain: Sequence[People], films: People, sha256: str) -> CompareParams:
     return refit(params, plain, films)
 
 
+def shape_of(prior: ResidualPrior) -> tuple[float, float]:
+    """Power of the length and spread over the classes."""
+    return prior.length_power, prior.class_spread
+
+
 def refit(params: CompareParams, plain: Sequence[People], films: People) -> CompareParams:
     """The same shape constants with weights of other people."""
     sets = sets_of(plain, films)
     priors = [
-        fit_axis(sets, plain, params.kernel, axis, [prior.length_power])[0]
+        fit_axis(sets, plain, params.kernel, axis, [shape_of(prior)])[0]
         for axis, prior in enumerate(params.priors)
     ]
     return replace(params, valence=priors[0], arousal=priors[1])
 
 
-def sd_scales(params: CompareParams, plain: Sequence[People], pair: InferenceSession) -> Array:
-    """[2] what the sd must be multiplied with for 90 % of labels to lie in the 90 % interval, mean over populations."""
-    scales = []
+def coverages(
+    params: CompareParams, plain: Sequence[People], pair: InferenceSession
+) -> dict[tuple[str, int], Array]:
+    """Source and number of labels -> [SCALES, 2] share of labels within the 90 % interval, its sd times each scale."""
+    shares = {}
     for people in plain:
-        for k in CALIBRATION_KS:
+        few = np.median([len(rows) for rows in people.rows_of()]) < max(CALIBRATION_KS)
+        for k in FEW_KS if few else CALIBRATION_KS:
             ratios = []
-            for support, queries in people.draws(k, max(CALIBRATION_KS), draws=2):
-                estimates = Comparer(pair, people.support(support), params=params)(people.encoded(queries))
+            after, least = (max(FEW_KS), 1) if few else (max(CALIBRATION_KS), 5)
+            for support, queries in people.draws(k, after, draws=2, least=least):
+                comparer = Comparer(pair, people.support(support) if k else None, params=params)
+                estimates = comparer(people.encoded(queries))
                 value = np.array([(e.valence, e.arousal) for e in estimates])
                 sd = np.array([(e.valence_sd, e.arousal_sd) for e in estimates])
                 ratios.append(np.abs(value - people.va[queries]) / sd)
-            scales.append(np.quantile(np.concatenate(ratios), 0.9, axis=0) / Z_90)
-            print(f"{people.name}, K = {k}: sd to be multiplied by {scales[-1].round(2)}", flush=True)
-    return np.asarray(np.mean(scales, axis=0))
+            off = np.concatenate(ratios) / Z_90  # [n, 2]
+            shares[people.name, k] = (off[None] <= SCALES[:, None, None]).mean(1)
+    return shares
+
+
+def best_scale(shares: Sequence[Array]) -> NDArray[np.int64]:
+    """[2] index in SCALES with which all shares [SCALES, 2] lie as far inside BAND as they can."""
+    stacked = np.stack(shares)  # [source and K, SCALES, 2]
+    margin = np.minimum(stacked.min(0) - BAND[0], BAND[1] - stacked.max(0))
+    return np.asarray(margin.argmax(0))
+
+
+def fit_scale(shares: dict[tuple[str, int], Array]) -> Array:
+    """[2] sd_scale; prints the shares that it gives, and those of each source with the scale of the others."""
+    chosen = best_scale(list(shares.values()))
+    print("within the 90 % interval with this scale; with a scale fitted to the other sources")
+    for (name, k), share in shares.items():
+        others = best_scale([other for (source, _), other in shares.items() if source != name])
+        cells = [
+            " / ".join(f"{100 * share[index[i], i]:.0f}" for i in range(2)) for index in (chosen, others)
+        ]
+        print(f"{name}, K = {k}: {cells[0]}; {cells[1]}", flush=True)
+    return np.asarray(SCALES[chosen])
 
 
 def main() -> None:
@@ -206,6 +259,7 @@ def main() -> None:
     )
     parser.add_argument("--people", type=Path, required=True, help="picture set of rendered people")
     parser.add_argument("--clips", type=Path, required=True, help="folder of clips of rendered people")
+    parser.add_argument("--real-people", type=Path, required=True, help="crops of real people (.npz)")
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PublicTest is used)")
     parser.add_argument(
         "--models", type=Path, help="folder of exported networks; the bundled ones by default"
@@ -219,6 +273,8 @@ def main() -> None:
         plain = [
             rendered(options.people, encoder),
             strangers(options.ferplus, "PublicTest", encoder),
+            collected(options.ferplus, "PublicTest", encoder),
+            real(options.real_people, "calibration", encoder),
         ]
         films = clips(options.clips, encoder=encoder)
         params = fit(plain, films, networks.card.sha256)
@@ -226,9 +282,8 @@ def main() -> None:
             [people.some(np.flatnonzero(np.arange(people.person.max() + 1) % 2 == odd)) for people in plain]
             for odd in (0, 1)
         ]
-        scale = np.mean(
-            [sd_scales(refit(params, halves[1 - odd], films), halves[odd], pair) for odd in (0, 1)], axis=0
-        )
+        of_halves = [coverages(refit(params, halves[1 - odd], films), halves[odd], pair) for odd in (0, 1)]
+        scale = fit_scale({key: (of_halves[0][key] + of_halves[1][key]) / 2 for key in of_halves[0]})
     params = replace(
         params,
         valence=replace(params.valence, sd_scale=float(f"{scale[0]:.3f}")),

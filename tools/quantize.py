@@ -162,7 +162,7 @@ def main() -> None:
                 if not typed_graph:
                     with OnnxRuntimeSession(graph) as plain:
                         cost = str(times(session, plain, faces))
-            figures = photo_figures(on_photos, scored)
+            figures = photo_figures(on_photos, scored, prior_free=models.card("encoder").prior_free)
             lines.append(
                 f"| {name} | {path.stat().st_size:,} | {figures.majority_accuracy:.4f} | {pair(figures.proxy_va.ccc)} "
                 f"| {pair(VaFigures.of(on_people.absolute, shown.va).ccc)} "

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
-from mtclar.train.augment import centre
+from mtclar.train.camera import centre
 from mtclar.train.ferplus import Photos
 from mtclar.train.figures import PhotoFigures, VaFigures, photo_figures
 from mtclar.train.network import Siamese
@@ -16,7 +16,8 @@ BATCH = 512
 
 def evaluate_photos(network: Siamese, photos: Photos, device: str = "cpu") -> PhotoFigures:
     """Scores a network on one split of FER+."""
-    return photo_figures(encode(network, photos.images, 1.0, device), photos)
+    encoded = encode(network, photos.images, 1.0, device)
+    return photo_figures(encoded, photos, prior_free=network.config.temperature is not None)
 
 
 def evaluate_people(network: Siamese, people: People, device: str = "cpu") -> VaFigures:

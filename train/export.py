@@ -105,6 +105,7 @@ def cards(checkpoint: Checkpoint, graphs: Mapping[str, bytes]) -> dict[str, mode
             data=data,
             framing=asdict(FRAMING),
             embedding_dim=dim,
+            prior_free=config.temperature is not None,
             figures=checkpoint.figures,
         ),
         PAIR: models.Card(

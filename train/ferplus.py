@@ -5,6 +5,9 @@ FER+ (Barsoum et al. 2016, arXiv:1608.01041) gives every FER2013 picture ten vot
 The folder holds either sheet_00.png, sheet_01.png, ... (48x48 grey faces, 40 across and 25 down) and labels.csv, or the
 two files as published: fer2013.csv (emotion,pixels,Usage) and, line by line beside it, fer2013new.csv
 (Usage,Image name,neutral,...,contempt,unknown,NF; https://github.com/microsoft/FERPlus).
+
+FER2013's own label, the class that a picture was collected as, is `emotion` there, and original_labels.csv (name,
+fer2013) beside labels.csv, which may lack pictures or be missing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,32 +21,26 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate.class_centres import class_centres
+from mtclar.train.labelled import UNKNOWN, csv_rows, is_file
 from mtclar.train.labelled import DatasetError as DatasetError
-from mtclar.train.labelled import csv_rows, is_file
 
 PICTURE_SIZE = 48
 SHEET_COLUMNS, SHEET_ROWS = 40, 25
 LABELS = "labels.csv"
+COLLECTED = "original_labels.csv"
+COLLECTED_COLUMNS = ("name", "fer2013")
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+"""FER2013's classes 0 to 6 by our names."""
 VOTES = (*EXPRESSIONS, "unknown", "not_a_face")
 PIXELS_CSV, VOTES_CSV = "fer2013.csv", "fer2013new.csv"
-PIXELS_COLUMNS = ("pixels", "Usage")
+PIXELS_COLUMNS = ("emotion", "pixels", "Usage")
+# Mean shares of the crowd's votes over the usable Training pictures: the prior of anything trained on them.
+CROWD_SHARES = (0.3227, 0.2662, 0.1152, 0.1445, 0.0833, 0.0153, 0.0346, 0.0181)
 MOST_VOTES = 1000  # of one picture for one answer: ten people were asked
 VOTES_COLUMNS = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
 
 Usage = Literal["Training", "PublicTest", "PrivateTest"]
-
-CLASS_CENTRES: dict[str, tuple[float, float]] = {
-    # Mean (valence, arousal) of each class in AffectNet's validation set; neutral is put at the origin, because a
-    # face that nobody finds expressive should read zero (the measured mean is -.03, -.02).
-    "neutral": (0.0, 0.0),
-    "happiness": (0.67, 0.08),
-    "surprise": (0.18, 0.70),
-    "sadness": (-0.63, -0.27),
-    "anger": (-0.43, 0.55),
-    "disgust": (-0.68, 0.45),
-    "fear": (-0.12, 0.76),
-    "contempt": (-0.51, 0.58),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +52,7 @@ class Photos:
     va: NDArray[np.float32]  # [n, 2] proxy: expression @ class centres
     label: NDArray[np.int64]  # [n] expression with most votes
     majority: NDArray[np.bool_]  # [n] in the subset that FER+ papers score: more than half of the votes agree
+    collected: NDArray[np.int64]  # [n] expression that FER2013 collected the picture as, or UNKNOWN
 
     def __len__(self) -> int:
         return len(self.images)
@@ -69,6 +67,7 @@ class FerPlus:
     votes: NDArray[np.float32]  # [n, 10] in the order of VOTES
     usage: NDArray[np.str_]  # [n]
     twin_elsewhere: NDArray[np.bool_]  # [n] a pixel-identical picture lies in another split
+    collected: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
 
     def split(self, usage: Usage, at_least: int = 1) -> Photos:
         """The usable pictures of one split; DatasetError when there are fewer than `at_least`.
@@ -92,12 +91,8 @@ class FerPlus:
             va=expression @ class_centres(),
             label=votes[:, : len(EXPRESSIONS)].argmax(axis=1),
             majority=majority(votes),
+            collected=self.collected[chosen],
         )
-
-
-def class_centres() -> NDArray[np.float32]:
-    """[8, 2] V/A of each class, in the order of EXPRESSIONS."""
-    return np.array([CLASS_CENTRES[name] for name in EXPRESSIONS], np.float32)
 
 
 def expression_shares(votes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,12 +156,26 @@ def _load_sheets(folder: Path) -> FerPlus:
         votes=np.array([row.votes for row in rows], np.float32),
         usage=np.array([row.usage for row in rows]),
         twin_elsewhere=np.array([row.twin_elsewhere for row in rows]),
+        collected=_collected(folder / COLLECTED, [row.name for row in rows]),
     )
+
+
+def _collected(path: Path, names: Sequence[str]) -> NDArray[np.int64]:
+    """[n] what FER2013 collected the pictures of these names as; UNKNOWN without such a file or line."""
+    if not is_file(path):
+        return np.full(len(names), UNKNOWN, np.int64)
+    collected: dict[str, int] = {}
+    for where, row in csv_rows(path, COLLECTED_COLUMNS):
+        if row["fer2013"] not in EMOTIONS:
+            raise DatasetError(f"{where}: fer2013 is {row['fer2013']!r}, not one of {', '.join(EMOTIONS)}")
+        collected[row["name"]] = EXPRESSIONS.index(row["fer2013"])
+    return np.array([collected.get(name, UNKNOWN) for name in names], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     where: str
+    name: str
     sheet: int
     tile: int
     usage: str
@@ -175,7 +184,7 @@ class _Row:
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    for where, raw in csv_rows(path, ("sheet", "tile", "usage", *VOTES, "twin_in_other_split")):
+    for where, raw in csv_rows(path, ("name", "sheet", "tile", "usage", *VOTES, "twin_in_other_split")):
         try:
             sheet, tile, twin = (int(raw[name]) for name in ("sheet", "tile", "twin_in_other_split"))
         except ValueError as error:
@@ -186,9 +195,8 @@ def _rows(path: Path) -> Iterator[_Row]:
             raise DatasetError(f"{where}: usage is {raw['usage']!r}, not one of {', '.join(get_args(Usage))}")
         if not 0 <= tile < SHEET_COLUMNS * SHEET_ROWS:
             raise DatasetError(f"{where}: tile {tile} is not in 0..{SHEET_COLUMNS * SHEET_ROWS - 1}")
-        yield _Row(
-            where, sheet, tile, raw["usage"], _counts([raw[name] for name in VOTES], where), bool(twin)
-        )
+        votes = _counts([raw[name] for name in VOTES], where)
+        yield _Row(where, raw["name"], sheet, tile, raw["usage"], votes, bool(twin))
 
 
 def _read_sheet(path: Path, where: str) -> NDArray[np.uint8]:
@@ -210,6 +218,7 @@ def _load_csvs(folder: Path) -> FerPlus:
     images: list[NDArray[np.uint8]] = []
     votes: list[list[int]] = []
     usages: list[str] = []
+    collected: list[int] = []
     pixel_rows = csv_rows(pixels_path, PIXELS_COLUMNS)
     for where, named in csv_rows(votes_path, VOTES_COLUMNS):
         where_pixels, pictured = next(pixel_rows, ("", None))
@@ -227,6 +236,7 @@ def _load_csvs(folder: Path) -> FerPlus:
         if not named["Image name"]:
             continue
         images.append(_pixels(pictured["pixels"], where_pixels))
+        collected.append(_emotion(pictured["emotion"], where_pixels))
         votes.append(_counts([named[name] for name in VOTES_COLUMNS[2:]], where))
         usages.append(named["Usage"])
     if (rest := next(pixel_rows, None)) is not None:
@@ -240,7 +250,15 @@ def _load_csvs(folder: Path) -> FerPlus:
         votes=np.array(votes, np.float32),
         usage=usage,
         twin_elsewhere=twins_elsewhere(stacked, usage),
+        collected=np.array(collected, np.int64),
     )
+
+
+def _emotion(cell: str, where: str) -> int:
+    """A class of FER2013 -> index in EXPRESSIONS."""
+    if cell not in map(str, range(len(EMOTIONS))):
+        raise DatasetError(f"{where}: emotion is {cell!r}, not in 0..{len(EMOTIONS) - 1}")
+    return EXPRESSIONS.index(EMOTIONS[int(cell)])
 
 
 def _pixels(text: str, where: str) -> NDArray[np.uint8]:

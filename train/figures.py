@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.metrics import ccc, rmse
-from mtclar.train.ferplus import Photos
+from mtclar.train.ferplus import CROWD_SHARES, Photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ class PhotoFigures:
         )
 
 
-def photo_figures(encoded: Encoded, photos: Photos) -> PhotoFigures:
-    """What an encoder said of the photos, scored."""
-    right = encoded.expression.argmax(axis=1) == photos.label
+def photo_figures(encoded: Encoded, photos: Photos, *, prior_free: bool = False) -> PhotoFigures:
+    """What an encoder said of the photos, scored; logits that are `prior_free` get the crowd's prior back."""
+    logits = encoded.expression + np.log(CROWD_SHARES) if prior_free else encoded.expression
+    right = logits.argmax(axis=1) == photos.label
     return PhotoFigures(
         count=len(photos),
         accuracy=float(right.mean()),
@@ -63,15 +64,22 @@ def photo_figures(encoded: Encoded, photos: Photos) -> PhotoFigures:
     )
 
 
-def card_figures(photos: PhotoFigures | None, people: VaFigures | None) -> dict[str, float]:
-    """What a model card says of accuracy, rounded to what a repetition gives again."""
+def card_figures(
+    photos: PhotoFigures | None, rendered: VaFigures | None, people: VaFigures | None = None
+) -> dict[str, float]:
+    """What a model card says of accuracy, rounded to what a repetition gives again.
+
+    `rendered` and real `people` are single pictures without any support.
+    """
     figures: dict[str, float] = {}
     if photos is not None:
         figures["ferplus_test_accuracy_majority"] = photos.majority_accuracy
         figures["ferplus_test_accuracy_all"] = photos.accuracy
         figures |= _named("ferplus_test_proxy", photos.proxy_va)
     if people is not None:
-        figures |= _named("rendered_test", people)
+        figures |= _named("people_test_proxy", people)
+    if rendered is not None:
+        figures |= _named("rendered_test", rendered)
     return {name: round(value, 4) for name, value in figures.items()}
 
 

@@ -1,4 +1,4 @@
-"""The training loop, to be read from top to bottom: configuration, a run, an epoch, the losses of a batch.
+"""The training loop, to be read from top to bottom: configuration, a run, an epoch, a batch, its losses.
 
 Every random number follows from (seed, epoch), so a run that is resumed after an epoch goes on exactly as if it had
 never stopped. With a budget in minutes the learning rate follows the clock, and only the order of pictures repeats.
@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import curves, evaluate
-from mtclar.train.augment import AugmentConfig, augment, centre
+from mtclar.train.camera import CameraConfig, centre, photograph
 from mtclar.train.checkpoint import (
     LATEST,
     WEIGHTS,
@@ -32,32 +33,39 @@ from mtclar.train.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from mtclar.train.ferplus import Photos
+from mtclar.train.distributed import DistributedGroup, process_group
+from mtclar.train.ferplus import CROWD_SHARES, Photos
+from mtclar.train.label_smoothing import LabelSmoothingConfig, SoftTargets, distilled, mixed
 from mtclar.train.network import NetworkConfig, Siamese, move_towards
 from mtclar.train.objective import (
     Losses,
     ObjectiveConfig,
     PairTargets,
     absolute_loss,
-    class_weights,
     cosine_loss,
     delta_loss,
-    expression_loss,
     randomly_weighted,
     same_person_targets,
     similarity_loss,
     stranger_targets,
 )
-from mtclar.train.pairs import PeopleSampler, epoch_batches, same_person_pairs, stranger_pairs
+from mtclar.train.pairs import (
+    Indices,
+    PeopleSampler,
+    RealPeopleSampler,
+    epoch_batches,
+    same_person_pairs,
+    stranger_pairs,
+)
 from mtclar.train.people import People
-from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed
-from mtclar.train.team import Team, gathered
+from mtclar.train.real_people import RealPeople
+from mtclar.train.targets import TargetConfig, Targets, people_targets, photo_targets
 
 CURVES = "curves.jsonl"
 FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))
 """What a run writes into its folder."""
 
-ALONE = Team()
+ALONE = DistributedGroup()
 
 
 @dataclass(frozen=True)
@@ -66,13 +74,15 @@ class TrainConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    soften: SoftenConfig = field(default_factory=SoftenConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    targets: TargetConfig = field(default_factory=TargetConfig)
+    label_smoothing: LabelSmoothingConfig = field(default_factory=LabelSmoothingConfig)
     epochs: int = 40  # of the photos; ignored where minutes are given
     minutes: float | None = None  # of training, validation not counted
     batch: int = 128  # pictures
-    people_share: float = 0.3  # of a batch, where rendered people are given
-    pictures_a_person: int = 8
+    rendered_share: float = 0.3  # of a batch, where rendered people are given
+    people_share: float = 0.22  # of a batch, where real people are given
+    pictures_a_person: int = 8  # of rendered people
     learning_rate: float = 3e-3
     final_learning_rate: float = 1e-5
     warm_up: float = 0.03  # share of the run
@@ -82,6 +92,8 @@ class TrainConfig:
     average: float = (
         0.998  # decay of the running mean of the weights, which is what is evaluated and exported
     )
+    # Steps after which several processes average their weights; 1: they average the gradients of every step instead.
+    average_every: int = 1
     clip_norm: float = 5.0
     bfloat16: bool = True  # autocast: 1.4 times as fast on a CPU with AVX512-BF16
     seed: int = 1
@@ -93,7 +105,8 @@ class TrainData:
 
     photos: Photos
     validation: Photos
-    people: People | None = None
+    rendered: People | None = None
+    people: RealPeople | None = None
 
 
 def train(
@@ -104,7 +117,7 @@ def train(
     initial: Checkpoint | None = None,
     resume: bool = False,
     device: str = "cpu",
-    team: Team = ALONE,
+    group: DistributedGroup = ALONE,
     clock: Callable[[], float] = time.monotonic,
     say: Callable[[str], None] = print,
 ) -> Checkpoint:
@@ -112,8 +125,8 @@ def train(
 
     After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export), one more line of
     curves.jsonl and its picture, curves.png. `initial` gives the weights to start from; `resume` goes on from
-    latest.pt. Every member of a `team` calls this with the same arguments. MtclarError when there is nothing to resume,
-    or the loss is no longer a number; UsageError when what it goes on from is another network or another run.
+    latest.pt. Every process of a `group` calls this with the same arguments. MtclarError when there is nothing to
+    resume or the loss is no longer a number; UsageError when what it goes on from is another network or another run.
     """
     saved = load_state(out / LATEST, device) if resume else None
     config = _going_on(config, initial, saved)
@@ -122,19 +135,20 @@ def train(
     if saved is not None:
         saved.require_same(settings, defaults=_settings(data, TrainConfig()))
         saved.put_into(state)
-    if team.rank == 0 and resume:
+    if group.rank == 0 and resume:
         curves.cut(out / CURVES, state.epoch)
-    elif team.rank == 0:
+    elif group.rank == 0:
         (out / CURVES).unlink(missing_ok=True)
+    batches = Batches(data, config, group, device)
     say(
         f"{state.network.parameter_count():,} parameters, {len(data.photos):,} photos, "
-        f"{len(data.people) if data.people else 0:,} pictures of rendered people, from epoch {state.epoch + 1}"
+        f"{len(data.people) if data.people else 0:,} pictures of real people, "
+        f"{len(data.rendered) if data.rendered else 0:,} of rendered people, from epoch {state.epoch + 1}"
     )
-    weights = class_weights(data.photos.expression, config.objective).to(device)
     with _flushed_denormals():
         while _progress(state, config) < 1:
-            mean_losses = _epoch(data, config, state, weights, team, device, clock)
-            if team.rank != 0:
+            mean_losses = _epoch(batches, config, state, group, clock)
+            if group.rank != 0:
                 continue
             figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
             if config.schedule == "plateau":
@@ -161,49 +175,38 @@ def _flushed_denormals() -> Iterator[None]:
 
 def _stages(data: TrainData, state: RunState) -> tuple[str, ...]:
     """What the network has been trained on, a line of a model card for each run."""
-    shown = f"{len(data.photos):,} FER+ Training photos"
+    shown = [f"{len(data.photos):,} FER+ Training photos"]
     if data.people:
-        shown += f" and {len(data.people):,} pictures of {len(np.unique(data.people.person))} rendered people"
-    return (*state.earlier, f"{shown}: {state.epoch} epochs, {state.trained_s / 60:.0f} min")
+        shown.append(f"{len(data.people):,} pictures of {len(np.unique(data.people.person)):,} real people")
+    if data.rendered:
+        count = len(np.unique(data.rendered.person))
+        shown.append(f"{len(data.rendered):,} pictures of {count} rendered people")
+    said = f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+    return (*state.earlier, f"{said}: {state.epoch} epochs, {state.trained_s / 60:.0f} min")
 
 
 def _epoch(
-    data: TrainData,
+    batches: "Batches",
     config: TrainConfig,
     state: RunState,
-    weights: Tensor,
-    team: Team,
-    device: str,
+    group: DistributedGroup,
     clock: Callable[[], float],
 ) -> dict[str, float]:
-    """Once over the photos, or until the run's time is over; gives the mean of each loss."""
+    """As many steps as go once over the photos, or until the run's time is over; gives the mean of each loss."""
     order = np.random.default_rng([config.seed, state.epoch])
-    people_count = round(config.batch * config.people_share) if data.people else 0
-    batches = list(epoch_batches(len(data.photos), config.batch - people_count, order))
-    # One member alone continues the stream that drew the order; several need a stream each.
-    numbers = order if team.size == 1 else np.random.default_rng([config.seed, state.epoch, team.rank])
-    changes = torch.Generator().manual_seed(int(numbers.integers(2**62)))
+    chosen = list(batches.photos(order))
+    # One process alone continues the stream that drew the order; several need a stream each.
+    numbers = order if group.size == 1 else np.random.default_rng([config.seed, state.epoch, group.rank])
     torch.manual_seed(int(numbers.integers(2**62)))  # dropout
-    sampler = (
-        PeopleSampler(
-            data.people.person,
-            max(people_count // (team.size * config.pictures_a_person), 1),
-            config.pictures_a_person,
-        )
-        if data.people
-        else None
-    )
     state.network.train()
     sums: dict[str, float] = {}
     steps = 0
     started = clock()
-    for i, batch in enumerate(batches):
-        chosen = batch[team.rank :: team.size]
-        rate = state.plateau.factor * learning_rate(_progress(state, config, i / len(batches)), config)
-        for group in state.optimiser.param_groups:
-            group["lr"] = rate
-        people = sampler(numbers) if sampler else None
-        losses = batch_losses(state, data, chosen, people, config, weights, numbers, changes, device)
+    for i, photos in enumerate(chosen):
+        rate = state.plateau.factor * learning_rate(_progress(state, config, i / len(chosen)), config)
+        for parameters in state.optimiser.param_groups:
+            parameters["lr"] = rate
+        losses = batch_losses(state, batches.take(photos, numbers), config, numbers)
         loss = losses.total()
         if not torch.isfinite(loss):
             raise MtclarError(
@@ -211,19 +214,195 @@ def _epoch(
             )
         state.optimiser.zero_grad()
         loss.backward()
-        state.trained_s = team.average(state.network, state.trained_s + clock() - started)
-        started = clock()
+        if config.average_every == 1:
+            state.trained_s = group.average_gradients(state.network, state.trained_s + clock() - started)
+            started = clock()
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
         state.optimiser.step()
         state.step += 1
-        _average(state, config)
+        together = state.step % config.average_every == 0 or i == len(chosen) - 1
+        if together and config.average_every > 1:
+            seconds = state.trained_s + clock() - started
+            state.trained_s = group.average_weights(state.network, state.optimiser, seconds)
+            started = clock()
+        if together:
+            _average(state, config)
         for term in fields(losses):
             sums[term.name] = sums.get(term.name, 0.0) + getattr(losses, term.name).item()
         steps += 1
-        if config.minutes is not None and _progress(state, config) >= 1:
+        if together and config.minutes is not None and _progress(state, config) >= 1:
             break
     state.epoch += 1
     return {name: value / steps for name, value in sums.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The pictures of one step of one process, by their numbers in each source, and as a camera saw them."""
+
+    data: TrainData
+    photos: Indices  # [P]
+    people: Indices  # [Q]; none where there are no real people
+    grouped: slice  # those of `people` that come in groups of one person
+    rendered: Indices  # [R]; none where there are no rendered people
+    targets: Targets  # of all photos
+    people_targets: Targets | None  # of all pictures of real people
+    views: tuple[Tensor, ...]  # float32 [P, S, S], [Q, S, S], [R, S, S], without those of absent sources
+    device: str
+
+
+class Batches:
+    """Draws what each step of one process sees."""
+
+    def __init__(self, data: TrainData, config: TrainConfig, group: DistributedGroup, device: str) -> None:
+        self._data, self._config, self._group, self._device = data, config, group, device
+        rendered = round(config.batch * config.rendered_share) if data.rendered else 0
+        people = round(config.batch * config.people_share) if data.people else 0
+        self._photo_count = config.batch - rendered - people
+        self._targets = photo_targets(data.photos, config.targets)
+        self._rendered = self._people = self._people_targets = None
+        if data.rendered:
+            size = config.pictures_a_person
+            count = max(rendered // (group.size * size), 1)
+            self._rendered = PeopleSampler(data.rendered.person, count, size)
+        if data.people:
+            odds = people_targets(data.people.expression, config.targets).odds
+            mine = max(people // group.size, 1)
+            self._people = RealPeopleSampler(data.people.person, data.people.expression, odds, mine)
+            frequency = self._people.frequency()
+            self._people_targets = people_targets(data.people.expression, config.targets, frequency)
+
+    def photos(self, order: Generator) -> Iterator[Indices]:
+        """The photos of this process's batches of one epoch; every process has to bring the same numbers."""
+        odds = self._targets.odds if self._config.targets.balance else None
+        for batch in epoch_batches(len(self._data.photos), self._photo_count, order, odds):
+            yield batch[self._group.rank :: self._group.size]
+
+    def take(self, photos: Indices, numbers: Generator) -> Batch:
+        """A batch of these photos and of people drawn beside them."""
+        data, config = self._data, self._config
+        nobody = np.zeros(0, np.int64)
+        people = self._people(numbers) if self._people else nobody
+        rendered = self._rendered(numbers) if self._rendered else nobody
+        shown = [(data.photos.images[photos], 1.0)]
+        if data.people:
+            shown.append((data.people.images[people], data.people.core))
+        if data.rendered:
+            shown.append((data.rendered.images[rendered], data.rendered.core))
+        views = [
+            photograph(crops, config.network.input_size, core, config.camera, numbers)
+            for crops, core in shown
+        ]
+        return Batch(
+            data,
+            photos,
+            people,
+            slice(self._people.singles if self._people else 0, len(people)),
+            rendered,
+            self._targets,
+            self._people_targets,
+            tuple(torch.from_numpy(view).to(self._device) for view in views),
+            self._device,
+        )
+
+
+def batch_losses(state: RunState, batch: Batch, config: TrainConfig, numbers: Generator) -> Losses:
+    """The losses of one batch: single pictures of every source, and pairs."""
+    network, objective = state.network, config.objective
+    autocast = torch.autocast(torch.device(batch.device).type, torch.bfloat16, enabled=config.bfloat16)
+    views, soft = list(batch.views), _softened(state, batch, config, autocast, numbers)
+    if soft is not None:
+        views[0], soft = mixed(views[0], soft, config.label_smoothing, numbers)
+    with autocast:
+        outputs = network.encoder(torch.cat(views))
+    embedding, absolute, logits = (output.float() for output in outputs)
+    photos, people = len(batch.photos), len(batch.people)
+    real, faces = slice(photos, photos + people), slice(photos + people, None)
+
+    # Single pictures: the expression of photos and real people, valence and arousal of rendered people.
+    shares = (
+        torch.from_numpy(batch.targets.shares[batch.photos]).to(batch.device) if soft is None else soft.shares
+    )
+    va = torch.from_numpy(batch.targets.va[batch.photos]).to(batch.device) if soft is None else soft.va
+    if soft is None:
+        views_of = batch.targets.views
+        expression = sum(
+            (view.loss(logits[:photos], batch.photos).mean() for view in views_of), logits.new_zeros(())
+        )
+    else:
+        adjusted = logits[:photos] + torch.from_numpy(batch.targets.log_prior).to(batch.device)
+        expression = -(shares * adjusted.log_softmax(1)).sum(1).mean()
+    expression = objective.expression * expression
+    if batch.people_targets is not None:
+        (view,) = batch.people_targets.views
+        of_people = view.loss(logits[real], batch.people).mean()
+        expression = expression + objective.people_expression * of_people
+    if network.config.temperature is None:
+        single = absolute_loss(absolute[:photos], va, objective)
+    else:
+        shift = network.encoder.shift(embedding[: photos + people])
+        single = objective.shift * shift.square().mean()
+    known = None
+    if batch.data.rendered is not None:
+        known = torch.from_numpy(batch.data.rendered.va[batch.rendered]).to(batch.device)
+        single = single + absolute_loss(absolute[faces], known, objective)
+
+    # Pairs: of strangers among the photos, of the same person among the others.
+    pairs: list[tuple[Tensor, Tensor, PairTargets, float]] = []
+    first, second = _tensors(stranger_pairs(batch.data.photos.label[batch.photos], photos, numbers))
+    if objective.pairs != "same person" or known is None:
+        truth = stranger_targets(shares, va, first, second, objective)
+        pairs.append((embedding[first], embedding[second], truth, 1.0))
+    if objective.pairs != "strangers":
+        if batch.people_targets is not None and batch.data.people is not None:
+            rows = batch.people[batch.grouped]
+            _, person = np.unique(batch.data.people.person[rows], return_inverse=True)
+            first, second = _tensors(same_person_pairs(person))
+            if len(first):
+                own = embedding[real][batch.grouped]
+                meant = torch.from_numpy(batch.people_targets.va[rows]).to(batch.device)
+                truth = same_person_targets(meant, first, second, objective)
+                pairs.append((own[first], own[second], truth, objective.people_pairs))
+        if known is not None and batch.data.rendered is not None:
+            first, second = _tensors(same_person_pairs(batch.data.rendered.person[batch.rendered]))
+            own = embedding[faces]
+            truth = same_person_targets(known, first, second, objective)
+            pairs.append((own[first], own[second], truth, 1.0))
+    compared = [
+        [weight * term for term in _pair_losses(network, a, b, true, objective, _progress(state, config))]
+        for a, b, true, weight in pairs
+    ]
+    delta, similarity, cosine = (sum(terms, single.new_zeros(())) for terms in zip(*compared, strict=True))
+    losses = Losses(expression=expression, absolute=single, delta=delta, similarity=similarity, cosine=cosine)
+    return randomly_weighted(losses, numbers) if objective.random_weights else losses
+
+
+def _softened(
+    state: RunState, batch: Batch, config: TrainConfig, autocast: torch.autocast, numbers: Generator
+) -> SoftTargets | None:
+    """Targets of the photos that mixup and distillation may change; None where both are off."""
+    if not (config.label_smoothing.mixup_share or config.label_smoothing.distil):
+        return None
+    shares, va = (
+        torch.from_numpy(part[batch.photos]).to(batch.device)
+        for part in (batch.targets.shares, batch.targets.va)
+    )
+    images = torch.from_numpy(batch.data.photos.images[batch.photos]).to(batch.device)
+    seen = centre(images, config.network.input_size, 1.0)
+    with autocast:
+        return distilled(
+            SoftTargets(shares, va),
+            seen,
+            state.averaged,
+            torch.from_numpy(batch.targets.log_prior).to(batch.device),
+            _progress(state, config),
+            config.label_smoothing,
+            numbers,
+        )
+
+
+def _tensors(arrays: tuple[Indices, Indices]) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1])
 
 
 def train_together(
@@ -241,79 +420,20 @@ def train_together(
         raise UsageError(
             "a learning rate that waits for a plateau is set by one process alone", "give --workers 1"
         )
-    with gathered(workers, partial(_train_beside, data, config, out, initial, resume)) as team:
-        return train(data, config, out, initial=initial, resume=resume, team=team, say=say)
+    with process_group(workers, partial(_train_silently, data, config, out, initial, resume)) as group:
+        return train(data, config, out, initial=initial, resume=resume, group=group, say=say)
 
 
-def _train_beside(
-    data: TrainData, config: TrainConfig, out: Path, initial: Checkpoint | None, resume: bool, team: Team
-) -> None:
-    """What the other members do: the same run, without a word."""
-    train(data, config, out, initial=initial, resume=resume, team=team, say=lambda _: None)
-
-
-def batch_losses(
-    state: RunState,
+def _train_silently(
     data: TrainData,
-    chosen: np.ndarray,
-    people: np.ndarray | None,
     config: TrainConfig,
-    weights: Tensor,
-    numbers: np.random.Generator,
-    changes: torch.Generator,
-    device: str,
-) -> Losses:
-    """The losses of one batch of photos `chosen` and, beside them, pictures `people` of rendered people."""
-    network, size = state.network, config.network.input_size
-    photos = len(chosen)
-    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bfloat16)
-    images = torch.from_numpy(data.photos.images[chosen]).to(device)
-    targets = Targets(
-        torch.from_numpy(data.photos.expression[chosen]).to(device),
-        torch.from_numpy(data.photos.va[chosen]).to(device),
-    )
-    progress = _progress(state, config)
-    with autocast:
-        targets = distilled(
-            targets, centre(images, size, 1.0), state.averaged, progress, config.soften, numbers
-        )
-    view, targets = mixed(
-        augment(images, size, 1.0, config.augment, changes), targets, config.soften, numbers
-    )
-    shares, va = targets.shares, targets.va
-    views = [view]
-    if people is not None and data.people is not None:
-        crops = torch.from_numpy(data.people.images[people]).to(device)
-        views.append(augment(crops, size, data.people.core, config.augment, changes))
-    with autocast:
-        outputs = network.encoder(torch.cat(views))
-    embedding, absolute, logits = (output.float() for output in outputs)
-
-    objective = config.objective
-    first, second = (torch.from_numpy(i) for i in stranger_pairs(data.photos.label[chosen], photos, numbers))
-    truth = stranger_targets(shares, va, first, second, objective)
-    pairs = []
-    if objective.pairs != "same person" or people is None:
-        pairs.append((embedding[first], embedding[second], truth))
-    single = absolute_loss(absolute[:photos], va, objective)
-    if people is not None and data.people is not None:
-        known = torch.from_numpy(data.people.va[people]).to(device)
-        first, second = (torch.from_numpy(i) for i in same_person_pairs(data.people.person[people]))
-        truth = same_person_targets(known, first, second, objective)
-        own = embedding[photos:]
-        if objective.pairs != "strangers":
-            pairs.append((own[first], own[second], truth))
-        single = single + absolute_loss(absolute[photos:], known, objective)
-    compared = [_pair_losses(network, a, b, true, objective, progress) for a, b, true in pairs]
-    delta, similarity, cosine = (sum(terms, single.new_zeros(())) for terms in zip(*compared, strict=True))
-    losses = Losses(
-        expression=objective.expression * expression_loss(logits[:photos], shares, weights),
-        absolute=single,
-        delta=delta,
-        similarity=similarity,
-        cosine=cosine,
-    )
-    return randomly_weighted(losses, numbers) if objective.random_weights else losses
+    out: Path,
+    initial: Checkpoint | None,
+    resume: bool,
+    group: DistributedGroup,
+) -> None:
+    """The same run in another process of the group, which reports nothing."""
+    train(data, config, out, initial=initial, resume=resume, group=group, say=lambda _: None)
 
 
 def _pair_losses(
@@ -353,7 +473,8 @@ def _progress(state: RunState, config: TrainConfig, within_epoch: float = 0.0) -
 
 def _average(state: RunState, config: TrainConfig) -> None:
     """Moves the averaged weights a little towards the current ones; further at the start, when they mean little."""
-    decay = min(config.average, (1 + state.step) / (10 + state.step))
+    moves = state.step / config.average_every
+    decay = min(config.average**config.average_every, (1 + moves) / (10 + moves))
     move_towards(state.averaged, state.network, 1 - decay)
 
 
@@ -362,7 +483,9 @@ def _going_on(config: TrainConfig, initial: Checkpoint | None, saved: SavedRun |
     before = initial.network.config.enlarged_size if initial else saved.enlarged_size if saved else None
     network = replace(config.network, enlarged_size=config.network.enlarged_size or before)
     if initial is not None:
-        comparable = replace(initial.network.config, enlarged_size=network.enlarged_size)
+        comparable = replace(
+            initial.network.config, enlarged_size=network.enlarged_size, temperature=network.temperature
+        )
         if told := differences(asdict(comparable), asdict(network)):
             raise UsageError(
                 f"the network to start from is another than this run's: {told}",
@@ -375,7 +498,11 @@ def _settings(data: TrainData, config: TrainConfig) -> dict[str, Any]:
     """What makes a run the run that it is."""
     return {
         **asdict(config),
-        "data": {"photos": len(data.photos), "rendered": len(data.people) if data.people else 0},
+        "data": {
+            "photos": len(data.photos),
+            "rendered": len(data.rendered) if data.rendered else 0,
+            "people": len(data.people) if data.people else 0,
+        },
     }
 
 
@@ -383,7 +510,7 @@ def _start(config: TrainConfig, initial: Checkpoint | None, device: str) -> RunS
     torch.manual_seed(config.seed)
     network = Siamese(config.network)
     if initial is not None:
-        network.load_state_dict(initial.network.state_dict())
+        network.start_from(initial.network, CROWD_SHARES)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimiser]

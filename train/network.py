@@ -8,6 +8,7 @@ our own small residual network, delta is antisymmetric and similarity symmetric 
 the pair head is split into W_q q + W_s s, so that the support side can be computed once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate.class_centres import class_centres
 
 CONTRAST_FLOOR = (
     8.0  # grey levels added to a picture's standard deviation, so that flat pictures are not blown up
@@ -40,6 +42,9 @@ class NetworkConfig:
     # Widths between the embedding and V/A; with any, the embedding takes no gradient from V/A and expression, as in
     # the published second stage (MT-CLAR+SL), which trains such layers on a frozen embedding.
     absolute_hidden: tuple[int, ...] = ()
+    # With a temperature, V/A is the mean of the class centres weighted by softmax(logits / temperature), plus a linear
+    # head; without one the linear head alone.
+    temperature: float | None = None
     # What the pair head's first layer sees beside both embeddings, or `published`: the paper's three separate heads.
     fusion: Literal["both", "both and difference", "both and product", "published"] = "both"
     antisymmetric: bool = True  # delta of both orders, halved; otherwise of one order, as published
@@ -66,6 +71,19 @@ class Siamese(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.pair = PublishedPairHead(config) if config.fusion == "published" else PairHead(config)
+
+    def start_from(self, other: "Siamese", prior: Sequence[float]) -> None:
+        """Takes the weights of a network of the same shape.
+
+        Where V/A becomes a mean of class centres, the linear head, which was all of it, adds nothing at first, and the
+        logits lose the class `prior` [8] that they were trained with.
+        """
+        self.load_state_dict(other.state_dict(), strict=False)
+        if self.config.temperature is not None and other.config.temperature is None:
+            with torch.no_grad():
+                for parameter in self.encoder.absolute.parameters():
+                    parameter.zero_()
+                self.encoder.expression.bias.sub_(torch.tensor(prior).log())
 
     def parameter_count(self) -> int:
         """Numbers that training changes."""
@@ -99,13 +117,28 @@ class Encoder(nn.Module):
             else nn.Linear(config.embedding, 2)
         )
         self.expression = nn.Linear(config.embedding, len(EXPRESSIONS))
+        self.temperature = config.temperature
+        if config.temperature is not None:
+            self.centres: Tensor
+            self.register_buffer("centres", torch.from_numpy(class_centres()))  # [8, 2]
+            self.log_odds: Tensor  # what V/A adds to the logits: how common it takes each class to be
+            self.register_buffer("log_odds", torch.zeros(len(EXPRESSIONS)))  # [8]
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """face [B, S, S], grey levels 0..255 of any type -> embedding [B, D], absolute [B, 2], expression [B, 8]."""
         x = self.features(self.enlarge(standardise(face)))  # [B, C, H, H], H = seen size / 16
         embedding = self.embedding(self.dropout(x.mean((2, 3))))  # [B, D]
         hidden = F.relu(embedding.detach() if self.second_stage else embedding)
-        return embedding, self.absolute(hidden), self.expression(hidden)
+        absolute, logits = self.absolute(hidden), self.expression(hidden)
+        if self.temperature is not None:
+            shares = ((logits + self.log_odds) / self.temperature).softmax(1)  # [B, 8]
+            absolute = absolute + shares @ self.centres
+        return embedding, absolute, logits
+
+    def shift(self, embedding: Tensor) -> Tensor:
+        """embedding [B, D] -> [B, 2]: what the linear head adds to the mean of the class centres."""
+        added: Tensor = self.absolute(F.relu(embedding))
+        return added
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 TINY = 1e-6  # keeps the CCC of a constant batch finite
@@ -22,7 +21,7 @@ TINY = 1e-6  # keeps the CCC of a constant batch finite
 class ObjectiveConfig:
     """Weights of the losses, and the constants in them."""
 
-    expression: float = 1.0
+    expression: float = 1.0  # cross entropy of FER+
     absolute_mse: float = 2.0
     absolute_ccc: float = 0.5
     pairs: Literal["both", "strangers", "same person"] = "both"  # which pairs the four losses below see
@@ -39,7 +38,10 @@ class ObjectiveConfig:
     alike_distance: float = (
         0.3  # V/A distance at which two pictures of one person are alike with probability exp(-1/2)
     )
-    rare_class_limits: tuple[float, float] = (1.0, 1.0)  # of the weight of a class in the cross entropy
+    # Of a network whose V/A is a mean of class centres: what its linear head may add on photos, which is to be nothing.
+    shift: float = 2.0
+    people_expression: float = 0.5  # cross entropy of real people's single labels
+    people_pairs: float = 0.5  # the four losses of pairs of one real person, beside 1 for rendered people
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,6 @@ def delta_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig, progre
     return mse_weight * F.mse_loss(predicted, truth) + ccc_weight * ccc_loss(both, both_true)
 
 
-def expression_loss(logits: Tensor, shares: Tensor, class_weights: Tensor) -> Tensor:
-    """Cross entropy of logits [n, 8] against the shares of the votes [n, 8], rare classes weighted up."""
-    return -(shares * class_weights * F.log_softmax(logits, 1)).sum(1).mean()
-
-
 def similarity_loss(logit: Tensor, similarity: Tensor) -> Tensor:
     """Binary cross entropy of logits [P] against probabilities [P]."""
     return F.binary_cross_entropy_with_logits(logit, similarity)
@@ -141,10 +138,3 @@ def randomly_weighted(losses: Losses, numbers: np.random.Generator) -> Losses:
     return replace(
         losses, **{name: float(w) * getattr(losses, name) for name, w in zip(names, weights, strict=True)}
     )
-
-
-def class_weights(shares: NDArray[np.float32], config: ObjectiveConfig) -> Tensor:
-    """shares [n, 8] of the training set -> [8]: square root of how much rarer than one in eight a class is, limited."""
-    frequency = np.maximum(shares.mean(axis=0), 1e-3)
-    weights = np.clip(np.sqrt(1 / (shares.shape[1] * frequency)), *config.rare_class_limits)
-    return torch.from_numpy(weights.astype(np.float32))

@@ -16,6 +16,10 @@ def command(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.", callback=expanded)],
+    people: Annotated[
+        Path | None,
+        typer.Option(help="Pictures of real people (.npz of `python -m mtclar.train.real_people`)."),
+    ] = None,
     rendered: Annotated[
         list[Path] | None,
         typer.Option(help="Images of rendered people for training (.npz); may be repeated."),
@@ -35,7 +39,7 @@ def command(
     preset: Annotated[
         str,
         typer.Option(
-            help="Hyper-parameters: best; strong, for worse cameras; longer, then larger, to continue from --init; "
+            help="Hyper-parameters: best; longer, for a network that knows its photos by heart; "
             "or paper (MT-CLAR as published)."
         ),
     ] = "best",
@@ -58,7 +62,7 @@ def command(
         typer.Option(min=1, help="Processes with one thread each; faster than threads on a busy machine."),
     ] = 1,
 ) -> None:
-    """Train the networks on FER+ and rendered people.
+    """Train the networks on FER+, real people and rendered people.
 
     Writes mtclar.pt (for `export`), latest.pt (for --resume) and curves.jsonl to --out, and prints the accuracy on
     held-out people.
@@ -79,8 +83,9 @@ def command(
 
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.train import checkpoint, evaluate, figures, loop, people, presets
+    from mtclar.train import checkpoint, evaluate, figures, loop, presets, real_people
     from mtclar.train import ferplus as ferplus_data
+    from mtclar.train import people as rendered_people
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"device {device!r} is not available", "use --device cpu")
@@ -111,9 +116,10 @@ def command(
     data = loop.TrainData(
         photos=photos.split("Training", at_least=2 * workers),  # one pair for each worker
         validation=photos.split("PublicTest"),
-        people=people.load(rendered, "train") if rendered else None,
+        rendered=rendered_people.load(rendered, "train") if rendered else None,
+        people=real_people.load(people).split("training") if people else None,
     )
-    test_people = people.load(rendered_test, "test") if rendered_test else None
+    test_people = rendered_people.load(rendered_test, "test") if rendered_test else None
 
     def report(text: str) -> None:
         print_text(console, text)

@@ -48,6 +48,7 @@ class Card:
     data: str = ""  # training data
     framing: Mapping[str, float] | None = None  # fields of Framing that the encoder was trained with
     embedding_dim: int | None = None
+    prior_free: bool = False  # of the encoder: its expression logits carry no class prior
     encoder_sha256: str | None = None  # of the pair network: the encoder that it was trained with
     figures: Mapping[str, Any] = field(default_factory=dict)  # measured accuracy
 

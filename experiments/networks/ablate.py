@@ -1,11 +1,12 @@
 """Short, equal training runs that differ in one choice each: what each choice in training is worth.
 
-    python -m experiments.networks.ablate --ferplus FERPLUS --rendered people.npz --validation others.npz \\
-        --epochs 6 --out OUT
+    python -m experiments.networks.ablate --ferplus FERPLUS --people people_crops.npz --rendered people.npz \\
+        --validation others.npz --epochs 6 --out OUT
 
 Every run starts from nothing with the same seed and sees as many pictures; all but those about size use a network of
-a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest and on rendered people
-that were not trained on and are not the test people, so that choosing by this table spends no test. The base with
+a quarter of the cost, so that a short run gets somewhere. They are scored on FER+ PublicTest, on real people of the
+calibration split and on rendered people that were not trained on and are not the test people, so that choosing by this
+table spends no test. The base with
 other seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped goes
 on, and an OUT whose runs had another number of epochs is refused; results.json and table.md are written after every
 run. With --write all runs together become the section of docs/training.md. --share 0/2 and 1/2 divide the runs between
@@ -23,28 +24,42 @@ import numpy as np
 import torch
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.metrics import rmse
-from mtclar.train import evaluate, ferplus, loop, people
+from mtclar.train import evaluate, ferplus, loop, people, real_people
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
+from mtclar.train.figures import VaFigures
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig
 from mtclar.train.pairs import same_person_pairs
 from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
+from mtclar.train.real_people import RealPeople
 from tools.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 QUARTER = NetworkConfig(stem=16, stages=((24, 1), (48, 1), (96, 1), (160, 1)))
-BASE = replace(PRESETS["strong"], network=QUARTER)
+BASE = replace(PRESETS["best"], network=replace(QUARTER, temperature=PRESETS["best"].network.temperature))
 
 
 def variants() -> dict[str, TrainConfig]:
     """Name in the table -> configuration: the base, and each with one choice undone."""
-    network, objective, soften = BASE.network, BASE.objective, BASE.soften
+    network, objective, targets = BASE.network, BASE.objective, BASE.targets
     published = PRESETS["paper"]
     return {
         "base": BASE,
         "base, second seed": replace(BASE, seed=2),
+        "votes as they are": replace(BASE, targets=replace(targets, vote_power=1.0)),
+        "votes alone": replace(BASE, targets=replace(targets, collected_share=0.0)),
+        "logits with their prior": replace(BASE, targets=replace(targets, adjust_logits=False)),
+        "pictures drawn as they come": replace(
+            BASE, targets=replace(targets, balance=0.0, people_balance=0.0)
+        ),
+        "V/A by a linear head": replace(BASE, network=replace(network, temperature=None)),
+        "no real people": replace(BASE, people_share=0.0),
+        "no rendered people": replace(BASE, rendered_share=0.0),
+        "half of a batch rendered": replace(BASE, rendered_share=0.5),
+        "camera as published": replace(BASE, camera=published.camera),
         "delta of one order": replace(BASE, network=replace(network, antisymmetric=False)),
         "fusion: also the distance": replace(BASE, network=replace(network, fusion="both and difference")),
         "fusion: also the product": replace(BASE, network=replace(network, fusion="both and product")),
@@ -53,33 +68,9 @@ def variants() -> dict[str, TrainConfig]:
         ),
         "pairs of strangers alone": replace(BASE, objective=replace(objective, pairs="strangers")),
         "pairs of one person alone": replace(BASE, objective=replace(objective, pairs="same person")),
-        "pair losses times three": replace(
-            BASE,
-            objective=replace(
-                objective,
-                delta_mse=3 * objective.delta_mse,
-                delta_ccc=3 * objective.delta_ccc,
-                similarity=3 * objective.similarity,
-                cosine=3 * objective.cosine,
-            ),
-        ),
-        "no CCC in the losses": replace(BASE, objective=replace(objective, absolute_ccc=0, delta_ccc=0)),
-        "V/A head apart (hidden layer, stopped gradient)": replace(
-            BASE, network=replace(network, absolute_hidden=(256,))
-        ),
-        "class weights": replace(BASE, objective=replace(objective, rare_class_limits=(0.8, 2.0))),
-        "augmentation as published": replace(BASE, augment=published.augment),
-        "changed less": replace(BASE, augment=PRESETS["best"].augment),
-        "mixup": replace(BASE, soften=replace(soften, mixup_share=0.5)),
-        "self-distillation": replace(BASE, soften=replace(soften, distil=0.4)),
-        "half of a batch rendered": replace(BASE, people_share=0.5),
-        "no rendered people": replace(BASE, people_share=0.0),
-        "input 32 pixels": replace(BASE, network=replace(network, input_size=32)),
-        "input 64 pixels": replace(BASE, network=replace(network, input_size=64)),
+        "mixup": replace(BASE, label_smoothing=replace(BASE.label_smoothing, mixup_share=0.5)),
+        "self-distillation": replace(BASE, label_smoothing=replace(BASE.label_smoothing, distil=0.4)),
         "enlarged to 64 pixels": replace(BASE, network=replace(network, enlarged_size=64)),
-        "best: enlarged, changed less": replace(
-            PRESETS["best"], network=replace(network, enlarged_size=PRESETS["best"].network.enlarged_size)
-        ),
         "one and a half times the width": replace(
             BASE, network=replace(network, stem=24, stages=((32, 1), (64, 1), (144, 1), (256, 1)))
         ),
@@ -89,8 +80,8 @@ def variants() -> dict[str, TrainConfig]:
     }
 
 
-def score(trained: Checkpoint, data: TrainData, rendered: People) -> dict[str, Any]:
-    """Figures of one network on photos and people that it did not see."""
+def score(trained: Checkpoint, data: TrainData, rendered: People, others: RealPeople) -> dict[str, Any]:
+    """Figures of one network on photos and people that it did not see: real `others` and rendered ones."""
     network = trained.network
     photos = evaluate.evaluate_photos(network, data.validation)
     encoded = evaluate.encode(network, rendered.images, rendered.core)
@@ -104,6 +95,9 @@ def score(trained: Checkpoint, data: TrainData, rendered: People) -> dict[str, A
     return {
         "accuracy": photos.majority_accuracy,
         "photo_ccc": photos.proxy_va.ccc,
+        "people_ccc": VaFigures.of(
+            evaluate.encode(network, others.images, others.core).absolute, class_centres()[others.expression]
+        ).ccc,
         "rendered_ccc": evaluate.evaluate_people(network, rendered).ccc,
         "pair_rmse": [rmse(delta.numpy()[:, i], truth[:, i]) for i in (0, 1)],
     }
@@ -130,12 +124,14 @@ def share_of(text: str) -> tuple[int, int]:
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
-        "| run | FER+ accuracy | FER+ CCC V / A | rendered CCC V / A | same person, RMSE of delta V / A |",
-        "|---|---|---|---|---|",
+        "| run | FER+ accuracy | FER+ CCC V / A | real people CCC V / A | rendered CCC V / A "
+        "| same person, RMSE of delta V / A |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in results.items():
         pairs = [
-            f"{row[key][0]:.3f} / {row[key][1]:.3f}" for key in ("photo_ccc", "rendered_ccc", "pair_rmse")
+            f"{row[key][0]:.3f} / {row[key][1]:.3f}"
+            for key in ("photo_ccc", "people_ccc", "rendered_ccc", "pair_rmse")
         ]
         lines.append(f"| {name} | {row['accuracy']:.3f} | {' | '.join(pairs)} |")
     return "\n".join(lines) + "\n"
@@ -148,6 +144,7 @@ def main() -> None:
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--rendered", type=Path, required=True, help="people to train on")
     parser.add_argument("--validation", type=Path, required=True, help="other people of the train split")
+    parser.add_argument("--people", type=Path, required=True, help="crops of real people (.npz)")
     parser.add_argument("--epochs", type=int, default=6, help="of the photos, each run (%(default)s)")
     parser.add_argument(
         "--only", nargs="+", choices=variants(), metavar="RUN", help="by name; all by default"
@@ -168,7 +165,10 @@ def main() -> None:
     held_out = people.load([options.validation], "train")
     if shared := set(trained_on.person.tolist()) & set(held_out.person.tolist()):
         parser.error(f"person {min(shared)} is in both --rendered and --validation")
-    data = TrainData(photos.split("Training"), photos.split("PublicTest"), trained_on)
+    faces = real_people.load(options.people)
+    data = TrainData(
+        photos.split("Training"), photos.split("PublicTest"), trained_on, faces.split("training")
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     first, every = options.share or (0, 1)
     for name, config in list(variants().items())[first::every]:
@@ -176,11 +176,15 @@ def main() -> None:
             continue
         print(f"== {name}")
         run = options.out / re.sub(r"\W+", "_", f"{name} {options.epochs}")
-        shown = data if config.people_share else replace(data, people=None)
+        shown = replace(
+            data,
+            people=data.people if config.people_share else None,
+            rendered=data.rendered if config.rendered_share else None,
+        )
         loop.train(shown, replace(config, epochs=options.epochs), run, resume=(run / LATEST).exists())
         results[name] = {
             "epochs": options.epochs,
-            **score(load_checkpoint(run / WEIGHTS), data, held_out),
+            **score(load_checkpoint(run / WEIGHTS), data, held_out, faces.split("calibration")),
         }
         kept.write_text(json.dumps(results, indent=1))
         (options.out / "table.md").write_text(table(results))

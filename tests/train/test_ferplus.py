@@ -10,8 +10,9 @@ from support import ferplus_folder
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate.class_centres import CLASS_CENTRES, class_centres
 from mtclar.train import ferplus
-from mtclar.train.ferplus import CLASS_CENTRES, DatasetError
+from mtclar.train.ferplus import DatasetError
 
 USAGE_COLUMN, SHEET_COLUMN, TILE_COLUMN = (
     ferplus_folder.COLUMNS.index(n) for n in ("usage", "sheet", "tile")
@@ -96,7 +97,7 @@ def test_majority_drops_single_votes_first() -> None:
 def test_neutral_is_the_origin_and_every_class_has_a_centre() -> None:
     assert CLASS_CENTRES["neutral"] == (0, 0)
     assert tuple(CLASS_CENTRES) == EXPRESSIONS
-    assert ferplus.class_centres().shape == (8, 2)
+    assert class_centres().shape == (8, 2)
 
 
 def test_folder_without_labels(tmp_path: Path) -> None:

@@ -4,8 +4,21 @@ import numpy as np
 import pytest
 
 from mtclar.engine.data_types import Encoded
-from mtclar.train.ferplus import Photos, class_centres
+from mtclar.engine.estimate.class_centres import class_centres
+from mtclar.train.ferplus import Photos
 from mtclar.train.figures import VaFigures, card_figures, photo_figures
+
+
+def test_a_prior_that_logits_lack_is_put_back() -> None:
+    """Two faces between neutral and contempt: the crowd calls most such faces neutral."""
+    label = np.array([0, 7])
+    shares = np.eye(8, dtype=np.float32)[label]
+    photos = Photos(np.zeros((2, 48, 48), np.uint8), shares, shares[:, :2], label, np.ones(2, bool), label)
+    logits = np.full((2, 8), -9.0, np.float32)
+    logits[:, 0], logits[:, 7] = 0.0, (1.0, 4.0)
+    encoded = Encoded(np.zeros((2, 2), np.float32), photos.va, logits)
+    assert photo_figures(encoded, photos).accuracy == 0.5
+    assert photo_figures(encoded, photos, prior_free=True).accuracy == 1.0
 
 
 def test_photo_figures() -> None:
@@ -17,6 +30,7 @@ def test_photo_figures() -> None:
         va=shares @ class_centres(),
         label=label,
         majority=np.array([True, True, False, True]),
+        collected=label,
     )
     said = np.eye(8, dtype=np.float32)[[0, 1, 7, 4]]  # right, right, wrong, wrong
     encoded = Encoded(embedding=np.zeros((4, 2), np.float32), absolute=photos.va, expression=said)

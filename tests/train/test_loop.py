@@ -16,11 +16,13 @@ from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import checkpoint, evaluate, ferplus, loop
+from mtclar.train.camera import UNCHANGED
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig, Siamese
 from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
+from mtclar.train.real_people import RealPeople
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(
@@ -40,7 +42,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
     person = np.repeat(np.arange(6), 5)
     crops = random.integers(0, 256, (len(person), 56, 56), dtype=np.uint8)
     va = random.uniform(-1, 1, (len(person), 2)).astype(np.float32)
-    return TrainData(photos.split("Training"), photos.split("PublicTest"), People(crops, va, person))
+    return TrainData(
+        photos.split("Training"), photos.split("PublicTest"), People(crops, va, person), real_people()
+    )
+
+
+def real_people() -> RealPeople:
+    """Ten people with three pictures each, of two expressions."""
+    images = np.random.default_rng(9).integers(0, 256, (30, 112, 112), dtype=np.uint8)
+    names = np.array([f"p{i // 3}" for i in range(30)])
+    return RealPeople(images, np.tile([0, 1, 1], 10), names)
 
 
 def silent(_: str) -> None:
@@ -57,8 +68,8 @@ def assert_same(a: Checkpoint, b: Checkpoint) -> None:
 
 
 def test_it_learns_which_expression_a_face_shows(data: TrainData, tmp_path: Path) -> None:
-    photos_only = replace(data, people=None)
-    config = replace(CONFIG, epochs=25, augment=replace(CONFIG.augment, rotate_deg=0, blur_share=0))
+    photos_only = replace(data, rendered=None, people=None)
+    config = replace(CONFIG, epochs=25, camera=UNCHANGED)
     said: list[str] = []
     trained = loop.train(photos_only, config, tmp_path, say=said.append)
     curves = [json.loads(line) for line in (tmp_path / loop.CURVES).read_text().splitlines()]
@@ -97,7 +108,7 @@ def test_a_resumed_run_equals_one_that_ran_through(data: TrainData, tmp_path: Pa
     assert_same(resumed, whole)
     assert epochs_in(tmp_path / "parts") == [1, 2, 3]
     assert resumed.stages[0].startswith(
-        "144 FER+ Training photos and 30 pictures of 6 rendered people: 3 epochs"
+        "144 FER+ Training photos, 30 pictures of 10 real people and 30 pictures of 6 rendered people: 3 epochs"
     )
 
 
@@ -135,11 +146,13 @@ def test_a_damaged_curve_is_named_by_its_line_and_stops_nothing_but_a_resumption
 def test_a_run_goes_on_with_its_own_settings_alone(data: TrainData, tmp_path: Path) -> None:
     once = replace(CONFIG, epochs=1)
     loop.train(data, once, tmp_path, say=silent)
-    other = replace(once, seed=9, soften=replace(once.soften, distil=0.4))
-    with pytest.raises(UsageError, match=r"another run: soften\.distil was 0\.0, is 0\.4; seed was 1, is 9$"):
+    other = replace(once, seed=9, label_smoothing=replace(once.label_smoothing, distil=0.4))
+    with pytest.raises(
+        UsageError, match=r"another run: label_smoothing\.distil was 0\.0, is 0\.4; seed was 1, is 9$"
+    ):
         loop.train(data, other, tmp_path, resume=True, say=silent)
     with pytest.raises(UsageError, match=r"another run: data\.rendered was 30, is 0$"):
-        loop.train(replace(data, people=None), once, tmp_path, resume=True, say=silent)
+        loop.train(replace(data, rendered=None), once, tmp_path, resume=True, say=silent)
     with pytest.raises(UsageError, match=r"network\.fusion was both, is published.*; and \d+ more$"):
         loop.train(data, PRESETS["paper"], tmp_path, resume=True, say=silent)
     assert epochs_in(tmp_path) == [1]
@@ -151,7 +164,7 @@ def test_settings_that_an_older_run_did_not_know_are_their_defaults(data: TrainD
     standard = replace(CONFIG, network=replace(SMALL, pair_hidden=NetworkConfig().pair_hidden), epochs=1)
     loop.train(data, standard, tmp_path, say=silent)
     stored = torch.load(tmp_path / LATEST, weights_only=True)
-    for missing in ("data", "soften", "clip_norm"):
+    for missing in ("data", "label_smoothing", "clip_norm"):
         del stored["config"][missing]
     del stored["config"]["network"]["pair_hidden"]
     torch.save(stored, tmp_path / LATEST)
@@ -181,7 +194,7 @@ def test_minutes_end_a_run_within_an_epoch(data: TrainData, tmp_path: Path) -> N
 
 def test_a_second_stage_starts_from_the_first_and_remembers_it(data: TrainData, tmp_path: Path) -> None:
     once = replace(CONFIG, epochs=1)
-    loop.train(replace(data, people=None), once, tmp_path / "photos", say=silent)
+    loop.train(replace(data, rendered=None, people=None), once, tmp_path / "photos", say=silent)
     first = checkpoint.load_checkpoint(tmp_path / "photos" / WEIGHTS)
     start = {name: tensor.clone() for name, tensor in weights(first).items()}
     second = loop.train(data, replace(once, learning_rate=0.0), tmp_path / "mixed", initial=first, say=silent)
@@ -260,7 +273,7 @@ def test_checkpoints_that_do_not_fit(data: TrainData, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_run(data: TrainData, tmp_path: Path) -> None:
-    broken = replace(data.photos, va=np.full_like(data.photos.va, np.nan))
+    broken = replace(data.photos, expression=np.full_like(data.photos.expression, np.nan))
     with pytest.raises(MtclarError, match="the loss became nan"):
         loop.train(replace(data, photos=broken), CONFIG, tmp_path, say=silent)
 
@@ -272,9 +285,9 @@ def test_the_published_settings_reach_the_losses_of_a_batch(data: TrainData) -> 
         state = RunState(network, copy.deepcopy(network), torch.optim.Adam(network.parameters()), ())
         state.epoch = epoch
         config = replace(CONFIG, objective=replace(CONFIG.objective, **changed))
-        numbers, changes = np.random.default_rng(1), torch.Generator().manual_seed(1)
-        photos, people = np.arange(16), np.arange(10)
-        terms = loop.batch_losses(state, data, photos, people, config, torch.ones(8), numbers, changes, "cpu")
+        numbers = np.random.default_rng(1)
+        batch = loop.Batches(data, config, loop.ALONE, "cpu").take(np.arange(16), numbers)
+        terms = loop.batch_losses(state, batch, config, numbers)
         return {term.name: getattr(terms, term.name).item() for term in fields(terms)}
 
     def others(some: dict[str, float]) -> list[str]:

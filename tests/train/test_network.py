@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.train.network import Enlarge, NetworkConfig, Siamese, standardise
 
 
@@ -87,3 +88,40 @@ def test_a_size_that_cannot_be_halved_often_enough_is_refused() -> None:
         NetworkConfig(input_size=36)
     with pytest.raises(UsageError, match="60 pixels cannot be halved 4 times"):
         NetworkConfig(enlarged_size=60)
+
+
+def test_valence_and_arousal_are_the_mean_of_the_class_centres() -> None:
+    torch.manual_seed(5)
+    encoder = Siamese(NetworkConfig(temperature=0.5)).encoder.eval()
+    face = torch.randint(0, 256, (6, 48, 48), dtype=torch.uint8)
+    centres = torch.from_numpy(class_centres())
+    with torch.inference_mode():
+        encoder.expression.weight.mul_(40)  # an untrained network is sure of nothing
+        encoder.log_odds.copy_(torch.linspace(-1, 1, 8))
+        embedding, absolute, logits = encoder(face)
+        shares = ((logits + encoder.log_odds) / 0.5).softmax(1)
+        torch.testing.assert_close(absolute, shares @ centres + encoder.shift(embedding))
+        for expression in range(8):  # an unmistakable expression reaches its centre
+            encoder.expression.bias.copy_(100.0 * torch.eye(8)[expression])
+            embedding, absolute, _ = encoder(face)
+            expected = centres[expression].expand(6, 2) + encoder.shift(embedding)
+            torch.testing.assert_close(absolute, expected, atol=1e-4, rtol=0)
+
+
+def test_a_network_that_becomes_a_mean_of_class_centres_loses_its_prior_and_its_linear_head() -> None:
+    torch.manual_seed(6)
+    before = Siamese(NetworkConfig()).eval()
+    after = Siamese(NetworkConfig(temperature=0.7, enlarged_size=64)).eval()
+    prior = [0.3, 0.3, 0.1, 0.1, 0.1, 0.05, 0.03, 0.02]
+    after.start_from(before, prior)
+    again = Siamese(after.config).eval()
+    again.start_from(after, prior)  # which has lost it already
+    face = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        bias = before.encoder.expression.bias - torch.tensor(prior).log()
+        torch.testing.assert_close(after.encoder.expression.bias, bias)
+        torch.testing.assert_close(again.encoder.expression.bias, bias)
+        assert not after.encoder.shift(torch.randn(4, 128)).any()
+        torch.testing.assert_close(
+            after.encoder.features(face.unsqueeze(1) / 255), before.encoder.features(face.unsqueeze(1) / 255)
+        )

@@ -105,16 +105,6 @@ def test_cosine_loss_pulls_and_pushes() -> None:
     assert objective.cosine_loss(a, b, apart, 0.25).item() == pytest.approx((0.75 + 1) / 2)
 
 
-def test_rare_classes_weigh_more_within_limits() -> None:
-    shares = np.zeros((1000, 8), np.float32)
-    shares[:900, 0] = 1
-    shares[900:, 1] = 1
-    low, high = limits = (0.8, 2.0)
-    weights = objective.class_weights(shares, replace(CONFIG, rare_class_limits=limits))
-    assert weights[0].item() == pytest.approx(low)
-    assert low < weights[1].item() < weights[2].item() == pytest.approx(high)
-
-
 def test_the_pair_losses_can_be_learnt() -> None:
     torch.manual_seed(0)
     head = PairHead(NetworkConfig(embedding=8, pair_hidden=(16, 8)))

@@ -25,7 +25,7 @@ from mtclar.engine.face.crop import FRAMING, Framing
 from mtclar.engine.face.detector import PORTRAIT_BORDER, Detector
 from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
-from mtclar.train.ferplus import Photos
+from mtclar.train.ferplus import CROWD_SHARES, Photos
 from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills
 from mtclar.train.people import People
 from mtclar.train.progress import Advance
@@ -46,6 +46,7 @@ class Answers:
     va: NDArray[np.float32]  # [n, 2] labels
     expression: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
     majority: NDArray[np.bool_] | None = None  # [n] in FER+'s subset that papers report
+    log_prior: NDArray[np.float32] | None = None  # [8] of the classes, where the encoder's logits carry none
     subject: NDArray[np.str_] | None = None  # [n] who it is; empty: not known
     clip: NDArray[np.int64] | None = None  # [n] number of its clip
     frame: NDArray[np.int64] | None = None  # [n] its number in the clip
@@ -104,6 +105,7 @@ class Networks(Closeable):
             va=photos.va,
             expression=photos.label,
             majority=photos.majority,
+            log_prior=np.log(CROWD_SHARES, dtype=np.float32) if self.card.prior_free else None,
         )
 
     def of_people(self, people: People, seen: Advance) -> Answers:

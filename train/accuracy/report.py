@@ -32,7 +32,8 @@ def classes_of(answers: Answers) -> Classes | None:
     scored = known if answers.majority is None else known & answers.majority
     if not scored.any():
         return None
-    said = answers.encoded.expression.argmax(1)
+    prior = 0.0 if answers.log_prior is None else answers.log_prior
+    said = (answers.encoded.expression + prior).argmax(1)
     right = said == answers.expression
     recall = {
         name: (float(right[shown].mean()), int(shown.sum()))

@@ -127,6 +127,7 @@ def test_pictures_that_are_cut_already(networks: Networks) -> None:
         va=va,
         label=np.zeros(1, np.int64),
         majority=np.ones(1, bool),
+        collected=np.zeros(1, np.int64),
     )
     np.testing.assert_array_equal(networks.of_photos(photos, SEEN).encoded.embedding, alone.embedding)
     wide = np.pad(face, 4)[None]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import checkpoint, ferplus, loop, presets
+from mtclar.train.distributed import DistributedGroup, process_group
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig
 from mtclar.train.people import People
-from mtclar.train.team import Team, gathered
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(network=SMALL, epochs=2, batch=32, pictures_a_person=4, average=0.9, bfloat16=False)
@@ -33,14 +34,29 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
     return TrainData(photos.split("Training"), photos.split("PublicTest"), People(crops, va, person))
 
 
-def step(folder: Path, team: Team) -> None:
+def step(folder: Path, group: DistributedGroup) -> None:
     """One averaged gradient of a member, written where the test finds it."""
     layer = torch.nn.Linear(2, 1)
     for parameter in layer.parameters():
-        parameter.grad = torch.full_like(parameter, float(team.rank))
-    seconds = team.average(layer, 10.0 * team.rank)
+        parameter.grad = torch.full_like(parameter, float(group.rank))
+    seconds = group.average_gradients(layer, 10.0 * group.rank)
     gradients = [parameter.grad.tolist() for parameter in layer.parameters() if parameter.grad is not None]
-    (folder / f"{team.rank}.json").write_text(json.dumps([gradients, seconds]))
+    (folder / f"{group.rank}.json").write_text(json.dumps([gradients, seconds]))
+
+
+def average_weights(folder: Path, group: DistributedGroup) -> None:
+    """One process's weights and clock after averaging, written where the test finds them."""
+    layer = torch.nn.BatchNorm1d(1)
+    with torch.no_grad():
+        layer.weight.fill_(float(group.rank))
+    layer.running_mean.fill_(float(group.rank))
+    optimiser = torch.optim.Adam([layer.weight], lr=0.0)
+    layer.weight.grad = torch.full_like(layer.weight, float(group.rank))
+    optimiser.step()
+    seconds = group.average_weights(layer, optimiser, 4.0)
+    moment = optimiser.state[layer.weight]["exp_avg"].item() / 0.1  # the mean gradient after one step
+    told = [[layer.weight.item(), layer.running_mean.item()], [round(moment, 5)], seconds]
+    (folder / f"{group.rank}.json").write_text(json.dumps(told))
 
 
 @pytest.fixture(autouse=True)
@@ -49,22 +65,33 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
-def vanish(team: Team) -> None:
+def vanish(group: DistributedGroup) -> None:
     """A member that is killed before its first step."""
-    if team.rank:
+    if group.rank:
         os._exit(9)
 
 
 def test_every_member_takes_the_mean_step(tmp_path: Path) -> None:
-    with gathered(3, partial(step, tmp_path)) as team:
-        step(tmp_path, team)
+    with process_group(3, partial(step, tmp_path)) as group:
+        step(tmp_path, group)
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
     assert told == [[[[[1.0, 1.0]], [1.0]], 10.0]] * 3
 
 
-def test_a_run_of_two_processes_repeats_and_resumes(data: TrainData, tmp_path: Path) -> None:
+def test_every_process_takes_the_mean_weights(tmp_path: Path) -> None:
+    with process_group(3, partial(average_weights, tmp_path)) as group:
+        average_weights(tmp_path, group)
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
+    assert told == [[[1.0, 1.0], [1.0], 4.0]] * 3
+
+
+@pytest.mark.parametrize("average_every", [1, 2])
+def test_a_run_of_two_processes_repeats_and_resumes(
+    data: TrainData, tmp_path: Path, average_every: int
+) -> None:
+    config = replace(CONFIG, average_every=average_every)
     said: list[str] = []
-    whole = loop.train_together(2, data, CONFIG, tmp_path / "a", say=said.append)
+    whole = loop.train_together(2, data, config, tmp_path / "a", say=said.append)
     assert len(said) == 1 + CONFIG.epochs
     kept = checkpoint.load_checkpoint(tmp_path / "a" / checkpoint.WEIGHTS)
     assert "2 epochs" in kept.stages[-1]
@@ -77,23 +104,23 @@ def test_a_run_of_two_processes_repeats_and_resumes(data: TrainData, tmp_path: P
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        loop.train_together(2, data, CONFIG, tmp_path / "b", say=interrupt)
-    again = loop.train_together(2, data, CONFIG, tmp_path / "b", resume=True, say=said.append)
+        loop.train_together(2, data, config, tmp_path / "b", say=interrupt)
+    again = loop.train_together(2, data, config, tmp_path / "b", resume=True, say=said.append)
     assert said[-2].endswith("from epoch 2")
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, again.network.state_dict()[name]), name
 
 
 def test_a_member_that_is_killed_ends_the_run(tmp_path: Path) -> None:
-    with pytest.raises(MtclarError, match="a training process ended"), gathered(2, vanish) as team:
-        step(tmp_path, team)
+    with pytest.raises(MtclarError, match="a training process ended"), process_group(2, vanish) as group:
+        step(tmp_path, group)
 
 
-def fail(folder: Path, team: Team) -> None:
+def fail(folder: Path, group: DistributedGroup) -> None:
     """A step in which one member meets what people can cause."""
-    if team.rank == 2:
+    if group.rank == 2:
         raise UsageError("it cannot be", "do otherwise")
-    step(folder, team)
+    step(folder, group)
 
 
 def test_what_ends_a_member_is_said_once_and_by_the_first(
@@ -101,9 +128,9 @@ def test_what_ends_a_member_is_said_once_and_by_the_first(
 ) -> None:
     with (
         pytest.raises(UsageError, match=r"^it cannot be$") as raised,
-        gathered(3, partial(fail, tmp_path)) as team,
+        process_group(3, partial(fail, tmp_path)) as group,
     ):
-        step(tmp_path, team)
+        step(tmp_path, group)
     assert raised.value.hint == "do otherwise"
     assert capfd.readouterr().err == ""
 
@@ -125,7 +152,7 @@ def test_a_member_that_is_gone_before_the_first_has_joined_ends_the_run(
     monkeypatch.setattr(torch.distributed, "init_process_group", closed)
     with (
         pytest.raises(MtclarError, match=r"a training process ended: Connection closed by peer$"),
-        gathered(2, vanish),
+        process_group(2, vanish),
     ):
         pass
 
@@ -134,13 +161,13 @@ def test_a_member_that_cannot_begin_ends_the_run() -> None:
     class Unknown:
         """Pickled by a name that the new process does not find."""
 
-        def __call__(self, team: Team) -> None:
+        def __call__(self, group: DistributedGroup) -> None:
             pass
 
     Unknown.__qualname__ = "Unknown"
     globals()["Unknown"] = Unknown
     try:
-        with pytest.raises(MtclarError, match="before it began"), gathered(2, Unknown()):
+        with pytest.raises(MtclarError, match="before it began"), process_group(2, Unknown()):
             pass
     finally:
         del globals()["Unknown"]

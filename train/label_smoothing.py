@@ -1,4 +1,4 @@
-"""Softer truths for the photos: two pictures laid over each other, and votes averaged with the network's own opinion.
+"""Softer targets for FER+: mixup of two pictures, and votes averaged with the network's own predictions.
 
 Ten votes say little about how a hundred people would have voted, and a small network learns single votes by heart. Both
 changes are linear in pictures and targets, so shares, valence/arousal and their differences stay consistent.
@@ -14,8 +14,8 @@ from mtclar.train.network import Siamese
 
 
 @dataclass(frozen=True)
-class SoftenConfig:
-    """How much the photos' targets are softened; zero, the default, switches either change off.
+class LabelSmoothingConfig:
+    """How much the targets of FER+ are softened; zero, the default, switches either change off.
 
     Both are for a network that has learned single votes by heart, as the one was that the last two runs behind the
     bundled network went on from (presets `longer` and `larger`). Any other is only held back by them.
@@ -28,7 +28,7 @@ class SoftenConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class SoftTargets:
     """What is true of n photos."""
 
     shares: Tensor  # [n, 8] of the votes
@@ -36,14 +36,17 @@ class Targets:
 
 
 def distilled(
-    targets: Targets,
+    targets: SoftTargets,
     images: Tensor,
     teacher: Siamese,
+    log_prior: Tensor,
     progress: float,
-    config: SoftenConfig,
+    config: LabelSmoothingConfig,
     numbers: np.random.Generator,
-) -> Targets:
+) -> SoftTargets:
     """Mixes in what `teacher`, the running mean of the weights, says of the unchanged images float [n, S, S].
+
+    `log_prior` [8] is added to its logits: zeros, or the prior that they are free of.
 
     The teacher improves while it teaches (Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780), so no second
     network has to be trained first. Its share grows linearly from `distil_from` to the end. Each picture is mirrored or
@@ -56,14 +59,15 @@ def distilled(
     mirrored = torch.from_numpy(numbers.random(len(images)) < 0.5).to(images.device).view(-1, 1, 1)
     with torch.no_grad():
         _, absolute, logits = teacher.encoder(torch.where(mirrored, images.flip(2), images))
-    return Targets(
-        targets.shares.lerp(logits.float().softmax(1), share), targets.va.lerp(absolute.float(), share)
+    return SoftTargets(
+        targets.shares.lerp((logits.float() + log_prior).softmax(1), share),
+        targets.va.lerp(absolute.float(), share),
     )
 
 
 def mixed(
-    views: Tensor, targets: Targets, config: SoftenConfig, numbers: np.random.Generator
-) -> tuple[Tensor, Targets]:
+    views: Tensor, targets: SoftTargets, config: LabelSmoothingConfig, numbers: np.random.Generator
+) -> tuple[Tensor, SoftTargets]:
     """Mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412) of views float [n, S, S] and their targets.
 
     At most half of the other picture is laid over, so every view keeps the label under which pairs are drawn.
@@ -73,6 +77,6 @@ def mixed(
     weight = numbers.beta(config.mixup_alpha, config.mixup_alpha, count)
     weight = np.minimum(weight, 1 - weight) * (numbers.random(count) < config.mixup_share)
     laid_over = torch.from_numpy(weight.astype(np.float32)).to(views.device).unsqueeze(1)  # [n, 1]
-    return views.lerp(views[other], laid_over.unsqueeze(2)), Targets(
+    return views.lerp(views[other], laid_over.unsqueeze(2)), SoftTargets(
         targets.shares.lerp(targets.shares[other], laid_over), targets.va.lerp(targets.va[other], laid_over)
     )

@@ -1,4 +1,4 @@
-"""Several processes that train one network together: each takes its share of every batch, gradients are averaged.
+"""Several processes that train one network: each takes its share of every batch; gradients or weights are averaged.
 
 One thread a process. Two threads in one process share every convolution and wait for each other actively inside it: on
 two cores with other work on them a step took up to ten times its usual processor time; processes of one thread did not.
@@ -22,26 +22,42 @@ if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
     from multiprocessing.synchronize import Semaphore
 
-WAIT = timedelta(minutes=20)  # for a member that validates or is starved of processor time
+WAIT = timedelta(minutes=20)  # for a process that validates or is starved of processor time
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
-    """Which of `size` processes this one is; member 0 validates, writes and reports."""
+class DistributedGroup:
+    """Which of `size` processes this one is; the process of rank 0 validates, writes and reports."""
 
     rank: int = 0
     size: int = 1
 
-    def average(self, network: nn.Module, seconds: float) -> float:
-        """Replaces every gradient by its mean over the team; the mean of the members' `seconds` in return.
+    def average_gradients(self, network: nn.Module, seconds: float) -> float:
+        """Replaces every gradient by its mean over the group and returns the mean of the processes' `seconds`.
 
-        So every member takes the same step, and a clock that decides when to stop decides the same everywhere.
-        MtclarError when another member has ended.
+        So every process takes the same step, and a clock that decides when to stop decides the same everywhere.
+        MtclarError when another process has ended.
         """
         if self.size == 1:
             return seconds
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        parts: list[Tensor] = [*(gradient.reshape(-1) for gradient in gradients), torch.tensor([seconds])]
+        return self._average([p.grad for p in network.parameters() if p.grad is not None], seconds)
+
+    def average_weights(self, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> float:
+        """Replaces weights, batch statistics and the optimiser's state by their means over the group.
+
+        Returns the mean of `seconds`. After several steps that each process took by itself (local SGD): they wait for
+        each other less often, and are all the same again. MtclarError when another process has ended.
+        """
+        if self.size == 1:
+            return seconds
+        moments = [tensor for state in optimiser.state.values() for tensor in state.values()]
+        tensors = [t for t in (*network.state_dict().values(), *moments) if t.is_floating_point()]
+        with torch.no_grad():
+            return self._average(tensors, seconds)
+
+    def _average(self, tensors: list[Tensor], seconds: float) -> float:
+        """Replaces tensors by their means over the group; returns the mean of `seconds`."""
+        parts = [*(tensor.reshape(-1) for tensor in tensors), torch.tensor([seconds])]
         flat = torch.cat(parts)
         try:
             distributed.all_reduce(flat)
@@ -49,20 +65,20 @@ class Team:
             raise _ended(error) from error
         flat /= self.size
         *means, mean_seconds = flat.split([part.numel() for part in parts])
-        for gradient, mean in zip(gradients, means, strict=True):
-            gradient.copy_(mean.view_as(gradient))
+        for tensor, mean in zip(tensors, means, strict=True):
+            tensor.copy_(mean.view_as(tensor))
         return float(mean_seconds)
 
 
 @contextmanager
-def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
-    """Starts `size - 1` processes that each call `work` with their place in the team; yields the caller's, the first.
+def process_group(size: int, work: Callable[[DistributedGroup], None]) -> Iterator[DistributedGroup]:
+    """Starts `size - 1` processes that each call `work` with their place in the group; yields the caller's, rank 0.
 
     `work` has to be picklable. The others are ended when the body raises, and waited for when it does not. Where the
     body fails since another has ended, what that one raised is raised here.
     """
     if size == 1:
-        yield Team()
+        yield DistributedGroup()
         return
     from torch import multiprocessing
 
@@ -73,7 +89,7 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
         ready = spawn.Semaphore(0)
         reasons: SimpleQueue[MtclarError] = spawn.SimpleQueue()
         others: list[BaseProcess] = [
-            spawn.Process(target=_member, args=(rank, size, meeting, ready, reasons, work), daemon=True)
+            spawn.Process(target=_work_in, args=(rank, size, meeting, ready, reasons, work), daemon=True)
             for rank in range(1, size)
         ]
         for other in others:
@@ -84,7 +100,7 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
                     if not all(other.is_alive() for other in others):
                         raise MtclarError("a training process ended before it began", "its output says why")
             _join(0, size, meeting)
-            yield Team(0, size)
+            yield DistributedGroup(0, size)
             for other in others:
                 other.join(WAIT.total_seconds())
         except _EndedError as ended:
@@ -98,19 +114,19 @@ def gathered(size: int, work: Callable[[Team], None]) -> Iterator[Team]:
                 other.kill()
 
 
-def _member(
+def _work_in(
     rank: int,
     size: int,
     meeting: Path,
     ready: "Semaphore",
     reasons: "SimpleQueue[MtclarError]",
-    work: Callable[[Team], None],
+    work: Callable[[DistributedGroup], None],
 ) -> None:
     torch.set_num_threads(1)
     ready.release()
     try:
         _join(rank, size, meeting)
-        work(Team(rank, size))
+        work(DistributedGroup(rank, size))
     except MtclarError as error:  # for people, who are told by the first process alone
         reasons.put(error)
     finally:
@@ -119,7 +135,7 @@ def _member(
 
 
 class _EndedError(MtclarError):
-    """Another member of the team is gone."""
+    """Another process of the group is gone."""
 
 
 def _ended(error: RuntimeError) -> _EndedError:

@@ -5,23 +5,24 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
+from mtclar.train.label_smoothing import LabelSmoothingConfig, SoftTargets, distilled, mixed
 from mtclar.train.network import NetworkConfig, Siamese
-from mtclar.train.soften import SoftenConfig, Targets, distilled, mixed
 
-CONFIG = SoftenConfig(mixup_share=0.5, distil=0.4)
+CONFIG = LabelSmoothingConfig(mixup_share=0.5, distil=0.4)
+NO_PRIOR = torch.zeros(8)
 
 
-def targets(count: int) -> Targets:
+def targets(count: int) -> SoftTargets:
     shares = torch.rand(count, 8, generator=torch.Generator().manual_seed(1))
     shares = shares / shares.sum(1, keepdim=True)
-    return Targets(shares, shares @ torch.linspace(-1, 1, 16).view(8, 2))
+    return SoftTargets(shares, shares @ torch.linspace(-1, 1, 16).view(8, 2))
 
 
 def test_a_mixed_target_is_as_far_between_two_as_its_picture() -> None:
     count = 64
     views = torch.arange(count, dtype=torch.float32).view(-1, 1, 1).expand(-1, 4, 4)
     shares = torch.arange(count, dtype=torch.float32).view(-1, 1).expand(-1, 8)
-    view, target = mixed(views, Targets(shares, shares[:, :2]), CONFIG, np.random.default_rng(3))
+    view, target = mixed(views, SoftTargets(shares, shares[:, :2]), CONFIG, np.random.default_rng(3))
     torch.testing.assert_close(view[:, 0, 0], target.shares[:, 0])
     torch.testing.assert_close(view[:, 0, 0], target.va[:, 1])
     changed = (view[:, 0, 0] - views[:, 0, 0]).abs() > 1e-6
@@ -33,7 +34,7 @@ def test_at_most_half_of_the_other_picture_is_laid_over() -> None:
     views[0] = 1.0
     truth = targets(200)
     for seed in range(20):
-        view, target = mixed(views, truth, SoftenConfig(mixup_share=1.0), np.random.default_rng(seed))
+        view, target = mixed(views, truth, LabelSmoothingConfig(mixup_share=1.0), np.random.default_rng(seed))
         assert view[0, 0, 0] >= 0.5
         assert view[1:].max() <= 0.5
         torch.testing.assert_close(target.shares.sum(1), torch.ones(200))
@@ -41,7 +42,7 @@ def test_at_most_half_of_the_other_picture_is_laid_over() -> None:
 
 def test_nothing_is_mixed_when_switched_off() -> None:
     views, truth = torch.rand(10, 3, 3), targets(10)
-    view, target = mixed(views, truth, SoftenConfig(), np.random.default_rng(0))
+    view, target = mixed(views, truth, LabelSmoothingConfig(), np.random.default_rng(0))
     assert torch.equal(view, views)
     assert torch.equal(target.shares, truth.shares)
 
@@ -51,19 +52,31 @@ def test_the_teachers_share_grows_from_its_time_on() -> None:
     images = (images + images.flip(2)) / 2  # the same when mirrored
     with torch.no_grad():
         _, absolute, logits = network.encoder(images)
-    early = distilled(truth, images, network, CONFIG.distil_from, CONFIG, np.random.default_rng(4))
+    early = distilled(truth, images, network, NO_PRIOR, CONFIG.distil_from, CONFIG, np.random.default_rng(4))
     assert torch.equal(early.va, truth.va)
-    late = distilled(truth, images, network, 1.0, CONFIG, np.random.default_rng(4))
+    late = distilled(truth, images, network, NO_PRIOR, 1.0, CONFIG, np.random.default_rng(4))
     torch.testing.assert_close(late.va, truth.va.lerp(absolute, CONFIG.distil))
     torch.testing.assert_close(late.shares, truth.shares.lerp(logits.softmax(1), CONFIG.distil))
     torch.testing.assert_close(late.shares.sum(1), torch.ones(5))
+
+
+def test_a_teacher_without_a_prior_gets_it_back() -> None:
+    network, images, truth = tiny_network(), torch.randint(0, 256, (5, 48, 48)).float(), targets(5)
+    images = (images + images.flip(2)) / 2
+    prior = torch.linspace(0, -3, 8)
+    with torch.no_grad():
+        _, _, logits = network.encoder(images)
+    said = distilled(truth, images, network, prior, 1.0, CONFIG, np.random.default_rng(4))
+    torch.testing.assert_close(said.shares, truth.shares.lerp((logits + prior).softmax(1), CONFIG.distil))
 
 
 def test_the_teacher_sees_either_view_of_a_picture() -> None:
     network, images, truth = tiny_network(), torch.randint(0, 256, (40, 48, 48)).float(), targets(40)
     with torch.no_grad():
         views = [network.encoder(view)[1] for view in (images, images.flip(2))]
-    said = distilled(truth, images, network, 1.0, SoftenConfig(distil=1.0), np.random.default_rng(4)).va
+    said = distilled(
+        truth, images, network, NO_PRIOR, 1.0, LabelSmoothingConfig(distil=1.0), np.random.default_rng(4)
+    ).va
     seen = [torch.isclose(said, view, atol=1e-5).all(1) for view in views]
     assert (seen[0] ^ seen[1]).all()
     assert 10 < seen[1].sum() < 30

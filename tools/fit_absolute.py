@@ -1,0 +1,168 @@
+"""Fits how V/A follows from the class logits: their temperature, and how common each class is taken to be.
+
+    python -m tools.fit_absolute runs/faces/mtclar.pt --ferplus FERPLUS --real-people people_crops.npz \
+        --rendered-test test_people.npz --out mtclar.pt
+
+V/A is the mean of the class centres, weighted by softmax((logits + log odds) / temperature), plus a small linear head
+(mtclar.engine.estimate.class_centres says what that means). The logits carry no class prior. A mean without any prior
+reads doubt about a rest face as half a dozen expressions at once, so it gets the odds of `neutral` against any
+other class, and a share of the crowd's prior, that do best over sources with different priors: FER+ PublicTest as the
+crowd voted, the same with every class alike often, FER2013's own labels with every class alike often, and people of the
+calibration split as they come and with every class alike often (which counts half: some classes have two pictures).
+The mean CCC of valence and arousal over those rows decides. Writes the checkpoint, with figures of the test splits.
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.class_centres import class_centres
+from mtclar.engine.files import require_new
+from mtclar.train import evaluate, ferplus, people, real_people
+from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mtclar.train.command_line import in_words
+from mtclar.train.ferplus import CROWD_SHARES, Photos
+from mtclar.train.figures import VaFigures, card_figures
+from mtclar.train.labelled import UNKNOWN
+from mtclar.train.network import Siamese
+
+TEMPERATURES = (0.3, 0.4, 0.5, 0.6, 0.7)
+PRIOR_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+NEUTRAL_ODDS = (0.0, 0.25, 0.5, 0.75, 1.0)  # logarithm
+FEW = 0.5  # weight of the row in which some classes have two pictures
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How V/A follows from logits."""
+
+    temperature: float
+    prior_share: float
+    neutral_odds: float
+
+    def log_odds(self) -> Array:
+        """[8] added to the logits, of mean zero but for what neutral gets."""
+        prior = np.log(CROWD_SHARES)
+        odds = self.prior_share * (prior - prior.mean())
+        odds[0] += self.neutral_odds
+        return odds
+
+    def values(self, logits: Array, shift: Array) -> Array:
+        """logits [n, 8] and what the linear head adds [n, 2] -> V/A [n, 2]."""
+        scaled = (logits + self.log_odds()) / self.temperature
+        shares = np.exp(scaled - scaled.max(1, keepdims=True))
+        shares /= shares.sum(1, keepdims=True)
+        return np.clip(shares @ class_centres() + shift, -1, 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One source, scored in one way."""
+
+    name: str
+    logits: Array  # [n, 8]
+    shift: Array  # [n, 2]
+    truth: Array  # [n, 2]
+    weights: Array  # [n] of the pictures; sum to 1
+    weight: float = 1.0  # of the row
+
+    def ccc(self, choice: Choice) -> Array:
+        """[2]"""
+        value = choice.values(self.logits, self.shift)
+        mean_v, mean_t = self.weights @ value, self.weights @ self.truth
+        covariance = self.weights @ ((value - mean_v) * (self.truth - mean_t))
+        spread = self.weights @ ((value - mean_v) ** 2 + (self.truth - mean_t) ** 2)
+        return np.asarray(2 * covariance / (spread + (mean_v - mean_t) ** 2))
+
+
+def alike(count: int) -> Array:
+    """Weights [count] of pictures as they come."""
+    return np.full(count, 1 / count)
+
+
+def balanced(label: NDArray[np.int64]) -> Array:
+    """Weights [n] with which every class is alike often."""
+    weights = 1 / np.bincount(label)[label]
+    return np.asarray(weights / weights.sum())
+
+
+def rows(network: Siamese, photos: Photos, faces: real_people.RealPeople) -> Iterator[Row]:
+    """What the choice is made by."""
+    centres = class_centres()
+    logits, shift = parts(network, evaluate.encode(network, photos.images, 1.0))
+    yield Row("FER+ votes", logits, shift, photos.va, alike(len(photos)))
+    yield Row("FER+ votes, balanced", logits, shift, centres[photos.label], balanced(photos.label))
+    known = photos.collected != UNKNOWN
+    label = photos.collected[known]
+    yield Row("FER2013 labels, balanced", logits[known], shift[known], centres[label], balanced(label))
+    logits, shift = parts(network, evaluate.encode(network, faces.images, faces.core))
+    truth = centres[faces.expression]
+    yield Row("people", logits, shift, truth, alike(len(faces)))
+    yield Row("people, balanced", logits, shift, truth, balanced(faces.expression), FEW)
+
+
+def parts(network: Siamese, encoded: Encoded) -> tuple[Array, Array]:
+    """Logits [n, 8], and what the linear head adds to V/A [n, 2]."""
+    with torch.inference_mode():
+        shift = network.encoder.shift(torch.from_numpy(encoded.embedding)).numpy()
+    return encoded.expression, shift
+
+
+def apply(network: Siamese, choice: Choice) -> Siamese:
+    """The same weights with this temperature and these odds."""
+    other = Siamese(replace(network.config, temperature=choice.temperature))
+    other.load_state_dict(network.state_dict())
+    other.encoder.log_odds.copy_(torch.from_numpy(choice.log_odds()))
+    return other.eval()
+
+
+@in_words
+def main() -> None:
+    """Fits, prints, scores the test splits and writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--ferplus", type=Path, required=True)
+    parser.add_argument("--real-people", type=Path, required=True)
+    parser.add_argument("--rendered-test", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    require_new(options.out)
+    trained = load_checkpoint(options.checkpoint)
+    photos, faces = ferplus.load(options.ferplus), real_people.load(options.real_people)
+    scored = list(rows(trained.network, photos.split("PublicTest"), faces.split("calibration")))
+    weights = np.array([row.weight for row in scored]) / sum(row.weight for row in scored)
+    goodness = {
+        choice: float(weights @ [row.ccc(choice).mean() for row in scored])
+        for choice in itertools.starmap(Choice, itertools.product(TEMPERATURES, PRIOR_SHARES, NEUTRAL_ODDS))
+    }
+    best = max(goodness, key=lambda choice: goodness[choice])
+    for choice in (Choice(0.7, 0.0, 0.0), best):
+        said = ", ".join(f"{row.name} {row.ccc(choice).round(3).tolist()}" for row in scored)
+        print(f"{choice}: {goodness[choice]:.4f}; {said}")
+    network = apply(trained.network, best)
+    tested = faces.split("test")
+    on_photos = evaluate.evaluate_photos(network, photos.split("PrivateTest"))
+    on_rendered = evaluate.evaluate_people(network, people.load([options.rendered_test], "test"))
+    on_people = VaFigures.of(
+        evaluate.encode(network, tested.images, tested.core).absolute, class_centres()[tested.expression]
+    )
+    print(
+        f"FER+ PrivateTest: {on_photos}\nreal test people: {on_people}\nrendered test people: {on_rendered}"
+    )
+    figures = card_figures(on_photos, on_rendered, on_people)
+    save_checkpoint(options.out, Checkpoint(network, trained.stages, figures))
+
+
+if __name__ == "__main__":
+    main()
