@@ -351,6 +351,7 @@ OPERATORS: Mapping[str, Operator] = {
     "MaxPool": _maximum,
     "GlobalAveragePool": lambda x, _: x[0].mean((2, 3), keepdim=True),
     "Gemm": _gemm,
+    "Softmax": lambda x, a: torch.softmax(x[0], a.get("axis", -1)),
     "ReduceMean": _mean,
     "BatchNormalization": _norm,
     "Clip": _clip,
