@@ -60,7 +60,7 @@ TAIL = 4.0
 SAME_COSINE = 0.95
 COVERED_JITTER, COVERED_SHARE = 0.1, 0.3
 
-STYLED = 0.10  # of the sets
+STYLED = 0.15  # of the sets
 CLIPS = 0.15  # weight of the clips, whose labels are exact, beside 1 for the rest
 SIZES = (1, 2, 3, 5, 10, 30)  # labels in a set
 SEARCH_SIZES = (4, 12)  # the same while searching tau, powers and spreads
