@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtclar.engine.files import require_new
-from mtclar.train import evaluate, ferplus, people
+from mtclar.train import evaluate
 from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mtclar.train.command_line import in_words
-from mtclar.train.ferplus import CROWD_SHARES
+from mtclar.train.data import ferplus, rendered_people
+from mtclar.train.data.ferplus import CROWD_SHARES
 from mtclar.train.figures import PhotoFigures, card_figures
 from mtclar.train.network import Siamese, move_towards
 
@@ -67,7 +68,7 @@ def main() -> None:
     best = max(scored, key=lambda share: scored[share])
     network = averaged(started, after.network, best)
     on_photos = evaluate.evaluate_photos(network, photos.split("PrivateTest"))
-    on_people = evaluate.evaluate_people(network, people.load([options.people], "test"))
+    on_people = evaluate.evaluate_people(network, rendered_people.load([options.people], "test"))
     print(f"{best:.2f} chosen\nFER+ PrivateTest: {on_photos}\nrendered test people: {on_people}")
     stages = (*after.stages, f"the mean of the weights before ({1 - best:.2f}) and after ({best:.2f})")
     soup: Checkpoint = replace(

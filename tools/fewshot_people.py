@@ -20,9 +20,9 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.sources import open_source
-from mtclar.train import ferplus, real_people
 from mtclar.train.accuracy import answers
-from mtclar.train.labelled import UNKNOWN
+from mtclar.train.data import ferplus, real_people
+from mtclar.train.data.labelled import UNKNOWN
 
 Rows = NDArray[np.int64]
 
@@ -134,7 +134,7 @@ def collected(
 
 
 def real(path: Path, split: real_people.Split, encoder: Encoder, name: str = "real people") -> People:
-    """Pictures of real people (mtclar.train.real_people); V/A is the centre of one rater's class."""
+    """Pictures of real people (mtclar.train.data.real_people); V/A is the centre of one rater's class."""
     people = real_people.load(path).split(split)
     size = encoder.size
     margin = (people.images.shape[1] - real_people.VIEW_SIDE) // 2

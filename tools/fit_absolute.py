@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.files import require_new
-from mtclar.train import evaluate, ferplus, people, real_people
+from mtclar.train import evaluate
 from mtclar.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mtclar.train.command_line import in_words
-from mtclar.train.ferplus import CROWD_SHARES, Photos
+from mtclar.train.data import ferplus, real_people, rendered_people
+from mtclar.train.data.ferplus import CROWD_SHARES, Photos
+from mtclar.train.data.labelled import UNKNOWN
 from mtclar.train.figures import VaFigures, card_figures
-from mtclar.train.labelled import UNKNOWN
 from mtclar.train.network import Siamese
 
 TEMPERATURES = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -153,7 +154,7 @@ def main() -> None:
     network = apply(trained.network, best)
     tested = faces.split("test")
     on_photos = evaluate.evaluate_photos(network, photos.split("PrivateTest"))
-    on_rendered = evaluate.evaluate_people(network, people.load([options.rendered_test], "test"))
+    on_rendered = evaluate.evaluate_people(network, rendered_people.load([options.rendered_test], "test"))
     on_people = VaFigures.of(
         evaluate.encode(network, tested.images, tested.core).absolute, class_centres()[tested.expression]
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from mtclar.cli.reports.clip_protocol import clips_of
 from mtclar.label.evaluation_protocol import LabelledClip
 from mtclar.train.accuracy.answers import Networks
-from mtclar.train.labelled import Clip as Video
+from mtclar.train.data.labelled import Clip as Video
 from mtclar.train.rendered.held_out import open_clip
 
 

@@ -28,11 +28,11 @@ from mtclar.engine.estimate.comparer import CompareParams, Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
 from mtclar.engine.files import write_whole
-from mtclar.train import ferplus, real_people
 from mtclar.train.accuracy import answers
 from mtclar.train.accuracy.answers import Networks
-from mtclar.train.ferplus import CROWD_SHARES
-from mtclar.train.labelled import UNKNOWN, csv_rows
+from mtclar.train.data import ferplus, real_people
+from mtclar.train.data.ferplus import CROWD_SHARES
+from mtclar.train.data.labelled import UNKNOWN, csv_rows
 from mtclar.train.rendered.face_crop import FaceCropper
 from tools.fewshot_people import GROUP, People, collected, real, rendered, strangers
 

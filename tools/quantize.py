@@ -32,8 +32,8 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import rmse
 from mtclar.engine.files import write_whole
-from mtclar.train import ferplus, people
 from mtclar.train.accuracy.answers import encode, middles
+from mtclar.train.data import ferplus, rendered_people
 from mtclar.train.figures import VaFigures, photo_figures
 from tools.generated import replace_section
 
@@ -129,7 +129,7 @@ def main() -> None:
     photos = ferplus.load(given.ferplus)
     rng = np.random.default_rng(0)
     training = photos.split("Training").images
-    rendered = middles(people.load([given.people], "train").images)
+    rendered = middles(rendered_people.load([given.people], "train").images)
     clip = demo_crops(every=1)
     faces = np.concatenate(
         [clip[::EVERY], *(some[rng.choice(len(some), EACH, replace=False)] for some in (training, rendered))]
@@ -138,7 +138,7 @@ def main() -> None:
         f"{len(clip[::EVERY])} crops of the bundled clip, {EACH} of FER+ Training, {EACH} of rendered people"
     )
     ranges = Ranges(models.sha256(graph), pictures, measure(parse(graph.read_bytes()), parts(faces)))
-    scored, shown = photos.split("PrivateTest"), people.load([given.test_people], "test")
+    scored, shown = photos.split("PrivateTest"), rendered_people.load([given.test_people], "test")
     with tempfile.TemporaryDirectory() as folder:
         made = {"fp32": graph, "int8, ONNX Runtime on a CPU": Path(folder) / "cpu.onnx"}
         made["int8, ONNX Runtime on a CPU"].write_bytes(for_cpu(graph, faces))

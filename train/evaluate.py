@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
-from mtclar.train.camera import centre
-from mtclar.train.ferplus import Photos
+from mtclar.train.data.augmentation import centre
+from mtclar.train.data.ferplus import Photos
+from mtclar.train.data.rendered_people import People
 from mtclar.train.figures import PhotoFigures, VaFigures, photo_figures
 from mtclar.train.network import Siamese
-from mtclar.train.people import People
 
 BATCH = 512
 

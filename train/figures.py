@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.metrics import ccc, rmse
-from mtclar.train.ferplus import CROWD_SHARES, Photos
+from mtclar.train.data.ferplus import CROWD_SHARES, Photos
 
 
 @dataclass(frozen=True, slots=True)

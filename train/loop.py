@@ -21,7 +21,6 @@ from torch import Tensor
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import curves, evaluate
-from mtclar.train.camera import CameraConfig, centre, photograph
 from mtclar.train.checkpoint import (
     LATEST,
     WEIGHTS,
@@ -33,8 +32,20 @@ from mtclar.train.checkpoint import (
     save_checkpoint,
     save_state,
 )
+from mtclar.train.data.augmentation import CameraConfig, centre, photograph
+from mtclar.train.data.ferplus import CROWD_SHARES, Photos
+from mtclar.train.data.pairs import (
+    Indices,
+    PeopleSampler,
+    RealPeopleSampler,
+    epoch_batches,
+    same_person_pairs,
+    stranger_pairs,
+)
+from mtclar.train.data.real_people import RealPeople
+from mtclar.train.data.rendered_people import People
+from mtclar.train.data.targets import TargetConfig, Targets, people_targets, photo_targets
 from mtclar.train.distributed import DistributedGroup, process_group
-from mtclar.train.ferplus import CROWD_SHARES, Photos
 from mtclar.train.label_smoothing import LabelSmoothingConfig, SoftTargets, distilled, mixed
 from mtclar.train.network import NetworkConfig, Siamese, move_towards
 from mtclar.train.objective import (
@@ -49,17 +60,6 @@ from mtclar.train.objective import (
     similarity_loss,
     stranger_targets,
 )
-from mtclar.train.pairs import (
-    Indices,
-    PeopleSampler,
-    RealPeopleSampler,
-    epoch_batches,
-    same_person_pairs,
-    stranger_pairs,
-)
-from mtclar.train.people import People
-from mtclar.train.real_people import RealPeople
-from mtclar.train.targets import TargetConfig, Targets, people_targets, photo_targets
 
 CURVES = "curves.jsonl"
 FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))

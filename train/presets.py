@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from mtclar.train.camera import UNCHANGED
+from mtclar.train.data.augmentation import UNCHANGED
+from mtclar.train.data.targets import TargetConfig
 from mtclar.train.label_smoothing import LabelSmoothingConfig
 from mtclar.train.loop import TrainConfig
 from mtclar.train.network import NetworkConfig
 from mtclar.train.objective import ObjectiveConfig
-from mtclar.train.targets import TargetConfig
 
 # Real faces: V/A without a class prior, both views of FER+, and cameras of all kinds.
 BEST = TrainConfig(

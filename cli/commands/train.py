@@ -18,7 +18,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.", callback=expanded)],
     people: Annotated[
         Path | None,
-        typer.Option(help="Pictures of real people (.npz of `python -m mtclar.train.real_people`)."),
+        typer.Option(help="Pictures of real people (.npz of `python -m mtclar.train.data.real_people`)."),
     ] = None,
     rendered: Annotated[
         list[Path] | None,
@@ -83,9 +83,10 @@ def command(
 
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.train import checkpoint, evaluate, figures, loop, presets, real_people
-    from mtclar.train import ferplus as ferplus_data
-    from mtclar.train import people as rendered_people
+    from mtclar.train import checkpoint, evaluate, figures, loop, presets
+    from mtclar.train.data import ferplus as ferplus_data
+    from mtclar.train.data import real_people
+    from mtclar.train.data import rendered_people as rendered_people
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"device {device!r} is not available", "use --device cpu")

@@ -26,15 +26,16 @@ import torch
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.metrics import rmse
-from mtclar.train import evaluate, ferplus, loop, people, real_people
+from mtclar.train import evaluate, loop
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
+from mtclar.train.data import ferplus, real_people, rendered_people
+from mtclar.train.data.pairs import same_person_pairs
+from mtclar.train.data.real_people import RealPeople
+from mtclar.train.data.rendered_people import People
 from mtclar.train.figures import VaFigures
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig
-from mtclar.train.pairs import same_person_pairs
-from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
-from mtclar.train.real_people import RealPeople
 from tools.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
@@ -161,8 +162,8 @@ def main() -> None:
     except UsageError as error:
         parser.error(f"{error.what}; {error.hint}")
     photos = ferplus.load(options.ferplus)
-    trained_on = people.load([options.rendered], "train")
-    held_out = people.load([options.validation], "train")
+    trained_on = rendered_people.load([options.rendered], "train")
+    held_out = rendered_people.load([options.validation], "train")
     if shared := set(trained_on.person.tolist()) & set(held_out.person.tolist()):
         parser.error(f"person {min(shared)} is in both --rendered and --validation")
     faces = real_people.load(options.people)

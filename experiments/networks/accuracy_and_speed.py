@@ -28,10 +28,10 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc, rmse
 from mtclar.engine.face.landmarks import INPUT as REGION
 from mtclar.engine.face.landmarks import SIDE
-from mtclar.train import ferplus, people
 from mtclar.train.accuracy.answers import NETWORKS, encode, middles
+from mtclar.train.data import ferplus, rendered_people
+from mtclar.train.data.pairs import same_person_pairs, stranger_pairs
 from mtclar.train.figures import VaFigures, photo_figures
-from mtclar.train.pairs import same_person_pairs, stranger_pairs
 
 ROUNDS, BLOCK, WARM = 60, 10, 2
 SUPPORT = 16
@@ -59,7 +59,7 @@ def main() -> None:
         if given.ferplus:
             on_photos(encoder, pair, ferplus.load(given.ferplus), given.dump)
         if given.people:
-            on_people(encoder, pair, people.load(given.people, "test"), given.dump)
+            on_people(encoder, pair, rendered_people.load(given.people, "test"), given.dump)
     one_core(*graphs)
 
 
@@ -88,7 +88,9 @@ def on_photos(encoder: Encoder, pair: InferenceSession, data: ferplus.FerPlus, d
         save(dump / "ferplus_val_dump.npz", encode(encoder, public.images), public.va, person)
 
 
-def on_people(encoder: Encoder, pair: InferenceSession, shown: people.People, dump: Path | None) -> None:
+def on_people(
+    encoder: Encoder, pair: InferenceSession, shown: rendered_people.People, dump: Path | None
+) -> None:
     """Single pictures of rendered people, and pairs of the same person."""
     encoded = encode(encoder, middles(shown.images))
     print(f"rendered test people (n={len(shown)}): {VaFigures.of(encoded.absolute, shown.va)}")

@@ -20,7 +20,7 @@ from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
-from mtclar.train import ferplus
+from mtclar.train.data import ferplus
 from mtclar.train.rendered.pictures import PictureSet
 from tools.fewshot_people import rendered
 from tools.figures import table

@@ -30,7 +30,7 @@ from mtclar.engine.estimate.smoothing import SMOOTHERS
 from mtclar.engine.face.crop import box_of, brightness, cut, pose_deg, sharpness
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, RUN_LIMITS
 from mtclar.engine.tracker import Tracker
-from mtclar.train import ferplus
+from mtclar.train.data import ferplus
 from mtclar.train.rendered.clips import SENSOR_NOISE
 from mtclar.train.rendered.expressions import mixed
 from mtclar.train.rendered.face_crop import FaceCropper

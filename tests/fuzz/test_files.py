@@ -176,7 +176,7 @@ def test_label_tables_of_any_cells(fuzz: Fuzz) -> None:
 
 
 def test_tables_of_photos(fuzz: Fuzz, tmp_path: Path) -> None:
-    photos = pytest.importorskip("mtclar.train.photos", reason="needs the extra [train]")
+    photos = pytest.importorskip("mtclar.train.data.photos", reason="needs the extra [train]")
     path = tmp_path / "photos.csv"
     (tmp_path / "anna.jpg").touch()
     samples = [

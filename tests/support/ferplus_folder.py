@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import EXPRESSIONS
-from mtclar.train.ferplus import LABELS, PICTURE_SIZE, SHEET_COLUMNS, SHEET_ROWS, VOTES
+from mtclar.train.data.ferplus import LABELS, PICTURE_SIZE, SHEET_COLUMNS, SHEET_ROWS, VOTES
 
 COLUMNS = ("index", "sheet", "tile", "name", "usage", *VOTES, "twin_group", "twin_in_other_split")
 USAGES = ("Training", "Training", "Training", "PublicTest", "PrivateTest")

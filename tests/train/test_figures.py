@@ -5,7 +5,7 @@ import pytest
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.class_centres import class_centres
-from mtclar.train.ferplus import Photos
+from mtclar.train.data.ferplus import Photos
 from mtclar.train.figures import VaFigures, card_figures, photo_figures
 
 

@@ -15,14 +15,15 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import checkpoint, evaluate, ferplus, loop
-from mtclar.train.camera import UNCHANGED
+from mtclar.train import checkpoint, evaluate, loop
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
+from mtclar.train.data import ferplus
+from mtclar.train.data.augmentation import UNCHANGED
+from mtclar.train.data.real_people import RealPeople
+from mtclar.train.data.rendered_people import People
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig, Siamese
-from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
-from mtclar.train.real_people import RealPeople
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(

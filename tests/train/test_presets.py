@@ -11,11 +11,12 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support import ferplus_folder
 
 from mtclar.engine.backends.session import open_session
-from mtclar.train import export, ferplus, loop
+from mtclar.train import export, loop
 from mtclar.train.checkpoint import Plateau, load_checkpoint
+from mtclar.train.data import ferplus
+from mtclar.train.data.rendered_people import People
 from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import PublishedPairHead, Siamese
-from mtclar.train.people import People
 from mtclar.train.presets import PRESETS
 
 

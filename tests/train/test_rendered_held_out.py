@@ -13,7 +13,7 @@ pytest.importorskip("numba", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import MtclarError
 from mtclar.train import extra
-from mtclar.train.labelled import DatasetError
+from mtclar.train.data.labelled import DatasetError
 from mtclar.train.progress import silent
 from mtclar.train.rendered import held_out, pictures
 from mtclar.train.rendered.held_out import HeldOut

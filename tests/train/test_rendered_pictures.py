@@ -10,7 +10,7 @@ pytest.importorskip("numba", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING, cut
-from mtclar.train.people import load
+from mtclar.train.data.rendered_people import load
 from mtclar.train.rendered import pictures
 from mtclar.train.rendered.__main__ import main, people
 from mtclar.train.rendered.expressions import mixed

@@ -25,9 +25,9 @@ from mtclar.engine.face.crop import FRAMING, Framing
 from mtclar.engine.face.detector import PORTRAIT_BORDER, Detector
 from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
-from mtclar.train.ferplus import CROWD_SHARES, Photos
-from mtclar.train.labelled import UNKNOWN, Clip, Picture, Stills
-from mtclar.train.people import People
+from mtclar.train.data.ferplus import CROWD_SHARES, Photos
+from mtclar.train.data.labelled import UNKNOWN, Clip, Picture, Stills
+from mtclar.train.data.rendered_people import People
 from mtclar.train.progress import Advance
 
 BATCH = 64

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import get_args
 
 from mtclar.engine.errors import UsageError
-from mtclar.train import afew_va, aff_wild2, affectnet, ferplus, photos
 from mtclar.train.accuracy.answers import Answers, Networks
-from mtclar.train.labelled import Clip, Stills
-from mtclar.train.people import People
+from mtclar.train.data import afew_va, aff_wild2, affectnet, ferplus, photos
+from mtclar.train.data.labelled import Clip, Stills
+from mtclar.train.data.rendered_people import People
 from mtclar.train.progress import Advance, Progress
 from mtclar.train.rendered.held_out import HeldOut
 

@@ -11,7 +11,7 @@ from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.few_shot import Shots
 from mtclar.train.accuracy.figures import CLAIMED, DIMENSIONS, Figures
 from mtclar.train.accuracy.whole_clips import WholeClips
-from mtclar.train.labelled import UNKNOWN
+from mtclar.train.data.labelled import UNKNOWN
 
 PROXY = "vote-weighted class centres: a proxy, FER+ has no valence and arousal"
 

@@ -27,9 +27,9 @@ from mtclar.engine import models
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.face.crop import FRAMING
 from mtclar.train import extra
-from mtclar.train.labelled import Clip, DatasetError, Picture, csv_rows, va_of
-from mtclar.train.people import People
-from mtclar.train.people import load as load_people
+from mtclar.train.data.labelled import Clip, DatasetError, Picture, csv_rows, va_of
+from mtclar.train.data.rendered_people import People
+from mtclar.train.data.rendered_people import load as load_people
 from mtclar.train.progress import Progress
 from mtclar.train.rendered.splits import TEST
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from mtclar.engine.data_types import Encoded
 from mtclar.train.accuracy.answers import Answers
-from mtclar.train.labelled import UNKNOWN
+from mtclar.train.data.labelled import UNKNOWN
 
 DIM = 8
 

@@ -11,9 +11,9 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.tracker import Tracker
 from mtclar.train.accuracy.answers import Networks
-from mtclar.train.ferplus import Photos
-from mtclar.train.labelled import UNKNOWN, Clip, Stills
-from mtclar.train.people import People
+from mtclar.train.data.ferplus import Photos
+from mtclar.train.data.labelled import UNKNOWN, Clip, Stills
+from mtclar.train.data.rendered_people import People
 from mtclar.train.progress import silent
 
 from . import scenes

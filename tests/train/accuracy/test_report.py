@@ -11,7 +11,7 @@ from mtclar.train.accuracy import few_shot
 from mtclar.train.accuracy.answers import Answers
 from mtclar.train.accuracy.methods import Engine
 from mtclar.train.accuracy.report import Report, classes_of
-from mtclar.train.labelled import UNKNOWN
+from mtclar.train.data.labelled import UNKNOWN
 
 from . import synthetic
 

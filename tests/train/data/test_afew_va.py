@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.train import afew_va
-from mtclar.train.labelled import DatasetError
+from mtclar.train.data import afew_va
+from mtclar.train.data.labelled import DatasetError
 
 from .pictures import level_of, write_picture
 

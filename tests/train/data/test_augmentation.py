@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from mtclar.train.camera import UNCHANGED, CameraConfig, centre, occluded, photograph
+from mtclar.train.data.augmentation import UNCHANGED, CameraConfig, centre, occluded, photograph
 
 
 def pictures(side: int, count: int = 6) -> NDArray[np.uint8]:

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.estimate.class_centres import class_centres
-from mtclar.train.ferplus import Photos
-from mtclar.train.labelled import UNKNOWN
-from mtclar.train.targets import TargetConfig, one_hot, people_targets, photo_targets
+from mtclar.train.data.ferplus import Photos
+from mtclar.train.data.labelled import UNKNOWN
+from mtclar.train.data.targets import TargetConfig, one_hot, people_targets, photo_targets
 
 CONFIG = TargetConfig(vote_power=2.0, collected_share=0.5, balance=0.5, adjust_logits=True)
 NEUTRAL, HAPPY, ANGER = (EXPRESSIONS.index(name) for name in ("neutral", "happiness", "anger"))

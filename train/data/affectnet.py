@@ -14,7 +14,7 @@ import numpy as np
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
+from mtclar.train.data.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
 
 Split = Literal["training", "validation"]
 DEFAULT_SPLIT: Split = "validation"

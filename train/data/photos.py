@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
+from mtclar.train.data.labelled import UNKNOWN, DatasetError, Stills, csv_rows, is_file, va_of
 
 COLUMNS = ("path", "valence", "arousal")
 SUBJECT = "subject"

@@ -18,7 +18,7 @@ import av.error
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import Clip, DatasetError, Picture, in_range, is_file, read_picture
+from mtclar.train.data.labelled import Clip, DatasetError, Picture, in_range, is_file, read_picture
 
 Split = Literal["train", "validation", "all"]
 DEFAULT_SPLIT: Split = "validation"

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.labelled import Clip, DatasetError, Picture, is_file, read_picture
+from mtclar.train.data.labelled import Clip, DatasetError, Picture, is_file, read_picture
 
 Split = Literal["all", "train", "validation", "test"]
 DEFAULT_SPLIT: Split = "all"  # nobody of it was ever trained on here

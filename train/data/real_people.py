@@ -1,6 +1,6 @@
-"""Pictures of real people with one expression each, cut out by the engine: `python -m mtclar.train.real_people`.
+"""Pictures of real people with one expression each, cut out by the engine: `python -m mtclar.train.data.real_people`.
 
-    python -m mtclar.train.real_people FOLDER people_crops.npz
+    python -m mtclar.train.data.real_people FOLDER people_crops.npz
 
 FOLDER holds labels.csv (name, person, expression) and the pictures, in photos.zip or beside it. A crop shows more than
 the encoder sees and has twice its resolution: its middle is the engine's FRAMING. Who is trained on, who sets the
@@ -24,14 +24,14 @@ from mtclar.engine.face.crop import FRAMING, cut
 from mtclar.engine.face.detector import PORTRAIT_BORDER
 from mtclar.engine.files import require_new, write_whole
 from mtclar.train.command_line import in_words
-from mtclar.train.labelled import DatasetError, csv_rows, is_file, read_picture
+from mtclar.train.data.labelled import DatasetError, csv_rows, is_file, read_picture
 from mtclar.train.rendered.face_crop import FaceCropper
 
 Split = Literal["training", "calibration", "test"]
 LABELS, PICTURES = "labels.csv", "photos.zip"
 VIEW_SIDE, CROP_SIDE = 2 * FRAMING.size, 112  # pixels of what the encoder sees, and of the whole crop
 CROP_FRAMING = replace(FRAMING, size=CROP_SIDE, scale=FRAMING.scale * CROP_SIDE / VIEW_SIDE)
-MAKE_IT = "make it with `python -m mtclar.train.real_people`"
+MAKE_IT = "make it with `python -m mtclar.train.data.real_people`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +138,7 @@ def _rows(folder: Path) -> Iterator[tuple[dict[str, str], NDArray[np.uint8]]]:
 @in_words
 def main() -> None:
     """Parses the command line, cuts, writes, says how many."""
-    parser = argparse.ArgumentParser(prog="python -m mtclar.train.real_people", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mtclar.train.data.real_people", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("out", type=Path, metavar="OUT.npz")
     options = parser.parse_args()

@@ -7,8 +7,8 @@ import pytest
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
-from mtclar.train import affectnet
-from mtclar.train.labelled import UNKNOWN, DatasetError
+from mtclar.train.data import affectnet
+from mtclar.train.data.labelled import UNKNOWN, DatasetError
 
 from .pictures import level_of, write_picture
 

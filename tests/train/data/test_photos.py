@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.train import photos
-from mtclar.train.labelled import UNKNOWN, DatasetError
+from mtclar.train.data import photos
+from mtclar.train.data.labelled import UNKNOWN, DatasetError
 
 from .pictures import level_of, write_picture
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import class_centres
-from mtclar.train.labelled import UNKNOWN, csv_rows, is_file
-from mtclar.train.labelled import DatasetError as DatasetError
+from mtclar.train.data.labelled import UNKNOWN, csv_rows, is_file
+from mtclar.train.data.labelled import DatasetError as DatasetError
 
 PICTURE_SIZE = 48
 SHEET_COLUMNS, SHEET_ROWS = 40, 25

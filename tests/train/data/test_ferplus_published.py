@@ -10,8 +10,8 @@ import pytest
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import class_centres
-from mtclar.train import ferplus
-from mtclar.train.labelled import DatasetError
+from mtclar.train.data import ferplus
+from mtclar.train.data.labelled import DatasetError
 
 HEADER = ["Usage", "Image name", *EXPRESSIONS, "unknown", "NF"]
 USAGES = ["Training", "Training", "Training", "PublicTest", "PrivateTest", "PrivateTest"]

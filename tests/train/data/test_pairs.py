@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtclar.train.pairs import PeopleSampler, epoch_batches, same_person_pairs, stranger_pairs
+from mtclar.train.data.pairs import PeopleSampler, epoch_batches, same_person_pairs, stranger_pairs
 
 
 def test_an_epoch_shows_each_picture_at_most_once() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.train import aff_wild2
-from mtclar.train.labelled import DatasetError
+from mtclar.train.data import aff_wild2
+from mtclar.train.data.labelled import DatasetError
 
 from .pictures import level_of, write_picture
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import MtclarError
-from mtclar.train import real_people
-from mtclar.train.labelled import DatasetError
-from mtclar.train.real_people import CROP_SIDE, RealPeople, cut_out, load, split_of
+from mtclar.train.data import real_people
+from mtclar.train.data.labelled import DatasetError
+from mtclar.train.data.real_people import CROP_SIDE, RealPeople, cut_out, load, split_of
 
 from .conftest import Show
 

@@ -11,8 +11,8 @@ from support import ferplus_folder
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import CLASS_CENTRES, class_centres
-from mtclar.train import ferplus
-from mtclar.train.ferplus import DatasetError
+from mtclar.train.data import ferplus
+from mtclar.train.data.ferplus import DatasetError
 
 USAGE_COLUMN, SHEET_COLUMN, TILE_COLUMN = (
     ferplus_folder.COLUMNS.index(n) for n in ("usage", "sheet", "tile")

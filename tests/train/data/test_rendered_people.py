@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.train import people
-from mtclar.train.ferplus import DatasetError
+from mtclar.train.data import rendered_people
+from mtclar.train.data.ferplus import DatasetError
 from mtclar.train.rendered.splits import DEMO, TEST, TRAIN
 
 
@@ -23,7 +23,7 @@ def write(path: Path, who: int, side: int = 56, **changes: np.ndarray) -> Path:
 
 
 def test_files_are_joined(tmp_path: Path) -> None:
-    found = people.load([write(tmp_path / "a.npz", 4), write(tmp_path / "b.npz", 9)], "train")
+    found = rendered_people.load([write(tmp_path / "a.npz", 4), write(tmp_path / "b.npz", 9)], "train")
     assert found.images.shape == (6, 56, 56)
     assert found.person.tolist() == [4, 4, 4, 9, 9, 9]
     assert found.core == 48 / 56
@@ -33,42 +33,42 @@ def test_files_are_joined(tmp_path: Path) -> None:
 def test_nobody_of_another_split_is_trained_on(tmp_path: Path, stranger: int) -> None:
     person = np.array([TRAIN.start, stranger, TRAIN.stop - 1])
     with pytest.raises(DatasetError, match=f"person {stranger} is not in the train split"):
-        people.load([write(tmp_path / "a.npz", 0, person=person)], "train")
+        rendered_people.load([write(tmp_path / "a.npz", 0, person=person)], "train")
 
 
 def test_test_people_load_as_such(tmp_path: Path) -> None:
-    assert len(people.load([write(tmp_path / "a.npz", TEST.start)], "test")) == 3
+    assert len(rendered_people.load([write(tmp_path / "a.npz", TEST.start)], "test")) == 3
 
 
 def test_broken_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone\.npz does not exist"):
-        people.load([tmp_path / "gone.npz"], "train")
+        rendered_people.load([tmp_path / "gone.npz"], "train")
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DatasetError, match=r"text\.npz is no file of rendered people"):
-        people.load([tmp_path / "text.npz"], "train")
+        rendered_people.load([tmp_path / "text.npz"], "train")
     np.savez(tmp_path / "other.npz", images=np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(DatasetError, match="va"):
-        people.load([tmp_path / "other.npz"], "train")
+        rendered_people.load([tmp_path / "other.npz"], "train")
     with (tmp_path / "alone.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(DatasetError, match=r"alone\.npz is no file of rendered people: it holds one array"):
-        people.load([tmp_path / "alone.npz"], "train")
+        rendered_people.load([tmp_path / "alone.npz"], "train")
     with zipfile.ZipFile(write(tmp_path / "texts.npz", 1), "w") as archive:
         for name in ("images", "va", "person"):
             archive.writestr(name, "no array")
     with pytest.raises(DatasetError, match=r"texts\.npz: images are \|S8 \[\]"):
-        people.load([tmp_path / "texts.npz"], "train")
+        rendered_people.load([tmp_path / "texts.npz"], "train")
     short = write(tmp_path / "short.npz", 1)
     short.write_bytes(short.read_bytes()[:-100])
     with pytest.raises(DatasetError, match=r"short\.npz is no file of rendered people: File is not a zip"):
-        people.load([short], "train")
+        rendered_people.load([short], "train")
     content = bytearray(write(tmp_path / "damaged.npz", 1).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged.npz").write_bytes(content)
     with pytest.raises(DatasetError, match=r"damaged\.npz is no file of rendered people: Bad CRC"):
-        people.load([tmp_path / "damaged.npz"], "train")
+        rendered_people.load([tmp_path / "damaged.npz"], "train")
     with pytest.raises(DatasetError, match="differ in the side"):
-        people.load([write(tmp_path / "a.npz", 1), write(tmp_path / "b.npz", 2, side=60)], "train")
+        rendered_people.load([write(tmp_path / "a.npz", 1), write(tmp_path / "b.npz", 2, side=60)], "train")
 
 
 @pytest.mark.parametrize(
@@ -94,5 +94,5 @@ def test_arrays_that_nothing_can_be_learnt_from(
     tmp_path: Path, changes: dict[str, np.ndarray], said: str
 ) -> None:
     with pytest.raises(DatasetError, match=rf"a\.npz: {said}") as caught:
-        people.load([write(tmp_path / "a.npz", 1, **changes)], "train")
+        rendered_people.load([write(tmp_path / "a.npz", 1, **changes)], "train")
     assert "python -m mtclar.train.rendered" in caught.value.hint

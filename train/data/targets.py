@@ -16,8 +16,8 @@ from torch import Tensor
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.estimate.class_centres import class_centres
-from mtclar.train.ferplus import Photos
-from mtclar.train.labelled import UNKNOWN
+from mtclar.train.data.ferplus import Photos
+from mtclar.train.data.labelled import UNKNOWN
 
 Shares = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.face.crop import FRAMING
-from mtclar.train.labelled import DatasetError, is_file
+from mtclar.train.data.labelled import DatasetError, is_file
 from mtclar.train.rendered.splits import SPLITS
 
 MAKE_IT = "make it with `python -m mtclar.train.rendered`"
