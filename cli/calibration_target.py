@@ -40,9 +40,6 @@ HostOption = Annotated[str, typer.Option(help="Address to listen on; other machi
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 
 
-LIVE = (WEBCAM, "/dev/video", "rtsp://", "rtsps://", "browser")
-
-
 @dataclass(frozen=True, slots=True)
 class CalibrationTarget:
     """The support set that a calibration writes."""
@@ -91,17 +88,10 @@ class CalibrationTarget:
             print_text(console, line)
 
 
-def refuse_live(spec: str, option: str) -> None:
-    """Raises UsageError for a live source, without opening it."""
-
-    if spec.startswith(LIVE):
-        kind = spec.partition(":")[0]
-        raise UsageError(f"{option} needs a recording, and {kind} is live", "name a video file")
-
-
 @contextmanager
-def open_frames(spec: str, fps: float | None) -> "Iterator[Source]":
-    """A source, or a folder of images with their frame rate; raises UsageError."""
+def open_frames(spec: str, fps: float | None, recorded_for: str | None = None) -> "Iterator[Source]":
+    """A source, or a folder of images with their frame rate; raises UsageError, also for a live source if what
+    `recorded_for` names needs a recording."""
     from mtclar.stream.sources import open_source
     from mtclar.stream.sources.folder import FolderSource
 
@@ -116,6 +106,16 @@ def open_frames(spec: str, fps: float | None) -> "Iterator[Source]":
     elif fps is not None:
         raise UsageError("--fps is only for image folders", "a video has its own times: leave --fps out")
     else:
+        if recorded_for is not None and spec.startswith(
+            (WEBCAM, "/dev/video")
+        ):  # opening it starts the camera
+            raise _is_live(spec, recorded_for)
         source = open_source(spec)
     with closing(source):
+        if recorded_for is not None and source.live:
+            raise _is_live(source.label, recorded_for)
         yield source
+
+
+def _is_live(source: str, purpose: str) -> UsageError:
+    return UsageError(f"{purpose} needs a recording, and {source} is live", "name a video file")

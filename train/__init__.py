@@ -1,5 +1,4 @@
-"""Everything that makes the networks: data, rendered people, pairs, losses, the loop, export.
+"""Training and evaluation: data, rendered people, network, losses, the loop, export.
 
-The only part that needs torch, and only `network`, `objective`, `augment`, `checkpoint`,
-`loop`, `evaluate` and `export` import it.
+Only `network`, `objective`, `data.augmentation`, `checkpoint`, `loop`, `evaluate` and `export` import torch.
 """

@@ -15,7 +15,6 @@ from mtclar.cli.calibration_target import (
     KeepCropsOption,
     SubjectOption,
     open_frames,
-    refuse_live,
 )
 from mtclar.cli.commands import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
@@ -88,15 +87,14 @@ def command(
     set_up_logs("plain", [source])
     console = Terminal()
     target = CalibrationTarget.from_options(out, subject, force)
-    if labels is not None:
-        refuse_live(source, "--labels")
-    elif source == "browser":
+    if labels is None and source == "browser":
         raise UsageError("a browser camera is calibrated on a page", "mtclar-stream calibrate page")
     if (labels is not None) + neutral + grid > 1:
         raise UsageError("--labels, --neutral and --grid exclude each other", "choose one")
     try:
         with ExitStack() as stack:
-            opened = stack.enter_context(open_frames(source, fps))
+            recorded_for = None if labels is None else "--labels"
+            opened = stack.enter_context(open_frames(source, fps, recorded_for))
             target.require_writable(
                 {"--source": opened.files, "--labels": () if labels is None else (labels,)}
             )

@@ -19,7 +19,6 @@ from mtclar.cli.calibration_target import (
     PortOption,
     SubjectOption,
     open_frames,
-    refuse_live,
 )
 from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import (
@@ -119,15 +118,10 @@ def command(
         raise UsageError("--every N, --pick N and --continuous exclude each other", "choose one of the three")
     if lag is not None and not continuous:
         raise UsageError("--lag is your reaction time while the recording plays", "add --continuous")
-    refuse_live(file, "labelling afterwards")
     target = CalibrationTarget.from_options(out, subject, force)
     beside = labels_path(target.path)
     with stop_on_signals() as stopped, ExitStack() as stack:
-        source = stack.enter_context(open_frames(file, fps))
-        if source.live:
-            raise UsageError(
-                f"labelling afterwards needs a recording, and {source.label} is live", "name a video file"
-            )
+        source = stack.enter_context(open_frames(file, fps, recorded_for="labelling afterwards"))
         target.require_writable({"FILE": source.files}, beside)
         secret = target.passphrase(encrypt, passphrase_file)
         with Tracker.open(
