@@ -30,7 +30,7 @@ ADVICE: Mapping[Reason, str] = {
 }
 
 MEMORY_S = 8.0  # time constant of the mean, in source time; no reason is reported earlier
-SEEN_ENOUGH = 1.0 - exp(-1.0)  # weight of what was seen: MEMORY_S without a gap
+MIN_WEIGHT = 1.0 - exp(-1.0)  # of the mean before it is used: MEMORY_S without a gap
 RESTART_AFTER_S = 10.0  # a longer gap, or a jump back, restarts the mean
 
 UNCOVERED, LIGHT, DETAIL, YAW, PITCH = range(5)  # the averaged quantities
@@ -38,7 +38,7 @@ DARKEST = 1.0  # grey level, since a logarithm needs more than 0
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class DriftLimit:
     """How far beyond the support frames the mean of one quantity may lie."""
 
     reason: Reason
@@ -49,14 +49,14 @@ class Limit:
 
 
 LIMITS = (
-    Limit("unlike", UNCOVERED, False, 0.9, 0.6),  # share of frames that are not in support
-    Limit("darker", LIGHT, True, log(1.2), log(1.12)),  # mean grey level: times less
-    Limit("brighter", LIGHT, False, log(1.2), log(1.12)),
-    Limit(
+    DriftLimit("unlike", UNCOVERED, False, 0.9, 0.6),  # share of frames that are not in support
+    DriftLimit("darker", LIGHT, True, log(1.2), log(1.12)),  # mean grey level: times less
+    DriftLimit("brighter", LIGHT, False, log(1.2), log(1.12)),
+    DriftLimit(
         "blurred", DETAIL, True, log(2.7), log(2.0)
     ),  # sharpness over grey level, which poor light lowers as well
-    *(Limit("turned", YAW, below, 11.0, 7.0) for below in (True, False)),  # degrees
-    *(Limit("turned", PITCH, below, 5.0, 3.5) for below in (True, False)),
+    *(DriftLimit("turned", YAW, below, 11.0, 7.0) for below in (True, False)),  # degrees
+    *(DriftLimit("turned", PITCH, below, 5.0, 3.5) for below in (True, False)),
 )
 
 
@@ -88,7 +88,7 @@ class DriftWatch:
         kept = exp(-dt_s / MEMORY_S)
         self._weight = kept * self._weight + (1.0 - kept)
         self._sum = kept * self._sum + (1.0 - kept) * _quantities(crop, estimate)
-        if self._weight >= SEEN_ENOUGH:
+        if self._weight >= MIN_WEIGHT:
             mean = self._sum / self._weight
             for i, limit in enumerate(self._limits):
                 of, nearest = limit.of, limit.end if self._holds[i] else limit.begin

@@ -27,7 +27,7 @@ CLOSE_TIMEOUT_S = 1.0
 INTERNAL_ERROR = 1011
 TOO_SLOW = 1013  # "try again later" in the registry of RFC 6455
 
-Encoded = Mapping[frozenset[str], bytes]
+EncodedByFields = Mapping[frozenset[str], bytes]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +35,7 @@ class Outgoing:
     """One `affect` to send, encoded for each set of fields that some client wants."""
 
     message: AffectMessage
-    encoded: Encoded
+    encoded: EncodedByFields
     sent: bool = False
 
 
@@ -172,7 +172,7 @@ class Client:
         self._wake.set()
 
     def finish(self, bye: ByeMessage) -> asyncio.Task[None] | None:
-        """Writes what waits, then `bye`; returns the task that ends with that."""
+        """Writes the queued messages, then `bye`; returns the task that does so."""
         self._bye = self._bye or bye
         self._wake.set()
         return self._writer

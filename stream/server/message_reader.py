@@ -71,7 +71,7 @@ class MessageReader:
         limits = self._limits
         texts = TokenBucket(limits.messages_per_s, limits.messages_per_s)
         frames = TokenBucket(limits.frames_per_s, limits.frames_per_s)
-        faults = 0
+        errors = 0
         async for data in self._connection:
             if not (texts if isinstance(data, str) else frames).take():
                 await self._connection.close(POLICY_VIOLATION, "too many messages")
@@ -87,9 +87,9 @@ class MessageReader:
                 else:
                     on_frame(data)
             except ProtocolError as error:
-                faults += 1
+                errors += 1
                 on_error(ErrorMessage(error.code, error.message))
-                if faults >= limits.faults:
+                if errors >= limits.protocol_errors:
                     await self._connection.close(POLICY_VIOLATION, "too many faulty messages")
                     return
 

@@ -20,15 +20,13 @@ class Limits:
     pages: int = 64  # further connections, in all and from one address: for pages and refusals
     handshake_s: float = 5.0  # for TLS, again for the request, and again for the token
     ping_s: float = 20.0  # a half-open connection is noticed after two of these
-    guesses: int = 10  # wrong tokens from one address, then one more every `guess_s`
-    guess_s: float = 6.0
+    wrong_tokens: int = 10  # wrong tokens from one address, then one more every `wrong_token_s`
+    wrong_token_s: float = 6.0
     messages_per_s: float = 50.0  # text messages of one client
     frames_per_s: float = 120.0  # binary messages of one client
     broadcasts_per_s: float = 50.0  # marks and assigns of all clients together: each goes to every client
-    faults: int = 20  # faulty messages of one client
-    backlog: int = (
-        1024  # `affect` messages that a client with delivery `all` may be behind: 40 s at 25 a second
-    )
+    protocol_errors: int = 20  # of one client
+    backlog: int = 1024  # `affect` messages that may wait for a client with delivery `all`: 40 s at 25/s
     control_backlog: int = 256  # other messages that may wait for one client
 
     def for_descriptors(self, most: int) -> "Limits":
@@ -73,7 +71,7 @@ class TokenBucket:
 
 @dataclass(slots=True)
 class AuthThrottle:
-    """Limits wrong tokens by address: `limits.guesses` at once, then one every `limits.guess_s`. For one thread."""
+    """Limits wrong tokens by address: `wrong_tokens` at once, then one every `wrong_token_s`. For one thread."""
 
     limits: Limits
     clock: Callable[[], float] = time.monotonic
@@ -88,7 +86,7 @@ class AuthThrottle:
         """Counts a wrong token."""
         bucket = self._buckets.pop(address, None)
         if bucket is None:
-            bucket = TokenBucket(self.limits.guesses, 1 / self.limits.guess_s, self.clock)
+            bucket = TokenBucket(self.limits.wrong_tokens, 1 / self.limits.wrong_token_s, self.clock)
         bucket.take()
         self._buckets[address] = bucket  # the most recent one is last
         while len(self._buckets) > REMEMBERED_ADDRESSES:

@@ -126,7 +126,7 @@ def test_too_many_connections_of_one_address_leave_room_for_others(eventually: E
 
 
 def test_guesses_at_the_token_come_to_an_end() -> None:
-    limits = Limits(guesses=2, guess_s=1000)
+    limits = Limits(wrong_tokens=2, wrong_token_s=1000)
     with Server(ServerConfig(port=0, token="a-long-enough-token", limits=limits)) as server:
         codes = []
         for number in range(4):
@@ -142,7 +142,9 @@ def test_guesses_at_the_token_come_to_an_end() -> None:
 def test_guesses_are_counted_over_connections_that_are_open_together() -> None:
     token = "a-long-enough-token"
     with (
-        Server(ServerConfig(port=0, token=token, limits=Limits(guesses=2, guess_s=1000))) as server,
+        Server(
+            ServerConfig(port=0, token=token, limits=Limits(wrong_tokens=2, wrong_token_s=1000))
+        ) as server,
         ExitStack() as stack,
     ):
         clients = [stack.enter_context(join(server)) for _ in range(5)]

@@ -27,7 +27,7 @@ def test_an_ipv6_host_has_a_whole_network_of_addresses(peer: object, expected: s
 
 def test_guesses_run_out_and_come_back_one_by_one() -> None:
     now_s = [100.0]
-    throttle = AuthThrottle(Limits(guesses=3, guess_s=6.0), clock=lambda: now_s[0])
+    throttle = AuthThrottle(Limits(wrong_tokens=3, wrong_token_s=6.0), clock=lambda: now_s[0])
     for _ in range(3):
         assert throttle.allows("a")
         throttle.record_failure("a")
@@ -46,7 +46,7 @@ def test_guesses_run_out_and_come_back_one_by_one() -> None:
 
 
 def test_addresses_are_not_remembered_without_end() -> None:
-    throttle = AuthThrottle(Limits(guesses=1), clock=lambda: 0.0)
+    throttle = AuthThrottle(Limits(wrong_tokens=1), clock=lambda: 0.0)
     for number in range(10_000):
         throttle.record_failure(str(number))
     assert len(throttle._buckets) < 5_000

@@ -57,7 +57,7 @@ def test_with_a_token_states_say_little_and_metrics_nothing_to_strangers() -> No
 
 
 def test_wrong_tokens_are_not_looked_at_for_ever() -> None:
-    guarded = gate(TOKEN, Limits(guesses=3, guess_s=1000))
+    guarded = gate(TOKEN, Limits(wrong_tokens=3, wrong_token_s=1000))
     tries = [status(ask(guarded, "/ws", Authorization=f"Bearer guess-{n}")) for n in range(5)]
     assert tries == [401, 401, 401, 429, 429]
     right = {"Authorization": f"Bearer {TOKEN}"}
