@@ -20,6 +20,7 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
 from mtclar.engine.face.detector import Detector
+from mtclar.engine.face.face_tracker import MIN_SCORE
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.engine.face.track_registry import Track, TrackRegistry
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage, LatencyMs
@@ -31,7 +32,6 @@ from mtclar.stream.summary import percentiles
 STAGES = ("decode", "detect", "landmarks", "align", "encode", "pair", "smooth", "serialise", "send")
 WARM_UP_FRAMES = 10
 SEND_TIMEOUT_S = 5.0
-MIN_SCORE = 0.5  # of the landmark network, as in mtclar.engine.face.face_tracker
 
 Result = TypeVar("Result")
 

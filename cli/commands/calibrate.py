@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.calibrate.core.prompts import FRAMES_PER_PROMPT
 from mtclar.cli.calibration_target import (
     CalibrationTarget,
     EncryptOption,
@@ -55,7 +56,7 @@ def command(
     subject: SubjectOption = None,
     frames_per_prompt: Annotated[
         int, typer.Option(min=1, max=50, help="Frames to take for each prompt.")
-    ] = 3,
+    ] = FRAMES_PER_PROMPT,
     fps: FpsOption = None,
     keep_crops: KeepCropsOption = False,
     encrypt: EncryptOption = False,

@@ -8,7 +8,6 @@ import typer
 from mtclar.cli.options import expanded
 
 TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton")
-DEFAULT_PRECISION = "fp16"
 
 
 def command(
@@ -76,9 +75,9 @@ def command(
     if to == "triton":
         if compute_capability:
             raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
-        _triton(precision or DEFAULT_PRECISION, out)
+        _triton(precision, out)
         return
-    _engines(to, compute_capability or [], precision or DEFAULT_PRECISION, out)
+    _engines(to, compute_capability or [], precision, out)
 
 
 def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
@@ -117,7 +116,7 @@ def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
         print_text(console, f"{graph} ({size_mb:.1f} MB) and {graph.with_suffix('.json').name}")
 
 
-def _triton(precision: str, out: Path | None) -> None:
+def _triton(precision: str | None, out: Path | None) -> None:
     """Write the model repository."""
     from mtclar.engine import models
     from mtclar.engine.errors import BackendError, UsageError
@@ -126,18 +125,20 @@ def _triton(precision: str, out: Path | None) -> None:
         raise UsageError("--to triton needs --out FOLDER", "the --model-repository of tritonserver")
     try:
         from mtclar.engine.backends.triton_repository import PRECISIONS, write_repository
+        from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION
     except ImportError as error:
         raise BackendError(
             f"--to triton needs a missing package: {error.name}",
             "pip install 'mtclar-stream[tensorrt-rtx]'",
         ) from error
+    precision = precision or DEFAULT_PRECISION
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}", f"choose one of: {', '.join(PRECISIONS)}")
     for path in write_repository(models.path("encoder"), models.path("pair"), out, precision):
         typer.echo(str(path))
 
 
-def _engines(to: str, capabilities: list[str], precision: str, out: Path | None) -> None:
+def _engines(to: str, capabilities: list[str], precision: str | None, out: Path | None) -> None:
     """Compile every network of the tracker and print the properties of the engines."""
     from mtclar.engine import models
     from mtclar.engine.errors import BackendError, UsageError
@@ -147,12 +148,13 @@ def _engines(to: str, capabilities: list[str], precision: str, out: Path | None)
         from mtclar.engine.backends.tensorrt.cache import EngineCache, default_folder
         from mtclar.engine.backends.tensorrt.device import open_device
         from mtclar.engine.backends.tensorrt.distribution import TrtDistribution, parse_capability
-        from mtclar.engine.backends.typed_onnx import PRECISIONS
+        from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION, PRECISIONS
     except ImportError as error:
         raise BackendError(
             f"--to {to} needs a missing package: {error.name}", f"pip install 'mtclar-stream[{to}]'"
         ) from error
 
+    precision = precision or DEFAULT_PRECISION
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}", f"choose one of: {', '.join(PRECISIONS)}")
     wanted = [parse_capability(text) for text in capabilities]

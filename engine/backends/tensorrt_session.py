@@ -12,18 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import Arrays, Closeable, Shape
-from mtclar.engine.backends.tensorrt.ahead_of_time import (
-    DEFAULT_PRECISION,
-    part_labels,
-    precision_for,
-    ranges_for,
-)
+from mtclar.engine.backends.tensorrt.ahead_of_time import part_labels, precision_for, ranges_for
 from mtclar.engine.backends.tensorrt.builder import MAX_SUPPORT, SUPPORT, Progress
 from mtclar.engine.backends.tensorrt.cache import EngineCache, default_folder
 from mtclar.engine.backends.tensorrt.device import Device, open_device
 from mtclar.engine.backends.tensorrt.distribution import MODULES, TrtDistribution
 from mtclar.engine.backends.tensorrt.network import Binding, BuildContext, DeviceTensor, Network, bindings_of
-from mtclar.engine.backends.typed_onnx import PRECISIONS, parse, partition, with_precision
+from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION, PRECISIONS, parse, partition, with_precision
 from mtclar.engine.errors import BackendError, ModelError, UsageError
 
 

@@ -53,7 +53,7 @@ def _fill(content: bytes, file: BinaryIO) -> None:
 
 
 def with_support_per_query(pair: onnx.ModelProto) -> onnx.ModelProto:
-    """The pair graph with a support set of its own for each query, support [B, N, D]: what a batching server needs.
+    """The pair graph with a support set of its own for each query, support [B, N, D], as a batching server needs it.
 
     Requests of several people are batched; only those with equally many support frames go together.
     """

@@ -16,6 +16,7 @@ from mtclar.engine.backends.quantized_onnx import KINDS, OPSET, Ranges, quantize
 from mtclar.engine.errors import ModelError
 
 PRECISIONS = ("fp32", "fp16", *KINDS)
+DEFAULT_PRECISION = "fp16"
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 HALF_MAX = float(np.finfo(np.float16).max)
 

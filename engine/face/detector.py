@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Box
-from mtclar.engine.face.boxes import area, overlap
+from mtclar.engine.face.boxes import SAME_FACE_IOU, area, overlap
 
-SIDE = 128  # pixels that the network sees
+SIDE = 128  # pixels of the network's input
 GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
 MIN_SCORE = 0.25  # of a candidate; the landmark network has the last word (see Detector)
-SAME_FACE_IOU = 0.3
 LOGIT_LIMIT = 100.0
 # Of the longer side: a face that fills the picture is found only with a border around it.
 PORTRAIT_BORDER = 0.25
@@ -111,7 +110,7 @@ def merge(
 def _decode(
     raw: NDArray[np.generic], logits: NDArray[np.generic]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """raw [896, 16], logits [896] -> boxes [n, 4], keypoints [n, 6, 2], scores [n]; pixels of what the network sees."""
+    """raw [896, 16], logits [896] -> boxes [n, 4], keypoints [n, 6, 2], scores [n]; pixels of the network's input."""
     scores = 1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)))
     kept = np.flatnonzero(scores >= MIN_SCORE)
     anchors = SIDE * _anchors()[kept]

@@ -12,10 +12,9 @@ from mtclar.engine.backends.tensorrt.builder import SUPPORT, Progress
 from mtclar.engine.backends.tensorrt.cache import ANY_CARD, EngineCache
 from mtclar.engine.backends.tensorrt.distribution import Capability, TrtDistribution, dotted
 from mtclar.engine.backends.tensorrt.network import bindings_of, engine_key
-from mtclar.engine.backends.typed_onnx import parse, partition, with_precision
+from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION, parse, partition, with_precision
 from mtclar.engine.models import EIGHT_BITS
 
-DEFAULT_PRECISION = "fp16"
 EXACT = frozenset({"face_detector", "face_mesh"})
 """Graphs that stay in fp32: fp16 moves landmarks by up to .06 pixels of the crop, as jitter."""
 
