@@ -3,7 +3,7 @@
 import { counted, seconds, signed } from "../shared/format.js";
 
 const SOURCE = {
-  connecting: "Opening the camera",
+  connecting: "Opening the source",
   stalled: "The camera has stopped sending frames",
   reconnecting: "Camera lost",
   ended: "The stream has ended",
@@ -16,7 +16,7 @@ const FACE = {
   lost: "Lost",
 };
 
-const DRIFT = { // as in the terminal
+const DRIFT = { // the sentences of mtclar.engine.estimate.drift, compared by a test
   unlike: "unlike every labelled frame: add a frame of this face",
   darker: "darker than at calibration: more light, or add a frame",
   brighter: "brighter than at calibration: less light, or add a frame",
