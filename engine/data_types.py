@@ -72,9 +72,7 @@ class FaceCrop:
     brightness: float  # mean grey level of the crop, 0..255
     track_id: int
     score: float  # the face flag of the landmark network, 0..1
-    eye_opening: float = (
-        1.0  # share of this track's open eyes; below mtclar.engine.face.eyes.BLINK_OPENING in a blink
-    )
+    eye_opening: float = 1.0  # share of this track's open eyes; below eyes.BLINK_OPENING in a blink
     blendshapes: NDArray[np.float32] | None = None  # [52] in the order of BLENDSHAPES; None: off
 
 

@@ -213,9 +213,8 @@ class Score:
         if less is not None:
             other = resampled(less)
             figures = {field: figures[field] - other[field] for field in figures}
-        with warnings.catch_warnings(
-            action="ignore", category=RuntimeWarning
-        ):  # undefined in every resample: nan
+        # A figure that is undefined in every resample is nan.
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
             return {field: np.nanpercentile(figures[field], INTERVAL, axis=0) for field in FIELDS}
 
 

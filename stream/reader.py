@@ -30,9 +30,7 @@ MAX_PERIOD_S = 5.0
 class RetryPolicy:
     """How long a live source may be silent, and how reconnecting is spaced. Seconds."""
 
-    stall_s: float = (
-        2.0  # silence after which a source is stalled, or `stall_frames` periods if that is longer
-    )
+    stall_s: float = 2.0  # silence that counts as a stall, or `stall_frames` periods if that is longer
     stall_frames: int = 10
     connect_timeout_s: float = 12.0  # from connecting to the first picture
     stall_timeout_s: float = 3.0  # a connection that is stalled for this long is abandoned
@@ -153,9 +151,7 @@ class Reader:
         except Exception as error:  # a thread has no caller; the pipeline reads `error`
             self.error = error
         finally:
-            ended = (
-                not self._stopped.is_set()
-            )  # before closing the mailbox, upon which the pipeline may stop us
+            ended = not self._stopped.is_set()  # read now: a closed mailbox may make the pipeline stop us
             self._mailbox.close()
             if ended:
                 self._report("ended", reason=None if self.error is None else _reason(self.error))

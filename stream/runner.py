@@ -226,9 +226,7 @@ class Runner:
 
     def _publish(self, message: AffectMessage) -> None:
         supports = self._streams[message.stream].tracker.supports
-        if (
-            supports is not self._announced[message.stream]
-        ):  # this message is the first with these support sets
+        if supports is not self._announced[message.stream]:  # the first message with these support sets
             self._announced[message.stream] = supports
             self.server.publish(SubjectsMessage(message.stream, message.seq, _subjects(supports)))
             subjects = [support.subject for support in supports]

@@ -15,9 +15,8 @@ from mtclar.cli.benchmark.material import FPS, Material
 from mtclar.engine.errors import MtclarError
 
 CLIENTS = 2
-TIMEOUT_S = (
-    660.0  # for one line: a card's engines may be compiled first, and the server itself stops after 600 s
-)
+# For one line: engines for a card may be compiled first, and the server itself stops after 600 s.
+TIMEOUT_S = 660.0
 
 
 def measure(

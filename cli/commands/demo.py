@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from mtclar.stream.summary import Summary
 
 MIN_SCORED = 50  # frames; fewer give no accuracy
-SUPPORT_MARGIN_S = (
-    0.2  # tracking starts this long after the last support frame, so that none of them is scored
-)
+SUPPORT_MARGIN_S = 0.2  # between the last support frame and the first tracked one: none of them is scored
 
 
 def command(

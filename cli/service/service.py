@@ -128,9 +128,8 @@ class Service:
             if runner.failure() is None:
                 states = ", ".join(f"{stream} {state}" for stream, state in tuple(runner.states.items()))
                 self._supervisor.alive(f"{states}; {counted(runner.server.clients, 'client')}")
-            if (
-                live and self._console.pipe_closed
-            ):  # nobody reads it; a file is played to its end for its outputs
+            # Nobody reads the output of a live source any more; a file is played to its end for its other outputs.
+            if live and self._console.pipe_closed:
                 stopped.set()
 
         return runner.run(stopped, [*sinks, view], on_tick)

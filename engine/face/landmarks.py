@@ -32,9 +32,7 @@ class Mesh:
 
     points: NDArray[np.float32]  # [468, 3] x, y in pixels of the frame, z in the same unit
     score: float  # 0..1: that the region shows a face
-    blendshapes: NDArray[np.float32] | None = (
-        None  # [52] of the landmarker that gives them with the landmarks
-    )
+    blendshapes: NDArray[np.float32] | None = None  # [52] of a landmarker that computes them too
 
 
 def roi_of_detection(detection: Detection) -> Roi:

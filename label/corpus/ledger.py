@@ -75,9 +75,8 @@ class Ledger(Closeable):
 
     def conflicting_file(self, job: Job) -> Path | None:
         """An existing output file of the job that no run with this ledger wrote."""
-        if (
-            str(job.outs[0]) in self._written or journal_path(job.outs[0]).exists()
-        ):  # killed before its entry was written
+        # A journal: a run that was killed before it wrote its entry.
+        if str(job.outs[0]) in self._written or journal_path(job.outs[0]).exists():
             return None
         return next((file for out in job.outs for file in output_files(out) if file.exists()), None)
 
