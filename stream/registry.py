@@ -1,4 +1,4 @@
-"""Resolves the name of a source or sink to what makes one; its module is imported when it is chosen."""
+"""Resolves the name of a source or sink to its factory; the factory's module is imported when it is chosen."""
 
 from collections.abc import Mapping
 from importlib import import_module

@@ -53,7 +53,7 @@ class CalibrationRegistry:
         session.enqueue_message(client, parsed)
 
     def on_disconnect(self, client: ClientHandle) -> None:
-        """Ends what the client joined."""
+        """Removes the client from its session."""
         if (session := self._session_of.pop(client, None)) is not None:
             session.on_disconnect(client)
 

@@ -148,7 +148,7 @@ class CalibrationSession:
         self.enqueue_message(client, messages.parse(message))
 
     def on_disconnect(self, client: ClientHandle) -> None:
-        """Ends what the client joined, or is still joining."""
+        """Removes the client, also if its `join` is still queued."""
         self.enqueue_message(client, messages.Leave(type="calibrate.leave"))
 
     def enqueue_message(self, client: ClientHandle, message: messages.PageMessage) -> None:

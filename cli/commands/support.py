@@ -104,7 +104,7 @@ def merge(
     merged = editing.merge(sets, subject)
     _save(merged, out, paths, passphrase_file)
     if merged.crops is None and any(support.crops is not None for _, support in sets):
-        _say("Face crops are left out, since not every set has them.")
+        _print("Face crops are left out, since not every set has them.")
 
 
 def prune(
@@ -133,7 +133,7 @@ def prune(
     if keep is not None and keep < len(pruned):
         pruned = editing.keep_most_useful(pruned, keep)
     _save(pruned, out, [path], passphrase_file)
-    _say(f"{len(support) - len(pruned)} of {len(support)} frames dropped.")
+    _print(f"{len(support) - len(pruned)} of {len(support)} frames dropped.")
 
 
 def reembed(
@@ -156,7 +156,7 @@ def reembed(
         reembedded = editing.reembed(support, Encoder(session), identity)
     _save(reembedded, out, [path], passphrase_file)
     same = support.encoder.sha256 == identity.sha256
-    _say(
+    _print(
         "The support set was already made with this encoder."
         if same
         else f"Encoder: {support.encoder.sha256[:12]} -> {identity.sha256[:12]}"
@@ -190,9 +190,9 @@ def export(
     content = editing.export(support, form).encode()
     pictures = [] if crops is None else editing.write_crops(support, crops)
     write_whole(out, lambda target: target.write(content), private=True)
-    _say(f"Written: {out} ({counted(len(support), 'frame')})")
+    _print(f"Written: {out} ({counted(len(support), 'frame')})")
     if pictures:
-        _say(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")
+        _print(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")
 
 
 def encrypt(
@@ -212,11 +212,11 @@ def encrypt(
         )
     passphrase = new_passphrase(out, passphrase_file)
     _load(path, None).save(out, passphrase)
-    _say(f"Written: {out}, encrypted. Nobody can read it without the passphrase, not even you.")
+    _print(f"Written: {out}, encrypted. Nobody can read it without the passphrase, not even you.")
     if (previous := seal_previous(out, passphrase)) is not None:
-        _say(f"The previous calibration is now encrypted with the same passphrase: {previous}")
+        _print(f"The previous calibration is now encrypted with the same passphrase: {previous}")
     if not path.samefile(out):
-        _say(f"{path} still exists, unencrypted: remove it if nobody may read it.")
+        _print(f"{path} still exists, unencrypted: remove it if nobody may read it.")
 
 
 def decrypt(
@@ -233,7 +233,7 @@ def decrypt(
     if path.exists() and not is_encrypted(path):
         raise UsageError(f"{path} is not encrypted", "name an encrypted support set")
     _load(path, passphrase_file).save(out)
-    _say(f"Written: {out}, not encrypted")
+    _print(f"Written: {out}, not encrypted")
 
 
 SUBCOMMANDS = {
@@ -264,7 +264,7 @@ def _save(support: "SupportSet", out: Path, read: Sequence[Path], passphrase_fil
     secret = new_passphrase(out, passphrase_file) if any(map(is_encrypted, read)) else None
     support.save(out, secret)
     how = "" if secret is None else ", encrypted"
-    _say(f"Written: {out} ({counted(len(support), 'frame')} of '{support.subject}'){how}")
+    _print(f"Written: {out} ({counted(len(support), 'frame')} of '{support.subject}'){how}")
 
 
 def _about(path: Path, support: "SupportSet") -> list[str]:
@@ -304,6 +304,5 @@ def _unusable(support: "SupportSet") -> str:
     return ""
 
 
-def _say(text: str) -> None:
-
+def _print(text: str) -> None:
     print_text(Terminal(), text)

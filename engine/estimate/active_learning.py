@@ -96,9 +96,8 @@ class ExpectedError:
 
     def __init__(self, faces: Encoded, support: SupportSet | None, params: CompareParams) -> None:
         known = labelled_faces(support, params)
-        unlabelled = LabelledFaces.of(
-            faces.embedding, faces.absolute, faces.absolute
-        )  # residuals unknown: zeros
+        # Their residuals are unknown: zeros.
+        unlabelled = LabelledFaces.of(faces.embedding, faces.absolute, faces.absolute)
         both = LabelledFaces(
             np.concatenate([known.unit, unlabelled.unit]) if len(known) else unlabelled.unit,
             np.concatenate([known.length, unlabelled.length]),
@@ -125,7 +124,7 @@ class ExpectedError:
         return valence, arousal
 
     def gains(self) -> Array:
-        """[B] by how much the label of each face would lower what the others add to `squared`, V and A together."""
+        """[B] by how much labelling each face would lower the part of the others in `squared`, V and A together."""
         return np.asarray(sum(axis.gains()[self._first :] for axis in self._axes))
 
     def label(self, index: int) -> None:
@@ -156,8 +155,8 @@ class _Axis:
         far = np.ones(len(faces))
         far[: len(known)] = outlier_weights(known, prior, self._h[: len(known)], axis)
         self._root_far = np.sqrt(far)
-        alike = self._h**2 * (self._local + self._noise * kernel.near_share * far)
-        self._variance = self._offset + self._gain * self._a**2 + alike  # [n] what other pictures share
+        correlated = self._h**2 * (self._local + self._noise * kernel.near_share * far)
+        self._variance = self._offset + self._gain * self._a**2 + correlated  # [n] that other faces share
         self._own = self._noise * (1.0 - kernel.near_share) * far * self._h**2  # [n] a label's own noise
         self._white = np.zeros((0, len(faces)))  # rows of the Cholesky factor of what was labelled
         self._references = references  # [R]
@@ -166,11 +165,11 @@ class _Axis:
     def _prior(self, rows: Rows) -> Array:
         """Covariance [m, n] of m faces with all, before any label and without the labels' own noise."""
         distance = self._unit[rows] @ self._unit.T - 1.0
-        alike = self._local * np.exp(distance / self._kernel.tau)
+        correlated = self._local * np.exp(distance / self._kernel.tau)
         shared = self._noise * self._kernel.near_share * np.exp(distance / self._kernel.near_tau)
-        alike += shared * np.outer(self._root_far[rows], self._root_far)
+        correlated += shared * np.outer(self._root_far[rows], self._root_far)
         same = self._offset + self._gain * np.outer(self._a[rows], self._a)
-        return np.asarray(same + np.outer(self._h[rows], self._h) * alike)
+        return np.asarray(same + np.outer(self._h[rows], self._h) * correlated)
 
     def label(self, row: int) -> None:
         """One step of a Cholesky factorisation: conditions the covariance on the label of `row`."""

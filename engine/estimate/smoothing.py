@@ -76,7 +76,7 @@ class ExponentialParams:
 
 
 class Exponential(_Causal):
-    """A first-order low-pass; the sd is filtered alike, for errors of neighbouring frames do not average out."""
+    """A first-order low-pass; the sd is filtered too, since errors of neighbouring frames do not average out."""
 
     def __init__(self, params: ExponentialParams = ExponentialParams()) -> None:
         super().__init__()

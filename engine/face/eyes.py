@@ -10,10 +10,10 @@ CORNERS = ((33, 133), (362, 263))
 
 # Chosen on rendered clips with known blinks (docs/faces.md).
 BLINK_OPENING = 0.75  # share of the open eyes' ratio below which the eyes are closing or closed
-LONGEST_BLINK_S = 0.4  # eyes that stay narrow for longer do not blink: this is what they now look like
+LONGEST_BLINK_S = 0.4  # eyes that stay narrow for longer are not blinking: the reference follows them
 OPEN_FOLLOW_S = 0.1  # how fast the reference follows eyes that open further ...
 NARROW_FOLLOW_S = 1.0  # ... and eyes that narrow
-RESTART_AFTER_S = 0.25  # after a longer gap the reference says nothing
+RESTART_AFTER_S = 0.25  # after a longer gap the reference starts again
 
 
 def eye_aspect_ratio(points: Points) -> float:

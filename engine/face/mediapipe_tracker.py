@@ -22,7 +22,7 @@ from mtclar.engine.face.face_tracker import MAX_FACES
 from mtclar.engine.face.landmarks import POINTS, Mesh
 from mtclar.engine.face.track_registry import HOLD_S, Track, TrackRegistry
 
-SEEN_SCORE = 1.0  # the landmarker gives no score; it leaves out what it does not believe
+FOUND_SCORE = 1.0  # the landmarker gives no score; it leaves out faces below its own threshold
 
 
 class Landmarker(Protocol):
@@ -146,7 +146,7 @@ def meshes_of(result: Any, shape: tuple[int, ...]) -> list[Mesh]:
     return [
         Mesh(
             np.array([(p.x, p.y, p.z) for p in face[:POINTS]], np.float32) * scale,
-            SEEN_SCORE,
+            FOUND_SCORE,
             None if shapes is None else np.array([shape.score for shape in shapes], np.float32),
         )
         for face, shapes in zip(faces, coefficients, strict=True)

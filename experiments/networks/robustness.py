@@ -1,12 +1,12 @@
-"""What bad pictures cost: the tables and the plot of docs/results/robustness.md, and the tracker's gates from them.
+"""The error on degraded pictures: tables and plot of docs/results/robustness.md, and the quality limits from them.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m experiments.networks.robustness --ferplus FERPLUS --frames frames.npz [--write]
 
 FER+ PrivateTest faces are degraded as crops. Rendered test people are degraded as whole frames, which then go through
 the detector, the landmarks and the framing of the tracker; `--frames` keeps them (rendered once, a few minutes). Every
-degraded face keeps what the gates look at (sharpness, brightness, side, yaw), and a gate is put where the error, seen
-over that quantity, has grown by GROWTH. Jitter is that of a still face with sensor noise through the whole tracker.
+degraded face keeps the measured quantities (sharpness, brightness, side, yaw), and a quality limit lies where the
+error over that quantity has grown by GROWTH. Jitter: a still face with sensor noise through the whole tracker.
 """
 
 import argparse
@@ -51,18 +51,18 @@ PLOT = ROOT / "docs" / "results" / "robustness.png"
 SIDE = 224  # pixels of a rendered frame; the face takes about 60 % of it
 PICTURES = 4  # of each person
 YAWS = (0, 15, 25, 35, 45)  # degrees, to either side in turn
-GROWTH = {"run": 1.5, "calibration": 1.25}  # of the RMSE, at which the gates close
+GROWTH = {"run": 1.5, "calibration": 1.25}  # of the RMSE, at the quality limits
 BATCH = 256
 STILL_PEOPLE, STILL_S, FPS = 4, 10.0, 25
 STILL_SIZE = (320, 240)
 
 
-# --- what a set of degraded faces gives ---------------------------------------------------------------------------
+# --- estimates of degraded faces ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Seen:
-    """n faces, degraded in one way, and what the encoder and the gates see."""
+    """n faces, degraded in one way: their encoding and their measured quality."""
 
     kind: str
     level: Any
@@ -226,11 +226,11 @@ def _in_box(
     return out
 
 
-# --- gates --------------------------------------------------------------------------------------------------------
+# --- quality limits -----------------------------------------------------------------------------------------------
 
 
-def gates_table(sets: Mapping[str, list[Seen]]) -> str:
-    """Error over what each gate looks at, and where it has grown by GROWTH."""
+def limits_table(sets: Mapping[str, list[Seen]]) -> str:
+    """Error over the quantity of each quality limit, and where it has grown by GROWTH."""
     quantities: dict[str, tuple[str, Sequence[str], Sequence[float], bool]] = {
         "min_sharpness": ("sharpness", ("blur", "small face"), (0, 10, 25, 40, 60, 100, 200, 400), True),
         "min_brightness": ("brightness", ("darkness",), (0, 4, 8, 12, 20, 30, 45, 70), True),
@@ -238,7 +238,7 @@ def gates_table(sets: Mapping[str, list[Seen]]) -> str:
         "max_yaw_deg": ("yaw", ("turned",), (0, 8, 14, 20, 26, 32, 38, 50), False),
     }
     rows = []
-    for gate, (name, kinds, edges, low_is_bad) in quantities.items():
+    for limit_name, (name, kinds, edges, low_is_bad) in quantities.items():
         for where, seen in sets.items():
             chosen = [one for one in seen if one.kind in (*kinds, "as it is")]
             value = np.concatenate([getattr(one, name) for one in chosen])
@@ -254,14 +254,14 @@ def gates_table(sets: Mapping[str, list[Seen]]) -> str:
                     growth.append((low, high, ratio))
                     cells.append(f"{low:g}-{high:g}: {ratio:.2f}")
             limits = []
-            for use, gates in (("run", RUN_LIMITS), ("calibration", CALIBRATION_LIMITS)):
+            for use, quality_limits in (("run", RUN_LIMITS), ("calibration", CALIBRATION_LIMITS)):
                 bad = [step for step in growth if step[2] > GROWTH[use]]
                 if not bad:
                     limit = "none needed"
                 else:
                     limit = f"{max(b[1] for b in bad):g}" if low_is_bad else f"{min(b[0] for b in bad):g}"
-                limits.append(f"{limit} (is {getattr(gates, gate):g})")
-            rows.append([f"`{gate}`", where, "; ".join(cells), *limits])
+                limits.append(f"{limit} (is {getattr(quality_limits, limit_name):g})")
+            rows.append([f"`{limit_name}`", where, "; ".join(cells), *limits])
     head = ["gate", "faces", "RMSE over that of good pictures, by what the gate sees"]
     return table([*head, f"x {GROWTH['run']:g}: run", f"x {GROWTH['calibration']:g}: calibration"], rows)
 
@@ -371,7 +371,7 @@ def main() -> None:
             f"### Rendered test people ({sets['rendered'][0].asked} frames at each level)",
             table(["", "level", "face found", *columns], [one.row() for one in sets["rendered"]]),
             "### QualityLimits",
-            gates_table(sets),
+            limits_table(sets),
             f"### A still face for {STILL_S:g} s at {FPS} frames/s, {STILL_PEOPLE} people",
             jitter_table(),
         )

@@ -58,7 +58,7 @@ class Seen:
     """A scene beside a support set."""
 
     crops: Sequence[FaceCrop]
-    estimates: Mapping[int, Estimate]  # of the frames that the gates let through
+    estimates: Mapping[int, Estimate]  # of the frames within the quality limits
     va: NDArray[np.float32]  # [n, 2]
 
     def squared(self) -> list[float]:
@@ -112,7 +112,7 @@ def run(before: Seen | None, then: Seen, support: SupportSet) -> Run:
     said: list[tuple[Reason, ...]] = []
     now: tuple[Reason, ...] = ()
     for step, (of, i) in enumerate(order):
-        if i in of.estimates:  # what was said goes on being said while a face is not measured
+        if i in of.estimates:  # while a face is not measured, the last reasons stay
             now = watch(step / FPS, of.crops[i], of.estimates[i])
         said.append(now)
     return Run(then, said[changed:])

@@ -133,7 +133,7 @@ def reachable(host: str) -> str:
 
 
 def require_free(host: str, port: int) -> None:
-    """Raises what starting a server there would raise; for commands that work long before they start one."""
+    """Raises the error that a server would raise at this address; for commands that work long before they serve."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:

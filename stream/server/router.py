@@ -70,7 +70,7 @@ class Router:
             client.send_text(self.uploads.claim(client, message.stream).encode())
 
     def on_disconnect(self, client: Client, handle: ClientHandle) -> None:
-        """Releases what the client held."""
+        """Releases the client's upload slot and notifies the extensions."""
         if self.uploads is not None:
             self.uploads.on_disconnect(client)
         for extension in self.extensions.values():

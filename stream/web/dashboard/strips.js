@@ -16,7 +16,7 @@ const AXES = [
   { name: "a", spread: "sa", raw: 1 },
 ];
 
-/** Where the plot lies in a strip `width` wide: what a pointer needs to find its moment. */
+/** Where the plot lies in a strip `width` wide; a pointer's position gives its moment. */
 export const plotArea = (width) => ({ left: LEFT, width: Math.max(width - LEFT - RIGHT, 1) });
 
 /** The two charts on their surfaces. */
