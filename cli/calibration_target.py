@@ -1,4 +1,4 @@
-"""What the commands of `calibrate` share: the support set that they write, and the frames that they read."""
+"""Shared by the commands of `calibrate`: the support set that they write, and the frames that they read."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping

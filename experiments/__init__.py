@@ -1,1 +1,1 @@
-"""What measured a choice, by topic; run from the repository's root: `python -m experiments.TOPIC.NAME`."""
+"""Measurements behind choices, by topic; run from the repository's root: `python -m experiments.TOPIC.NAME`."""

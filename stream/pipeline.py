@@ -1,4 +1,4 @@
-"""The way of a frame from a source to the sinks: reader, mailbox, tracker, message."""
+"""The pipeline of one stream, from a source to the sinks: reader, mailbox, tracker, message."""
 
 import threading
 import time

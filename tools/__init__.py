@@ -1,1 +1,1 @@
-"""What the Makefile and a release use; run from the repository's root: `python -m tools.NAME`."""
+"""Programs of the Makefile and of a release; run from the repository's root: `python -m tools.NAME`."""

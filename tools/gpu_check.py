@@ -1,4 +1,4 @@
-"""All that needs a graphics card, in one go under eight minutes (`make gpu-check`).
+"""Every check that needs a graphics card, in under eight minutes (`make gpu-check`).
 
 Each backend is tried in a process of its own with a time limit, so that one that crashes is a line of the report. A
 JSON file and a Markdown page say for each backend 'ran' or 'refused' with the reason, the largest difference of valence

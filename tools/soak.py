@@ -1,4 +1,4 @@
-"""Does anything grow? A camera behind a bad network, clients that come and go, for as long as wanted.
+"""A long run with faults: memory, threads and files of the process must not grow.
 
     python -m tools.soak --minutes 60 --write          (make soak MINUTES=60)
 

@@ -1,4 +1,4 @@
-"""What the calibration page shows of a frame: a small JPEG, the outline of the face, a thumbnail."""
+"""The preview of a frame on the calibration page: a small JPEG, the outline of the face, a thumbnail."""
 
 import base64
 

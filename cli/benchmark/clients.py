@@ -1,4 +1,4 @@
-"""The other end of the socket: real websocket clients in their own process, and the messages that they received.
+"""Real websocket clients in their own process, and the messages that they received.
 
     python -m mtclar.cli.benchmark.clients ws://127.0.0.1:PORT/ws COUNT
 

@@ -1,1 +1,1 @@
-"""What commands print about a calibration, a demo run or an evaluation."""
+"""Printed reports of a calibration, a demo run and an evaluation."""

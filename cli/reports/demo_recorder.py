@@ -1,4 +1,4 @@
-"""What the demo measures: estimates with script and baselines, and the messages that a real client receives."""
+"""Measurements of the demo: estimates with script and baselines, and the messages that a real client receives."""
 
 import json
 import threading

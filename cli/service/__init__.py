@@ -1,1 +1,1 @@
-"""What `run` and `demo` share: the served streams, signals and the service manager."""
+"""Shared by `run` and `demo`: the served streams, signals and the service manager."""

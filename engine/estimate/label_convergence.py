@@ -1,4 +1,4 @@
-"""Whether more labels would help: how much the latest labels changed the estimates of a person's other faces.
+"""Label convergence: how much the latest labels changed the estimates of a person's other faces.
 
 The gain of further labels cannot be measured without them, but converged estimates can: stopping on stabilising
 predictions, Bloodgood & Vijay-Shanker, CoNLL 2009 (https://aclanthology.org/W09-1107/). docs/results/calibration.md

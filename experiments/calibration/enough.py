@@ -1,4 +1,4 @@
-"""When calibration has labels enough: the rule of mtclar.calibrate.core.coverage (docs/results/calibration.md).
+"""The stopping rule of calibration, tested: mtclar.calibrate.core.coverage (docs/results/calibration.md).
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered tune_people.npz --people 900:940 --pictures 40

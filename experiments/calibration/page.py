@@ -1,4 +1,4 @@
-"""How long calibrating in the browser takes, and what it brings: a scripted person at a real `calibrate page`.
+"""Duration and accuracy of calibration in the browser: a scripted person at a real `calibrate page`.
 
     python -m experiments.calibration.page [--pictures docs]
 

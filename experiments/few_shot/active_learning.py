@@ -1,4 +1,4 @@
-"""The error against the number of labels, by how the labelled frames were chosen: docs/results/active-choice.md.
+"""Error by number of labels, for each way to choose the labelled frames: docs/results/active-choice.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024

@@ -1,4 +1,4 @@
-"""What a support set of K frames is worth, by rule: the tables and the plot of docs/results/few-shot.md.
+"""Accuracy with K support frames, by rule: the tables and the plot of docs/results/few-shot.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024

@@ -1,4 +1,4 @@
-"""What a corpus costs: the tables of docs/results/corpus.md.
+"""Time and memory of labelling a corpus: the tables of docs/results/corpus.md.
 
     python -m experiments.label.corpus [--write] [--clips N]
 

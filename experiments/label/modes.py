@@ -1,4 +1,4 @@
-"""How good and how fast `label` is: the tables and plots of docs/results/label.md.
+"""Accuracy and speed of `label`: the tables and plots of docs/results/label.md.
 
     python -m experiments.label.modes [--write] [--people N]
 

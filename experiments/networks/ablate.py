@@ -1,4 +1,4 @@
-"""Short, equal training runs that differ in one choice each: what each choice in training is worth.
+"""Short, equal training runs that differ in one choice each: the effect of each choice in training.
 
     python -m experiments.networks.ablate --ferplus FERPLUS --people people_crops.npz --rendered people.npz \\
         --validation others.npz --epochs 6 --out OUT

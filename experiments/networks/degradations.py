@@ -1,4 +1,4 @@
-"""Ways in which a picture of a face gets worse, at several levels.
+"""Degradations of a picture of a face, at several levels.
 
 Each is of a picture in which the face is `face` pixels wide, so that a level means the same for crops and frames.
 """

@@ -1,4 +1,4 @@
-"""Whom the encoder serves how well: the generated part of docs/model-card.md.
+"""Accuracy of the encoder by group of people: the generated part of docs/model-card.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m experiments.networks.model_card --ferplus FERPLUS --people test_people.npz [--write]

@@ -1,4 +1,4 @@
-"""What the dashboard costs a browser: kilobytes, and main-thread milliseconds a drawn frame by Chromium's own trace.
+"""Cost of the dashboard in a browser: kilobytes, and main-thread milliseconds a frame from Chromium's own trace.
 
 The real page on the real server, thirty messages a second of scripted people, with all the history that is in view. A
 frame's time is everything that the page's main thread did for it: receiving, drawing, layout, painting, collecting

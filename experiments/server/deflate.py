@@ -1,4 +1,4 @@
-"""What permessage-deflate would save and cost: bytes and processor time a message, for the contexts that it may keep.
+"""Savings and cost of permessage-deflate: bytes and processor time a message, by what its contexts keep.
 
     python -m experiments.server.deflate                 # the table
     python -m experiments.server.deflate --write         # -> docs/results/performance.md

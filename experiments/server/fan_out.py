@@ -1,4 +1,4 @@
-"""How fast, how completely and at what cost one message reaches 1, 100 and 1,000 clients, one of them frozen.
+"""Latency, losses and cost of sending each message to 1, 100 and 1,000 clients, one of them frozen.
 
     python -m experiments.server.fan_out                 # the table
     python -m experiments.server.fan_out --write         # -> docs/results/performance.md

@@ -1,4 +1,4 @@
-"""How long a fault lasts for a client: the table of docs/results/reliability.md, each fault tried again and again.
+"""Time until a client recovers from a fault, over many trials of each: the table of docs/results/reliability.md.
 
     python -m experiments.server.faults --tries 20 --write
 

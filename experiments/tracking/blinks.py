@@ -1,4 +1,4 @@
-"""What a blink does to the values: error with and without the rule that it does not lower arousal.
+"""Error during blinks, with and without the rule that a blink does not lower arousal.
 
     python -m experiments.tracking.blinks CLIP.mp4 ...
 

@@ -1,4 +1,4 @@
-"""What `drift` says when light, pose, focus or person change after calibration (docs/results/drift.md).
+"""Reported drift after a change of light, pose, focus or person (docs/results/drift.md).
 
     python -m experiments.tracking.drift_scenes test_scenes --people 1000:1012
     python -m experiments.tracking.drift_scenes tune_scenes --people 960:972

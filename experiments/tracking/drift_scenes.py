@@ -1,4 +1,4 @@
-"""Rendered people before and after something changed, as their faces were cut out: what drift.py reads.
+"""Face crops of rendered people before and after a change, the input of drift.py.
 
     python -m experiments.tracking.drift_scenes FOLDER --people 960:972
 

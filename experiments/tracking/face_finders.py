@@ -1,4 +1,4 @@
-"""How the two face finders compare: found rates, landmarks, blendshapes and processor time, on the same pictures.
+"""Comparison of the two face finders: found rates, landmarks, blendshapes and processor time, on the same pictures.
 
     build/mediapipe/bin/python -m experiments.tracking.face_finders [--photos ZIP [--every N]] [--clip FILE]
 

@@ -1,4 +1,4 @@
-"""How often numbers stay right when two people pass behind one another, rendered: docs/results/identity.md.
+"""Share of correct face numbers after two rendered people pass one another: docs/results/identity.md.
 
     python -m experiments.tracking.identity [--people 1000:1012] [--write]
 

@@ -1,4 +1,4 @@
-"""Who may connect: the rules for loopback, token and a browser's Origin, without sockets."""
+"""Rules of access for loopback, token and a browser's Origin, without sockets."""
 
 import hmac
 import ipaddress

@@ -1,4 +1,4 @@
-"""How much clients may take: the limits of a server, and the counters that enforce them."""
+"""The limits of a server on its clients, and the counters that enforce them."""
 
 import ipaddress
 import time

@@ -1,4 +1,4 @@
-"""Answers an HTTP request with a page or a refusal, or admits it as a websocket, before any other part sees it."""
+"""Answers an HTTP request with a page or a refusal, or admits it as a websocket, before any other part handles it."""
 
 from collections import Counter
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Where results go: websocket clients, CSV rows, Prometheus metrics, the live view in the terminal; opened by name."""
+"""Sinks of results: websocket clients, CSV rows, Prometheus metrics, the live view in the terminal; opened by name."""
 
 from mtclar.stream.registry import resolve
 from mtclar.stream.sinks.base import Sink, SinkGroup

@@ -1,4 +1,4 @@
-"""What a sink is, and the group that delivers messages to many of them without letting one stop the others.
+"""The base class of sinks, and the group that delivers messages to many of them without letting one stop the others.
 
 A sink that may wait (a network, a slow disk) gets a thread and a bounded queue of its own from the group. Its failures
 are counted and logged; only a sink that is `required` ends the run by one.

@@ -1,4 +1,4 @@
-"""Where frames come from: webcams, RTSP, browsers, files, the demo clip and synthetic pictures; opened by name."""
+"""The sources of frames: webcams, RTSP, browsers, files, the demo clip and synthetic pictures; opened by name."""
 
 import re
 

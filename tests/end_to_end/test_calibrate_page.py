@@ -1,4 +1,4 @@
-"""Calibration in a real browser, as a person does it, on a camera that plays a face; and what can go wrong there."""
+"""Calibration in a real browser with a camera that plays a face, and its failures."""
 
 import json
 import re
@@ -301,7 +301,7 @@ def test_an_encrypted_set_is_saved_encrypted(
     assert not unfinished.exists()
 
 
-def test_a_killed_server_goes_on_where_it_was(
+def test_a_calibration_continues_after_its_server_was_killed(
     open_page: OpenPage, server: Callable[..., Any], tmp_path: Path
 ) -> None:
     running, url = server(source="demo")

@@ -120,7 +120,7 @@ def test_the_next_picture_comes_when_the_last_was_taken(
     assert [next(frames).seq for _ in range(3)] == [0, 1, 2]
 
 
-def test_a_lost_server_is_told_and_the_camera_goes_on(
+def test_a_lost_connection_is_shown_and_the_camera_resumes(
     open_page: OpenPage, served: Callable[..., Any]
 ) -> None:
     first = served(BrowserSource())

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser against the real server: what a person sees."""
+"""The dashboard in a real browser against the real server: texts, charts and states."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The dashboard for everybody: contrast, names, the order of the keyboard's way, who is who by hand."""
+"""Accessibility of the dashboard: contrast, names, keyboard order, faces assigned by hand."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""What the dashboard must never do: run what it is told, outgrow the screen, draw for nothing, ask others, grow."""
+"""Limits of the dashboard: no injected markup, overflow, needless drawing, external request or memory growth."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The dashboard with several streams, and why a value is what it is."""
+"""The dashboard with several streams, and its explanation of a value."""
 
 import json
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_one_stream_is_chosen_by_keyboard(two: tuple[Any, Page]) -> None:
     expect(page.locator("#dropped")).to_have_text("9")
 
 
-def test_a_stream_that_stalls_says_so_and_the_other_goes_on(two: tuple[Any, Page]) -> None:
+def test_a_stalled_stream_is_shown_and_the_other_continues(two: tuple[Any, Page]) -> None:
     server, page = two
     server.server.publish(StatusMessage("desk", "reconnecting", retry_s=2.1))
     server.server.publish(StatusMessage("door", "live"))

@@ -1,4 +1,4 @@
-"""The dashboard's charts in the hands of a person: pause, zoom, moving through the past, files of what is shown."""
+"""Controls of the dashboard's charts: pause, zoom, scrolling to the past, export of the view."""
 
 import csv
 import re

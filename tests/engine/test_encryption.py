@@ -1,4 +1,4 @@
-"""Sealed files: what goes in comes out with the passphrase, and with nothing else; every byte is vouched for."""
+"""Sealed files: they open with the passphrase alone, and every byte is authenticated."""
 
 import builtins
 

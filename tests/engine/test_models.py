@@ -1,4 +1,4 @@
-"""Bundled networks: each is what its card says, and a changed file or card is refused."""
+"""Bundled networks: each agrees with its card, and a changed file or card is refused."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""No command and no library call opens a connection that nobody asked for, or leaves files of a dependency behind."""
+"""Commands and library calls open no unrequested connection and leave no files of a dependency behind."""
 
 import os
 import re

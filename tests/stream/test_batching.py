@@ -1,4 +1,4 @@
-"""Micro-batching: every stream gets its own answers, batches form, nobody starves, errors reach their batch."""
+"""Micro-batching: every stream gets its own results, batches form, no stream starves, errors reach their batch."""
 
 import threading
 from collections.abc import Callable
@@ -145,7 +145,7 @@ def test_the_wait_counts_from_when_a_stream_asked() -> None:
     assert session.batches == [2, 2]
 
 
-def test_nobody_waits_for_a_stream_that_ended() -> None:
+def test_no_stream_waits_for_one_that_ended() -> None:
     session = Doubling()
     batcher = Batcher(session, wait_ms=3_600_000)
     stays, goes = batcher.join("stays"), batcher.join("goes")

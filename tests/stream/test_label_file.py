@@ -1,4 +1,4 @@
-"""labels.csv: what goes in comes out, and every error names its line."""
+"""labels.csv: written labels are read back, and every error names its line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A second, independent client: Node with npm's `ws` understands what the server says, to the last message."""
+"""A second, independent client: Node with npm's `ws` understands every message of the server."""
 
 import json
 import shutil

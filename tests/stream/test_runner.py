@@ -1,4 +1,4 @@
-"""Streams behind a server: what clients get, sinks of one's own, how a run ends, and when it needs a restart."""
+"""Streams behind a server: messages to clients, a user's own sinks, the end of a run, when it needs a restart."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Times as a client uses them: mapped to Unix time by the clock pair of `hello`, from a frame to what arrives."""
+"""Times as a client uses them: mapped to Unix time by the clock pair of `hello`, from frame to message."""
 
 import time
 from collections.abc import Iterator

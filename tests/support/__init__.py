@@ -1,1 +1,1 @@
-"""What tests share: fakes of hardware, small networks, websocket clients."""
+"""Shared parts of tests: fakes of hardware, small networks, websocket clients."""

@@ -1,4 +1,4 @@
-"""How Chromium is started: for the end-to-end tests and for the picture of the dashboard."""
+"""Starts Chromium: for the end-to-end tests and for the picture of the dashboard."""
 
 PATH = "/usr/bin/chromium"
 FLAGS = (

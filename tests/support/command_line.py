@@ -1,4 +1,4 @@
-"""The command line as tests run it: in this process, or in one of its own; with an empty home folder."""
+"""Runs the command line for tests: in this process or in one of its own, with an empty home folder."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Chromium with a camera that plays a clip: what getUserMedia gives is a MJPEG file made from the demo clip."""
+"""Chromium with a camera that plays a clip: getUserMedia gives an MJPEG file made from the demo clip."""
 
 import shutil
 from collections.abc import Iterator, Sequence

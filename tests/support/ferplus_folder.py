@@ -1,4 +1,4 @@
-"""A FER+ folder in miniature: stripes whose number gives the expression away, in the real layout."""
+"""A FER+ folder in miniature: stripes whose number encodes the expression, in the real layout."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A pipeline's ends for tests: a small tracker, a sink that remembers, messages with known content, a wait."""
+"""Parts of a pipeline for tests: a small tracker, a recording sink, messages with known content, a wait."""
 
 import time
 from collections.abc import Callable

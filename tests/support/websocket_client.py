@@ -1,4 +1,4 @@
-"""How the tests of the server talk to it: real websocket clients whose every message is checked against the schema."""
+"""Real websocket clients for tests of the server; every message is checked against the schema."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The check on a card, here most likely without one: what is refused is said, what runs is measured and exact."""
+"""The check of a card, usually without one here: refusals have a reason, measured results are exact."""
 
 import json
 import subprocess

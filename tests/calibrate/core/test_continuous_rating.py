@@ -1,4 +1,4 @@
-"""Continuous ratings: a known lag is found again, nothing is made up, and what is played again replaces the old."""
+"""Continuous ratings: the measured lag, gaps without labels, and ratings replaced by a second playback."""
 
 from typing import Any
 
@@ -146,7 +146,7 @@ def test_what_is_played_again_replaces_what_was_there(
     assert trace.rated_s == pytest.approx(sum(p.duration_s for p in segments))
 
 
-def test_a_pause_goes_on_and_a_jump_begins_anew() -> None:
+def test_a_pause_continues_the_run_and_a_jump_starts_another() -> None:
     trace = RatingTrace()
     trace.start_run(0.0)
     for n in range(20):
@@ -174,7 +174,7 @@ def test_labels_follow_the_face_when_the_lag_is_taken_out() -> None:
     assert np.abs(values_at(moved, times_s) - truth).mean() < 0.03
 
 
-def test_a_trace_goes_on_where_it_was_written_down() -> None:
+def test_a_saved_trace_is_continued() -> None:
     trace = RatingTrace()
     trace.start_run(0.0)
     for n in range(20):

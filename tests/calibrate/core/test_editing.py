@@ -1,4 +1,4 @@
-"""Support sets merged, pruned, re-embedded and exported: what is kept, and what is rejected."""
+"""Support sets merged, pruned, re-embedded and exported: kept frames and rejected input."""
 
 import json
 import stat
@@ -45,7 +45,7 @@ def test_frames_that_come_twice_are_refused() -> None:
             editing.merge(sets)
 
 
-def test_two_people_are_merged_only_when_somebody_says_that_they_are_one() -> None:
+def test_two_people_are_merged_only_with_a_common_subject() -> None:
     sets = [("a", make_set(3, 1)), ("b", make_set(2, 2, "ben"))]
     with pytest.raises(UsageError, match="anna, ben") as error:
         editing.merge(sets)

@@ -1,4 +1,4 @@
-"""The leave-one-out report: what it leaves out, what it says is missing."""
+"""The leave-one-out report: its predictions, and its advice on missing labels."""
 
 import numpy as np
 import pytest

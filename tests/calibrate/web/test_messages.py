@@ -93,7 +93,7 @@ def test_every_recorded_message_obeys_its_schema(take_down: Callable[[], list[Li
                 messages.parse(line["client"])
 
 
-def test_every_kind_of_message_but_those_of_playing_is_recorded_and_no_file_is_left_over() -> None:
+def test_every_message_but_those_of_playback_is_recorded() -> None:
     lines = [line for take_down in CONVERSATIONS for line in recorded(take_down)]
     from_server = {line["server"]["type"] for line in lines if "server" in line}
     from_client = {line["client"]["type"] for line in lines if "client" in line}

@@ -167,7 +167,7 @@ def test_a_killed_process_costs_a_second_at_most(stills: tuple[Still, ...], tmp_
         assert {label.valence for label in labels_of(again)} >= {0.5, -0.5}
 
 
-def test_what_was_finished_goes_on_and_its_labels_follow_deleting_and_moving(
+def test_a_finished_rating_can_be_continued_and_its_labels_edited(
     stills: tuple[Still, ...], tmp_path: Path
 ) -> None:
     saved: list[SupportSet] = []

@@ -216,7 +216,7 @@ def test_what_was_left_unfinished_is_known_before_the_first_change(
         assert len(second.do("undo")["samples"]) == 1
 
 
-def test_an_unfinished_calibration_goes_on(tmp_path: Path, face: list[np.ndarray]) -> None:
+def test_an_unfinished_calibration_is_continued(tmp_path: Path, face: list[np.ndarray]) -> None:
     with Running(tmp_path, face) as first:
         first.do("join")
         first.take(0.5, 0.5, 1)

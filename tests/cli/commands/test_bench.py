@@ -1,4 +1,4 @@
-"""`bench` measures what it says: real stages, real clients, real scaling; small here, since no test believes a time."""
+"""`bench` measures real stages, clients and scaling; small here, since no test asserts a time."""
 
 import json
 from collections.abc import Callable

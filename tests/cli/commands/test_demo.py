@@ -109,7 +109,7 @@ def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, 
     assert "Traceback" not in done.out
 
 
-def test_keep_goes_on_serving_until_it_is_stopped(process: Start) -> None:
+def test_keep_serves_until_it_is_stopped(process: Start) -> None:
     running = process("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     url = running.read_until("Websocket").split()[1]
     running.read_until("Repeating the clip")
@@ -144,7 +144,7 @@ def test_each_pass_is_closed_before_the_next(command: Command, monkeypatch: pyte
     assert happened == ["played", "closed"] * 3 + ["closed"]
 
 
-def test_a_stream_that_is_played_again_goes_on_counting(
+def test_a_repeated_stream_continues_its_frame_numbers(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, float]] = []

@@ -1,4 +1,4 @@
-"""`mtclar-stream run`: files of every kind to their end, real clients, signals, and who reads what is printed."""
+"""`mtclar-stream run`: files of every kind to their end, real clients, signals, and a closed output pipe."""
 
 import csv
 import json
@@ -235,7 +235,7 @@ def read_and_go(lines: int, *arguments: str | Path) -> tuple[int, str]:
         return running.wait(timeout=60), said
 
 
-def test_a_file_is_answered_to_its_end_though_nobody_reads_on(face_clip: Path, tmp_path: Path) -> None:
+def test_a_file_is_processed_to_its_end_after_its_output_pipe_closed(face_clip: Path, tmp_path: Path) -> None:
     rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
     writes = ("--csv", rows, "--summary-json", summary)
     assert read_and_go(1, "run", "--source", face_clip, "--freshness", "paced", "--port", "0", *writes) == (
@@ -248,7 +248,7 @@ def test_a_file_is_answered_to_its_end_though_nobody_reads_on(face_clip: Path, t
     assert written["frames"] + written["dropped"] == 50
 
 
-def test_a_live_source_ends_when_nobody_reads_on(tmp_path: Path) -> None:
+def test_a_live_source_ends_when_its_output_pipe_closes(tmp_path: Path) -> None:
     rows, summary = tmp_path / "values.csv", tmp_path / "summary.json"
     writes = ("--csv", rows, "--summary-json", summary)
     assert read_and_go(6, "run", "--source", "synthetic:320x240@10", "--port", "0", *writes) == (0, "")

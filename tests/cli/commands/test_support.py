@@ -1,4 +1,4 @@
-"""`mtclar-stream support`, as somebody uses it on files; and encrypted sets through calibrate and run."""
+"""`mtclar-stream support` on files, and encrypted sets through calibrate and run."""
 
 import json
 from pathlib import Path

@@ -85,7 +85,7 @@ def test_path_is_added() -> None:
     assert websocket_address("ws://host/other") == "ws://host/other"
 
 
-def test_nobody_listens(free_port: int) -> None:
+def test_no_server_at_the_address(free_port: int) -> None:
     with pytest.raises(MtclarError, match="cannot reach") as failed:
         watch(f"ws://127.0.0.1:{free_port}/ws")
     assert failed.value.exit_code == 1

@@ -14,7 +14,7 @@ from mtclar.stream.server.quotas import Limits
 Start = Callable[..., Any]
 
 
-def test_limits_are_the_servers_unless_somebody_asked() -> None:
+def test_limits_are_the_defaults_unless_given() -> None:
     assert limits_of(None, None) == Limits()
     assert limits_of(7, None) == Limits(clients=7)
     assert limits_of(7, 3) == Limits(clients=7, clients_per_address=3)

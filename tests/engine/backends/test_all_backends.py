@@ -1,4 +1,4 @@
-"""One suite for every backend that runs here: the same answers as ONNX Runtime on the CPU, the same manners.
+"""One suite for every backend that runs here: the results of ONNX Runtime on the CPU, the same errors.
 
 On a machine with a card its backends join by themselves (`make gpu-check` runs this there). TensorRT is here in any
 case, on the stand-in of a card.

@@ -1,4 +1,4 @@
-"""Device memory through pycuda: what it calls, on a stand-in of pycuda.driver that keeps count."""
+"""Device memory through pycuda: its calls, on a fake of pycuda.driver that counts them."""
 
 from types import SimpleNamespace
 from typing import Any

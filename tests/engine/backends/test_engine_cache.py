@@ -1,4 +1,4 @@
-"""The cache of engines: what cannot be believed is built again; races, kills and a full disk do no harm."""
+"""The cache of engines: invalid entries are built again; races, kills and a full disk do no harm."""
 
 import os
 import shutil
@@ -111,7 +111,7 @@ def test_engine_key_covers_every_dependency(cache: EngineCache, field: str) -> N
     assert cache.get(KEY, never) == PLAN
 
 
-def test_a_file_under_a_foreign_name_is_not_believed(cache: EngineCache) -> None:
+def test_a_file_under_a_foreign_name_is_rejected(cache: EngineCache) -> None:
     """Renamed by hand, or copied from another machine: the header says what it is."""
     other = replace(KEY, card="another card")
     cache.get(other, lambda: b"other")
@@ -139,9 +139,7 @@ def test_a_flipped_byte_is_noticed_wherever_it_is(cache: EngineCache) -> None:
         assert cache.load(KEY) is None, position
 
 
-def test_an_engine_of_another_user_is_not_believed(
-    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_of_another_user_is_rejected(cache: EngineCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.get(KEY, lambda: PLAN)
     if os.geteuid() == 0:
         os.chown(cache.path(KEY), 12345, 12345)
@@ -191,7 +189,7 @@ def test_of_two_processes_one_builds_and_both_get_it(processes: Processes) -> No
     assert EngineCache(processes.engines).get(KEY, never) == PLAN
 
 
-def test_a_builder_that_is_killed_holds_nobody_up(processes: Processes) -> None:
+def test_a_killed_builder_blocks_no_other(processes: Processes) -> None:
     killed = processes.start()
     processes.wait_for_build()
     waiting = processes.start()

@@ -1,4 +1,4 @@
-"""The fake CUDA driver: what it claims to catch, it catches."""
+"""The fake CUDA driver catches the errors that it promises to catch."""
 
 import threading
 

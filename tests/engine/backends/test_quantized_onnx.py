@@ -1,4 +1,4 @@
-"""Eight bits: a small network by hand, ranges that belong to their graph, and what is refused."""
+"""Eight bits: a small network by hand, ranges that belong to their graph, and refused graphs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sessions: the bundled graphs run, and every way to get one wrong says what is wrong."""
+"""Sessions: the bundled graphs run, and every wrong use has a clear error."""
 
 import sys
 from pathlib import Path

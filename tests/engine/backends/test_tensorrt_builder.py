@@ -1,4 +1,4 @@
-"""The shipped graphs, really compiled by TensorRT for RTX (it needs no card for that), and what the engines say."""
+"""The shipped graphs, compiled by TensorRT for RTX, which needs no card, and the properties of the engines."""
 
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ def test_a_graph_of_fixed_shape_has_one_profile() -> None:
     assert bounds.min == bounds.opt == bounds.max
 
 
-def test_an_axis_that_nobody_knows_is_a_model_error() -> None:
+def test_an_unknown_axis_is_a_model_error() -> None:
     model = graph("encoder")
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "height"
     with pytest.raises(ModelError, match="'height'"):

@@ -89,7 +89,7 @@ def test_similarity_without_a_pair_graph(tiny_pair, anna) -> None:
         np.testing.assert_allclose(one.similarity, other.similarity, atol=1e-5)
 
 
-def test_the_baselines_are_what_they_say(tiny_pair, anna) -> None:
+def test_the_baselines_are_as_documented(tiny_pair, anna) -> None:
     query = encoded(3, seed=5)
     nearest = Comparer(tiny_pair, anna, "nearest")(query)
     np.testing.assert_allclose(values(nearest), anna.labels[[estimate.nearest for estimate in nearest]])

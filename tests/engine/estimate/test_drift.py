@@ -1,4 +1,4 @@
-"""Drift: what begins and ends a reason, and that nothing flickers."""
+"""Drift: when a reason begins and ends, without flicker."""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""CCC, PCC, RMSE and SAGR: by hand, and by what must hold of any series."""
+"""CCC, PCC, RMSE and SAGR: values by hand, and properties of every series."""
 
 import math
 

@@ -187,7 +187,7 @@ def test_five_consistent_labels_outweigh_the_prior() -> None:
     assert five[1] < one[1]
 
 
-def test_contradictory_labels_are_not_believed() -> None:
+def test_contradictory_labels_get_less_weight() -> None:
     residuals = 0.4 * (-1.0) ** np.arange(12)
     assert abs(predicted(residuals)[0]) < 0.1
     assert predicted(residuals)[1] > predicted([0.4] * 12)[1]

@@ -70,7 +70,7 @@ def ids(faces: Faces) -> list[int]:
     return [crop.track_id for crop in faces.crops]
 
 
-def test_a_still_is_cut_as_the_landmarks_say(
+def test_a_still_is_cropped_by_its_landmarks(
     make, astronaut: np.ndarray, astronaut_points: np.ndarray
 ) -> None:
     (faces,) = play(make(), [astronaut])

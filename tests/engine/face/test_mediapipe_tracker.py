@@ -102,7 +102,7 @@ def test_track_ids_are_stable_and_loss_is_reported_once(
     assert [[face.track_id for face in faces.lost] for faces in states] == [[], [], [1], []]
 
 
-def test_equal_times_pass_and_a_step_back_starts_anew(
+def test_equal_times_pass_and_a_step_back_restarts(
     stand_in: type[StandIn], astronaut: np.ndarray, astronaut_points: np.ndarray
 ) -> None:
     stand_in.scene = (astronaut_points,)

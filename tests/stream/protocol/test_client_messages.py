@@ -38,7 +38,7 @@ FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref":
         ('{"type": "mark", "label": "' + "x" * 501 + '"}', "bad_message"),
     ],
 )
-def test_what_a_client_may_not_say_has_a_code(text: str | bytes, code: str) -> None:
+def test_an_invalid_client_message_has_an_error_code(text: str | bytes, code: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         parse_client(text)
     assert caught.value.code == code

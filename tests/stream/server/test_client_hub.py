@@ -1,4 +1,4 @@
-"""Who listens, without sockets: what a newcomer hears, who gets the newest only, what is counted."""
+"""The client hub without sockets: messages to a new client, delivery policies, counts."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def test_what_was_missed_never_falls_while_a_client_leaves() -> None:
     assert hub.missed == 7
 
 
-def test_each_message_is_noted_once_when_it_is_written_or_nobody_wants_it(make_message: Make) -> None:
+def test_each_message_is_reported_once_when_written_or_unwanted(make_message: Make) -> None:
     noted: list[float] = []
     hub = ClientHub(noted.append)
     first, second = outgoing(make_message, 0), outgoing(make_message, 1)

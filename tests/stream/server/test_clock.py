@@ -43,7 +43,7 @@ def test_each_step_is_said_once(steps_s: list[float]) -> None:
         assert clocks.read_if_set() is None
 
 
-def test_a_clock_that_goes_on_is_not_a_clock_that_was_set() -> None:
+def test_a_running_clock_was_not_set() -> None:
     now_s = [0.0]
     clocks = ClockPair(lambda: now_s[0], lambda: now_s[0] + 0.9 * STEP_S * (now_s[0] > 5))
     for second in range(10):

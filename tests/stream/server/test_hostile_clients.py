@@ -1,4 +1,4 @@
-"""Clients that freeze, flood, send garbage or die: the server goes on, and nobody else notices."""
+"""Clients that freeze, flood, send garbage or die: the server and its other clients are not affected."""
 
 import contextlib
 import json
@@ -81,7 +81,7 @@ def test_a_flood_and_a_huge_message_end_the_connection_of_the_one_who_sent_them(
         assert until(bystander, "mark")["label"] == "still here"
 
 
-def test_many_that_mark_at_once_close_nobody_else_and_the_workers_go_on(
+def test_many_marks_at_once_close_no_other_client(
     server: Server, make_message: Make, eventually: Eventually
 ) -> None:
     loop = server._loop
@@ -104,7 +104,7 @@ def test_many_that_mark_at_once_close_nobody_else_and_the_workers_go_on(
         assert until(bystander, "affect")["seq"] == 0
 
 
-def test_a_frozen_client_delays_nobody_and_loses_only_old_messages(
+def test_a_frozen_client_delays_no_other_and_loses_only_old_messages(
     server: Server, make_message: Make, eventually: Eventually
 ) -> None:
     frozen = raw_client(server)

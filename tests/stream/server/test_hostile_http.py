@@ -52,7 +52,7 @@ def test_a_request_that_trickles_in_is_cut(server: Server, eventually: Eventuall
     eventually(lambda: server.connections == 0)
 
 
-def test_a_connection_that_says_nothing_is_cut(server: Server) -> None:
+def test_a_silent_connection_is_closed(server: Server) -> None:
     with connected(server) as sock:
         assert read_to_end(sock) == b""
 
@@ -83,7 +83,7 @@ def test_no_path_leads_out_of_the_pages(server: Server, target: str) -> None:
         assert b" 404 " in read_to_end(sock).partition(b"\r\n")[0]
 
 
-def test_a_page_that_nobody_reads_is_given_up(server: Server, eventually: Eventually) -> None:
+def test_a_page_that_is_not_read_is_abandoned(server: Server, eventually: Eventually) -> None:
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.settimeout(WAIT_S)

@@ -14,7 +14,7 @@ TOKEN = "a-long-enough-token"
 HERE = "127.0.0.1:8765"
 
 
-def gate(token: str | None = None, limits: Limits | None = None) -> RequestFilter:
+def make_filter(token: str | None = None, limits: Limits | None = None) -> RequestFilter:
     pages = Pages(
         {"/health": lambda trusted: Page(b"details" if trusted else b"ok")},
         {"/metrics": lambda: Page(b"metrics")},
@@ -23,9 +23,9 @@ def gate(token: str | None = None, limits: Limits | None = None) -> RequestFilte
     return RequestFilter(Access("127.0.0.1", token), limits or Limits(), pages)
 
 
-def ask(gate: RequestFilter, target: str, method: str = "GET", **headers: str) -> Page | None:
+def ask(request_filter: RequestFilter, target: str, method: str = "GET", **headers: str) -> Page | None:
     given = Headers({"Host": HERE} | {name.replace("_", "-"): value for name, value in headers.items()})
-    page = gate.answer(method, target, given, "192.0.2.1")
+    page = request_filter.answer(method, target, given, "192.0.2.1")
     return page() if callable(page) else page
 
 
@@ -35,16 +35,16 @@ def status(page: Page | None) -> int | None:
 
 def test_without_a_token_pages_are_for_everybody_under_a_name_of_this_machine() -> None:
     for target, body in (("/health", b"details"), ("/metrics?x=1", b"metrics"), ("/calibrate", b"calibrate")):
-        page = ask(gate(), target)
+        page = ask(make_filter(), target)
         assert page is not None
         assert (page.status, page.body) == (HTTPStatus.OK, body)
-    assert status(ask(gate(), "/metrics", Host="localhost:8765")) == 200
-    assert status(ask(gate(), "/metrics", Host="evil.example:8765")) == 421  # DNS rebinding
-    assert status(ask(gate(), "/", Host="evil.example")) == 421
+    assert status(ask(make_filter(), "/metrics", Host="localhost:8765")) == 200
+    assert status(ask(make_filter(), "/metrics", Host="evil.example:8765")) == 421  # DNS rebinding
+    assert status(ask(make_filter(), "/", Host="evil.example")) == 421
 
 
 def test_with_a_token_states_say_little_and_metrics_nothing_to_strangers() -> None:
-    guarded = gate(TOKEN)
+    guarded = make_filter(TOKEN)
     page = ask(guarded, "/health")
     assert page is not None
     assert page.body == b"ok"
@@ -57,7 +57,7 @@ def test_with_a_token_states_say_little_and_metrics_nothing_to_strangers() -> No
 
 
 def test_wrong_tokens_are_not_looked_at_for_ever() -> None:
-    guarded = gate(TOKEN, Limits(wrong_tokens=3, wrong_token_s=1000))
+    guarded = make_filter(TOKEN, Limits(wrong_tokens=3, wrong_token_s=1000))
     tries = [status(ask(guarded, "/ws", Authorization=f"Bearer guess-{n}")) for n in range(5)]
     assert tries == [401, 401, 401, 429, 429]
     right = {"Authorization": f"Bearer {TOKEN}"}
@@ -66,7 +66,7 @@ def test_wrong_tokens_are_not_looked_at_for_ever() -> None:
 
 
 def test_websockets_are_counted_in_all_and_by_address() -> None:
-    full = gate(limits=Limits(clients=3, clients_per_address=2))
+    full = make_filter(limits=Limits(clients=3, clients_per_address=2))
     assert ask(full, "/ws") is None
     leave = full.websockets.acquire("192.0.2.1")
     full.websockets.acquire("192.0.2.1")
@@ -81,4 +81,4 @@ def test_websockets_are_counted_in_all_and_by_address() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
 def test_only_get(method: str) -> None:
-    assert status(ask(gate(), "/", method)) == 405
+    assert status(ask(make_filter(), "/", method)) == 405

@@ -49,7 +49,7 @@ def test_a_client_gets_hello_the_last_status_and_every_message(server: Server, m
             assert receive(client)["seq"] == seq
 
 
-def test_a_client_without_a_subprotocol_is_welcome_and_one_with_another_is_not(server: Server) -> None:
+def test_a_client_without_a_subprotocol_is_accepted_another_one_refused(server: Server) -> None:
     with join(server, subprotocols=None) as client:
         assert receive(client)["type"] == "hello"
     with pytest.raises(InvalidStatus) as refused:
@@ -271,7 +271,7 @@ def test_health_and_pages_of_an_extension(make_message: Make, eventually: Eventu
         assert get(server, "/calibrate")[1] == b"hello"
 
 
-def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Make) -> None:
+def test_a_slow_page_delays_no_client_and_may_fail(make_message: Make) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> Page:
@@ -301,7 +301,7 @@ def test_a_page_that_is_work_keeps_nobody_waiting_and_may_fail(make_message: Mak
         assert until(client, "affect")["seq"] == 8
 
 
-def test_health_says_when_the_process_should_be_started_anew() -> None:
+def test_health_reports_when_the_process_should_be_restarted() -> None:
     failing: list[str] = []
     with Server(ServerConfig(port=0), failure=lambda: failing[0] if failing else None) as server:
         assert get(server, "/health")[0] == 200

@@ -121,7 +121,7 @@ def test_pictures_are_taken_one_by_one_with_their_own_time(camera: Camera, event
 
 
 @pytest.mark.parametrize("off_s", [-3600.0, -11.0, 1.0, 1e300])
-def test_a_time_that_cannot_be_is_not_believed(camera: Camera, eventually: Eventually, off_s: float) -> None:
+def test_an_implausible_time_is_rejected(camera: Camera, eventually: Eventually, off_s: float) -> None:
     with sender(camera) as (client, _):
         before_s = time.monotonic()
         client.send(write_header(0, 0, before_s + off_s) + GOOD)
@@ -166,7 +166,7 @@ def test_a_sender_that_does_not_wait_has_its_pictures_replaced(
         (write_header(1, 0, 1.0) + GOOD, "unknown_stream"),
     ],
 )
-def test_what_is_not_a_picture_is_refused_and_counted(camera: Camera, data: bytes, code: str) -> None:
+def test_data_without_a_picture_is_refused_and_counted(camera: Camera, data: bytes, code: str) -> None:
     with sender(camera) as (client, _):
         client.send(data)
         assert until(client, "error")["code"] == code
@@ -202,7 +202,7 @@ def test_twenty_mebibytes_end_the_connection_of_the_one_who_sent_them(
         until(client, "frame_taken")
 
 
-def test_a_large_text_is_as_unwelcome_as_ever(camera: Camera) -> None:
+def test_a_large_text_closes_the_connection(camera: Camera) -> None:
     with sender(camera) as (client, _):
         with contextlib.suppress(ConnectionClosed):
             client.send("x" * 20_000)
@@ -241,7 +241,7 @@ def test_a_camera_that_fell_silent_makes_room() -> None:
         uploads.on_frame("a", write_header(0, 0, now[0]) + GOOD, lambda _: None)
 
 
-def test_without_such_a_source_nobody_can_be_a_camera(server: Server) -> None:
+def test_without_a_browser_source_a_camera_is_refused(server: Server) -> None:
     with join(server) as client:
         until(client, "hello")
         say(client, type="camera")
@@ -289,7 +289,7 @@ def test_flipped_bytes_give_a_picture_or_nothing(flips: list[tuple[int, int]]) -
             assert max(image.shape) <= 4096
 
 
-def test_a_decoder_goes_on_after_damage() -> None:
+def test_a_decoder_continues_after_damage() -> None:
     decode = JpegDecoder()
     assert decode(GOOD[:-30] + b"\xff\xd9") is None
     image = decode(GOOD)

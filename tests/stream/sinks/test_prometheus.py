@@ -1,4 +1,4 @@
-"""/metrics: what Prometheus reads is what happened."""
+"""/metrics: the exposed values equal the events of a run."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

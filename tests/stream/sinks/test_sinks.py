@@ -1,4 +1,4 @@
-"""Sinks in a group: which thread calls them, what a failure does, and how a sink of one's own is found by name."""
+"""Sinks in a group: their threads, their failures, and a user's own sink found by name."""
 
 import logging
 import threading
@@ -94,7 +94,7 @@ def test_a_sink_gets_every_message_in_order_on_one_thread(
     assert (threading.current_thread() in sink.threads) is (kind is Direct)
 
 
-def test_a_sink_that_waits_holds_up_nobody_and_loses_its_oldest_messages(
+def test_a_blocked_sink_delays_no_other_and_loses_its_oldest_messages(
     make_message: Callable[..., AffectMessage], caplog: pytest.LogCaptureFixture
 ) -> None:
     taken, go_on = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Sources by name: every entry of the registry, one of one's own, and what is no source."""
+"""Sources by name: every entry of the registry, a user's own, and invalid names."""
 
 from pathlib import Path
 from typing import Any

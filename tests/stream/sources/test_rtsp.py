@@ -101,7 +101,7 @@ def test_arrival_is_the_time_where_that_is_asked_for(
     assert {message.clock for message in collector.messages} == {"arrival"}
 
 
-def test_a_camera_whose_wall_clock_is_wrong_is_not_believed(
+def test_a_camera_with_a_wrong_wall_clock_is_rejected(
     rtsp_server: Any, tracker: Any, collector: Any, eventually: Any
 ) -> None:
     def ahead() -> float:

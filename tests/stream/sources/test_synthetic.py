@@ -1,4 +1,4 @@
-"""The synthetic source: what it is asked for is what it draws."""
+"""The synthetic source draws the requested scene."""
 
 import numpy as np
 import pytest

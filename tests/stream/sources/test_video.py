@@ -66,7 +66,7 @@ def test_variable_frame_rate_keeps_the_true_times(make_clip: MakeClip) -> None:
     assert [frame.pts_s for frame in frames] == pytest.approx([t / 1000 for t in times], abs=2e-3)
 
 
-def test_time_starts_at_nought_whatever_the_file_says(make_clip: MakeClip) -> None:
+def test_time_starts_at_zero_for_every_file(make_clip: MakeClip) -> None:
     frames = read(make_clip("late.mkv", frames=3, times=[5000, 5040, 5080]))
     assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.04, 0.08], abs=2e-3)
 
@@ -95,7 +95,7 @@ def _write_rotation(path: Path, angle: int) -> None:
     path.write_bytes(bytes(data))
 
 
-def test_looping_goes_on_in_time_and_count(make_clip: MakeClip) -> None:
+def test_a_loop_continues_times_and_numbers(make_clip: MakeClip) -> None:
     source = open_source(str(make_clip(frames=5)), loop=True)
     frames = [frame for frame, _ in zip(source.frames(), range(12), strict=False)]
     assert [frame.seq for frame in frames] == list(range(12))
@@ -269,7 +269,7 @@ def test_the_demo_clip_opens_by_name() -> None:
 
 
 @given(st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=60), st.none() | st.floats(1, 120))
-def test_the_time_line_starts_at_nought_and_always_goes_on(
+def test_the_time_line_starts_at_zero_and_always_increases(
     stamps: list[float | None], fps: float | None
 ) -> None:
     line = TimeLine(fps)

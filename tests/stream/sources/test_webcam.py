@@ -142,7 +142,7 @@ def iter_into(webcam: Webcam, frames: list[Any]) -> Any:
     return iter(())
 
 
-def test_a_camera_that_comes_back_is_opened_anew_and_counts_on(devices: Path) -> None:
+def test_a_camera_that_comes_back_is_reopened_and_keeps_counting(devices: Path) -> None:
     captures = [Capture([COLOUR] * 2), Capture([COLOUR] * 2)]
     waiting = list(captures)
     webcam = Webcam(
