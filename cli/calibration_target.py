@@ -60,12 +60,14 @@ class CalibrationTarget:
             default_support_path() if out is None else out, name, out is not None, out is None or force
         )
 
-    def require_writable(self, inputs: Mapping[str, Iterable[Path]], *beside: Path) -> None:
+    def require_writable(self, inputs: Mapping[str, Iterable[Path]], *more_outputs: Path) -> None:
         """Checks the files to write, before the person spends a minute in front of the camera; raises UsageError."""
 
         hint = "choose another name, or --force to overwrite it"
         may_replace = always if self.may_replace else never
-        require_safe([Output("--out", path, may_replace, hint) for path in (self.path, *beside)], inputs)
+        require_safe(
+            [Output("--out", path, may_replace, hint) for path in (self.path, *more_outputs)], inputs
+        )
 
     def passphrase(self, encrypt: bool, passphrase_file: Path | None) -> str | None:
         """The passphrase to encrypt with; None for a file that stays in clear. Raises UsageError."""

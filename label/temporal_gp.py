@@ -106,7 +106,7 @@ class TemporalGp:
         self._kernel: KernelParams = params.kernel
         self._time_kernel = constants.time_kernels[axis]
         self._h = self._prior.noise_scale(labelled.length, labelled.absolute, self._kernel, axis)  # [M]
-        self._far = outlier_weights(labelled, self._prior, self._h, axis)  # [M]
+        self._outlier = outlier_weights(labelled, self._prior, self._h, axis)  # [M]
         self._residual = labelled.residual[:, axis]
         covariance = covariances(labelled, self._prior, self._kernel, axis)  # [G, M, M]
         covariance = covariance + self._time_kernel(times_s, times_s)
@@ -124,9 +124,9 @@ class TemporalGp:
         query = cross_kernel(faces.embedding, faces.absolute, self._labelled, kernel)
         h = prior.noise_scale(query.length, query.absolute, kernel, self._axis)  # [B]
         a, known_a = query.absolute[:, self._axis], self._labelled.absolute[:, self._axis]
-        far = query.outlier_weights(self._far)
+        outlier = query.outlier_weights(self._outlier)
         hh, aa = np.outer(h, self._h), np.outer(a, known_a)  # [B, M]
-        near = kernel.near_share * query.near * np.sqrt(np.outer(far, self._far)) * hh
+        near = kernel.near_share * query.near * np.sqrt(np.outer(outlier, self._outlier)) * hh
         local, in_time = hh * query.local, self._time_kernel(times_s, self._times_s)
         mean = np.zeros(len(a))
         square = np.zeros(len(a))
@@ -136,7 +136,7 @@ class TemporalGp:
         ):
             k = offset + gain * aa + locally * local + noise * near + in_time
             gained = k @ inverse
-            alone = offset + gain * a**2 + (locally + noise * far) * h**2 + self._time_kernel.variance
+            alone = offset + gain * a**2 + (locally + noise * outlier) * h**2 + self._time_kernel.variance
             of_this = (gained * residuals).sum(1)
             mean += weight * of_this
             square += weight * (alone - (gained * k).sum(1) + of_this**2)

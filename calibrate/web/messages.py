@@ -145,11 +145,11 @@ def parse(message: Mapping[str, Any]) -> PageMessage:
     try:
         return _PAGE_MESSAGE.validate_python(dict(message))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        if fault["type"] == "union_tag_invalid":
+        details = error.errors(include_url=False)[0]
+        if details["type"] == "union_tag_invalid":
             raise ProtocolError("unknown_type", "calibration has no such message") from error
-        field = ".".join(str(part) for part in fault["loc"][1:]) or "message"
-        raise ProtocolError("bad_message", f"{field[:100]}: {fault['msg'][:200]}") from error
+        field = ".".join(str(part) for part in details["loc"][1:]) or "message"
+        raise ProtocolError("bad_message", f"{field[:100]}: {details['msg'][:200]}") from error
 
 
 def encode(kind: str, **content: Any) -> bytes:

@@ -119,10 +119,10 @@ def command(
     if lag is not None and not continuous:
         raise UsageError("--lag is your reaction time while the recording plays", "add --continuous")
     target = CalibrationTarget.from_options(out, subject, force)
-    beside = labels_path(target.path)
+    labels_file = labels_path(target.path)
     with stop_on_signals() as stopped, ExitStack() as stack:
         source = stack.enter_context(open_frames(file, fps, recorded_for="labelling afterwards"))
-        target.require_writable({"FILE": source.files}, beside)
+        target.require_writable({"FILE": source.files}, labels_file)
         secret = target.passphrase(encrypt, passphrase_file)
         with Tracker.open(
             backend=backend, threads=threads, progress=lambda text: print_text(console, text)
@@ -182,7 +182,7 @@ def command(
         target.print_written(
             console,
             saved[-1],
-            f"Written: {beside}",
+            f"Written: {labels_file}",
             *(() if lag_found is None else (_lag_sentence(lag_found),)),
         )
 

@@ -152,12 +152,12 @@ class _Axis:
         self._kernel, self._scale = kernel, prior.sd_scale**2
         self._unit, self._a = faces.unit, faces.absolute[:, axis]
         self._h = prior.noise_scale(faces.length, faces.absolute, kernel, axis)
-        far = np.ones(len(faces))
-        far[: len(known)] = outlier_weights(known, prior, self._h[: len(known)], axis)
-        self._root_far = np.sqrt(far)
-        correlated = self._h**2 * (self._local + self._noise * kernel.near_share * far)
+        outlier = np.ones(len(faces))
+        outlier[: len(known)] = outlier_weights(known, prior, self._h[: len(known)], axis)
+        self._root_outlier = np.sqrt(outlier)
+        correlated = self._h**2 * (self._local + self._noise * kernel.near_share * outlier)
         self._variance = self._offset + self._gain * self._a**2 + correlated  # [n] that other faces share
-        self._own = self._noise * (1.0 - kernel.near_share) * far * self._h**2  # [n] a label's own noise
+        self._own = self._noise * (1.0 - kernel.near_share) * outlier * self._h**2  # [n] a label's own noise
         self._white = np.zeros((0, len(faces)))  # rows of the Cholesky factor of what was labelled
         self._references = references  # [R]
         self._shared = self._prior(references)  # [R, n]
@@ -167,7 +167,7 @@ class _Axis:
         distance = self._unit[rows] @ self._unit.T - 1.0
         correlated = self._local * np.exp(distance / self._kernel.tau)
         shared = self._noise * self._kernel.near_share * np.exp(distance / self._kernel.near_tau)
-        correlated += shared * np.outer(self._root_far[rows], self._root_far)
+        correlated += shared * np.outer(self._root_outlier[rows], self._root_outlier)
         same = self._offset + self._gain * np.outer(self._a[rows], self._a)
         return np.asarray(same + np.outer(self._h[rows], self._h) * correlated)
 

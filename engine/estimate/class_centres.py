@@ -39,7 +39,7 @@ def class_variance(absolute: NDArray[np.floating]) -> NDArray[np.float64]:
 
     A value at a centre means that class alone, so the variance is small; a value between centres is a mean of
     expressions that the encoder cannot tell apart. Each class counts exp(-distance / REACH). On real faces this ranks
-    squared errors as well as the variance of the encoder's own class probabilities does (docs/few-shot.md), and a
+    squared errors as well as the variance of the encoder's own class probabilities (docs/results/few-shot.md), and a
     support set keeps the absolute values alone.
     """
     apart = np.asarray(absolute, np.float64)[:, None, :] - class_centres()  # [B, 8, 2]

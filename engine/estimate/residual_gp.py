@@ -140,9 +140,9 @@ def covariances(labelled: LabelledFaces, prior: ResidualPrior, kernel: KernelPar
     a = labelled.absolute[:, axis]
     own = cross_kernel(labelled.unit, labelled.absolute, labelled, kernel)
     hh = np.outer(h, h)
-    far = outlier_weights(labelled, prior, h, axis)
-    shared = kernel.near_share * own.near * np.sqrt(np.outer(far, far))
-    noise_kernel = hh * (shared + np.diag((1.0 - kernel.near_share) * far))
+    outlier = outlier_weights(labelled, prior, h, axis)
+    shared = kernel.near_share * own.near * np.sqrt(np.outer(outlier, outlier))
+    noise_kernel = hh * (shared + np.diag((1.0 - kernel.near_share) * outlier))
     return np.asarray(offset + gain * np.outer(a, a) + local * hh * own.local + noise * noise_kernel)
 
 
@@ -195,7 +195,7 @@ class ResidualGp:
         count = len(labelled)
         h = prior.noise_scale(labelled.length, labelled.absolute, kernel, axis)  # [M]
         a, r = labelled.absolute[:, axis], labelled.residual[:, axis]
-        self._far = outlier_weights(labelled, prior, h, axis)  # [M]
+        self._outlier = outlier_weights(labelled, prior, h, axis)  # [M]
         covariance = covariances(labelled, prior, kernel, axis)
         kept, w = posterior_weights(weight, covariance, r, NEGLIGIBLE)
         self.posterior = np.zeros(len(weight))  # [G]
@@ -208,7 +208,7 @@ class ResidualGp:
         for i, g in enumerate(kept):
             t = np.zeros((size, count))  # T transposed
             t[:count] = np.diag(local[g] * h)
-            t[count:-2] = np.diag(noise[g] * kernel.near_share * h * np.sqrt(self._far))
+            t[count:-2] = np.diag(noise[g] * kernel.near_share * h * np.sqrt(self._outlier))
             t[-2], t[-1] = offset[g], gain[g] * a
             gained = t @ np.linalg.inv(covariance[g])
             self._to_mean += self.posterior[g] * gained
@@ -227,17 +227,17 @@ class ResidualGp:
         """
         h = self._prior.noise_scale(query.length, query.absolute, self._kernel, self._axis)
         absolute = query.absolute[:, self._axis]
-        far = query.outlier_weights(self._far)
+        outlier = query.outlier_weights(self._outlier)
         features = np.hstack(
             [
                 h[:, None] * query.local,
-                (h * np.sqrt(far))[:, None] * query.near,
+                (h * np.sqrt(outlier))[:, None] * query.near,
                 np.ones((len(h), 1)),
                 absolute[:, None],
             ]
         )
         mean = ((features @ self._to_mean) * residuals).sum(1)
-        alone = self._offset + self._gain * absolute**2 + (self._local + self._noise * far) * h**2
+        alone = self._offset + self._gain * absolute**2 + (self._local + self._noise * outlier) * h**2
         variance = alone + ((features @ self._to_variance) * features).sum(1)
         return mean, self._prior.sd_scale**2 * np.maximum(variance, 1e-9)
 
