@@ -276,6 +276,7 @@ def main() -> None:
             collected(options.ferplus, "PublicTest", encoder),
             real(options.real_people, "calibration", encoder),
         ]
+        plain = [people for people in plain if len(people.va)]  # FER+ may come without FER2013's own labels
         films = clips(options.clips, encoder=encoder)
         params = fit(plain, films, networks.card.sha256)
         halves = [

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from support import ferplus_folder
+from support import ferplus_folder, real_people_file
 
 from experiments.networks import ablate
 from mtclar.engine.errors import UsageError
@@ -40,7 +40,14 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(ablate, "PAGE", page)
     folder = ferplus_folder.write(tmp_path / "ferplus", 80)
     known, others = rendered(tmp_path / "a.npz", [1, 2]), rendered(tmp_path / "b.npz", [3, 4])
-    named = {"ferplus": folder, "rendered": known, "validation": others, "out": tmp_path / "out"}
+    real = real_people_file.write(tmp_path / "real.npz")
+    named = {
+        "ferplus": folder,
+        "rendered": known,
+        "validation": others,
+        "people": real,
+        "out": tmp_path / "out",
+    }
     return [word for name, value in named.items() for word in (f"--{name}", str(value))]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ferplus_folder
+from support import ferplus_folder, real_people_file
 from support.exported_networks import exported, of_another_name
 
 from mtclar.engine import models
@@ -49,6 +49,7 @@ def test_constants_lie_beside_the_networks_that_they_were_fitted_to(
     before = models.compare_path().read_bytes()
     given = {name: str(tmp_path / name) for name in ("clips", "ferplus")}
     given |= {"people": str(tmp_path / "people.npz"), "models": str(tmp_path / "own")}
+    given["real-people"] = str(real_people_file.write(tmp_path / "real.npz"))
     monkeypatch.setattr(
         sys, "argv", ["fit_fewshot.py", *(word for k, v in given.items() for word in (f"--{k}", v))]
     )

@@ -73,7 +73,8 @@ def photo_targets(photos: Photos, config: TargetConfig) -> Targets:
     of_collected = np.where(known, config.collected_share, 0.0).astype(np.float32)
     shares = (1 - of_collected[:, None]) * votes + of_collected[:, None] * collected
     odds = shares @ np.maximum(shares.sum(0), 1.0) ** -config.balance
-    odds = odds.astype(np.float64) / odds.sum()
+    odds = odds.astype(np.float64)  # shares in float32 do not sum to 1 closely enough
+    odds /= odds.sum()
     views = [LabelView(votes, 1 - of_collected, log_prior(votes, odds, config))]
     if of_collected.any():
         views.append(LabelView(collected, of_collected, log_prior(collected, odds * known, config)))

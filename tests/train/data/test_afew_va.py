@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.pictures import level_of, write_picture
 
 from mtclar.engine.errors import UsageError
 from mtclar.train.data import afew_va
 from mtclar.train.data.labelled import DatasetError
-
-from .pictures import level_of, write_picture
 
 
 def write_clip(root: Path, number: int, actor: str, frames: int = 3, changes: Any = None) -> Path:

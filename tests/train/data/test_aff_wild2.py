@@ -5,12 +5,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support.pictures import level_of, write_picture
 
 from mtclar.engine.errors import UsageError
 from mtclar.train.data import aff_wild2
 from mtclar.train.data.labelled import DatasetError
-
-from .pictures import level_of, write_picture
 
 VA = "annotations/VA_Estimation_Challenge"
 

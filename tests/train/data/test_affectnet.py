@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pictures import level_of, write_picture
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
 from mtclar.train.data import affectnet
 from mtclar.train.data.labelled import UNKNOWN, DatasetError
-
-from .pictures import level_of, write_picture
 
 HEADER = ",".join(affectnet.COLUMNS)
 ROWS = [

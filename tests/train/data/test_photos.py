@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pictures import level_of, write_picture
 
 from mtclar.engine.errors import UsageError
 from mtclar.train.data import photos
 from mtclar.train.data.labelled import UNKNOWN, DatasetError
-
-from .pictures import level_of, write_picture
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import csv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,6 @@ from mtclar.engine.errors import MtclarError
 from mtclar.train.data import real_people
 from mtclar.train.data.labelled import DatasetError
 from mtclar.train.data.real_people import CROP_SIDE, RealPeople, cut_out, load, split_of
-
-from .conftest import Show
 
 
 def write(folder: Path, rows: list[tuple[str, str, str]], pictures: dict[str, np.ndarray]) -> Path:
@@ -32,7 +31,9 @@ def some(count: int = 40) -> RealPeople:
     return RealPeople(images, rng.integers(0, 8, count), np.array([f"p{i // 2}" for i in range(count)]))
 
 
-def test_faces_are_cut_wider_than_the_encoder_sees_and_others_counted(show: Show, tmp_path: Path) -> None:
+def test_faces_are_cut_wider_than_the_encoder_sees_and_others_counted(
+    show: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
     face, empty = show({"happy": 1.0}), np.full((160, 160, 3), 90, np.uint8)
     folder = write(
         tmp_path / "people",
