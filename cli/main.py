@@ -66,15 +66,21 @@ def make_app() -> typer.Typer:
         module = import_module(f"mtclar.cli.commands.{name}")
         command = _interruptible(module.command)
         if not (subcommands := getattr(module, "SUBCOMMANDS", {})):
-            app.command(name)(command)
+            app.command(name, help=_help_text(command))(command)
             continue
         has_parameters = bool(inspect.signature(module.command).parameters)
         group = typer.Typer(no_args_is_help=not has_parameters, invoke_without_command=has_parameters)
-        group.callback()(command)
+        group.callback(help=_help_text(command))(command)
         for subname, subcommand in subcommands.items():
-            group.command(subname)(_interruptible(subcommand))
+            group.command(subname, help=_help_text(subcommand))(_interruptible(subcommand))
         app.add_typer(group, name=name)
     return app
+
+
+def _help_text(command: Callable[..., object]) -> str:
+    """The docstring of a command with one line for each paragraph; a paragraph that begins with \\b keeps its lines."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(part if part.startswith("\b") else part.replace("\n", " ") for part in paragraphs)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

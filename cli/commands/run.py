@@ -59,8 +59,8 @@ def command(
         str | None,
         typer.Option(
             metavar="latest|all|paced",
-            help="Answer the newest frame, every frame, or play a file as if live; by default latest for live sources, "
-            "all for files.",
+            help="latest: the newest frame; all: every frame; paced: a file as if live. By default latest for live "
+            "sources, all for files.",
         ),
     ] = None,
     host: Annotated[
@@ -81,7 +81,8 @@ def command(
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="URL", help="Allow pages of this origin to connect, besides the server's own; repeatable."
+            metavar="URL",
+            help="Allow pages of this origin to connect, in addition to the server's own; repeatable.",
         ),
     ] = None,
     max_clients: Annotated[int | None, typer.Option(min=1, help="Most websockets at once.")] = None,
@@ -98,7 +99,7 @@ def command(
         typer.Option(
             metavar="bundled|mediapipe:FILE",
             help="The face finder: the bundled networks, or MediaPipe's own with its face_landmarker.task (needs the "
-            "extra [mediapipe]).",
+            "extra mediapipe).",
         ),
     ] = "bundled",
     blendshapes: Annotated[

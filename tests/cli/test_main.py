@@ -43,6 +43,14 @@ def test_version(command: Command) -> None:
     assert done.out.startswith("mtclar-stream 0.")
 
 
+def test_paragraphs_of_help_are_filled(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line breaks of a docstring do not show; those of the examples do."""
+    monkeypatch.setenv("COLUMNS", "140")
+    text = command("calibrate", "recording", "--help").out
+    assert "An interrupted calibration continues with the same command." in text
+    assert text.count("  mtclar-stream calibrate recording video.mp4") == 3
+
+
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["run", "--nonsense"], ["run", "--port", "x"], ["watch"]]
 )
