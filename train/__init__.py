@@ -1,4 +1,5 @@
 """Training and evaluation: data, rendered people, network, losses, the loop, export.
 
-Only `network`, `objective`, `data.augmentation`, `checkpoint`, `loop`, `evaluate` and `export` import torch.
+What needs torch is imported by the commands `train` and `export` alone; `accuracy` and `data` run without it, except
+for `data.augmentation` and `data.targets`.
 """

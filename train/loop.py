@@ -1,4 +1,4 @@
-"""The training loop, to be read from top to bottom: configuration, a run, an epoch, a batch, its losses.
+"""The training loop, to be read from top to bottom: a run, an epoch, a step, and how a run starts and resumes.
 
 Every random number follows from (seed, epoch), so a run that is resumed after an epoch goes on exactly as if it had
 never stopped. With a budget in minutes the learning rate follows the clock, and only the order of pictures repeats.
@@ -9,18 +9,18 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.random import Generator
-from torch import Tensor
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import curves, evaluate
+from mtclar.train.batch_losses import batch_losses
+from mtclar.train.batches import Batches
 from mtclar.train.checkpoint import (
     LATEST,
     WEIGHTS,
@@ -32,81 +32,16 @@ from mtclar.train.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from mtclar.train.data.augmentation import CameraConfig, centre, photograph
-from mtclar.train.data.ferplus import CROWD_SHARES, Photos
-from mtclar.train.data.pairs import (
-    Indices,
-    PeopleSampler,
-    RealPeopleSampler,
-    epoch_batches,
-    same_person_pairs,
-    stranger_pairs,
-)
-from mtclar.train.data.real_people import RealPeople
-from mtclar.train.data.rendered_people import People
-from mtclar.train.data.targets import TargetConfig, Targets, people_targets, photo_targets
+from mtclar.train.config import TrainConfig, TrainData
+from mtclar.train.data.ferplus import CROWD_SHARES
 from mtclar.train.distributed import DistributedGroup, process_group
-from mtclar.train.label_smoothing import LabelSmoothingConfig, SoftTargets, distilled, mixed
-from mtclar.train.network import NetworkConfig, Siamese, move_towards
-from mtclar.train.objective import (
-    Losses,
-    ObjectiveConfig,
-    PairTargets,
-    absolute_loss,
-    cosine_loss,
-    delta_loss,
-    randomly_weighted,
-    same_person_targets,
-    similarity_loss,
-    stranger_targets,
-)
+from mtclar.train.network import Siamese, move_towards
 
 CURVES = "curves.jsonl"
 FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))
 """What a run writes into its folder."""
 
 ALONE = DistributedGroup()
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Every hyper-parameter of a run; stored in its checkpoints."""
-
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    camera: CameraConfig = field(default_factory=CameraConfig)
-    targets: TargetConfig = field(default_factory=TargetConfig)
-    label_smoothing: LabelSmoothingConfig = field(default_factory=LabelSmoothingConfig)
-    epochs: int = 40  # of the photos; ignored where minutes are given
-    minutes: float | None = None  # of training, validation not counted
-    batch: int = 128  # pictures
-    rendered_share: float = 0.3  # of a batch, where rendered people are given
-    people_share: float = 0.22  # of a batch, where real people are given
-    pictures_a_person: int = 8  # of rendered people
-    learning_rate: float = 3e-3
-    final_learning_rate: float = 1e-5
-    warm_up: float = 0.03  # share of the run
-    schedule: Literal["cosine", "plateau"] = "cosine"
-    optimiser: Literal["adamw", "adam"] = "adamw"
-    weight_decay: float = 0.05
-    average: float = (
-        0.998  # decay of the running mean of the weights, which is what is evaluated and exported
-    )
-    # Steps after which several processes average their weights; 1: they average the gradients of every step instead.
-    average_every: int = 1
-    clip_norm: float = 5.0
-    bfloat16: bool = True  # autocast: 1.4 times as fast on a CPU with AVX512-BF16
-    seed: int = 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainData:
-    """What a run learns from and what it is watched on."""
-
-    photos: Photos
-    validation: Photos
-    rendered: People | None = None
-    people: RealPeople | None = None
 
 
 def train(
@@ -206,7 +141,7 @@ def _epoch(
         rate = state.plateau.factor * learning_rate(_progress(state, config, i / len(chosen)), config)
         for parameters in state.optimiser.param_groups:
             parameters["lr"] = rate
-        losses = batch_losses(state, batches.take(photos, numbers), config, numbers)
+        losses = batch_losses(state, batches.take(photos, numbers), config, _progress(state, config), numbers)
         loss = losses.total()
         if not torch.isfinite(loss):
             raise MtclarError(
@@ -234,175 +169,6 @@ def _epoch(
             break
     state.epoch += 1
     return {name: value / steps for name, value in sums.items()}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """The pictures of one step of one process, by their numbers in each source, and as a camera saw them."""
-
-    data: TrainData
-    photos: Indices  # [P]
-    people: Indices  # [Q]; none where there are no real people
-    grouped: slice  # those of `people` that come in groups of one person
-    rendered: Indices  # [R]; none where there are no rendered people
-    targets: Targets  # of all photos
-    people_targets: Targets | None  # of all pictures of real people
-    views: tuple[Tensor, ...]  # float32 [P, S, S], [Q, S, S], [R, S, S], without those of absent sources
-    device: str
-
-
-class Batches:
-    """Draws what each step of one process sees."""
-
-    def __init__(self, data: TrainData, config: TrainConfig, group: DistributedGroup, device: str) -> None:
-        self._data, self._config, self._group, self._device = data, config, group, device
-        rendered = round(config.batch * config.rendered_share) if data.rendered else 0
-        people = round(config.batch * config.people_share) if data.people else 0
-        self._photo_count = config.batch - rendered - people
-        self._targets = photo_targets(data.photos, config.targets)
-        self._rendered = self._people = self._people_targets = None
-        if data.rendered:
-            size = config.pictures_a_person
-            count = max(rendered // (group.size * size), 1)
-            self._rendered = PeopleSampler(data.rendered.person, count, size)
-        if data.people:
-            odds = people_targets(data.people.expression, config.targets).odds
-            mine = max(people // group.size, 1)
-            self._people = RealPeopleSampler(data.people.person, data.people.expression, odds, mine)
-            frequency = self._people.frequency()
-            self._people_targets = people_targets(data.people.expression, config.targets, frequency)
-
-    def photos(self, order: Generator) -> Iterator[Indices]:
-        """The photos of this process's batches of one epoch; every process has to bring the same numbers."""
-        odds = self._targets.odds if self._config.targets.balance else None
-        for batch in epoch_batches(len(self._data.photos), self._photo_count, order, odds):
-            yield batch[self._group.rank :: self._group.size]
-
-    def take(self, photos: Indices, numbers: Generator) -> Batch:
-        """A batch of these photos and of people drawn beside them."""
-        data, config = self._data, self._config
-        nobody = np.zeros(0, np.int64)
-        people = self._people(numbers) if self._people else nobody
-        rendered = self._rendered(numbers) if self._rendered else nobody
-        shown = [(data.photos.images[photos], 1.0)]
-        if data.people:
-            shown.append((data.people.images[people], data.people.core))
-        if data.rendered:
-            shown.append((data.rendered.images[rendered], data.rendered.core))
-        views = [
-            photograph(crops, config.network.input_size, core, config.camera, numbers)
-            for crops, core in shown
-        ]
-        return Batch(
-            data,
-            photos,
-            people,
-            slice(self._people.singles if self._people else 0, len(people)),
-            rendered,
-            self._targets,
-            self._people_targets,
-            tuple(torch.from_numpy(view).to(self._device) for view in views),
-            self._device,
-        )
-
-
-def batch_losses(state: RunState, batch: Batch, config: TrainConfig, numbers: Generator) -> Losses:
-    """The losses of one batch: single pictures of every source, and pairs."""
-    network, objective = state.network, config.objective
-    autocast = torch.autocast(torch.device(batch.device).type, torch.bfloat16, enabled=config.bfloat16)
-    views, soft = list(batch.views), _softened(state, batch, config, autocast, numbers)
-    if soft is not None:
-        views[0], soft = mixed(views[0], soft, config.label_smoothing, numbers)
-    with autocast:
-        outputs = network.encoder(torch.cat(views))
-    embedding, absolute, logits = (output.float() for output in outputs)
-    photos, people = len(batch.photos), len(batch.people)
-    real, faces = slice(photos, photos + people), slice(photos + people, None)
-
-    # Single pictures: the expression of photos and real people, valence and arousal of rendered people.
-    shares = (
-        torch.from_numpy(batch.targets.shares[batch.photos]).to(batch.device) if soft is None else soft.shares
-    )
-    va = torch.from_numpy(batch.targets.va[batch.photos]).to(batch.device) if soft is None else soft.va
-    if soft is None:
-        views_of = batch.targets.views
-        expression = sum(
-            (view.loss(logits[:photos], batch.photos).mean() for view in views_of), logits.new_zeros(())
-        )
-    else:
-        adjusted = logits[:photos] + torch.from_numpy(batch.targets.log_prior).to(batch.device)
-        expression = -(shares * adjusted.log_softmax(1)).sum(1).mean()
-    expression = objective.expression * expression
-    if batch.people_targets is not None:
-        (view,) = batch.people_targets.views
-        of_people = view.loss(logits[real], batch.people).mean()
-        expression = expression + objective.people_expression * of_people
-    if network.config.temperature is None:
-        single = absolute_loss(absolute[:photos], va, objective)
-    else:
-        shift = network.encoder.shift(embedding[: photos + people])
-        single = objective.shift * shift.square().mean()
-    known = None
-    if batch.data.rendered is not None:
-        known = torch.from_numpy(batch.data.rendered.va[batch.rendered]).to(batch.device)
-        single = single + absolute_loss(absolute[faces], known, objective)
-
-    # Pairs: of strangers among the photos, of the same person among the others.
-    pairs: list[tuple[Tensor, Tensor, PairTargets, float]] = []
-    first, second = _tensors(stranger_pairs(batch.data.photos.label[batch.photos], photos, numbers))
-    if objective.pairs != "same person" or known is None:
-        truth = stranger_targets(shares, va, first, second, objective)
-        pairs.append((embedding[first], embedding[second], truth, 1.0))
-    if objective.pairs != "strangers":
-        if batch.people_targets is not None and batch.data.people is not None:
-            rows = batch.people[batch.grouped]
-            _, person = np.unique(batch.data.people.person[rows], return_inverse=True)
-            first, second = _tensors(same_person_pairs(person))
-            if len(first):
-                own = embedding[real][batch.grouped]
-                meant = torch.from_numpy(batch.people_targets.va[rows]).to(batch.device)
-                truth = same_person_targets(meant, first, second, objective)
-                pairs.append((own[first], own[second], truth, objective.people_pairs))
-        if known is not None and batch.data.rendered is not None:
-            first, second = _tensors(same_person_pairs(batch.data.rendered.person[batch.rendered]))
-            own = embedding[faces]
-            truth = same_person_targets(known, first, second, objective)
-            pairs.append((own[first], own[second], truth, 1.0))
-    compared = [
-        [weight * term for term in _pair_losses(network, a, b, true, objective, _progress(state, config))]
-        for a, b, true, weight in pairs
-    ]
-    delta, similarity, cosine = (sum(terms, single.new_zeros(())) for terms in zip(*compared, strict=True))
-    losses = Losses(expression=expression, absolute=single, delta=delta, similarity=similarity, cosine=cosine)
-    return randomly_weighted(losses, numbers) if objective.random_weights else losses
-
-
-def _softened(
-    state: RunState, batch: Batch, config: TrainConfig, autocast: torch.autocast, numbers: Generator
-) -> SoftTargets | None:
-    """Targets of the photos that mixup and distillation may change; None where both are off."""
-    if not (config.label_smoothing.mixup_share or config.label_smoothing.distil):
-        return None
-    shares, va = (
-        torch.from_numpy(part[batch.photos]).to(batch.device)
-        for part in (batch.targets.shares, batch.targets.va)
-    )
-    images = torch.from_numpy(batch.data.photos.images[batch.photos]).to(batch.device)
-    seen = centre(images, config.network.input_size, 1.0)
-    with autocast:
-        return distilled(
-            SoftTargets(shares, va),
-            seen,
-            state.averaged,
-            torch.from_numpy(batch.targets.log_prior).to(batch.device),
-            _progress(state, config),
-            config.label_smoothing,
-            numbers,
-        )
-
-
-def _tensors(arrays: tuple[Indices, Indices]) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1])
 
 
 def train_together(
@@ -434,23 +200,6 @@ def _train_silently(
 ) -> None:
     """The same run in another process of the group, which reports nothing."""
     train(data, config, out, initial=initial, resume=resume, group=group, say=lambda _: None)
-
-
-def _pair_losses(
-    network: Siamese,
-    first: Tensor,
-    second: Tensor,
-    truth: PairTargets,
-    objective: ObjectiveConfig,
-    progress: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted losses (delta, similarity, cosine) of P pairs of embeddings [P, D]."""
-    logit, delta = network.pair.compare(first, second)
-    return (
-        delta_loss(delta, truth.delta, objective, progress),
-        objective.similarity * similarity_loss(logit, truth.similarity),
-        objective.cosine * cosine_loss(first, second, truth.similarity, objective.cosine_margin),
-    )
 
 
 def learning_rate(progress: float, config: TrainConfig) -> float:

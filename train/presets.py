@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from mtclar.train.config import TrainConfig
 from mtclar.train.data.augmentation import UNCHANGED
 from mtclar.train.data.targets import TargetConfig
 from mtclar.train.label_smoothing import LabelSmoothingConfig
-from mtclar.train.loop import TrainConfig
 from mtclar.train.network import NetworkConfig
 from mtclar.train.objective import ObjectiveConfig
 

@@ -84,6 +84,7 @@ def command(
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.train import checkpoint, evaluate, figures, loop, presets
+    from mtclar.train.config import TrainData
     from mtclar.train.data import ferplus as ferplus_data
     from mtclar.train.data import real_people
     from mtclar.train.data import rendered_people as rendered_people
@@ -114,7 +115,7 @@ def command(
     start = checkpoint.load_checkpoint(init) if init is not None else None
     photos = ferplus_data.load(ferplus)
     tested = photos.split("PrivateTest")
-    data = loop.TrainData(
+    data = TrainData(
         photos=photos.split("Training", at_least=2 * workers),  # one pair for each worker
         validation=photos.split("PublicTest"),
         rendered=rendered_people.load(rendered, "train") if rendered else None,

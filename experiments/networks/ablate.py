@@ -28,12 +28,12 @@ from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.metrics import rmse
 from mtclar.train import evaluate, loop
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
+from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus, real_people, rendered_people
 from mtclar.train.data.pairs import same_person_pairs
 from mtclar.train.data.real_people import RealPeople
 from mtclar.train.data.rendered_people import People
 from mtclar.train.figures import VaFigures
-from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig
 from mtclar.train.presets import PRESETS
 from tools.generated import replace_section

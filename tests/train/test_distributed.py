@@ -15,10 +15,10 @@ from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import checkpoint, loop, presets
+from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.rendered_people import People
 from mtclar.train.distributed import DistributedGroup, process_group
-from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))

@@ -16,12 +16,14 @@ from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import checkpoint, evaluate, loop
+from mtclar.train.batch_losses import batch_losses
+from mtclar.train.batches import Batches
 from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
+from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.augmentation import UNCHANGED
 from mtclar.train.data.real_people import RealPeople
 from mtclar.train.data.rendered_people import People
-from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import NetworkConfig, Siamese
 from mtclar.train.presets import PRESETS
 
@@ -287,8 +289,8 @@ def test_the_published_settings_reach_the_losses_of_a_batch(data: TrainData) -> 
         state.epoch = epoch
         config = replace(CONFIG, objective=replace(CONFIG.objective, **changed))
         numbers = np.random.default_rng(1)
-        batch = loop.Batches(data, config, loop.ALONE, "cpu").take(np.arange(16), numbers)
-        terms = loop.batch_losses(state, batch, config, numbers)
+        batch = Batches(data, config, loop.ALONE, "cpu").take(np.arange(16), numbers)
+        terms = batch_losses(state, batch, config, epoch / config.epochs, numbers)
         return {term.name: getattr(terms, term.name).item() for term in fields(terms)}
 
     def others(some: dict[str, float]) -> list[str]:

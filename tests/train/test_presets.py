@@ -13,9 +13,9 @@ from support import ferplus_folder
 from mtclar.engine.backends.session import open_session
 from mtclar.train import export, loop
 from mtclar.train.checkpoint import Plateau, load_checkpoint
+from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.rendered_people import People
-from mtclar.train.loop import TrainConfig, TrainData
 from mtclar.train.network import PublishedPairHead, Siamese
 from mtclar.train.presets import PRESETS
 

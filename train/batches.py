@@ -1,0 +1,85 @@
+"""The images of each training step: photos, real people and rendered people, as a camera sees them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+
+from mtclar.train.config import TrainConfig, TrainData
+from mtclar.train.data.augmentation import photograph
+from mtclar.train.data.pairs import Indices, PeopleSampler, RealPeopleSampler, epoch_batches
+from mtclar.train.data.targets import Targets, people_targets, photo_targets
+from mtclar.train.distributed import DistributedGroup
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The pictures of one step of one process, by their numbers in each source, and as a camera saw them."""
+
+    data: TrainData
+    photos: Indices  # [P]
+    people: Indices  # [Q]; none where there are no real people
+    grouped: slice  # those of `people` that come in groups of one person
+    rendered: Indices  # [R]; none where there are no rendered people
+    targets: Targets  # of all photos
+    people_targets: Targets | None  # of all pictures of real people
+    views: tuple[Tensor, ...]  # float32 [P, S, S], [Q, S, S], [R, S, S], without those of absent sources
+    device: str
+
+
+class Batches:
+    """Draws what each step of one process sees."""
+
+    def __init__(self, data: TrainData, config: TrainConfig, group: DistributedGroup, device: str) -> None:
+        self._data, self._config, self._group, self._device = data, config, group, device
+        rendered = round(config.batch * config.rendered_share) if data.rendered else 0
+        people = round(config.batch * config.people_share) if data.people else 0
+        self._photo_count = config.batch - rendered - people
+        self._targets = photo_targets(data.photos, config.targets)
+        self._rendered = self._people = self._people_targets = None
+        if data.rendered:
+            size = config.pictures_a_person
+            count = max(rendered // (group.size * size), 1)
+            self._rendered = PeopleSampler(data.rendered.person, count, size)
+        if data.people:
+            odds = people_targets(data.people.expression, config.targets).odds
+            mine = max(people // group.size, 1)
+            self._people = RealPeopleSampler(data.people.person, data.people.expression, odds, mine)
+            frequency = self._people.frequency()
+            self._people_targets = people_targets(data.people.expression, config.targets, frequency)
+
+    def photos(self, order: Generator) -> Iterator[Indices]:
+        """The photos of this process's batches of one epoch; every process has to bring the same numbers."""
+        odds = self._targets.odds if self._config.targets.balance else None
+        for batch in epoch_batches(len(self._data.photos), self._photo_count, order, odds):
+            yield batch[self._group.rank :: self._group.size]
+
+    def take(self, photos: Indices, numbers: Generator) -> Batch:
+        """A batch of these photos and of people drawn beside them."""
+        data, config = self._data, self._config
+        nobody = np.zeros(0, np.int64)
+        people = self._people(numbers) if self._people else nobody
+        rendered = self._rendered(numbers) if self._rendered else nobody
+        shown = [(data.photos.images[photos], 1.0)]
+        if data.people:
+            shown.append((data.people.images[people], data.people.core))
+        if data.rendered:
+            shown.append((data.rendered.images[rendered], data.rendered.core))
+        views = [
+            photograph(crops, config.network.input_size, core, config.camera, numbers)
+            for crops, core in shown
+        ]
+        return Batch(
+            data,
+            photos,
+            people,
+            slice(self._people.singles if self._people else 0, len(people)),
+            rendered,
+            self._targets,
+            self._people_targets,
+            tuple(torch.from_numpy(view).to(self._device) for view in views),
+            self._device,
+        )
