@@ -21,6 +21,7 @@ Show = Callable[..., NDArray[np.uint8]]
 @pytest.fixture(scope="session")
 def person() -> Person:
     """One person of the test split."""
+    pytest.importorskip("numba", reason="the [train] extra is not installed")
     from mtclar.train.rendered.people import Person
     from mtclar.train.rendered.splits import TEST
 
