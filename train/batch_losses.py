@@ -57,8 +57,8 @@ def batch_losses(
     expression = objective.expression * expression
     if batch.people_targets is not None:
         (view,) = batch.people_targets.views
-        of_people = view.loss(logits[real], batch.people).mean()
-        expression = expression + objective.people_expression * of_people
+        people_loss = view.loss(logits[real], batch.people).mean()
+        expression = expression + objective.people_expression * people_loss
     if network.config.temperature is None:
         single = absolute_loss(absolute[:photos], va, objective)
     else:
@@ -69,7 +69,7 @@ def batch_losses(
         known = torch.from_numpy(batch.data.rendered.va[batch.rendered]).to(batch.device)
         single = single + absolute_loss(absolute[faces], known, objective)
 
-    # Pairs: of strangers among the photos, of the same person among the others.
+    # Pairs: photos give pairs of strangers, the other sources give pairs of one person.
     pairs: list[tuple[Tensor, Tensor, PairTargets, float]] = []
     first, second = _tensors(stranger_pairs(batch.data.photos.label[batch.photos], photos, numbers))
     if objective.pairs != "same person" or known is None:
@@ -81,15 +81,15 @@ def batch_losses(
             _, person = np.unique(batch.data.people.person[rows], return_inverse=True)
             first, second = _tensors(same_person_pairs(person))
             if len(first):
-                own = embedding[real][batch.grouped]
-                meant = torch.from_numpy(batch.people_targets.va[rows]).to(batch.device)
-                truth = same_person_targets(meant, first, second, objective)
-                pairs.append((own[first], own[second], truth, objective.people_pairs))
+                grouped = embedding[real][batch.grouped]
+                target_va = torch.from_numpy(batch.people_targets.va[rows]).to(batch.device)
+                truth = same_person_targets(target_va, first, second, objective)
+                pairs.append((grouped[first], grouped[second], truth, objective.people_pairs))
         if known is not None and batch.data.rendered is not None:
             first, second = _tensors(same_person_pairs(batch.data.rendered.person[batch.rendered]))
-            own = embedding[faces]
+            rendered = embedding[faces]
             truth = same_person_targets(known, first, second, objective)
-            pairs.append((own[first], own[second], truth, 1.0))
+            pairs.append((rendered[first], rendered[second], truth, 1.0))
     compared = [
         [weight * term for term in _pair_losses(network, a, b, true, objective, progress)]
         for a, b, true, weight in pairs
@@ -107,7 +107,7 @@ def _softened(
     progress: float,
     numbers: Generator,
 ) -> SoftTargets | None:
-    """Targets of the photos that mixup and distillation may change; None where both are off."""
+    """Targets of the photos after distillation, for mixup; None when both are disabled."""
     if not (config.label_smoothing.mixup_share or config.label_smoothing.distil):
         return None
     shares, va = (
@@ -115,11 +115,11 @@ def _softened(
         for part in (batch.targets.shares, batch.targets.va)
     )
     images = torch.from_numpy(batch.data.photos.images[batch.photos]).to(batch.device)
-    seen = centre(images, config.network.input_size, 1.0)
+    views = centre(images, config.network.input_size, 1.0)
     with autocast:
         return distilled(
             SoftTargets(shares, va),
-            seen,
+            views,
             state.averaged,
             torch.from_numpy(batch.targets.log_prior).to(batch.device),
             progress,

@@ -1,4 +1,4 @@
-"""The images of each training step: photos, real people and rendered people, as a camera sees them."""
+"""The images of each training step: augmented crops of photos, real people and rendered people."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from mtclar.train.distributed import DistributedGroup
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The pictures of one step of one process, by their numbers in each source, and as a camera saw them."""
+    """The pictures of one step of one process: their indices in each source, and the augmented views."""
 
     data: TrainData
     photos: Indices  # [P]
-    people: Indices  # [Q]; none where there are no real people
-    grouped: slice  # those of `people` that come in groups of one person
-    rendered: Indices  # [R]; none where there are no rendered people
+    people: Indices  # [Q]; empty without real people
+    grouped: slice  # the part of `people` that is grouped by person
+    rendered: Indices  # [R]; empty without rendered people
     targets: Targets  # of all photos
     people_targets: Targets | None  # of all pictures of real people
-    views: tuple[Tensor, ...]  # float32 [P, S, S], [Q, S, S], [R, S, S], without those of absent sources
+    views: tuple[Tensor, ...]  # float32 [P, S, S], [Q, S, S], [R, S, S]; absent sources have none
     device: str
 
 
 class Batches:
-    """Draws what each step of one process sees."""
+    """Draws the pictures of each step of one process."""
 
     def __init__(self, data: TrainData, config: TrainConfig, group: DistributedGroup, device: str) -> None:
         self._data, self._config, self._group, self._device = data, config, group, device
@@ -46,31 +46,31 @@ class Batches:
             self._rendered = PeopleSampler(data.rendered.person, count, size)
         if data.people:
             odds = people_targets(data.people.expression, config.targets).odds
-            mine = max(people // group.size, 1)
-            self._people = RealPeopleSampler(data.people.person, data.people.expression, odds, mine)
+            own_count = max(people // group.size, 1)
+            self._people = RealPeopleSampler(data.people.person, data.people.expression, odds, own_count)
             frequency = self._people.frequency()
             self._people_targets = people_targets(data.people.expression, config.targets, frequency)
 
     def photos(self, order: Generator) -> Iterator[Indices]:
-        """The photos of this process's batches of one epoch; every process has to bring the same numbers."""
+        """The photos of the batches of one epoch for this process; `order` must be the same in every process."""
         odds = self._targets.odds if self._config.targets.balance else None
         for batch in epoch_batches(len(self._data.photos), self._photo_count, order, odds):
             yield batch[self._group.rank :: self._group.size]
 
     def take(self, photos: Indices, numbers: Generator) -> Batch:
-        """A batch of these photos and of people drawn beside them."""
+        """A batch of these photos, with randomly drawn pictures of people."""
         data, config = self._data, self._config
-        nobody = np.zeros(0, np.int64)
-        people = self._people(numbers) if self._people else nobody
-        rendered = self._rendered(numbers) if self._rendered else nobody
-        shown = [(data.photos.images[photos], 1.0)]
+        empty = np.zeros(0, np.int64)
+        people = self._people(numbers) if self._people else empty
+        rendered = self._rendered(numbers) if self._rendered else empty
+        sources = [(data.photos.images[photos], 1.0)]
         if data.people:
-            shown.append((data.people.images[people], data.people.core))
+            sources.append((data.people.images[people], data.people.core))
         if data.rendered:
-            shown.append((data.rendered.images[rendered], data.rendered.core))
+            sources.append((data.rendered.images[rendered], data.rendered.core))
         views = [
             photograph(crops, config.network.input_size, core, config.camera, numbers)
-            for crops, core in shown
+            for crops, core in sources
         ]
         return Batch(
             data,

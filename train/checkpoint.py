@@ -1,4 +1,4 @@
-"""What a run leaves on disk: latest.pt to go on from, and mtclar.pt, the network alone, to export and to keep."""
+"""The checkpoint files of a run: latest.pt, from which it resumes, and mtclar.pt, which has the network alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,17 +15,17 @@ from mtclar.train.network import NetworkConfig, Siamese
 VERSION = 1
 LATEST = "latest.pt"
 WEIGHTS = "mtclar.pt"
-PLANNED_LENGTH = ("epochs", "minutes")  # may change when a run goes on
-NAMED = 6  # settings that a message names before it counts them
+PLANNED_LENGTH = ("epochs", "minutes")  # may change when a run resumes
+NAMED = 6  # settings that a message names; it counts the rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A trained network with what is known of it."""
+    """A trained network, its training data and its accuracy."""
 
     network: Siamese  # in evaluation mode
-    stages: tuple[str, ...]  # what it was trained on, one line a run
-    figures: dict[str, float]  # measured accuracy, figures.card_figures; empty before the run's end
+    stages: tuple[str, ...]  # its training data, one line per run
+    figures: dict[str, float]  # accuracy from figures.card_figures; empty until the run ends
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Plateau:
     waited: int = 0  # epochs
 
     def saw(self, loss: float, *, patience: int = 5, step: float = 0.1) -> None:
-        """Takes the validation loss of one more epoch."""
+        """Records the validation loss of an epoch."""
         self.waited += 1
         if loss < self.best:
             self.best, self.waited = loss, 0
@@ -47,7 +47,7 @@ class Plateau:
 
 @dataclass(slots=True)
 class RunState:
-    """Everything that changes while training, and so everything that is needed to go on."""
+    """Everything that changes during training, which is everything needed to resume."""
 
     network: Siamese
     averaged: Siamese  # running mean of the weights
@@ -61,30 +61,30 @@ class RunState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SavedRun:
-    """What latest.pt holds of a run that can go on."""
+    """The content of latest.pt: a run that can be resumed."""
 
     path: Path
-    settings: dict[str, Any]  # what the run was given, in groups
+    settings: dict[str, Any]  # configuration and data sizes of the run, nested by group
     content: dict[str, Any]
 
     @property
     def enlarged_size(self) -> int | None:
-        """Side to which its network enlarges a picture."""
+        """Side in pixels to which its network enlarges a picture."""
         enlarged: int | None = self.settings.get("network", {}).get("enlarged_size")
         return enlarged
 
     def require_same(self, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        """UsageError when it was given other settings, but for its planned length; what it lacks was the default."""
-        asked = {name: value for name, value in settings.items() if name not in PLANNED_LENGTH}
-        if told := differences(_filled(self.settings, defaults), asked):
+        """Raises UsageError when a setting differs; the planned length may. Missing settings have their defaults."""
+        requested = {name: value for name, value in settings.items() if name not in PLANNED_LENGTH}
+        if changes := differences(_filled(self.settings, defaults), requested):
             raise UsageError(
-                f"{self.path} is of another run: {told}",
-                "give it the data, --preset, --learning-rate and --seed that it began with, "
+                f"{self.path} is the checkpoint of another run: {changes}",
+                "pass the data, --preset, --learning-rate and --seed of the run that wrote it, "
                 "or start another run from its weights with --init",
             )
 
     def put_into(self, state: RunState) -> None:
-        """Everything that changes while training; MtclarError when it does not fit."""
+        """Restores the saved state into `state`; raises MtclarError when it does not fit."""
         stored = self.content
         try:
             state.network.load_state_dict(stored["network"])
@@ -101,7 +101,7 @@ class SavedRun:
 
 
 def save_state(path: Path, state: RunState, settings: dict[str, Any]) -> None:
-    """Everything that is needed to go on after this epoch, and what the run was given."""
+    """Saves everything needed to resume after this epoch, with the settings of the run."""
     _save(
         path,
         {
@@ -119,30 +119,30 @@ def save_state(path: Path, state: RunState, settings: dict[str, Any]) -> None:
 
 
 def load_state(path: Path, device: str = "cpu") -> SavedRun:
-    """What `save_state` wrote; MtclarError when the file is missing, broken or something else."""
+    """Reads a file of `save_state`; raises MtclarError when it is missing, damaged or of another kind."""
     stored = _load(path, device)
     if not isinstance(settings := stored.pop("config", None), dict):
-        raise MtclarError(f"{path} holds no run to go on with", f"name the folder of a {LATEST}")
+        raise MtclarError(f"{path} holds no run to resume", f"name the folder of a {LATEST}")
     return SavedRun(path, settings, stored)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """`seed was 3, is 9; network.stem was 32, is 16`: every setting of `now` that was another before."""
-    told = list(_differences(before, now))
-    more = f"; and {len(told) - NAMED} more" if len(told) > NAMED else ""
-    return "; ".join(told[:NAMED]) + more
+    """Lists the settings of `now` that differ from `before`: `seed was 3, is 9; network.stem was 32, is 16`."""
+    changes = list(_differences(before, now))
+    more = f"; and {len(changes) - NAMED} more" if len(changes) > NAMED else ""
+    return "; ".join(changes[:NAMED]) + more
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name, value in now.items():
         if isinstance(value, Mapping):
-            yield from (f"{name}.{told}" for told in _differences(before[name], value))
+            yield from (f"{name}.{change}" for change in _differences(before[name], value))
         elif before[name] != value:
             yield f"{name} was {before[name]}, is {value}"
 
 
 def _filled(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, and the default of each that an earlier version did not have."""
+    """The settings, completed with the defaults of settings that earlier versions did not have."""
     return {
         name: _filled(settings.get(name, {}), default)
         if isinstance(default, Mapping)
@@ -152,7 +152,7 @@ def _filled(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[st
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """The network alone, without what only training needs: what is exported and kept."""
+    """Saves the network without the state that only training needs."""
     network = checkpoint.network
     _save(
         path,
@@ -166,7 +166,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """What `save_checkpoint` wrote; MtclarError when the file is missing, broken or something else."""
+    """Reads a file of `save_checkpoint`; raises MtclarError when it is missing, damaged or of another kind."""
     stored = _load(path)
     try:
         network = Siamese(NetworkConfig(**stored["network_config"]))
@@ -179,8 +179,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all, so that a run killed while saving leaves the last checkpoint as it was."""
-    saved = BytesIO()  # not straight to the disk: torch says in words of its own that one is full
+    """Writes the file atomically, so that a run killed while saving keeps its last checkpoint."""
+    saved = BytesIO()  # in memory first: torch has its own error for a full disk
     torch.save({"version": VERSION, **content}, saved)
     write_whole(path, lambda file: file.write(saved.getbuffer()))
 
@@ -190,10 +190,10 @@ def _load(path: Path, device: str = "cpu") -> dict[str, Any]:
         raise UsageError(f"{path} does not exist", "name a checkpoint that `train` wrote")
     try:
         stored = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises whatever pickle, zip or its own reader met
+    except Exception as error:  # torch raises errors of pickle, of zip and of its own reader
         raise MtclarError(
-            f"{path} is no checkpoint, or a damaged one", "name a checkpoint that `train` wrote, whole"
+            f"{path} is not a checkpoint, or it is damaged", "name a complete checkpoint that `train` wrote"
         ) from error
     if not isinstance(stored, dict) or stored.get("version") != VERSION:
-        raise MtclarError(f"{path} is no checkpoint of version {VERSION}")
+        raise MtclarError(f"{path} is not a checkpoint of version {VERSION}")
     return stored

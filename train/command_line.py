@@ -1,4 +1,4 @@
-"""What commands that are started by `python` itself share: numbers that make sense, errors in words."""
+"""Shared by the `python -m` commands: parsing of positive integers, and errors as messages without a traceback."""
 
 import argparse
 import functools
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from mtclar.engine.errors import MtclarError
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, the convention of shells
 
 
 def in_words(main: Callable[[], None]) -> Callable[[], None]:
-    """The same command; what a user can cause ends it with a message on stderr and the error's exit code."""
+    """Wraps a command: an MtclarError ends it with a message on stderr and the exit code of the error."""
 
     @functools.wraps(main)
     def run() -> None:
@@ -32,7 +32,7 @@ def in_words(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def count(text: str) -> int:
-    """An argument that is a whole number above 0."""
+    """Parses an argument as a whole number above 0."""
     try:
         number = int(text)
     except ValueError:

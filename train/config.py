@@ -1,4 +1,4 @@
-"""The hyper-parameters of a training run, and the data that it learns from."""
+"""The hyper-parameters and the data of a training run."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -34,10 +34,8 @@ class TrainConfig:
     schedule: Literal["cosine", "plateau"] = "cosine"
     optimiser: Literal["adamw", "adam"] = "adamw"
     weight_decay: float = 0.05
-    average: float = (
-        0.998  # decay of the running mean of the weights, which is what is evaluated and exported
-    )
-    # Steps after which several processes average their weights; 1: they average the gradients of every step instead.
+    average: float = 0.998  # decay of the running mean of the weights; the mean is evaluated and exported
+    # Steps after which several processes average their weights; with 1 they average the gradients of every step.
     average_every: int = 1
     clip_norm: float = 5.0
     bfloat16: bool = True  # autocast: 1.4 times as fast on a CPU with AVX512-BF16
@@ -46,7 +44,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainData:
-    """What a run learns from and what it is watched on."""
+    """The training data and the validation data of a run."""
 
     photos: Photos
     validation: Photos

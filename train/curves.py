@@ -1,4 +1,4 @@
-"""The course of a run: curves.jsonl, one line an epoch, and its picture, each loss and the validation figures."""
+"""The learning curves of a run: curves.jsonl with one line per epoch, and a plot of losses and validation figures."""
 
 import json
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ def append(curves: Path, epoch: dict[str, Any]) -> None:
 
 
 def cut(curves: Path, epochs: int) -> None:
-    """Leaves the lines of that many epochs: a run that is killed before its checkpoint has written one too many.
+    """Keeps the lines of the first `epochs` epochs: a run killed before it saved a checkpoint has one line too many.
 
-    MtclarError names a line that is damaged.
+    Raises MtclarError that names a damaged line.
     """
     if curves.exists():
         kept = b"".join(epoch.line for epoch in _read(curves) if epoch.number <= epochs)
@@ -37,7 +37,7 @@ def cut(curves: Path, epochs: int) -> None:
 
 
 def draw(curves: Path) -> Path:
-    """Reads curves.jsonl and writes curves.png beside it; the path of the picture. MtclarError for a damaged line."""
+    """Plots curves.jsonl as curves.png beside it and returns the path. Raises MtclarError for a damaged line."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -74,6 +74,7 @@ def _read(curves: Path) -> list[_Epoch]:
             rows.append(_Epoch(line, int(row["epoch"]), losses, accuracy, (float(valence), float(arousal))))
         except (ValueError, KeyError, TypeError) as error:
             raise MtclarError(
-                f"{curves}, line {number} is no epoch of a run", "remove it: a run goes on without"
+                f"{curves}, line {number} is not an epoch of a run",
+                "remove the line: a run can resume without it",
             ) from error
     return rows

@@ -1,7 +1,7 @@
-"""Several processes that train one network: each takes its share of every batch; gradients or weights are averaged.
+"""Data-parallel training in several processes: each takes a share of every batch; gradients or weights are averaged.
 
-One thread a process. Two threads in one process share every convolution and wait for each other actively inside it: on
-two cores with other work on them a step took up to ten times its usual processor time; processes of one thread did not.
+Each process has one thread. Two threads of one process share every convolution and busy-wait for each other: on two
+cores with other load, a step took up to ten times its usual processor time. Processes of one thread did not.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
     from multiprocessing.synchronize import Semaphore
 
-WAIT = timedelta(minutes=20)  # for a process that validates or is starved of processor time
+WAIT = timedelta(minutes=20)  # allows for a process that validates or gets little processor time
 
 
 @dataclass(frozen=True, slots=True)
 class DistributedGroup:
-    """Which of `size` processes this one is; the process of rank 0 validates, writes and reports."""
+    """The rank of this process among `size` processes; rank 0 validates, writes and reports."""
 
     rank: int = 0
     size: int = 1
@@ -35,7 +35,7 @@ class DistributedGroup:
     def average_gradients(self, network: nn.Module, seconds: float) -> float:
         """Replaces every gradient by its mean over the group and returns the mean of the processes' `seconds`.
 
-        So every process takes the same step, and a clock that decides when to stop decides the same everywhere.
+        Every process then takes the same step, and a time limit ends all processes after the same step. Raises
         MtclarError when another process has ended.
         """
         if self.size == 1:
@@ -45,8 +45,8 @@ class DistributedGroup:
     def average_weights(self, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> float:
         """Replaces weights, batch statistics and the optimiser's state by their means over the group.
 
-        Returns the mean of `seconds`. After several steps that each process took by itself (local SGD): they wait for
-        each other less often, and are all the same again. MtclarError when another process has ended.
+        Returns the mean of `seconds`. Each process has taken several steps independently (local SGD), so that processes
+        wait for each other less often. Raises MtclarError when another process has ended.
         """
         if self.size == 1:
             return seconds
@@ -72,10 +72,10 @@ class DistributedGroup:
 
 @contextmanager
 def process_group(size: int, work: Callable[[DistributedGroup], None]) -> Iterator[DistributedGroup]:
-    """Starts `size - 1` processes that each call `work` with their place in the group; yields the caller's, rank 0.
+    """Starts `size - 1` processes that each call `work` with their group; yields the group of the caller, rank 0.
 
-    `work` has to be picklable. The others are ended when the body raises, and waited for when it does not. Where the
-    body fails since another has ended, what that one raised is raised here.
+    `work` has to be picklable. The processes are killed when the body raises, and joined when it does not. When the
+    body fails because a process has ended, the error of that process is raised.
     """
     if size == 1:
         yield DistributedGroup()
@@ -83,70 +83,73 @@ def process_group(size: int, work: Callable[[DistributedGroup], None]) -> Iterat
     from torch import multiprocessing
 
     with TemporaryDirectory(prefix="mtclar-train-") as folder:
-        meeting = Path(folder) / "meeting"
+        rendezvous = Path(folder) / "rendezvous"
         torch.set_num_threads(1)
         spawn = multiprocessing.get_context("spawn")
         ready = spawn.Semaphore(0)
-        reasons: SimpleQueue[MtclarError] = spawn.SimpleQueue()
-        others: list[BaseProcess] = [
-            spawn.Process(target=_work_in, args=(rank, size, meeting, ready, reasons, work), daemon=True)
+        errors: SimpleQueue[MtclarError] = spawn.SimpleQueue()
+        processes: list[BaseProcess] = [
+            spawn.Process(target=_work_in, args=(rank, size, rendezvous, ready, errors, work), daemon=True)
             for rank in range(1, size)
         ]
-        for other in others:
-            other.start()
+        for process in processes:
+            process.start()
         try:
-            for _ in others:
+            for _ in processes:
                 while not ready.acquire(timeout=1):
-                    if not all(other.is_alive() for other in others):
-                        raise MtclarError("a training process ended before it began", "its output says why")
-            _join(0, size, meeting)
+                    if not all(process.is_alive() for process in processes):
+                        raise MtclarError(
+                            "a training process ended before it started training",
+                            "see its output for the reason",
+                        )
+            _join(0, size, rendezvous)
             yield DistributedGroup(0, size)
-            for other in others:
-                other.join(WAIT.total_seconds())
+            for process in processes:
+                process.join(WAIT.total_seconds())
         except _EndedError as ended:
-            if reasons.empty():
+            if errors.empty():
                 raise
-            raise reasons.get() from ended
+            raise errors.get() from ended
         finally:
             if distributed.is_initialized():
                 distributed.destroy_process_group()
-            for other in others:
-                other.kill()
+            for process in processes:
+                process.kill()
 
 
 def _work_in(
     rank: int,
     size: int,
-    meeting: Path,
+    rendezvous: Path,
     ready: "Semaphore",
-    reasons: "SimpleQueue[MtclarError]",
+    errors: "SimpleQueue[MtclarError]",
     work: Callable[[DistributedGroup], None],
 ) -> None:
     torch.set_num_threads(1)
     ready.release()
     try:
-        _join(rank, size, meeting)
+        _join(rank, size, rendezvous)
         work(DistributedGroup(rank, size))
-    except MtclarError as error:  # for people, who are told by the first process alone
-        reasons.put(error)
+    except MtclarError as error:  # the process of rank 0 reports it
+        errors.put(error)
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
 class _EndedError(MtclarError):
-    """Another process of the group is gone."""
+    """Another process of the group has ended."""
 
 
 def _ended(error: RuntimeError) -> _EndedError:
     return _EndedError(f"a training process ended: {str(error).splitlines()[0]}")
 
 
-def _join(rank: int, size: int, meeting: Path) -> None:
+def _join(rank: int, size: int, rendezvous: Path) -> None:
     try:
         distributed.init_process_group(
-            "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=WAIT
+            "gloo", init_method=rendezvous.as_uri(), rank=rank, world_size=size, timeout=WAIT
         )
-        distributed.barrier()  # one that left while another still connects would make torch print a warning of its own
-    except RuntimeError as error:  # one that joined sooner is gone again
+        distributed.barrier()  # torch warns when a process leaves while another connects
+    except RuntimeError as error:  # a process has joined and ended
         raise _ended(error) from error

@@ -1,4 +1,4 @@
-"""Puts a torch network to the test: FER+ photos, and single pictures of rendered people without any support."""
+"""Evaluates a torch network on FER+ photos and on single pictures of rendered people, without a support set."""
 
 import numpy as np
 import torch
@@ -21,12 +21,12 @@ def evaluate_photos(network: Siamese, photos: Photos, device: str = "cpu") -> Ph
 
 
 def evaluate_people(network: Siamese, people: People, device: str = "cpu") -> VaFigures:
-    """Scores a network on single pictures of rendered people, without any support."""
+    """Scores a network on single pictures of rendered people, without a support set."""
     return VaFigures.of(encode(network, people.images, people.core, device).absolute, people.va)
 
 
 def encode(network: Siamese, images: NDArray[np.uint8], core: float, device: str = "cpu") -> Encoded:
-    """images [n, S, S] -> Encoded of n rows, by the torch network in evaluation mode."""
+    """Encodes images [n, S, S] with the torch network in evaluation mode."""
     was_training = network.training
     network.eval()
     rows: list[tuple[torch.Tensor, ...]] = []

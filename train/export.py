@@ -1,7 +1,7 @@
-"""From a checkpoint to the two graphs that every backend runs, each with its card.
+"""Exports a checkpoint as two ONNX graphs, each with a model card.
 
 Batch norm is folded into the convolutions; the picture's normalisation and the clipping of V/A to [-1, 1] are inside
-the graph, so that a caller hands over bytes and nothing else.
+the graph, so that a caller passes only bytes.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ from mtclar.engine.files import write_together
 from mtclar.train.checkpoint import Checkpoint
 from mtclar.train.network import Encoder, Siamese
 
-OPSET = 17  # the newest that every backend in reach reads
+OPSET = 17  # the newest that every supported backend reads
 ENCODER, PAIR = "encoder", "pair"
 FILES = tuple(f"{name}.{kind}" for name in (ENCODER, PAIR) for kind in ("onnx", "json"))
 LICENCE = "Apache-2.0 (weights); the photos they were trained on are not part of it"
 
 
 class EncoderGraph(nn.Module):
-    """What the graph adds to the encoder: valence and arousal are clipped."""
+    """The encoder with valence and arousal clipped to [-1, 1]."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -45,14 +45,14 @@ class EncoderGraph(nn.Module):
 
 
 def export(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Path]:
-    """`files_of` a checkpoint, and `write` them."""
+    """Exports a checkpoint into `folder`; returns the paths of the graphs."""
     return write(files_of(checkpoint), folder)
 
 
 def files_of(checkpoint: Checkpoint) -> dict[str, bytes]:
-    """encoder.onnx, pair.onnx and a card for each, by name: the same bytes whenever it is asked.
+    """encoder.onnx, pair.onnx and their cards, by file name; the bytes are reproducible.
 
-    MtclarError when the network's input is not what the engine cuts out of a frame.
+    Raises MtclarError when the input size of the network is not the size of the engine's crops.
     """
     network, size = checkpoint.network, checkpoint.network.config.input_size
     if size != FRAMING.size:
@@ -61,21 +61,21 @@ def files_of(checkpoint: Checkpoint) -> dict[str, bytes]:
             "train it with the size of mtclar.engine.face.crop.FRAMING",
         )
     graphs = {ENCODER: encoder_graph(network), PAIR: pair_graph(network)}
-    of_cards = {f"{name}.json": card.encode() for name, card in cards(checkpoint, graphs).items()}
-    return {f"{name}.onnx": graph for name, graph in graphs.items()} | of_cards
+    card_files = {f"{name}.json": card.encode() for name, card in cards(checkpoint, graphs).items()}
+    return {f"{name}.onnx": graph for name, graph in graphs.items()} | card_files
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> tuple[Path, Path]:
-    """Writes what `files_of` gave into `folder`; the paths of the graphs.
+    """Writes the files of `files_of` into `folder`; returns the paths of the graphs.
 
-    All four files or none: a graph never lies beside the card of another. WriteError when the disk refuses.
+    It writes all four files or none, so that graphs and cards always match. Raises WriteError when writing fails.
     """
     write_together({folder / name: partial(_put, content) for name, content in files.items()})
     return folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
 
 
 def is_written(path: Path) -> bool:
-    """Whether `path` is a graph or a card that `write` left there: the two lie side by side and fit each other."""
+    """Whether `path` is a graph or a card from `write`: both files exist and the card has the digest of the graph."""
     graph = path.with_suffix(".onnx")
     try:
         card = models.Card.read(path.with_suffix(".json"))
@@ -85,7 +85,7 @@ def is_written(path: Path) -> bool:
 
 
 def cards(checkpoint: Checkpoint, graphs: Mapping[str, bytes]) -> dict[str, models.Card]:
-    """What is known of each of the two graphs."""
+    """The model cards of the two graphs."""
     config = checkpoint.network.config
     size, dim = config.input_size, config.embedding
     data = "; then ".join(checkpoint.stages)
@@ -150,7 +150,7 @@ def _onnx(
 ) -> bytes:
     graph = BytesIO()
     with warnings.catch_warnings():
-        # The TorchScript exporter is announced to go; it is used because its successor needs one more package
+        # The TorchScript exporter is deprecated; it is used because its successor needs another package
         # (onnxscript) and these graphs have no control flow.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(

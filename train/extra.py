@@ -1,4 +1,4 @@
-"""What the optional extra [train] brings, asked for before it is imported."""
+"""Checks that the packages of the optional extra [train] are installed before they are imported."""
 
 from importlib.util import find_spec
 
@@ -6,7 +6,7 @@ from mtclar.engine.errors import MtclarError
 
 
 def require(*modules: str, purpose: str) -> None:
-    """MtclarError with the pip command when one of the modules is not installed."""
+    """Raises MtclarError with the pip command when one of the modules is not installed."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise MtclarError(f"{purpose} needs {' and '.join(missing)}", "pip install 'mtclar-stream[train]'")

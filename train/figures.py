@@ -1,7 +1,7 @@
-"""How good an encoder's answers are: FER+ accuracy and V/A, rendered people's V/A, and what a card says of them.
+"""Accuracy of an encoder's outputs: expression and V/A on FER+, V/A on people, and the figures of a model card.
 
-Numbers in, numbers out: the answers may come from torch or from an exported graph. One view of each picture counts,
-without averaging over its mirror image.
+The outputs may come from torch or from an exported graph. Each picture is scored once, without averaging over its
+mirror image.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from mtclar.train.data.ferplus import CROWD_SHARES, Photos
 
 @dataclass(frozen=True, slots=True)
 class VaFigures:
-    """Valence and arousal against the truth, or against the proxy where there is none."""
+    """Errors of valence and arousal against the true labels, or against the proxy for FER+."""
 
     ccc: tuple[float, float]
     rmse: tuple[float, float]
 
     @classmethod
     def of(cls, predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> "VaFigures":
-        """Both [n, 2]."""
+        """Scores predictions [n, 2] against labels [n, 2]."""
         v, a = 0, 1
         return cls(
             ccc=(ccc(predicted[:, v], truth[:, v]), ccc(predicted[:, a], truth[:, a])),
@@ -42,7 +42,7 @@ class PhotoFigures:
     accuracy: float
     majority_count: int
     majority_accuracy: float
-    proxy_va: VaFigures  # FER+ has no V/A: against the vote-weighted class centres
+    proxy_va: VaFigures  # FER+ has no V/A: scored against the vote-weighted class centres
 
     def __str__(self) -> str:
         return (
@@ -52,7 +52,7 @@ class PhotoFigures:
 
 
 def photo_figures(encoded: Encoded, photos: Photos, *, prior_free: bool = False) -> PhotoFigures:
-    """What an encoder said of the photos, scored; logits that are `prior_free` get the crowd's prior back."""
+    """Scores an encoder's outputs for the photos; the crowd's prior is added to logits that are `prior_free`."""
     logits = encoded.expression + np.log(CROWD_SHARES) if prior_free else encoded.expression
     right = logits.argmax(axis=1) == photos.label
     return PhotoFigures(
@@ -67,9 +67,9 @@ def photo_figures(encoded: Encoded, photos: Photos, *, prior_free: bool = False)
 def card_figures(
     photos: PhotoFigures | None, rendered: VaFigures | None, people: VaFigures | None = None
 ) -> dict[str, float]:
-    """What a model card says of accuracy, rounded to what a repetition gives again.
+    """The accuracy figures of a model card, rounded to the digits that are reproducible.
 
-    `rendered` and real `people` are single pictures without any support.
+    `rendered` and real `people` are scored on single pictures without a support set.
     """
     figures: dict[str, float] = {}
     if photos is not None:

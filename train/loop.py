@@ -1,7 +1,7 @@
-"""The training loop, to be read from top to bottom: a run, an epoch, a step, and how a run starts and resumes.
+"""The training loop: a run, an epoch, a step, and how a run starts and resumes.
 
-Every random number follows from (seed, epoch), so a run that is resumed after an epoch goes on exactly as if it had
-never stopped. With a budget in minutes the learning rate follows the clock, and only the order of pictures repeats.
+Every random number is derived from (seed, epoch), so a run that resumes after an epoch gives the same result as an
+uninterrupted run. With a budget in minutes the learning rate follows the clock, and only the order of pictures repeats.
 """
 
 import copy
@@ -39,7 +39,7 @@ from mtclar.train.network import Siamese, move_towards
 
 CURVES = "curves.jsonl"
 FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))
-"""What a run writes into its folder."""
+"""The files that a run writes into its folder."""
 
 ALONE = DistributedGroup()
 
@@ -59,12 +59,13 @@ def train(
     """Trains into the folder `out` and returns the averaged network.
 
     After every epoch `out` holds latest.pt (to resume from), mtclar.pt (weights alone, to export), one more line of
-    curves.jsonl and its picture, curves.png. `initial` gives the weights to start from; `resume` goes on from
-    latest.pt. Every process of a `group` calls this with the same arguments. MtclarError when there is nothing to
-    resume or the loss is no longer a number; UsageError when what it goes on from is another network or another run.
+    curves.jsonl and its picture, curves.png. `initial` gives the weights to start from; `resume` continues the run in
+    latest.pt. Every process of a `group` calls this with the same arguments. Raises MtclarError when there is nothing
+    to resume or the loss is not finite, UsageError when `initial` has another architecture or latest.pt is of another
+    run.
     """
     saved = load_state(out / LATEST, device) if resume else None
-    config = _going_on(config, initial, saved)
+    config = _with_saved_size(config, initial, saved)
     settings = _settings(data, config)
     state = _start(config, initial, device)
     if saved is not None:
@@ -100,7 +101,7 @@ def train(
 
 @contextmanager
 def _flushed_denormals() -> Iterator[None]:
-    """Denormal weights of dying channels cost a CPU many times an ordinary product; the setting is the process's."""
+    """Flushes denormal numbers to zero in this process: they make products many times slower on a CPU."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -109,15 +110,15 @@ def _flushed_denormals() -> Iterator[None]:
 
 
 def _stages(data: TrainData, state: RunState) -> tuple[str, ...]:
-    """What the network has been trained on, a line of a model card for each run."""
-    shown = [f"{len(data.photos):,} FER+ Training photos"]
+    """The training data of the network for a model card, one line per run."""
+    sources = [f"{len(data.photos):,} FER+ Training photos"]
     if data.people:
-        shown.append(f"{len(data.people):,} pictures of {len(np.unique(data.people.person)):,} real people")
+        sources.append(f"{len(data.people):,} pictures of {len(np.unique(data.people.person)):,} real people")
     if data.rendered:
         count = len(np.unique(data.rendered.person))
-        shown.append(f"{len(data.rendered):,} pictures of {count} rendered people")
-    said = f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
-    return (*state.earlier, f"{said}: {state.epoch} epochs, {state.trained_s / 60:.0f} min")
+        sources.append(f"{len(data.rendered):,} pictures of {count} rendered people")
+    joined = f"{', '.join(sources[:-1])} and {sources[-1]}" if len(sources) > 1 else sources[0]
+    return (*state.earlier, f"{joined}: {state.epoch} epochs, {state.trained_s / 60:.0f} min")
 
 
 def _epoch(
@@ -127,10 +128,10 @@ def _epoch(
     group: DistributedGroup,
     clock: Callable[[], float],
 ) -> dict[str, float]:
-    """As many steps as go once over the photos, or until the run's time is over; gives the mean of each loss."""
+    """Trains for one pass over the photos, or until the time of the run ends; returns the mean of each loss."""
     order = np.random.default_rng([config.seed, state.epoch])
     chosen = list(batches.photos(order))
-    # One process alone continues the stream that drew the order; several need a stream each.
+    # A single process reuses the generator that drew the order; several processes need one each.
     numbers = order if group.size == 1 else np.random.default_rng([config.seed, state.epoch, group.rank])
     torch.manual_seed(int(numbers.integers(2**62)))  # dropout
     state.network.train()
@@ -181,11 +182,9 @@ def train_together(
     resume: bool = False,
     say: Callable[[str], None] = print,
 ) -> Checkpoint:
-    """`train` by `workers` processes of one thread each, every one with its share of a batch; on the CPU."""
+    """Runs `train` on the CPU in `workers` processes of one thread, each with its share of every batch."""
     if workers > 1 and config.schedule == "plateau":
-        raise UsageError(
-            "a learning rate that waits for a plateau is set by one process alone", "give --workers 1"
-        )
+        raise UsageError("the plateau schedule needs a single process", "pass --workers 1")
     with process_group(workers, partial(_train_silently, data, config, out, initial, resume)) as group:
         return train(data, config, out, initial=initial, resume=resume, group=group, say=say)
 
@@ -221,30 +220,33 @@ def _progress(state: RunState, config: TrainConfig, within_epoch: float = 0.0) -
 
 
 def _average(state: RunState, config: TrainConfig) -> None:
-    """Moves the averaged weights a little towards the current ones; further at the start, when they mean little."""
+    """Updates the running mean of the weights; its decay is lower at the start, while the mean covers few steps."""
     moves = state.step / config.average_every
     decay = min(config.average**config.average_every, (1 + moves) / (10 + moves))
     move_towards(state.averaged, state.network, 1 - decay)
 
 
-def _going_on(config: TrainConfig, initial: Checkpoint | None, saved: SavedRun | None) -> TrainConfig:
-    """The configuration, with pictures enlarged as they were before where it does not say so itself."""
+def _with_saved_size(config: TrainConfig, initial: Checkpoint | None, saved: SavedRun | None) -> TrainConfig:
+    """The configuration with the enlarged size of the network it starts from, unless it sets its own.
+
+    Raises UsageError when the rest of that network's configuration differs.
+    """
     before = initial.network.config.enlarged_size if initial else saved.enlarged_size if saved else None
     network = replace(config.network, enlarged_size=config.network.enlarged_size or before)
     if initial is not None:
         comparable = replace(
             initial.network.config, enlarged_size=network.enlarged_size, temperature=network.temperature
         )
-        if told := differences(asdict(comparable), asdict(network)):
+        if changes := differences(asdict(comparable), asdict(network)):
             raise UsageError(
-                f"the network to start from is another than this run's: {told}",
-                "choose the --preset of that network, or leave out --init",
+                f"the network to start from differs from the network of this run: {changes}",
+                "choose the --preset of that network, or omit --init",
             )
     return replace(config, network=network)
 
 
 def _settings(data: TrainData, config: TrainConfig) -> dict[str, Any]:
-    """What makes a run the run that it is."""
+    """The settings that identify a run: its configuration and the sizes of its data."""
     return {
         **asdict(config),
         "data": {

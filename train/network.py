@@ -20,9 +20,7 @@ from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import class_centres
 
-CONTRAST_FLOOR = (
-    8.0  # grey levels added to a picture's standard deviation, so that flat pictures are not blown up
-)
+CONTRAST_FLOOR = 8.0  # grey levels added to the standard deviation; it limits the gain for flat pictures
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class NetworkConfig:
     """Sizes of the network; stored in every checkpoint."""
 
     input_size: int = 48
-    # Side to which the encoder enlarges a picture before its first convolution, or none: more positions to look at
-    # for the same weights. Halved by the stem and by every stage but the first.
+    # Side to which the encoder enlarges a picture before its first convolution, or None: more positions for
+    # the same weights. Halved by the stem and by every stage but the first.
     enlarged_size: int | None = None
     stem: int = 32
     # (channels, residual blocks) of each stage; every stage but the first halves the picture.
@@ -43,23 +41,23 @@ class NetworkConfig:
     # the published second stage (MT-CLAR+SL), which trains such layers on a frozen embedding.
     absolute_hidden: tuple[int, ...] = ()
     # With a temperature, V/A is the mean of the class centres weighted by softmax(logits / temperature), plus a linear
-    # head; without one the linear head alone.
+    # head; without one it is the output of the linear head alone.
     temperature: float | None = None
-    # What the pair head's first layer sees beside both embeddings, or `published`: the paper's three separate heads.
+    # The inputs of the pair head's first layer, or `published`: the paper's three separate heads.
     fusion: Literal["both", "both and difference", "both and product", "published"] = "both"
-    antisymmetric: bool = True  # delta of both orders, halved; otherwise of one order, as published
+    antisymmetric: bool = True  # half the difference of both orders; otherwise one order, as published
     pair_hidden: tuple[int, ...] = (128, 64)
 
     def __post_init__(self) -> None:
         if self.seen_size % (divisor := 2 ** len(self.stages)):
             raise UsageError(
                 f"pictures of {self.seen_size} pixels cannot be halved {len(self.stages)} times",
-                f"a size that {divisor} divides",
+                f"use a multiple of {divisor}",
             )
 
     @property
     def seen_size(self) -> int:
-        """Side of what the first convolution sees, in pixels."""
+        """Side of the input of the first convolution, in pixels."""
         return self.enlarged_size or self.input_size
 
 
@@ -73,10 +71,10 @@ class Siamese(nn.Module):
         self.pair = PublishedPairHead(config) if config.fusion == "published" else PairHead(config)
 
     def start_from(self, other: "Siamese", prior: Sequence[float]) -> None:
-        """Takes the weights of a network of the same shape.
+        """Copies the weights of a network of the same shape.
 
-        Where V/A becomes a mean of class centres, the linear head, which was all of it, adds nothing at first, and the
-        logits lose the class `prior` [8] that they were trained with.
+        When V/A becomes a mean of class centres, the linear head, which was the only output before, is set to zero, and
+        the class `prior` [8] is removed from the logits.
         """
         self.load_state_dict(other.state_dict(), strict=False)
         if self.config.temperature is not None and other.config.temperature is None:
@@ -86,7 +84,7 @@ class Siamese(nn.Module):
                 self.encoder.expression.bias.sub_(torch.tensor(prior).log())
 
     def parameter_count(self) -> int:
-        """Numbers that training changes."""
+        """The number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
@@ -121,7 +119,7 @@ class Encoder(nn.Module):
         if config.temperature is not None:
             self.centres: Tensor
             self.register_buffer("centres", torch.from_numpy(class_centres()))  # [8, 2]
-            self.log_odds: Tensor  # what V/A adds to the logits: how common it takes each class to be
+            self.log_odds: Tensor  # added to the logits for V/A: the assumed class prior
             self.register_buffer("log_odds", torch.zeros(len(EXPRESSIONS)))  # [8]
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,23 +134,23 @@ class Encoder(nn.Module):
         return embedding, absolute, logits
 
     def shift(self, embedding: Tensor) -> Tensor:
-        """embedding [B, D] -> [B, 2]: what the linear head adds to the mean of the class centres."""
+        """embedding [B, D] -> [B, 2]: output of the linear head, added to the mean of the class centres."""
         added: Tensor = self.absolute(F.relu(embedding))
         return added
 
 
 @torch.no_grad()
 def move_towards(network: Siamese, other: Siamese, share: float) -> None:
-    """Moves weights and batch statistics of `network` by `share` of the way to those of `other`; counts become its."""
-    for mine, theirs in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
-        if mine.dtype.is_floating_point:
-            mine.lerp_(theirs, share)
+    """Moves weights and batch statistics of `network` by `share` of the way to those of `other`; copies counts."""
+    for target, source in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+        if target.dtype.is_floating_point:
+            target.lerp_(source, share)
         else:
-            mine.copy_(theirs)
+            target.copy_(source)
 
 
 def standardise(face: Tensor) -> Tensor:
-    """face [B, S, S] -> [B, 1, S, S] with its own mean and contrast removed: light and exposure matter less."""
+    """face [B, S, S] -> [B, 1, S, S] with zero mean and normalised contrast, against changes of light and exposure."""
     x = face.float().unsqueeze(1)
     centred = x - x.mean((2, 3), keepdim=True)
     deviation = centred.square().mean((2, 3), keepdim=True).sqrt()
@@ -160,7 +158,7 @@ def standardise(face: Tensor) -> Tensor:
 
 
 class Enlarge(nn.Module):
-    """Bilinear resampling as two products with a constant matrix, which every backend computes alike."""
+    """Bilinear resampling as two products with a constant matrix, which is the same on every backend."""
 
     def __init__(self, size: int, seen_size: int) -> None:
         super().__init__()
@@ -196,7 +194,7 @@ class ResidualBlock(nn.Module):
 class PairHead(nn.Module):
     """Compares embeddings: how similar two faces are, and how far apart in V/A.
 
-    f(q, s) is one MLP: a similarity logit and two deltas, 2 tanh(.). The published network uses f as it is; here
+    f(q, s) is one MLP: a similarity logit and two deltas, 2 tanh(.). The published network uses f directly; here
     delta = [f(q, s) - f(s, q)] / 2 and the logit is the mean of both orders, so that delta(a, a) = 0,
     delta(a, b) = -delta(b, a) and similarity does not depend on the order.
     """
@@ -241,7 +239,7 @@ class PairHead(nn.Module):
 class PublishedPairHead(nn.Module):
     """The paper's three heads on the concatenated pair: similarity (two logits), delta valence, delta arousal.
 
-    Same calls as PairHead; the difference of the two similarity logits is the one logit of a sigmoid.
+    It has the methods of PairHead; the difference of the two similarity logits is the one logit of a sigmoid.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

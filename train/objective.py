@@ -1,9 +1,9 @@
-"""What the network is trained to do: the MT-CLAR losses over single pictures and over pairs.
+"""The training losses of MT-CLAR: over single pictures and over pairs.
 
 Published (Parameshwara et al. 2023): cross entropy on similarity, cosine-embedding loss with margin .25, and for each
 delta w MSE + (1 - w)(1 - CCC) with w = (epoch / epochs)^2, the four terms weighted at random in every batch. Different
-here: fixed weights; MSE and CCC mixed at a fixed rate; absolute V/A and the crowd's votes trained at the same time in
-the same network; similarity targets are probabilities (below), since both votes and V/A are graded.
+here: fixed weights; MSE and CCC mixed at a fixed rate; absolute V/A and the crowd's votes are trained at the same time
+in the same network; similarity targets are probabilities (below), because both votes and V/A are graded.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -24,29 +24,28 @@ class ObjectiveConfig:
     expression: float = 1.0  # cross entropy of FER+
     absolute_mse: float = 2.0
     absolute_ccc: float = 0.5
-    pairs: Literal["both", "strangers", "same person"] = "both"  # which pairs the four losses below see
+    pairs: Literal["both", "strangers", "same person"] = "both"  # the pairs used by the four losses below
     delta_mse: float = 1.0
     delta_ccc: float = 0.25
     similarity: float = 0.25
     cosine: float = 0.25
     cosine_margin: float = 0.25  # dissimilar pairs closer than this cosine are pushed apart
-    # Published: every term's weight drawn from U(0, 1) in each batch, all of them scaled to sum to one; and the delta
-    # loss w MSE + (1 - w)(1 - CCC) with w = (epoch / epochs)^2; and strangers alike or not by their class alone.
+    # As published: the weight of every term is drawn from U(0, 1) in each batch and the weights are scaled to sum to
+    # one; the delta loss is w MSE + (1 - w)(1 - CCC) with w = (epoch / epochs)^2; strangers are similar when their
+    # classes are equal.
     random_weights: bool = False
     delta_schedule: bool = False
     alike_by_class: bool = False
-    alike_distance: float = (
-        0.3  # V/A distance at which two pictures of one person are alike with probability exp(-1/2)
-    )
-    # Of a network whose V/A is a mean of class centres: what its linear head may add on photos, which is to be nothing.
+    alike_distance: float = 0.3  # V/A distance at which pictures of one person have similarity exp(-1/2)
+    # For a network whose V/A is a mean of class centres: weight of the penalty on the output of its linear head.
     shift: float = 2.0
     people_expression: float = 0.5  # cross entropy of real people's single labels
-    people_pairs: float = 0.5  # the four losses of pairs of one real person, beside 1 for rendered people
+    people_pairs: float = 0.5  # the four losses of pairs of one real person; 1 for rendered people
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Each term of one batch, weighted; their sum is what is minimised."""
+    """The weighted loss terms of one batch; training minimises their sum."""
 
     expression: Tensor
     absolute: Tensor
@@ -61,10 +60,10 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class PairTargets:
-    """What is true of P pairs."""
+    """Targets of P pairs."""
 
-    delta: Tensor  # [P, 2] V/A of the first less V/A of the second
-    similarity: Tensor  # [P] probability that the two show the same
+    delta: Tensor  # [P, 2] V/A of the first minus V/A of the second
+    similarity: Tensor  # [P] probability that both show the same expression
 
 
 def ccc_loss(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -76,16 +75,16 @@ def ccc_loss(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def absolute_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig) -> Tensor:
-    """V/A of single pictures, [n, 2] each."""
+    """Loss of the V/A of single pictures, [n, 2] each."""
     return config.absolute_mse * F.mse_loss(predicted, truth) + config.absolute_ccc * ccc_loss(
         predicted, truth
     )
 
 
 def delta_loss(predicted: Tensor, truth: Tensor, config: ObjectiveConfig, progress: float = 0.0) -> Tensor:
-    """V/A differences of pairs, [P, 2] each; progress of the run in 0..1.
+    """Loss of the V/A differences of pairs, [P, 2] each; progress of the run in 0..1.
 
-    Taken over both orders, so that the CCC does not depend on which picture came first: their mean is then zero.
+    The CCC is taken over both orders of each pair, so that it does not depend on the order: the mean is then zero.
     """
     both, both_true = torch.cat([predicted, -predicted]), torch.cat([truth, -truth])
     mse_weight, ccc_weight = config.delta_mse, config.delta_ccc
@@ -100,7 +99,7 @@ def similarity_loss(logit: Tensor, similarity: Tensor) -> Tensor:
 
 
 def cosine_loss(first: Tensor, second: Tensor, similarity: Tensor, margin: float) -> Tensor:
-    """Cosine-embedding loss of embeddings [P, D] x 2, its two cases mixed by the probability of `similar` [P]."""
+    """Cosine-embedding loss of embeddings [P, D] x 2, its two cases mixed by the probability `similarity` [P]."""
     cosine = F.cosine_similarity(first, second)
     return (similarity * (1 - cosine) + (1 - similarity) * F.relu(cosine - margin)).mean()
 
@@ -108,10 +107,10 @@ def cosine_loss(first: Tensor, second: Tensor, similarity: Tensor, margin: float
 def stranger_targets(
     shares: Tensor, va: Tensor, first: Tensor, second: Tensor, config: ObjectiveConfig
 ) -> PairTargets:
-    """Pairs of different people: similar = one vote drawn for each picture names the same expression.
+    """Targets of pairs of different people: similarity is the probability that a vote for each names one expression.
 
-    Scaled so that two pictures with the same distribution of votes are similar with certainty. With `alike_by_class`,
-    as published: similar = the expression with most votes is the same.
+    It is scaled so that two pictures with the same distribution of votes have similarity 1. With `alike_by_class`, as
+    published, it is 1 when the expression with most votes is the same, and 0 otherwise.
     """
     a, b = shares[first], shares[second]
     if config.alike_by_class:
@@ -121,16 +120,16 @@ def stranger_targets(
 
 
 def same_person_targets(va: Tensor, first: Tensor, second: Tensor, config: ObjectiveConfig) -> PairTargets:
-    """Pairs of one person: similar as far as valence and arousal are close."""
+    """Targets of pairs of one person: similarity falls with the distance in valence and arousal."""
     delta = va[first] - va[second]
     return PairTargets(delta, torch.exp(-delta.square().sum(1) / (2 * config.alike_distance**2)))
 
 
 def randomly_weighted(losses: Losses, numbers: np.random.Generator) -> Losses:
-    """The pair terms, each times a weight from U(0, 1), the weights scaled to sum to one.
+    """Multiplies each pair term by a weight from U(0, 1); the weights are scaled to sum to one.
 
-    As published, but for valence and arousal, which share a weight here. What the paper has no term for, V/A and
-    expression of single pictures, keeps its weight.
+    As published, except that valence and arousal share a weight here. The terms that the paper does not have (V/A and
+    expression of single pictures) keep their weights.
     """
     names = ("delta", "similarity", "cosine")
     weights = numbers.random(len(names))

@@ -1,4 +1,4 @@
-"""Named sets of hyper-parameters for `train --preset`: the project's own best, and the paper's."""
+"""Named sets of hyper-parameters for `train --preset`: this project's best and the paper's."""
 
 from dataclasses import replace
 
@@ -19,13 +19,13 @@ BEST = TrainConfig(
 
 PRESETS: dict[str, TrainConfig] = {
     "best": BEST,
-    # For a network that knows its training photos better than new ones: their targets are softened.
+    # For a network that overfits its training photos: the targets of the photos are softened.
     "longer": replace(
         BEST, label_smoothing=LabelSmoothingConfig(mixup_share=0.3, distil=0.4, distil_from=0.0)
     ),
     # MT-CLAR as published (Parameshwara et al. 2023), on this project's residual network, since EmoNet's weights may
     # not be used. The second stage (MT-CLAR+SL) is trained at the same time, behind a stopped gradient, and so is the
-    # expression head, which the paper does not have: both read the embedding and change nothing in it.
+    # expression head, which the paper does not have: both take the embedding as input and do not change it.
     "paper": TrainConfig(
         network=NetworkConfig(
             embedding=256,

@@ -1,4 +1,4 @@
-"""Rendered people that several tests share: small and rendered once. The renderer needs the extra [train]."""
+"""Fixtures of rendered people, small and rendered once. The renderer needs the extra [train]."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def person() -> Person:
 
 @pytest.fixture(scope="session")
 def show(person: Person) -> Show:
-    """Renders that person with a mixture of expressions, seen as a View says: [SIDE, SIDE, 3] BGR."""
+    """Renders that person with a mixture of expressions in a View: [SIDE, SIDE, 3] BGR."""
     from mtclar.train.rendered.expressions import mixed
     from mtclar.train.rendered.renderer import Light, View
 

@@ -1,4 +1,4 @@
-"""`train` and `export` as a user calls them: a run, its export, and the messages for what is wrong."""
+"""The commands `train` and `export`: a run, its export, and error messages."""
 
 import importlib.util
 from pathlib import Path
@@ -45,9 +45,9 @@ def test_train_then_export(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     known, unknown = rendered(tmp_path / "a.npz", [1, 2]), rendered(tmp_path / "b.npz", [1000])
     options = ["--epochs", "1", "--threads", "1", "--rendered", known, "--rendered-test", unknown]
     assert exit_code("train", "--ferplus", folder, "--out", out, *options) == 0
-    said = capsys.readouterr().out
-    assert "FER+ PrivateTest: accuracy" in said
-    assert "rendered test people: CCC" in said
+    output = capsys.readouterr().out
+    assert "FER+ PrivateTest: accuracy" in output
+    assert "rendered test people: CCC" in output
     assert exit_code("export", out / "mtclar.pt", "--out", graphs) == 0
     names = ["encoder.json", "encoder.onnx", "pair.json", "pair.onnx"]
     assert sorted(path.name for path in graphs.iterdir()) == names
@@ -55,18 +55,16 @@ def test_train_then_export(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 @needs_torch
-def test_an_export_is_all_four_files_or_none(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_export_writes_nothing(full_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("export", SHIPPED, "--out", full_disk) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"cannot write {full_disk}/encoder.onnx: " in said
-    assert "bug" not in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert f"cannot write {full_disk}/encoder.onnx: " in output
+    assert "bug" not in output
     assert not list(full_disk.iterdir())
 
 
 @needs_torch
-def test_an_export_replaces_an_earlier_one_of_another_network_only_with_force(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_export_overwrites_only_with_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from mtclar.train.checkpoint import Checkpoint, save_checkpoint
     from mtclar.train.network import NetworkConfig, Siamese
 
@@ -78,9 +76,9 @@ def test_an_export_replaces_an_earlier_one_of_another_network_only_with_force(
     assert contents(out) == before
     capsys.readouterr()
     assert exit_code("export", SHIPPED, "--out", out) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{out}/encoder.onnx exists already" in said
-    assert "--force" in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert f"{out}/encoder.onnx exists already" in output
+    assert "--force" in output
     assert contents(out) == before
     assert exit_code("export", SHIPPED, "--out", out, "--force") == 0
     assert not set(contents(out).values()) & set(before.values())
@@ -89,36 +87,36 @@ def test_an_export_replaces_an_earlier_one_of_another_network_only_with_force(
 @needs_torch
 @pytest.mark.parametrize("force", [[], ["--force"]])
 @pytest.mark.parametrize("name", ["encoder.onnx", "pair.json"])
-def test_an_export_destroys_nothing_that_no_export_wrote(
+def test_export_keeps_foreign_files(
     name: str, force: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_text("written by hand")
     assert exit_code("export", SHIPPED, "--out", tmp_path, *force) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{tmp_path}/{name} exists already" in said
-    assert "`export` did not write it" in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert f"{tmp_path}/{name} exists already" in output
+    assert "`export` did not write it" in output
     assert contents(tmp_path) == {name: b"written by hand"}
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "output"),
     [
         (["--precision", "int8"], "ONNX graphs are fp32"),
         (["--to", "triton", "--force"], "--force is for ONNX graphs"),
     ],
 )
-def test_an_option_of_another_target_is_refused(
-    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_option_of_another_target_is_refused(
+    options: list[str], output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint = [] if "--to" in options else [SHIPPED]
     assert exit_code("export", *checkpoint, "--out", tmp_path / "x", *options) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert output in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "x").exists()
 
 
 @needs_torch
 @pytest.mark.parametrize("command", ["export", "train"])
-def test_a_folder_that_cannot_be_made_is_said_before_the_work(
+def test_unwritable_folder_is_reported_first(
     command: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
@@ -129,7 +127,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(
 
 
 @needs_torch
-def test_a_run_does_not_overwrite_the_checkpoint_that_it_starts_from(
+def test_run_does_not_overwrite_its_initial_checkpoint(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = tmp_path / "mtclar.pt"
@@ -140,31 +138,31 @@ def test_a_run_does_not_overwrite_the_checkpoint_that_it_starts_from(
 
 
 @needs_torch
-def test_a_run_does_not_overwrite_an_older_one(
+def test_run_does_not_overwrite_an_older_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "latest.pt").write_text("an older run")
     assert exit_code("train", "--ferplus", folder, "--out", tmp_path) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "latest.pt exists already" in said
-    assert "--resume" in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert "latest.pt exists already" in output
+    assert "--resume" in output
     assert (tmp_path / "latest.pt").read_text() == "an older run"
 
 
 @needs_torch
-def test_a_disk_that_fills_up_ends_a_training_with_the_reason(
+def test_full_disk_ends_the_run_with_a_message(
     folder: Path, full_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code("train", "--ferplus", folder, "--epochs", "1", "--threads", "1", "--out", full_disk) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"cannot write {full_disk}/" in said
-    assert "bug" not in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert f"cannot write {full_disk}/" in output
+    assert "bug" not in output
     assert [path.name for path in full_disk.iterdir()] == ["curves.jsonl"]
 
 
 @needs_torch
 @pytest.mark.parametrize(
-    ("wrong", "code", "said"),
+    ("wrong", "code", "output"),
     [
         (["--epochs", "1", "--minutes", "1"], 2, "exclude each other"),
         (["--init", "a.pt", "--resume"], 2, "exclude each other"),
@@ -175,40 +173,43 @@ def test_a_disk_that_fills_up_ends_a_training_with_the_reason(
         (["--resume"], 2, "latest.pt does not exist"),
     ],
 )
-def test_what_cannot_be(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str], code: int, said: str
+def test_invalid_options_are_refused(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    wrong: list[str],
+    code: int,
+    output: str,
 ) -> None:
     assert exit_code("train", "--ferplus", folder, "--out", tmp_path / "run", *wrong) == code
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert output in " ".join(capsys.readouterr().err.split())
 
 
 @needs_torch
-def test_a_folder_that_is_none_is_said_before_anything_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_data_folder_is_reported_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("train", "--ferplus", tmp_path / "none", "--out", tmp_path / "run") == 2
-    assert "is no FER+ folder" in capsys.readouterr().err
+    assert "is not a FER+ folder" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 @needs_torch
 @pytest.mark.parametrize(("usage", "needed"), [("Training", 4), ("PublicTest", 1), ("PrivateTest", 1)])
-def test_a_split_without_pictures_is_said_before_the_run(
+def test_empty_split_is_reported_before_the_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: str, needed: int
 ) -> None:
     column = ferplus_folder.COLUMNS.index("usage")
     rows = [row for row in ferplus_folder.read_labels(folder) if row[column] != usage]
     ferplus_folder.write_labels(folder, list(rows))
     assert exit_code("train", "--ferplus", folder, "--workers", "2", "--out", tmp_path / "run") == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{folder}: 0 usable pictures in {usage}, at least {needed} needed" in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert f"{folder}: 0 usable pictures in {usage}, at least {needed} needed" in output
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     "command", [["train", "--ferplus", "x", "--out", "y"], ["export", "x.pt", "--out", "y"]]
 )
-def test_without_torch_the_extra_is_named(
+def test_missing_torch_names_the_extra(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     find_spec = importlib.util.find_spec

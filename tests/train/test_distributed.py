@@ -1,4 +1,4 @@
-"""Several processes train as one: the same network everywhere, a resumable run, and an end when a member ends."""
+"""Data-parallel training: identical networks, resumable runs, and an error when a process ends."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
 
 
 def step(folder: Path, group: DistributedGroup) -> None:
-    """One averaged gradient of a member, written where the test finds it."""
+    """Writes one averaged gradient of a process to a file."""
     layer = torch.nn.Linear(2, 1)
     for parameter in layer.parameters():
         parameter.grad = torch.full_like(parameter, float(group.rank))
@@ -46,7 +46,7 @@ def step(folder: Path, group: DistributedGroup) -> None:
 
 
 def average_weights(folder: Path, group: DistributedGroup) -> None:
-    """One process's weights and clock after averaging, written where the test finds them."""
+    """Writes the weights and the clock of a process after averaging to a file."""
     layer = torch.nn.BatchNorm1d(1)
     with torch.no_grad():
         layer.weight.fill_(float(group.rank))
@@ -62,24 +62,24 @@ def average_weights(folder: Path, group: DistributedGroup) -> None:
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The members find this module: a new process inherits sys.path."""
+    """Puts this module on sys.path, which new processes inherit."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def vanish(group: DistributedGroup) -> None:
-    """A member that is killed before its first step."""
+    """Kills the process before its first step."""
     if group.rank:
         os._exit(9)
 
 
-def test_every_member_takes_the_mean_step(tmp_path: Path) -> None:
+def test_processes_average_gradients(tmp_path: Path) -> None:
     with process_group(3, partial(step, tmp_path)) as group:
         step(tmp_path, group)
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
     assert told == [[[[[1.0, 1.0]], [1.0]], 10.0]] * 3
 
 
-def test_every_process_takes_the_mean_weights(tmp_path: Path) -> None:
+def test_processes_average_weights(tmp_path: Path) -> None:
     with process_group(3, partial(average_weights, tmp_path)) as group:
         average_weights(tmp_path, group)
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
@@ -91,9 +91,9 @@ def test_a_run_of_two_processes_repeats_and_resumes(
     data: TrainData, tmp_path: Path, average_every: int
 ) -> None:
     config = replace(CONFIG, average_every=average_every)
-    said: list[str] = []
-    whole = loop.train_together(2, data, config, tmp_path / "a", say=said.append)
-    assert len(said) == 1 + CONFIG.epochs
+    message: list[str] = []
+    whole = loop.train_together(2, data, config, tmp_path / "a", say=message.append)
+    assert len(message) == 1 + CONFIG.epochs
     kept = checkpoint.load_checkpoint(tmp_path / "a" / checkpoint.WEIGHTS)
     assert "2 epochs" in kept.stages[-1]
 
@@ -106,27 +106,25 @@ def test_a_run_of_two_processes_repeats_and_resumes(
 
     with pytest.raises(Interrupted):
         loop.train_together(2, data, config, tmp_path / "b", say=interrupt)
-    again = loop.train_together(2, data, config, tmp_path / "b", resume=True, say=said.append)
-    assert said[-2].endswith("from epoch 2")
+    again = loop.train_together(2, data, config, tmp_path / "b", resume=True, say=message.append)
+    assert message[-2].endswith("from epoch 2")
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, again.network.state_dict()[name]), name
 
 
-def test_a_member_that_is_killed_ends_the_run(tmp_path: Path) -> None:
+def test_killed_process_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(MtclarError, match="a training process ended"), process_group(2, vanish) as group:
         step(tmp_path, group)
 
 
 def fail(folder: Path, group: DistributedGroup) -> None:
-    """A step in which one member meets what people can cause."""
+    """A step in which one process raises a user error."""
     if group.rank == 2:
         raise UsageError("it cannot be", "do otherwise")
     step(folder, group)
 
 
-def test_what_ends_a_member_is_said_once_and_by_the_first(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_error_of_a_process_is_reported_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with (
         pytest.raises(UsageError, match=r"^it cannot be$") as raised,
         process_group(3, partial(fail, tmp_path)) as group,
@@ -136,7 +134,7 @@ def test_what_ends_a_member_is_said_once_and_by_the_first(
     assert capfd.readouterr().err == ""
 
 
-def test_a_run_that_cannot_be_resumed_says_so_once(
+def test_failed_resume_is_reported_once(
     data: TrainData, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UsageError, match=r"latest\.pt does not exist"):
@@ -144,7 +142,7 @@ def test_a_run_that_cannot_be_resumed_says_so_once(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_member_that_is_gone_before_the_first_has_joined_ends_the_run(
+def test_process_that_ends_before_joining_ends_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def closed(*_: object, **__: object) -> None:
@@ -158,9 +156,9 @@ def test_a_member_that_is_gone_before_the_first_has_joined_ends_the_run(
         pass
 
 
-def test_a_member_that_cannot_begin_ends_the_run() -> None:
+def test_process_that_cannot_start_ends_the_run() -> None:
     class Unknown:
-        """Pickled by a name that the new process does not find."""
+        """A callable that the new process cannot unpickle."""
 
         def __call__(self, group: DistributedGroup) -> None:
             pass
@@ -168,12 +166,12 @@ def test_a_member_that_cannot_begin_ends_the_run() -> None:
     Unknown.__qualname__ = "Unknown"
     globals()["Unknown"] = Unknown
     try:
-        with pytest.raises(MtclarError, match="before it began"), process_group(2, Unknown()):
+        with pytest.raises(MtclarError, match="before it started training"), process_group(2, Unknown()):
             pass
     finally:
         del globals()["Unknown"]
 
 
-def test_the_published_schedule_wants_one_process(data: TrainData, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one process alone"):
+def test_plateau_schedule_needs_one_process(data: TrainData, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs a single process"):
         loop.train_together(2, data, presets.PRESETS["paper"], tmp_path)

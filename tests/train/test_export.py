@@ -37,7 +37,7 @@ def untrained() -> Checkpoint:
 
 
 def faces(count: int, seed: int) -> NDArray[np.uint8]:
-    """Half noise, half smooth patches as bright and as flat as faces are; the last one is all of one grey."""
+    """Noise and smooth patches with the brightness and contrast of faces; the last image is uniform grey."""
     random = np.random.default_rng(seed)
     pictures = random.integers(0, 256, (count, 48, 48), dtype=np.uint8)
     ramp = np.linspace(40, 190, 48)[None, :] + np.linspace(-20, 20, 48)[:, None]
@@ -144,14 +144,14 @@ def test_shipped_graphs_are_exported_from_the_shipped_checkpoint_bit_by_bit(
     if onnx.load_from_string(bundled).producer_version == torch.__version__.partition("+")[0]:
         assert (
             hashlib.sha256(drawn).digest() == hashlib.sha256(bundled).digest()
-        )  # another version names nodes anew
+        )  # other versions name nodes differently
 
 
 def test_shipped_graphs_are_small() -> None:
     assert sum(models.path(name).stat().st_size for name in (export.ENCODER, export.PAIR)) <= 12e6
 
 
-def test_shipped_cards_say_what_the_checkpoint_says(shipped: Checkpoint) -> None:
+def test_shipped_cards_match_the_checkpoint(shipped: Checkpoint) -> None:
     encoder, pair = models.card("encoder"), models.card("pair")
     assert encoder.figures == shipped.figures
     assert pair.encoder_sha256 == encoder.sha256

@@ -9,7 +9,7 @@ from mtclar.train.data.ferplus import Photos
 from mtclar.train.figures import VaFigures, card_figures, photo_figures
 
 
-def test_a_prior_that_logits_lack_is_put_back() -> None:
+def test_prior_is_added_to_prior_free_logits() -> None:
     """Two faces between neutral and contempt: the crowd calls most such faces neutral."""
     label = np.array([0, 7])
     shares = np.eye(8, dtype=np.float32)[label]
@@ -32,8 +32,8 @@ def test_photo_figures() -> None:
         majority=np.array([True, True, False, True]),
         collected=label,
     )
-    said = np.eye(8, dtype=np.float32)[[0, 1, 7, 4]]  # right, right, wrong, wrong
-    encoded = Encoded(embedding=np.zeros((4, 2), np.float32), absolute=photos.va, expression=said)
+    message = np.eye(8, dtype=np.float32)[[0, 1, 7, 4]]  # right, right, wrong, wrong
+    encoded = Encoded(embedding=np.zeros((4, 2), np.float32), absolute=photos.va, expression=message)
     figures = photo_figures(encoded, photos)
     assert (figures.count, figures.majority_count) == (4, 3)
     assert figures.accuracy == 0.5

@@ -1,4 +1,4 @@
-"""Mixed pictures and targets stay consistent; the network's own opinion counts from its time on and no further."""
+"""Label smoothing: mixed pictures and targets are consistent; the share of the teacher follows its schedule."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def targets(count: int) -> SoftTargets:
     return SoftTargets(shares, shares @ torch.linspace(-1, 1, 16).view(8, 2))
 
 
-def test_a_mixed_target_is_as_far_between_two_as_its_picture() -> None:
+def test_targets_are_mixed_like_pictures() -> None:
     count = 64
     views = torch.arange(count, dtype=torch.float32).view(-1, 1, 1).expand(-1, 4, 4)
     shares = torch.arange(count, dtype=torch.float32).view(-1, 1).expand(-1, 8)
@@ -29,7 +29,7 @@ def test_a_mixed_target_is_as_far_between_two_as_its_picture() -> None:
     assert 0.2 < changed.float().mean() < 0.7  # the share that is mixed, less draws of almost nothing
 
 
-def test_at_most_half_of_the_other_picture_is_laid_over() -> None:
+def test_mixup_weight_is_at_most_half() -> None:
     views = torch.zeros(200, 2, 2)
     views[0] = 1.0
     truth = targets(200)
@@ -40,14 +40,14 @@ def test_at_most_half_of_the_other_picture_is_laid_over() -> None:
         torch.testing.assert_close(target.shares.sum(1), torch.ones(200))
 
 
-def test_nothing_is_mixed_when_switched_off() -> None:
+def test_disabled_mixup_changes_nothing() -> None:
     views, truth = torch.rand(10, 3, 3), targets(10)
     view, target = mixed(views, truth, LabelSmoothingConfig(), np.random.default_rng(0))
     assert torch.equal(view, views)
     assert torch.equal(target.shares, truth.shares)
 
 
-def test_the_teachers_share_grows_from_its_time_on() -> None:
+def test_share_of_the_teacher_grows() -> None:
     network, images, truth = tiny_network(), torch.randint(0, 256, (5, 48, 48)).float(), targets(5)
     images = (images + images.flip(2)) / 2  # the same when mirrored
     with torch.no_grad():
@@ -60,24 +60,24 @@ def test_the_teachers_share_grows_from_its_time_on() -> None:
     torch.testing.assert_close(late.shares.sum(1), torch.ones(5))
 
 
-def test_a_teacher_without_a_prior_gets_it_back() -> None:
+def test_prior_is_added_to_the_teacher() -> None:
     network, images, truth = tiny_network(), torch.randint(0, 256, (5, 48, 48)).float(), targets(5)
     images = (images + images.flip(2)) / 2
     prior = torch.linspace(0, -3, 8)
     with torch.no_grad():
         _, _, logits = network.encoder(images)
-    said = distilled(truth, images, network, prior, 1.0, CONFIG, np.random.default_rng(4))
-    torch.testing.assert_close(said.shares, truth.shares.lerp((logits + prior).softmax(1), CONFIG.distil))
+    message = distilled(truth, images, network, prior, 1.0, CONFIG, np.random.default_rng(4))
+    torch.testing.assert_close(message.shares, truth.shares.lerp((logits + prior).softmax(1), CONFIG.distil))
 
 
-def test_the_teacher_sees_either_view_of_a_picture() -> None:
+def test_teacher_uses_both_views() -> None:
     network, images, truth = tiny_network(), torch.randint(0, 256, (40, 48, 48)).float(), targets(40)
     with torch.no_grad():
         views = [network.encoder(view)[1] for view in (images, images.flip(2))]
-    said = distilled(
+    message = distilled(
         truth, images, network, NO_PRIOR, 1.0, LabelSmoothingConfig(distil=1.0), np.random.default_rng(4)
     ).va
-    seen = [torch.isclose(said, view, atol=1e-5).all(1) for view in views]
+    seen = [torch.isclose(message, view, atol=1e-5).all(1) for view in views]
     assert (seen[0] ^ seen[1]).all()
     assert 10 < seen[1].sum() < 30
 

@@ -1,4 +1,4 @@
-"""The loop: it learns, a resumed run equals one that ran through, and checkpoints that do not fit are refused."""
+"""The training loop: learning, resuming, settings and checkpoints."""
 
 import copy
 import json
@@ -58,7 +58,7 @@ def real_people() -> RealPeople:
 
 
 def silent(_: str) -> None:
-    """Swallows progress lines."""
+    """Discards progress lines."""
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
@@ -70,26 +70,26 @@ def assert_same(a: Checkpoint, b: Checkpoint) -> None:
         assert torch.equal(tensor, weights(b)[name]), name
 
 
-def test_it_learns_which_expression_a_face_shows(data: TrainData, tmp_path: Path) -> None:
+def test_training_learns_expressions(data: TrainData, tmp_path: Path) -> None:
     photos_only = replace(data, rendered=None, people=None)
     config = replace(CONFIG, epochs=25, camera=UNCHANGED)
-    said: list[str] = []
-    trained = loop.train(photos_only, config, tmp_path, say=said.append)
+    message: list[str] = []
+    trained = loop.train(photos_only, config, tmp_path, say=message.append)
     curves = [json.loads(line) for line in (tmp_path / loop.CURVES).read_text().splitlines()]
     assert [curve["epoch"] for curve in curves] == list(range(1, 26))
     assert curves[-1]["expression"] < 0.7 * curves[0]["expression"]
     figures = evaluate.evaluate_photos(trained.network, data.validation)
     assert figures.accuracy > 0.5  # chance: 1/8
     assert figures.proxy_va.ccc[0] > 0.5
-    assert len(said) == 26
+    assert len(message) == 26
 
 
 class Interrupted(Exception):
-    """Somebody stopped the run."""
+    """The run was stopped."""
 
 
 def interrupt_after(epoch: int) -> Callable[[str], None]:
-    """Ends a run when it tells of an epoch."""
+    """Stops a run when it reports an epoch."""
 
     def interrupt(line: str) -> None:
         if line.startswith(f"epoch {epoch} "):
@@ -99,11 +99,11 @@ def interrupt_after(epoch: int) -> Callable[[str], None]:
 
 
 def epochs_in(folder: Path) -> list[int]:
-    """What curves.jsonl tells of."""
+    """The epochs in curves.jsonl."""
     return [json.loads(line)["epoch"] for line in (folder / loop.CURVES).read_text().splitlines()]
 
 
-def test_a_resumed_run_equals_one_that_ran_through(data: TrainData, tmp_path: Path) -> None:
+def test_resumed_run_equals_uninterrupted_run(data: TrainData, tmp_path: Path) -> None:
     whole = loop.train(data, CONFIG, tmp_path / "whole", say=silent)
     with pytest.raises(Interrupted):
         loop.train(data, CONFIG, tmp_path / "parts", say=interrupt_after(2))
@@ -115,7 +115,7 @@ def test_a_resumed_run_equals_one_that_ran_through(data: TrainData, tmp_path: Pa
     )
 
 
-def test_a_run_killed_between_its_curve_and_its_checkpoint_tells_of_no_epoch_twice(
+def test_killed_run_has_no_duplicate_epoch(
     data: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(path: Path, state: RunState, settings: dict[str, Any]) -> None:
@@ -133,20 +133,18 @@ def test_a_run_killed_between_its_curve_and_its_checkpoint_tells_of_no_epoch_twi
 
 
 @pytest.mark.parametrize("damaged", [b'{"epoch": 1, "st', b"[]", b"\xff\xfe", b'{"epoch": 1}'])
-def test_a_damaged_curve_is_named_by_its_line_and_stops_nothing_but_a_resumption(
-    data: TrainData, tmp_path: Path, damaged: bytes
-) -> None:
+def test_damaged_curve_line_is_named_on_resume(data: TrainData, tmp_path: Path, damaged: bytes) -> None:
     once, path = replace(CONFIG, epochs=1), tmp_path / loop.CURVES
     loop.train(data, once, tmp_path, say=silent)
     path.write_bytes(path.read_bytes() + damaged + b"\n")
-    with pytest.raises(MtclarError, match=rf"^{path}, line 2 is no epoch"):
+    with pytest.raises(MtclarError, match=rf"^{path}, line 2 is not an epoch"):
         loop.train(data, CONFIG, tmp_path, resume=True, say=silent)
     assert path.read_bytes().endswith(damaged + b"\n")
     loop.train(data, once, tmp_path, say=silent)
     assert epochs_in(tmp_path) == [1]
 
 
-def test_a_run_goes_on_with_its_own_settings_alone(data: TrainData, tmp_path: Path) -> None:
+def test_resume_requires_the_same_settings(data: TrainData, tmp_path: Path) -> None:
     once = replace(CONFIG, epochs=1)
     loop.train(data, once, tmp_path, say=silent)
     other = replace(once, seed=9, label_smoothing=replace(once.label_smoothing, distil=0.4))
@@ -163,7 +161,7 @@ def test_a_run_goes_on_with_its_own_settings_alone(data: TrainData, tmp_path: Pa
     assert epochs_in(tmp_path) == [1, 2]
 
 
-def test_settings_that_an_older_run_did_not_know_are_their_defaults(data: TrainData, tmp_path: Path) -> None:
+def test_missing_settings_of_older_runs_have_defaults(data: TrainData, tmp_path: Path) -> None:
     standard = replace(CONFIG, network=replace(SMALL, pair_hidden=NetworkConfig().pair_hidden), epochs=1)
     loop.train(data, standard, tmp_path, say=silent)
     stored = torch.load(tmp_path / LATEST, weights_only=True)
@@ -177,7 +175,7 @@ def test_settings_that_an_older_run_did_not_know_are_their_defaults(data: TrainD
     assert epochs_in(tmp_path) == [1, 2]
 
 
-def test_the_seed_decides(data: TrainData, tmp_path: Path) -> None:
+def test_seed_determines_the_weights(data: TrainData, tmp_path: Path) -> None:
     once = replace(CONFIG, epochs=1)
     first = loop.train(data, once, tmp_path / "a", say=silent)
     assert_same(first, loop.train(data, once, tmp_path / "b", say=silent))
@@ -187,7 +185,7 @@ def test_the_seed_decides(data: TrainData, tmp_path: Path) -> None:
     )
 
 
-def test_minutes_end_a_run_within_an_epoch(data: TrainData, tmp_path: Path) -> None:
+def test_time_limit_ends_a_run_within_an_epoch(data: TrainData, tmp_path: Path) -> None:
     seconds = iter(range(10_000))  # a clock that gains a second at each look: a step takes one
     config = replace(CONFIG, minutes=5 / 60)
     loop.train(data, config, tmp_path, clock=lambda: float(next(seconds)), say=silent)
@@ -195,7 +193,7 @@ def test_minutes_end_a_run_within_an_epoch(data: TrainData, tmp_path: Path) -> N
     assert last["step"] == 5
 
 
-def test_a_second_stage_starts_from_the_first_and_remembers_it(data: TrainData, tmp_path: Path) -> None:
+def test_second_stage_starts_from_the_first(data: TrainData, tmp_path: Path) -> None:
     once = replace(CONFIG, epochs=1)
     loop.train(replace(data, rendered=None, people=None), once, tmp_path / "photos", say=silent)
     first = checkpoint.load_checkpoint(tmp_path / "photos" / WEIGHTS)
@@ -208,7 +206,7 @@ def test_a_second_stage_starts_from_the_first_and_remembers_it(data: TrainData, 
         assert torch.equal(tensor, start[name])
 
 
-def test_a_second_stage_may_look_at_larger_pictures(data: TrainData, tmp_path: Path) -> None:
+def test_second_stage_with_larger_pictures(data: TrainData, tmp_path: Path) -> None:
     first = loop.train(data, CONFIG, tmp_path / "plain", say=silent)
     larger = replace(CONFIG, network=replace(SMALL, enlarged_size=64), epochs=1, learning_rate=0.0)
     second = loop.train(data, larger, tmp_path / "larger", initial=first, say=silent)
@@ -216,7 +214,7 @@ def test_a_second_stage_may_look_at_larger_pictures(data: TrainData, tmp_path: P
     kept = checkpoint.load_checkpoint(tmp_path / "larger" / checkpoint.WEIGHTS)
     assert kept.network.config == second.network.config
     third = loop.train(data, replace(larger, network=SMALL), tmp_path / "third", initial=kept, say=silent)
-    assert third.network.config == kept.network.config  # and goes on so unless told otherwise
+    assert third.network.config == kept.network.config  # and keeps it by default
     more = replace(larger, network=SMALL, epochs=2)
     resumed = loop.train(data, more, tmp_path / "third", resume=True, say=silent)
     assert resumed.network.config == kept.network.config
@@ -227,8 +225,8 @@ def test_a_second_stage_may_look_at_larger_pictures(data: TrainData, tmp_path: P
 def test_a_second_stage_of_another_network_is_refused(data: TrainData, tmp_path: Path) -> None:
     first = loop.train(data, replace(CONFIG, epochs=1), tmp_path / "first", say=silent)
     other = replace(CONFIG, network=replace(SMALL, enlarged_size=64, fusion="both and product"))
-    said = r"start from is another than this run's: fusion was both, is both and product$"
-    with pytest.raises(UsageError, match=said):
+    message = r"start from differs from the network of this run: fusion was both, is both and product$"
+    with pytest.raises(UsageError, match=message):
         loop.train(data, other, tmp_path / "second", initial=first, say=silent)
     assert not (tmp_path / "second").exists()
 
@@ -246,14 +244,14 @@ def test_checkpoint_round_trip(data: TrainData, tmp_path: Path) -> None:
     )
 
 
-def test_checkpoints_that_do_not_fit(data: TrainData, tmp_path: Path) -> None:
+def test_invalid_checkpoints_are_refused(data: TrainData, tmp_path: Path) -> None:
     with pytest.raises(MtclarError, match=r"latest\.pt does not exist"):
         loop.train(data, CONFIG, tmp_path / "new", resume=True, say=silent)
     (tmp_path / "text.pt").write_text("no checkpoint")
-    with pytest.raises(MtclarError, match="no checkpoint, or a damaged one"):
+    with pytest.raises(MtclarError, match="is not a checkpoint, or it is damaged"):
         checkpoint.load_checkpoint(tmp_path / "text.pt")
     torch.save({"version": checkpoint.VERSION + 1}, tmp_path / "old.pt")
-    with pytest.raises(MtclarError, match="no checkpoint of version"):
+    with pytest.raises(MtclarError, match="is not a checkpoint of version"):
         checkpoint.load_checkpoint(tmp_path / "old.pt")
     loop.train(data, replace(CONFIG, epochs=1), tmp_path / "run", say=silent)
     with pytest.raises(MtclarError, match="holds no network of this kind"):
@@ -275,7 +273,7 @@ def test_checkpoints_that_do_not_fit(data: TrainData, tmp_path: Path) -> None:
         checkpoint.load_checkpoint(tmp_path / "short.pt")
 
 
-def test_a_loss_that_is_no_number_ends_the_run(data: TrainData, tmp_path: Path) -> None:
+def test_nan_loss_ends_the_run(data: TrainData, tmp_path: Path) -> None:
     broken = replace(data.photos, expression=np.full_like(data.photos.expression, np.nan))
     with pytest.raises(MtclarError, match="the loss became nan"):
         loop.train(replace(data, photos=broken), CONFIG, tmp_path, say=silent)

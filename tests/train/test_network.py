@@ -1,4 +1,4 @@
-"""The Siamese network: shapes, what its normalisation ignores, and the symmetries of the pair head."""
+"""The Siamese network: shapes, invariance to exposure and contrast, symmetries of the pair head."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_enlarging_is_bilinear(size: int, seen_size: int) -> None:
     torch.testing.assert_close(Enlarge(size, seen_size)(face), expected)
 
 
-def test_an_enlarged_picture_is_seen_by_the_same_weights(network: Siamese) -> None:
+def test_enlarged_pictures_use_the_same_weights(network: Siamese) -> None:
     larger = Siamese(NetworkConfig(enlarged_size=64)).eval()
     larger.load_state_dict(network.state_dict())
     seen: list[tuple[int, ...]] = []
@@ -67,7 +67,7 @@ def test_delta_is_antisymmetric_and_similarity_symmetric(network: Siamese) -> No
     assert delta.abs().max() > 1e-3  # not trivially zero
 
 
-def test_a_face_differs_from_itself_by_nothing(network: Siamese) -> None:
+def test_delta_of_a_face_to_itself_is_zero(network: Siamese) -> None:
     a = embeddings(6)
     with torch.inference_mode():
         _, delta = network.pair(a, a)
@@ -83,7 +83,7 @@ def test_outputs_stay_in_range(network: Siamese) -> None:
     assert similarity.max() <= 1
 
 
-def test_a_size_that_cannot_be_halved_often_enough_is_refused() -> None:
+def test_indivisible_size_is_refused() -> None:
     with pytest.raises(UsageError, match="36 pixels cannot be halved 4 times"):
         NetworkConfig(input_size=36)
     with pytest.raises(UsageError, match="60 pixels cannot be halved 4 times"):
@@ -108,7 +108,7 @@ def test_valence_and_arousal_are_the_mean_of_the_class_centres() -> None:
             torch.testing.assert_close(absolute, expected, atol=1e-4, rtol=0)
 
 
-def test_a_network_that_becomes_a_mean_of_class_centres_loses_its_prior_and_its_linear_head() -> None:
+def test_start_from_removes_prior_and_linear_head() -> None:
     torch.manual_seed(6)
     before = Siamese(NetworkConfig()).eval()
     after = Siamese(NetworkConfig(temperature=0.7, enlarged_size=64)).eval()

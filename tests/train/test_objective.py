@@ -1,4 +1,4 @@
-"""The losses: against the metrics they stand for, on targets known by hand, and that they can be learnt."""
+"""The losses: compared with the metrics, on known targets, and minimised by training."""
 
 from dataclasses import replace
 
@@ -15,20 +15,20 @@ from mtclar.train.objective import ObjectiveConfig
 CONFIG = ObjectiveConfig()
 
 
-def test_ccc_loss_is_the_metric() -> None:
+def test_ccc_loss_equals_the_metric() -> None:
     random = torch.Generator().manual_seed(0)
     predicted, truth = torch.rand(40, 2, generator=random), torch.rand(40, 2, generator=random)
     expected = np.mean([1 - ccc(predicted[:, i].numpy(), truth[:, i].numpy()) for i in (0, 1)])
     assert objective.ccc_loss(predicted, truth).item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_perfect_predictions_cost_nothing() -> None:
+def test_perfect_predictions_have_zero_loss() -> None:
     truth = torch.rand(20, 2, generator=torch.Generator().manual_seed(0)) - 0.5
     assert objective.absolute_loss(truth, truth, CONFIG).item() == pytest.approx(0, abs=1e-4)
     assert objective.delta_loss(truth, truth, CONFIG).item() == pytest.approx(0, abs=1e-4)
 
 
-def test_delta_loss_does_not_depend_on_the_order_of_a_pair() -> None:
+def test_delta_loss_is_independent_of_pair_order() -> None:
     random = torch.Generator().manual_seed(1)
     predicted, truth = torch.randn(30, 2, generator=random), torch.randn(30, 2, generator=random)
     sign = torch.where(torch.rand(30, 1, generator=random) < 0.5, -1.0, 1.0)
@@ -36,7 +36,7 @@ def test_delta_loss_does_not_depend_on_the_order_of_a_pair() -> None:
     assert flipped.item() == pytest.approx(objective.delta_loss(predicted, truth, CONFIG).item(), abs=1e-5)
 
 
-def test_strangers_are_similar_as_far_as_their_votes_agree() -> None:
+def test_similarity_of_strangers_follows_their_votes() -> None:
     shares = torch.tensor([[0.8, 0.2, 0.0], [0.8, 0.2, 0.0], [0.0, 0.0, 1.0], [0.2, 0.8, 0.0]])
     va = torch.tensor([[0.1, 0.0], [0.5, 0.2], [0.0, 0.0], [0.0, 0.0]])
     targets = objective.stranger_targets(shares, va, torch.tensor([0, 0, 0]), torch.tensor([1, 2, 3]), CONFIG)
@@ -46,7 +46,7 @@ def test_strangers_are_similar_as_far_as_their_votes_agree() -> None:
     torch.testing.assert_close(targets.delta[0], torch.tensor([-0.4, -0.2]))
 
 
-def test_pictures_of_one_person_are_similar_as_far_as_va_is_close() -> None:
+def test_similarity_within_a_person_follows_va() -> None:
     va = torch.tensor([[0.0, 0.0], [0.0, 0.0], [CONFIG.alike_distance, 0.0], [-1.0, 1.0]])
     targets = objective.same_person_targets(
         va, torch.zeros(3, dtype=torch.long), torch.tensor([1, 2, 3]), CONFIG
@@ -54,7 +54,7 @@ def test_pictures_of_one_person_are_similar_as_far_as_va_is_close() -> None:
     assert targets.similarity.tolist() == pytest.approx([1, np.exp(-0.5), 0], abs=1e-3)
 
 
-def test_as_published_the_delta_moves_from_ccc_to_mse() -> None:
+def test_published_delta_schedule() -> None:
     random = torch.Generator().manual_seed(2)
     predicted, truth = torch.randn(30, 2, generator=random), torch.randn(30, 2, generator=random)
     config = replace(CONFIG, delta_mse=2.0, delta_ccc=3.0, delta_schedule=True)
@@ -68,18 +68,20 @@ def test_as_published_the_delta_moves_from_ccc_to_mse() -> None:
     assert unscheduled == pytest.approx(2 * mse + 3 * apart, abs=1e-4)
 
 
-def test_as_published_strangers_are_alike_by_their_class_alone() -> None:
+def test_published_similarity_of_strangers() -> None:
     shares = torch.tensor([[0.6, 0.4, 0.0], [0.6, 0.0, 0.4], [0.4, 0.6, 0.0]])
     va = torch.tensor([[0.1, 0.0], [0.5, 0.2], [0.0, 0.0]])
     pairs = torch.tensor([0, 0]), torch.tensor([1, 2])
     published = objective.stranger_targets(shares, va, *pairs, replace(CONFIG, alike_by_class=True))
     assert published.similarity.tolist() == [1.0, 0.0]
     ours = objective.stranger_targets(shares, va, *pairs, CONFIG)
-    assert ours.similarity[0] < ours.similarity[1] < 1  # by what the votes share it is the other way round
+    assert (
+        ours.similarity[0] < ours.similarity[1] < 1
+    )  # the unscaled agreement of votes has the opposite order
     torch.testing.assert_close(published.delta, ours.delta)
 
 
-def test_as_published_the_pair_terms_are_weighted_at_random() -> None:
+def test_published_random_weights() -> None:
     terms = {"expression": 2.0, "absolute": 3.0, "delta": 5.0, "similarity": 7.0, "cosine": 11.0}
     losses = objective.Losses(**{name: torch.tensor(value) for name, value in terms.items()})
     assert losses.total().item() == pytest.approx(28)
@@ -105,7 +107,7 @@ def test_cosine_loss_pulls_and_pushes() -> None:
     assert objective.cosine_loss(a, b, apart, 0.25).item() == pytest.approx((0.75 + 1) / 2)
 
 
-def test_the_pair_losses_can_be_learnt() -> None:
+def test_pair_losses_can_be_minimised() -> None:
     torch.manual_seed(0)
     head = PairHead(NetworkConfig(embedding=8, pair_hidden=(16, 8)))
     embedding = torch.randn(64, 8)

@@ -1,4 +1,4 @@
-"""Each preset trains, exports and keeps what its name promises."""
+"""Each preset trains, exports and has the properties of its configuration."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
 
 
 def small(preset: TrainConfig) -> TrainConfig:
-    """One epoch of a preset, with a network of the same kind that a test has the time for."""
+    """Trains one epoch of a preset with a small network of the same kind."""
     network = replace(preset.network, stem=8, stages=((8, 1), (16, 1)), embedding=32, pair_hidden=(64, 32))
     if network.absolute_hidden:
         network = replace(network, absolute_hidden=(32, 16))
@@ -39,9 +39,7 @@ def small(preset: TrainConfig) -> TrainConfig:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_each_preset_trains_and_its_pair_head_keeps_its_shape_in_the_graph(
-    data: TrainData, tmp_path: Path, name: str
-) -> None:
+def test_presets_train_and_export(data: TrainData, tmp_path: Path, name: str) -> None:
     config = small(PRESETS[name])
     torch.manual_seed(config.seed)
     untrained = Siamese(config.network)

@@ -1,4 +1,4 @@
-"""Clips of rendered people: scripts that hold and change, encoding, and the bundled demo clip."""
+"""Clips of rendered people: scripts, encoding, and the bundled demo clip."""
 
 import csv
 
@@ -42,7 +42,7 @@ def rows(path):
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
-def test_a_script_holds_changes_smoothly_and_knows_which_frames_are_steady():
+def test_script_changes_smoothly_between_holds():
     assert SCRIPT.affect(0.05) == (0, 0)
     assert SCRIPT.affect(0.2) == pytest.approx((0.4, 0.225))
     assert SCRIPT.affect(0.35) == pytest.approx((0.8, 0.45))
@@ -53,7 +53,7 @@ def test_a_script_holds_changes_smoothly_and_knows_which_frames_are_steady():
     assert Script(1.0, [Hold(0.0, 1.0)]).held(0.5)
 
 
-def test_head_and_light_move_smoothly_between_their_marks():
+def test_head_and_light_change_smoothly():
     bright, dark = Light(), Light(ambient=0.2)
     script = Script(
         2.0,
@@ -70,7 +70,7 @@ def test_head_and_light_move_smoothly_between_their_marks():
     assert np.linalg.norm(middle.towards, axis=1) == pytest.approx(np.ones(3))
 
 
-def test_frames_carry_their_truth_and_a_face(frames, person):
+def test_frames_have_labels_and_a_face(frames, person):
     assert [frame.time_s for frame in frames] == pytest.approx([n / FPS for n in range(10)])
     assert [(f.valence, f.arousal) for f in frames] == [SCRIPT.affect(f.time_s) for f in frames]
     with FaceCropper() as cropper:
@@ -115,11 +115,11 @@ def test_labels_are_written_as_labels_csv(tmp_path):
     assert (tmp_path / "labels.csv").read_text() == "time,valence,arousal\n0.040,-0.6500,0.8000\n"
 
 
-def test_the_demo_person_is_nobody_that_training_may_see():
+def test_demo_person_is_not_a_training_person():
     assert demo.demo_person().person_id in DEMO
 
 
-def test_the_bundled_clip_is_what_its_script_says():
+def test_bundled_clip_matches_its_script():
     script = rows(demo_clip.script_path())
     with av.open(str(demo_clip.clip_path())) as container:
         stream = container.streams.video[0]

@@ -1,4 +1,4 @@
-"""The two commands that render: what cannot be is said before anything is rendered, and nothing is written over."""
+"""The two rendering commands: they report errors before rendering and do not overwrite files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ Command = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a main function that must not render -> its exit code and what it said on stderr."""
+    """Runs a main function that must not render; returns its exit code and its stderr output."""
     monkeypatch.setattr(pictures, "make_pictures", lambda *_, **__: pytest.fail("rendered"))
     monkeypatch.setattr(clip_set, "make_clip", lambda *_: pytest.fail("rendered"))
 
@@ -29,24 +29,24 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-def test_a_file_that_is_there_is_kept(command: Command, tmp_path: Path) -> None:
+def test_existing_file_is_kept(command: Command, tmp_path: Path) -> None:
     (tmp_path / "mine.npz").write_text("mine")
-    code, said = command(picture_main, tmp_path / "mine.npz", "--people", "0:1")
+    code, message = command(picture_main, tmp_path / "mine.npz", "--people", "0:1")
     assert code == 2
-    assert said == f"error: {tmp_path}/mine.npz exists already hint: name another file, or remove it"
+    assert message == f"error: {tmp_path}/mine.npz exists already hint: name another file, or remove it"
     assert (tmp_path / "mine.npz").read_text() == "mine"
 
 
-def test_a_place_that_cannot_be_written(command: Command, tmp_path: Path) -> None:
+def test_unwritable_path_is_reported(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    code, said = command(picture_main, tmp_path / "file" / "a.npz", "--people", "0:1")
-    assert (code, f"cannot write {tmp_path}/file/a.npz" in said) == (2, True)
-    code, said = command(clip_set.main, tmp_path / "file", "--people", "0:2")
-    assert (code, f"cannot write {tmp_path}/file/0.mp4" in said) == (2, True)
+    code, message = command(picture_main, tmp_path / "file" / "a.npz", "--people", "0:1")
+    assert (code, f"cannot write {tmp_path}/file/a.npz" in message) == (2, True)
+    code, message = command(clip_set.main, tmp_path / "file", "--people", "0:2")
+    assert (code, f"cannot write {tmp_path}/file/0.mp4" in message) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("main", "wrong", "said"),
+    ("main", "wrong", "message"),
     [
         (picture_main, ["--pictures", "0"], "'0' is not a whole number above 0"),
         (picture_main, ["--pictures=-3"], "'-3' is not a whole number above 0"),
@@ -56,26 +56,26 @@ def test_a_place_that_cannot_be_written(command: Command, tmp_path: Path) -> Non
         (clip_set.main, ["--seconds", "long"], "'long' is not from"),
     ],
 )
-def test_numbers_that_make_no_sense(
-    command: Command, tmp_path: Path, main: Callable[[], None], wrong: list[str], said: str
+def test_invalid_numbers_are_refused(
+    command: Command, tmp_path: Path, main: Callable[[], None], wrong: list[str], message: str
 ) -> None:
     code, err = command(main, tmp_path / "out", "--people", "0:1", *wrong)
-    assert (code, said in err) == (2, True)
+    assert (code, message in err) == (2, True)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("there", "missing"), [("7.csv", "7.mp4"), ("7.mp4", "7.csv")])
-def test_half_of_a_clip_is_not_overwritten(
+def test_incomplete_clip_is_not_overwritten(
     command: Command, tmp_path: Path, there: str, missing: str
 ) -> None:
     (tmp_path / there).write_text("mine")
-    code, said = command(clip_set.main, tmp_path, "--people", "6:9")
+    code, message = command(clip_set.main, tmp_path, "--people", "6:9")
     assert code == 2
-    assert f"{tmp_path}/{there} is there without {missing}" in said
+    assert f"{tmp_path}/{there} exists without {missing}" in message
     assert [path.name for path in tmp_path.iterdir()] == [there]
 
 
-def test_a_clip_that_is_there_is_kept(
+def test_existing_clip_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for name in ("7.mp4", "7.csv"):
@@ -86,7 +86,7 @@ def test_a_clip_that_is_there_is_kept(
     assert {path.read_text() for path in tmp_path.iterdir()} == {"rendered before"}
 
 
-def test_a_disk_that_fills_up_while_clips_are_rendered(
+def test_full_disk_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], full_disk: Path
 ) -> None:
     def written(person_id: int, folder: Path, _: float) -> Path:
@@ -101,16 +101,18 @@ def test_a_disk_that_fills_up_while_clips_are_rendered(
 
 
 @pytest.mark.parametrize("main", [picture_main, clip_set.main])
-def test_without_numba_the_extra_is_named(
+def test_missing_numba_names_the_extra(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, main: Callable[[], None]
 ) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
-    code, said = command(main, tmp_path / "out", "--people", "0:1")
+    code, message = command(main, tmp_path / "out", "--people", "0:1")
     assert code == 1
-    assert "rendering people needs numba hint: pip install 'mtclar-stream[train]'" in said
+    assert "rendering people needs numba hint: pip install 'mtclar-stream[train]'" in message
 
 
-def test_ctrl_c_is_no_traceback(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_prints_no_traceback(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

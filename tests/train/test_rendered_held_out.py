@@ -1,4 +1,4 @@
-"""The test split of rendered people: made once, whole or not at all, and by another name when the generator changes."""
+"""The test split of rendered people: rendered once, written atomically, named after the generator's version."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ SECONDS = 0.2  # five frames
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> HeldOut:
-    """Two people, two pictures and five frames each; kept for the whole module."""
+    """Two people with two pictures and five frames each, shared by the module."""
     folder = tmp_path_factory.mktemp("cache")
     return HeldOut(folder, people=(1000, 1001), pictures=2, seconds=SECONDS, workers=2)
 
@@ -39,7 +39,7 @@ def steps() -> tuple[list[tuple[str, int]], Callable[..., Callable[[int], None]]
     return seen, progress
 
 
-def test_everybody_of_the_split_and_nobody_else() -> None:
+def test_default_people_are_the_test_split() -> None:
     assert HeldOut(Path("x")).people == TEST
 
 
@@ -91,7 +91,7 @@ def test_an_interrupted_run_keeps_what_was_finished(
     assert seen[0] == ("rendering pictures of test people", 1)
 
 
-def test_another_generator_has_a_folder_of_its_own(small: HeldOut, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_generator_uses_another_folder(small: HeldOut, monkeypatch: pytest.MonkeyPatch) -> None:
     before = small.home
     held_out.version.cache_clear()
     try:
@@ -103,7 +103,7 @@ def test_another_generator_has_a_folder_of_its_own(small: HeldOut, monkeypatch: 
     assert small.home == before
 
 
-def test_a_damaged_clip_says_what_to_do(small: HeldOut, tmp_path: Path) -> None:
+def test_damaged_clip_has_a_hint(small: HeldOut, tmp_path: Path) -> None:
     mine = replace(small, folder=tmp_path, people=(1000,))
     mine.home.mkdir(parents=True)
     (mine.home / f"1000-{SECONDS:g}s.mp4").write_bytes(b"no video")
@@ -113,7 +113,7 @@ def test_a_damaged_clip_says_what_to_do(small: HeldOut, tmp_path: Path) -> None:
     assert "remove it" in caught.value.hint
 
 
-def test_labels_of_a_clip_that_are_gone_or_damaged_too(small: HeldOut, tmp_path: Path) -> None:
+def test_missing_or_damaged_labels_have_a_hint(small: HeldOut, tmp_path: Path) -> None:
     mine = replace(small, folder=tmp_path, people=(1000,))
     mine.home.mkdir(parents=True)
     (mine.home / f"1000-{SECONDS:g}s.mp4").write_bytes(b"no video")
@@ -126,7 +126,7 @@ def test_labels_of_a_clip_that_are_gone_or_damaged_too(small: HeldOut, tmp_path:
     assert "remove" in caught.value.hint
 
 
-def test_a_video_that_breaks_off_is_named_when_its_frames_are_read(small: HeldOut) -> None:
+def test_truncated_video_is_named(small: HeldOut) -> None:
     small.load_clips(silent)
     video = small.home / f"1001-{SECONDS:g}s.mp4"
     whole = video.read_bytes()
@@ -140,11 +140,11 @@ def test_a_video_that_breaks_off_is_named_when_its_frames_are_read(small: HeldOu
     assert "remove it" in caught.value.hint
 
 
-def test_a_damaged_picture_set_too(small: HeldOut, tmp_path: Path) -> None:
+def test_damaged_picture_set_has_a_hint(small: HeldOut, tmp_path: Path) -> None:
     mine = replace(small, folder=tmp_path, people=(1000,))
     mine.home.mkdir(parents=True)
     (mine.home / "1000-2.npz").write_bytes(b"no archive")
-    with pytest.raises(DatasetError, match=r"1000-2\.npz is no file of rendered people") as caught:
+    with pytest.raises(DatasetError, match=r"1000-2\.npz is not a file of rendered people") as caught:
         mine.load_pictures(silent)
     assert "remove it" in caught.value.hint
 
@@ -153,16 +153,14 @@ def _killed(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_worker_is_said_and_nothing_hangs(
-    small: HeldOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_worker_is_reported(small: HeldOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_out, "_make_pictures", _killed)
     with pytest.raises(MtclarError, match="was killed") as caught:
         replace(small, folder=tmp_path).load_pictures(silent)
     assert "--workers 1" in caught.value.hint
 
 
-def test_without_numba_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_numba_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
     with pytest.raises(MtclarError, match="rendering the test people needs numba") as caught:
         HeldOut(tmp_path).load_pictures(silent)
@@ -170,7 +168,7 @@ def test_without_numba_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(MtclarError, match="cannot keep the rendered test people in"):
         HeldOut(tmp_path / "taken").load_pictures(silent)

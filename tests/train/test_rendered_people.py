@@ -1,4 +1,4 @@
-"""Rendered people: head data, expressions and their affect, who is in which split, what the renderer draws."""
+"""Rendered people: head data, expressions and their V/A, splits, renderer."""
 
 from itertools import combinations
 
@@ -17,7 +17,7 @@ from mtclar.train.rendered.renderer import View
 from mtclar.train.rendered.splits import DEMO, SPLITS, TEST, TRAIN, split_of
 
 
-def test_nobody_is_in_two_splits():
+def test_splits_are_disjoint():
     for first, second in combinations(SPLITS.values(), 2):
         assert not set(first) & set(second)
     assert (split_of(TRAIN[-1]), split_of(TEST[0]), split_of(DEMO[0])) == ("train", "test", "demo")
@@ -85,7 +85,7 @@ def test_a_mixture_of_one_is_that_expression():
     assert shown == pytest.approx(dict(EXPRESSIONS["angry"].weights))
 
 
-def test_a_person_is_always_the_same_and_nobody_else():
+def test_person_is_reproducible_and_unique():
     first, again, other = Person.sample(17), Person.sample(17), Person.sample(18)
     assert np.array_equal(first.shape, again.shape)
     assert (first.look, first.gains, first.resting, first.about) == (
@@ -97,7 +97,7 @@ def test_a_person_is_always_the_same_and_nobody_else():
     assert not np.array_equal(first.shape, other.shape)
 
 
-def test_people_differ_in_all_that_tables_group_by():
+def test_people_differ_in_group_attributes():
     abouts = [Person.sample(person_id).about for person_id in range(60)]
     assert {about.sex for about in abouts} == {"female", "male", "between"}
     assert {about.age_group for about in abouts} == {"child", "adult", "old"}
@@ -106,7 +106,7 @@ def test_people_differ_in_all_that_tables_group_by():
     assert max(tones) > 0.9
 
 
-def test_blink_closes_the_lids_whatever_they_did():
+def test_blink_closes_the_lids():
     shut = blink({"eyeWideLeft": 1.0, "eyeBlinkLeft": 0.3, "jawOpen": 0.2}, 1.0)
     assert shut == {"eyeWideLeft": 0.0, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "jawOpen": 0.2}
     assert lids_closed([1.0], 1.0) == 1
@@ -139,7 +139,7 @@ def test_background_shows_around_the_person(show):
     ("view", "axis"),
     [(View(yaw=0.35, span=3.2), 0), (View(pitch=-0.3, span=3.2), 1), (View(roll=-0.3, span=3.2), 2)],
 )
-def test_the_engine_sees_the_head_turn_as_the_view_says(show, view, axis):
+def test_engine_landmarks_follow_the_view(show, view, axis):
     with FaceCropper() as cropper:
         turned, straight = (pose_deg(cropper.points(show(view=v))) for v in (view, View(span=3.2)))
     assert turned[axis] - straight[axis] > 8

@@ -1,4 +1,4 @@
-"""Picture sets of rendered people: reproducible, framed as the engine frames, whole on disk."""
+"""Picture sets of rendered people: reproducible, framed like the engine's crops, written atomically."""
 
 import argparse
 
@@ -44,13 +44,13 @@ def test_affect_follows_from_the_expressions(made):
         assert mixed(mixture)[1] == pytest.approx(va.tolist(), abs=1e-5)
 
 
-def test_the_same_people_give_the_same_pictures_alone_or_together(made):
+def test_pictures_do_not_depend_on_other_people(made):
     alone = make_pictures(range(TEST[1], TEST[1] + 1), 4)
     assert np.array_equal(alone.images, made.images[4:])
     assert np.array_equal(alone.va, made.va[4:])
 
 
-def test_a_saved_set_loads_as_it_was_and_training_reads_it(made, tmp_path):
+def test_saved_set_loads_for_training(made, tmp_path):
     path = tmp_path / "people.npz"
     made.save(path)
     again = PictureSet.load(path)
@@ -60,7 +60,7 @@ def test_a_saved_set_loads_as_it_was_and_training_reads_it(made, tmp_path):
     assert np.array_equal(load([path], "test").images, made.images)
 
 
-def test_a_set_that_cannot_be_written_leaves_nothing(made, tmp_path):
+def test_failed_save_leaves_no_file(made, tmp_path):
     blocked = tmp_path / "taken.npz"
     blocked.mkdir()
     with pytest.raises(WriteError, match="cannot write"):
@@ -72,7 +72,7 @@ def test_a_set_that_cannot_be_written_leaves_nothing(made, tmp_path):
         made.save(tmp_path / "file" / "people.npz")
 
 
-def test_the_middle_of_a_crop_is_what_the_engine_cuts(show):
+def test_middle_of_a_crop_is_the_engine_crop(show):
     picture = show({"happy": 1.0})
     with FaceCropper() as cropper:
         wide, points = cropper(picture), cropper.points(picture)
@@ -87,7 +87,7 @@ def test_a_picture_without_a_face_gives_no_crop():
         assert cropper(np.full((120, 160, 3), 127, np.uint8)) is None
 
 
-def test_a_person_whom_the_detector_never_sees_is_given_up(person):
+def test_undetected_person_gives_no_pictures(person):
     def blind(_picture):
         return None
 
@@ -128,7 +128,7 @@ def test_people_outside_one_split_are_refused(text):
         people(text)
 
 
-def test_the_command_writes_what_it_says(tmp_path, monkeypatch, capsys):
+def test_command_writes_the_set(tmp_path, monkeypatch, capsys):
     out = tmp_path / "one.npz"
     monkeypatch.setattr("sys.argv", ["rendered", str(out), "--people", "1000:1001", "--pictures", "1"])
     main()

@@ -1,7 +1,7 @@
-"""What the networks say of every labelled face: faces are found, cut and encoded as at run time.
+"""Encodes every labelled face of a data set: faces are found, cut and encoded as at run time.
 
-Faces are measured whatever their pose, size and sharpness: the tracker's gates are not applied, since a figure that
-leaves the hard pictures out would flatter.
+Faces of every pose, size and sharpness are measured: the quality limits of the tracker are not applied, because
+excluding the hard pictures would overstate the accuracy.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,36 +40,36 @@ Crop = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """n labelled faces and what the encoder says of them."""
+    """n labelled faces and the encoder's outputs for them."""
 
     encoded: Encoded
     va: NDArray[np.float32]  # [n, 2] labels
     expression: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
     majority: NDArray[np.bool_] | None = None  # [n] in FER+'s subset that papers report
-    log_prior: NDArray[np.float32] | None = None  # [8] of the classes, where the encoder's logits carry none
-    subject: NDArray[np.str_] | None = None  # [n] who it is; empty: not known
+    log_prior: NDArray[np.float32] | None = None  # [8] class prior, for logits that do not include one
+    subject: NDArray[np.str_] | None = None  # [n] person; empty: unknown
     clip: NDArray[np.int64] | None = None  # [n] number of its clip
     frame: NDArray[np.int64] | None = None  # [n] its number in the clip
     time_s: NDArray[np.float64] | None = None  # [n] from the clip's first frame
     clip_names: tuple[str, ...] = ()  # by number
-    no_face: int = 0  # labelled pictures in which no face was found, or none where the label is
-    unlabelled: int = 0  # pictures that the data set itself marks as without a label
+    no_face: int = 0  # labelled pictures without a detected face at the labelled place
+    unlabelled: int = 0  # pictures that the data set marks as unlabelled
 
     def __len__(self) -> int:
         return len(self.va)
 
     @property
     def nameless(self) -> int:
-        """Faces of nobody known among those of people: they can be neither support nor query with labels."""
+        """Number of faces of unknown people in data with people: they are neither support nor query."""
         return 0 if self.subject is None else int((self.subject == "").sum())
 
 
 class Networks(Closeable):
-    """The four networks, ready to run; a context manager that holds their sessions.
+    """The sessions of the four networks; a context manager.
 
-    `folder` holds the encoder and the pair network with their cards as `export` writes them, and perhaps the constants
-    of the comparison (compare.json); None: the bundled ones. Raises UsageError when one of them is missing, ModelError
-    when one is damaged.
+    `folder` holds the encoder and the pair network with their cards, as `export` writes them, and optionally the
+    constants of the comparison (compare.json). None: the bundled networks. Raises UsageError when a file is missing,
+    ModelError when one is damaged.
     """
 
     def __init__(self, folder: Path | None = None, *, backend: str = "auto", threads: int = 1) -> None:
@@ -83,13 +83,13 @@ class Networks(Closeable):
         self.params = bundled_params() if folder is None else params_for(self.card.sha256, folder)
         with ExitStack() as sessions:
 
-            def opened(path: Path) -> InferenceSession:
+            def open_one(path: Path) -> InferenceSession:
                 return sessions.enter_context(open_session(path, backend, threads))
 
-            encoder, self.pair = map(opened, paths)
-            detector, mesh = (opened(models.path(name)) for name in FINDERS)
+            encoder, self.pair = map(open_one, paths)
+            detector, mesh = (open_one(models.path(name)) for name in FINDERS)
             self.encoder = Encoder(encoder)
-            self.backend = encoder.backend  # for people; the encoder's alone may be an int8 copy
+            self.backend = encoder.backend  # for display; only the encoder may run as an int8 copy
             self.finder = FaceFinder(Detector(detector), FaceMesh(mesh), self.card.identity.framing)
             self._sessions = sessions.pop_all()
 
@@ -97,9 +97,9 @@ class Networks(Closeable):
         """Closes the sessions; safe to call twice."""
         self._sessions.close()
 
-    def of_photos(self, photos: Photos, seen: Advance) -> Answers:
-        """FER+: its pictures are cut already."""
-        found = (_fitted(image, self.encoder.size) for image in _counted(photos.images, seen))
+    def of_photos(self, photos: Photos, advance: Advance) -> Answers:
+        """Encodes FER+ pictures, which are already crops."""
+        found = (_fitted(image, self.encoder.size) for image in _counted(photos.images, advance))
         return Answers(
             encoded=encode(self.encoder, found),
             va=photos.va,
@@ -108,9 +108,9 @@ class Networks(Closeable):
             log_prior=np.log(CROWD_SHARES, dtype=np.float32) if self.card.prior_free else None,
         )
 
-    def of_people(self, people: People, seen: Advance) -> Answers:
-        """Crops of rendered people: the middle of each is what a camera's face would be cut to."""
-        found = (_fitted(image, self.encoder.size) for image in _counted(middles(people.images), seen))
+    def of_people(self, people: People, advance: Advance) -> Answers:
+        """Encodes crops of rendered people; the middle of each is the run-time crop."""
+        found = (_fitted(image, self.encoder.size) for image in _counted(middles(people.images), advance))
         return Answers(
             encoded=encode(self.encoder, found),
             va=people.va,
@@ -118,12 +118,12 @@ class Networks(Closeable):
             subject=people.person.astype(np.str_),
         )
 
-    def of_stills(self, stills: Stills, seen: Advance) -> Answers:
-        """Whole pictures: the face is found in each by itself."""
+    def of_stills(self, stills: Stills, advance: Advance) -> Answers:
+        """Finds and encodes the face of each picture independently."""
         kept: list[int] = []
 
         def found() -> Iterator[Crop]:
-            for i in _counted(range(len(stills)), seen):
+            for i in _counted(range(len(stills)), advance):
                 crop = self.finder.in_still(stills.read(i), None if stills.boxes is None else stills.boxes[i])
                 if crop is not None:
                     kept.append(i)
@@ -140,15 +140,15 @@ class Networks(Closeable):
             unlabelled=stills.unlabelled,
         )
 
-    def of_clips(self, clips: Sequence[Clip], seen: Advance) -> Answers:
-        """Clips: the face is followed from frame to frame, and the labelled frames are encoded."""
+    def of_clips(self, clips: Sequence[Clip], advance: Advance) -> Answers:
+        """Tracks the face through each clip and encodes the labelled frames."""
         kept: list[tuple[int, int]] = []
         labelled = [np.flatnonzero(np.isfinite(clip.va).all(axis=1)) for clip in clips]
 
         def found() -> Iterator[Crop]:
             for number, clip in enumerate(clips):
                 wanted = set(labelled[number].tolist())
-                for frame, crop in enumerate(_counted(self.finder.in_clip(clip), seen)):
+                for frame, crop in enumerate(_counted(self.finder.in_clip(clip), advance)):
                     if crop is not None and frame in wanted:
                         kept.append((number, frame))
                         yield crop
@@ -172,17 +172,17 @@ class Networks(Closeable):
 
 
 class FaceFinder:
-    """The crop of the labelled face, found and framed by the tracker's own code."""
+    """Finds and crops the labelled face with the code of the tracker."""
 
     def __init__(self, detector: Detector, mesh: FaceMesh, framing: Framing = FRAMING) -> None:
         self._one = FaceTracker(detector, mesh, framing, max_faces=1)
         self._all = FaceTracker(detector, mesh, framing, MAX_FACES)
 
     def in_still(self, picture: Picture, box: NDArray[np.float32] | None = None) -> Crop | None:
-        """The largest face, or with `box` [4] the one that is there (nan: not said). None: no such face.
+        """The largest face, or the face at `box` [4] (nan: not given). None: no such face.
 
-        A face that fills the picture is found only with a border around it, so where there is none at first sight the
-        picture is looked at again with its own border repeated outwards: 1.7 % of tight portraits need it.
+        The detector misses a face that fills the picture. When it finds none, the picture is extended by repeating its
+        border pixels and searched again: 1.7 % of tight portraits need it.
         """
         known = None if box is None or np.isnan(box).any() else box
         crop = self._in_still(picture, known)
@@ -193,7 +193,7 @@ class FaceFinder:
         return crop
 
     def in_clip(self, clip: Clip) -> Iterator[Crop | None]:
-        """The labelled face of each frame, followed through the clip as at run time. None: not there."""
+        """The labelled face of each frame, tracked through the clip as at run time. None: not found."""
         several = clip.boxes is not None or clip.side is not None
         tracker = self._all if several else self._one
         tracker.reset()
@@ -215,7 +215,7 @@ class FaceFinder:
 
 
 def encode(encoder: Encoder, crops: Iterable[Crop]) -> Encoded:
-    """All crops in batches; only what the encoder says of them is kept."""
+    """Encodes the crops in batches; keeps only the outputs."""
     parts, batch = [encoder(np.zeros((0, encoder.size, encoder.size), np.uint8))], []
     for crop in crops:
         batch.append(crop)
@@ -228,14 +228,14 @@ def encode(encoder: Encoder, crops: Iterable[Crop]) -> Encoded:
 
 
 def middles(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Of crops [n, S, S] that were cut wider than at run time, what a camera's face would be cut to."""
+    """The run-time crops in the middle of wider crops [n, S, S]."""
     margin = (images.shape[1] - FRAMING.size) // 2
     middle = slice(margin, margin + FRAMING.size)
     return images[:, middle, middle]
 
 
 def _require(folder: Path) -> None:
-    """UsageError when `export` has not written there."""
+    """Raises UsageError when a file of `export` is missing in the folder."""
     names = [f"{name}.{kind}" for name in NETWORKS for kind in ("onnx", "json")]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -249,7 +249,7 @@ def _frame(picture: Picture, number: int = 0, t_s: float = 0.0) -> Frame:
 
 
 def _chosen(crops: Sequence[FaceCrop], box: NDArray[np.float32] | None) -> Crop | None:
-    """The largest face, or the largest one that is where `box` is."""
+    """The largest face, or the largest face at `box`."""
     if box is not None:
         where = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         crops = [crop for crop in crops if same_face(crop.box, where)]
@@ -257,7 +257,7 @@ def _chosen(crops: Sequence[FaceCrop], box: NDArray[np.float32] | None) -> Crop 
 
 
 def _on_side(crops: Sequence[FaceCrop], side: str, width: int) -> Crop | None:
-    """The leftmost or rightmost of several faces; a single one only when it is in that half of the picture."""
+    """The leftmost or rightmost of several faces; a single face only when it is in that half of the picture."""
     across = sorted(crops, key=lambda crop: crop.box[0] + crop.box[2])
     if not across:
         return None
@@ -267,7 +267,7 @@ def _on_side(crops: Sequence[FaceCrop], side: str, width: int) -> Crop | None:
 
 
 def _fitted(image: Crop, size: int) -> Crop:
-    """[S, S] at the encoder's size."""
+    """Resizes a crop [S, S] to the input size of the encoder."""
     if image.shape[0] == size:
         return image
     shrinks = image.shape[0] > size
@@ -277,8 +277,8 @@ def _fitted(image: Crop, size: int) -> Crop:
     )
 
 
-def _counted(rows: Iterable[T], seen: Advance) -> Iterator[T]:
-    """The same rows, each said when it has been dealt with."""
+def _counted(rows: Iterable[T], advance: Advance) -> Iterator[T]:
+    """Yields the rows and reports each one after it was used."""
     for row in rows:
         yield row
-        seen(1)
+        advance(1)

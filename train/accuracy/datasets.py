@@ -1,4 +1,4 @@
-"""Which data sets can be evaluated, by name: how each is opened, and how its faces are answered."""
+"""The data sets of `evaluate` by name: how each is opened and how its faces are encoded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ DEFAULT_SPLITS = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Pictures to be looked at, all answered in the same way."""
+    """Pictures that are encoded in the same way."""
 
     count: int
     answer: Callable[[Networks, Advance], Answers]
@@ -43,27 +43,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A data set whose labels were read, ready to be answered."""
+    """A data set with its labels, ready to be encoded."""
 
     name: str
     split: str | None
     main: Part  # for the table
-    clips: Part | None = None  # for the account of whole clips, where that is another part
+    clips: Part | None = None  # for the table of whole clips, if it uses other data
     proxy: bool = False  # valence and arousal are FER+'s class centres
-    trained_on: bool = False  # the bundled networks saw these very pictures
+    trained_on: bool = False  # the bundled networks were trained on these pictures
 
 
 def open_photos(path: Path) -> Opened:
-    """A CSV of the user's own photos."""
+    """Opens a CSV of the user's photos."""
     return Opened(PHOTOS, None, _stills(photos.load(path)))
 
 
 def open_dataset(
     name: str, root: Path | None, split: str | None, held_out: HeldOut, progress: Progress
 ) -> Opened:
-    """Reads the labels of a split (None: the default one); `progress` is told of test people that are rendered.
+    """Reads the labels of a split (None: the default one); `progress` shows the rendering of test people.
 
-    Raises UsageError for an unknown name or split and for a `root` that is missing or needless; DatasetError for a
+    Raises UsageError for an unknown name or split and for a `root` that is missing or not allowed; DatasetError for a
     broken file.
     """
     if name not in SPLITS:
@@ -73,7 +73,7 @@ def open_dataset(
         raise UsageError(f"{name} has no split '{split}'", f"one of: {', '.join(SPLITS[name])}")
     if name == RENDERED:
         if root is not None:
-            raise UsageError("rendered people need no --root", "they are made when needed, and kept")
+            raise UsageError("rendered people need no --root", "they are rendered when needed and stored")
         return _rendered(split, held_out, progress)
     if root is None:
         raise UsageError(f"{name} needs --root DIR", "the folder that holds the data set")
@@ -84,7 +84,7 @@ def open_dataset(
 
 def _ferplus(root: Path, split: str) -> Opened:
     chosen = ferplus.load(root).split(split)  # type: ignore[arg-type]
-    part = Part(len(chosen), lambda networks, seen: networks.of_photos(chosen, seen))
+    part = Part(len(chosen), lambda networks, advance: networks.of_photos(chosen, advance))
     return Opened(FERPLUS, split, part, proxy=True, trained_on=split == "Training")
 
 
@@ -117,12 +117,12 @@ def _rendered(split: str, held_out: HeldOut, progress: Progress) -> Opened:
 
 
 def _stills(stills: Stills) -> Part:
-    return Part(len(stills), lambda networks, seen: networks.of_stills(stills, seen))
+    return Part(len(stills), lambda networks, advance: networks.of_stills(stills, advance))
 
 
 def _clips(clips: Sequence[Clip]) -> Part:
-    return Part(sum(map(len, clips)), lambda networks, seen: networks.of_clips(clips, seen))
+    return Part(sum(map(len, clips)), lambda networks, advance: networks.of_clips(clips, advance))
 
 
 def _people(people: People) -> Part:
-    return Part(len(people), lambda networks, seen: networks.of_people(people, seen))
+    return Part(len(people), lambda networks, advance: networks.of_people(people, advance))

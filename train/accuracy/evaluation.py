@@ -1,4 +1,4 @@
-"""One evaluation from start to end: answers, classes, few labels, whole clips."""
+"""One complete evaluation: encoding, expression classes, few labels, whole clips."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from mtclar.train.progress import Progress, silent
 def evaluate(
     opened: Opened, networks: Networks, shots: Sequence[int], seeds: int, progress: Progress = silent
 ) -> Report:
-    """Answers an opened data set and scores it with each number of labels in `shots`, `seeds` draws each.
+    """Encodes an opened data set and scores it with each number of labels in `shots`, `seeds` draws each.
 
     A data set in which no face is found gives a report without figures.
     """
     engine = Engine(networks.pair, networks.params)
     answers = opened.main.answer(networks, progress("looking at faces", opened.main.count))
-    of_clips = answers
+    clip_answers = answers
     if opened.clips is not None:
-        of_clips = opened.clips.answer(networks, progress("looking at clips", opened.clips.count))
+        clip_answers = opened.clips.answer(networks, progress("looking at clips", opened.clips.count))
     return Report(
         data=opened.name,
         split=opened.split,
@@ -32,7 +32,7 @@ def evaluate(
         classes=classes_of(answers),
         shots=few_shot.score(answers, engine, shots, seeds, progress),
         seeds=seeds,
-        clips=whole_clips.score(of_clips, engine, progress=progress),
+        clips=whole_clips.score(clip_answers, engine, progress=progress),
         proxy=opened.proxy,
         trained_on=opened.trained_on,
     )

@@ -1,18 +1,18 @@
-"""K labelled faces of a person as support, the other faces of that person to be estimated; many draws of the K.
+"""Few-shot evaluation: K labelled faces of a person are the support, the other faces are queries; repeated draws.
 
-What is scored, and how it is put together:
+The protocol:
 
 - For every person and every seed the faces are shuffled once; the first K are the support and the rest the queries, so
   no query is ever in the support, all methods answer the same queries, and a larger K contains the smaller one.
-- Somebody with fewer than K + 1 faces is left out at that K, and counted. So different K may rest on different people:
-  compare methods within a K, and look at the number of people before comparing across.
-- Where nobody is known, all faces are dealt from together: the support is of strangers, a control in which labels can
-  help little and must do no harm.
-- At most 20,000 queries are answered a seed, the same number of each person, drawn at random: for long videos.
+- A person with fewer than K + 1 faces is left out at that K, and counted. Different K may therefore have different
+  people: compare methods within a K, and check the number of people before comparing across K.
+- When persons are unknown, support and queries are drawn from all faces: the support shows strangers. This is a
+  control, in which labels can help little and must do no harm.
+- At most 20,000 queries are scored per seed, the same number for each person, drawn at random: for long videos.
 - Predictions of all people and all seeds are pooled, and each figure is computed once over the pool, as published
-  figures are over all frames of a test set. A person with many faces therefore weighs more. `rmse_sd` says how much
+  figures are over all frames of a test set. A person with many faces therefore has more weight. `rmse_sd` says how much
   the RMSE differs between seeds.
-- K = 0 is every face once, without any draw.
+- K = 0 scores every face once, without draws.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,12 +37,11 @@ class Shots:
     """The figures with K labelled faces of each person."""
 
     k: int
-    subjects: int | None  # people scored; None where nobody is known
+    subjects: int | None  # people scored; None when persons are unknown
     left_out: int  # people with too few faces
-    queries: int  # answered, over all seeds
-    figures: Mapping[
-        str, tuple[Figures, Figures]
-    ]  # method -> valence, arousal; empty: nobody has enough faces
+    queries: int  # scored, over all seeds
+    # method -> valence, arousal; empty when no person has enough faces
+    figures: Mapping[str, tuple[Figures, Figures]]
 
 
 def score(
@@ -52,9 +51,9 @@ def score(
     seeds: int,
     progress: Progress = silent,
 ) -> list[Shots]:
-    """Figures for every K of `shots`; without any where nobody has enough faces.
+    """Figures for every K of `shots`; empty for a K for which no person has enough faces.
 
-    One step of progress a draw.
+    Progress advances by one per draw.
     """
     done = progress("few labels", len(shots) * seeds)
     people = subjects_of(answers)
@@ -78,7 +77,7 @@ def score(
 
 
 def subjects_of(answers: Answers) -> list[Rows]:
-    """Rows of each person by name; of everybody together where nobody is known. Faces of nobody known are left out."""
+    """Rows of each person by name, without faces of unknown people; all rows together when persons are unknown."""
     if answers.subject is None:
         return [np.arange(len(answers), dtype=np.int64)]
     names = [name for name in np.unique(answers.subject) if name]
@@ -86,13 +85,13 @@ def subjects_of(answers: Answers) -> list[Rows]:
 
 
 def draw(rows: Rows, k: int, most: int, seed: int, person: int) -> tuple[Rows, Rows]:
-    """Support [K] and at most `most` queries of one person (a number) and one seed: always the same."""
+    """Support [K] and at most `most` queries of one person (a number) for one seed; deterministic."""
     shuffled = np.random.default_rng((seed, person)).permutation(rows)
     return shuffled[:k], shuffled[k : k + most]
 
 
 def support_of(answers: Answers, rows: Rows) -> SupportSet:
-    """Those labelled faces as a support set."""
+    """The support set of these labelled faces."""
     return SupportSet.from_encoded(answers.encoded[rows], answers.va[rows])
 
 
@@ -112,7 +111,7 @@ def _score_k(
         for name in METHODS:
             predictions[name].append(joined([by_method[name] for by_method, _ in parts]))
         done(1)
-    figures = {name: figures_of(of_draws, truths) for name, of_draws in predictions.items()}
+    figures = {name: figures_of(draws, truths) for name, draws in predictions.items()}
     return figures, sum(map(len, truths))
 
 
@@ -128,7 +127,7 @@ def _of_seed(
 
 
 def joined(parts: Sequence[Prediction]) -> Prediction:
-    """End to end."""
+    """Concatenates predictions."""
     sds = [part.sd for part in parts if part.sd is not None]
     return Prediction(
         np.concatenate([part.value for part in parts]),

@@ -1,7 +1,7 @@
-"""The ways to use K labelled faces of a person that every table compares: the engine's own rules and simple baselines.
+"""The few-shot methods that every table compares: the engine's rules and simple baselines.
 
-`mtclar` is what the tracker does. `absolute` uses no label at all. `nearest`, `kernel-weighted` and `mean-residual` are
-what one would try without a pair network; `paper` is the mean of label + predicted difference, as MT-CLAR was
+`mtclar` is the method of the tracker. `absolute` uses no label. `nearest`, `kernel-weighted` and `mean-residual` are
+baselines without a pair network; `paper` is the mean of label + predicted difference, as MT-CLAR was
 published.
 """
 
@@ -28,7 +28,7 @@ KERNEL_WIDTH = 0.15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """V/A of n faces and, from methods that have one, the standard deviation of the label that a person would give."""
+    """V/A of n faces and, from methods that predict it, the standard deviation of a new label."""
 
     value: Array  # [n, 2] in [-1, 1]
     sd: Array | None = None  # [n, 2]
@@ -38,11 +38,13 @@ class Prediction:
 class Engine:
     """The engine's comparison with one pair of networks."""
 
-    pair: InferenceSession | None = None  # of the pair graph; None: similarity and difference by geometry
-    params: CompareParams | None = None  # None: those of the bundled encoder
+    pair: InferenceSession | None = (
+        None  # of the pair graph; None: similarity and difference from the embeddings alone
+    )
+    params: CompareParams | None = None  # None: the constants of the bundled encoder
 
     def __call__(self, support: SupportSet | None, faces: Encoded, rule: str = DEFAULT_RULE) -> Prediction:
-        """What the tracker says of n faces with that support set, or without one."""
+        """The tracker's estimates of n faces with a support set, or without one."""
         with Comparer(self.pair, support, rule, self.params) as comparer:
             estimates = comparer(faces)
         value = np.array([(e.valence, e.arousal) for e in estimates], np.float64).reshape(-1, 2)
@@ -58,7 +60,7 @@ def _mtclar(engine: Engine, support: SupportSet, faces: Encoded) -> Prediction:
 
 
 def _rule(name: str) -> Method:
-    """A baseline among the engine's rules, by name; it claims no interval of its own."""
+    """A baseline among the engine's rules, by name, without an interval."""
     return lambda engine, support, faces: Prediction(engine(support, faces, name).value)
 
 

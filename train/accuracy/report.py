@@ -1,4 +1,4 @@
-"""One evaluation as plain data: what `--json` holds and what the table prints."""
+"""The result of one evaluation as plain data, for `--json` and the printed table."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,23 @@ class Classes:
 
     accuracy: float
     n: int
-    recall: Mapping[str, tuple[float, int]]  # expression -> share found, of how many
+    recall: Mapping[str, tuple[float, int]]  # expression -> recall, number of faces
     accuracy_all: float | None = None  # FER+: on all usable pictures, not the `majority` subset alone
 
 
 def classes_of(answers: Answers) -> Classes | None:
-    """None where no expression is known. One view of each picture, not averaged over its mirror image."""
+    """Accuracy of the expressions; None when no expression is labelled. Predictions do not use the mirror image."""
     known = answers.expression != UNKNOWN
     scored = known if answers.majority is None else known & answers.majority
     if not scored.any():
         return None
     prior = 0.0 if answers.log_prior is None else answers.log_prior
-    said = (answers.encoded.expression + prior).argmax(1)
-    right = said == answers.expression
+    predicted = (answers.encoded.expression + prior).argmax(1)
+    right = predicted == answers.expression
     recall = {
-        name: (float(right[shown].mean()), int(shown.sum()))
+        name: (float(right[rows].mean()), int(rows.sum()))
         for i, name in enumerate(EXPRESSIONS)
-        if (shown := scored & (answers.expression == i)).any()
+        if (rows := scored & (answers.expression == i)).any()
     }
     return Classes(
         accuracy=float(right[scored].mean()),
@@ -50,23 +50,23 @@ def classes_of(answers: Answers) -> Classes | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Everything that one evaluation found out."""
+    """The results of one evaluation."""
 
-    data: str  # what was evaluated, for people
+    data: str  # display name of the data
     split: str | None
     card: models.Card  # of the encoder
     constants_encoder: str  # sha256 of the encoder that the constants of the comparison were fitted to
-    backend: str  # what computed the encoder's answers, for people
+    backend: str  # display name of the encoder's back end
     answers: Answers
     classes: Classes | None
     shots: Sequence[Shots]
     seeds: int
     clips: WholeClips | None = None
     proxy: bool = False  # the labels are FER+'s class centres
-    trained_on: bool = False  # the networks saw these very pictures
+    trained_on: bool = False  # the networks were trained on these pictures
 
     def summary(self) -> list[str]:
-        """How many pictures, how many without a face or a label, the eight classes, who was left out: in sentences."""
+        """Sentences on the pictures, those without a face or a label, the eight classes and the people left out."""
         answers, classes = self.answers, self.classes
         where = self.data if self.split is None else f"{self.data} {self.split}"
         pictures = len(answers) + answers.no_face
@@ -78,17 +78,19 @@ class Report:
         lines.append(f"Encoder {self.card.sha256[:12]} on {self.backend}.")
         if self.trained_on:
             lines.append(
-                "The bundled networks were trained on these pictures: this says nothing about new ones."
+                "The bundled networks were trained on these pictures: the figures do not apply to new ones."
             )
         if classes is not None:
             lines.append(f"Eight expressions: accuracy {classes.accuracy:.4f} (n = {classes.n:,})")
             if classes.accuracy_all is not None:
                 lines[-1] += f", the majority subset; {classes.accuracy_all:.4f} on all {len(answers):,}"
         if answers.subject is None and any(shots.k for shots in self.shots):
-            lines.append("Nobody is known here: the labelled faces are of anybody, so they can help little.")
+            lines.append(
+                "The data has no subjects: the labelled faces show other people, so they can help little."
+            )
         if answers.nameless:
             lines.append(
-                f"{answers.nameless:,} of {len(answers):,} faces have no subject, and are scored without labels alone."
+                f"{answers.nameless:,} of {len(answers):,} faces have no subject and are scored only without labels."
             )
         lines += [
             f"With {shots.k} labelled, {shots.subjects} of {shots.subjects + shots.left_out} people have enough."
@@ -98,7 +100,7 @@ class Report:
         return lines
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; what is undefined (the CCC of constant labels) is None."""
+        """Plain data; undefined figures (such as the CCC of constant labels) are None."""
         classes = self.classes
         return {
             "data": self.data,
@@ -144,13 +146,13 @@ class Report:
 def _methods(figures: Mapping[str, tuple[Figures, Figures]]) -> dict[str, Any]:
     return {
         method: {
-            name: {field: _defined(getattr(of, field)) for field in Figures.__slots__}
-            for name, of in zip(DIMENSIONS, of_method, strict=True)
+            name: {field: _defined(getattr(dimension, field)) for field in Figures.__slots__}
+            for name, dimension in zip(DIMENSIONS, by_dimension, strict=True)
         }
-        for method, of_method in figures.items()
+        for method, by_dimension in figures.items()
     }
 
 
 def _defined(value: float | None) -> float | None:
-    """As it is: who prints it rounds it, and a figure that is rounded twice may end one off."""
+    """The value without rounding, or None when undefined. Only printing rounds: rounding twice can change a digit."""
     return None if value is None or not math.isfinite(value) else float(value)

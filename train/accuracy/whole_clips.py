@@ -1,8 +1,8 @@
-"""A clip labelled from a few of its own frames, as MT-CLAR was published: frame 0 and every 20th after it is labelled.
+"""Evaluation on whole clips, as published: frame 0 and every 20th frame after it are the support of their clip.
 
-Where such a frame has no face or no label, the next one that has both stands in for it. All labelled frames of a clip
-are its support set, those after a query included: that is labelling a recording, not tracking live. Two methods look
-only backwards: `paper-latest`, the published anchor (label of the latest labelled frame + predicted difference), and
+When such a frame has no face or no label, the next frame with both replaces it. All labelled frames of a clip are its
+support set, including those after a query: this measures label propagation, not live tracking. Two methods use only
+earlier frames: `paper-latest`, the published anchor (label of the latest labelled frame + predicted difference), and
 `hold-last`, the latest label itself, which is strong on slow clips. Every other frame is a query; all clips are pooled.
 """
 
@@ -35,7 +35,7 @@ class WholeClips:
 def score(
     answers: Answers, engine: Engine, every: int = EVERY, progress: Progress = silent
 ) -> WholeClips | None:
-    """None when the answers are not of clips, or no clip has a query."""
+    """Scores all clips; None when the answers have no clips, or no clip has a query."""
     if answers.clip is None or answers.frame is None:
         return None
     parts: dict[str, list[Prediction]] = {name: [] for name in (*METHODS, PAPER_LATEST, HOLD_LAST)}
@@ -57,12 +57,12 @@ def score(
     if not truths:
         return None
     truth = np.concatenate(truths)
-    figures = {name: figures_of([joined(of_clips)], [truth]) for name, of_clips in parts.items()}
+    figures = {name: figures_of([joined(predictions)], [truth]) for name, predictions in parts.items()}
     return WholeClips(every, len(truths), labelled, len(truth), figures)
 
 
 def split(rows: Rows, frames: Rows, every: int) -> tuple[Rows, Rows, Rows]:
-    """Rows of one clip in order, and their frame numbers -> support, queries, and for each query the latest support."""
+    """Rows of one clip and their frame numbers, in order -> support, queries, and the latest support of each query."""
     _, first = np.unique(frames // every, return_index=True)
     is_support = np.zeros(len(rows), bool)
     is_support[first] = True
@@ -71,7 +71,7 @@ def split(rows: Rows, frames: Rows, every: int) -> tuple[Rows, Rows, Rows]:
 
 
 def _from_latest(answers: Answers, engine: Engine, queries: Rows, latest: Rows) -> Prediction:
-    """Each query by the published rule with one support frame."""
+    """Estimates each query with the published rule from the latest support frame."""
     parts = [
         METHODS[PAPER](engine, support_of(answers, anchor[None]), answers.encoded[queries[latest == anchor]])
         for anchor in np.unique(latest)

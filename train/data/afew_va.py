@@ -18,10 +18,10 @@ from mtclar.engine.errors import UsageError
 from mtclar.train.data.labelled import Clip, DatasetError, Picture, is_file, read_picture
 
 Split = Literal["all", "train", "validation", "test"]
-DEFAULT_SPLIT: Split = "all"  # nobody of it was ever trained on here
+DEFAULT_SPLIT: Split = "all"  # no network of this project was trained on AFEW-VA
 
-FPS = 25.0  # the frames are given without times; films have 24 or 25
-SCALE = 10.0  # their labels over ours
+FPS = 25.0  # the frames have no times; films have 24 or 25
+SCALE = 10.0  # AFEW-VA labels divided by labels in [-1, 1]
 LANDMARKS = (68, 2)
 FIFTHS: dict[int, Split] = {3: "validation", 4: "test"}
 
@@ -29,27 +29,27 @@ FIFTHS: dict[int, Split] = {3: "validation", 4: "test"}
 def load(root: Path, split: Split = DEFAULT_SPLIT) -> list[Clip]:
     """The clips of a split by number; an actor is in one split only.
 
-    Raises UsageError when `root` holds no clip, DatasetError that names the file and the key that is broken.
+    Raises UsageError when `root` holds no clip, DatasetError that names the broken file and key.
     """
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
     annotations = [folder / f"{folder.name}.json" for folder in folders]
     annotations = [path for path in annotations if is_file(path)]
     if not annotations:
         raise UsageError(
-            f"{root} is no AFEW-VA folder: it has no clip such as 001/001.json",
+            f"{root} is not an AFEW-VA folder: it has no clip such as 001/001.json",
             "name the folder that holds the folders 001 to 600",
         )
     clips = [_clip(path) for path in annotations]
     chosen = [clip for clip in clips if split in ("all", split_of(clip.subject))]
     if not chosen:
         raise UsageError(
-            f"no clip in {root} is of the {split} split", f"splits: {', '.join(get_args(Split))}"
+            f"no clip in {root} is in the {split} split", f"splits: {', '.join(get_args(Split))}"
         )
     return chosen
 
 
 def split_of(actor: str) -> Split:
-    """Always the same split for an actor, whoever else is there."""
+    """The split of an actor; it depends on the name of the actor alone."""
     return FIFTHS.get(hashlib.sha256(actor.encode()).digest()[0] % 5, "train")
 
 
@@ -99,11 +99,11 @@ def _va(fields: Any, where: str) -> tuple[float, float]:
 
 
 def _box(fields: Any, where: str) -> tuple[float, float, float, float]:
-    """Around the landmarks."""
+    """The bounding box of the landmarks."""
     try:
         landmarks = np.array(_get(fields, "landmarks", where), np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise DatasetError(f"{where}: landmarks are no numbers") from error
+        raise DatasetError(f"{where}: landmarks are not numbers") from error
     if landmarks.shape != LANDMARKS or not np.isfinite(landmarks).all():
         raise DatasetError(
             f"{where}: landmarks are {list(landmarks.shape)}, expected {list(LANDMARKS)} numbers"

@@ -1,10 +1,10 @@
 """Aff-Wild2 (Kollias & Zafeiriou 2019, arXiv:1811.07770): videos from the web, labelled frame by frame.
 
 A text file for each person of each video, its first line `valence,arousal`, then one line a frame, in folders
-Train_Set and Validation_Set wherever below the root (the folders of other tasks have other first lines and are passed
-over); -5 means that the frame has no label. NAME_left.txt and NAME_right.txt are the two people of NAME's video. Frame
-i is line i + 1: either cropped_aligned/NAME/00001.jpg (a missing picture: no face was found there), or the i-th frame
-of a video file NAME.mp4 or the like, wherever below the root.
+Train_Set and Validation_Set anywhere below the root (text files of other tasks have other first lines and are
+skipped); -5 means that the frame has no label. NAME_left.txt and NAME_right.txt are the two people of NAME's video.
+Frame i is line i + 1: either cropped_aligned/NAME/00001.jpg (missing when no face was found), or the i-th frame of a
+video file such as NAME.mp4, anywhere below the root.
 """
 
 import os
@@ -35,7 +35,7 @@ SPLIT_FOLDERS: dict[str, Split] = {"train_set": "train", "validation_set": "vali
 def load(root: Path, split: Split = DEFAULT_SPLIT) -> list[Clip]:
     """The clips of a split by name; `all` also takes text files that are in no folder of a split.
 
-    Raises UsageError when there are none, DatasetError that names the file and the line that is broken.
+    Raises UsageError when there are none, DatasetError that names the broken file and line.
     """
     texts, frame_folders, videos = _walk(root)
     wanted = sorted(
@@ -78,7 +78,7 @@ def _walk(root: Path) -> tuple[dict[Path, Split | None], dict[str, Path], dict[s
 
 
 def _is_va(path: Path) -> bool:
-    """Whether the first line says so. Raises DatasetError for a file that cannot be read: it may be one."""
+    """Whether the first line is the header of V/A labels. Raises DatasetError for a file that cannot be read."""
     with _readable(path), path.open("rb") as file:
         first = file.readline(80).decode("utf-8-sig", "replace")
     return first.strip().replace(" ", "").lower() == HEADER
@@ -86,7 +86,7 @@ def _is_va(path: Path) -> bool:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """An error of the disk, or text in another encoding, as a DatasetError that names `path`."""
+    """Turns errors of reading and decoding into a DatasetError that names `path`."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -101,12 +101,12 @@ def _clip(path: Path, frame_folders: dict[str, Path], videos: dict[str, Path]) -
     if not len(va):
         raise DatasetError(f"{path} has no frame")
     if name in frame_folders:
-        # Cropped frames show one face: that of this file.
+        # Cropped frames show only the face of this file.
         return Clip(name, name, FPS, va, _cropped(frame_folders[name], len(va)))
     video, side = name, None
-    for one in ("left", "right"):
-        if name.endswith(f"_{one}"):
-            video, side = name.removesuffix(f"_{one}"), one
+    for end in ("left", "right"):
+        if name.endswith(f"_{end}"):
+            video, side = name.removesuffix(f"_{end}"), end
     if name in videos:
         video, side = name, None
     if video not in videos:
@@ -119,7 +119,7 @@ def _clip(path: Path, frame_folders: dict[str, Path], videos: dict[str, Path]) -
 
 
 def _labels(path: Path) -> Iterator[tuple[float, float]]:
-    """Valence and arousal of each line; nan, nan for a frame that is to be ignored."""
+    """Valence and arousal of each line; nan, nan for a frame without a label."""
     with _readable(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     while lines and not lines[-1].strip():
@@ -149,7 +149,7 @@ def _cropped(folder: Path, count: int) -> Callable[[], Iterator[Picture | None]]
 
 def _decoded(path: Path, count: int) -> Callable[[], Iterator[Picture | None]]:
     def pictures() -> Iterator[Picture | None]:
-        """A label beyond the video's last frame has no picture: some videos are a few frames short."""
+        """Yields None for labels after the last frame of the video: some videos are a few frames short."""
         number = 0
         try:
             with av.open(str(path), metadata_errors="ignore") as container:

@@ -1,9 +1,9 @@
-"""AffectNet (Mollahosseini et al. 2017, arXiv:1708.03985) in both layouts that its authors give out.
+"""AffectNet (Mollahosseini et al. 2017, arXiv:1708.03985) in both layouts that its authors published.
 
 2017: training.csv and validation.csv (subDirectory_filePath, face_x, face_y, face_width, face_height,
 facial_landmarks, expression, valence, arousal; some copies of validation.csv come without the header line) beside the
 folders of pictures. 2021, `AffectNet-8`: train_set/ and val_set/, each with images/ID.jpg and
-annotations/ID_{exp,val,aro,lnd}.npy. Valence or arousal -2 means that there is none.
+annotations/ID_{exp,val,aro,lnd}.npy. A valence or arousal of -2 means that the label is missing.
 """
 
 from collections.abc import Iterator
@@ -48,9 +48,9 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def load(root: Path, split: Split = DEFAULT_SPLIT) -> Stills:
-    """The labels of one split, in whichever layout `root` has.
+    """The labels of one split, in either layout.
 
-    Raises UsageError when it has neither, DatasetError that names the line or the file that is broken.
+    Raises UsageError when `root` has neither layout, DatasetError that names the broken line or file.
     """
     if (folder := root / SET_FOLDERS[split]).is_dir():
         return _load_npy(folder)
@@ -64,7 +64,7 @@ def load(root: Path, split: Split = DEFAULT_SPLIT) -> Stills:
 
 
 def _load_csv(path: Path, root: Path) -> Stills:
-    """2017."""
+    """Reads the layout of 2017."""
     names, values, expressions, boxes, unlabelled = [], [], [], [], 0
     for where, row in csv_rows(path, COLUMNS, COLUMNS if _headless(path) else None):
         expression = _expression(row["expression"], where)
@@ -90,7 +90,7 @@ def _load_csv(path: Path, root: Path) -> Stills:
 
 
 def _load_npy(folder: Path) -> Stills:
-    """2021."""
+    """Reads the layout of 2021."""
     files, values, expressions, unlabelled = [], [], [], 0
     for file in _pictures(folder / "images"):
         exp, val, aro = (folder / "annotations" / f"{file.stem}_{kind}.npy" for kind in ("exp", "val", "aro"))
@@ -113,7 +113,7 @@ def _load_npy(folder: Path) -> Stills:
 
 
 def _headless(path: Path) -> bool:
-    """Whether the first line is already a row: nine cells, of which the last three are numbers."""
+    """Whether the file has no header: its first line has nine cells and the last three are numbers."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         cells = file.readline().rstrip("\r\n").split(",")
     try:
@@ -123,7 +123,7 @@ def _headless(path: Path) -> bool:
 
 
 def _expression(cell: str, where: str) -> int:
-    """A class of theirs -> index in EXPRESSIONS, or UNKNOWN."""
+    """A class of AffectNet -> index in EXPRESSIONS, or UNKNOWN."""
     try:
         number = int(float(cell))
         whole = float(cell) == number
@@ -140,7 +140,7 @@ def _invalid(cell: str) -> bool:
     try:
         return float(cell) == INVALID
     except ValueError:
-        return False  # va_of says what is wrong
+        return False  # va_of raises the error
 
 
 def _box(row: dict[str, str], where: str) -> tuple[float, float, float, float]:
@@ -148,25 +148,25 @@ def _box(row: dict[str, str], where: str) -> tuple[float, float, float, float]:
     try:
         x, y, width, height = (float(row[name]) for name in COLUMNS[1:5])
     except ValueError as error:
-        raise DatasetError(f"{where}: a face_x, face_y, face_width or face_height is no number") from error
+        raise DatasetError(f"{where}: a face_x, face_y, face_width or face_height is not a number") from error
     if width < 1 or height < 1:
         return (float("nan"),) * 4
     return x, y, x + width, y + height
 
 
 def _pictures_beside(root: Path, name: str) -> Path:
-    """The folder in which the lists' paths begin, found by the first of them."""
+    """The folder to which the paths of a list are relative, found with the first path."""
     for folder in PICTURE_FOLDERS:
         if is_file(root / folder / name):
             return root / folder
     raise DatasetError(
-        f"{root / name} is missing, and so is it in {', '.join(PICTURE_FOLDERS[1:])}",
+        f"{root / name} is missing, also from {', '.join(PICTURE_FOLDERS[1:])}",
         "put the lists beside the folders of pictures",
     )
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    """By number, as the files are named; names that are no number follow by name."""
+    """The picture files, ordered by the number in their name; other names come last."""
     if not folder.is_dir():
         raise DatasetError(f"{folder} is missing")
     files = [file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
@@ -180,5 +180,5 @@ def _value(path: Path) -> str:
     try:
         with path.open("rb") as file:  # np.load would also take a zip of arrays
             return str(np.lib.format.read_array(file, allow_pickle=False).item())
-    except Exception as error:  # numpy raises whatever its reader of a damaged header met
+    except Exception as error:  # numpy raises many types for a damaged header
         raise DatasetError(f"{path} does not hold one value: {error}") from error

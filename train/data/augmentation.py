@@ -1,10 +1,10 @@
-"""Random changes of a face crop that leave the expression alone, in the order in which a camera makes them.
+"""Random changes of a face crop that keep the expression, in the order of a camera's processing.
 
     crop -> framing -> occlusion -> light -> resolution -> blur -> sensor noise -> sharpening -> JPEG -> encoder's input
 
-Press photos, web pictures, webcams and films differ in all of these far more than a few support frames can repair (a
-fixed shift for a whole session brought V CCC from .90 to .46 in a simulation), so training sees them all. Every step
-works on grey levels 0..255; lengths are shares of the side of the encoder's view unless they are said to be pixels.
+Press photos, web pictures, webcams and films differ in all of these more than a few support frames can correct (in a
+simulation, a fixed shift for a whole session reduced V CCC from .90 to .46), so training applies all of them. Every
+step works on grey levels 0..255; lengths are shares of the side of the encoder's view unless given in pixels.
 """
 
 import math
@@ -22,7 +22,7 @@ Grey = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """Ranges of the random changes; `*_share` is the share of pictures that a change is made to."""
+    """Ranges of the random changes; `*_share` is the share of pictures that are changed."""
 
     rotate_deg: float = 12.0
     scale: float = 0.12  # side of the view, +-
@@ -30,8 +30,8 @@ class CameraConfig:
     shift: float = 0.05  # +-
     occlusion_share: float = 0.15
     gamma: float = 0.4  # natural logarithm of the exponent, +-
-    side_light: float = 0.25  # grey level that a light from one side adds or takes at the border, +-
-    contrast: float = 0.35  # natural logarithm of the gain around mid-grey, +-: what saturates is lost
+    side_light: float = 0.25  # relative change of the grey level at the border by a light from one side, +-
+    contrast: float = 0.35  # natural logarithm of the gain around mid-grey, +-: levels are clipped to 0..255
     resolution_share: float = 0.45
     resolution: tuple[int, int] = (18, 200)  # side of the face in the camera's picture in pixels, log-uniform
     blur_share: float = 0.3
@@ -60,7 +60,7 @@ UNCHANGED = CameraConfig(
     sharpen_share=0.0,
     jpeg_share=0.0,
 )
-"""No change but mirroring."""
+"""Only mirroring."""
 
 
 def photograph(
@@ -68,8 +68,8 @@ def photograph(
 ) -> Grey:
     """crops uint8 [B, S, S] -> float32 [B, size, size], grey levels 0..255, each changed at random.
 
-    `core` is the side of the run-time view as a share of S: 1 for pictures framed as at run time, less for those cut
-    wider, whose border appears where a changed framing looks beyond the view. Deterministic given `random`.
+    `core` is the side of the run-time view as a share of S: 1 for pictures framed as at run time, less for wider
+    crops, whose border becomes visible when the framing changes. Deterministic given `random`.
     """
     views = [_photograph(crop, size, core, config, random) for crop in crops]
     return np.stack(views) if views else np.zeros((0, size, size), np.float32)
@@ -104,7 +104,7 @@ def _photograph(
     if random.random() < config.motion_share:
         x = _moved(x, random.uniform(0, config.motion) * side, random.uniform(0, math.pi))
     if config.noise:
-        deviation = config.noise * random.random() ** 2  # mostly little
+        deviation = config.noise * random.random() ** 2  # small in most pictures
         x = x + random.standard_normal(x.shape, np.float32) * np.float32(deviation)
     if random.random() < config.sharpen_share:
         x = x + np.float32(random.uniform(0.3, 1.2)) * (x - _gaussian(x, max(side / 60, 0.6)))
@@ -115,7 +115,7 @@ def _photograph(
 
 
 def _framed(crop: NDArray[np.uint8], core: float, config: CameraConfig, random: Generator) -> Grey:
-    """Rotates, scales, stretches, shifts and mirrors in one resampling; the view keeps the crop's own pixels."""
+    """Rotates, scales, stretches, shifts and mirrors in one resampling, at the resolution of the crop."""
     whole = crop.shape[0]
     side = round(whole * core)
     angle = math.radians(config.rotate_deg) * random.uniform(-1, 1)
@@ -138,7 +138,7 @@ def _framed(crop: NDArray[np.uint8], core: float, config: CameraConfig, random: 
 
 
 def occluded(x: Grey, random: Generator) -> Grey:
-    """x [S, S] with one thing in front of it: a rectangle, a hand, a mask, glasses, or hair from one side."""
+    """x [S, S] behind one object: a rectangle, a hand, a mask, glasses, or hair from one side."""
     side = x.shape[0]
     covered = np.zeros(x.shape, np.uint8)
     level = float(random.uniform(0, 255))
@@ -148,7 +148,7 @@ def occluded(x: Grey, random: Generator) -> Grey:
         x0, y0 = random.uniform(0, 1, 2) * (side - np.array([w, h]))
         cv2.rectangle(covered, _point(x0, y0), _point(x0 + w, y0 + h), 1, -1)
     elif kind == "hand":
-        # A palm that reaches in from the lower half of the border, and four fingers side by side.
+        # A palm from the lower half of the border, and four fingers side by side.
         level = float(np.median(x) * random.uniform(0.8, 1.2))
         start = np.array([random.choice((0.0, 1.0)), random.uniform(0.4, 1.0)]) * side
         aim = random.uniform((0.25, 0.3), (0.75, 0.9)) * side
@@ -206,7 +206,7 @@ def _resized(x: Grey, side: int) -> Grey:
 
 
 def _gaussian(x: Grey, deviation_px: float) -> Grey:
-    if deviation_px < 0.2:  # nothing to see
+    if deviation_px < 0.2:  # not visible
         return x
     return np.asarray(cv2.GaussianBlur(x, (0, 0), deviation_px), np.float32)
 
@@ -223,7 +223,7 @@ def _moved(x: Grey, path_px: float, direction: float) -> Grey:
 
 
 def _compressed(x: Grey, quality: int) -> Grey:
-    """Through JPEG."""
+    """Compresses and decompresses as JPEG."""
     _, code = cv2.imencode(".jpg", x.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.float32)
 

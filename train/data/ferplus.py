@@ -1,4 +1,4 @@
-"""FER+: pictures, ten crowd votes each, and the targets made of the votes; from either of two layouts.
+"""FER+: pictures with ten crowd votes each, and targets computed from the votes; reads two layouts.
 
 FER+ (Barsoum et al. 2016, arXiv:1608.01041) gives every FER2013 picture ten votes over eight expressions, `unknown` and
 `not a face`. It has no valence/arousal: the V/A used here is a proxy, the vote-weighted mean of the classes' centres.
@@ -6,8 +6,8 @@ The folder holds either sheet_00.png, sheet_01.png, ... (48x48 grey faces, 40 ac
 two files as published: fer2013.csv (emotion,pixels,Usage) and, line by line beside it, fer2013new.csv
 (Usage,Image name,neutral,...,contempt,unknown,NF; https://github.com/microsoft/FERPlus).
 
-FER2013's own label, the class that a picture was collected as, is `emotion` there, and original_labels.csv (name,
-fer2013) beside labels.csv, which may lack pictures or be missing.
+FER2013's own label, the class for which a picture was collected, is `emotion` in fer2013.csv. Beside labels.csv it is
+in original_labels.csv (name, fer2013), which is optional and may lack pictures.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ PIXELS_CSV, VOTES_CSV = "fer2013.csv", "fer2013new.csv"
 PIXELS_COLUMNS = ("emotion", "pixels", "Usage")
 # Mean shares of the crowd's votes over the usable Training pictures: the prior of anything trained on them.
 CROWD_SHARES = (0.3227, 0.2662, 0.1152, 0.1445, 0.0833, 0.0153, 0.0346, 0.0181)
-MOST_VOTES = 1000  # of one picture for one answer: ten people were asked
+MOST_VOTES = 1000  # of one picture for one class; FER+ has ten votes per picture
 VOTES_COLUMNS = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
 
 Usage = Literal["Training", "PublicTest", "PrivateTest"]
@@ -45,14 +45,14 @@ Usage = Literal["Training", "PublicTest", "PrivateTest"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photos:
-    """n pictures of different people, with what people said of them."""
+    """n pictures of different people with their labels."""
 
     images: NDArray[np.uint8]  # [n, 48, 48] grey
     expression: NDArray[np.float32]  # [n, 8] share of the votes, in the order of EXPRESSIONS
     va: NDArray[np.float32]  # [n, 2] proxy: expression @ class centres
     label: NDArray[np.int64]  # [n] expression with most votes
     majority: NDArray[np.bool_]  # [n] in the subset that FER+ papers score: more than half of the votes agree
-    collected: NDArray[np.int64]  # [n] expression that FER2013 collected the picture as, or UNKNOWN
+    collected: NDArray[np.int64]  # [n] FER2013's own label, or UNKNOWN
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,10 +70,10 @@ class FerPlus:
     collected: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
 
     def split(self, usage: Usage, at_least: int = 1) -> Photos:
-        """The usable pictures of one split; DatasetError when there are fewer than `at_least`.
+        """The usable pictures of one split; raises DatasetError when there are fewer than `at_least`.
 
-        Usable: an expression, not `unknown` or `not_a_face`, has most votes. Training pictures with a twin in
-        another split are left out, since they would leak the test.
+        A picture is usable when an expression, not `unknown` or `not_a_face`, has most votes. Training pictures with a
+        twin in another split are left out, because they would leak test data.
         """
         chosen = (self.usage == usage) & usable(self.votes)
         if usage == "Training":
@@ -96,21 +96,21 @@ class FerPlus:
 
 
 def expression_shares(votes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """votes [n, 10] -> [n, 8] shares of the eight expressions; rows without such a vote are zero."""
+    """votes [n, 10] -> [n, 8] shares of the eight expressions; rows without a vote for an expression are zero."""
     counts = votes[:, : len(EXPRESSIONS)]
     shares: NDArray[np.float32] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return shares
 
 
 def usable(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """votes [n, 10] -> [n] an expression has most votes."""
+    """votes [n, 10] -> [n] whether an expression has most votes."""
     return (votes.argmax(axis=1) < len(EXPRESSIONS)) & (votes[:, : len(EXPRESSIONS)].sum(axis=1) >= 1)
 
 
 def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """votes [n, 10] -> [n] an expression has more than half of the votes once single votes are dropped as outliers.
+    """votes [n, 10] -> [n] whether an expression has over half of the votes; single votes are dropped as outliers.
 
-    This is the `majority` mode of FER+'s own evaluation, which published accuracies refer to.
+    This is the `majority` mode of FER+'s own evaluation, used for published accuracies.
     """
     kept = np.where(votes > 1, votes, 0)
     best = kept.max(axis=1)
@@ -119,19 +119,19 @@ def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def load(folder: Path) -> FerPlus:
-    """Reads FER+ in either layout. DatasetError names the file and line that is broken; UsageError: no such folder."""
+    """Reads FER+ in either layout. Raises DatasetError for a broken line, UsageError for another kind of folder."""
     if is_file(folder / LABELS):
         return _load_sheets(folder)
     if is_file(folder / PIXELS_CSV) and is_file(folder / VOTES_CSV):
         return _load_csvs(folder)
     raise UsageError(
-        f"{folder} is no FER+ folder: it has neither {LABELS} nor {PIXELS_CSV} with {VOTES_CSV}",
+        f"{folder} is not a FER+ folder: it has neither {LABELS} nor {PIXELS_CSV} with {VOTES_CSV}",
         f"name the folder that holds {LABELS} and sheet_00.png, ..., or {PIXELS_CSV} and {VOTES_CSV}",
     )
 
 
 def twins_elsewhere(images: NDArray[np.uint8], usage: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """images [n, H, W], usage [n] -> [n] a pixel-identical picture has another usage."""
+    """images [n, H, W], usage [n] -> [n] whether an identical picture has another usage."""
     usages: dict[bytes, set[str]] = {}
     keys = [image.tobytes() for image in images]
     for key, name in zip(keys, usage.tolist(), strict=True):
@@ -161,7 +161,7 @@ def _load_sheets(folder: Path) -> FerPlus:
 
 
 def _collected(path: Path, names: Sequence[str]) -> NDArray[np.int64]:
-    """[n] what FER2013 collected the pictures of these names as; UNKNOWN without such a file or line."""
+    """[n] FER2013's own labels of the named pictures; UNKNOWN where the file or the line is missing."""
     if not is_file(path):
         return np.full(len(names), UNKNOWN, np.int64)
     collected: dict[str, int] = {}
@@ -213,7 +213,7 @@ def _read_sheet(path: Path, where: str) -> NDArray[np.uint8]:
 
 
 def _load_csvs(folder: Path) -> FerPlus:
-    """The published pair of files. Rows without an image name were found to show no face and are left out, as there."""
+    """Reads the published pair of files. Rows without an image name show no face; they are left out, as in FER+."""
     pixels_path, votes_path = folder / PIXELS_CSV, folder / VOTES_CSV
     images: list[NDArray[np.uint8]] = []
     votes: list[list[int]] = []
@@ -223,11 +223,13 @@ def _load_csvs(folder: Path) -> FerPlus:
     for where, named in csv_rows(votes_path, VOTES_COLUMNS):
         where_pixels, pictured = next(pixel_rows, ("", None))
         if pictured is None:
-            raise DatasetError(f"{where}: {pixels_path} has no such line", "the two files go line by line")
+            raise DatasetError(
+                f"{where}: {pixels_path} has no such line", "the two files must match line by line"
+            )
         if pictured["Usage"] != named["Usage"]:
             raise DatasetError(
                 f"{where}: Usage is {named['Usage']!r}, and {where_pixels} says {pictured['Usage']!r}",
-                "the two files go line by line",
+                "the two files must match line by line",
             )
         if named["Usage"] not in get_args(Usage):
             raise DatasetError(
@@ -240,7 +242,9 @@ def _load_csvs(folder: Path) -> FerPlus:
         votes.append(_counts([named[name] for name in VOTES_COLUMNS[2:]], where))
         usages.append(named["Usage"])
     if (rest := next(pixel_rows, None)) is not None:
-        raise DatasetError(f"{rest[0]}: {votes_path} has no such line", "the two files go line by line")
+        raise DatasetError(
+            f"{rest[0]}: {votes_path} has no such line", "the two files must match line by line"
+        )
     if not images:
         raise DatasetError(f"{votes_path} names no picture")
     stacked, usage = np.stack(images), np.array(usages)
@@ -281,5 +285,5 @@ def _counts(cells: Sequence[str], where: str) -> list[int]:
     if min(counts) < 0:
         raise DatasetError(f"{where}: a vote count is negative")
     if max(counts) > MOST_VOTES:
-        raise DatasetError(f"{where}: a vote count is above {MOST_VOTES}", "ten people were asked")
+        raise DatasetError(f"{where}: a vote count is above {MOST_VOTES}", "FER+ has ten votes per picture")
     return counts

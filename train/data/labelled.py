@@ -1,6 +1,6 @@
-"""What every data set of whole pictures gives: labelled stills, and labelled clips whose frames come in order.
+"""The types of labelled stills and clips that all loaders of whole pictures return, and shared CSV and image readers.
 
-Labels are read at once, pictures only when they are asked for: a data set may have hundreds of thousands of them.
+A loader reads labels immediately and pictures on demand: a data set may have hundreds of thousands of pictures.
 Reading the same folder twice gives the same rows in the same order.
 """
 
@@ -21,7 +21,7 @@ Picture = NDArray[np.uint8]
 """[H, W, 3] BGR."""
 
 UNKNOWN = -1
-"""Index of an expression that is not known."""
+"""Index of an unknown expression."""
 
 
 class DatasetError(MtclarError):
@@ -35,18 +35,16 @@ class Stills:
     files: Sequence[Path]  # [n]
     va: NDArray[np.float32]  # [n, 2] in [-1, 1]
     expression: NDArray[np.int64]  # [n] index in EXPRESSIONS, or UNKNOWN
-    subject: NDArray[np.str_] | None = None  # [n] who is shown; None: nobody knows
-    boxes: NDArray[np.float32] | None = (
-        None  # [n, 4] x0, y0, x1, y1 of the labelled face, where the data set says it
-    )
-    unlabelled: int = 0  # rows that the data set itself marks as without valence and arousal
-    named: Sequence[str] | None = None  # [n] where each file is named, for messages
+    subject: NDArray[np.str_] | None = None  # [n] person; None: the data set has no persons
+    boxes: NDArray[np.float32] | None = None  # [n, 4] x0, y0, x1, y1 of the labelled face; None: not given
+    unlabelled: int = 0  # rows that the data set marks as having no valence and arousal
+    named: Sequence[str] | None = None  # [n] the line that names each file, for messages
 
     def __len__(self) -> int:
         return len(self.files)
 
     def read(self, index: int) -> Picture:
-        """The picture. Raises DatasetError that names the file, and where it was named."""
+        """Reads a picture. Raises DatasetError with the file and the line that names it."""
         try:
             return read_picture(self.files[index])
         except DatasetError as error:
@@ -64,8 +62,8 @@ class Clip:
     fps: float
     va: NDArray[np.float32]  # [n, 2] in [-1, 1]; nan: a frame without a label
     frames: Callable[[], Iterator[Picture | None]]
-    """The n frames from the first on, decoded as they are asked for; None where the data set lacks the picture."""
-    boxes: NDArray[np.float32] | None = None  # [n, 4] x0, y0, x1, y1 of the labelled face; nan: not said
+    """Yields the n frames in order, decoded on demand; None for a frame without a picture."""
+    boxes: NDArray[np.float32] | None = None  # [n, 4] x0, y0, x1, y1 of the labelled face; nan: not given
     side: Literal["left", "right"] | None = None  # which face of a picture with two is labelled
 
     def __len__(self) -> int:
@@ -73,12 +71,12 @@ class Clip:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there; no error either for a name that is too long for one, as Path.is_file has it."""
+    """Whether the file exists; False for a name that is too long, where Path.is_file raises OSError."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def read_picture(path: Path) -> Picture:
-    """A picture file as BGR. Raises DatasetError that names it."""
+    """Reads a picture file as BGR. Raises DatasetError that names the file."""
     if not is_file(path):
         raise DatasetError(f"{path} is missing")
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
@@ -93,12 +91,11 @@ def csv_rows(
     header: Sequence[str] | None = None,
     optional: Sequence[str] = (),
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Where each row of a CSV file is, in words, and its cells by column; cells that are missing are empty.
+    """Yields the location of each row of a CSV file, for messages, and its cells by column; missing cells are empty.
 
-    `needed` and `optional` columns are found whatever their case and the blanks around them, as spreadsheets write
-    them. `header` names the columns of a file that has no header line. Raises DatasetError when a column is missing or
-    there twice, a line has more values than columns or the file is no text or cannot be read, UsageError when it does
-    not exist.
+    Column names are matched without regard to case and surrounding blanks, as spreadsheets write them. `header` names
+    the columns of a file without a header line. Raises DatasetError when a column is missing or duplicated, when a line
+    has more values than columns or when the file cannot be read as text, UsageError when it does not exist.
     """
     spelt = {name.lower(): name for name in (*needed, *optional)}
     if not is_file(path):
@@ -117,13 +114,13 @@ def csv_rows(
                 raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                if any(row.pop(None, ())):  # where DictReader puts surplus cells
+                if any(row.pop(None, ())):  # DictReader stores surplus cells under None
                     raise DatasetError(
                         f"{where}: more values than the {len(columns)} columns", "is a comma unquoted?"
                     )
                 yield where, row
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not a CSV file: it is no text in UTF-8") from error
+        raise DatasetError(f"{path} is not a CSV file: it is not text in UTF-8") from error
     except csv.Error as error:
         raise DatasetError(f"{path} is not a CSV file: {error}") from error
     except OSError as error:
@@ -131,7 +128,7 @@ def csv_rows(
 
 
 def va_of(valence: str, arousal: str, where: str) -> tuple[float, float]:
-    """Two cells as valence and arousal in [-1, 1]. Raises DatasetError."""
+    """Parses two cells as valence and arousal in [-1, 1]. Raises DatasetError."""
     values = []
     for name, cell in (("valence", valence), ("arousal", arousal)):
         try:
@@ -145,5 +142,5 @@ def va_of(valence: str, arousal: str, where: str) -> tuple[float, float]:
 
 
 def in_range(value: float) -> bool:
-    """Whether a valence or an arousal is one."""
+    """Whether a valence or an arousal is in [-1, 1]."""
     return -1.0 <= value <= 1.0

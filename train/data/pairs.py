@@ -1,7 +1,7 @@
-"""Which pictures meet in a batch, and which of them are compared: index arithmetic only.
+"""Draws the indices of the pictures of each batch and of the pairs that are compared.
 
-FER+ has one picture a person, so its pairs are of strangers: half of them of the same expression, as published.
-Rendered people, and real people with several pictures, give pairs of the same person, which a support set is made of.
+FER+ has one picture per person, so its pairs show strangers; half of them have the same expression, as published.
+Rendered people, and real people with several pictures, give pairs of one person, as in a support set.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,10 @@ Indices = NDArray[np.int64]
 def epoch_batches(
     count: int, batch: int, random: Generator, odds: NDArray[np.float64] | None = None
 ) -> Iterator[Indices]:
-    """As many whole batches as go once over `count` pictures; fewer pictures than a batch: one batch.
+    """Yields the whole batches of one epoch over `count` pictures; one batch when there are fewer pictures.
 
-    Every picture at most once an epoch, in random order; with `odds` [count] at most once a batch, drawn by them.
+    Each picture occurs at most once per epoch, in random order. With `odds` [count] pictures are drawn with these
+    probabilities, and each occurs at most once per batch.
     """
     order = random.permutation(count)
     for start in range(0, max(count - batch, 0) + 1, batch):
@@ -29,19 +30,19 @@ def epoch_batches(
 
 
 def stranger_pairs(label: Indices, pairs: int, random: Generator) -> tuple[Indices, Indices]:
-    """label [n] -> two index arrays [pairs]: half of the pairs share the label, where the batch has such pairs.
+    """label [n] -> two index arrays [pairs]: half of the pairs share the label if the batch has such pairs.
 
-    The first picture of a pair is drawn by class, not by picture, so that rare expressions are compared as often.
+    The first picture of a pair is drawn by class, not by picture, so that all classes are compared equally often.
     """
     classes = np.unique(label)
     first = np.empty(pairs, np.int64)
     second = np.empty(pairs, np.int64)
     members = {name: np.flatnonzero(label == name) for name in classes}
-    others = {name: np.flatnonzero(label != name) for name in classes}
+    non_members = {name: np.flatnonzero(label != name) for name in classes}
     for i, name in enumerate(random.choice(classes, pairs)):
         first[i] = random.choice(members[name])
-        similar = i % 2 == 0 or not len(others[name])
-        pool = members[name][members[name] != first[i]] if similar else others[name]
+        similar = i % 2 == 0 or not len(non_members[name])
+        pool = members[name][members[name] != first[i]] if similar else non_members[name]
         second[i] = random.choice(pool if len(pool) else np.arange(len(label)))
     return first, second
 
@@ -54,7 +55,7 @@ def same_person_pairs(person: Indices) -> tuple[Indices, Indices]:
 
 
 class PeopleSampler:
-    """Batches of a few people with several pictures each, drawn from pictures with a person's number."""
+    """Draws batches of a few people with several pictures each."""
 
     def __init__(self, person: Indices, people: int, pictures: int) -> None:
         self._members = [np.flatnonzero(person == name) for name in np.unique(person)]
@@ -62,7 +63,7 @@ class PeopleSampler:
         self._pictures = pictures
 
     def __call__(self, random: Generator) -> Indices:
-        """Indices [people * pictures] of one batch; a person with too few pictures gives some twice."""
+        """Indices [people * pictures] of one batch; pictures of a person with too few are repeated."""
         chosen = random.choice(len(self._members), self._people, replace=False)
         drawn = [
             random.choice(self._members[i], self._pictures, replace=len(self._members[i]) < self._pictures)
@@ -72,10 +73,10 @@ class PeopleSampler:
 
 
 class RealPeopleSampler:
-    """Batches of single pictures and of small groups of one person's, at most half of a batch.
+    """Draws batches of single pictures and of groups that show one person; groups fill at most half of a batch.
 
-    Singles are drawn by `odds`. Groups are of people who have two expressions and more, those with more of them and
-    with rare ones more often.
+    Single pictures are drawn by `odds`. Groups show people with at least two expressions; people with more expressions
+    or rarer ones are drawn more often.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class RealPeopleSampler:
         return np.concatenate(drawn)
 
     def frequency(self) -> NDArray[np.float64]:
-        """[n] how often each picture is in a batch, groups taken as if drawn one by one; sums to 1."""
+        """[n] expected share of each picture in the batches, over single pictures and groups; sums to 1."""
         expected = self.singles * self._odds
         for rows, worth in zip(self._members, self._worth, strict=True):
             expected[rows] += self._groups * self._size * worth / len(rows)

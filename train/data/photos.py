@@ -1,4 +1,4 @@
-"""Your own photos: a CSV with a path, a valence and an arousal each, and perhaps who is shown."""
+"""Loads the user's photos from a CSV file with path, valence, arousal and, optionally, subject."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ EXAMPLE = (
 
 
 def load(path: Path) -> Stills:
-    """Reads a CSV with the columns path (relative to it), valence, arousal and, if there is one, subject.
+    """Reads a CSV with the columns path (relative to the file), valence, arousal and, optionally, subject.
 
-    Further columns are ignored; a photo whose subject is empty is of nobody known. Raises UsageError when there is no
-    such file, or with the line that is broken, whose photo is missing or was named before.
+    Further columns are ignored; an empty subject means that the person is unknown. Raises UsageError when the file does
+    not exist, or for a line that is broken or whose photo is missing or repeated.
     """
     try:
         return _stills(path)
-    except DatasetError as error:  # a table of one's own is like any other argument
+    except DatasetError as error:  # the file is an argument of the user
         raise UsageError(error.what, error.hint or EXAMPLE) from error
 
 
@@ -38,9 +38,9 @@ def _stills(path: Path) -> Stills:
         if not is_file(file):
             raise DatasetError(f"{where}: there is no photo {file}", "paths are relative to the CSV file")
         earlier = place_of.setdefault(file.resolve(), where)
-        if earlier != where:  # labelled and scored photos would be the same one
+        if earlier != where:  # otherwise a photo could be support and query at once
             raise DatasetError(
-                f"{where}: the photo {file} was named before: {earlier}", "name each photo once"
+                f"{where}: the photo {file} is already named in {earlier}", "name each photo once"
             )
         files.append(file)
         named.append(where)

@@ -1,10 +1,10 @@
-"""Pictures of real people with one expression each, cut out by the engine: `python -m mtclar.train.data.real_people`.
+"""Crops of real people with one expression label each, cut by the engine; the command that makes them.
 
     python -m mtclar.train.data.real_people FOLDER people_crops.npz
 
-FOLDER holds labels.csv (name, person, expression) and the pictures, in photos.zip or beside it. A crop shows more than
-the encoder sees and has twice its resolution: its middle is the engine's FRAMING. Who is trained on, who sets the
-few-shot constants and who is kept for the figures follows from the person's name alone.
+FOLDER holds labels.csv (name, person, expression) and the pictures, in photos.zip or beside it. A crop is wider than
+the encoder's view and has twice its resolution: its middle is the engine's FRAMING. The name of a person alone decides
+the split: training, calibration of the few-shot constants, or test.
 """
 
 import argparse
@@ -29,14 +29,17 @@ from mtclar.train.rendered.face_crop import FaceCropper
 
 Split = Literal["training", "calibration", "test"]
 LABELS, PICTURES = "labels.csv", "photos.zip"
-VIEW_SIDE, CROP_SIDE = 2 * FRAMING.size, 112  # pixels of what the encoder sees, and of the whole crop
+VIEW_SIDE, CROP_SIDE = (
+    2 * FRAMING.size,
+    112,
+)  # pixels: the encoder's view at twice its resolution, and the whole crop
 CROP_FRAMING = replace(FRAMING, size=CROP_SIDE, scale=FRAMING.scale * CROP_SIDE / VIEW_SIDE)
 MAKE_IT = "make it with `python -m mtclar.train.data.real_people`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealPeople:
-    """n pictures of people, some with several."""
+    """n pictures of people; some people have several."""
 
     images: NDArray[np.uint8]  # [n, CROP_SIDE, CROP_SIDE] grey
     expression: NDArray[np.int64]  # [n] index in EXPRESSIONS
@@ -56,7 +59,7 @@ class RealPeople:
         return RealPeople(self.images[chosen], self.expression[chosen], self.person[chosen])
 
     def save(self, path: Path) -> None:
-        """Writes an npz whole or not at all; WriteError."""
+        """Writes an npz file atomically; raises WriteError."""
         write_whole(
             path,
             lambda file: np.savez_compressed(
@@ -66,17 +69,17 @@ class RealPeople:
 
 
 def split_of(person: str) -> Split:
-    """Always the same split for a person: two tenths test, two tenths calibration, the others training."""
+    """The split of a person, from a hash of the name: 20 % test, 20 % calibration, 60 % training."""
     tenth = hashlib.sha256(person.encode()).digest()[0] % 10
     return "test" if tenth < 2 else "calibration" if tenth < 4 else "training"
 
 
 def load(path: Path) -> RealPeople:
-    """Reads what `save` wrote; DatasetError when it is missing or something else."""
+    """Reads a file of `save`; raises DatasetError when it is missing or of another kind."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             people = RealPeople(*(stored[name] for name in ("images", "expression", "person")))
-    except Exception as error:  # numpy raises whatever zip, zlib or its reader of a damaged header met
+    except Exception as error:  # numpy raises errors of zip, of zlib and of its own reader
         raise DatasetError(f"{path} holds no pictures of real people: {error}", MAKE_IT) from error
     count = len(people.images)
     fits = people.images.dtype == np.uint8 and people.images.shape == (count, CROP_SIDE, CROP_SIDE)
@@ -88,7 +91,10 @@ def load(path: Path) -> RealPeople:
 
 
 def cut_out(folder: Path) -> tuple[RealPeople, int]:
-    """All pictures in which a face is found, and how many have none; DatasetError names a broken line."""
+    """Cuts the face out of each picture; returns the crops and the number of pictures without a face.
+
+    Raises DatasetError that names a broken line.
+    """
     images, expression, person, without_face = [], [], [], 0
     with FaceCropper() as cropper:
         for row, picture in _rows(folder):
@@ -105,7 +111,7 @@ def cut_out(folder: Path) -> tuple[RealPeople, int]:
 
 
 def crop_of(picture: NDArray[np.uint8], cropper: FaceCropper) -> NDArray[np.uint8] | None:
-    """The largest face of a picture [H, W, 3], looked for again with a border where there is none. None: no face."""
+    """Cuts the largest face of a picture [H, W, 3]; a second search adds a border. None: no face."""
     points = cropper.points(picture)
     if points is None:
         border = round(PORTRAIT_BORDER * max(picture.shape[:2]))
@@ -137,7 +143,7 @@ def _rows(folder: Path) -> Iterator[tuple[dict[str, str], NDArray[np.uint8]]]:
 
 @in_words
 def main() -> None:
-    """Parses the command line, cuts, writes, says how many."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m mtclar.train.data.real_people", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("out", type=Path, metavar="OUT.npz")

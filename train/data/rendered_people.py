@@ -1,7 +1,7 @@
-"""Pictures of rendered people from npz files: crops, valence/arousal, and who is in them.
+"""Loads crops of rendered people, with V/A and person ids, from npz files.
 
-The files are written by `mtclar.train.rendered`; only `images`, `va` and `person` are read here. Which ids may be
-trained on is decided in one place, `mtclar.train.rendered.splits`.
+`mtclar.train.rendered` writes the files; this module reads only `images`, `va` and `person`.
+`mtclar.train.rendered.splits` defines the ids of each split.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ MAKE_IT = "make it with `python -m mtclar.train.rendered`"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People:
-    """n pictures of people who each have several."""
+    """n pictures of people with several pictures each."""
 
-    images: NDArray[np.uint8]  # [n, S, S] grey, cut wider than what the encoder sees: that is the middle
+    images: NDArray[np.uint8]  # [n, S, S] grey; the encoder's view is the middle
     va: NDArray[np.float32]  # [n, 2]
     person: NDArray[np.int64]  # [n]
 
@@ -39,7 +39,7 @@ class People:
 
 
 def load(paths: Sequence[Path], split: str) -> People:
-    """All pictures of the files; DatasetError when one is broken or shows somebody of another split."""
+    """Reads all files; raises DatasetError when one is broken or shows a person of another split."""
     parts = [_read(path, split) for path in paths]
     sides = {part.images.shape[1] for part in parts}
     if len(sides) != 1:
@@ -58,44 +58,44 @@ def _read(path: Path, split: str) -> People:
         ids = SPLITS[split]
         raise DatasetError(
             f"{path}: person {strangers[0]} is not in the {split} split ({ids.start} to {ids.stop - 1})",
-            "nobody may be trained on and tested on",
+            "a person must not be in both training and test data",
         )
     return People(images, va.astype(np.float32), person.astype(np.int64))
 
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """`images`, `va` and `person` as they are stored, whatever they hold."""
+    """`images`, `va` and `person` as stored, not validated."""
     if not is_file(path):
         raise UsageError(f"{path} does not exist", MAKE_IT)
     try:
-        with path.open("rb") as file:  # numpy leaves a file open that is no whole zip
+        with path.open("rb") as file:  # numpy does not close a file that is not a complete zip
             stored = np.load(file, allow_pickle=False)
             if not isinstance(stored, NpzFile):
-                raise ValueError("it holds one array alone")
-            # a member that is no array comes as bytes
+                raise ValueError("it holds only one array")
+            # numpy returns a member that is not an array as bytes
             images, va, person = (np.asarray(stored[name]) for name in ("images", "va", "person"))
-    except Exception as error:  # numpy raises whatever zip, zlib or its reader of a damaged header met
-        raise DatasetError(f"{path} is no file of rendered people: {error}", MAKE_IT) from error
+    except Exception as error:  # numpy raises errors of zip, of zlib and of its own reader
+        raise DatasetError(f"{path} is not a file of rendered people: {error}", MAKE_IT) from error
     return images, va, person
 
 
 def _problem(images: NDArray[Any], va: NDArray[Any], person: NDArray[Any]) -> str | None:
-    """What is wrong with the arrays of a file, in words; None when nothing is."""
+    """Describes what is wrong with the arrays of a file; None when they are valid."""
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2] or not len(images):
-        return f"images are {_said(images)}, expected uint8 [n, S, S]"
+        return f"images are {_type_and_shape(images)}, expected uint8 [n, S, S]"
     if images.shape[1] < FRAMING.size:
-        return f"images are {images.shape[1]} pixels wide, and an encoder sees {FRAMING.size}"
+        return f"images are {images.shape[1]} pixels wide, and the encoder needs {FRAMING.size}"
     count = len(images)
     if va.dtype.kind not in "fiu" or va.shape != (count, 2):
-        return f"va is {_said(va)}, expected numbers [{count}, 2]"
+        return f"va is {_type_and_shape(va)}, expected numbers [{count}, 2]"
     if person.dtype.kind not in "iu" or person.shape != (count,):
-        return f"person is {_said(person)}, expected whole numbers [{count}]"
+        return f"person is {_type_and_shape(person)}, expected whole numbers [{count}]"
     fits = ((va >= -1) & (va <= 1)).all(axis=1)
     if not fits.all():
         return f"va of picture {fits.argmin()} is {va[fits.argmin()].tolist()}, not in [-1, 1]"
     return None
 
 
-def _said(array: NDArray[Any]) -> str:
-    """`float32 [3, 2]`."""
+def _type_and_shape(array: NDArray[Any]) -> str:
+    """Data type and shape, such as `float32 [3, 2]`."""
     return f"{array.dtype} {list(array.shape)}"

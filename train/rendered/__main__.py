@@ -10,7 +10,7 @@ from mtclar.train.rendered.splits import split_of
 
 
 def people(text: str) -> range:
-    """`A:B` as the ids A .. B-1, all of one split."""
+    """Parses `A:B` as the ids A .. B-1 of one split."""
     try:
         first, end = (int(part) for part in text.split(":"))
     except ValueError:
@@ -24,7 +24,7 @@ def people(text: str) -> range:
 
 @in_words
 def main() -> None:
-    """Parses the command line, renders, writes, says how many."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m mtclar.train.rendered", description=__doc__)
     parser.add_argument("out", type=Path, metavar="OUT.npz")
     parser.add_argument("--people", type=people, required=True, metavar="A:B", help="person ids A .. B-1")

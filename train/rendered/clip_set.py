@@ -1,9 +1,9 @@
 """Clips of rendered people with their labels: `python -m mtclar.train.rendered.clip_set FOLDER --people 1000:1024`.
 
 Each person gets FOLDER/<id>.mp4 and FOLDER/<id>.csv (time, valence, arousal of every frame). The script, the light and
-the background are drawn from the person's id, so the pictures are the same wherever they are made; their H.264 differs
-between runs by about a grey level (seen, not explained), so figures of clips may move in the last digit. A clip that
-is there with its labels is kept; one of the two without the other is not overwritten.
+the background are drawn from the person's id, so the pictures are the same on every machine. Their H.264 encoding
+differs between runs by about a grey level (cause unknown), so figures of clips may change in the last digit. A clip
+that exists with its labels is kept; the command does not overwrite one of the two files without the other.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from mtclar.train.rendered.__main__ import people
 SIZE = (320, 240)
 FPS = 25
 SECONDS = 10.0
-SPAN = 3.9  # decimetres that the picture is high: the face fills half of it
+SPAN = 3.9  # height of the picture in decimetres: the face fills half of it
 LIGHT_CHANGES_S = 5.0
 LONGEST_S = 3600.0
 
 
 def make_clip(person_id: int, folder: Path, seconds: float = SECONDS) -> Path:
-    """Renders one person's clip and labels into `folder` unless they are there -> the video's path.
+    """Renders the clip and labels of a person into `folder` unless they exist; returns the path of the video.
 
-    Raises OSError or av.error.FFmpegError when the disk refuses.
+    Raises OSError or av.error.FFmpegError when writing fails.
     """
-    # Here, since they need numba, which `main` asks for first.
+    # Imported here because they need numba, which `main` checks first.
     from mtclar.train.rendered.clips import LitAt, encode_h264, random_script, render_clip, write_labels
     from mtclar.train.rendered.people import Person
     from mtclar.train.rendered.pictures import sample_background, sample_light
@@ -65,16 +65,16 @@ def make_clip(person_id: int, folder: Path, seconds: float = SECONDS) -> Path:
     unfinished = video.with_suffix(".part.mp4")
     encode_h264(images(), unfinished, SIZE, FPS)
     write_labels(truth, labels)
-    unfinished.replace(video)  # last: a clip that is there is whole
+    unfinished.replace(video)  # last: a clip that exists is complete
     return video
 
 
 def require_room(person_id: int, folder: Path) -> None:
-    """Raises UsageError when only one of a person's two files is there, or neither can be written."""
+    """Raises UsageError when only one of the two files of a person exists, or when they cannot be written."""
     video, labels = _files(person_id, folder)
     for path, other in ((video, labels), (labels, video)):
         if path.is_file() and not other.exists():
-            raise UsageError(f"{path} is there without {other.name}", "remove it, or name another folder")
+            raise UsageError(f"{path} exists without {other.name}", "remove it, or name another folder")
         require_writable(path)
 
 
@@ -84,7 +84,7 @@ def _files(person_id: int, folder: Path) -> tuple[Path, Path]:
 
 
 def duration(text: str) -> float:
-    """An argument in seconds: at least one frame."""
+    """Parses a duration in seconds of at least one frame."""
     try:
         seconds = float(text)
     except ValueError:
@@ -111,7 +111,7 @@ def main() -> None:
     except (av.error.FFmpegError, OSError) as error:
         raise WriteError(
             f"cannot write into {options.folder}: {error.strerror or error}",
-            "make room; clips that were finished are kept",
+            "free some space; finished clips are kept",
         ) from error
 
 

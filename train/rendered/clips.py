@@ -1,7 +1,7 @@
 """Clips of a rendered person whose valence and arousal follow a script, and their encoding as H.264.
 
-A script says when which expression is shown, how the head turns and how the light changes; blinks, glances and talking
-come on top and mean nothing. Times are seconds from the first frame.
+A script sets the expressions, the turns of the head and the light over time; blinks, glances and talking are added and
+do not change the labels. Times are seconds from the first frame.
 """
 
 import math
@@ -26,7 +26,7 @@ SENSOR_NOISE = 1.2  # grey levels
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An expression, fully there from `start_s` to `end_s`; between two holds one turns smoothly into the next."""
+    """An expression at full strength from `start_s` to `end_s`; between two holds it changes smoothly."""
 
     start_s: float
     end_s: float
@@ -35,7 +35,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Where the head is at a time (radians, as in View); in between it moves smoothly."""
+    """The head pose at a time (radians, as in View); between two turns it changes smoothly."""
 
     time_s: float
     yaw: float = 0.0
@@ -45,7 +45,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LitAt:
-    """The light at a time; in between it changes smoothly."""
+    """The light at a time; between two times it changes smoothly."""
 
     time_s: float
     light: Light
@@ -53,18 +53,18 @@ class LitAt:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Everything that happens in a clip."""
+    """The expressions, motion and light of a clip."""
 
     seconds: float
     holds: Sequence[Hold]
-    blinks: Sequence[float] = ()  # when the lids are down
+    blinks: Sequence[float] = ()  # times of closed lids
     talks: Sequence[tuple[float, float]] = ()  # from, to
     turns: Sequence[Turn] = (Turn(0.0),)
     lights: Sequence[LitAt] = field(default_factory=lambda: (LitAt(0.0, Light()),))
     sway: float = 1.0  # how much the head moves by itself
 
     def mixture(self, time_s: float) -> dict[str, float]:
-        """What is expressed at a time."""
+        """The expressions at a time."""
         before, after, share = _neighbours([(h.start_s, h.end_s) for h in self.holds], time_s)
         return between(self.holds[before].mixture, self.holds[after].mixture, share)
 
@@ -73,7 +73,7 @@ class Script:
         return mixed(self.mixture(time_s))[1]
 
     def held(self, time_s: float) -> bool:
-        """Whether an expression is fully there, with the eyes open and the mouth not talking."""
+        """Whether an expression is at full strength, with open eyes and without talking."""
         return (
             any(hold.start_s <= time_s <= hold.end_s for hold in self.holds)
             and lids_closed(self.blinks, time_s) == 0
@@ -83,7 +83,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrame:
-    """One frame and its truth."""
+    """One frame and its labels."""
 
     image: NDArray[np.uint8]  # [H, W, 3] BGR
     time_s: float
@@ -92,7 +92,7 @@ class ClipFrame:
 
 
 def _neighbours(spans: Sequence[tuple[float, float]], time_s: float) -> tuple[int, int, float]:
-    """The span that `time_s` leaves, the one that it nears, and how near (0..1, smooth); spans are in order."""
+    """The spans before and after `time_s` and the smooth blend between them (0..1); spans are in order."""
     after = next((i for i, (start, _) in enumerate(spans) if start > time_s), len(spans))
     if after == 0:
         return 0, 0, 0.0
@@ -104,7 +104,7 @@ def _neighbours(spans: Sequence[tuple[float, float]], time_s: float) -> tuple[in
 
 
 def view_at(script: Script, time_s: float, phase: NDArray[np.float64], span: float) -> View:
-    """The head at a time: the script's turns, and a slow sway with the phases [6] of its own."""
+    """The view at a time: the turns of the script and a slow sway with the given phases [6]."""
     before, after, share = _neighbours([(turn.time_s, turn.time_s) for turn in script.turns], time_s)
     a, b = script.turns[before], script.turns[after]
 
@@ -143,7 +143,7 @@ def render_clip(
     supersample: int = 1,
     texture_side: int = 1024,
 ) -> Iterator[ClipFrame]:
-    """The frames of a clip at `size` (width, height); always the same ones for a person and a script."""
+    """The frames of a clip at `size` (width, height); deterministic for a person and a script."""
     rng = np.random.default_rng([13, person.person_id])
     phase = rng.uniform(0, 2 * math.pi, 6)
     jumps = glances(rng, script.seconds)
@@ -175,7 +175,7 @@ def face_at(
 
 
 def random_script(rng: np.random.Generator, seconds: float) -> Script:
-    """A script for a person of the test split: main expressions at random intensity, blended now and then."""
+    """A script for a person of the test split: main expressions at random intensity, sometimes blended."""
     holds, time_s = [Hold(0.0, 0.6)], 0.6
     while time_s < seconds:
         start = time_s + TRANSITION_S * float(rng.uniform(0.7, 1.6))

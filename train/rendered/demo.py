@@ -1,7 +1,7 @@
 """Makes the bundled demo clip: `python -m mtclar.train.rendered.demo stream/demo_clip`.
 
-Its first seconds visit the main expressions, from which the demo takes its support frames; the rest shows others,
-blended and at other strengths, in another order, while the head turns, the light changes and she talks.
+The first seconds show the main expressions, from which the demo takes its support frames. The rest shows other
+expressions, blends and strengths in another order, while the head turns, the light changes and the person talks.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from mtclar.train.rendered.splits import DEMO
 SIZE = (640, 480)
 FPS = 25
 CRF = 21
-SPAN = 3.5  # decimetres that the picture is high
-AVERAGENESS = 0.55  # how much of her shape is that of the average woman
+SPAN = 3.5  # height of the picture in decimetres
+AVERAGENESS = 0.55  # weight of the average woman in the shape
 CALIBRATION_END_S = 9.6
 LABELS_PER_HOLD = 3
 
 
 def demo_person() -> Person:
-    """The person of the clip: one of the demo split, her hair drawn finer than a picture set needs."""
+    """The person of the clip, from the demo split, with finer hair than in picture sets."""
     person = Person.sample(DEMO[1])
     cut = Cut(strands=7000, length=1.45, width=0.014, parting=0.32, body=0.12, backwards=0.55)
     look = replace(
@@ -59,7 +59,7 @@ def demo_person() -> Person:
 
 
 def average_woman() -> NDArray[np.float64]:
-    """The rest shape [V, 3] of a young woman between the ethnicities."""
+    """The rest shape [V, 3] of a young woman, averaged over the ethnicities."""
     head = load_head()
     shape = head.mesh.copy()
     for ethnicity in ETHNICITIES:
@@ -69,7 +69,7 @@ def average_woman() -> NDArray[np.float64]:
 
 
 def demo_light(*, key: float = 1.0, side: float = -0.6, warmth: float = 1.0) -> Light:
-    """A window to one side, a bright room on the other, a lamp behind."""
+    """Light of a window on one side, a bright room on the other side and a lamp behind."""
     return Light(
         unit_rows(np.array([[side, 0.5, 0.75], [-0.9 * np.sign(side), 0.1, 0.55], [0.5, 0.75, -0.7]])),
         np.array([[1.05, 1.0, 0.95], [0.34, 0.34, 0.36], [0.55, 0.5, 0.42]])
@@ -80,7 +80,7 @@ def demo_light(*, key: float = 1.0, side: float = -0.6, warmth: float = 1.0) -> 
 
 
 def demo_script() -> Script:
-    """The 40 seconds."""
+    """The script of the clip, 40 seconds."""
     holds = [
         Hold(0.0, 1.3),
         Hold(1.9, 3.1, {"happy": 1.0}),
@@ -196,7 +196,7 @@ def demo_frames() -> Iterator[ClipFrame]:
 
 
 def calibration_times(script: Script) -> list[float]:
-    """Frame times, LABELS_PER_HOLD of each of the first holds: fully shown, eyes open."""
+    """LABELS_PER_HOLD frame times of each of the first holds: full expression, open eyes."""
     chosen: list[float] = []
     for hold in script.holds:
         times = [n / FPS for n in range(math.ceil(hold.start_s * FPS), math.floor(hold.end_s * FPS) + 1)]

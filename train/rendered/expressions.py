@@ -1,6 +1,6 @@
-"""Which expressions are rendered: the face units of each, and the valence and arousal (V/A) that its script claims.
+"""The rendered expressions: the face units of each, and its nominal valence and arousal (V/A).
 
-The V/A are nominal: a convention for a face that feels nothing, placed like the mean labels of the same expressions in
+The V/A are a convention, because a rendered face has no affect; they follow the mean labels of the same expressions in
 AffectNet (Mollahosseini et al. 2017, arXiv:1708.03985). Unit names are ARKit's; a name without side moves both sides.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Weights = dict[str, float]
-"""Face unit, or pair of units named without side -> weight; 1 is the unit's full motion, more exaggerates it."""
+"""Face unit, or pair of units named without side -> weight; 1 is the full motion, more exaggerates it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ EXPRESSIONS: Mapping[str, Expression] = {
     ),
 }
 MAIN = (NEUTRAL, "happy", "surprised", "sad", "angry")
-"""The five that everybody can show, and a person calibrates with."""
+"""The five expressions that everyone can show and that calibration uses."""
 
 
 Mixture = Mapping[str, float]
@@ -110,17 +110,17 @@ Mixture = Mapping[str, float]
 
 
 def mixed(mixture: Mixture) -> tuple[Weights, tuple[float, float]]:
-    """Unit weights of several expressions shown at once, and their V/A: both are sums of departures from neutral."""
+    """Unit weights of several expressions shown at once, and their V/A: both are sums of differences from neutral."""
     neutral = EXPRESSIONS[NEUTRAL]
     weights = dict(neutral.weights)
     valence, arousal = neutral.valence, neutral.arousal
     for name, amount in mixture.items():
-        shown = EXPRESSIONS[name]
-        for unit in {**neutral.weights, **shown.weights}:
-            departure = shown.weights.get(unit, 0.0) - neutral.weights.get(unit, 0.0)
+        expression = EXPRESSIONS[name]
+        for unit in {**neutral.weights, **expression.weights}:
+            departure = expression.weights.get(unit, 0.0) - neutral.weights.get(unit, 0.0)
             weights[unit] = weights.get(unit, 0.0) + amount * departure
-        valence += amount * (shown.valence - neutral.valence)
-        arousal += amount * (shown.arousal - neutral.arousal)
+        valence += amount * (expression.valence - neutral.valence)
+        arousal += amount * (expression.arousal - neutral.arousal)
     return weights, (min(1.0, max(-1.0, valence)), min(1.0, max(-1.0, arousal)))
 
 

@@ -1,4 +1,4 @@
-"""Cuts the training crop out of one picture with the engine's own detector, landmarks and framing."""
+"""Cuts the training crop from a picture with the engine's own detector, landmarks and framing."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +12,7 @@ from mtclar.engine.face.crop import FRAMING, cut
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection
 
-MARGIN = 4  # pixels that a training crop has more than the encoder sees, on every side
+MARGIN = 4  # pixels of a training crop on every side of the encoder's view
 CROP_SIDE = FRAMING.size + 2 * MARGIN
 WIDE_FRAMING = replace(FRAMING, size=CROP_SIDE, scale=FRAMING.scale * CROP_SIDE / FRAMING.size)
 MIN_FACE_SCORE = 0.5
@@ -34,7 +34,7 @@ class FaceCropper(Closeable):
         self._sessions.close()
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-        """Grey crop [CROP_SIDE, CROP_SIDE] of a BGR picture [H, W, 3], its middle as FRAMING cuts. None: no face."""
+        """Grey crop [CROP_SIDE, CROP_SIDE] of a BGR picture [H, W, 3]; its middle is FRAMING's view. None: no face."""
         points = self.points(picture)
         return None if points is None else cut(picture, points, WIDE_FRAMING)
 

@@ -1,6 +1,6 @@
-"""Hair as strands: grown on a person's scalp, combed from a parting, held off the head, drawn as ribbons.
+"""Hair strands: grown on the scalp, combed from a parting, kept outside the head, rendered as ribbons.
 
-Each strand stands for a lock of some hundred hairs. They move with the head as a whole.
+Each strand represents a lock of about a hundred hairs. Strands move rigidly with the head.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mtclar.train.rendered.head import Head, Material
 from mtclar.train.rendered.raster import rasterise
 
 CENTRE = np.array([0.0, 7.55, 0.45])  # decimetres: the head is star-shaped about this point
-NECK_Y = 6.5  # what lies lower does not hold hair off
+NECK_Y = 6.5  # lower surfaces do not push hair outwards
 HANGS_Y = 7.5  # where the head is widest
 NAPE_Y = 7.0  # no strand grows lower
 EYES_X, EYES_Y, EYES_Z = 0.52, 7.85, 1.1  # no strand hangs before the eyes: within, below, in front of
@@ -22,7 +22,7 @@ NODES = 14  # points of a strand
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How hair is worn."""
+    """A hairstyle."""
 
     strands: int = 3000
     length: float = 1.9  # decimetres
@@ -109,7 +109,7 @@ def grow(
         ]
         held = skin + layer * min(1, node / 3)
         distance = np.linalg.norm(tip - CENTRE, axis=1)
-        lies = tip[:, 1] > HANGS_Y + layer  # lower down hair hangs free and the head only holds it off
+        lies = tip[:, 1] > HANGS_Y + layer  # below, hair hangs freely and the head only pushes it outwards
         pushed = np.where(lies, held, np.maximum(distance, held))
         tip = CENTRE + (tip - CENTRE) * (pushed / distance)[:, None]
         points[:, node] = tip

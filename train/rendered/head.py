@@ -1,7 +1,7 @@
-"""The head that all rendered people share: mesh, face units, shape morphs and painted masks, read from head.npz.
+"""The head model of all rendered people: mesh, face units, shape morphs and painted masks, read from head.npz.
 
 Coordinates are those of the MakeHuman base mesh: decimetres, x to the person's left, y up, z out of the face; the eyes
-lie near y = 7.5. `tools/build_head.py` makes the file from CC0 data (NOTICE says whose).
+lie near y = 7.5. `tools/build_head.py` makes the file from CC0 data (sources in NOTICE).
 """
 
 import enum
@@ -16,14 +16,14 @@ STEP = 1e-3  # decimetres per stored int16 unit
 
 
 class Material(enum.IntEnum):
-    """What a triangle is made of."""
+    """The material of a triangle."""
 
     SKIN = 0  # with hair, brows and shirt, which are painted on it
     LEFT_EYE = 1
     RIGHT_EYE = 2
     TEETH = 3
     TONGUE = 4
-    HAIR = 5  # strands, which the renderer adds; no triangle of the head is of it
+    HAIR = 5  # strands, which the renderer adds; the head has no such triangle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class Offsets:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """The shared topology and everything that can be done to it."""
+    """The shared topology, with its face units, morphs and masks."""
 
     mesh: NDArray[np.float64]  # [V, 3] sexless, ageless mesh to which shape morphs are added
     base: NDArray[np.float64]  # [V, 3] young adult on which skin, brows and hair are painted
@@ -58,7 +58,7 @@ class Head:
 
 
 def sided(unit: str, head: Head) -> tuple[str, ...]:
-    """The face units behind a name: itself, or its left and right side (`mouthSmile` is both corners)."""
+    """The face units of a name: the unit itself, or its left and right units (`mouthSmile` is both corners)."""
     if unit in head.units:
         return (unit,)
     pair = (unit + "Left", unit + "Right")

@@ -1,9 +1,8 @@
-"""The fixed test split of rendered people: made when first asked for, and kept in a folder from then on.
+"""The fixed test split of rendered people, rendered on first use and stored in a folder.
 
-Each of the 24 people of `splits.TEST` gives 60 single pictures and a clip of 10 s. They lie in a sub-folder named after
-the generator's version, which is a digest of everything that decides what a picture looks like: whoever changes the
-generator gets a new test split, never a mixture of two. Files appear whole or not at all, so an interrupted run goes on
-where it was stopped.
+Each of the 24 people of `splits.TEST` gives 60 single pictures and a clip of 10 s. They are in a sub-folder named
+after the version of the generator, a digest of everything that determines the pictures: a changed generator gets a new
+test split, never a mixture of two. Files are written atomically, so an interrupted run continues with the missing ones.
 """
 
 import hashlib
@@ -38,26 +37,26 @@ SECONDS = 10.0  # of each clip
 SPLIT = "test"
 VERSION_LETTERS = 12
 DRAW_NOTHING = ("__main__.py", "held_out.py")  # of the generator's sources
-MADE_AGAIN = "remove it, and it is made again"
+MADE_AGAIN = "remove it; it is then rendered again"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Where the test split is kept, and who is in it."""
+    """The folder and the people of the test split."""
 
     folder: Path
     people: Sequence[int] = TEST
     pictures: int = PICTURES
     seconds: float = SECONDS
-    workers: int = 1  # processes that render
+    workers: int = 1  # rendering processes
 
     @property
     def home(self) -> Path:
-        """The sub-folder of this generator."""
+        """The sub-folder of this version of the generator."""
         return self.folder / f"rendered-{version()}"
 
     def load_pictures(self, progress: Progress) -> People:
-        """The single pictures, rendered first where they are not there yet."""
+        """The single pictures; missing ones are rendered first."""
         paths = [self.home / f"{person_id}-{self.pictures}.npz" for person_id in self.people]
         self._make(
             "rendering pictures of test people", paths, partial(_make_pictures, self.pictures), progress
@@ -68,7 +67,7 @@ class HeldOut:
             raise DatasetError(error.what, MADE_AGAIN) from error
 
     def load_clips(self, progress: Progress) -> list[Clip]:
-        """The clips, rendered first where they are not there yet."""
+        """The clips; missing ones are rendered first."""
         paths = [self.home / f"{person_id}-{self.seconds:g}s.mp4" for person_id in self.people]
         self._make("rendering clips of test people", paths, partial(_make_clip, self.seconds), progress)
         return [open_clip(path, str(person_id)) for path, person_id in zip(paths, self.people, strict=True)]
@@ -76,8 +75,8 @@ class HeldOut:
     def _make(
         self, stage: str, paths: Sequence[Path], make: Callable[[int, Path, Path], None], progress: Progress
     ) -> None:
-        everybody = zip(self.people, paths, strict=True)
-        missing = [(person_id, path) for person_id, path in everybody if not path.is_file()]
+        files = zip(self.people, paths, strict=True)
+        missing = [(person_id, path) for person_id, path in files if not path.is_file()]
         if not missing:
             return
         extra.require("numba", purpose="rendering the test people")
@@ -91,22 +90,24 @@ class HeldOut:
         except BrokenProcessPool as error:
             raise MtclarError(
                 "a process that rendered test people was killed",
-                "was the memory full? --workers 1 needs least; what was finished is kept",
+                "memory may be full: --workers 1 needs least; finished files are kept",
             ) from error
         except OSError as error:
             raise MtclarError(
                 f"cannot keep the rendered test people in {self.home}: {error.strerror or error}",
-                "free some space; what was finished is kept",
+                "free some space; finished files are kept",
             ) from error
 
 
 def _run(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[None]:
-    """Runs the jobs and yields as each is done. When it is left early, running jobs are still finished."""
+    """Runs the jobs and yields after each. When the caller stops early, running jobs still finish."""
     if workers <= 1:
         for job in jobs:
             yield job()
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_ctrl_c) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_ignore_interrupts
+    ) as pool:
         futures: list[Future[None]] = [pool.submit(job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -115,8 +116,8 @@ def _run(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[None]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_ctrl_c() -> None:
-    """In a worker: Ctrl-C is for the parent, which lets running jobs finish."""
+def _ignore_interrupts() -> None:
+    """Ignores Ctrl-C in a worker: the parent handles it and lets running jobs finish."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -138,19 +139,19 @@ def _make_clip(seconds: float, person_id: int, path: Path, scratch: Path) -> Non
     cv2.setNumThreads(1)
     video = make_clip(person_id, scratch, seconds)
     video.with_suffix(".csv").replace(path.with_suffix(".csv"))
-    video.replace(path)  # last: a clip that is there has its labels
+    video.replace(path)  # last: a clip that exists has its labels
 
 
 def open_clip(path: Path, name: str) -> Clip:
-    """The clip at `path` with the labels beside it; its frames are decoded as they are asked for.
+    """The clip at `path` with the labels beside it; its frames are decoded on demand.
 
-    Raises DatasetError when the labels or the video are missing or broken, also in the midst of the frames.
+    Raises DatasetError when the labels or the video are missing or broken, also while frames are decoded.
     """
     rows = csv_rows(path.with_suffix(".csv"), ("time", "valence", "arousal"))
     try:
         labels = [va_of(row["valence"], row["arousal"], where) for where, row in rows]
     except (DatasetError, UsageError) as error:
-        raise DatasetError(error.what, f"remove {path}, and both are made again") from error
+        raise DatasetError(error.what, f"remove {path}; both are then rendered again") from error
     with _opened(path) as container:
         fps = float(container.streams.video[0].average_rate or 0)
 
@@ -164,7 +165,7 @@ def open_clip(path: Path, name: str) -> Clip:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[InputContainer]:
-    """The video, to be read; what fails in the meantime is a DatasetError that names it."""
+    """Opens the video; turns errors of opening and decoding into a DatasetError that names it."""
     try:
         with av.open(str(path)) as container:
             yield container
@@ -174,7 +175,7 @@ def _opened(path: Path) -> Iterator[InputContainer]:
 
 @cache
 def version() -> str:
-    """Digest of the generator: its sources and shapes, how faces are cut, and the networks that find them."""
+    """Digest of the generator: its sources and shapes, the framing of crops, and the networks that find faces."""
     digest = hashlib.sha256(repr(FRAMING).encode())
     for name in ("face_detector", "face_mesh"):
         digest.update(models.card(name).sha256.encode())
@@ -186,5 +187,5 @@ def version() -> str:
 
 
 def default_workers() -> int:
-    """As many processes as this one may use cores."""
+    """The number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

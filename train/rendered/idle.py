@@ -1,4 +1,4 @@
-"""What a face does that says nothing about affect: blinks, glances, talking, uneven sides."""
+"""Face motion that does not depend on affect: blinks, glances, talking, asymmetry."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ from mtclar.train.rendered.expressions import Weights
 from mtclar.train.rendered.head import Head, sided
 
 BLINK_S = 0.24  # lids down and up again
-GLANCE_S = (0.6, 3.0)  # the eyes rest so long on one spot
+GLANCE_S = (0.6, 3.0)  # range of the time between two glances
 
 
-def distract(shown: Mapping[str, float], rng: np.random.Generator, head: Head) -> Weights:
-    """Face-unit weights with what says nothing about affect on top: uneven sides, talking, blinks, gaze."""
-    weights = {unit: weight * (1 + float(rng.normal(0, 0.08))) for unit, weight in shown.items()}
+def distract(expressed: Mapping[str, float], rng: np.random.Generator, head: Head) -> Weights:
+    """Adds motion that does not depend on affect to face-unit weights: asymmetry, talking, blinks, gaze."""
+    weights = {unit: weight * (1 + float(rng.normal(0, 0.08))) for unit, weight in expressed.items()}
 
     def add(name: str, weight: float) -> None:
         for unit in sided(name, head):
@@ -44,7 +44,7 @@ def distract(shown: Mapping[str, float], rng: np.random.Generator, head: Head) -
 
 
 def blink(weights: Mapping[str, float], closed: float) -> Weights:
-    """Weights by full unit name with the lids `closed` (0..1); whatever else moves the lids gives way."""
+    """Weights by full unit name with the lids `closed` (0..1); other lid motion is reduced accordingly."""
     lids = ("eyeWide", "eyeSquint", "eyeBlink")
     blinking = {u: w * (1 - closed) if u.startswith(lids) else w for u, w in weights.items()}
     for side in ("Left", "Right"):
@@ -53,7 +53,7 @@ def blink(weights: Mapping[str, float], closed: float) -> Weights:
 
 
 def gaze(right: float, up: float) -> Weights:
-    """Face units of both eyes looking to the picture's right (1: as far as they go) and up."""
+    """Face units of a gaze to the right of the picture and up; 1 is the full range."""
     return {
         "eyeLookOutLeft": max(0.0, right),
         "eyeLookInRight": max(0.0, right),
@@ -65,12 +65,12 @@ def gaze(right: float, up: float) -> Weights:
 
 
 def lids_closed(blinks: Sequence[float], time_s: float) -> float:
-    """How far the lids are down, 0..1."""
+    """How far the lids are closed at a time, 0..1."""
     return max((max(0.0, 1 - abs(time_s - down) / (BLINK_S / 2)) for down in blinks), default=0.0) ** 0.5
 
 
 def glances(rng: np.random.Generator, seconds: float) -> list[tuple[float, float, float]]:
-    """When the eyes jump, and where to (right, up), for a whole clip."""
+    """The times and directions (right, up) of the glances of a clip."""
     jumps, time_s = [(0.0, 0.0, 0.0)], 0.0
     while time_s < seconds:
         time_s += rng.uniform(*GLANCE_S)
@@ -80,7 +80,7 @@ def glances(rng: np.random.Generator, seconds: float) -> list[tuple[float, float
 
 
 def talking(talks: Sequence[tuple[float, float]], time_s: float) -> Weights:
-    """Face units, by full name, of a mouth that talks during the spans `talks` (from, to; seconds)."""
+    """Face units, by full name, of a mouth that talks in the intervals `talks` (from, to; seconds)."""
     envelope = max(
         (min(1.0, 4 * (time_s - a), 4 * (b - time_s)) for a, b in talks if a <= time_s <= b), default=0.0
     )

@@ -1,7 +1,7 @@
-"""Paints skin, lips, brows, hair and shirt of one person into a texture.
+"""Paints skin, lips, brows, hair and shirt of a person into a texture.
 
-Painting goes by where a texel lies on the *base* head (decimetres, see `head`), never on the morphed one: brows and
-hair then follow the mesh of every person, since all share UVs and vertex order.
+Painting uses the position of a texel on the *base* head (decimetres, see `head`), not on the morphed head: brows and
+hair then follow the mesh of every person, because all people share UVs and vertex order.
 """
 
 import functools
@@ -24,7 +24,7 @@ GUTTER = 6  # texels painted beyond the edge of each UV island, for bilinear loo
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a person is painted."""
+    """The colours and hair of a person."""
 
     skin: Colour = (214, 164, 138)
     hair: Colour = (62, 44, 33)
@@ -72,7 +72,7 @@ def hair_offsets(head: Head, look: Look) -> NDArray[np.float64]:
 
 @functools.lru_cache(maxsize=2)
 def _surface(side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Where each texel lies on the base head [S, S, 3], and which texels are on it at all [S, S]."""
+    """The position of each texel on the base head [S, S, 3], and the mask of texels on the head [S, S]."""
     head = load_head()
     skin = head.material == Material.SKIN
     uv = head.uv[head.triangle_uv[skin]].reshape(-1, 2)
@@ -109,7 +109,7 @@ def paint(look: Look, side: int, seed: int) -> NDArray[np.float32]:
         )
         return field / field.std()
 
-    tone = linear(look.skin) / linear(LIGHT_SKIN)  # [3] what darker skin does to every colour under it
+    tone = linear(look.skin) / linear(LIGHT_SKIN)  # [3] factor of the skin tone on every colour
     skin = np.broadcast_to(linear(LIGHT_SKIN), (side, side, 3)).astype(np.float32)
     blush = np.exp(-(((x - 0.45) / 0.2) ** 2) - ((y - 7.15) / 0.18) ** 2)
     blush += 0.8 * np.exp(-((x / 0.14) ** 2) - ((y - 7.2) / 0.12) ** 2) * (z > 1.4)
@@ -146,7 +146,7 @@ def _resized(mask: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def _lash_line(head: Head, position: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Opacity [S, S] of the dark rim where the lids meet the eyeball; it stands in for lashes."""
+    """Opacity [S, S] of the dark rim between lids and eyeball, which represents the lashes."""
     centre = head.base[head.vertices_of(Material.LEFT_EYE)].mean(0)
     offset = np.dstack([np.abs(position[..., :1]), position[..., 1:]]) - centre
     distance = np.sqrt((offset**2).sum(2))

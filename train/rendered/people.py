@@ -1,4 +1,4 @@
-"""Who is rendered: a person's shape, look, way of moving and resting face, all drawn from the person's id."""
+"""Rendered people: shape, look, strength of motion and resting face, all drawn from the person's id."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ HAIR_COLOURS: tuple[Colour, ...] = (
 )
 IRIS_COLOURS: tuple[Colour, ...] = ((89, 69, 48), (60, 45, 32), (105, 85, 50), (88, 110, 90), (95, 125, 150))
 BALD = -3.0  # decimetres by which the hairline is higher than usual
-DARK_HAIR = 3  # the first so many hair colours
+DARK_HAIR = 3  # number of dark colours at the start of HAIR_COLOURS
 
 SPREAD: Mapping[str, float] = {"brow": 0.25, "eye": 0.25, "jaw": 0.2, "nose": 0.3, "mouth": 0.2}
 """Log-normal spread, from person to person, of how strongly each part of the face moves."""
@@ -43,11 +43,11 @@ RESTING: Mapping[str, float] = {
     "browOuterUp": 0.12,
     "mouthUpperUp": 0.06,
 }
-"""Standard deviation, from person to person, of what a face shows while its owner feels nothing; half show none."""
+"""Standard deviation over people of the face units at rest; half of all people have none of a unit."""
 
 
 class HairWorn(TypedDict):
-    """The part of a Look that says how hair is worn."""
+    """The fields of a Look that describe the hairstyle."""
 
     hairline: float
     hair_volume: float
@@ -56,7 +56,7 @@ class HairWorn(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What error tables group people by."""
+    """The attributes by which error tables group people."""
 
     age_group: Literal["child", "adult", "old"]
     sex: Literal["female", "male", "between"]
@@ -72,12 +72,12 @@ class Person:
     shape: NDArray[np.float64]  # [V, 3] rest pose, decimetres
     look: Look
     gains: Mapping[str, float]  # face unit -> how strongly this person moves it
-    resting: Mapping[str, float]  # face unit -> weight that is always there
+    resting: Mapping[str, float]  # face unit -> weight at rest
     about: About
 
     @classmethod
     def sample(cls, person_id: int, head: Head | None = None) -> "Person":
-        """The person of this id: always the same one."""
+        """The person of this id; deterministic."""
         head = head or load_head()
         rng = np.random.default_rng([5, person_id])
         shape, sex, ages, ethnicity = _shape(rng, head)
@@ -91,16 +91,16 @@ class Person:
         return cls(person_id, shape, look, _gains(rng, head), _resting(rng, head), about)
 
     def shows(self, weights: Mapping[str, float], head: Head | None = None) -> Weights:
-        """The face units [by full name] when this person does `weights`: own gains, on top of the resting face."""
+        """This person's face units, by full name, for `weights`: scaled by the gains, added to the resting face."""
         head = head or load_head()
-        shown = dict(self.resting)
+        units = dict(self.resting)
         for name, weight in weights.items():
             for unit in sided(name, head):
-                shown[unit] = shown.get(unit, 0.0) + weight * self.gains[unit]
-        return shown
+                units[unit] = units.get(unit, 0.0) + weight * self.gains[unit]
+        return units
 
     def renderer(self, size: tuple[int, int], *, supersample: int = 1, texture_side: int = 1024) -> Renderer:
-        """What renders this person at `size` (width, height)."""
+        """A renderer of this person at `size` (width, height)."""
         return Renderer(
             load_head(),
             self.shape,
@@ -147,7 +147,7 @@ def _shape(
 
 
 def level_eyes(shape: NDArray[np.float64], head: Head) -> NDArray[np.float64]:
-    """The shape [V, 3] moved so that its eyes are where everybody's are."""
+    """The shape [V, 3] moved so that the eyes are at the position of the base head."""
     eyes = head.vertices_of(Material.LEFT_EYE, Material.RIGHT_EYE)
     return np.asarray(shape + (head.base[eyes].mean(0) - shape[eyes].mean(0)))
 
@@ -166,7 +166,9 @@ def _look(rng: np.random.Generator, *, old: float, african: float) -> tuple[Look
     if rng.uniform() < old:
         grey = rng.uniform(0.4, 1)
         hair = hair * (1 - grey) + rng.uniform(120, 200) * grey
-    brow = np.minimum(hair * rng.uniform(0.7, 1.1), 0.8 * skin)  # lighter brows than skin hide
+    brow = np.minimum(
+        hair * rng.uniform(0.7, 1.1), 0.8 * skin
+    )  # brows lighter than the skin would be invisible
     look = Look(
         skin=_colour(skin),
         hair=_colour(hair),
@@ -203,7 +205,7 @@ def _colour(rgb: NDArray[np.floating]) -> Colour:
 
 
 def _gains(rng: np.random.Generator, head: Head) -> dict[str, float]:
-    """How strongly each face unit moves: parts of a face differ, and units within a part a little."""
+    """The gain of each face unit: a random gain for each part of the face, with a small variation per unit."""
     parts = {part: rng.lognormal(0, spread) for part, spread in SPREAD.items()}
     gains = {}
     for unit in head.units:
@@ -213,7 +215,7 @@ def _gains(rng: np.random.Generator, head: Head) -> dict[str, float]:
 
 
 def _resting(rng: np.random.Generator, head: Head) -> dict[str, float]:
-    """What the face shows at rest, by full unit name."""
+    """Face-unit weights at rest, by full unit name."""
     resting: dict[str, float] = {}
     for name, spread in RESTING.items():
         weight = max(0.0, float(rng.normal(0, spread)))

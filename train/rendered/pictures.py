@@ -1,7 +1,7 @@
-"""Picture sets: grey face crops of rendered people with their valence and arousal, found and cut by the engine itself.
+"""Picture sets: grey face crops of rendered people with their valence and arousal, found and cut by the engine.
 
-A crop is larger than what the encoder sees: its middle is exactly the engine's FRAMING, the border is room for the
-shifts, turns and scales of augmentation.
+A crop is larger than the encoder's view: its middle is exactly the engine's FRAMING; the border allows the shifts,
+rotations and scales of augmentation.
 """
 
 import math
@@ -31,12 +31,12 @@ PICTURES_A_SCENE = 10  # pictures that share light and background
 NAMES = tuple(EXPRESSIONS)
 EXPOSED_FOR = 0.30  # relative luminance of the skin for which the standard light is right
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear RGB
-MAIN_ODDS = 2.0  # how much likelier each of the main expressions is than each of the others
+MAIN_ODDS = 2.0  # odds of each main expression against each other expression
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureSet:
-    """N crops of P people; the arrays of the npz file, by the same names."""
+    """N crops of P people; the fields are the arrays of the npz file."""
 
     images: NDArray[np.uint8]  # [N, CROP_SIDE, CROP_SIDE] grey
     va: NDArray[np.float32]  # [N, 2] valence, arousal
@@ -49,13 +49,13 @@ class PictureSet:
     skin_tone: NDArray[np.float32]  # [P] 0 light .. 1 dark
 
     def save(self, path: Path) -> None:
-        """Writes the npz whole or not at all, so that a reader never meets half of one; WriteError."""
+        """Writes the npz file atomically; raises WriteError."""
         arrays = {name: getattr(self, name) for name in self.__slots__}
         write_whole(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
     def load(cls, path: Path) -> "PictureSet":
-        """Reads what `save` wrote."""
+        """Reads a file of `save`."""
         with np.load(path) as stored:
             return cls(**{name: stored[name] for name in cls.__slots__})
 
@@ -63,9 +63,9 @@ class PictureSet:
 def sample_mixture(rng: np.random.Generator) -> dict[str, float]:
     """Neutral (empty), one expression at some intensity, or two blended."""
     kind = rng.uniform()
-    others = [name for name in NAMES if name != NEUTRAL]
-    odds = np.array([MAIN_ODDS if name in MAIN else 1.0 for name in others])
-    first, second = (str(name) for name in rng.choice(others, 2, p=odds / odds.sum()))
+    expressions = [name for name in NAMES if name != NEUTRAL]
+    odds = np.array([MAIN_ODDS if name in MAIN else 1.0 for name in expressions])
+    first, second = (str(name) for name in rng.choice(expressions, 2, p=odds / odds.sum()))
     if kind < 0.12:
         return {}
     if kind < 0.5:
@@ -75,9 +75,9 @@ def sample_mixture(rng: np.random.Generator) -> dict[str, float]:
 
 
 def sample_light(rng: np.random.Generator, look: Look) -> Light:
-    """A key light from anywhere in front, a fill from the other side, a rim light, each of its own strength and tint.
+    """A key light from the front, a fill light from the other side and a rim light, with random strength and tint.
 
-    The camera exposes for the face, though not wholly: dark skin gets more light than fair skin.
+    Exposure partly compensates for the skin: dark skin gets more light than fair skin.
     """
     standard = Light()
     exposure = math.sqrt(EXPOSED_FOR / float(linear(look.skin) @ LUMINANCE))
@@ -102,7 +102,7 @@ def sample_background(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def sample_view(rng: np.random.Generator) -> View:
-    """A head roughly towards the camera, within what a webcam sees."""
+    """A head turned roughly towards the camera, as in webcam pictures."""
     return View(
         yaw=math.radians(float(np.clip(rng.normal(0, 11), -27, 27))),
         pitch=math.radians(float(np.clip(rng.normal(0, 7), -16, 16))),
@@ -114,7 +114,7 @@ def sample_view(rng: np.random.Generator) -> View:
 
 
 def degrade(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What cameras do to a crop [S, S]: blur, gamma, contrast, noise, JPEG; mild, since 56 pixels bear little."""
+    """Degrades a crop [S, S] as cameras do: blur, gamma, contrast, noise, JPEG; mildly, because it has 56 pixels."""
     grey: NDArray[np.floating] = crop.astype(np.float32)
     if rng.uniform() < 0.3 and (sigma := float(rng.uniform(0, 0.9))) > 0.15:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
@@ -132,9 +132,9 @@ def degrade(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 def pictures_of(
     person: Person, count: int, cropper: FaceCropper
 ) -> Iterator[tuple[NDArray[np.uint8], Mixture]]:
-    """`count` crops [CROP_SIDE, CROP_SIDE] of a person and what each one shows; always the same ones.
+    """`count` crops [CROP_SIDE, CROP_SIDE] of a person with their expressions; deterministic.
 
-    A picture in which the detector sees no face is made again; a person whom it misses `count` times is given up.
+    A picture without a detected face is replaced; the function stops after more than `count` such pictures.
     """
     head = load_head()
     renderer = person.renderer((PICTURE_SIDE, PICTURE_SIDE))
@@ -165,7 +165,7 @@ def _person_pictures(
 
 
 def make_pictures(ids: range, count: int, *, workers: int = 1) -> PictureSet:
-    """`count` pictures of each person in `ids`; the same whatever the number of worker processes.
+    """`count` pictures of each person in `ids`; the result does not depend on the number of workers.
 
     Raises MtclarError when a worker was killed.
     """
@@ -175,7 +175,7 @@ def make_pictures(ids: range, count: int, *, workers: int = 1) -> PictureSet:
                 made = list(pool.map(_person_pictures, ids, [count] * len(ids)))
         except BrokenProcessPool as error:
             raise MtclarError(
-                "a process that rendered people was killed", "was the memory full? one worker needs least"
+                "a process that rendered people was killed", "memory may be full: one worker needs least"
             ) from error
     else:
         made = [_person_pictures(person_id, count) for person_id in ids]

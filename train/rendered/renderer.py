@@ -1,4 +1,4 @@
-"""Renders one person: rest shape, texture and face-unit weights in, picture out. Deterministic."""
+"""Renders a picture of a person from rest shape, look and face-unit weights; deterministic."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from mtclar.train.rendered.raster import rasterise, vertex_normals
 from mtclar.train.rendered.shading import shade
 
 NECK = np.array([0.0, 6.5, 0.35])  # decimetres: the head turns about this point
-EYE_LEVEL = 7.25  # decimetres: what the camera looks at
+EYE_LEVEL = 7.25  # decimetres: height of the camera's target
 DEPTH_SIDE = 512  # texels of the shadow map ...
 DEPTH_SPAN = 5.0  # ... over this many decimetres
 FACE_DEPTH = 1.0  # decimetres from the origin to the plane of the face
@@ -23,7 +23,7 @@ FACE_DEPTH = 1.0  # decimetres from the origin to the plane of the face
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the head is turned (radians) and the camera stands (decimetres)."""
+    """Rotation of the head (radians) and position of the camera (decimetres)."""
 
     yaw: float = 0.0  # > 0: to the person's left
     pitch: float = 0.0  # > 0: down
@@ -40,7 +40,7 @@ def unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Light:
-    """Three lights, of which the first casts shadows, and what comes from all around."""
+    """Three lights, of which the first casts shadows, and ambient light."""
 
     towards: NDArray[np.float64] = field(  # [3, 3] unit vectors: key, fill, rim
         default_factory=lambda: unit_rows(np.array([[-0.55, 0.55, 0.8], [0.8, 0.15, 0.6], [0.2, 0.6, -0.8]]))
@@ -54,8 +54,8 @@ class Light:
 class Renderer:
     """Renders one person at one picture size.
 
-    `rest` [V, 3] is the person's rest shape (decimetres), `size` (width, height) in pixels. `supersample` renders that
-    many times larger in both directions and averages. `texture_side` in texels.
+    `rest` [V, 3] is the person's rest shape (decimetres), `size` (width, height) in pixels. `supersample` is the
+    factor by which it renders larger in both directions before averaging. `texture_side` in texels.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Mesh:
-    """What stays the same from picture to picture of one person, strands included."""
+    """The arrays that all pictures of a person share, including hair strands."""
 
     triangle: NDArray[np.int32]  # [T, 3]
     triangle_uv: NDArray[np.int32]  # [T, 3]

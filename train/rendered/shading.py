@@ -1,6 +1,6 @@
-"""What colour each pixel of a rendered face has: skin, eyes, teeth and hair under three lights, compiled by numba.
+"""Computes the colour of each pixel of a rendered face under three lights: skin, eyes, teeth and hair; uses numba.
 
-All colours are linear light. The first light casts shadows, through a depth map seen from it.
+All colours are linear light. The first light casts shadows, computed with a depth map from its direction.
 """
 
 import math
@@ -71,15 +71,15 @@ def _lit_share(
     sx = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
     sy = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
     sz = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
-    lit, seen = 0, 0
+    lit, samples = 0, 0
     for oy in range(-SHADOW_REACH, SHADOW_REACH + 1, 2):
         for ox in range(-SHADOW_REACH, SHADOW_REACH + 1, 2):
             column, row = int(sx) + ox, int(sy) + oy
             if 0 <= column < depth.shape[1] and 0 <= row < depth.shape[0]:
-                seen += 1
+                samples += 1
                 if depth[row, column] <= sz + SHADOW_BIAS:
                     lit += 1
-    return lit / seen if seen > 0 else 1.0
+    return lit / samples if samples > 0 else 1.0
 
 
 @njit(cache=True, fastmath=True)
@@ -106,10 +106,10 @@ def shade(
     depth: NDArray[np.float32],
     to_depth: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """The picture [H, W, 3], RGB in linear light, of what `rasterise` found in `index` [H, W] and `weights` [H, W, 2].
+    """Shades `index` [H, W] and `weights` [H, W, 2] of `rasterise` -> picture [H, W, 3], RGB in linear light.
 
-    vertices, normals, rest [V, 3]: posed, their normals, and the rest pose (eyes and teeth are coloured by it).
-    Vertices of hair have their strand's tangent for a normal, and (tint, 0 root .. 1 tip, 0) for a rest pose.
+    vertices, normals, rest [V, 3]: posed vertices, their normals, and the rest pose (which colours eyes and teeth).
+    For vertices of hair the normal is the tangent of the strand and the rest pose is (tint, 0 root .. 1 tip, 0).
     texture [S, S, 5]: RGB, gloss, ambient occlusion of skin. eyes [2, 3]: eyeball centres at rest. iris, hair [3]: RGB.
     towards_light [L, 3] unit vectors, light [L, 3] their RGB. camera [3]. depth [D, D], to_depth [3, 4]: depth map of
     the first light and the affine map into it. mouth_open in [0, 1]: how much light reaches the teeth.
@@ -165,21 +165,21 @@ def shade(
             for q in range(light.shape[0]):
                 lx, ly, lz = towards_light[q]
                 cosine = nx * lx + ny * ly + nz * lz
-                seen = _lit_share(depth, to_depth, px, py, pz) if q == 0 else 1.0
-                if kind == 3:  # lips let light through, teeth pass it on: no hard shadow between them
-                    seen = 0.55 + 0.45 * seen
+                visible = _lit_share(depth, to_depth, px, py, pz) if q == 0 else 1.0
+                if kind == 3:  # lips and teeth scatter light: no hard shadow between them
+                    visible = 0.55 + 0.45 * visible
                 hx, hy, hz = lx + vx, ly + vy, lz + vz
                 half = (nx * hx + ny * hy + nz * hz) / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9)
                 if kind == 5:  # Kajiya and Kay: brightest where light falls across the strand
                     cosine = math.sqrt(max(0.0, 1 - cosine * cosine)) * 0.6
                     half = math.sqrt(max(0.0, 1 - half * half))
                 half = max(0.0, half)
-                # light that travels under the skin wraps around the edge of the shadow, red the farthest
-                seen_red = min(1.0, seen + 0.5 * (1 - seen) * seen)
-                lit_red += light[q, 0] * max(0.0, (cosine + 1.3 * wrap) / (1 + 1.3 * wrap)) * seen_red
-                lit_green += light[q, 1] * max(0.0, (cosine + 0.6 * wrap) / (1 + 0.6 * wrap)) * seen
-                lit_blue += light[q, 2] * max(0.0, (cosine + 0.4 * wrap) / (1 + 0.4 * wrap)) * seen
-                highlight += light[q, 1] * seen * gloss * half**shine * _clip01(4 * cosine)
+                # subsurface scattering softens the edge of the shadow, most for red
+                visible_red = min(1.0, visible + 0.5 * (1 - visible) * visible)
+                lit_red += light[q, 0] * max(0.0, (cosine + 1.3 * wrap) / (1 + 1.3 * wrap)) * visible_red
+                lit_green += light[q, 1] * max(0.0, (cosine + 0.6 * wrap) / (1 + 0.6 * wrap)) * visible
+                lit_blue += light[q, 2] * max(0.0, (cosine + 0.4 * wrap) / (1 + 0.4 * wrap)) * visible
+                highlight += light[q, 1] * visible * gloss * half**shine * _clip01(4 * cosine)
             up = 0.5 + 0.5 * ny if kind != 5 else 0.6
             sky = ambient * (0.55 + 0.45 * up)
             rim = 0.0

@@ -161,7 +161,7 @@ def test_ferplus_is_marked_as_proxy_and_scored_by_majority(command: Command, tmp
     assert "ferplus PrivateTest: 4 labelled faces" in done.out
     assert "(n = 3), the majority subset" in done.out
     assert "a proxy" in done.out
-    assert "Nobody is known here" in done.out
+    assert "The data has no subjects" in done.out
     assert "trained on" not in done.out
     content = json.loads(out.read_text())
     assert (content["n"], content["classes"]["n"]) == (4, 3)
@@ -229,7 +229,7 @@ def test_no_face_is_a_failure(command: Command, tmp_path: Path) -> None:
         (["--dataset", "rendered", "--split", "train"], "rendered has no split 'train'"),
         (["--dataset", "affectnet", "--root", "."], ". has no validation split of AffectNet"),
         (["--dataset", "aff-wild2", "--root", "."], "has no validation labels of Aff-Wild2"),
-        (["--dataset", "afew-va", "--root", "."], ". is no AFEW-VA folder"),
+        (["--dataset", "afew-va", "--root", "."], ". is not an AFEW-VA folder"),
         (["--dataset", "rendered", "--shots", "1,x"], "--shots '1,x' is not a list of numbers"),
         (["--dataset", "rendered", "--shots", "-1"], "--shots '-1' is not a list of numbers"),
         (["--dataset", "rendered", "--json", "here.txt/out.json"], "cannot write here.txt/out.json"),

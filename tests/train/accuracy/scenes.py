@@ -1,4 +1,4 @@
-"""Pictures of a real face: the astronaut of scikit-image in a larger scene, and cut tight."""
+"""Pictures of a real face: the astronaut of scikit-image in a larger scene, and as a tight crop."""
 
 import cv2
 import numpy as np
@@ -20,5 +20,5 @@ def in_scene(width: int = 640, height: int = 480, x: int = 200, y: int = 60, sid
 
 
 def tight() -> np.ndarray:
-    """So near that chin and hair are cut off: the detector finds it only with a border."""
+    """A tight crop without chin and hair: the detector finds the face only with a border."""
     return np.ascontiguousarray(astronaut()[101:211, 213:274])

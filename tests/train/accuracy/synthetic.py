@@ -1,4 +1,4 @@
-"""Answers made up so that what is right is known: embeddings, absolute values, and labels of people with a habit."""
+"""Synthetic answers with known truth: embeddings, absolute values, and labels of people with a bias."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def answers(
     seed: int = 0,
     **more: object,
 ) -> Answers:
-    """`faces` of each person; labels are absolute + the person's own offset (+-offset in turn) + noise."""
+    """`faces` of each person; labels are absolute + an offset per person (alternating sign) + noise."""
     random = np.random.default_rng(seed)
     count = sum(faces)
     person = np.repeat(np.arange(len(faces)), faces)

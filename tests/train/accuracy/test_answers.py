@@ -1,4 +1,4 @@
-"""Faces found, cut and encoded: as the tracker does it, the right face of several, and every miss counted."""
+"""Finding and encoding faces: same crops as the tracker, the labelled face of several, counts of misses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +42,7 @@ def two_faces() -> np.ndarray:
     return scene
 
 
-def test_a_still_is_cut_exactly_as_the_tracker_cuts_it(networks: Networks) -> None:
+def test_still_crop_equals_tracker_crop(networks: Networks) -> None:
     scene = scenes.in_scene()
     with Tracker.open() as tracker:
         (crop,) = tracker.find(Frame(scene, 0, 0.0, "file", 0.0, "")).crops
@@ -50,13 +50,13 @@ def test_a_still_is_cut_exactly_as_the_tracker_cuts_it(networks: Networks) -> No
         np.testing.assert_array_equal(networks.finder.in_still(scene), crop.image)
 
 
-def test_a_face_that_fills_the_picture_is_found_with_a_border(networks: Networks) -> None:
+def test_tight_face_is_found_with_a_border(networks: Networks) -> None:
     with Tracker.open() as tracker:
         assert not tracker.find(Frame(scenes.tight(), 0, 0.0, "file", 0.0, "")).crops, "not at first sight"
     assert networks.finder.in_still(scenes.tight()) is not None
 
 
-def test_the_face_at_the_box_is_taken_and_no_other(networks: Networks) -> None:
+def test_only_the_face_at_the_box_is_used(networks: Networks) -> None:
     scene = two_faces()
     right = np.array([548, 195, 632, 320], np.float32)
     nowhere = np.array([410, 5, 490, 90], np.float32)
@@ -83,7 +83,7 @@ def test_photos_without_a_face_are_counted(networks: Networks, tmp_path: Path) -
     assert answers.encoded.absolute[0, 0] > 0.2, "she smiles"
 
 
-def test_every_photo_is_seen_once_and_none_at_all_is_no_error(networks: Networks, tmp_path: Path) -> None:
+def test_each_photo_is_encoded_once(networks: Networks, tmp_path: Path) -> None:
     seen: list[int] = []
     answers = networks.of_stills(stills(tmp_path, [np.zeros((64, 64, 3), np.uint8)] * 3), seen.append)
     assert sum(seen) == 3
@@ -95,7 +95,7 @@ def clip(frames: list[np.ndarray | None], va: list[float], **more: object) -> Cl
     return Clip("one", "somebody", 25.0, labels, lambda: iter(frames), **more)  # type: ignore[arg-type]
 
 
-def test_clips_are_followed_and_unlabelled_frames_left_out(networks: Networks) -> None:
+def test_clips_are_tracked_without_unlabelled_frames(networks: Networks) -> None:
     scene, empty = scenes.in_scene(), np.full((480, 640, 3), 127, np.uint8)
     frames = [scene, scene, None, empty, scene]
     answers = networks.of_clips([clip(frames, [0.1, np.nan, 0.3, 0.4, 0.5]), clip([scene], [0.2])], SEEN)
@@ -116,7 +116,7 @@ def test_the_person_on_the_labelled_side(networks: Networks) -> None:
     assert networks.of_clips([lone], SEEN).no_face == 1, "the only face is on the other side"
 
 
-def test_pictures_that_are_cut_already(networks: Networks) -> None:
+def test_existing_crops_are_encoded(networks: Networks) -> None:
     face = networks.finder.in_still(scenes.in_scene())
     assert face is not None
     va = np.zeros((1, 2), np.float32)

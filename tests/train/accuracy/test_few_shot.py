@@ -1,4 +1,4 @@
-"""Few labels: draws never mix support and queries, people are told apart, and known habits are found."""
+"""Few labels: disjoint draws, grouping by person, and correction of a known bias per person."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,7 @@ ALONE = Engine()  # without a pair graph
 
 
 @given(st.integers(2, 60), st.integers(1, 20), st.integers(0, 1000), st.integers(0, 50))
-def test_a_query_is_never_in_the_support_and_a_larger_support_holds_the_smaller(
-    count: int, k: int, seed: int, person: int
-) -> None:
+def test_draws_are_disjoint_and_nested(count: int, k: int, seed: int, person: int) -> None:
     rows = np.arange(100, 100 + count)
     support, queries = few_shot.draw(rows, k, 10**6, seed, person)
     assert sorted([*support, *queries]) == rows.tolist()
@@ -34,23 +32,23 @@ def test_draws_differ_between_seeds_and_people_and_repeat() -> None:
     assert tuple(few_shot.draw(rows, 5, 99, 0, 0)[0]) == drawn[0]
 
 
-def test_who_has_too_few_photos_is_left_out_and_counted() -> None:
+def test_people_with_too_few_photos_are_counted() -> None:
     by_k = {s.k: s for s in few_shot.score(synthetic.answers([4, 9, 9]), ALONE, [0, 1, 4, 8, 9], seeds=3)}
     assert (by_k[1].subjects, by_k[1].left_out, by_k[1].queries) == (3, 0, 3 * (3 + 8 + 8))
     assert (by_k[4].subjects, by_k[4].left_out, by_k[4].queries) == (2, 1, 3 * (5 + 5))
     assert (by_k[8].subjects, by_k[8].left_out, by_k[8].queries) == (2, 1, 3 * 2)
     assert by_k[0].queries == 22
-    assert (by_k[9].subjects, by_k[9].left_out, by_k[9].figures) == (0, 3, {}), "nobody has ten"
+    assert (by_k[9].subjects, by_k[9].left_out, by_k[9].figures) == (0, 3, {}), "no person has ten"
 
 
-def test_faces_of_nobody_known_count_without_labels_alone() -> None:
+def test_unknown_people_are_scored_without_labels() -> None:
     answers = synthetic.answers([5, 5], subject=np.array(["a"] * 5 + [""] * 5))
     none, one = few_shot.score(answers, ALONE, [0, 1], seeds=1)
     assert none.queries == 10
     assert (one.subjects, one.queries) == (1, 4)
 
 
-def test_labels_of_a_person_with_a_habit_help_and_only_that_persons() -> None:
+def test_labels_help_their_own_person_only() -> None:
     answers = synthetic.answers([30] * 6, offset=0.3)
     (five,) = few_shot.score(answers, ALONE, [5], seeds=4)
     rmse = {name: figures[0].rmse for name, figures in five.figures.items()}
@@ -65,7 +63,7 @@ def test_labels_of_a_person_with_a_habit_help_and_only_that_persons() -> None:
     assert mixed.figures["mean-residual"][0].rmse > 0.25, "the labels of others say little"
 
 
-def test_the_kernel_weighs_near_labels_more() -> None:
+def test_kernel_weights_near_labels_more() -> None:
     answers = synthetic.answers([12])
     answers.encoded.embedding[:] = 0
     answers.encoded.embedding[np.arange(12), np.arange(12) % 2] = 1
@@ -76,7 +74,7 @@ def test_the_kernel_weighs_near_labels_more() -> None:
         np.testing.assert_allclose(value, answers.va[4:], atol=0.01)
 
 
-def test_pooled_figures_are_those_of_the_predictions_put_end_to_end() -> None:
+def test_pooled_figures_use_concatenated_predictions() -> None:
     answers = synthetic.answers([7, 12], offset=0.2)
     (shots,) = few_shot.score(answers, ALONE, [2], seeds=3)
     values, sds, truths = [], [], []

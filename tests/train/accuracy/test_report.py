@@ -1,4 +1,4 @@
-"""The report: accuracy on the majority subset, JSON without NaN under the documented keys, sentences for people."""
+"""The report: accuracy on the majority subset, JSON with the documented keys and without NaN, summary."""
 
 import json
 
@@ -16,7 +16,9 @@ from mtclar.train.data.labelled import UNKNOWN
 from . import synthetic
 
 
-def said(expressions: list[int], truth: list[int], majority: list[bool] | None = None) -> Answers:
+def predicted_answers(
+    expressions: list[int], truth: list[int], majority: list[bool] | None = None
+) -> Answers:
     count = len(truth)
     return Answers(
         encoded=Encoded(
@@ -44,8 +46,8 @@ def report(answers: Answers, shots: list[int]) -> Report:
     )
 
 
-def test_accuracy_is_of_the_majority_subset_and_of_all_beside_it() -> None:
-    classes = classes_of(said([0, 1, 1, 2], [0, 1, 2, 3], [True, True, True, False]))
+def test_accuracy_on_majority_subset_and_all() -> None:
+    classes = classes_of(predicted_answers([0, 1, 1, 2], [0, 1, 2, 3], [True, True, True, False]))
     assert classes is not None
     assert classes.accuracy == pytest.approx(2 / 3)
     assert classes.n == 3
@@ -54,10 +56,10 @@ def test_accuracy_is_of_the_majority_subset_and_of_all_beside_it() -> None:
 
 
 def test_faces_without_a_known_expression_do_not_count() -> None:
-    classes = classes_of(said([0, 1, 5], [0, 2, UNKNOWN]))
+    classes = classes_of(predicted_answers([0, 1, 5], [0, 2, UNKNOWN]))
     assert classes is not None
     assert (classes.accuracy, classes.n, classes.accuracy_all) == (0.5, 2, None)
-    assert classes_of(said([0], [UNKNOWN])) is None
+    assert classes_of(predicted_answers([0], [UNKNOWN])) is None
 
 
 def test_json_has_the_documented_keys_and_no_nan() -> None:
@@ -72,31 +74,31 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
         for dimension in ("valence", "arousal"):
             assert set(figures[dimension]) >= {"ccc", "pcc", "rmse", "sagr", "coverage"}
     assert content["subjects"]["5"] == {"used": 1, "left_out": 1, "queries": 6}
-    constant = report(said([0, 0], [0, 0]), [0]).as_json()
+    constant = report(predicted_answers([0, 0], [0, 0]), [0]).as_json()
     assert constant["shots"]["0"]["absolute"]["valence"]["ccc"] is None
     assert constant["shots"]["0"]["absolute"]["valence"]["rmse"] == 0
     json.dumps(constant, allow_nan=False)
 
 
 def test_figures_in_json_are_not_rounded() -> None:
-    """Who prints a figure rounds it: .81946 is .819, and by way of .8195 it would be .820."""
+    """Only printing rounds: .81946 prints as .819, but rounding to .8195 first gives .820."""
     made = report(synthetic.answers([8, 3]), [5])
     figures = made.shots[0].figures["mtclar"][0]
     assert made.as_json()["shots"]["5"]["mtclar"]["valence"]["ccc"] == figures.ccc != round(figures.ccc, 4)
 
 
-def test_sentences_say_what_was_left_out() -> None:
+def test_summary_reports_exclusions() -> None:
     text = " ".join(report(synthetic.answers([8, 3], no_face=1234), [5]).summary())
     assert "11 labelled faces; no face found in 1,234 of 1,245 pictures" in text
     assert f"Encoder {models.card('encoder').sha256[:12]} on onnxruntime (CPU)." in text
     assert "With 5 labelled, 1 of 2 people have enough." in text
     assert "no subject" not in text
-    assert "Nobody is known" in " ".join(report(synthetic.answers([8], known=False), [1]).summary())
+    assert "The data has no subjects" in " ".join(report(synthetic.answers([8], known=False), [1]).summary())
 
 
 def test_faces_without_a_subject_are_counted() -> None:
     made = report(synthetic.answers([5], subject=np.array(["anna", "", "anna", "anna", ""])), [0, 1])
-    assert "2 of 5 faces have no subject, and are scored without labels alone." in made.summary()
+    assert "2 of 5 faces have no subject and are scored only without labels." in made.summary()
     content = made.as_json()
     assert (content["n"], content["nameless"]) == (5, 2)
     assert content["subjects"]["1"] == {"used": 1, "left_out": 0, "queries": 4}

@@ -1,4 +1,4 @@
-"""Whole clips: which frames are labelled, what a query may look back to, and clips too short to score."""
+"""Whole clips: labelled frames, the latest support of each query, clips without queries."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_frame_0_and_every_20th_after_it() -> None:
 
 
 @given(st.sets(st.integers(0, 200), min_size=1), st.integers(1, 30))
-def test_support_and_queries_part_the_frames_and_nothing_looks_ahead(seen: set[int], every: int) -> None:
+def test_split_is_disjoint_and_causal(seen: set[int], every: int) -> None:
     frames = np.array(sorted(seen))
     support, queries, latest = whole_clips.split(np.arange(len(frames)), frames, every)
     assert sorted([*support, *queries]) == list(range(len(frames)))
@@ -54,7 +54,7 @@ def test_scores_of_two_clips_are_pooled() -> None:
     assert clips.figures["absolute"][0].rmse == pytest.approx(0.3, abs=0.02)
 
 
-def test_what_is_no_clip_or_has_no_query() -> None:
+def test_no_clips_or_no_queries() -> None:
     assert whole_clips.score(synthetic.answers([5]), Engine()) is None
     lone = synthetic.answers([1], clip=np.zeros(1, np.int64), frame=np.zeros(1, np.int64))
     assert whole_clips.score(lone, Engine()) is None

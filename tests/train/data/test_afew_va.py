@@ -42,7 +42,7 @@ def test_clips_are_read_in_order(tmp_path: Path) -> None:
     )
 
 
-def test_an_actor_is_in_one_split_only_and_always_the_same(tmp_path: Path) -> None:
+def test_each_actor_has_one_split(tmp_path: Path) -> None:
     for number in range(1, 41):
         write_clip(tmp_path, number, f"actor {number % 20}", frames=1)
     splits = {split: afew_va.load(tmp_path, split) for split in ("train", "validation", "test")}
@@ -56,16 +56,16 @@ def test_an_actor_is_in_one_split_only_and_always_the_same(tmp_path: Path) -> No
         assert afew_va.split_of(clip.subject) == "test"
 
 
-def test_no_clip_of_the_split(tmp_path: Path) -> None:
+def test_empty_split_is_reported(tmp_path: Path) -> None:
     write_clip(tmp_path, 1, "a", frames=1)
     other = "train" if afew_va.split_of("a") != "train" else "test"
-    with pytest.raises(UsageError, match=f"is of the {other} split"):
+    with pytest.raises(UsageError, match=f"is in the {other} split"):
         afew_va.load(tmp_path, other)
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_what_is_no_such_folder(tmp_path: Path, missing: bool) -> None:
-    with pytest.raises(UsageError, match="is no AFEW-VA folder"):
+def test_invalid_folder_is_reported(tmp_path: Path, missing: bool) -> None:
+    with pytest.raises(UsageError, match="is not an AFEW-VA folder"):
         afew_va.load(tmp_path / "gone" if missing else tmp_path)
 
 
@@ -74,7 +74,7 @@ def frame(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"actor": ""}, r"007\.json: actor is '', not a name"),
         ({"frames": {}}, r"007\.json: frames holds no frame"),
@@ -83,23 +83,23 @@ def frame(**changes: Any) -> dict[str, Any]:
         (frame(arousal=None), r"007\.json, frames, 00000: arousal is None"),
         (frame(arousal=10**400), r"007\.json, frames, 00000: arousal is 10+, not a number from -10 to 10"),
         (frame(arousal=float("nan")), r"007\.json, frames, 00000: arousal is nan, not a number"),
-        (frame(landmarks=[[0, 10**400]] * 68), r"007\.json, frames, 00000: landmarks are no numbers"),
+        (frame(landmarks=[[0, 10**400]] * 68), r"007\.json, frames, 00000: landmarks are not numbers"),
         ({"frames": {"0" * 300: {}}}, r"0\.png is missing"),
         (frame(valence=True), r"007\.json, frames, 00000: valence is True"),
         (frame(landmarks=[[0, 0]] * 5), r"007\.json, frames, 00000: landmarks are \[5, 2\]"),
-        (frame(landmarks="none"), r"007\.json, frames, 00000: landmarks are no numbers"),
+        (frame(landmarks="none"), r"007\.json, frames, 00000: landmarks are not numbers"),
         ({"frames": {"00000": {"valence": 0}}}, r"007\.json, frames, 00000: no arousal"),
         ({"frames": {"00009": {}}}, r"00009\.png is missing, and .*007\.json, frames, 00009 refers to it"),
     ],
 )
-def test_a_broken_file_names_itself_and_the_key(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_broken_annotation_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     write_clip(tmp_path, 7, "a", changes=changes)
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         afew_va.load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda path: path.write_text("{"), r"007\.json is not JSON"),
         (lambda path: path.write_bytes(b"\xff\xfe"), r"007\.json is not JSON"),
@@ -108,13 +108,15 @@ def test_a_broken_file_names_itself_and_the_key(tmp_path: Path, changes: dict[st
         (lambda path: path.write_text('{"actor": "a"}'), r"007\.json: no frames"),
     ],
 )
-def test_what_is_no_annotation(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:
+def test_invalid_annotation_file_is_named(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
     spoil(write_clip(tmp_path, 7, "a"))
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         afew_va.load(tmp_path)
 
 
-def test_a_damaged_picture_names_itself_when_its_turn_comes(tmp_path: Path) -> None:
+def test_damaged_picture_is_named(tmp_path: Path) -> None:
     write_clip(tmp_path, 7, "a")
     (tmp_path / "007" / "00001.png").write_text("no picture")
     (clip,) = afew_va.load(tmp_path)

@@ -46,7 +46,7 @@ def test_cropped_frames_with_gaps_and_ignored_labels(tmp_path: Path) -> None:
     assert levels == [10, 20, None, 40]
 
 
-def test_videos_and_the_two_people_in_one(tmp_path: Path) -> None:
+def test_videos_with_one_or_two_people(tmp_path: Path) -> None:
     write_video(tmp_path / "batch1" / "5-60.mp4", [40, 80, 120])
     for side in ("left", "right"):
         write_labels(tmp_path, f"5-60_{side}", "0,0", "0.1,0", "0.2,0", "0.3,0")
@@ -60,13 +60,13 @@ def test_videos_and_the_two_people_in_one(tmp_path: Path) -> None:
     assert len(list(right.frames())) == 4
 
 
-def test_a_video_longer_than_its_labels_ends_with_them(tmp_path: Path) -> None:
+def test_video_longer_than_its_labels_is_cut(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", [40, 80, 120])
     write_labels(tmp_path, "a", "0,0", "0,0")
     assert len(list(aff_wild2.load(tmp_path)[0].frames())) == 2
 
 
-def test_splits_and_the_files_of_other_tasks(tmp_path: Path) -> None:
+def test_splits_and_files_of_other_tasks(tmp_path: Path) -> None:
     for name, split in (("a", "Train_Set"), ("b", "Validation_Set")):
         write_labels(tmp_path, name, "0,0", split=split)
         write_picture(tmp_path / "cropped_aligned" / name / "00001.jpg", 1)
@@ -88,7 +88,7 @@ def test_labels_without_split_folders_are_all(tmp_path: Path) -> None:
     assert "all" in caught.value.hint
 
 
-def test_a_mark_of_the_byte_order_is_no_part_of_the_header(tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = write_labels(tmp_path, "a", "0.5,-0.25")
     path.write_text("\ufeff" + path.read_text())
     write_picture(tmp_path / "cropped_aligned" / "a" / "00001.jpg", 1)
@@ -96,7 +96,7 @@ def test_a_mark_of_the_byte_order_is_no_part_of_the_header(tmp_path: Path) -> No
     assert clip.va.tolist() == [[0.5, -0.25]]
 
 
-def test_a_text_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_text_file_is_named(tmp_path: Path) -> None:
     write_labels(tmp_path, "a", "0,0").with_name("b.txt").symlink_to(tmp_path / "gone.txt")
     with pytest.raises(DatasetError, match=r"b\.txt cannot be read: No such file"):
         aff_wild2.load(tmp_path)
@@ -107,7 +107,7 @@ def test_a_text_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("0.5", "line 3: '0.5' is not `valence,arousal`"),
         ("0.5,x", "line 3: '0.5,x' is not"),
@@ -116,9 +116,9 @@ def test_a_text_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("", "line 3: '' is not"),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, line: str, said: str) -> None:
+def test_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     write_labels(tmp_path, "a", "0,0", line, "0,0")
-    with pytest.raises(DatasetError, match=r"a\.txt, " + said):
+    with pytest.raises(DatasetError, match=r"a\.txt, " + message):
         aff_wild2.load(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""AffectNet in miniature, in both of its layouts: classes, invalid labels, boxes, and what is broken."""
+"""A miniature AffectNet in both layouts: classes, invalid labels, boxes, broken files."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_all_eight_classes_have_our_names() -> None:
     assert affectnet.CLASSES[2:4] == ("sadness", "surprise"), "not FER+'s order"
 
 
-def test_splits_and_where_the_lists_may_lie(tmp_path: Path) -> None:
+def test_splits_and_list_folders(tmp_path: Path) -> None:
     csv_layout(tmp_path, ROWS[:1], "training.csv")
     assert len(affectnet.load(tmp_path, "training")) == 1
     with pytest.raises(
@@ -72,7 +72,7 @@ def test_splits_and_where_the_lists_may_lie(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("689/737db2.jpg,1,1,9,9,1;2,11,0,0", r"line 3: expression is 11, not in 0\.\.10"),
         ("689/737db2.jpg,1,1,9,9,1;2,happy,0,0", "line 3: expression is 'happy'"),
@@ -82,20 +82,18 @@ def test_splits_and_where_the_lists_may_lie(tmp_path: Path) -> None:
         (",1,1,9,9,1;2,1,0,0", "line 3: no path"),
     ],
 )
-def test_a_broken_row_is_named_by_its_line(tmp_path: Path, row: str, said: str) -> None:
-    with pytest.raises(DatasetError, match=r"validation\.csv, " + said):
+def test_broken_row_is_named(tmp_path: Path, row: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=r"validation\.csv, " + message):
         affectnet.load(csv_layout(tmp_path, [ROWS[0], row]))
 
 
-def test_pictures_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_pictures_are_reported(tmp_path: Path) -> None:
     csv_layout(tmp_path, [ROWS[0], "1/gone.jpg,1,1,9,9,1;2,1,0,0"])
     read = affectnet.load(tmp_path)
     with pytest.raises(DatasetError, match=r"gone\.jpg is missing"):
         read.read(1)
     (tmp_path / "validation.csv").write_text(f"{HEADER}\n1/gone.jpg,1,1,9,9,1;2,1,0,0\n")
-    with pytest.raises(
-        DatasetError, match=r"gone\.jpg is missing, and so is it in Manually_Annotated_Images"
-    ):
+    with pytest.raises(DatasetError, match=r"gone\.jpg is missing, also from Manually_Annotated_Images"):
         affectnet.load(tmp_path)
     (tmp_path / "validation.csv").write_text(f"{HEADER}\n{ROWS[2]}\n")
     with pytest.raises(DatasetError, match="no picture with valence and arousal"):
@@ -112,7 +110,7 @@ def test_the_arrays_of_2021(tmp_path: Path) -> None:
     assert level_of(read.read(0)) == 9
 
 
-def test_broken_arrays_name_themselves(tmp_path: Path) -> None:
+def test_broken_arrays_are_named(tmp_path: Path) -> None:
     npy_layout(tmp_path, {1: (0, 0.0, 0.0), 2: (0, 0.0, 0.0)})
     broken = tmp_path / "val_set" / "annotations" / "2_aro.npy"
     broken.write_bytes(b"no array")

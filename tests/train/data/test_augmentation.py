@@ -1,4 +1,4 @@
-"""The camera in front of training pictures: repeatable, in range, framed as at run time, each change on its own."""
+"""Camera augmentation: reproducible, in range, framed as at run time; each change separately."""
 
 from dataclasses import replace
 
@@ -13,12 +13,12 @@ from mtclar.train.data.augmentation import UNCHANGED, CameraConfig, centre, occl
 
 
 def pictures(side: int, count: int = 6) -> NDArray[np.uint8]:
-    """Noise, whose high frequencies every kind of blur takes away."""
+    """Noise: every blur removes its high frequencies."""
     return np.random.default_rng(0).integers(0, 256, (count, side, side), dtype=np.uint8)
 
 
 def smooth(side: int, count: int = 6) -> NDArray[np.uint8]:
-    """Blurred noise, which loses little by resampling."""
+    """Blurred noise, which resampling changes little."""
     return np.stack([cv2.GaussianBlur(picture, (0, 0), side / 10) for picture in pictures(side, count)])
 
 
@@ -43,12 +43,12 @@ def test_repeatable_and_in_range(side: int, core: float) -> None:
     assert not np.array_equal(first, photograph(crops, 48, core, CameraConfig(), random(4)))
 
 
-def test_nobody_is_photographed() -> None:
+def test_empty_batch() -> None:
     assert photograph(pictures(48)[:0], 48, 1.0, CameraConfig(), random()).shape == (0, 48, 48)
 
 
 @pytest.mark.parametrize("side", [48, 56, 112])
-def test_without_any_change_only_mirroring_is_left(side: int) -> None:
+def test_unchanged_config_only_mirrors(side: int) -> None:
     crops, core = smooth(side, 12), 1.0 if side == 48 else 48 / 56
     changed = torch.from_numpy(photograph(crops, 48, core, UNCHANGED, random()))
     expected = centre(torch.from_numpy(crops), 48, core)
@@ -73,7 +73,7 @@ def test_centre_is_the_middle() -> None:
         {"motion_share": 1.0, "motion": 0.2},
     ],
 )
-def test_what_a_bad_camera_blurs_loses_detail(change: dict[str, object]) -> None:
+def test_blur_reduces_detail(change: dict[str, object]) -> None:
     crops = pictures(48, 40)
     sharp = photograph(crops, 48, 1.0, UNCHANGED, random())
     blurred = photograph(crops, 48, 1.0, replace(UNCHANGED, **change), random())  # type: ignore[arg-type]
@@ -84,14 +84,14 @@ def test_what_a_bad_camera_blurs_loses_detail(change: dict[str, object]) -> None
     "change",
     [{"noise": 30.0}, {"sharpen_share": 1.0}, {"contrast": 1.5}, {"gamma": 1.0}, {"side_light": 0.9}],
 )
-def test_every_other_change_is_made_to_the_picture(change: dict[str, float]) -> None:
+def test_other_changes_change_the_picture(change: dict[str, float]) -> None:
     crops = smooth(48, 40)
     plain = photograph(crops, 48, 1.0, UNCHANGED, random())
     changed = photograph(crops, 48, 1.0, replace(UNCHANGED, **change), random())  # type: ignore[arg-type]
     assert np.abs(changed - plain).mean() > 2
 
 
-def test_compression_shows_its_blocks() -> None:
+def test_jpeg_compression_has_blocks() -> None:
     crops = smooth(48, 20)
     config = replace(UNCHANGED, jpeg_share=1.0, jpeg_quality=(5, 6))
     compressed = photograph(crops, 48, 1.0, config, random())
@@ -100,7 +100,7 @@ def test_compression_shows_its_blocks() -> None:
 
 
 @pytest.mark.parametrize("side", [48, 96])
-def test_something_in_front_hides_a_part_and_leaves_the_rest(side: int) -> None:
+def test_occlusion_changes_a_part_of_the_picture(side: int) -> None:
     face = smooth(side)[0].astype(np.float32)
     hidden = [(occluded(face, random(seed)) != face).mean() for seed in range(200)]
     assert min(hidden) > 0

@@ -1,4 +1,4 @@
-"""The FER+ loader on a folder in the real layout: tiles, votes, targets, twins, and what it says of broken files."""
+"""The FER+ loader on a folder of sheets: tiles, votes, targets, twins, errors for broken files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def votes(**counts: int) -> np.ndarray:
     return np.array([[counts.get(name, 0) for name in ferplus.VOTES]], np.float32)
 
 
-def test_every_picture_is_cut_from_its_own_tile(folder: Path) -> None:
+def test_each_picture_comes_from_its_tile(folder: Path) -> None:
     data = ferplus.load(folder)
     random = np.random.default_rng(5)
     expected = np.stack([ferplus_folder.face(i % len(EXPRESSIONS), random) for i in range(80)])
@@ -48,7 +48,7 @@ def test_splits_and_targets(folder: Path) -> None:
     assert photos.va.dtype == photos.expression.dtype == np.float32
 
 
-def test_training_twins_of_other_splits_are_left_out_there_alone(folder: Path) -> None:
+def test_training_twins_are_left_out_of_training_only(folder: Path) -> None:
     rows = ferplus_folder.read_labels(folder)
     chosen = [
         next(row for row in rows if row[USAGE_COLUMN] == usage) for usage in ("Training", "PrivateTest")
@@ -62,7 +62,7 @@ def test_training_twins_of_other_splits_are_left_out_there_alone(folder: Path) -
 
 
 @pytest.mark.parametrize("usage", get_args(ferplus.Usage))
-def test_a_split_without_enough_pictures_is_named(folder: Path, usage: ferplus.Usage) -> None:
+def test_too_few_pictures_are_reported(folder: Path, usage: ferplus.Usage) -> None:
     rows = ferplus_folder.read_labels(folder)
     mine = [row for row in rows if row[USAGE_COLUMN] == usage]
     ferplus_folder.write_labels(folder, [*(row for row in rows if row not in mine), mine[0]])
@@ -106,7 +106,7 @@ def test_folder_without_labels(tmp_path: Path) -> None:
     assert str(tmp_path) in caught.value.what
 
 
-def test_missing_sheet_names_the_line_that_needs_it(folder: Path) -> None:
+def test_missing_sheet_names_the_line(folder: Path) -> None:
     (folder / "sheet_01.png").unlink()
     with pytest.raises(DatasetError, match=r"sheet_01\.png is missing.*line 3"):
         ferplus.load(folder)
@@ -126,7 +126,7 @@ def test_missing_column(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda row: row.__setitem__(TILE_COLUMN, "1000"), "line 5: tile 1000"),
         (lambda row: row.__setitem__(SHEET_COLUMN, "x"), "line 5: invalid literal"),
@@ -137,11 +137,13 @@ def test_missing_column(folder: Path) -> None:
         (lambda row: row.__delitem__(slice(6, None)), "line 5"),
     ],
 )
-def test_broken_row_is_named_by_its_line(folder: Path, spoil: Callable[[list[str]], None], said: str) -> None:
+def test_broken_row_is_named_by_its_line(
+    folder: Path, spoil: Callable[[list[str]], None], message: str
+) -> None:
     rows = ferplus_folder.read_labels(folder)
     spoil(rows[3])
     ferplus_folder.write_labels(folder, [list(row) for row in rows])
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         ferplus.load(folder)
 
 

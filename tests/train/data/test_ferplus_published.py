@@ -54,7 +54,7 @@ def test_pixels_votes_and_splits(tmp_path: Path) -> None:
     assert photos.majority.all()
 
 
-def test_twins_are_found_by_their_pixels(tmp_path: Path) -> None:
+def test_twins_have_identical_pixels(tmp_path: Path) -> None:
     faces = [pixels(i) for i in (0, 1, 1, 3, 0, 5)]  # 0 is also in the test split, 1 twice in training alone
     data = ferplus.load(write(tmp_path, faces))
     assert data.twin_elsewhere.tolist() == [True, False, False, False, True, False]
@@ -62,14 +62,14 @@ def test_twins_are_found_by_their_pixels(tmp_path: Path) -> None:
     assert len(data.split("PrivateTest")) == 2, "the test keeps its pictures"
 
 
-def test_a_row_without_an_image_name_is_no_picture(tmp_path: Path) -> None:
+def test_row_without_image_name_is_skipped(tmp_path: Path) -> None:
     data = ferplus.load(write(tmp_path, spoil=lambda _, named: named[1].__setitem__(1, "")))
     assert len(data.images) == 5
     np.testing.assert_array_equal(data.images[1], pixels(2))
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (
             lambda pictured, _: pictured[2].__setitem__(1, "1 2 3"),
@@ -98,12 +98,12 @@ def test_a_row_without_an_image_name_is_no_picture(tmp_path: Path) -> None:
         (lambda pictured, _: pictured.pop(), r"fer2013new\.csv, line 7: .*fer2013\.csv has no such line"),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, spoil: Callable[..., None], said: str) -> None:
-    with pytest.raises(DatasetError, match=said):
+def test_broken_line_is_named(tmp_path: Path, spoil: Callable[..., None], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
         ferplus.load(write(tmp_path, spoil=spoil))
 
 
-def test_a_missing_column_and_a_missing_file(tmp_path: Path) -> None:
+def test_missing_column_and_missing_file(tmp_path: Path) -> None:
     path = write(tmp_path) / "fer2013new.csv"
     path.write_text(path.read_text().replace("contempt", "scorn"))
     with pytest.raises(DatasetError, match=r"fer2013new\.csv, line 1: no column contempt"):

@@ -1,4 +1,4 @@
-"""A CSV of one's own photos: relative paths, subjects where given, and the line that is broken."""
+"""A CSV of the user's photos: relative paths, optional subjects, broken lines."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_paths_are_relative_and_further_columns_ignored(folder: Path) -> None:
     assert read.expression.tolist() == [UNKNOWN, UNKNOWN]
 
 
-def test_column_names_as_a_spreadsheet_writes_them(folder: Path) -> None:
+def test_column_names_of_spreadsheets(folder: Path) -> None:
     read = photos.load(write(folder, "Path, Valence ,AROUSAL,Subject \nin here/0.png,0.5,-0.5,anna\n"))
     np.testing.assert_allclose(read.va, [[0.5, -0.5]])
     assert read.subject is not None
@@ -48,7 +48,7 @@ def test_subjects(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ("in here/0.png,0,0\nin here/9.png,0,0\n", r"line 3: there is no photo .*9\.png"),
         ("in here/0.png,1.5,0\n", r"line 2: valence is 1\.5, not in \[-1, 1\]"),
@@ -61,17 +61,17 @@ def test_subjects(folder: Path) -> None:
         ("", "names no photo"),
         (
             "in here/0.png,0,0\nin here/../in here/0.png,1,0\n",
-            r"line 3: the photo .*0\.png was named before: .*line 2",
+            r"line 3: the photo .*0\.png is already named in .*line 2",
         ),
     ],
 )
-def test_a_broken_line_is_named(folder: Path, rows: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
+def test_broken_line_is_named(folder: Path, rows: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         photos.load(write(folder, "path,valence,arousal\n" + rows))
     assert caught.value.hint
 
 
-def test_what_is_no_such_table(folder: Path) -> None:
+def test_invalid_table_is_reported(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no file .*gone\.csv"):
         photos.load(folder / "gone.csv")
     with pytest.raises(UsageError, match=r"there is no file .*x\.csv"):
@@ -81,11 +81,11 @@ def test_what_is_no_such_table(folder: Path) -> None:
     with pytest.raises(UsageError, match="line 1: 2 columns are called valence"):
         photos.load(write(folder, "path,valence,Valence,arousal\n"))
     (folder / "photos.csv").write_bytes(b"path,valence,arousal\n\xff\xfe\n")
-    with pytest.raises(UsageError, match=r"photos\.csv is not a CSV file: it is no text in UTF-8$"):
+    with pytest.raises(UsageError, match=r"photos\.csv is not a CSV file: it is not text in UTF-8$"):
         photos.load(folder / "photos.csv")
 
 
-def test_a_picture_that_cannot_be_read_names_itself_when_it_is_asked_for(folder: Path) -> None:
+def test_unreadable_picture_is_named(folder: Path) -> None:
     (folder / "in here" / "1.png").write_text("no picture")
     read = photos.load(write(folder, "path,valence,arousal\nin here/1.png,0,0\nin here/2.png,0,0\n"))
     assert level_of(read.read(1)) == 100

@@ -1,4 +1,4 @@
-"""Real people: cut by the engine, kept whole, and split by who they are."""
+"""Real people: crops of the engine, files, splits by person."""
 
 import csv
 import zipfile
@@ -31,9 +31,7 @@ def some(count: int = 40) -> RealPeople:
     return RealPeople(images, rng.integers(0, 8, count), np.array([f"p{i // 2}" for i in range(count)]))
 
 
-def test_faces_are_cut_wider_than_the_encoder_sees_and_others_counted(
-    show: Callable[..., np.ndarray], tmp_path: Path
-) -> None:
+def test_crops_are_wide_and_misses_are_counted(show: Callable[..., np.ndarray], tmp_path: Path) -> None:
     face, empty = show({"happy": 1.0}), np.full((160, 160, 3), 90, np.uint8)
     folder = write(
         tmp_path / "people",
@@ -48,7 +46,7 @@ def test_faces_are_cut_wider_than_the_encoder_sees_and_others_counted(
     assert round(people.core * CROP_SIDE) == real_people.VIEW_SIDE
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_save_and_load(tmp_path: Path) -> None:
     people, path = some(), tmp_path / "crops.npz"
     people.save(path)
     again = load(path)
@@ -57,7 +55,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert again.person.tolist() == people.person.tolist()
 
 
-def test_nobody_is_in_two_splits_and_all_are_in_one() -> None:
+def test_each_person_has_one_split() -> None:
     people = some(400)
     parts = [people.split(split) for split in ("training", "calibration", "test")]
     assert sum(map(len, parts)) == len(people)
@@ -68,19 +66,19 @@ def test_nobody_is_in_two_splits_and_all_are_in_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([("a.png", "p1", "joy")], r"labels\.csv, line 2: there is no expression 'joy'"),
         ([("z.png", "p1", "fear")], r"labels\.csv, line 2: .*photos\.zip has no picture 'z\.png'"),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, rows: list[tuple[str, str, str]], said: str) -> None:
+def test_broken_line_is_named(tmp_path: Path, rows: list[tuple[str, str, str]], message: str) -> None:
     folder = write(tmp_path / "people", rows, {"a.png": np.zeros((40, 40, 3), np.uint8)})
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         cut_out(folder)
 
 
-def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
+def test_file_of_another_kind_is_named(tmp_path: Path) -> None:
     path = tmp_path / "crops.npz"
     with pytest.raises(MtclarError, match=r"crops\.npz holds no pictures of real people"):
         load(path)

@@ -1,4 +1,4 @@
-"""Rendered people from files: joined, checked, and never from another split."""
+"""Rendered people from files: concatenated, validated, from one split."""
 
 import zipfile
 from pathlib import Path
@@ -30,13 +30,13 @@ def test_files_are_joined(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stranger", [TEST.start, TEST.stop - 1, DEMO.start])
-def test_nobody_of_another_split_is_trained_on(tmp_path: Path, stranger: int) -> None:
+def test_person_of_another_split_is_refused(tmp_path: Path, stranger: int) -> None:
     person = np.array([TRAIN.start, stranger, TRAIN.stop - 1])
     with pytest.raises(DatasetError, match=f"person {stranger} is not in the train split"):
         rendered_people.load([write(tmp_path / "a.npz", 0, person=person)], "train")
 
 
-def test_test_people_load_as_such(tmp_path: Path) -> None:
+def test_test_people_load(tmp_path: Path) -> None:
     assert len(rendered_people.load([write(tmp_path / "a.npz", TEST.start)], "test")) == 3
 
 
@@ -44,14 +44,16 @@ def test_broken_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone\.npz does not exist"):
         rendered_people.load([tmp_path / "gone.npz"], "train")
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(DatasetError, match=r"text\.npz is no file of rendered people"):
+    with pytest.raises(DatasetError, match=r"text\.npz is not a file of rendered people"):
         rendered_people.load([tmp_path / "text.npz"], "train")
     np.savez(tmp_path / "other.npz", images=np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(DatasetError, match="va"):
         rendered_people.load([tmp_path / "other.npz"], "train")
     with (tmp_path / "alone.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(DatasetError, match=r"alone\.npz is no file of rendered people: it holds one array"):
+    with pytest.raises(
+        DatasetError, match=r"alone\.npz is not a file of rendered people: it holds only one array"
+    ):
         rendered_people.load([tmp_path / "alone.npz"], "train")
     with zipfile.ZipFile(write(tmp_path / "texts.npz", 1), "w") as archive:
         for name in ("images", "va", "person"):
@@ -60,19 +62,19 @@ def test_broken_files(tmp_path: Path) -> None:
         rendered_people.load([tmp_path / "texts.npz"], "train")
     short = write(tmp_path / "short.npz", 1)
     short.write_bytes(short.read_bytes()[:-100])
-    with pytest.raises(DatasetError, match=r"short\.npz is no file of rendered people: File is not a zip"):
+    with pytest.raises(DatasetError, match=r"short\.npz is not a file of rendered people: File is not a zip"):
         rendered_people.load([short], "train")
     content = bytearray(write(tmp_path / "damaged.npz", 1).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged.npz").write_bytes(content)
-    with pytest.raises(DatasetError, match=r"damaged\.npz is no file of rendered people: Bad CRC"):
+    with pytest.raises(DatasetError, match=r"damaged\.npz is not a file of rendered people: Bad CRC"):
         rendered_people.load([tmp_path / "damaged.npz"], "train")
     with pytest.raises(DatasetError, match="differ in the side"):
         rendered_people.load([write(tmp_path / "a.npz", 1), write(tmp_path / "b.npz", 2, side=60)], "train")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"va": np.zeros((2, 2), np.float32)}, r"va is float32 \[2, 2\], expected numbers \[3, 2\]"),
         ({"va": np.full((3, 2), "calm")}, r"va is <U4 \[3, 2\], expected numbers"),
@@ -87,12 +89,10 @@ def test_broken_files(tmp_path: Path) -> None:
         ({"images": np.uint8(1)}, r"images are uint8 \[\], expected uint8 \[n, S, S\]"),
         ({"images": np.zeros((0, 56, 56), np.uint8)}, r"images are uint8 \[0, 56, 56\], expected"),
         ({"images": np.zeros((3, 56, 56))}, r"images are float64 \[3, 56, 56\], expected uint8"),
-        ({"images": np.zeros((3, 10, 10), np.uint8)}, "images are 10 pixels wide, and an encoder sees 48"),
+        ({"images": np.zeros((3, 10, 10), np.uint8)}, "images are 10 pixels wide, and the encoder needs 48"),
     ],
 )
-def test_arrays_that_nothing_can_be_learnt_from(
-    tmp_path: Path, changes: dict[str, np.ndarray], said: str
-) -> None:
-    with pytest.raises(DatasetError, match=rf"a\.npz: {said}") as caught:
+def test_invalid_arrays_are_described(tmp_path: Path, changes: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(DatasetError, match=rf"a\.npz: {message}") as caught:
         rendered_people.load([write(tmp_path / "a.npz", 1, **changes)], "train")
     assert "python -m mtclar.train.rendered" in caught.value.hint

@@ -1,4 +1,4 @@
-"""Targets: the two views of FER+, how often a picture is drawn, and logits that carry no prior."""
+"""Targets: the two label views of FER+, drawing odds, and logits without a prior."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ SOME = photos(
 )
 
 
-def test_votes_as_they_are_unless_asked_for_more() -> None:
+def test_default_targets_are_the_votes() -> None:
     plain = photo_targets(SOME, TargetConfig())
     (view,) = plain.views
     np.testing.assert_allclose(plain.shares, SOME.expression, atol=1e-6)
@@ -49,7 +49,7 @@ def test_votes_as_they_are_unless_asked_for_more() -> None:
     assert not view.log_prior.any()
 
 
-def test_votes_are_sharpened_and_mixed_with_what_the_picture_was_collected_as() -> None:
+def test_votes_are_sharpened_and_mixed_with_own_labels() -> None:
     targets = photo_targets(SOME, CONFIG)
     votes, collected = targets.views
     np.testing.assert_allclose(votes.shares[0, [NEUTRAL, ANGER]], [0.8, 0.2], atol=1e-6)
@@ -72,7 +72,7 @@ def test_rare_classes_are_drawn_more_often() -> None:
     np.testing.assert_allclose(people_targets(label, TargetConfig(people_balance=0.0)).odds, 0.01)
 
 
-def test_the_prior_is_how_often_a_class_is_met_in_the_draws() -> None:
+def test_prior_is_the_class_frequency_of_the_draws() -> None:
     label = np.array([NEUTRAL] * 90 + [ANGER] * 10)
     targets = people_targets(label, TargetConfig(spread=0.0, people_balance=0.0, adjust_logits=True))
     prior = np.exp(targets.views[0].log_prior)
@@ -83,8 +83,8 @@ def test_the_prior_is_how_often_a_class_is_met_in_the_draws() -> None:
     assert np.exp(drawn.views[0].log_prior[ANGER]) == pytest.approx(0.5)
 
 
-def test_adjusted_logits_learn_what_a_balanced_set_would_teach() -> None:
-    """Two classes that one feature tells apart with errors; one is nine times as common."""
+def test_adjusted_logits_match_balanced_training() -> None:
+    """Two classes that one noisy feature separates; one is nine times as common."""
     rng = np.random.default_rng(0)
     label = np.repeat([NEUTRAL, ANGER], [1800, 200])
     feature = np.where(rng.random(len(label)) < 0.8, label, ANGER + NEUTRAL - label)  # right in four of five
