@@ -1,10 +1,10 @@
-"""Two networks, one of which was trained on from the other, as one: the mean of their weights (a 'soup').
+"""Averages the weights of a network and of a network that was initialised from it (a 'model soup').
 
     python -m tools.average_checkpoints BEFORE.pt AFTER.pt --ferplus FERPLUS --people test_people.npz --out mtclar.pt
 
-After Wortsman et al. 2022 (https://arxiv.org/abs/2203.05482). Several shares of AFTER are tried; the one with the best
-FER+ PublicTest (accuracy plus mean CCC) is written, with the figures of FER+ PrivateTest and of rendered test people,
-which choose nothing.
+After Wortsman et al. 2022 (https://arxiv.org/abs/2203.05482). It tries several shares of AFTER and writes the mean with
+the best FER+ PublicTest (accuracy plus mean CCC). The figures of FER+ PrivateTest and of rendered test people are
+stored and do not affect the choice.
 """
 
 import argparse
@@ -25,14 +25,14 @@ SHARES = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
 
 
 def averaged(before: Siamese, after: Siamese, share: float) -> Siamese:
-    """(1 - share) of the weights and of the batch norms' statistics of `before`, `share` of those of `after`."""
+    """(1 - share) of the weights and of the batch norms' statistics of `before` plus `share` of those of `after`."""
     network = copy.deepcopy(before)
     move_towards(network, after, share)
     return network.eval()
 
 
 def goodness(figures: PhotoFigures) -> float:
-    """What the share is chosen by."""
+    """The criterion for the share."""
     return figures.majority_accuracy + sum(figures.proxy_va.ccc) / 2
 
 
@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--people", type=Path, required=True, help="rendered test people")
-    parser.add_argument("--share", type=float, nargs="+", help="shares of AFTER to try; one: that one")
+    parser.add_argument(
+        "--share", type=float, nargs="+", help="shares of AFTER to try; a single share is used directly"
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     require_new(options.out)
@@ -54,9 +56,8 @@ def main() -> None:
     if of_before != after.network.config:
         parser.error(f"{options.before} and {options.after} are networks of different sizes")
     started = Siamese(after.network.config).eval()
-    started.start_from(
-        before.network, CROWD_SHARES
-    )  # as training does where V/A becomes a mean of class centres
+    # The same conversion as in training when V/A becomes a mean of class centres.
+    started.start_from(before.network, CROWD_SHARES)
     photos = ferplus.load(options.ferplus)
     scored: dict[float, float] = {}
     for share in options.share or SHARES:

@@ -1,7 +1,7 @@
-"""Labelled faces of several people through the encoder, for the tools that measure few-shot use.
+"""Loads and encodes labelled faces of several people, for the tools that measure few-shot use.
 
-FER+ knows no persons: its faces are dealt into groups of strangers. `styled` gives every person a labelling style of
-their own. Clips are followed by the real tracker, frame by frame.
+FER+ has no person ids: its faces are divided into random groups of strangers. `styled` gives every person a random
+labelling style. The tracker processes clips frame by frame.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class People:
         return [np.flatnonzero(self.person == number) for number in range(self.person.max() + 1)]
 
     def styled(self, seed: int) -> "People":
-        """Everyone's labels with an offset and a gain of their own, drawn for valence and arousal apart."""
+        """Applies a random offset and gain per person to the labels, separately for valence and arousal."""
         rng, count = np.random.default_rng(seed), self.person.max() + 1
         gain = rng.uniform(*STYLE_GAIN, (count, 2))[self.person]
         offset = rng.normal(0, STYLE_OFFSET_SD, (count, 2))[self.person]
@@ -58,7 +58,7 @@ class People:
         return replace(self, name=f"{self.name}, styled", va=va)
 
     def some(self, people: Rows) -> "People":
-        """Only these people."""
+        """Selects these people."""
         kept = np.isin(self.person, people)
         return replace(
             self,
@@ -73,7 +73,7 @@ class People:
         return Encoded(self.embeddings[rows], self.absolute[rows])
 
     def support(self, rows: Rows, labels: NDArray[Any] | None = None) -> SupportSet:
-        """Those faces as a support set, with their own labels unless others [K, 2] are given."""
+        """The support set of these faces, with their labels or the given labels [K, 2]."""
         return SupportSet.from_encoded(
             self.encoded(rows),
             self.va[rows] if labels is None else np.clip(labels, -1, 1),
@@ -84,7 +84,7 @@ class People:
     ) -> Iterator[tuple[Rows, Rows]]:
         """Support [k] and queries of each person and draw; the same queries for every k <= queries_after.
 
-        Of people with at least that many queries.
+        People with fewer than `least` queries are skipped.
         """
         for number, rows in enumerate(self.rows_of()):
             if len(rows) < queries_after + least:
@@ -95,13 +95,13 @@ class People:
 
 
 def encode(encoder: Encoder, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Embeddings and absolute values of the middles of pictures [n, S, S]."""
+    """Embeddings and absolute values of the run-time crops in pictures [n, S, S]."""
     encoded = answers.encode(encoder, answers.middles(images))
     return encoded.embedding, encoded.absolute
 
 
 def rendered(path: Path, encoder: Encoder, name: str = "rendered") -> People:
-    """A picture set (mtclar.train.rendered)."""
+    """Loads a picture set (mtclar.train.rendered)."""
     with np.load(path, allow_pickle=False) as stored:
         images, va, person = stored["images"], stored["va"], stored["person"]
     embeddings, absolute = encode(encoder, images)
@@ -112,7 +112,7 @@ def rendered(path: Path, encoder: Encoder, name: str = "rendered") -> People:
 def strangers(
     folder: Path, usage: Literal["PublicTest", "PrivateTest"], encoder: Encoder, name: str = "strangers"
 ) -> People:
-    """FER+ faces dealt into groups."""
+    """FER+ faces in random groups."""
     photos = ferplus.load(folder).split(usage)
     embeddings, absolute = encode(encoder, photos.images)
     person = np.random.default_rng(0).permutation(len(photos)) // GROUP
@@ -125,7 +125,7 @@ def collected(
     encoder: Encoder,
     name: str = "strangers, as collected",
 ) -> People:
-    """FER+ faces dealt into groups; V/A is the centre of the class that FER2013 collected a picture as."""
+    """FER+ faces in random groups; V/A is the class centre of FER2013's own label."""
     photos = ferplus.load(folder).split(usage)
     known = np.flatnonzero(photos.collected != UNKNOWN)
     embeddings, absolute = encode(encoder, photos.images[known])

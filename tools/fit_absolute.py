@@ -1,15 +1,15 @@
-"""Fits how V/A follows from the class logits: their temperature, and how common each class is taken to be.
+"""Fits the mapping from class logits to V/A: the temperature and the assumed class prior.
 
     python -m tools.fit_absolute runs/faces/mtclar.pt --ferplus FERPLUS --real-people people_crops.npz \
         --rendered-test test_people.npz --out mtclar.pt
 
 V/A is the mean of the class centres, weighted by softmax((logits + log odds) / temperature), plus a small linear head
-(mtclar.engine.estimate.class_centres says what that means). The logits carry no class prior. A mean without any prior
-reads doubt about a rest face as half a dozen expressions at once, so it gets the odds of `neutral` against any
-other class, and a share of the crowd's prior, that do best over sources with different priors: FER+ PublicTest as the
-crowd voted, the same with every class alike often, FER2013's own labels with every class alike often, and people of the
-calibration split as they come and with every class alike often (which counts half: some classes have two pictures).
-The mean CCC of valence and arousal over those rows decides. Writes the checkpoint, with figures of the test splits.
+(see mtclar.engine.estimate.class_centres). The logits do not include a class prior. Without a prior, an uncertain
+prediction for a neutral face becomes a mean over many expressions. The tool therefore fits the odds of `neutral` and
+a share of the crowd's prior on sources with different priors: FER+ PublicTest by votes, the same with balanced classes,
+FER2013's own labels with balanced classes, and people of the calibration split without and with balanced classes (the
+last with half the weight: some classes have two pictures). It maximises the mean CCC of valence and arousal.
+It writes the checkpoint with figures of the test splits.
 """
 
 import argparse
@@ -44,21 +44,21 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Choice:
-    """How V/A follows from logits."""
+    """Parameters of the mapping from logits to V/A."""
 
     temperature: float
     prior_share: float
     neutral_odds: float
 
     def log_odds(self) -> Array:
-        """[8] added to the logits, of mean zero but for what neutral gets."""
+        """[8] added to the logits; the mean is zero without the odds of neutral."""
         prior = np.log(CROWD_SHARES)
         odds = self.prior_share * (prior - prior.mean())
         odds[0] += self.neutral_odds
         return odds
 
     def values(self, logits: Array, shift: Array) -> Array:
-        """logits [n, 8] and what the linear head adds [n, 2] -> V/A [n, 2]."""
+        """logits [n, 8] and the output of the linear head [n, 2] -> V/A [n, 2]."""
         scaled = (logits + self.log_odds()) / self.temperature
         shares = np.exp(scaled - scaled.max(1, keepdims=True))
         shares /= shares.sum(1, keepdims=True)
@@ -67,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Row:
-    """One source, scored in one way."""
+    """One source with the weights of its pictures."""
 
     name: str
     logits: Array  # [n, 8]
@@ -77,7 +77,7 @@ class Row:
     weight: float = 1.0  # of the row
 
     def ccc(self, choice: Choice) -> Array:
-        """[2]"""
+        """CCC of valence and arousal [2]."""
         value = choice.values(self.logits, self.shift)
         mean_v, mean_t = self.weights @ value, self.weights @ self.truth
         covariance = self.weights @ ((value - mean_v) * (self.truth - mean_t))
@@ -86,18 +86,18 @@ class Row:
 
 
 def alike(count: int) -> Array:
-    """Weights [count] of pictures as they come."""
+    """Equal weights [count] of pictures."""
     return np.full(count, 1 / count)
 
 
 def balanced(label: NDArray[np.int64]) -> Array:
-    """Weights [n] with which every class is alike often."""
+    """Weights [n] with which all classes have the same weight."""
     weights = 1 / np.bincount(label)[label]
     return np.asarray(weights / weights.sum())
 
 
 def rows(network: Siamese, photos: Photos, faces: real_people.RealPeople) -> Iterator[Row]:
-    """What the choice is made by."""
+    """The sources on which the parameters are fitted."""
     centres = class_centres()
     logits, shift = parts(network, evaluate.encode(network, photos.images, 1.0))
     yield Row("FER+ votes", logits, shift, photos.va, alike(len(photos)))
@@ -112,7 +112,7 @@ def rows(network: Siamese, photos: Photos, faces: real_people.RealPeople) -> Ite
 
 
 def parts(network: Siamese, encoded: Encoded) -> tuple[Array, Array]:
-    """Logits [n, 8], and what the linear head adds to V/A [n, 2]."""
+    """Logits [n, 8] and the output of the linear head [n, 2]."""
     with torch.inference_mode():
         shift = network.encoder.shift(torch.from_numpy(encoded.embedding)).numpy()
     return encoded.expression, shift
@@ -128,7 +128,7 @@ def apply(network: Siamese, choice: Choice) -> Siamese:
 
 @in_words
 def main() -> None:
-    """Fits, prints, scores the test splits and writes."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -149,14 +149,15 @@ def main() -> None:
     }
     best = max(goodness, key=lambda choice: goodness[choice])
     for choice in (Choice(0.7, 0.0, 0.0), best):
-        said = ", ".join(f"{row.name} {row.ccc(choice).round(3).tolist()}" for row in scored)
-        print(f"{choice}: {goodness[choice]:.4f}; {said}")
+        row_text = ", ".join(f"{row.name} {row.ccc(choice).round(3).tolist()}" for row in scored)
+        print(f"{choice}: {goodness[choice]:.4f}; {row_text}")
     network = apply(trained.network, best)
-    tested = faces.split("test")
+    test_faces = faces.split("test")
     on_photos = evaluate.evaluate_photos(network, photos.split("PrivateTest"))
     on_rendered = evaluate.evaluate_people(network, rendered_people.load([options.rendered_test], "test"))
     on_people = VaFigures.of(
-        evaluate.encode(network, tested.images, tested.core).absolute, class_centres()[tested.expression]
+        evaluate.encode(network, test_faces.images, test_faces.core).absolute,
+        class_centres()[test_faces.expression],
     )
     print(
         f"FER+ PrivateTest: {on_photos}\nreal test people: {on_people}\nrendered test people: {on_rendered}"

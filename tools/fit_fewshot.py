@@ -5,19 +5,18 @@
     python -m tools.fit_fewshot --people tune.npz --clips tune_clips --real-people people_crops.npz \
         --ferplus FERPLUS
 
-Without --models it is the bundled encoder, and engine/models/compare.json; run it again whenever that one changes. The
-constants of a network of your own lie in the folder into which it was exported, where `evaluate --models` takes them.
+Without --models it fits the bundled encoder and writes engine/models/compare.json; rerun it whenever that encoder
+changes. For another network it writes into the folder of the exported network, where `evaluate --models` reads it.
 
-The rendered people are of the train split, but must not be those whom the encoder was trained on; the real people are
-those of the calibration split, whom it was not trained on either; of FER+ it takes PublicTest, with the crowd's votes
-and with FER2013's own labels. Nothing here is a test figure: experiments/few_shot/measure.py has those.
+The rendered people are from the train split, but the encoder must not have been trained on them. The real people are
+from the calibration split, on which the encoder was not trained. From FER+ it uses PublicTest, with the crowd's votes
+and with FER2013's own labels. None of its output is a test figure: see experiments/few_shot/measure.py.
 
 The prior weight of every component of a person's residuals (offset, gain, local, noise on a grid) is found by
-expectation maximisation over many small sets of labelled faces: how often does it explain what a person's labels and
-the encoder differ by? Each source weighs the same; STYLED of its sets have a labelling style of their own, which is not
-measured but a choice: how likely a person is to mean something else than the encoder does. The other constants are
-those with the highest likelihood. `sd_scale` puts the shares of labels within the 90 % interval, of every source and
-number of labels, as far inside BAND as it can; on people left out of the fit.
+expectation maximisation over many small sets of labelled faces. All sources have the same weight. A share STYLED of the
+sets has a random labelling style per person; this share is a design choice, not a measurement. The other constants are
+those with the highest likelihood. `sd_scale` maximises the margin with which the coverage of the 90 % interval, for
+every source and number of labels, is inside BAND; it is fitted on people left out of the fit.
 """
 
 import argparse
@@ -50,7 +49,7 @@ OFFSETS = (0.0003, 0.003, 0.02, 0.1)
 GAINS = (0.0, 0.02, 0.1)
 LOCALS = (0.002, 0.008, 0.03, 0.1)
 NOISES = (0.0007, 0.002, 0.005, 0.012, 0.025, 0.05, 0.1)
-RARE = 0.002  # an component with a smaller weight is dropped
+RARE = 0.002  # a component with a smaller weight is dropped
 
 TAUS = (0.12, 0.18)
 POWERS = (0.0, 0.3, 0.6)
@@ -61,15 +60,15 @@ SAME_COSINE = 0.95
 COVERED_JITTER, COVERED_SHARE = 0.1, 0.3
 
 STYLED = 0.15  # of the sets
-CLIPS = 0.15  # weight of the clips, whose labels are exact, beside 1 for the rest
+CLIPS = 0.15  # weight of the clips, whose labels are exact; 1 for all other sources
 SIZES = (1, 2, 3, 5, 10, 30)  # labels in a set
-SEARCH_SIZES = (4, 12)  # the same while searching tau, powers and spreads
+SEARCH_SIZES = (4, 12)  # labels in a set during the search of tau, powers and spreads
 SETS = 2  # of each size and person
 PERSONS = 40  # of each source
 LABEL_EVERY = 20  # frames of a clip
 CALIBRATION_KS = (0, 1, 3, 5, 10)
 FEW_KS = (0, 1, 3)  # of real people, who have few pictures each
-BAND = (0.85, 0.97)  # where every share of labels within the 90 % interval is to lie
+BAND = (0.85, 0.97)  # target range of the coverage of the 90 % interval
 SCALES = np.geomspace(0.4, 4.0, 200)
 
 
@@ -81,7 +80,7 @@ class Sets:
     weight: list[float]
 
     def add(self, people: People, weight: float, sizes: Sequence[int]) -> None:
-        """`sizes` faces at a time of the persons with most of them; `weight` is that of the whole source."""
+        """Adds sets of `sizes` faces of the persons with most faces; `weight` is the weight of the source."""
         persons = [rows for rows in people.rows_of() if len(rows) >= 3]
         persons = sorted(persons, key=lambda rows: -len(rows))[:PERSONS]
         for size in sizes:
@@ -98,7 +97,7 @@ class Sets:
 
 
 def sets_of(plain: Sequence[People], films: People, sizes: Sequence[int] = SIZES) -> Sets:
-    """The population that the weights are fitted to."""
+    """The sets on which the weights are fitted."""
     sets = Sets([], [])
     for people in plain:
         share = 1.0 / len(plain)
@@ -119,7 +118,7 @@ def sets_of(plain: Sequence[People], films: People, sizes: Sequence[int] = SIZES
 def fit_weights(
     sets: Sets, prior: ResidualPrior, kernel: KernelParams, axis: int
 ) -> tuple[ResidualPrior, float]:
-    """The prior with the weights that make the sets most likely, and their mean log likelihood."""
+    """The prior with the maximum-likelihood weights, and the mean log likelihood."""
     evidence = np.array(
         [
             log_evidence(covariances(labelled, prior, kernel, axis), labelled.residual[:, axis])
@@ -147,7 +146,7 @@ def fit_weights(
 def empty_prior(
     plain: Sequence[People], power: float, spread: float, kernel: KernelParams, axis: int
 ) -> ResidualPrior:
-    """All components of the grid, equally likely."""
+    """A prior with all components of the grid and equal weights."""
     grid = itertools.product(OFFSETS, GAINS, LOCALS, NOISES)
     prior = ResidualPrior(
         tuple(MixtureComponent(*variances, weight=1.0) for variances in grid), power, spread, 1.0, TAIL, 1.0
@@ -177,7 +176,7 @@ def fit_axis(
 
 
 def fit(plain: Sequence[People], films: People, sha256: str) -> CompareParams:
-    """All constants but sd_scale."""
+    """Fits all constants except sd_scale."""
     lengths = [float(np.median(np.linalg.norm(people.embeddings, axis=1))) for people in plain]
     kernel = KernelParams(TAUS[0], NEAR_TAU, NEAR_SHARE, float(f"{np.mean(lengths):.3g}"))
     sets = sets_of(plain, films, SEARCH_SIZES)
@@ -202,7 +201,7 @@ def shape_of(prior: ResidualPrior) -> tuple[float, float]:
 
 
 def refit(params: CompareParams, plain: Sequence[People], films: People) -> CompareParams:
-    """The same shape constants with weights of other people."""
+    """Fits the weights on other people with the same shape constants."""
     sets = sets_of(plain, films)
     priors = [
         fit_axis(sets, plain, params.kernel, axis, [shape_of(prior)])[0]
@@ -214,7 +213,7 @@ def refit(params: CompareParams, plain: Sequence[People], films: People) -> Comp
 def coverages(
     params: CompareParams, plain: Sequence[People], pair: InferenceSession
 ) -> dict[tuple[str, int], Array]:
-    """Source and number of labels -> [SCALES, 2] share of labels within the 90 % interval, its sd times each scale."""
+    """Source and number of labels -> [SCALES, 2] coverage of the 90 % interval with the sd times each scale."""
     shares = {}
     for people in plain:
         few = np.median([len(rows) for rows in people.rows_of()]) < max(CALIBRATION_KS)
@@ -233,27 +232,27 @@ def coverages(
 
 
 def best_scale(shares: Sequence[Array]) -> NDArray[np.int64]:
-    """[2] index in SCALES with which all shares [SCALES, 2] lie as far inside BAND as they can."""
+    """[2] index in SCALES that maximises the margin of all shares [SCALES, 2] inside BAND."""
     stacked = np.stack(shares)  # [source and K, SCALES, 2]
     margin = np.minimum(stacked.min(0) - BAND[0], BAND[1] - stacked.max(0))
     return np.asarray(margin.argmax(0))
 
 
 def fit_scale(shares: dict[tuple[str, int], Array]) -> Array:
-    """[2] sd_scale; prints the shares that it gives, and those of each source with the scale of the others."""
+    """Fits sd_scale [2]; prints the coverage with it, and with a scale fitted to the other sources."""
     chosen = best_scale(list(shares.values()))
     print("within the 90 % interval with this scale; with a scale fitted to the other sources")
     for (name, k), share in shares.items():
-        others = best_scale([other for (source, _), other in shares.items() if source != name])
+        held_out = best_scale([other for (source, _), other in shares.items() if source != name])
         cells = [
-            " / ".join(f"{100 * share[index[i], i]:.0f}" for i in range(2)) for index in (chosen, others)
+            " / ".join(f"{100 * share[index[i], i]:.0f}" for i in range(2)) for index in (chosen, held_out)
         ]
         print(f"{name}, K = {k}: {cells[0]}; {cells[1]}", flush=True)
     return np.asarray(SCALES[chosen])
 
 
 def main() -> None:
-    """Fits and writes."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -276,7 +275,9 @@ def main() -> None:
             collected(options.ferplus, "PublicTest", encoder),
             real(options.real_people, "calibration", encoder),
         ]
-        plain = [people for people in plain if len(people.va)]  # FER+ may come without FER2013's own labels
+        plain = [
+            people for people in plain if len(people.va)
+        ]  # FER+ without FER2013's own labels gives an empty source
         films = clips(options.clips, encoder=encoder)
         params = fit(plain, films, networks.card.sha256)
         halves = [

@@ -3,11 +3,11 @@
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
     python -m tools.fit_label --clips tune_clips [--write]
 
-Run it again whenever the encoder or engine/models/compare.json changes; it takes a minute. The people are of the train
-split, but must not be those whom the encoder was trained on. Variance and length of the kernel have the lowest error
-over the plans below (the sum of log RMSE), then the cut-off of the smoothing; with the scale of the sd, and how many
-labels it is worth, the share of labels within the 90 % interval is nearest to that. Where a few clips cannot tell, the
-more cautious constants are taken. Nothing here is a test figure: experiments/label/modes.py has those.
+Rerun it whenever the encoder or engine/models/compare.json changes; it takes a minute. The people are from the train
+split, but the encoder must not have been trained on them. Variance and length of the kernel, then the cut-off of the
+smoothing, minimise the error over the plans below (the sum of log RMSE). The scale of the sd, and the number of labels
+that it is worth, bring the coverage of the interval closest to 90 %. Among constants that the clips do not distinguish,
+the most conservative are chosen. None of its output is a test figure: see experiments/label/modes.py.
 """
 
 import argparse
@@ -34,21 +34,21 @@ WORTHS = (
     1.0,
     3.0,
     10.0,
-)  # no more: real recordings agree with themselves less, and their labels must be heard
+)  # not more: real recordings are less consistent, and their labels must keep an influence
 CLAIMED = 0.90
-ALIKE = 0.01  # errors that differ by a smaller share are the same, and so are shares of labels within the interval
+ALIKE = 0.01  # smaller relative differences of errors, and smaller differences of coverage, are ignored
 
 
 def figures(clips: Sequence[LabelledClip], context: ModeContext, field: str) -> np.ndarray:
-    """[plans, 2]"""
+    """One figure of each plan for valence and arousal [plans, 2]."""
     ours = {MTCLAR: METHODS[MTCLAR]}
     return np.array([score(clips, plan, context, ours).pooled(MTCLAR)[field] for plan in PLANS])
 
 
 def shortest_of_the_best(errors: Mapping[TimeKernel, float]) -> TimeKernel:
-    """Of the kernels whose error (sum of logarithms over the plans) is within ALIKE of the lowest, the most cautious.
+    """The shortest kernel whose error (sum of logarithms over the plans) is within ALIKE of the lowest.
 
-    A few clips cannot tell those apart, and the longer one label is believed to hold, the narrower every interval is.
+    A few clips do not distinguish these kernels, and a longer kernel gives narrower intervals.
     """
     limit = min(errors.values()) + len(PLANS) * np.log1p(ALIKE)
     return min(
@@ -80,7 +80,7 @@ def fit(clips: Sequence[LabelledClip], context: ModeContext) -> LabellingConstan
         covered = figures(clips, replace(context, constants=tried), "coverage")
         off[tried] = float(np.sqrt(((covered - CLAIMED) ** 2).mean()))
         print(f"scale {scale}, worth {worth} labels: {covered.round(2).tolist()}", flush=True)
-    # The more the usual scale is worth, the less an interval narrows because a recording's few labels happen to agree.
+    # A larger worth of the usual scale keeps intervals from narrowing when few labels agree by chance.
     found = max(
         (tried for tried in off if off[tried] <= min(off.values()) + ALIKE),
         key=lambda tried: (tried.worth_labels, -off[tried]),
@@ -92,7 +92,7 @@ def fit(clips: Sequence[LabelledClip], context: ModeContext) -> LabellingConstan
 
 
 def main() -> None:
-    """Fits, prints and perhaps writes."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -101,7 +101,7 @@ def main() -> None:
     given = parser.parse_args()
     with Networks() as networks:
         clips = encoded_clips(networks, folder_clips(given.clips))
-        # Where to begin: nothing of it is left in the result.
+        # Initial values; the fit replaces all of them.
         start = LabellingConstants(
             networks.card.sha256, TimeKernel(0.01, 1.6), TimeKernel(0.01, 1.6), 1.0, 5.0, smooth_hz=2.0
         )

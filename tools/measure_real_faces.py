@@ -1,12 +1,12 @@
-"""Accuracy on real faces that nothing was trained on: by source, number of labels, class and group.
+"""Measures accuracy on held-out real faces by source, number of labels, class and group.
 
     python -m tools.measure_real_faces --ferplus FERPLUS --real-people people_crops.npz --london LONDON \
         --rendered-test test_people.npz --json docs/results/real-faces.json
 
 Sources: real people of the test split, whose V/A is the centre of one rater's class; FER+ PrivateTest by the crowd's
-votes and by FER2013's own labels, as they come and with every class alike often (strangers, dealt into groups of 40,
+votes and by FER2013's own labels, without and with balanced classes (strangers in random groups of 40,
 whose labels cannot help); rendered test people. LONDON is the Face Research Lab London Set (DeBruine and Jones 2017,
-CC BY 4.0): 102 adults, a rest face and a smile each; it is evaluated and nothing is chosen by it. --models DIR measures
+CC BY 4.0): 102 adults, a rest face and a smile each; it is used only for evaluation. --models DIR measures
 other networks than the bundled ones.
 """
 
@@ -47,7 +47,7 @@ Array = NDArray[Any]
 
 
 def balanced(people: People, label: NDArray[np.int64]) -> People:
-    """At most EACH faces of every class, dealt into groups."""
+    """At most EACH faces of every class, in random groups."""
     rng = np.random.default_rng(1)
     rows = [np.flatnonzero(label == number) for number in np.unique(label)]
     chosen = np.concatenate([rng.choice(some, min(EACH, len(some)), replace=False) for some in rows])
@@ -62,7 +62,7 @@ def balanced(people: People, label: NDArray[np.int64]) -> People:
 
 
 def few_shot_rows(people: People, pair: InferenceSession, params: CompareParams) -> Iterator[dict[str, Any]]:
-    """One row for each number of labels; other faces of the same person are scored."""
+    """Yields one row for each number of labels; the other faces of the same person are scored."""
     for k in KS:
         value, sd, truth = [], [], []
         for support, queries in people.draws(k, k, draws=DRAWS if k else 1, least=1):
@@ -71,22 +71,24 @@ def few_shot_rows(people: People, pair: InferenceSession, params: CompareParams)
             value.append([(e.valence, e.arousal) for e in estimates])
             sd.append([(e.valence_sd, e.arousal_sd) for e in estimates])
             truth.append(people.va[queries])
-        said, claimed, labels = (np.concatenate(parts) for parts in (value, sd, truth))
+        predicted, interval_sd, labels = (np.concatenate(parts) for parts in (value, sd, truth))
         yield {
             "source": people.name,
             "labels": k,
-            "scored": len(said),
-            "ccc": [round(ccc(said[:, i], labels[:, i]), 3) for i in range(2)],
-            "rmse": [round(rmse(said[:, i], labels[:, i]), 3) for i in range(2)],
-            "within_90": [round(float(x), 3) for x in (np.abs(said - labels) <= Z_90 * claimed).mean(0)],
+            "scored": len(predicted),
+            "ccc": [round(ccc(predicted[:, i], labels[:, i]), 3) for i in range(2)],
+            "rmse": [round(rmse(predicted[:, i], labels[:, i]), 3) for i in range(2)],
+            "within_90": [
+                round(float(x), 3) for x in (np.abs(predicted - labels) <= Z_90 * interval_sd).mean(0)
+            ],
         }
 
 
 def recall(logits: Array, label: NDArray[np.int64]) -> dict[str, list[float]]:
-    """Expression -> share that is recognised, and how many there are."""
-    said = logits.argmax(1)
+    """Expression -> recall and number of faces."""
+    predicted = logits.argmax(1)
     return {
-        name: [round(float((said[label == i] == i).mean()), 3), int((label == i).sum())]
+        name: [round(float((predicted[label == i] == i).mean()), 3), int((label == i).sum())]
         for i, name in enumerate(EXPRESSIONS)
         if (label == i).any()
     }
@@ -119,7 +121,7 @@ def london_groups(folder: Path, encoder: Encoder) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -128,7 +130,7 @@ def main() -> None:
     parser.add_argument(
         "--models", type=Path, help="folder of exported networks; the bundled ones by default"
     )
-    parser.add_argument("--json", type=Path, help="where to write everything")
+    parser.add_argument("--json", type=Path, help="JSON file for all results")
     options = parser.parse_args()
     with Networks(options.models) as networks:
         encoder, free = networks.encoder, networks.card.prior_free

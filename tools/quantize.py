@@ -1,11 +1,11 @@
-"""The encoder in eight bits: what it is made of, how exact it is and how fast; with --out, the files themselves.
+"""Quantises the encoder to eight bits and measures accuracy and speed; writes the files with --out.
 
     python -m tools.quantize --ferplus FERPLUS --people people.npz --test-people test_people.npz --out engine/models
 
-From engine/models/encoder.onnx alone, without torch. Calibrated on crops of the bundled clip, of FER+ Training and of
-rendered training people; scored on FER+ PrivateTest and on rendered people that nothing was trained on. Made are
-encoder.ranges.json, from which int8 and fp8 graphs for TensorRT follow (mtclar.engine.backends.quantized_onnx), and
-encoder.int8.onnx for ONNX Runtime on a CPU, by ONNX Runtime's own quantiser. The table goes to
+It reads engine/models/encoder.onnx and does not need torch. It calibrates on crops of the bundled clip, of FER+
+Training and of rendered training people, and scores FER+ PrivateTest and held-out rendered people. It writes
+encoder.ranges.json, from which mtclar.engine.backends.quantized_onnx makes int8 and fp8 graphs for TensorRT, and
+encoder.int8.onnx for ONNX Runtime on a CPU, made by ONNX Runtime's quantiser. It writes the table to
 docs/results/performance.md.
 """
 
@@ -50,7 +50,7 @@ HEADER = (
 
 
 class Calibration(CalibrationDataReader):
-    """Hands ONNX Runtime's quantiser the pictures."""
+    """Passes the pictures to ONNX Runtime's quantiser."""
 
     def __init__(self, faces: NDArray[np.uint8]) -> None:
         self._parts = iter(parts(faces))
@@ -60,14 +60,14 @@ class Calibration(CalibrationDataReader):
 
 
 def parts(faces: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.uint8]]]:
-    """Batches as the encoder takes them."""
+    """Batches of encoder inputs."""
     return ({"face": faces[start : start + BATCH]} for start in range(0, len(faces), BATCH))
 
 
 def for_cpu(graph: Path, faces: NDArray[np.uint8]) -> bytes:
-    """Static int8 for ONNX Runtime's CPU kernels.
+    """Static int8 quantisation for ONNX Runtime's CPU kernels.
 
-    Weights keep seven bits: on processors without VNNI the sums of two products of eight bits would overflow
+    Weights have seven bits: on processors without VNNI the sums of two products of eight bits would overflow
     (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def for_cpu(graph: Path, faces: NDArray[np.uint8]) -> bytes:
 
 
 class Exactly(OnnxRuntimeSession):
-    """Runs a typed graph as it is written: ONNX Runtime's optimiser makes wrong fp8 of right ones."""
+    """Runs a typed graph without optimisation: ONNX Runtime's optimiser makes fp8 results wrong."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -106,7 +106,7 @@ def jitter(encoded: Encoded) -> float:
 
 
 def times(one: OnnxRuntimeSession, other: OnnxRuntimeSession, faces: NDArray[np.uint8]) -> Ratio:
-    """Processor time of one picture by `one` over that by `other`, in blocks that take turns."""
+    """Processor time of one picture by `one` divided by that by `other`, in alternating blocks."""
     taken: dict[int, list[float]] = {0: [], 1: []}
     for i in range(ROUNDS):
         for which, session in sorted(enumerate((one, other)), reverse=bool(i % 2)):
@@ -118,12 +118,14 @@ def times(one: OnnxRuntimeSession, other: OnnxRuntimeSession, faces: NDArray[np.
 
 
 def main() -> None:
-    """Prints the table; writes files and page when told where."""
+    """Prints the table; writes the files and the page with --out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--people", type=Path, required=True, help="pictures of rendered training people")
     parser.add_argument("--test-people", type=Path, required=True)
-    parser.add_argument("--out", type=Path, help="folder of encoder.onnx: writes the files and the page")
+    parser.add_argument(
+        "--out", type=Path, help="folder of encoder.onnx, for the files; also updates the page"
+    )
     given = parser.parse_args()
     graph = models.path("encoder")
     photos = ferplus.load(given.ferplus)
@@ -138,7 +140,7 @@ def main() -> None:
         f"{len(clip[::EVERY])} crops of the bundled clip, {EACH} of FER+ Training, {EACH} of rendered people"
     )
     ranges = Ranges(models.sha256(graph), pictures, measure(parse(graph.read_bytes()), parts(faces)))
-    scored, shown = photos.split("PrivateTest"), rendered_people.load([given.test_people], "test")
+    scored, people = photos.split("PrivateTest"), rendered_people.load([given.test_people], "test")
     with tempfile.TemporaryDirectory() as folder:
         made = {"fp32": graph, "int8, ONNX Runtime on a CPU": Path(folder) / "cpu.onnx"}
         made["int8, ONNX Runtime on a CPU"].write_bytes(for_cpu(graph, faces))
@@ -156,7 +158,7 @@ def main() -> None:
             with Exactly(path) if typed_graph else OnnxRuntimeSession(path) as session:
                 encoder = Encoder(session)
                 on_photos = encode(encoder, scored.images)
-                on_people, on_clip = encode(encoder, middles(shown.images)), encode(encoder, clip)
+                on_people, on_clip = encode(encoder, middles(people.images)), encode(encoder, clip)
                 exact = exact or on_photos
                 cost = "-"
                 if not typed_graph:
@@ -165,7 +167,7 @@ def main() -> None:
             figures = photo_figures(on_photos, scored, prior_free=models.card("encoder").prior_free)
             lines.append(
                 f"| {name} | {path.stat().st_size:,} | {figures.majority_accuracy:.4f} | {pair(figures.proxy_va.ccc)} "
-                f"| {pair(VaFigures.of(on_people.absolute, shown.va).ccc)} "
+                f"| {pair(VaFigures.of(on_people.absolute, people.va).ccc)} "
                 f"| {rmse(on_photos.absolute.ravel(), exact.absolute.ravel()):.4f} | {jitter(on_clip):.4f} | {cost} |"
             )
             print(lines[-1], flush=True)
@@ -174,7 +176,7 @@ def main() -> None:
 
 
 def pair(values: Sequence[float]) -> str:
-    """Valence / arousal."""
+    """Formats valence / arousal."""
     return " / ".join(f"{value:.3f}" for value in values)
 
 
