@@ -62,11 +62,14 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def open_page(
+    browser: Browser, speaker: Callable[..., Any], process: Callable[..., Any]
+) -> Iterator[OpenPage]:
     """Opens pages, and at the end of the test asserts that none complained or asked anybody but its own server.
 
-    `gone=True` allows what Chromium itself logs when a server cannot be reached; `own` names the server of a page that
-    is opened empty.
+    It asks for `speaker` and `process` so that pages are closed before the servers: a page that loses its server logs
+    an error. `gone=True` allows what Chromium itself logs when a server cannot be reached; `own` names the server of a
+    page that is opened empty.
     """
     with watching(browser) as open_one:
         yield open_one

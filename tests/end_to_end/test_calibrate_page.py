@@ -40,7 +40,8 @@ def browser(clip: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def open_page(browser: Browser, process: Callable[..., Any]) -> Iterator[OpenPage]:
+    """Pages are closed before their servers: a page that loses its server logs an error."""
     with watching(browser) as open_one:
         yield open_one
 

@@ -45,12 +45,6 @@ def browser(clip: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    with watching(browser) as open_one:
-        yield open_one
-
-
-@pytest.fixture
 def served() -> Iterator[Callable[..., Server]]:
     """Servers with one stream that takes pictures, which nobody reads unless the test does."""
     started: list[Server] = []
@@ -66,6 +60,15 @@ def served() -> Iterator[Callable[..., Server]]:
     yield start
     for server in started:
         assert server.close()
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, served: Callable[..., Server], process: Callable[..., Any]
+) -> Iterator[OpenPage]:
+    """Pages are closed before their servers: a page that loses its server logs an error."""
+    with watching(browser) as open_one:
+        yield open_one
 
 
 def test_a_browsers_camera_becomes_values(open_page: OpenPage, process: Callable[..., Any]) -> None:
