@@ -1,1 +1,1 @@
-"""The websocket and HTTP server: connections, quotas, access, pages and message routing."""
+"""The websocket and HTTP server: listener, access, pages, routing of messages; clients/ holds its connections."""

@@ -16,8 +16,8 @@ from websockets.typing import Subprotocol
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.protocol.client_messages import MAX_CLIENT_MESSAGE_BYTES
 from mtclar.stream.protocol.messages import PROTOCOL
-from mtclar.stream.server.client import CLOSE_TIMEOUT_S
-from mtclar.stream.server.quotas import ConnectionQuota, Limits, address_of
+from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S
+from mtclar.stream.server.clients.quotas import ConnectionQuota, Limits, address_of
 from mtclar.stream.server.tls import Certificate
 
 ACCEPT_BACKLOG = 256  # connections that the system may hold until they are accepted

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
+from mtclar.stream.server.clients.quotas import AuthThrottle, ConnectionQuota, Limits
 from mtclar.stream.server.pages import Page, Pages, Route, problem
-from mtclar.stream.server.quotas import AuthThrottle, ConnectionQuota, Limits
 
 WEBSOCKET_PATH = "/ws"
 

@@ -29,8 +29,15 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
 )
 from mtclar.stream.server.access import is_loopback
-from mtclar.stream.server.client import CLOSE_TIMEOUT_S, Outgoing
-from mtclar.stream.server.client_hub import ClientHub, ToAll
+from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S, Outgoing
+from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
+from mtclar.stream.server.clients.quotas import (
+    DESCRIPTORS_KEPT,
+    ConnectionQuota,
+    address_of,
+    allow_descriptors,
+)
+from mtclar.stream.server.clients.websocket import WebsocketHandler
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import DEFAULT_HOST, ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
@@ -43,12 +50,10 @@ from mtclar.stream.server.listener import (
     start_error,
 )
 from mtclar.stream.server.pages import Page, Pages, Route, camera_pages, health_page, readiness_page, response
-from mtclar.stream.server.quotas import DESCRIPTORS_KEPT, ConnectionQuota, address_of, allow_descriptors
 from mtclar.stream.server.request_filter import WEBSOCKET_PATH, RequestFilter
 from mtclar.stream.server.router import Router
 from mtclar.stream.server.tls import certificate, keep_fresh
 from mtclar.stream.server.uploads import FrameUploads, UploadSlot
-from mtclar.stream.server.websocket import WebsocketHandler
 from mtclar.stream.sinks.base import Sink
 
 log = logging.getLogger(__name__)

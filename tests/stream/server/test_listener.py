@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from mtclar.stream.server.clients.quotas import ConnectionQuota
 from mtclar.stream.server.listener import LimitedListener, open_listener
-from mtclar.stream.server.quotas import ConnectionQuota
 
 WAIT_S = 60.0
 

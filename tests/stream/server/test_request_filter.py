@@ -6,8 +6,8 @@ import pytest
 from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
+from mtclar.stream.server.clients.quotas import Limits
 from mtclar.stream.server.pages import Page, Pages
-from mtclar.stream.server.quotas import Limits
 from mtclar.stream.server.request_filter import RequestFilter
 
 TOKEN = "a-long-enough-token"

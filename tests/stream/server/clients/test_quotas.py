@@ -4,7 +4,13 @@ import resource
 
 import pytest
 
-from mtclar.stream.server.quotas import DESCRIPTORS_KEPT, AuthThrottle, Limits, address_of, allow_descriptors
+from mtclar.stream.server.clients.quotas import (
+    DESCRIPTORS_KEPT,
+    AuthThrottle,
+    Limits,
+    address_of,
+    allow_descriptors,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from mtclar.stream.server.client import Client
-from mtclar.stream.server.client_hub import ClientHub
-from mtclar.stream.server.message_reader import TOO_BIG, MessageReader
-from mtclar.stream.server.quotas import address_of
+from mtclar.stream.server.clients.client import Client
+from mtclar.stream.server.clients.client_hub import ClientHub
+from mtclar.stream.server.clients.message_reader import TOO_BIG, MessageReader
+from mtclar.stream.server.clients.quotas import address_of
 from mtclar.stream.server.request_filter import RequestFilter
 from mtclar.stream.server.router import Router
 

@@ -11,7 +11,7 @@ from mtclar.stream.protocol.messages import (
     StatusMessage,
     SubjectsMessage,
 )
-from mtclar.stream.server.client import Client, Outgoing
+from mtclar.stream.server.clients.client import Client, Outgoing
 
 ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | SubjectsMessage | ErrorMessage
 

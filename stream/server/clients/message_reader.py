@@ -8,7 +8,7 @@ from websockets.asyncio.server import ServerConnection
 from mtclar.stream.protocol.client_messages import MAX_CLIENT_MESSAGE_BYTES, ClientHello, parse_client
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.quotas import AuthThrottle, Limits, TokenBucket
+from mtclar.stream.server.clients.quotas import AuthThrottle, Limits, TokenBucket
 from mtclar.stream.server.uploads import CLOSE_ABOVE_BYTES
 
 POLICY_VIOLATION = 1008

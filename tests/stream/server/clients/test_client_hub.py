@@ -5,8 +5,8 @@ from typing import Any
 from support.websocket_client import Make
 
 from mtclar.stream.protocol.messages import DEFAULT_FIELDS, StatusMessage
-from mtclar.stream.server.client import Outgoing, Subscription
-from mtclar.stream.server.client_hub import ClientHub
+from mtclar.stream.server.clients.client import Outgoing, Subscription
+from mtclar.stream.server.clients.client_hub import ClientHub
 
 
 class Listener:

@@ -1,0 +1,1 @@
+"""The connected clients: their quotas, subscriptions and mailboxes, and what they send."""
