@@ -17,7 +17,7 @@ from mtclar.engine.backends.session import NO_DRIVER
 from mtclar.engine.errors import UsageError
 from mtclar.stream.mailbox import Freshness
 from mtclar.stream.runner import Runner
-from mtclar.stream.server.clients.quotas import Limits
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sinks.live_view import LiveView
 from mtclar.stream.summary import Summary, is_summary

@@ -8,9 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from mtclar.stream.protocol.messages import DEFAULT_FIELDS, Delivery, OptionalField, ProtocolError
 
-MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
-"""The largest message a client may send; the websocket is closed with 1009 above it."""
-
 StreamName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 

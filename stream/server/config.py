@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.clients.quotas import Limits
+from mtclar.stream.server.limits import Limits
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 DEFAULT_LIMITS = Limits()

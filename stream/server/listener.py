@@ -14,17 +14,17 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from mtclar.engine.errors import ServeError, UsageError
-from mtclar.stream.protocol.client_messages import MAX_CLIENT_MESSAGE_BYTES
 from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S
-from mtclar.stream.server.clients.quotas import ConnectionQuota, Limits, address_of
+from mtclar.stream.server.clients.quotas import ConnectionQuota, address_of
+from mtclar.stream.server.limits import (
+    ACCEPT_BACKLOG,
+    SEND_BUFFER_BYTES,
+    UNSENT_BYTES,
+    WRITE_LIMIT_BYTES,
+    Limits,
+)
 from mtclar.stream.server.tls import Certificate
-
-ACCEPT_BACKLOG = 256  # connections that the system may hold until they are accepted
-
-# What a slow client leaves unread in this machine's buffers is outdated by the time it is read: keep them small.
-SEND_BUFFER_BYTES = 64 * 1024
-UNSENT_BYTES = WRITE_LIMIT_BYTES = 8 * 1024
 
 
 class LimitedListener(socket.socket):
@@ -102,7 +102,7 @@ async def serve_on(
         close_timeout=CLOSE_TIMEOUT_S,
         ping_interval=limits.ping_s,
         ping_timeout=limits.ping_s,
-        max_size=MAX_CLIENT_MESSAGE_BYTES,
+        max_size=limits.message_bytes,
         max_queue=4,
         write_limit=WRITE_LIMIT_BYTES,
         logger=connection_log(),

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.clients.quotas import AuthThrottle, ConnectionQuota, Limits
+from mtclar.stream.server.clients.quotas import AuthThrottle, ConnectionQuota
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.pages import Page, Pages, Route, problem
 
 WEBSOCKET_PATH = "/ws"

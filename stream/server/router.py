@@ -13,8 +13,9 @@ from mtclar.stream.protocol.client_messages import (
 from mtclar.stream.protocol.messages import MarkMessage, ProtocolError
 from mtclar.stream.server.clients.client import Client
 from mtclar.stream.server.clients.client_hub import ClientHub
-from mtclar.stream.server.clients.quotas import Limits, TokenBucket
+from mtclar.stream.server.clients.quotas import TokenBucket
 from mtclar.stream.server.extension import ClientHandle, Extension
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.uploads import FrameUploads
 
 

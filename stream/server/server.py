@@ -31,16 +31,12 @@ from mtclar.stream.protocol.messages import (
 from mtclar.stream.server.access import is_loopback
 from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S, Outgoing
 from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
-from mtclar.stream.server.clients.quotas import (
-    DESCRIPTORS_KEPT,
-    ConnectionQuota,
-    address_of,
-    allow_descriptors,
-)
+from mtclar.stream.server.clients.quotas import ConnectionQuota, address_of, allow_descriptors
 from mtclar.stream.server.clients.websocket import WebsocketHandler
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import DEFAULT_HOST, ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
+from mtclar.stream.server.limits import DESCRIPTORS_KEPT, MAX_QUEUED
 from mtclar.stream.server.listener import (
     LimitedListener,
     limit_unsent,
@@ -60,7 +56,6 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 TICK_S = 1.0
-MAX_QUEUED = 1024  # messages from worker threads to the event loop; more mean that the loop is stuck
 SHUTDOWN = ByeMessage("shutdown", "the server is stopping")
 
 Published = AffectMessage | ToAll

@@ -18,24 +18,19 @@ from dataclasses import dataclass
 
 from mtclar.engine.data_types import Clock
 from mtclar.stream.protocol.messages import CameraReadyMessage, ErrorMessage, FrameTakenMessage, ProtocolError
+from mtclar.stream.server.limits import (
+    FUTURE_S,
+    MAX_FRAME_BYTES,
+    MAX_SIDE,
+    MAX_UNDECODABLE,
+    MIN_SIDE,
+    OLDEST_S,
+    SILENT_S,
+)
 from mtclar.stream.sources.browser import BrowserSource, Upload
 
 HEADER = struct.Struct(">4sHHId")
 MAGIC = b"MTF1"
-MAX_FRAME_BYTES = 2 * 2**20
-"""The largest picture with its header. A JPEG of 1920x1080 has a quarter of that."""
-
-CLOSE_ABOVE_BYTES = 2 * MAX_FRAME_BYTES
-"""A larger message is not read to its end: the connection is closed with 1009."""
-
-MIN_SIDE, MAX_SIDE = 16, 4096
-OLDEST_S = 10.0
-"""The time of arrival replaces a capture time that is older than this, or in the future."""
-
-FUTURE_S = 0.25
-SILENT_S = 5.0  # without a picture; after that, another client may become the camera
-MAX_UNDECODABLE = 20  # pictures of one client; after that, none of it is decoded
-
 SendText = Callable[[bytes], None]
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.faults import bad_clients
 from support.faults.tracker_process import Footprint, Running, Watcher, is_affect
 
-from mtclar.stream.server.clients.quotas import Limits
+from mtclar.stream.server.limits import Limits
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 Start = Callable[..., Running]

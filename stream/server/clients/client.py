@@ -18,7 +18,7 @@ from mtclar.stream.protocol.messages import (
     Delivery,
     SubscribedMessage,
 )
-from mtclar.stream.server.clients.quotas import Limits
+from mtclar.stream.server.limits import Limits
 
 log = logging.getLogger(__name__)
 

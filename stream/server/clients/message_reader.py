@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from websockets.asyncio.server import ServerConnection
 
-from mtclar.stream.protocol.client_messages import MAX_CLIENT_MESSAGE_BYTES, ClientHello, parse_client
+from mtclar.stream.protocol.client_messages import ClientHello, parse_client
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.clients.quotas import AuthThrottle, Limits, TokenBucket
-from mtclar.stream.server.uploads import CLOSE_ABOVE_BYTES
+from mtclar.stream.server.clients.quotas import AuthThrottle, TokenBucket
+from mtclar.stream.server.limits import CLOSE_ABOVE_BYTES, Limits
 
 POLICY_VIOLATION = 1008
 TOO_BIG = 1009
@@ -76,7 +76,7 @@ class MessageReader:
             if not (texts if isinstance(data, str) else frames).take():
                 await self._connection.close(POLICY_VIOLATION, "too many messages")
                 return
-            if isinstance(data, str) and len(data) > MAX_CLIENT_MESSAGE_BYTES:
+            if isinstance(data, str) and len(data) > limits.message_bytes:
                 await self._connection.close(TOO_BIG, "the message is too large")
                 return
             try:

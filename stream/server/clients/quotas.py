@@ -1,43 +1,13 @@
-"""The limits of a server on its clients, and the counters that enforce them."""
+"""The counters that enforce the limits of a server on its clients."""
 
 import ipaddress
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-REMEMBERED_ADDRESSES = 4096
-DESCRIPTORS_KEPT = 128  # for sources, files, the libraries; never given to clients
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """All limits of one server; docs/security.md explains them. Exceeding one affects no other client."""
-
-    clients: int = 1024  # websockets at once
-    clients_per_address: int = 256  # of those, from one address (see `address_of`)
-    pages: int = 64  # further connections, in all and from one address: for pages and refusals
-    handshake_s: float = 5.0  # for TLS, again for the request, and again for the token
-    ping_s: float = 20.0  # a half-open connection is noticed after two of these
-    wrong_tokens: int = 10  # wrong tokens from one address, then one more every `wrong_token_s`
-    wrong_token_s: float = 6.0
-    messages_per_s: float = 50.0  # text messages of one client
-    frames_per_s: float = 120.0  # binary messages of one client
-    broadcasts_per_s: float = 50.0  # marks and assigns of all clients together: each goes to every client
-    protocol_errors: int = 20  # of one client
-    backlog: int = 1024  # `affect` messages that may wait for a client with delivery `all`: 40 s at 25/s
-    control_backlog: int = 256  # other messages that may wait for one client
-
-    def for_descriptors(self, most: int) -> "Limits":
-        """The same within `most` file descriptors of the process, if those are fewer."""
-        room = max(2, most - DESCRIPTORS_KEPT)
-        if self.clients + self.pages <= room:
-            return self
-        pages = min(self.pages, room // 2)
-        clients = room - pages
-        per_address = min(self.clients_per_address, clients)
-        return replace(self, clients=clients, clients_per_address=per_address, pages=pages)
+from mtclar.stream.server.limits import REMEMBERED_ADDRESSES, Limits
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mtclar.cli.service.service import limits_of
-from mtclar.stream.server.clients.quotas import Limits
+from mtclar.stream.server.limits import Limits
 
 Start = Callable[..., Any]
 

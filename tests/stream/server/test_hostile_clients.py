@@ -11,8 +11,8 @@ from support.websocket_client import WAIT_S, Eventually, Make, join, receive, sa
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mtclar.stream.protocol.messages import ByeMessage, MarkMessage
-from mtclar.stream.server.clients.quotas import Limits
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
 
 

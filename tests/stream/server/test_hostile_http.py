@@ -11,8 +11,8 @@ import pytest
 from support.websocket_client import WAIT_S, Eventually, join, receive, say, until
 
 from mtclar.stream.protocol.messages import MarkMessage
-from mtclar.stream.server.clients.quotas import Limits
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
 
 from .test_hostile_clients import raw_client

@@ -6,7 +6,7 @@ import pytest
 from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.clients.quotas import Limits
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.pages import Page, Pages
 from mtclar.stream.server.request_filter import RequestFilter
 

@@ -13,8 +13,8 @@ from support.certificates import make_certificate
 from support.websocket_client import WAIT_S, Eventually, join, receive
 
 from mtclar.engine.errors import ServeError, UsageError
-from mtclar.stream.server.clients.quotas import Limits
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.tls import Certificate, certificate
 

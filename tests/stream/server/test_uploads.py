@@ -21,10 +21,9 @@ from websockets.sync.client import ClientConnection
 from mtclar.engine.data_types import Frame
 from mtclar.stream.protocol.messages import Hello, ProtocolError, StreamInfo
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.limits import MAX_FRAME_BYTES, MAX_UNDECODABLE
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import (
-    MAX_FRAME_BYTES,
-    MAX_UNDECODABLE,
     FrameUploads,
     UploadSlot,
     jpeg_size,

@@ -4,13 +4,8 @@ import resource
 
 import pytest
 
-from mtclar.stream.server.clients.quotas import (
-    DESCRIPTORS_KEPT,
-    AuthThrottle,
-    Limits,
-    address_of,
-    allow_descriptors,
-)
+from mtclar.stream.server.clients.quotas import AuthThrottle, address_of, allow_descriptors
+from mtclar.stream.server.limits import DESCRIPTORS_KEPT, Limits
 
 
 @pytest.mark.parametrize(
