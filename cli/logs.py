@@ -20,9 +20,9 @@ _USER_INFO = re.compile(r"(?<=://)[^/\s@\"']+@")
 _BEARER = re.compile(r"(?i)(bearer\s+)\S+")
 
 
-def set_up_logs(form: LogFormat, sources: Iterable[str] = (), token: str | None = None) -> None:
-    """Set up the log of the process on stderr, without the token and the secrets in the source URLs."""
-    secrets = [token] if token else []
+def set_up_logs(form: LogFormat, sources: Iterable[str] = (), *tokens: str | None) -> None:
+    """Set up the log of the process on stderr, without the tokens and the secrets in the source URLs."""
+    secrets = [token for token in tokens if token]
     for source in sources:
         secrets += secrets_of(source)
     root = logging.getLogger()

@@ -59,6 +59,17 @@ LogOption = Annotated[
 TokenFileOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
 ]
+ViewTokenFileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Read a second token from a file: its clients may only subscribe."),
+]
+ReadOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--read-only",
+        help="No client may mark, assign, send pictures or calibrate; each may only subscribe.",
+    ),
+]
 
 TlsCertOption = Annotated[
     Path | None, typer.Option("--tls-cert", metavar="PEM", help="Certificate chain, for https:// and wss://.")

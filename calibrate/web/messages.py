@@ -26,11 +26,12 @@ class _PageMessage(BaseModel):
 
 
 class Join(_PageMessage):
-    """Starts states and images; may choose the person and the stream."""
+    """Starts states and images, of one page at a time; may choose the person and the stream."""
 
     type: Literal["calibrate.join"]
     stream: StreamName | None = None
     subject: Annotated[str, StringConstraints(max_length=500)] | None = None
+    take_over: bool = False  # from another page that calibrates this person
 
 
 class Leave(_PageMessage):

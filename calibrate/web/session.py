@@ -1,4 +1,4 @@
-"""A calibration session: one person's labels, the clients that show the page, and the thread that works for them.
+"""A calibration session: one person's labels, the page that calibrates, and the thread that works for it.
 
 The thread has a tracker of its own, so neither the event loop nor the running streams wait for it: `enqueue_frame`,
 `on_message` and `on_disconnect` only hand over to the thread.
@@ -24,7 +24,7 @@ from mtclar.engine.errors import CalibrationError, MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
-from mtclar.stream.server.extension import ClientHandle
+from mtclar.stream.server.extension import ClientHandle, log_action
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class CalibrationSession:
         self._on_saved = on_saved
         self.clock = clock
         self._changed = threading.Condition()
-        self._clients: set[ClientHandle] = set()
+        self._page: ClientHandle | None = None  # one at a time
         self._queue: deque[tuple[ClientHandle, messages.PageMessage]] = deque()
         self._stream = self.streams[0]
         self._frame: Frame | None = None
@@ -132,8 +132,8 @@ class CalibrationSession:
     # --- any thread, without waiting ---
 
     def enqueue_frame(self, frame: Frame) -> None:
-        """Takes the newest frame of any stream; drops it without a client, from another stream, or too soon."""
-        if not self._clients or frame.stream_id != self._stream.stream_id:
+        """Takes the newest frame of any stream; drops it without a page, from another stream, or too soon."""
+        if self._page is None or frame.stream_id != self._stream.stream_id:
             return
         now_s = self.clock()
         if now_s < self._next_frame_s:
@@ -157,6 +157,9 @@ class CalibrationSession:
             raise ProtocolError(
                 "unknown_stream", f"only {self.subject} can be calibrated here, on other streams"
             )
+        if not isinstance(message, messages.Leave | messages.Rate):  # a page rates every image
+            details = {**message.model_dump(exclude={"type"}), "subject": self.subject}
+            log_action(client, message.type, **details)
         with self._changed:
             if len(self._queue) >= MAX_QUEUED and not isinstance(message, messages.Leave):
                 raise ProtocolError("busy", "calibration is still busy with earlier messages")
@@ -183,7 +186,7 @@ class CalibrationSession:
                     frame, self._frame = self._frame, None
                 for client, message in queued:
                     self.guard(lambda client=client, message=message: self._handle(client, message), client)  # type: ignore[misc]
-                if frame is not None and frame.stream_id == self._stream.stream_id and self._clients:
+                if frame is not None and frame.stream_id == self._stream.stream_id and self._page is not None:
                     self.guard(lambda frame=frame: self.feed.on_frame(frame))  # type: ignore[misc]
         finally:
             self.guard(self.feed.stop)
@@ -191,9 +194,12 @@ class CalibrationSession:
                 self._tracker.close()
 
     def guard(self, work: Callable[[], object], client: ClientHandle | None = None) -> None:
-        """Runs `work`; sends an error to the client, or to all of them."""
+        """Runs `work`; sends an error to the client, or to the page."""
         try:
             work()
+        except ProtocolError as error:
+            self.send(ErrorMessage(error.code, error.message).encode(), client)
+            return
         except MtclarError as error:
             reason = f"{error.what}. {error.hint}".rstrip(". ")
         except Exception:
@@ -204,17 +210,17 @@ class CalibrationSession:
         self.send(ErrorMessage("calibrate_failed", reason).encode(), client)
 
     def send(self, message: bytes, client: ClientHandle | None = None) -> None:
-        """Sends a text message to a client, or to all of them."""
-        for one in [client] if client is not None else list(self._clients):
-            one.send_text(message)
+        """Sends a text message to a client, or to the page."""
+        if (to := client or self._page) is not None:
+            to.send_text(message)
 
     def send_image(self, message: bytes, client: ClientHandle | None = None) -> None:
-        """Sends a binary message to a client, or to all of them."""
-        for one in [client] if client is not None else list(self._clients):
-            one.send_binary(message)
+        """Sends a binary message to a client, or to the page."""
+        if (to := client or self._page) is not None:
+            to.send_binary(message)
 
     def send_state(self, joined: ClientHandle | None = None) -> None:
-        """Sends `calibrate.state` to every client."""
+        """Sends `calibrate.state`."""
         state = {
             "subject": self.subject,
             "stream": self._stream.stream_id,
@@ -228,15 +234,18 @@ class CalibrationSession:
 
     def _handle(self, client: ClientHandle, message: messages.PageMessage) -> None:
         if isinstance(message, messages.Leave):
-            self._clients.discard(client)
-            if not self._clients:
+            if client is self._page:
+                self._page = None
                 self.feed.stop()
             return
+        if isinstance(message, messages.Join):
+            self._give_page_to(client, message.take_over)
+        elif client is not self._page:
+            raise ProtocolError("join_expected", f"send `calibrate.join` to calibrate {self.subject}")
         _ = self.tracker  # resumes an unfinished calibration first
         labels = self.status.labels
         match message:
             case messages.Join():
-                self._clients.add(client)
                 self._choose(message.stream)
             case messages.Delete():
                 labels.delete(self.sample(message.number).number)
@@ -252,6 +261,7 @@ class CalibrationSession:
                 self._clear()
             case messages.Save():
                 self._write()
+                log_action(client, "saved", subject=self.subject, file=str(self.saved))
             case _:
                 if not self.feed.handle(client, message):
                     return
@@ -278,8 +288,20 @@ class CalibrationSession:
         self._notice = "An unfinished calibration was resumed"
         self._update()
 
+    def _give_page_to(self, client: ClientHandle, take_over: bool) -> None:
+        """Makes the client the one page of this session; ProtocolError while another one is, unless it takes over."""
+        before, code = self._page, "page_taken"
+        if before is not None and before is not client:
+            if not take_over:
+                raise ProtocolError(code, f"another page, at {before.address}, calibrates {self.subject}")
+            before.send_text(
+                ErrorMessage(code, f"the page at {client.address} calibrates {self.subject} now").encode()
+            )
+            self.feed.stop()
+        self._page = client
+
     def _choose(self, stream_id: str | None) -> None:
-        """Chooses the stream for all pages of this session."""
+        """Chooses the stream of this session."""
         if stream_id is not None and stream_id != self._stream.stream_id:
             self._stream = next(stream for stream in self.streams if stream.stream_id == stream_id)
             self.feed.stop()

@@ -17,10 +17,12 @@ from mtclar.cli.options import (
     LogOption,
     NoLiveOption,
     ProviderOption,
+    ReadOnlyOption,
     SourcesOption,
     SummaryOption,
     ThreadsOption,
     TokenFileOption,
+    ViewTokenFileOption,
     backend_spec,
     default_support_path,
     read_token,
@@ -74,6 +76,8 @@ def command(
         typer.Option(help="Secret that clients must send. Other users can see it in the process list."),
     ] = None,
     token_file: TokenFileOption = None,
+    view_token_file: ViewTokenFileOption = None,
+    read_only: ReadOnlyOption = False,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Certificate chain, for wss://.")
     ] = None,
@@ -184,24 +188,31 @@ def command(
     from mtclar.stream.streams import open_sources, open_streams
 
     secret = read_token(token, token_file)
-    set_up_logs(log, source or [], secret)
+    view_secret = read_token(None, view_token_file)
+    set_up_logs(log, source or [], secret, view_secret)
     console = Terminal(quiet=log == "json")
     # Every refusal comes before the first file is written.
     with stop_on_signals() as stopped, ExitStack() as stack:
         limits = limits_of(max_clients, max_clients_per_address)
-        server_config = ServerConfig(host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits)
+        server_config = ServerConfig(
+            host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits, view_secret, read_only
+        )
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = _support_paths(support)
         asks = [passphrase_of(path, passphrase_file) for path in paths]
         supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
         secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
         sources = open_sources(stack, source or [WEBCAM])
+        if read_only:
+            _require_no_commands(calibrate, sources)
+            calibrate = False
         face_landmarker = _face_landmarker(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
             "--faces": _given(face_landmarker),
             "--support": paths,
             "--token-file": _given(token_file),
+            "--view-token-file": _given(view_token_file),
             "--passphrase-file": _given(passphrase_file),
             "--tls-cert": _given(tls_cert),
             "--tls-key": _given(tls_key),
@@ -259,6 +270,16 @@ def _calibrated_on(requested: bool | None, host: str, sources: "Sequence[Source]
     if requested is None:
         return [source for source in sources if source.live and is_loopback(host)]
     return sources if requested else ()
+
+
+def _require_no_commands(calibrate: bool | None, sources: "Sequence[Source]") -> None:
+    """Raises UsageError where a run with --read-only would need the commands of clients."""
+    from mtclar.engine.errors import UsageError
+    from mtclar.stream.sources.browser import BrowserSource
+
+    if calibrate or any(isinstance(source, BrowserSource) for source in sources):
+        what = "--calibrate" if calibrate else "--source browser"
+        raise UsageError(f"{what} needs what --read-only forbids", "use --view-token-file instead")
 
 
 def _face_landmarker(faces: str) -> Path | None:

@@ -19,6 +19,9 @@ PROTOCOL = "mtclar.v1"
 SourceState = Literal["connecting", "live", "stalled", "reconnecting", "ended"]
 Delivery = Literal["latest", "all"]
 
+Role = Literal["operator", "viewer"]
+"""What a client may do: a viewer subscribes; an operator also marks, assigns, sends pictures and calibrates."""
+
 OptionalField = Literal[
     "faults",
     "box",
@@ -105,18 +108,20 @@ class Hello:
     server: str = "mtclar-stream"
     pages: tuple[str, ...] = ()  # besides the dashboard; a name is also a path
 
-    def encode(self, session: str, unix_s: float, monotonic_s: float) -> bytes:
-        """`session` names this run of the server; the two clocks are read when a client connects."""
+    def encode(self, session: str, unix_s: float, monotonic_s: float, role: Role = "operator") -> bytes:
+        """`session` names this run of the server; the two clocks are read when a client of this role connects."""
+        pages = self.pages if role == "operator" else ()  # none of them is for viewers
         hello = {
             "type": "hello",
             "protocol": PROTOCOL,
             "server": self.server,
             "session": session,
+            "role": role,
             "clock": {"unix": unix_s, "monotonic": monotonic_s},
             "model": self.model,
             "streams": self.streams,
         }
-        return _json(_to_json(hello | {"pages": self.pages} if self.pages else hello))
+        return _json(_to_json(hello | {"pages": pages} if pages else hello))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rules of access for loopback, token and a browser's Origin, without sockets."""
+"""Rules of access for loopback, tokens with their roles, and a browser's Origin, without sockets."""
 
 import hmac
 import ipaddress
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mtclar.engine.errors import UsageError
+from mtclar.stream.protocol.messages import Role
 
 MIN_TOKEN_LENGTH = 8
 
@@ -26,8 +27,10 @@ class Access:
     """The rules of one server. Raises UsageError when they are unsafe."""
 
     host: str  # the address that the server binds
-    token: str | None = None
+    token: str | None = None  # of operators
     origins: tuple[str, ...] = ()  # allowed besides the server's own: scheme://host[:port]
+    view_token: str | None = None  # of viewers, beside `token`
+    read_only: bool = False  # every client is a viewer
 
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):
@@ -35,25 +38,45 @@ class Access:
                 f"'{self.host}' can be reached from other machines and there is no token",
                 "add --token-file FILE, or stay with --host 127.0.0.1",
             )
-        if self.token is not None and (len(self.token) < MIN_TOKEN_LENGTH or not self.token.isascii()):
+        if self.view_token is not None and self.token in (None, self.view_token):
             raise UsageError(
-                f"the token is shorter than {MIN_TOKEN_LENGTH} characters or not plain ASCII",
-                "make one with: python -c 'import secrets; print(secrets.token_urlsafe(16))'",
+                "the view token needs another token beside it, for operators",
+                "add --token-file FILE; or, if nobody may operate, use --token-file with --read-only",
             )
+        for token in (self.token, self.view_token):
+            if token is not None and (len(token) < MIN_TOKEN_LENGTH or not token.isascii()):
+                raise UsageError(
+                    f"the token is shorter than {MIN_TOKEN_LENGTH} characters or not plain ASCII",
+                    "make one with: python -c 'import secrets; print(secrets.token_urlsafe(16))'",
+                )
         for origin in self.origins:
             if _origin(origin) is None:
                 raise UsageError(f"'{origin}' is not an origin", "write scheme://host or scheme://host:port")
 
-    def token_matches(self, given: str) -> bool:
-        """Compares in constant time."""
-        return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
+    @property
+    def open_role(self) -> Role | None:
+        """The role of every client where no token is needed; None where one is."""
+        return self._given("operator") if self.token is None else None
 
-    def bearer(self, authorizations: Sequence[str]) -> bool | None:
-        """Whether `Authorization: Bearer ...` has the token; None without such a header."""
-        if not authorizations:
+    def role_of(self, given: str) -> Role | None:
+        """The role that a token gives; None for a wrong one. Compares in constant time."""
+        tokens: dict[Role, str | None] = {"operator": self.token, "viewer": self.view_token}
+        right = [
+            role
+            for role, token in tokens.items()
+            if token is not None and hmac.compare_digest(given.encode(), token.encode())
+        ]
+        return self._given(right[0]) if right else None
+
+    def bearer(self, authorizations: Sequence[str]) -> Role | None:
+        """The role that `Authorization: Bearer ...` gives; None without such a header or with a wrong token."""
+        if len(authorizations) != 1:
             return None
         scheme, _, given = authorizations[0].partition(" ")
-        return len(authorizations) == 1 and scheme.lower() == "bearer" and self.token_matches(given.strip())
+        return self.role_of(given.strip()) if scheme.lower() == "bearer" else None
+
+    def _given(self, role: Role) -> Role:
+        return "viewer" if self.read_only else role
 
     def origin_allowed(self, origins: Sequence[str], hosts: Sequence[str]) -> bool:
         """Whether a page of that Origin may open the websocket, given the request's Host.

@@ -23,6 +23,8 @@ class ServerConfig:
         str, ...
     ] = ()  # of web pages that may connect, besides the server's own: scheme://host[:port]
     limits: Limits = DEFAULT_LIMITS
+    view_token: str | None = None  # for clients that may only subscribe
+    read_only: bool = False  # all clients may only subscribe
 
     def __post_init__(self) -> None:
         _ = self.access  # validates
@@ -30,4 +32,4 @@ class ServerConfig:
     @property
     def access(self) -> Access:
         """Who may connect."""
-        return Access(self.host, self.token, self.origins)
+        return Access(self.host, self.token, self.origins, self.view_token, self.read_only)

@@ -1,11 +1,26 @@
 """The interface of packages above this one: their own client messages, whose `type` has a prefix."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
+
+from mtclar.stream.protocol.messages import Role
+
+log = logging.getLogger(__name__)
 
 
 class ClientHandle(Protocol):
     """One connected client, for any thread; no method waits, and none does anything once the client has gone."""
+
+    @property
+    def address(self) -> str:
+        """Of the client's machine, for logs."""
+        ...
+
+    @property
+    def role(self) -> Role:
+        """What the client may do."""
+        ...
 
     def send_text(self, message: bytes) -> None:
         """Sends a text message."""
@@ -31,3 +46,9 @@ class Extension(Protocol):
     def on_disconnect(self, client: ClientHandle) -> None:
         """The client has gone."""
         ...
+
+
+def log_action(client: ClientHandle, action: str, **details: object) -> None:
+    """Logs who did what: every action that changes a run or a support set, or shows a person's face."""
+    fields = {"event": "action", "action": action, "address": client.address, "role": client.role, **details}
+    log.info("%s by %s (%s)", action, client.address, client.role, extra={"fields": fields})

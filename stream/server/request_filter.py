@@ -34,7 +34,7 @@ class RequestFilter:
                 return self._refuse(
                     "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: try again later"
                 )
-            if not self.access.bearer(given):
+            if self.access.bearer(given) is None:
                 self.throttle.record_failure(address)
                 return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this is not the token")
             trusted = True

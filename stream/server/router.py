@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from mtclar.stream.protocol.client_messages import (
     Assign,
     Camera,
+    ClientHello,
     Mark,
     Subscribe,
     decode_client,
@@ -14,7 +15,7 @@ from mtclar.stream.protocol.messages import MarkMessage, ProtocolError
 from mtclar.stream.server.clients.client import Client
 from mtclar.stream.server.clients.client_hub import ClientHub
 from mtclar.stream.server.clients.quotas import TokenBucket
-from mtclar.stream.server.extension import ClientHandle, Extension
+from mtclar.stream.server.extension import ClientHandle, Extension, log_action
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.uploads import FrameUploads
 
@@ -48,6 +49,7 @@ class Router:
         content = decode_client(text)
         for prefix, extension in self.extensions.items():
             if str(content.get("type")).startswith(prefix):
+                _require_operator(handle, prefix + "*")
                 extension.on_message(handle, content)
                 return
         message = parse_client(content)
@@ -55,20 +57,27 @@ class Router:
             self._require_streams(message.streams or [])
             client.subscribe(message)
             self._hub.update_fields()
-        elif isinstance(message, Mark):
+            return
+        if not isinstance(message, ClientHello):  # another one changes nothing
+            _require_operator(handle, message.type)
+        if isinstance(message, Mark):
             self._require_broadcast(message.stream)
+            log_action(handle, "mark", label=message.label, stream=message.stream)
             self._on_mark(MarkMessage(message.label, self._clock(), message.stream))
         elif isinstance(message, Assign):
             self._require_broadcast(message.stream)
             if self._on_assign is None:
                 raise ProtocolError("cannot_assign", "this server has no faces to assign")
+            log_action(handle, "assign", stream=message.stream, face=message.face, subject=message.subject)
             self._on_assign(message, handle)
         elif isinstance(message, Camera):
             if self.uploads is None:
                 raise ProtocolError(
                     "unknown_stream", "no stream accepts pictures here: run --source browser does"
                 )
-            client.send_text(self.uploads.claim(client, message.stream).encode())
+            ready = self.uploads.claim(client, message.stream)
+            log_action(handle, "camera", stream=ready.stream)
+            client.send_text(ready.encode())
 
     def on_disconnect(self, client: Client, handle: ClientHandle) -> None:
         """Releases the client's upload slot and notifies the extensions."""
@@ -87,3 +96,12 @@ class Router:
             raise ProtocolError(
                 "busy", f"all clients together have sent more than {self._broadcasts.per_s:g} in a second"
             )
+
+
+def _require_operator(client: ClientHandle, message_type: str) -> None:
+    if client.role != "operator":
+        raise ProtocolError(
+            "not_allowed",
+            f"'{message_type}' is for operators: this client only views (its token is the view token, or the server "
+            "is read-only)",
+        )

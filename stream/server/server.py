@@ -25,6 +25,7 @@ from mtclar.stream.protocol.messages import (
     ClockMessage,
     Hello,
     MarkMessage,
+    Role,
     StatusMessage,
     StreamInfo,
 )
@@ -378,8 +379,8 @@ class Server(Sink):
     async def _make_page(self, route: Route) -> Response:
         return response(await asyncio.get_running_loop().run_in_executor(self._executor, route))
 
-    def _encode_hello(self) -> bytes:
-        return self._hello().encode(self._session, *self._clocks.read())
+    def _encode_hello(self, role: Role) -> bytes:
+        return self._hello().encode(self._session, *self._clocks.read(), role)
 
     def _on_mark(self, mark: MarkMessage) -> None:
         if self._user_on_mark is not None:

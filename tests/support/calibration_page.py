@@ -17,7 +17,10 @@ FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
 class Page:
     """A ClientHandle that records what it receives."""
 
-    def __init__(self) -> None:
+    role = "operator"
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.received: list[dict[str, Any]] = []
         self.images: list[bytes] = []
         self._changed = threading.Condition()

@@ -105,6 +105,7 @@ element("check").addEventListener("click", () => {
   element("take").focus();
 });
 element("retry").addEventListener("click", () => connection.retryNow());
+element("take-over").addEventListener("click", () => send("join", { ...picker.choice, take_over: true }));
 
 // --- what the page shows ------------------------------------------------------------------------------------------
 
@@ -180,15 +181,24 @@ function show() {
   showNotice();
 }
 
-/** With several people, the user chooses first. */
-function showSubjectPrompt() {
+/** What to do before there is a state. */
+function showStart(step, title, text) {
   setText(element("subject"), "");
-  setText(element("step"), "Start");
-  setText(element("where-title"), "Who are you?");
-  setText(element("ask"), "Choose your name above the image. Your labels go into your own support set.");
+  setText(element("step"), step);
+  setText(element("where-title"), title);
+  setText(element("ask"), text);
   for (const id of ["undo", "clear", "check", "save"]) element(id).disabled = true;
   labels.show([], null);
   showMark();
+}
+
+/** Another page calibrates this person. */
+function showTaken(text) {
+  state = capture = chosen = test = prompted = null;
+  preview.clear();
+  if (sender.on) sender.stop();
+  element("take-over").hidden = false;
+  showStart("In use", "Another page calibrates", `${text}. Its labels are kept if you take over: press Calibrate here.`);
 }
 
 function showMark() {
@@ -274,11 +284,12 @@ const receive = {
   "calibrate.state"(message) {
     if (picker.undecided) {
       state = null;
-      showSubjectPrompt();
+      showStart("Start", "Who are you?", "Choose your name above the image. Your labels go into your own support set.");
       return;
     }
     const before = state;
     state = message;
+    element("take-over").hidden = true;
     capture = null;
     picker.setCurrent(message);
     sender.target = message.stream;
@@ -291,6 +302,8 @@ const receive = {
   },
   error(message) {
     if (message.code === "unknown_stream" && !state && picker.forget()) send("join");
+    else if (message.code === "page_taken") return showTaken(message.message);
+    else if (message.code === "not_allowed") notice = { text: "This page needs the operator's token: with yours one may only watch. Reload the page to enter another.", until_ms: Infinity };
     else if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate page`, or `run`.", until_ms: Infinity };
     else if (!["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"].includes(message.code)) {
       notice = { text: message.message, until_ms: performance.now() + NOTICE_MS };

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from websockets.asyncio.server import ServerConnection
 
 from mtclar.stream.protocol.client_messages import ClientHello, parse_client
-from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
+from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError, Role
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.clients.quotas import AuthThrottle, TokenBucket
 from mtclar.stream.server.limits import CLOSE_ABOVE_BYTES, Limits
@@ -23,35 +23,39 @@ class MessageReader:
         self._address = address
         self._limits = limits
 
-    async def authenticate(self, access: Access, throttle: AuthThrottle) -> bool:
-        """True at once without a token or with the right header; else the first message must be the right `hello`."""
+    async def authenticate(self, access: Access, throttle: AuthThrottle) -> Role | None:
+        """The client's role, at once without tokens or with a right header; else its first message must be `hello`.
+
+        None when it gave no right token: the connection is closed then.
+        """
         connection = self._connection
-        if access.token is None:
-            return True
         headers = connection.request.headers if connection.request is not None else None
-        if headers is not None and access.bearer(headers.get_all("Authorization")):
-            return True
+        role = access.open_role
+        if role is None and headers is not None:
+            role = access.bearer(headers.get_all("Authorization"))
+        if role is not None:
+            return role
         if not throttle.allows(self._address):
-            return await self._refuse(
-                "too_many_guesses", "too many wrong tokens from your address: try later"
-            )
+            await self._refuse("too_many_guesses", "too many wrong tokens from your address: try later")
+            return None
         await self._send_error("token_required", "say hello with the token first")
         try:
             async with asyncio.timeout(self._limits.handshake_s):
                 message = parse_client(await connection.recv())
         except TimeoutError:
             await connection.close(POLICY_VIOLATION, "no token")
-            return False
+            return None
         except ProtocolError as error:
-            return await self._refuse(error.code, error.message, "no token")
+            await self._refuse(error.code, error.message, "no token")
+            return None
         if not throttle.allows(self._address):  # other connections from there have failed meanwhile
-            return await self._refuse(
-                "too_many_guesses", "too many wrong tokens from your address: try later"
-            )
-        if isinstance(message, ClientHello) and access.token_matches(message.token):
-            return True
+            await self._refuse("too_many_guesses", "too many wrong tokens from your address: try later")
+            return None
+        if isinstance(message, ClientHello) and (role := access.role_of(message.token)) is not None:
+            return role
         throttle.record_failure(self._address)
-        return await self._refuse("bad_token", "this is not the token")
+        await self._refuse("bad_token", "this is not the token")
+        return None
 
     def expect_frames(self) -> None:
         """Admits larger messages, from the one after the next: the next one's limit is settled already."""
@@ -93,10 +97,9 @@ class MessageReader:
                     await self._connection.close(POLICY_VIOLATION, "too many faulty messages")
                     return
 
-    async def _refuse(self, code: str, message: str, reason: str | None = None) -> bool:
+    async def _refuse(self, code: str, message: str, reason: str | None = None) -> None:
         await self._send_error(code, message)
         await self._connection.close(POLICY_VIOLATION, reason or code.replace("_", " "))
-        return False
 
     async def _send_error(self, code: str, message: str) -> None:
         await self._connection.send(ErrorMessage(code, message).encode(), text=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from mtclar.stream.protocol.messages import Role
 from mtclar.stream.server.clients.client import Client
 from mtclar.stream.server.clients.client_hub import ClientHub
 from mtclar.stream.server.clients.message_reader import TOO_BIG, MessageReader
@@ -20,14 +21,14 @@ CallSoon = Callable[[Callable[[bytes], None], bytes], None]
 
 
 class WebsocketHandler:
-    """Lives on the event loop. `hello` encodes the first message of a client."""
+    """Lives on the event loop. `hello` encodes the first message of a client of a role."""
 
     def __init__(
         self,
         requests: RequestFilter,
         hub: ClientHub,
         router: Router,
-        hello: Callable[[], bytes],
+        hello: Callable[[Role], bytes],
         call_soon: CallSoon,
     ) -> None:
         self._requests = requests
@@ -43,11 +44,13 @@ class WebsocketHandler:
         release = requests.websockets.acquire(address)
         reader = MessageReader(connection, address, limits)
         client = Client(connection, limits, self._hub.on_written)
-        handle = ThreadSafeHandle(client, self._call_soon)
+        handle = ThreadSafeHandle(client, self._call_soon, address)
         try:
-            if not await reader.authenticate(requests.access, requests.throttle):
+            role = await reader.authenticate(requests.access, requests.throttle)
+            if role is None:
                 return
-            self._hub.add(client, self._hello())
+            handle.role = role
+            self._hub.add(client, self._hello(role))
             self._log("a client joined", address)
             client.start()
             if uploads is not None:
@@ -76,7 +79,9 @@ class WebsocketHandler:
 class ThreadSafeHandle:
     """The ClientHandle of one client."""
 
-    def __init__(self, client: Client, call_soon: CallSoon) -> None:
+    def __init__(self, client: Client, call_soon: CallSoon, address: str) -> None:
+        self.address = address
+        self.role: Role = "viewer"  # until its token is known
         self._client = client
         self._call_soon = call_soon
 

@@ -150,10 +150,11 @@ function streamNow({ stream, label, subjects }) {
   const status = statuses.get(stream);
   const present = history.presentIn(stream);
   const ambiguous = subjects.length > 1 || (subjects.length === 1 && present.length > 1); // which face is which subject
+  const mayAssign = hello.role !== "viewer";
   return {
     stream,
     label: label || stream,
-    people: ambiguous ? subjects.map(({ subject }) => subject) : null,
+    people: ambiguous && mayAssign ? subjects.map(({ subject }) => subject) : null,
     fps: meter.read(stream).fps,
     state: streamState(status, silence_s, present.map((face) => face.latest)),
     live: !status && silence_s <= SILENCE_S,

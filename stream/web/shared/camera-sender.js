@@ -108,7 +108,7 @@ export class CameraSender {
         if (["bad_frame", "frame_too_large"].includes(message.code)) {
           this.refused += 1;
           this.pending = null;
-        } else if (["stream_taken", "unknown_stream"].includes(message.code) && this.on && !this.ready) {
+        } else if (["stream_taken", "unknown_stream", "not_allowed"].includes(message.code) && this.on && !this.ready) {
           const taken = message.code === "stream_taken";
           this.onState("waiting", taken ? "Another page is the camera already. This one starts when that one is closed." : message.message);
           if (taken) this.claimTimer = setTimeout(() => this.#claim(), 2000);

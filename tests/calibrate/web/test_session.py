@@ -1,10 +1,10 @@
 """A session with a live feed: real frames, a real tracker, every message checked against the schema."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -211,9 +211,39 @@ def test_what_was_left_unfinished_is_known_before_the_first_change(
         first.do("join")
         first.take(0.5, 0.5, 1)
     with Running(tmp_path, face) as second:
-        second.ask("clear")  # without having joined
-        assert second.do("join")["samples"] == []
+        second.ask("join")
+        assert second.do("clear", lambda state: not state["samples"])["samples"] == []
         assert len(second.do("undo")["samples"]) == 1
+
+
+def test_one_page_at_a_time_calibrates_a_person_until_another_takes_over(
+    session: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first, second = session.page, Page("192.0.2.7")
+    session.ask("undo")
+    assert first.next("error", 0)["code"] == "join_expected"
+    session.do("join")
+    session.take(0.5, 0.5, 1)
+    for kind in ("join", "clear", "save"):  # by whom it may not
+        session.session.on_message(second, {"type": f"calibrate.{kind}"})
+    assert "127.0.0.1" in second.next("error", 0, lambda error: error["code"] == "page_taken")["message"]
+    second.next("error", 1, lambda error: error["code"] == "join_expected")
+    assert not second.images
+    session.session.on_message(second, {"type": "calibrate.join", "take_over": True})
+    assert len(second.next("calibrate.state", 0)["samples"]) == 1
+    lost = first.next("error", 1)
+    assert (lost["code"], "192.0.2.7" in lost["message"]) == ("page_taken", True)
+    session.session.on_message(second, {"type": "calibrate.save"})
+    second.next("calibrate.state", 0, lambda state: state["saved"])
+    session.session.on_disconnect(second)
+    session.do("join")  # free again
+    done = [
+        (record.fields["action"], record.fields["address"])
+        for record in caplog.records
+        if getattr(record, "fields", {}).get("event") == "action"
+    ]
+    assert done[-2:] == [("saved", "192.0.2.7"), ("calibrate.join", "127.0.0.1")]
 
 
 def test_an_unfinished_calibration_is_continued(tmp_path: Path, face: list[np.ndarray]) -> None:
@@ -355,7 +385,7 @@ def test_closing_does_not_wait_for_ever_for_what_hangs(
         released.wait(60)
         raise MtclarError("no tracker")
 
-    client: Any = SimpleNamespace(send_text=lambda _: None, send_binary=lambda _: None)
+    client = Page()
     session = CalibrationSession(
         open_tracker,
         lambda _: tmp_path,

@@ -37,6 +37,9 @@ Command = Callable[..., Any]
         (("--source", "demo", "--token", "short"), 2, "token is shorter"),
         (("--source", "demo", "--token", "long enough", "--token-file", "x"), 2, "exclude each other"),
         (("--source", "demo", "--token-file", "/no/token"), 2, "cannot read the token file"),
+        (("--source", "demo", "--view-token-file", "/no/token"), 2, "cannot read the token file"),
+        (("--source", "browser", "--read-only"), 2, "--read-only forbids"),
+        (("--source", "demo", "--read-only", "--calibrate"), 2, "--read-only forbids"),
         (("--source", "demo", "--tls-cert", "/no/cert.pem"), 2, "--tls-key"),
         (
             ("--source", "demo", "--tls-cert", "/no/c.pem", "--tls-key", "/no/k.pem"),

@@ -6,6 +6,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.stream.server.access import Access, is_loopback
 
 TOKEN = "a-long-enough-token"
+VIEW_TOKEN = "a-token-for-the-audience"
 
 
 @pytest.mark.parametrize(
@@ -44,17 +45,41 @@ def test_weak_tokens_are_refused(token: str) -> None:
     ("headers", "expected"),
     [
         ([], None),
-        ([f"Bearer {TOKEN}"], True),
-        ([f"bearer  {TOKEN}"], True),
-        (["Bearer wrong"], False),
-        ([f"Basic {TOKEN}"], False),
-        ([TOKEN], False),
-        ([f"Bearer {TOKEN}", f"Bearer {TOKEN}"], False),
-        (["Bearer ünïcode"], False),
+        ([f"Bearer {TOKEN}"], "operator"),
+        ([f"bearer  {TOKEN}"], "operator"),
+        ([f"Bearer {VIEW_TOKEN}"], "viewer"),
+        (["Bearer wrong"], None),
+        ([f"Basic {TOKEN}"], None),
+        ([TOKEN], None),
+        ([f"Bearer {TOKEN}", f"Bearer {TOKEN}"], None),
+        (["Bearer ünïcode"], None),
     ],
 )
-def test_bearer(headers: list[str], expected: bool | None) -> None:
-    assert Access("127.0.0.1", TOKEN).bearer(headers) is expected
+def test_bearer(headers: list[str], expected: str | None) -> None:
+    assert Access("127.0.0.1", TOKEN, view_token=VIEW_TOKEN).bearer(headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("token", "read_only", "open_role", "given"),
+    [
+        (None, False, "operator", None),
+        (None, True, "viewer", None),
+        (TOKEN, False, None, "operator"),
+        (TOKEN, True, None, "viewer"),
+    ],
+)
+def test_roles_with_and_without_tokens(
+    token: str | None, read_only: bool, open_role: str | None, given: str | None
+) -> None:
+    access = Access("127.0.0.1", token, read_only=read_only)
+    assert access.open_role == open_role
+    assert access.role_of(TOKEN) == given
+
+
+@pytest.mark.parametrize("token", [None, VIEW_TOKEN])
+def test_a_view_token_needs_another_one_for_operators(token: str | None) -> None:
+    with pytest.raises(UsageError, match="for operators"):
+        Access("127.0.0.1", token, view_token=VIEW_TOKEN)
 
 
 HERE = ["127.0.0.1:8765"]
