@@ -7,7 +7,6 @@ signature, so that none is written twice; an option on the command line takes pr
 import difflib
 import inspect
 import re
-import stat
 import textwrap
 import tomllib
 import types
@@ -19,9 +18,11 @@ from typing import Any
 
 from mtclar.cli.logs import secrets_of
 from mtclar.engine.errors import UsageError
+from mtclar.engine.files import read_ordinary, readable_by_others
 
 CONFIG_FLAG = "--config"
 WIDTH = 100
+MAX_BYTES = 2**20
 EXAMPLE_HINT = "`mtclar-stream config --example` shows every key"
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a text"}
@@ -90,7 +91,7 @@ def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
     """The file's values by parameter. Raises UsageError with the file, the line and a remedy."""
     path = path.expanduser()
     try:
-        text = path.read_bytes().decode()
+        text = read_ordinary(path, MAX_BYTES).decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text file in UTF-8", EXAMPLE_HINT) from error
     except OSError as error:
@@ -115,10 +116,9 @@ def readable_secrets(path: Path) -> bool:
     Call it for a file that `read_config` has accepted.
     """
     path = path.expanduser()
-    others = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
-    if not others:
+    if not readable_by_others(path):
         return False
-    content = tomllib.loads(path.read_bytes().decode())
+    content = tomllib.loads(read_ordinary(path, MAX_BYTES).decode())
     sources = content.get("source", [])
     return bool(content.get("token")) or any(secrets_of(source) for source in sources)
 

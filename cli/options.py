@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mtclar.cli.secret_files import first_line
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
 
 APP_NAME = "mtclar-stream"
@@ -119,16 +120,10 @@ def read_token(token: str | None, token_file: Path | None) -> str | None:
         return token
     if token is not None:
         raise UsageError("--token and --token-file exclude each other", "choose one")
-    try:
-        first_line = token_file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UsageError(
-            f"cannot read the token file {token_file}: {reason}", "one line with the token"
-        ) from error
-    if not first_line:
+    read = first_line(token_file, "token", "one line with the token").strip()
+    if not read:
         raise UsageError(f"the token file {token_file} is empty", "its first line is the token")
-    return first_line
+    return read
 
 
 def default_support_path() -> Path:

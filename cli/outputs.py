@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtclar.engine.encryption import is_sealed, seal
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import require_writable, write_whole
+from mtclar.engine.files import MAX_SUPPORT_BYTES, read_ordinary, require_writable, write_whole
 
 
 def never(_: Path) -> bool:
@@ -64,7 +64,7 @@ def keep_previous(path: Path, passphrase: str | None) -> Path | None:
         return None
     previous = previous_of(path)
     try:
-        content = path.read_bytes()
+        content = read_ordinary(path, MAX_SUPPORT_BYTES)
     except OSError as error:
         raise WriteError(
             f"cannot back up the existing calibration {path}: {error.strerror or error}",
@@ -72,7 +72,7 @@ def keep_previous(path: Path, passphrase: str | None) -> Path | None:
         ) from error
     if passphrase is not None and not is_sealed(content):
         content = seal(content, passphrase)
-    write_whole(previous, lambda file: file.write(content), private=True)  # biometric data
+    write_whole(previous, lambda file: file.write(content))  # biometric data
     return previous
 
 
@@ -88,7 +88,7 @@ def seal_previous(path: Path, passphrase: str) -> Path | None:
     """
     previous = previous_of(path)
     try:
-        content = previous.read_bytes()
+        content = read_ordinary(previous, MAX_SUPPORT_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -99,7 +99,7 @@ def seal_previous(path: Path, passphrase: str) -> Path | None:
     if is_sealed(content):
         return None
     sealed = seal(content, passphrase)
-    write_whole(previous, lambda file: file.write(sealed), private=True)
+    write_whole(previous, lambda file: file.write(sealed))
     return previous
 
 

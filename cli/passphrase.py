@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from mtclar.cli.secret_files import first_line, warn_if_readable
+
 VARIABLE = "MTCLAR_PASSPHRASE"
 PassphraseFileOption = Annotated[
     Path | None,
@@ -35,6 +37,11 @@ def passphrase_if_encrypted(path: Path, file: Path | None) -> str | None:
     return passphrase_of(path, file)() if is_encrypted(path) else None
 
 
+def is_given(file: Path | None) -> bool:
+    """Whether a passphrase can be read without a prompt."""
+    return file is not None or VARIABLE in os.environ
+
+
 def new_passphrase(path: Path, file: Path | None) -> str:
     """The passphrase to encrypt `path` with; a prompt asks for it twice."""
     return _read(f"New passphrase of {path}", file, twice=True)
@@ -44,13 +51,8 @@ def _read(prompt: str, file: Path | None, *, twice: bool) -> str:
     from mtclar.engine.errors import UsageError
 
     if file is not None:
-        try:
-            return file.expanduser().read_text(encoding="utf-8").partition("\n")[0].removesuffix("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not a text file"
-            raise UsageError(
-                f"cannot read the passphrase file {file}: {reason}", "its first line must be the passphrase"
-            ) from error
+        warn_if_readable(file)
+        return first_line(file, "passphrase", "its first line must be the passphrase")
     if (given := os.environ.get(VARIABLE)) is not None:
         return given
     if not sys.stdin.isatty():

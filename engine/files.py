@@ -1,45 +1,99 @@
-"""Atomic writes of files, and checks before the work begins that a path can be written.
+"""Reading files that others wrote, atomic writes, and checks before the work begins that a path can be written.
 
-All files that the project writes go through here, except rows that are appended during a run (`--csv`).
+All files that the project writes go through here. A new file has mode 0600 unless it contains nothing about a person,
+such as a network or a benchmark.
 """
 
+import errno
 import os
+import re
 import secrets
+import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from mtclar.engine.errors import UsageError, WriteError
 
-Write = Callable[[BinaryIO], object]
+try:
+    import fcntl
+except ImportError:  # Windows: parts that a killed process left are not swept
+    fcntl = None  # type: ignore[assignment]
+
+Write = Callable[[IO[bytes]], object]
 
 PRIVATE, ORDINARY = 0o600, 0o666  # before the umask
 PROBE_BYTES = 4096  # a full disk still makes empty files
+MAX_SUPPORT_BYTES = 256 * 2**20  # 10,000 frames with their crops fit; a larger file is not a support set
+BINARY = getattr(os, "O_BINARY", 0)
 
 
-def write_whole(path: Path, write: Write, *, private: bool = False) -> None:
+def open_ordinary(path: Path) -> BinaryIO:
+    """Opens a file for reading. Raises OSError, also for a folder, device, pipe or socket, without waiting for it."""
+    _require_ordinary(path.stat())  # a device is not even opened
+    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY), "rb")
+    try:
+        _require_ordinary(os.fstat(file.fileno()))  # it may have been exchanged since
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_ordinary(path: Path, most_bytes: int) -> bytes:
+    """The content of a file of at most `most_bytes`. Raises OSError as `open_ordinary`, and for a larger file."""
+    with open_ordinary(path) as file:
+        content = file.read(most_bytes + 1) if os.fstat(file.fileno()).st_size <= most_bytes else None
+    if content is None or len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 2**20:g} MiB")
+    return content
+
+
+def _require_ordinary(found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is a device, pipe or socket, not an ordinary file")
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether other users of the machine may read the file."""
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
+
+
+def write_whole(path: Path, write: Write, *, private: bool = True) -> None:
     """Lets `write` fill a temporary file, flushes it to the disk and renames it to `path`; makes the folder.
 
     After any failure, Ctrl-C included, the old file is unchanged and no temporary file is left. A symbolic link stays
-    one: its target is replaced. `private`: mode 0600 from the first byte. Raises WriteError when the
-    disk refuses.
+    one: its target is replaced. The file given to `write` has its path as `name`. `private`: mode 0600 from the first
+    byte, otherwise as the umask has it. Raises WriteError when the disk refuses.
     """
     write_together({path: write}, private=private)
 
 
-def write_together(writes: Mapping[Path, Write], *, private: bool = False) -> None:
+def write_together(writes: Mapping[Path, Write], *, private: bool = True) -> None:
     """As `write_whole` for files that belong together: none is renamed before all of them are on the disk."""
     with ExitStack() as leftovers:
         finished: dict[Path, Path] = {}
+        locked: set[Path] = set()
         for path, write in writes.items():
             with _disk_errors(path):
                 target = Path(os.path.realpath(path))
                 target.parent.mkdir(parents=True, exist_ok=True)
+                if target.parent not in locked:
+                    leftovers.enter_context(_locked(target.parent, exclusive=False))
+                    locked.add(target.parent)
                 temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
                 leftovers.callback(_remove, temporary)
-                _fill(temporary, write, PRIVATE if private else ORDINARY)
+                with _open(temporary, "xb", PRIVATE if private else ORDINARY) as file:
+                    write(file)
+                    file.flush()
+                    os.fsync(file.fileno())
                 finished[temporary] = target
         for temporary, target in finished.items():
             with _disk_errors(target):
@@ -47,16 +101,60 @@ def write_together(writes: Mapping[Path, Write], *, private: bool = False) -> No
                 _flush_folder(target.parent)
 
 
+def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
+    """`open` for a file that grows during a run, such as rows: a new one has mode 0600."""
+    return _open(path, mode, PRIVATE, buffering)
+
+
+def _open(path: Path, mode: str, permissions: int, buffering: int = -1) -> IO[bytes]:
+    return open(path, mode, buffering, opener=lambda name, flags: os.open(name, flags, permissions))
+
+
+def sweep_parts(path: Path) -> list[Path]:
+    """Deletes the temporary files that killed processes left of `path` and of files named after its stem.
+
+    Returns what was deleted; nothing while any process writes in that folder.
+    """
+    target = Path(os.path.realpath(path))
+    left = re.compile(rf"\.{re.escape(target.stem)}(\..*)?\.[0-9a-f]{{8}}\.part", re.DOTALL)
+    swept = []
+    with suppress(OSError), _locked(target.parent, exclusive=True) as alone:
+        for part in target.parent.iterdir() if alone else ():
+            if left.fullmatch(part.name) and stat.S_ISREG(part.lstat().st_mode):
+                part.unlink()
+                swept.append(part)
+    return swept
+
+
+def delete_together(paths: Iterable[Path]) -> None:
+    """Deletes files, and the folders that are empty then. Tries all; raises WriteError with the first that stays."""
+    errors: dict[Path, OSError] = {}
+    folders = set()
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
+        except OSError as error:
+            errors[path] = error
+    for folder in folders:
+        _flush_folder(folder)
+        with suppress(OSError):  # there is more in it
+            folder.rmdir()
+    for path, error in errors.items():
+        raise WriteError(f"cannot delete {path}: {error.strerror or error}", "delete it yourself") from error
+
+
 def require_writable(path: Path) -> None:
     """Raises UsageError when no file can be written at `path`; tries it without leaving a trace.
 
-    A missing folder is no error: it is made on writing.
+    A missing folder is no error: it is made on writing. Sweeps what killed processes left there.
     """
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder", "name a file in it")
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is not an ordinary file", "name a file")
+        sweep_parts(path)
         _try_out(Path(os.path.realpath(path)).parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}", "choose another place") from error
@@ -78,12 +176,29 @@ def _try_out(folder: Path) -> None:
         probe.flush()
 
 
-def _fill(temporary: Path, write: Write, mode: int) -> None:
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-    with os.fdopen(descriptor, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
+@contextmanager
+def _locked(folder: Path, *, exclusive: bool) -> Iterator[bool]:
+    """Holds a lock of the folder: every writer shares it, a sweep needs it alone and does not wait. False without it.
+
+    The lock of a killed process ends with it, which no number of a process in the file's name could tell.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folder, and a folder may be writable only
+        yield False
+        return
+    try:
+        yield fcntl is not None and _lock(descriptor, exclusive)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, exclusive: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+    except OSError:  # another process has it, or the file system has no locks
+        return False
+    return True
 
 
 def _flush_folder(folder: Path) -> None:

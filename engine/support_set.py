@@ -25,14 +25,12 @@ from mtclar.engine.face.quality import (
     crop_quality,
     quality_issues,
 )
-from mtclar.engine.files import write_whole
+from mtclar.engine.files import MAX_SUPPORT_BYTES, open_ordinary, read_ordinary, write_whole
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
 from mtclar.engine.support_file import ARRAYS, DamagedError, damage, pack, unpack
 
 if TYPE_CHECKING:
     from mtclar.engine.tracker import Tracker
-
-MAX_FILE_BYTES = 256 * 2**20  # 10,000 frames with their crops fit; anything larger is not a support set
 
 # Columns of `conditions`, as FaceCrop has them.
 CONDITIONS = ("brightness", "sharpness", "yaw_deg", "pitch_deg")
@@ -201,7 +199,7 @@ class SupportSet:
         """
         payload = pack(self)
         data = payload if passphrase is None else seal(payload, passphrase)
-        write_whole(Path(path), lambda file: file.write(data), private=True)
+        write_whole(Path(path), lambda file: file.write(data))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], passphrase: Callable[[], str] | None = None) -> Self:
@@ -211,18 +209,15 @@ class SupportSet:
         """
         path = Path(path)
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise SupportSetError(
-                    f"{path} is not a support set: it is larger than {MAX_FILE_BYTES // 2**20} MiB",
-                    RECORD_AGAIN,
-                )
-            payload = path.read_bytes()
+            payload = read_ordinary(path, MAX_SUPPORT_BYTES)
         except FileNotFoundError as error:
             raise UsageError(f"there is no support set at {path}", RECORD_AGAIN) from error
         except IsADirectoryError as error:
             raise UsageError(f"{path} is a folder", "name a support set: a .mtclar file") from error
         except OSError as error:
-            raise SupportSetError(f"cannot read the support set {path}: {error.strerror or error}") from error
+            raise SupportSetError(
+                f"cannot read the support set {path}: {error.strerror or error}", RECORD_AGAIN
+            ) from error
         if is_sealed(payload):
             if passphrase is None:
                 raise SupportSetError(
@@ -245,7 +240,7 @@ class SupportSet:
 def is_encrypted(path: Path) -> bool:
     """Whether there is an encrypted support set at `path`."""
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             return is_sealed(file.read(64))
     except OSError:
         return False

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mtclar.engine.backends.session import Closeable
-from mtclar.engine.errors import MtclarError, WriteError
+from mtclar.engine.errors import MtclarError, UsageError, WriteError
+from mtclar.engine.files import PRIVATE
 
 try:
     import fcntl
@@ -36,11 +37,17 @@ class ScanJournal(Closeable):
         self.records: list[bytes] = []  # read when the file was opened
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-            self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            self._file: BinaryIO = os.fdopen(os.open(path, flags, PRIVATE), "r+b")
             self._lock()
             start = MAGIC + key.encode()
-            if self._file.read(len(start)) == start:
+            found = self._file.read(len(start))
+            if not (
+                found.startswith(MAGIC) or MAGIC.startswith(found)
+            ):  # a beginning: killed while it was made
+                self._file.close()
+                raise self._foreign()
+            if found == start:
                 self.records = list(_intact_records(self._file))
                 self._file.truncate(
                     len(start) + sum(RECORD_HEADER.size + len(record) for record in self.records)
@@ -52,7 +59,7 @@ class ScanJournal(Closeable):
             self._file.seek(0, os.SEEK_END)
             self._has_records = bool(self.records)
         except OSError as error:
-            raise self._write_error(error) from error
+            raise (self._foreign() if path.is_symlink() else self._write_error(error)) from error
 
     def append(self, record: bytes) -> None:
         """Append a record and flush it to the disk."""
@@ -87,6 +94,11 @@ class ScanJournal(Closeable):
             raise MtclarError(
                 f"another run is writing this output ({self._path})", "wait for it, or stop it"
             ) from error
+
+    def _foreign(self) -> UsageError:
+        return UsageError(
+            f"{self._path} is in the way: it is not a journal of `label`", "move it, or name another output"
+        )
 
     def _write_error(self, error: OSError) -> WriteError:
         return WriteError(

@@ -68,7 +68,7 @@ class LabellingConstants:
     def write(self, path: Path) -> None:
         """Write as JSON. Raises WriteError if the file cannot be written."""
         content = json.dumps(asdict(self), indent=1) + "\n"
-        write_whole(path, lambda file: file.write(content.encode()))
+        write_whole(path, lambda file: file.write(content.encode()), private=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.files import read_ordinary
 
 COLUMNS = ("time", "valence", "arousal")
 TRACK = "track"
@@ -39,18 +40,14 @@ class Label:
 def read_labels(path: Path) -> tuple[Label, ...]:
     """The labels of a file, in order of time; raises UsageError with the line of what is wrong."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(
-                f"{path} is not a label file: it is larger than {MAX_BYTES // 2**20} MiB", EXAMPLE
-            )
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_ordinary(path, MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UsageError(
             f"there is no label file {path}",
             "give the path of a CSV file with the columns time,valence,arousal",
         ) from error
     except OSError as error:
-        raise UsageError(f"cannot read the label file {path}: {error.strerror or error}") from error
+        raise UsageError(f"cannot read the label file {path}: {error.strerror or error}", EXAMPLE) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text file in UTF-8", "save it as CSV (UTF-8)") from error
     return parse_labels(text, str(path))

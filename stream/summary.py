@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtclar.engine.files import write_whole
+from mtclar.engine.files import read_ordinary, write_whole
 from mtclar.stream.mailbox import Freshness
 
 PERCENTILES = (50, 95, 99)
@@ -71,7 +71,7 @@ class Summary:
 
     def write(self, path: Path) -> None:
         """JSON, whole or not at all. Raises WriteError when the disk refuses."""
-        write_json(path, asdict(self))
+        write_json(path, asdict(self), private=False)
 
 
 def whole_summary(summaries: Sequence[Summary]) -> Summary:
@@ -88,16 +88,16 @@ def whole_summary(summaries: Sequence[Summary]) -> Summary:
 def is_summary(path: Path) -> bool:
     """Whether the file at `path` is empty or holds a summary, so that the next summary may replace it."""
     try:
-        content = path.read_bytes() if path.stat().st_size <= MAX_SUMMARY_BYTES else b"-"
+        content = read_ordinary(path, MAX_SUMMARY_BYTES)
         return not content or set(json.loads(content)) >= SUMMARY_KEYS
     except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
-def write_json(path: Path, content: object) -> None:
-    """JSON, whole or not at all; makes the folder. Raises WriteError when the disk refuses."""
+def write_json(path: Path, content: object, *, private: bool = True) -> None:
+    """JSON, whole or not at all; makes the folder. `private`: mode 0600. Raises WriteError when the disk refuses."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_whole(path, lambda file: file.write(text.encode()), private=private)
 
 
 class Meter:

@@ -182,7 +182,7 @@ def main() -> None:
         print(name, json.dumps(found[name], indent=1))
     if options.json:
         content = (json.dumps(found, indent=1) + "\n").encode()
-        write_whole(options.json, lambda file: file.write(content))
+        write_whole(options.json, lambda file: file.write(content), private=False)
 
 
 if __name__ == "__main__":

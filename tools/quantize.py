@@ -150,7 +150,7 @@ def main() -> None:
             made[f"{kind}, TensorRT's graph"].write_bytes(typed.SerializeToString())
         if given.out:
             content = made["int8, ONNX Runtime on a CPU"].read_bytes()
-            write_whole(int8_path(given.out / graph.name), lambda file: file.write(content))
+            write_whole(int8_path(given.out / graph.name), lambda file: file.write(content), private=False)
             ranges.write(ranges_path(given.out / graph.name))
         lines, exact = [HEADER], None
         for name, path in made.items():

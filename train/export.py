@@ -70,7 +70,7 @@ def write(files: Mapping[str, bytes], folder: Path) -> tuple[Path, Path]:
 
     It writes all four files or none, so that graphs and cards always match. Raises WriteError when writing fails.
     """
-    write_together({folder / name: partial(_put, content) for name, content in files.items()})
+    write_together({folder / name: partial(_put, content) for name, content in files.items()}, private=False)
     return folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
 
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from mtclar.calibrate.core.continuous_rating import Ratings, ReactionLag
 from mtclar.calibrate.core.label_store import LabelCheck, Sample, Snapshot
 from mtclar.engine.encryption import SealedError, Sealer, is_sealed, unseal
-from mtclar.engine.errors import CalibrationError
-from mtclar.engine.files import write_whole
+from mtclar.engine.errors import CalibrationError, MtclarError
+from mtclar.engine.files import read_ordinary, sweep_parts, write_whole
 
+MARK = ".unfinished."  # in the names of journals, also of those set aside
 FORMAT, VERSION = "mtclar-calibration", 1
 MAX_BYTES = 128 * 2**20
 ARRAYS = {"embeddings": "<f4", "absolute": "<f4", "quality": "<f4", "times_s": "<f8", "conditions": "<f4"}
@@ -28,7 +30,18 @@ RATINGS_COLUMNS = {"trace": 4, "labels": 3, "kept": 3}  # arrays of Ratings
 
 def journal_path(target: Path) -> Path:
     """The journal's path, beside the support set `target`."""
-    return target.with_name(f"{target.stem}.unfinished.json")
+    return target.with_name(f"{target.stem}{MARK}json")
+
+
+def subject_of(path: Path, passphrase: Callable[[], str] | None = None) -> str | None:
+    """Whose journal this is; None when it cannot be read, or is none."""
+    try:
+        data = read_ordinary(path, MAX_BYTES)
+        if is_sealed(data) and passphrase is not None:
+            data = unseal(data, passphrase())
+        return str(json.loads(data.split(b"\n")[1])["subject"])
+    except (MtclarError, OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ class CalibrationJournal:
     """The journal of one subject's calibration: biometric data, encrypted when there is a passphrase."""
 
     def __init__(self, target: Path, subject: str, passphrase: str | None = None) -> None:
+        self._target = target
         self.path = journal_path(target)
         self._subject = subject
         self._passphrase = passphrase
@@ -72,17 +86,16 @@ class CalibrationJournal:
         if self._passphrase is not None:
             self._sealer = self._sealer or Sealer(self._passphrase)
             data = self._sealer(data)
-        write_whole(self.path, lambda file: file.write(data), private=True)
+        write_whole(self.path, lambda file: file.write(data))
 
     def read(self, model_sha256: str) -> UnfinishedCalibration | None:
         """The unfinished calibration; None without a file.
 
-        Moves an unusable file aside and raises CalibrationError.
+        Sweeps what killed processes left. Moves an unusable file aside and raises CalibrationError.
         """
+        sweep_parts(self._target)
         try:
-            if self.path.stat().st_size > MAX_BYTES:
-                raise ValueError
-            data = self.path.read_bytes()
+            data = read_ordinary(self.path, MAX_BYTES)
             if is_sealed(data):
                 if self._passphrase is None:
                     raise self.set_aside("is encrypted, and there is no passphrase")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from mtclar.cli.benchmark.compare import Comparison
 from mtclar.cli.benchmark.material import FPS
+from mtclar.engine.files import read_ordinary
 
 BAR_WIDTH, BAR_HEIGHT, LABEL_WIDTH, ROOM = 420, 22, 100, 170
 SIDE = 260  # of a line plot
@@ -112,7 +113,7 @@ def html(figures: Mapping[str, Any]) -> str:
 def is_report(path: Path) -> bool:
     """Whether the file at `path` is empty or a report, so that the next report may replace it."""
     try:
-        text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_REPORT_BYTES else "-"
+        text = read_ordinary(path, MAX_REPORT_BYTES).decode()
         if not text or text.startswith(HEAD):
             return True
         keys = set(json.loads(text))

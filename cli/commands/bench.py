@@ -68,7 +68,7 @@ def command(
         compared = compare_backends(material, *compare, effort.frames)
         report.print_comparison(console, compared)
         if json_file is not None:
-            write_json(json_file, {"machine": machine(0), "compare": compared.as_json()})
+            write_json(json_file, {"machine": machine(0), "compare": compared.as_json()}, private=False)
             print_text(console, f"Written: {json_file}")
         return
     chosen = backend_spec(backend, provider)
@@ -94,9 +94,9 @@ def command(
     }
     report.print_figures(console, figures)
     if json_file is not None:
-        write_json(json_file, figures)
+        write_json(json_file, figures, private=False)
         print_text(console, f"Written: {json_file}")
     if html_file is not None:
         page = report.html(figures).encode()
-        write_whole(html_file, lambda file: file.write(page))
+        write_whole(html_file, lambda file: file.write(page), private=False)
         print_text(console, f"Written: {html_file}")

@@ -26,6 +26,7 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.secret_files import warn_if_readable
 from mtclar.cli.terminal import Terminal, print_text
 from mtclar.engine.errors import CalibrationError
 
@@ -70,6 +71,7 @@ def command(
 
     token = read_token(None, token_file)
     set_up_logs("plain", [source], token)
+    warn_if_readable(token_file, tls_key)
     console = Terminal()
     target = CalibrationTarget.from_options(out, subject, force)
     secret = target.passphrase(encrypt, passphrase_file)

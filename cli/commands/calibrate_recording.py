@@ -33,6 +33,7 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.secret_files import warn_if_readable
 from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 
@@ -113,6 +114,7 @@ def command(
 
     token = read_token(None, token_file)
     set_up_logs("plain", [file], token)
+    warn_if_readable(token_file, tls_key)
     console = Terminal()
     if [every is not None, pick is not None, continuous].count(True) != 1:
         raise UsageError("--every N, --pick N and --continuous exclude each other", "choose one of the three")
@@ -204,7 +206,7 @@ def saving_labels_too(
 
     def save_both(support: "SupportSet") -> Path:
         text = write_labels(labels_of(support)).encode()
-        write_whole(labels_path(target), lambda file: file.write(text), private=True)
+        write_whole(labels_path(target), lambda file: file.write(text))
         return save(support)
 
     return save_both

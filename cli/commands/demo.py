@@ -204,7 +204,7 @@ def _report(
     else:
         print_text(console, f"Only {counted(len(rows), 'frame')} scored: too few for an accuracy.", "yellow")
     if path is not None:
-        write_json(path, written)
+        write_json(path, written, private=False)
         print_text(console, f"Written: {path}")
 
 

@@ -174,8 +174,10 @@ def is_report(path: Path) -> bool:
     """Whether the file at `path` is empty or an earlier report, which may be overwritten."""
     import json
 
+    from mtclar.engine.files import read_ordinary
+
     try:
-        content = path.read_bytes() if path.stat().st_size <= MAX_REPORT_BYTES else b"-"
+        content = read_ordinary(path, MAX_REPORT_BYTES)
         keys = set(json.loads(content)) if content else REPORT_KEYS
         return keys >= REPORT_KEYS or keys >= PROTOCOL_KEYS
     except (OSError, ValueError, TypeError):

@@ -28,6 +28,7 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -190,6 +191,7 @@ def command(
     secret = read_token(token, token_file)
     view_secret = read_token(None, view_token_file)
     set_up_logs(log, source or [], secret, view_secret)
+    warn_if_readable(token_file, view_token_file, tls_key)
     console = Terminal(quiet=log == "json")
     # Every refusal comes before the first file is written.
     with stop_on_signals() as stopped, ExitStack() as stack:

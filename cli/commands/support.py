@@ -1,4 +1,4 @@
-"""`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt and decrypt support sets."""
+"""`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt, decrypt and delete support sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ ForceOption = Annotated[
 
 
 def command() -> None:
-    """Show, merge, prune, re-embed, export and encrypt support sets."""
+    """Show, merge, prune, re-embed, export, encrypt and delete support sets."""
 
 
 def show(
@@ -80,7 +80,7 @@ def show(
         from mtclar.cli.reports.calibration_html import html as page
 
         content = page(support, report, warning).encode()
-        write_whole(html, lambda out: out.write(content), private=True)
+        write_whole(html, lambda out: out.write(content))
         print_text(console, f"Written: {html}")
 
 
@@ -189,7 +189,7 @@ def export(
     support = _load(path, passphrase_file)
     content = editing.export(support, form).encode()
     pictures = [] if crops is None else editing.write_crops(support, crops)
-    write_whole(out, lambda target: target.write(content), private=True)
+    write_whole(out, lambda target: target.write(content))
     _print(f"Written: {out} ({counted(len(support), 'frame')})")
     if pictures:
         _print(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")
@@ -236,8 +236,53 @@ def decrypt(
     _print(f"Written: {out}, not encrypted")
 
 
+def forget(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A person's name, or that of a support set without its ending."),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the files.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    passphrase_file: PassphraseFileOption = None,
+) -> None:
+    """Delete everything about a person in the data folder, and list it.
+
+    These are support sets, their predecessors and encrypted copies, unfinished calibrations, labels, face pictures, and
+    what a killed process left. Files elsewhere stay: name them yourself.
+    """
+    import sys
+
+    from mtclar.calibrate.core.traces import find_traces
+    from mtclar.cli.passphrase import is_given
+    from mtclar.engine.files import delete_together
+
+    folder = default_support_path().parent
+    asked = passphrase_of(folder, passphrase_file) if is_given(passphrase_file) else None
+    traces = find_traces(folder, name, asked)
+    for path in traces.unknown:
+        _print(f"Not opened: {path} is encrypted; with --passphrase-file it can be told whose it is.")
+    if not traces.found:
+        known = ", ".join(map(printable, traces.people)) or "nobody"
+        raise UsageError(
+            f"{folder} holds nothing about '{name}'",
+            f"it holds files of: {known}; delete files in other folders yourself",
+        )
+    for path in traces.found:
+        _print(f"{path} -> {path.resolve()}, which stays" if path.is_symlink() else str(path))
+    count = counted(len(traces.found), "file")
+    if dry_run:
+        _print(f"{count} would be deleted.")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{count} to delete, and there is no terminal to ask on", "add --yes")
+        typer.confirm(f"Delete {count}?", abort=True)
+    delete_together(traces.found)
+    _print(f"Deleted: {count} of '{name}'. A server that is running keeps what it has loaded until it ends.")
+
+
 SUBCOMMANDS = {
-    command.__name__: command for command in (show, merge, prune, reembed, export, encrypt, decrypt)
+    command.__name__: command for command in (show, merge, prune, reembed, export, encrypt, decrypt, forget)
 }
 
 

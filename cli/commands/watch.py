@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtclar.cli.options import TokenFileOption, read_token
+from mtclar.cli.secret_files import warn_if_readable
 from mtclar.engine.errors import MtclarError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def command(
 
     address = websocket_address(url)
     secret = read_token(token, token_file)
+    warn_if_readable(token_file)
     console = Terminal()
     try:
         if as_json:

@@ -38,7 +38,7 @@ class Ranges:
     def write(self, path: Path) -> None:
         """As JSON. Raises WriteError when the disk refuses."""
         content = json.dumps(asdict(self), indent=1) + "\n"
-        write_whole(path, lambda file: file.write(content.encode()))
+        write_whole(path, lambda file: file.write(content.encode()), private=False)
 
     @classmethod
     def of(cls, graph: Path) -> Self:

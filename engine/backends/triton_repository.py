@@ -44,7 +44,7 @@ def write_repository(encoder: Path, pair: Path, folder: Path, precision: str) ->
     files.append((folder / ENSEMBLE / "config.pbtxt", ensemble_config(graphs).encode()))
     # An ensemble has a version without a model in it; a file keeps the folder where empty ones are not kept.
     files.append((folder / ENSEMBLE / "1" / ".keep", b""))
-    write_together({path: partial(_fill, content) for path, content in files})
+    write_together({path: partial(_fill, content) for path, content in files}, private=False)
     return [path for path, content in files if content]
 
 

@@ -67,7 +67,7 @@ class CompareParams:
         for name in ("valence", "arousal"):
             fields[name] = {"explanations": fields[name].pop("components"), **fields[name]}
         content = json.dumps(fields, indent=1) + "\n"
-        write_whole(path, lambda file: file.write(content.encode()))
+        write_whole(path, lambda file: file.write(content.encode()), private=False)
 
     @classmethod
     def read(cls, path: Path, hint: str = models.REINSTALL) -> Self:

@@ -8,11 +8,13 @@ from typing import Literal
 
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import UsageError, WriteError
+from mtclar.engine.files import open_private, read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.labelling import journal_path
 from mtclar.label.output.exports import output_files
 
 Status = Literal["done", "kept", "failed"]
+MAX_BYTES = 256 * 2**20  # half a million videos
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ class Ledger(Closeable):
         whole = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = path.read_bytes() if path.exists() else b""
+            content = read_ordinary(path, MAX_BYTES) if path.exists() else b""
             for line in content.splitlines(keepends=True):
                 if line.endswith(b"\n"):
                     self._read_line(line)
                     whole += len(line)
-            self._file = path.open("ab")
+            self._file = open_private(path, "ab")
             self._file.truncate(whole)
         except OSError as error:
             raise WriteError(

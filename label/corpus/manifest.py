@@ -1,6 +1,7 @@
 """Read a corpus as a list of jobs from manifest.csv or manifest.parquet, and split it into shards."""
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.files import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter, output_files
 
 COLUMNS = ("video", "support", "out")
 FPS = "fps"
 EXAMPLE = f"columns: {', '.join(COLUMNS)}, optionally {FPS}; paths are relative to the manifest"
+MAX_BYTES = 256 * 2**20
 SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
@@ -76,12 +79,12 @@ def shard(jobs: Sequence[Job], part: str | None) -> list[Job]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            if not set(COLUMNS) <= set(reader.fieldnames or ()):
-                raise UsageError(f"{path} is not a manifest: a column is missing in its first line", EXAMPLE)
-            for row in reader:
-                yield f"{path}, line {reader.line_num}", row
+        text = io.StringIO(read_ordinary(path, MAX_BYTES).decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(text, skipinitialspace=True)
+        if not set(COLUMNS) <= set(reader.fieldnames or ()):
+            raise UsageError(f"{path} is not a manifest: a column is missing in its first line", EXAMPLE)
+        for row in reader:
+            yield f"{path}, line {reader.line_num}", row
     except FileNotFoundError as error:
         raise UsageError(f"no such manifest: {path}", EXAMPLE) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import WriteError
 from mtclar.engine.estimate.metrics import Z_90
+from mtclar.engine.files import write_whole
 from mtclar.label.face_scan import Advance
 from mtclar.label.output.table import LABELLED, Table
 from mtclar.label.recording import Recording
@@ -27,21 +28,16 @@ TIME_BASE = Fraction(1, 90_000)
 
 def render(recording: Recording, table: Table, out: Path, advance: Advance) -> None:
     """Write `out` as H.264 with the times of the recording, or nothing on failure; unreadable frames are skipped."""
-    unfinished = out.with_name(f".{out.name}.unfinished")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _write(recording, table, unfinished, advance)
-        unfinished.replace(out)
-    except (av.error.FFmpegError, OSError) as error:
+        write_whole(out, lambda file: _write(recording, table, file.name, advance))
+    except av.error.FFmpegError as error:
         raise WriteError(
             f"cannot write {out}: {error.strerror or error}", "choose another folder, or free disk space"
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
-def _write(recording: Recording, table: Table, out: Path, advance: Advance) -> None:
-    with av.open(str(out), "w", options={"movflags": "+faststart"}, format="mp4") as container:
+def _write(recording: Recording, table: Table, out: str, advance: Advance) -> None:
+    with av.open(out, "w", options={"movflags": "+faststart"}, format="mp4") as container:
         stream = None
         for row, image in annotated_frames(recording, table):
             if stream is None:

@@ -8,9 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.files import open_private
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
 
@@ -82,13 +84,13 @@ class CsvSink(Sink):
         self.path = path
         self._blendshapes = blendshapes
         self._clock = clock
-        self._file: io.FileIO | None = None
+        self._file: IO[bytes] | None = None
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already", "name another file, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: a full buffer would be written in the middle of a row.
-            self._file = path.open("wb" if overwrite else "xb", buffering=0)
+            self._file = open_private(path, "wb" if overwrite else "xb", buffering=0)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
         self._lock = threading.Lock()  # of all that follows: streams write from threads of their own

@@ -317,7 +317,7 @@ def test_a_zip_bomb_is_refused_unread(tmp_path, payload, monkeypatch) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", bytes(50_000_000))
     assert "not stored" in refused(tmp_path, buffer.getvalue())
-    monkeypatch.setattr(support_module, "MAX_FILE_BYTES", len(payload) - 1)
+    monkeypatch.setattr(support_module, "MAX_SUPPORT_BYTES", len(payload) - 1)
     assert "larger than" in refused(tmp_path, payload)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.engine.errors import WriteError
+from mtclar.engine.errors import UsageError, WriteError
 from mtclar.label.scan_journal import ScanJournal
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -76,3 +76,18 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_write_error(full_disk: Path) -> None:
     with ScanJournal(full_disk / "work", KEY) as journal, pytest.raises(WriteError, match="cannot write"):
         journal.append(bytes(2**20))
+
+
+@pytest.mark.parametrize("content", [b"mine", b"", None])
+def test_a_file_that_is_not_a_journal_is_left_alone(tmp_path: Path, content: bytes | None) -> None:
+    foreign, path = tmp_path / "foreign", tmp_path / ".out.csv.unfinished"
+    foreign.write_bytes(content or b"")
+    if content == b"mine":
+        path.write_bytes(content)
+    else:
+        path.symlink_to(foreign if content is not None else tmp_path / "nothing")
+    with pytest.raises(UsageError, match="not a journal"):
+        ScanJournal(path, KEY)
+    assert foreign.read_bytes() == (content or b"")
+    assert not (tmp_path / "nothing").exists()
+    assert path.is_symlink() or path.read_bytes() == content

@@ -51,7 +51,7 @@ class PictureSet:
     def save(self, path: Path) -> None:
         """Writes the npz file atomically; raises WriteError."""
         arrays = {name: getattr(self, name) for name in self.__slots__}
-        write_whole(path, lambda file: np.savez(file, **arrays))
+        write_whole(path, lambda file: np.savez(file, **arrays), private=False)
 
     @classmethod
     def load(cls, path: Path) -> "PictureSet":

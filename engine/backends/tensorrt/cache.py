@@ -95,7 +95,7 @@ class EngineCache:
         """Writes an engine whole or not at all. Raises WriteError when the disk refuses."""
         header = json.dumps({"format": FORMAT, **asdict(key), **_digest(plan)}).encode()
         path = self.path(key)
-        write_whole(path, lambda file: file.writelines((header, b"\n", plan)), private=True)
+        write_whole(path, lambda file: file.writelines((header, b"\n", plan)))
         return path
 
     def discard(self, key: EngineKey) -> None:

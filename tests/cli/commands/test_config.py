@@ -92,7 +92,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for path, what in (
         (tmp_path / "none", "No such file"),
-        (tmp_path, "directory"),
+        (tmp_path, "folder"),
         (tmp_path / "binary", "UTF-8"),
     ):
         with pytest.raises(UsageError, match=what):

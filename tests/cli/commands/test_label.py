@@ -40,6 +40,7 @@ def test_one_row_for_each_frame(command: Command, support: Path, tmp_path: Path)
     assert "250 frames, 250 with values, from 13 labels" in done.out
     assert "RMSE" in done.out
     assert [path.name for path in out.parent.iterdir()] == ["out.csv"]
+    assert out.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_image_folder(command: Command, tmp_path: Path) -> None:
@@ -125,6 +126,7 @@ def test_several_videos(command: Command, support: Path, tmp_path: Path) -> None
     assert "20.0 seconds of video in " in done.out
     assert "hours of video per core hour" in done.out
     assert (folder / "1002.csv").read_bytes() == (folder / "other.csv").read_bytes()
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     assert "0 videos labelled, 2 kept from an earlier run" in command(*arguments, "--out", folder).out
     part = command(*arguments, "--out", tmp_path / "part", "--shard", "2/2")
     assert part.code == 0, part.err

@@ -178,6 +178,7 @@ def test_the_token_can_come_from_a_file(process: Start, long_clip: Path, tmp_pat
         *("--source", long_clip, "--freshness", "paced", "--port", "0", "--support", "none"),
         *("--host", "0.0.0.0", "--token-file", tmp_path / "token"),
     )
+    assert "other users can read the secret" in running.read_until("warning")
     url = running.read_until("Websocket").split()[1]
     assert "unencrypted" in running.read_until("warning")
     with connect(url, proxy=None, additional_headers={"Authorization": "Bearer open sesame 123"}) as client:

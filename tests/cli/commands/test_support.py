@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 from support.command_line import Run
 
+from mtclar.calibrate.core.continuous_rating import Ratings
+from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
+from mtclar.calibrate.core.label_store import Snapshot
 from mtclar.engine import models
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet, is_encrypted
 
 
-def a_set(path: Path, seed: int = 1, *, crops: bool = True, sha256: str | None = None) -> Path:
+def a_set(
+    path: Path, seed: int = 1, *, crops: bool = True, sha256: str | None = None, subject: str = "anna"
+) -> Path:
     rng = np.random.default_rng(seed)
     card, labels = models.card("encoder"), rng.uniform(-0.9, 0.9, (5, 2)).astype(np.float32)
     SupportSet(
@@ -22,7 +27,7 @@ def a_set(path: Path, seed: int = 1, *, crops: bool = True, sha256: str | None =
         labels=labels,
         quality=np.ones(5, np.float32),
         times_s=np.arange(5.0),
-        subject="anna",
+        subject=subject,
         source="webcam",
         created="2026-01-02T03:04:05+00:00",
         encoder=EncoderIdentity(card.name, sha256 or card.sha256, FRAMING),
@@ -168,3 +173,63 @@ def test_run_and_calibrate_open_what_is_encrypted(
     ran = command("run", "--source", face_clip, "--support", out, "--port", 0, "--no-live")
     assert ran.code == 0
     assert "2 frames of 'me'" in ran.out
+
+
+def test_forget_deletes_every_trace_of_one_person(command: Run, home: Path) -> None:
+    folder = home / "mtclar-stream"
+    nobody = command("support", "forget", "anna")
+    assert nobody.code == 2
+    assert "holds nothing about 'anna'" in nobody.err
+    a_set(folder / "default.mtclar")
+    a_set(folder / "default.previous.mtclar", subject="bob")
+    a_set(folder / "Study 3.mtclar", seed=3)
+    a_set(folder / "annabel.mtclar", seed=4, subject="annabel")
+    SupportSet.load(folder / "default.mtclar").save(folder / "anna.sealed.mtclar", "open sesame")
+    for subject, name in (("anna", "default"), ("bob", "bob")):
+        CalibrationJournal(folder / f"{name}.mtclar", subject).write(
+            UnfinishedCalibration(Snapshot((), ()), Ratings(1.0, 0.5, np.zeros((1, 4)))), "0" * 64
+        )
+    for name in ("default.labels.csv", ".default.unfinished.json.01234567.part", "anna.html", "annabel.html"):
+        (folder / name).write_text("x")
+    (folder / "default.unfinished.json").rename(folder / "default.unfinished.set-aside.json")
+    exported = command(
+        *("support", "export", folder / "Study 3.mtclar", "--out", folder / "rows.csv"),
+        *("--crops", folder / "faces"),
+    )
+    assert exported.code == 0
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    kept = {
+        folder / name
+        for name in (
+            *("default.previous.mtclar", "annabel.mtclar", "annabel.html", "bob.unfinished.json", "rows.csv"),
+        )
+    }
+
+    listed = command("support", "forget", "anna", "--dry-run")
+    assert listed.code == 0
+    assert f"{len(before - kept)} files would be deleted" in listed.out
+    unasked = command("support", "forget", "anna")
+    assert (unasked.code, "--yes" in unasked.err) == (2, True)
+    assert {path for path in folder.rglob("*") if path.is_file()} == before
+
+    done = command("support", "forget", "anna", "--yes")
+    assert done.code == 0
+    assert all(str(path) in done.out for path in before - kept)
+    assert {path for path in folder.rglob("*") if path.is_file()} == kept
+    assert not (folder / "faces").exists()
+
+
+def test_forget_opens_encrypted_sets_to_see_whose_they_are(
+    command: Run, home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = home / "mtclar-stream"
+    SupportSet.load(a_set(tmp_path / "anna.mtclar")).save(folder / "secret.mtclar", "open sesame")
+    unsure = command("support", "forget", "anna", "--yes")
+    assert unsure.code == 2
+    assert "secret.mtclar is encrypted" in unsure.out
+    word = tmp_path / "word"
+    word.write_text("open sesame\n")
+    done = command("support", "forget", "anna", "--yes", "--passphrase-file", word)
+    assert done.code == 0
+    assert "other users can read the secret" in caplog.text
+    assert not folder.exists()

@@ -102,6 +102,7 @@ def test_the_video_with_the_chart(table: Table, tmp_path: Path) -> None:
     render(recording, table, out, reported.append)
     assert sum(reported) == 250
     assert [path.name for path in tmp_path.iterdir()] == ["annotated.mp4"]
+    assert out.stat().st_mode & 0o777 == 0o600
     with av.open(str(out)) as container:
         frames = list(container.decode(video=0))
         times_s = [float(frame.time) for frame in frames]

@@ -34,6 +34,7 @@ def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make
     path = tmp_path / "out.csv"
     sink = CsvSink(path)
     assert path.read_text().strip() == ",".join(COLUMNS)
+    assert path.stat().st_mode & 0o777 == 0o600
     sink.affect(make_message(0, faces=2))
     sink.affect(make_message(1, faces=0))
     sink.close()
