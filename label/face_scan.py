@@ -1,12 +1,12 @@
-"""Find, check and encode the face in the frames of a recording.
+"""Find, check and encode the faces in the frames of a recording, and keep those of one person.
 
 RATE_HZ frames a second are scanned (docs/results/label.md has the measurement), and every labelled frame. The work is
 divided into chunks of CHUNK_FRAMES rows. Face tracking restarts at each chunk, so a resumed run computes the same
-values as an uninterrupted one.
+values as an uninterrupted one; `people` finds the same person in all chunks.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +18,7 @@ from mtclar.engine.backends.session import Closeable, InferenceSession, open_ses
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.tracker import Tracker
+from mtclar.label.people import SIDE, SeenFaces, thumbnail
 from mtclar.label.recording import Decoded, Recording
 from mtclar.label.scan_journal import ScanJournal
 
@@ -25,20 +26,36 @@ RATE_HZ = 5.0
 CHUNK_FRAMES = 500
 BATCH = 32  # crops per run of the encoder: measured best on one core
 
-STATES = ("unreadable", "no_face", "low_quality", "between", "ok")
-"""`between`: not scanned; the value is interpolated between the scanned frames before and after it."""
-UNREADABLE, NO_FACE, LOW_QUALITY, BETWEEN, OK = range(len(STATES))
+STATES = ("unreadable", "no_face", "other_face", "low_quality", "between", "ok")
+"""`between`: not scanned; the value is interpolated between the scanned frames before and after it. `other_face`: the
+labelled person is not seen, but somebody else is."""
+UNREADABLE, NO_FACE, OTHER_FACE, LOW_QUALITY, BETWEEN, OK = range(len(STATES))
 
 Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceScan:
-    """n frames, m of them with an encoded face."""
+    """One person in n frames, m of them with an encoded face."""
 
     state: NDArray[np.uint8]  # [n] index into STATES
     rows: NDArray[np.int64]  # [m] frames with an encoded face, in order
     encoded: Encoded  # m faces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScannedFrames:
+    """All people in n frames."""
+
+    state: NDArray[np.uint8]  # [n] UNREADABLE, BETWEEN, NO_FACE, or OTHER_FACE for any face
+    faces: SeenFaces
+
+    def of(self, faces: NDArray[np.int64]) -> FaceScan:
+        """The scan of the person whose faces are those at these indices [m], one a frame, in order."""
+        state, seen = self.state.copy(), self.faces
+        state[seen.rows[faces]] = np.where(seen.usable[faces], OK, LOW_QUALITY)
+        usable = faces[seen.usable[faces]]
+        return FaceScan(state, seen.rows[usable], seen.encoded[usable])
 
 
 def frames_to_scan(
@@ -60,7 +77,7 @@ def frames_to_scan(
 
 
 class FaceScanner(Closeable):
-    """Scan the largest face with the bundled networks. A context manager that owns their sessions."""
+    """Scan all faces with the bundled networks. A context manager that owns their sessions."""
 
     def __init__(self, tracker: Tracker, pair: InferenceSession) -> None:
         self._tracker = tracker
@@ -70,7 +87,7 @@ class FaceScanner(Closeable):
     @classmethod
     def open(cls, *, backend: str = "auto", threads: int = 1) -> Self:
         """Open the bundled networks. Raises BackendError if the backend cannot run on this machine."""
-        tracker = Tracker.open(backend=backend, threads=threads, max_faces=1)
+        tracker = Tracker.open(backend=backend, threads=threads)
         return cls(tracker, open_session(models.path("pair"), backend, threads))
 
     def close(self) -> None:
@@ -79,7 +96,7 @@ class FaceScanner(Closeable):
 
     def scan(
         self, recording: Recording, selected: NDArray[np.bool_], journal: ScanJournal, advance: Advance
-    ) -> FaceScan:
+    ) -> ScannedFrames:
         """Scan the selected rows [n]; chunks stored in the journal are read from it.
 
         `advance` is called with the number of rows finished since the last call.
@@ -95,47 +112,47 @@ class FaceScanner(Closeable):
                 scan = self._scan_chunk(recording, start, size, frames, advance)
                 journal.append(_serialise(scan))
                 chunks.append(scan)
-        firsts = [index * CHUNK_FRAMES for index in range(len(chunks))]
-        return FaceScan(
-            np.concatenate([chunk.state for chunk in chunks]),
-            np.concatenate([chunk.rows + first for chunk, first in zip(chunks, firsts, strict=True)]),
-            Encoded.concatenate([chunk.encoded for chunk in chunks]),
-        )
+        return _joined(chunks)
 
     def _scan_chunk(
         self, recording: Recording, start: int, size: int, decoded: Iterator[Decoded], advance: Advance
-    ) -> FaceScan:
-        """Scan one chunk. Rows of the result count from the start of the chunk."""
+    ) -> ScannedFrames:
+        """Scan one chunk. Rows of the result count from the start of the chunk, runs from 0."""
         self._tracker.reset()
         state = np.full(size, UNREADABLE, np.uint8)
+        crops: list[FaceCrop] = []
         rows: list[int] = []
+        thumbnails = [np.zeros((0, SIDE, SIDE, 3), np.uint8)]
         parts: list[Encoded] = []
-        pending: list[FaceCrop] = []
-        reported = 0
+        encoded = reported = 0
         for row, image in decoded:
             at = row - start
             state[at] = BETWEEN
             if image is not None:
                 t_s = float(recording.times_s[row])
-                crops = self._tracker.find(Frame(image, row, t_s, "file", t_s, recording.name)).crops
-                state[at] = _state_of(crops)
-                if state[at] == OK:
+                found = self._tracker.find(Frame(image, row, t_s, "file", t_s, recording.name)).crops
+                state[at] = OTHER_FACE if found else NO_FACE
+                for crop in sorted(found, key=lambda crop: crop.box):  # from left to right
                     rows.append(at)
-                    pending.append(crops[0])
-                    if len(pending) == BATCH:
-                        parts.append(self._tracker.encode(pending))
-                        pending.clear()
+                    crops.append(crop)
+                    thumbnails.append(thumbnail(image, crop, self._tracker.identity.framing)[None])
+                if len(crops) - encoded >= BATCH:
+                    parts.append(self._tracker.encode(crops[encoded:]))
+                    encoded = len(crops)
                 advance(at - reported)
                 reported = at
-        parts.append(self._tracker.encode(pending))
+        parts.append(self._tracker.encode(crops[encoded:]))
         advance(size - reported)
-        return FaceScan(state, np.array(rows, np.int64), Encoded.concatenate(parts))
-
-
-def _state_of(crops: tuple[FaceCrop, ...]) -> int:
-    if not crops:
-        return NO_FACE
-    return LOW_QUALITY if quality_issues(crops[0], RUN_LIMITS) else OK
+        run_of = {track: run for run, track in enumerate(dict.fromkeys(crop.track_id for crop in crops))}
+        faces = SeenFaces(
+            np.array(rows, np.int64),
+            np.array([run_of[crop.track_id] for crop in crops], np.int64),
+            np.array([crop.box for crop in crops], np.float32).reshape(-1, 4),
+            np.concatenate(thumbnails),
+            np.array([not quality_issues(crop, RUN_LIMITS) for crop in crops], bool),
+            Encoded.concatenate(parts),
+        )
+        return ScannedFrames(state, faces)
 
 
 def _in_chunks(decoded: Iterator[Decoded], first: int, count: int) -> Iterator[tuple[int, Iterator[Decoded]]]:
@@ -157,19 +174,43 @@ def _in_chunks(decoded: Iterator[Decoded], first: int, count: int) -> Iterator[t
         yield start, until(min(start + CHUNK_FRAMES, count))
 
 
-def _serialise(scan: FaceScan) -> bytes:
+def _joined(chunks: Sequence[ScannedFrames]) -> ScannedFrames:
+    """The chunks of a recording as one, with rows that count from its start and runs of its own for each chunk."""
+    faces = [chunk.faces for chunk in chunks]
+    firsts = [index * CHUNK_FRAMES for index in range(len(chunks))]
+    runs = np.cumsum([0, *(int(part.runs.max(initial=-1)) + 1 for part in faces)])
+    return ScannedFrames(
+        np.concatenate([chunk.state for chunk in chunks]),
+        SeenFaces(
+            np.concatenate([part.rows + first for part, first in zip(faces, firsts, strict=True)]),
+            np.concatenate([part.runs + first for part, first in zip(faces, runs[:-1], strict=True)]),
+            np.concatenate([part.boxes for part in faces]),
+            np.concatenate([part.thumbnails for part in faces]),
+            np.concatenate([part.usable for part in faces]),
+            Encoded.concatenate([part.encoded for part in faces]),
+        ),
+    )
+
+
+def _serialise(scan: ScannedFrames) -> bytes:
     buffer = io.BytesIO()
+    faces = scan.faces
     np.savez(
         buffer,
         state=scan.state,
-        rows=scan.rows,
-        embedding=scan.encoded.embedding,
-        absolute=scan.encoded.absolute,
+        rows=faces.rows,
+        runs=faces.runs,
+        boxes=faces.boxes,
+        thumbnails=faces.thumbnails,
+        usable=faces.usable,
+        embedding=faces.encoded.embedding,
+        absolute=faces.encoded.absolute,
     )
     return buffer.getvalue()
 
 
-def _deserialise(record: bytes) -> FaceScan:
+def _deserialise(record: bytes) -> ScannedFrames:
     with np.load(io.BytesIO(record), allow_pickle=False) as stored:
-        rows = stored["rows"]
-        return FaceScan(stored["state"], rows, Encoded(stored["embedding"], stored["absolute"]))
+        encoded = Encoded(stored["embedding"], stored["absolute"])
+        names = ("rows", "runs", "boxes", "thumbnails", "usable")
+        return ScannedFrames(stored["state"], SeenFaces(*(stored[name] for name in names), encoded))

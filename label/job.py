@@ -1,7 +1,7 @@
 """Label one video: read its labels, scan it, write the output files. An interrupted job resumes from its journal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
@@ -9,6 +9,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.label.face_scan import Advance, FaceScanner
 from mtclar.label.labelling import Outcome, Settings, input_digest, journal_path, label_recording
 from mtclar.label.output.exports import exporter, write
+from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Recording, open_recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label, read_labels
@@ -27,6 +28,7 @@ class Job:
     support: Path  # labels.csv, or a support set recorded from the video
     outs: tuple[Path, ...]
     fps: float | None = None  # for an image folder
+    face: FaceChoice | None = None  # replaces that of the settings
     passphrase: str | None = field(default=None, repr=False)  # for an encrypted support set
 
 
@@ -67,7 +69,10 @@ def job_digest(job: Job, scanner: FaceScanner, settings: Settings) -> str:
     """Digest of the inputs of a job, equal to `FinishedJob.key`. Raises MtclarError for unreadable inputs."""
     recording = open_recording(job.video, job.fps)
     return input_digest(
-        recording, load_labels(job.support, job.video, job.passphrase), settings, scanner.encoder_sha256
+        recording,
+        load_labels(job.support, job.video, job.passphrase),
+        replace(settings, face=job.face),
+        scanner.encoder_sha256,
     )
 
 
@@ -77,6 +82,7 @@ def run_job(job: Job, scanner: FaceScanner, settings: Settings, on_start: OnStar
         exporter(out)  # reject an unknown suffix before the scan
     labels = load_labels(job.support, job.video, job.passphrase)
     recording = open_recording(job.video, job.fps)
+    settings = replace(settings, face=job.face)
     key = input_digest(recording, labels, settings, scanner.encoder_sha256)
     with ScanJournal(journal_path(job.outs[0]), key) as journal:
         outcome = label_recording(recording, labels, scanner, settings, journal, on_start(recording))

@@ -1,4 +1,4 @@
-"""Label one recording: scan the faces, propagate the labels, interpolate unscanned frames, smooth."""
+"""Label one recording: scan the faces, follow one person, propagate the labels, interpolate, smooth."""
 
 import hashlib
 import json
@@ -24,6 +24,14 @@ from mtclar.label.face_scan import (
 )
 from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext, propagate
 from mtclar.label.output.table import LABELLED, Table
+from mtclar.label.people import (
+    FaceChoice,
+    Person,
+    choose_person,
+    describe_people,
+    faces_of,
+    number_people,
+)
 from mtclar.label.recording import Recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.temporal_gp import bundled_constants
@@ -34,7 +42,7 @@ Rows = NDArray[np.int64]
 
 CAUSAL = "causal"
 MAX_INTERPOLATION_S = 0.6  # longest gap between scanned frames that is interpolated
-METHOD_VERSION = 1  # increment when the same input gives different output: stored scans are then discarded
+METHOD_VERSION = 2  # increment when the same input gives different output: stored scans are then discarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,18 @@ class Settings:
     mode: str = DEFAULT
     rate_hz: float = RATE_HZ  # scanned frames per second; 0: all frames
     smooth: bool = True
+    face: FaceChoice | None = (
+        None  # the labelled person; None: the one who is largest in most labelled frames
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowedFace:
+    """The scan of one person, and everybody who was seen."""
+
+    scan: FaceScan
+    numbers: tuple[int, ...]  # of this person
+    people: tuple[Person, ...]  # seen in more than a few frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +75,7 @@ class Outcome:
     used: int  # number of labels used
     unused: tuple[str, ...]  # labels on frames without a usable face, with the reason
     rmse: Mapping[str, tuple[float, float]]  # leave-one-out RMSE by mode; empty: too few labels
+    followed: FollowedFace
 
 
 def input_digest(
@@ -87,9 +108,8 @@ def label_recording(
     Raises UsageError for labels that match no frame, MtclarError if no labelled frame shows a usable face.
     """
     labelled = labelled_rows(recording.times_s, labels)
-    scan = scanner.scan(
-        recording, frames_to_scan(recording.times_s, settings.rate_hz, labelled), journal, advance
-    )
+    followed = follow_face(recording, labelled, scanner, settings.rate_hz, settings.face, journal, advance)
+    scan = followed.scan
     given = np.array([(label.valence, label.arousal) for label in labels])
     usable = scan.state[labelled] == OK
     unused = tuple(
@@ -113,7 +133,34 @@ def label_recording(
     state = np.array(STATES)[scan.state].astype("<U16")
     values[labelled], sds[labelled], state[labelled] = given, np.nan, LABELLED
     table = Table(recording.times_s, values, sds, state)
-    return Outcome(table, result.mode, int(usable.sum()), unused, result.rmse)
+    return Outcome(table, result.mode, int(usable.sum()), unused, result.rmse, followed)
+
+
+def follow_face(
+    recording: Recording,
+    labelled: Rows,
+    scanner: FaceScanner,
+    rate_hz: float,
+    face: FaceChoice | None,
+    journal: ScanJournal,
+    advance: Advance,
+) -> FollowedFace:
+    """Scan a recording and keep the faces of the labelled person. Raises UsageError if there is no face as chosen."""
+    times_s = recording.times_s
+    at_row = None
+    if face is not None and face.time_s is not None:
+        if face.time_s > times_s[-1] + 1.0:
+            raise UsageError(
+                f"--face: {face.time_s:g} s lies past the end: the last frame is at {times_s[-1]:.2f} s",
+                "times are in seconds from the first frame",
+            )
+        at_row = int(np.abs(times_s - face.time_s).argmin())
+    always = labelled if at_row is None else np.append(labelled, at_row)
+    scanned = scanner.scan(recording, frames_to_scan(times_s, rate_hz, always), journal, advance)
+    people = number_people(scanned.faces)
+    numbers = choose_person(scanned.faces, people, labelled, face, at_row)
+    scan = scanned.of(faces_of(scanned.faces, people, numbers))
+    return FollowedFace(scan, numbers, describe_people(scanned.faces, people, times_s))
 
 
 def labelled_rows(times_s: Array, labels: Sequence[Label]) -> Rows:
@@ -128,8 +175,8 @@ def labelled_rows(times_s: Array, labels: Sequence[Label]) -> Rows:
     for label, row in zip(labels, rows.tolist(), strict=True):
         if label.track is not None:
             raise UsageError(
-                f"the label in {label.where} has a track, but `label` follows the largest face",
-                "remove the column `track`",
+                f"the label in {label.where} has a track, but `label` follows one person",
+                "remove the column `track`, and choose the person with --face",
             )
         if label.time_s > times_s[-1] + half_s:
             raise UsageError(

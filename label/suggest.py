@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.active_learning import propose
-from mtclar.label.face_scan import OK, Advance, FaceScanner, frames_to_scan
-from mtclar.label.labelling import labelled_rows
+from mtclar.label.face_scan import OK, Advance, FaceScanner
+from mtclar.label.labelling import FollowedFace, follow_face, labelled_rows
 from mtclar.label.modes import LabelledFrames
+from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Image, Recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label
@@ -37,15 +38,17 @@ def suggest(
     scanner: FaceScanner,
     count: int,
     rate_hz: float,
+    face: FaceChoice | None,
     journal: ScanJournal,
     advance: Advance,
-) -> list[Suggestion]:
-    """Propose at most `count` frames, most useful first, given the existing `labels` (may be empty).
+) -> tuple[list[Suggestion], FollowedFace]:
+    """Propose at most `count` frames of one person, most useful first, given the existing `labels` (may be empty).
 
     Raises UsageError for labels that match no frame, MtclarError if no frame shows a usable face.
     """
     labelled = labelled_rows(recording.times_s, labels)
-    scan = scanner.scan(recording, frames_to_scan(recording.times_s, rate_hz, labelled), journal, advance)
+    followed = follow_face(recording, labelled, scanner, rate_hz, face, journal, advance)
+    scan = followed.scan
     if not len(scan.rows):
         raise MtclarError(f"{recording.name}: no frame shows a usable face")
     usable = scan.state[labelled] == OK
@@ -59,10 +62,11 @@ def suggest(
     free = ~np.isin(scan.rows[some], labelled)
     proposals = propose(scan.encoded[some], support, count, allowed=free)
     rows = [int(scan.rows[some[proposal.index]]) for proposal in proposals]
-    return [
+    suggestions = [
         Suggestion(row, float(recording.times_s[row]), proposal.gain)
         for row, proposal in zip(rows, proposals, strict=True)
     ]
+    return suggestions, followed
 
 
 def contact_sheet(recording: Recording, suggestions: Sequence[Suggestion]) -> bytes:

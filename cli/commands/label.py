@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from mtclar.label.face_scan import Advance
     from mtclar.label.job import FinishedJob, Job, OnStart
-    from mtclar.label.labelling import Settings
+    from mtclar.label.labelling import FollowedFace, Settings
+    from mtclar.label.people import FaceChoice
     from mtclar.label.recording import Recording
 
 RENDER_SUFFIX = ".mp4"
+MAX_PEOPLE = 8  # that are listed
 RATE_HZ = 5.0  # that of mtclar.label.face_scan, which imports too much for --help; a test compares them
 
 
@@ -83,6 +85,15 @@ def command(
     fps: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Frame rate of an image folder.")
     ] = None,
+    face: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|X,Y@SECONDS",
+            help="The labelled person, where there are several: a number that `label` printed (1,3: both are this "
+            "person), or a point of the face at a time, in pixels. By default the one who is largest in most labelled "
+            "frames.",
+        ),
+    ] = None,
     mode: Annotated[
         str,
         typer.Option(
@@ -114,14 +125,16 @@ def command(
     """Label every frame of a video from a few labelled frames.
 
     The output has one row for each frame: frame,time,valence,arousal,valence_sd,arousal_sd,state. Cells are empty if
-    the frame has no face, if the face is too dark, blurred or turned, or if the frame cannot be decoded. An interrupted
-    run resumes where it stopped.
+    the person is not seen, if the face is too dark, blurred or turned, or if the frame cannot be decoded. One person is
+    followed. An interrupted run resumes where it stopped.
     """
     from mtclar.engine.errors import UsageError
     from mtclar.label.labelling import Settings
     from mtclar.label.modes import require_mode
+    from mtclar.label.people import FaceChoice
 
     require_mode(mode)
+    choice = None if face is None else FaceChoice.parse(face)
     settings = Settings(mode, rate, smooth)
     videos, supports, outs = ([path.expanduser() for path in paths or ()] for paths in (video, support, out))
     if suggest is not None:
@@ -132,13 +145,18 @@ def command(
             raise UsageError(
                 "--suggest takes one video, optionally --support and --out", "run it once for each video"
             )
-        run_suggest(videos[0], supports, outs, fps, suggest, rate, passphrase_file, backend, threads)
+        run_suggest(videos[0], supports, outs, fps, suggest, rate, choice, passphrase_file, backend, threads)
         return
     if corpus is not None or len(videos) > 1:
         from mtclar.cli.commands.label_many import jobs_of_manifest, jobs_of_videos, run_many
 
         if render is not None:
             raise UsageError("--render works with one video only", "remove --render")
+        if choice is not None:
+            raise UsageError(
+                "--face works with one video only",
+                "for several videos, add the column `face` to a --corpus manifest",
+            )
         if corpus is None:
             jobs, default_report = jobs_of_videos(videos, supports, outs, fps)
         elif videos or supports or outs:
@@ -155,7 +173,7 @@ def command(
         raise UsageError(
             "one video needs one --support and --out", "label VIDEO --support labels.csv --out out.csv"
         )
-    _label_one(videos[0], supports[0], outs, fps, settings, render, passphrase_file, backend, threads)
+    _label_one(videos[0], supports[0], outs, fps, choice, settings, render, passphrase_file, backend, threads)
 
 
 def _label_one(
@@ -163,6 +181,7 @@ def _label_one(
     support: Path,
     outs: Sequence[Path],
     fps: float | None,
+    choice: "FaceChoice | None",
     settings: "Settings",
     render: Path | None,
     passphrase_file: Path | None,
@@ -189,7 +208,7 @@ def _label_one(
     for path in outs:
         exporter(path)
     cv2.setNumThreads(threads)
-    job = Job(video, support, tuple(outs), fps, passphrase_if_encrypted(support, passphrase_file))
+    job = Job(video, support, tuple(outs), fps, choice, passphrase_if_encrypted(support, passphrase_file))
     console = Terminal()
     with frame_progress() as on_start:
         with FaceScanner.open(backend=backend, threads=threads) as scanner:
@@ -213,6 +232,21 @@ def frame_progress() -> "Iterator[OnStart]":
             return lambda count: bars.advance(task, count)
 
         yield on_start
+
+
+def print_people(console: "Console", followed: "FollowedFace") -> None:
+    """Print who was seen, if that is more than one person."""
+    from mtclar.cli.terminal import print_text
+
+    people, numbers = followed.people, ", ".join(map(str, followed.numbers))
+    if len(people) < 2:
+        return
+    text = f"{len(people)} faces were seen; followed: face {numbers} (--face chooses another)."
+    print_text(console, text, "yellow")
+    for person in people[:MAX_PEOPLE]:
+        print_text(console, f"  {person}")
+    if len(people) > MAX_PEOPLE:
+        print_text(console, f"  ... and {len(people) - MAX_PEOPLE} more")
 
 
 def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", requested: str) -> None:
@@ -240,6 +274,7 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
             + [f"before the first label {early:,}"] * bool(early)
         )
         print_text(console, f"Without a value: {reasons}.")
+    print_people(console, outcome.followed)
     for text in outcome.unused:
         print_text(console, f"Not used: the label in {text}.", "yellow")
     if requested == BEST and not outcome.rmse:

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mtclar.label.people import FaceChoice
 
 SHEET, TEMPLATE = ".png", ".csv"
 
@@ -13,6 +17,7 @@ def run(
     fps: float | None,
     count: int,
     rate_hz: float,
+    face: "FaceChoice | None",
     passphrase_file: Path | None,
     backend: str,
     threads: int,
@@ -23,7 +28,7 @@ def run(
 
     import cv2
 
-    from mtclar.cli.commands.label import frame_progress
+    from mtclar.cli.commands.label import frame_progress, print_people
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, print_text
@@ -57,8 +62,11 @@ def run(
         frame_progress() as on_start,
         FaceScanner.open(backend=backend, threads=threads) as scanner,
     ):
-        suggestions = suggest(recording, labels, scanner, count, rate_hz, journal, on_start(recording))
+        suggestions, followed = suggest(
+            recording, labels, scanner, count, rate_hz, face, journal, on_start(recording)
+        )
     console = Terminal()
+    print_people(console, followed)
     print_text(console, f"{video}: the most useful frames to label ({len(labels)} labelled so far):")
     for number, suggestion in enumerate(suggestions, 1):
         print_text(

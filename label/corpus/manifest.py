@@ -12,10 +12,11 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.files import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter, output_files
+from mtclar.label.people import FaceChoice
 
 COLUMNS = ("video", "support", "out")
-FPS = "fps"
-EXAMPLE = f"columns: {', '.join(COLUMNS)}, optionally {FPS}; paths are relative to the manifest"
+FPS, FACE = "fps", "face"
+EXAMPLE = f"columns: {', '.join(COLUMNS)}, optionally {FPS} and {FACE}; paths are relative to the manifest"
 MAX_BYTES = 256 * 2**20
 SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 
@@ -38,9 +39,10 @@ def read_manifest(path: Path) -> list[Job]:
         video, support, out = (path.parent / str(row[column]) for column in COLUMNS)
         try:
             exporter(out)
+            face = FaceChoice.parse(str(row[FACE])) if row.get(FACE) else None
         except UsageError as error:
             raise UsageError(f"{where}: {error.what}", error.hint) from error
-        jobs.append(Job(video, support, (out,), rate))
+        jobs.append(Job(video, support, (out,), rate, face))
     require_distinct_outputs(jobs, str(path))
     return jobs
 

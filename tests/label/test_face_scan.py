@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.known_clips import KnownClip
 
 from mtclar.label import face_scan
-from mtclar.label.face_scan import BETWEEN, OK, FaceScan, FaceScanner, frames_to_scan
+from mtclar.label.face_scan import BETWEEN, OTHER_FACE, FaceScanner, ScannedFrames, frames_to_scan
 from mtclar.label.recording import open_recording
 from mtclar.label.scan_journal import ScanJournal
 
@@ -80,13 +80,14 @@ def test_an_interrupted_scan_resumes_with_the_same_result(
         assert again[0] == 120
         assert sum(again) == len(selected)
     assert_same(whole, resumed)
-    assert (whole.state[selected] == OK).all()
+    assert (whole.state[selected] == OTHER_FACE).all()
     assert (whole.state[~selected] == BETWEEN).all()
-    assert whole.rows.tolist() == np.flatnonzero(selected).tolist()
+    assert whole.faces.rows.tolist() == np.flatnonzero(selected).tolist()
 
 
-def assert_same(one: FaceScan, other: FaceScan) -> None:
+def assert_same(one: ScannedFrames, other: ScannedFrames) -> None:
     assert np.array_equal(one.state, other.state)
-    assert np.array_equal(one.rows, other.rows)
-    assert np.array_equal(one.encoded.embedding, other.encoded.embedding)
-    assert np.array_equal(one.encoded.absolute, other.encoded.absolute)
+    for name in ("rows", "runs", "boxes", "thumbnails", "usable"):
+        assert np.array_equal(getattr(one.faces, name), getattr(other.faces, name))
+    assert np.array_equal(one.faces.encoded.embedding, other.faces.encoded.embedding)
+    assert np.array_equal(one.faces.encoded.absolute, other.faces.encoded.absolute)

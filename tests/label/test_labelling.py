@@ -146,7 +146,7 @@ def test_a_label_applies_to_the_nearest_frame() -> None:
     [
         ([Label(0.2, 0, 0)], "past the end"),
         ([Label(0.04, 0, 0), Label(0.05, 0, 0)], "the same frame"),
-        ([Label(0.04, 0, 0, track=1)], "largest"),
+        ([Label(0.04, 0, 0, track=1)], "has a track"),
     ],
 )
 def test_labels_that_match_no_frame(labels: list[Label], words: str) -> None:

@@ -18,7 +18,9 @@ def suggested(
     clip: KnownClip, scanner: FaceScanner, folder: Path, count: int, labels: tuple[Label, ...] = ()
 ) -> list[Suggestion]:
     with ScanJournal(folder / "looked", "1" * 64) as journal:
-        found = suggest(open_recording(clip.video), labels, scanner, count, 5, journal, lambda _: None)
+        found, _ = suggest(
+            open_recording(clip.video), labels, scanner, count, 5, None, journal, lambda _: None
+        )
     journal.remove()
     return found
 
