@@ -213,4 +213,6 @@ def _deserialise(record: bytes) -> ScannedFrames:
     with np.load(io.BytesIO(record), allow_pickle=False) as stored:
         encoded = Encoded(stored["embedding"], stored["absolute"])
         names = ("rows", "runs", "boxes", "thumbnails", "usable")
-        return ScannedFrames(stored["state"], SeenFaces(*(stored[name] for name in names), encoded))
+        return ScannedFrames(
+            stored["state"], SeenFaces(**{name: stored[name] for name in names}, encoded=encoded)
+        )

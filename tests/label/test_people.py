@@ -160,7 +160,7 @@ def test_the_labelled_person_is_the_largest_in_most_labelled_frames() -> None:
     assert people[both].tolist() == [1] * 8 + [2] * 12
     with pytest.raises(UsageError, match="no face 3"):
         choose_person(faces, people, np.array([15]), FaceChoice((3,)), None)
-    with pytest.raises(UsageError, match="no face at 500,5 px at 0.4 s"):
+    with pytest.raises(UsageError, match=r"no face at 500,5 px at 0\.4 s"):
         choose_person(faces, people, np.array([15]), FaceChoice.parse("500,5@0.4"), 9)
     assert choose_person(faces, people, np.array([15]), FaceChoice.parse("14,5@0.4"), 9) == (2,)
 
