@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtclar.engine.encryption import is_sealed, seal
-from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import MAX_SUPPORT_BYTES, read_ordinary, require_writable, write_whole
+from mtclar.engine.errors import UsageError
+from mtclar.engine.files import require_writable
 
 
 def never(_: Path) -> bool:
@@ -52,55 +51,6 @@ def require_safe(outputs: Sequence[Output], inputs: Mapping[str, Iterable[Path]]
                 )
         if output.path.exists() and not output.may_replace(output.path):
             raise UsageError(f"{output.path} exists already", output.hint)
-
-
-def keep_previous(path: Path, passphrase: str | None) -> Path | None:
-    """Copy an existing calibration to `previous_of(path)` before it is replaced; None if there is no file.
-
-    With a passphrase the copy is encrypted, even if the file was not. Raises WriteError if the copy cannot be written;
-    the file is unchanged then.
-    """
-    if not path.exists():
-        return None
-    previous = previous_of(path)
-    try:
-        content = read_ordinary(path, MAX_SUPPORT_BYTES)
-    except OSError as error:
-        raise WriteError(
-            f"cannot back up the existing calibration {path}: {error.strerror or error}",
-            "nothing was changed; write to another file with --out",
-        ) from error
-    if passphrase is not None and not is_sealed(content):
-        content = seal(content, passphrase)
-    write_whole(previous, lambda file: file.write(content))  # biometric data
-    return previous
-
-
-def previous_of(path: Path) -> Path:
-    """Path of the backup written by `keep_previous`."""
-    return path.with_name(f"{path.stem}.previous{path.suffix}")
-
-
-def seal_previous(path: Path, passphrase: str) -> Path | None:
-    """Encrypt the backup of `keep_previous`; None if there is no unencrypted backup.
-
-    Raises WriteError if it cannot be written; the backup is unchanged then.
-    """
-    previous = previous_of(path)
-    try:
-        content = read_ordinary(previous, MAX_SUPPORT_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise WriteError(
-            f"cannot encrypt the previous calibration {previous}: {error.strerror or error}",
-            "delete it if it must not stay unencrypted",
-        ) from error
-    if is_sealed(content):
-        return None
-    sealed = seal(content, passphrase)
-    write_whole(previous, lambda file: file.write(sealed))
-    return previous
 
 
 def _same(one: Path, other: Path) -> bool:

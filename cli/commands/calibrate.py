@@ -20,8 +20,8 @@ from mtclar.cli.calibration_target import (
 from mtclar.cli.commands import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, SourceOption, ThreadsOption
-from mtclar.cli.outputs import keep_previous
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.predecessors import keep_predecessor
 from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 
@@ -115,7 +115,7 @@ def command(
         raise
     print_rejected(console, selection)
     print_report(console, report)
-    previous = None if target.named else keep_previous(target.path, secret)
+    previous = None if target.named else keep_predecessor(target.path, secret)
     support.save(target.path, secret)
     notes = () if previous is None else (f"The previous calibration is kept: {previous}",)
     target.print_written(console, support, *notes)

@@ -1,4 +1,4 @@
-"""`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt, decrypt and delete support sets."""
+"""`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.cli import predecessors
 from mtclar.cli.options import default_support_path, expanded
-from mtclar.cli.outputs import Output, always, never, require_safe, seal_previous
+from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
 from mtclar.cli.terminal import Terminal, counted, print_text, printable
 from mtclar.engine.errors import SupportSetError, UsageError
@@ -35,7 +36,7 @@ ForceOption = Annotated[
 
 
 def command() -> None:
-    """Show, merge, prune, re-embed, export, encrypt and delete support sets."""
+    """Show, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
 
 
 def show(
@@ -71,7 +72,7 @@ def show(
     support = _load(path, passphrase_file)
     report = make_report(support)
     warning = _unusable(support)
-    for line in _about(path, support):
+    for line in (*_about(path, support), *_previous(path)):
         print_text(console, line)
     if warning:
         print_text(console, warning, "yellow")
@@ -213,8 +214,8 @@ def encrypt(
     passphrase = new_passphrase(out, passphrase_file)
     _load(path, None).save(out, passphrase)
     _print(f"Written: {out}, encrypted. Nobody can read it without the passphrase, not even you.")
-    if (previous := seal_previous(out, passphrase)) is not None:
-        _print(f"The previous calibration is now encrypted with the same passphrase: {previous}")
+    for predecessor in predecessors.seal_predecessors(out, passphrase):
+        _print(f"A previous calibration is now encrypted with the same passphrase: {predecessor}")
     if not path.samefile(out):
         _print(f"{path} still exists, unencrypted: remove it if nobody may read it.")
 
@@ -281,8 +282,28 @@ def forget(
     _print(f"Deleted: {count} of '{name}'. A server that is running keeps what it has loaded until it ends.")
 
 
+def restore(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A previous support set; `support show` lists them.", callback=expanded
+        ),
+    ],
+    passphrase_file: PassphraseFileOption = None,
+) -> None:
+    """Restore a previous support set, such as anna.previous-20260102T030405Z.mtclar; the present one is kept.
+
+    Before `calibrate` replaces a support set, it keeps a copy with the date: the newest five.
+    """
+    support = _load(file, passphrase_file)
+    path = predecessors.restore(file)
+    _print(f"Restored: {path} ({counted(len(support), 'frame')} of '{support.subject}')")
+    _print(f"The one before is kept: {predecessors.predecessors(path)[0]}")
+
+
 SUBCOMMANDS = {
-    command.__name__: command for command in (show, merge, prune, reembed, export, encrypt, decrypt, forget)
+    command.__name__: command
+    for command in (show, merge, prune, reembed, export, encrypt, decrypt, restore, forget)
 }
 
 
@@ -325,6 +346,12 @@ def _about(path: Path, support: "SupportSet") -> list[str]:
         f"Covered    {_coverage(support)}",
         *([f"Notes      {printable(support.notes)}"] if support.notes else []),
     ]
+
+
+def _previous(path: Path) -> list[str]:
+    """The predecessors of a support set, newest first."""
+    kept = predecessors.predecessors(path)
+    return [f"{'Previous' if i == 0 else '':<11}{file.name}" for i, file in enumerate(kept)]
 
 
 def _coverage(support: "SupportSet") -> str:

@@ -9,7 +9,7 @@ from mtclar.calibrate.web.live_feed import LiveFeed
 from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
-from mtclar.cli.outputs import keep_previous
+from mtclar.cli.predecessors import keep_predecessor
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
@@ -127,7 +127,7 @@ def make_session(
 
 
 def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
-    """A function that saves at `target`, and keeps a copy of the previous file, encrypted if the new one is.
+    """A function that saves at `target`, and keeps the previous files, encrypted if the new one is.
 
     Without a passphrase it refuses to replace an encrypted support set.
     """
@@ -138,7 +138,7 @@ def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Pa
                 f"{target} is encrypted, and this page was started without a passphrase",
                 "the labels are kept: start the command again, which asks for the passphrase and continues",
             )
-        keep_previous(target, passphrase)
+        keep_predecessor(target, passphrase)
         support.save(target, passphrase)
         return target
 

@@ -19,7 +19,7 @@ from mtclar.calibrate.core.prompts import Prompt
 from mtclar.cli.calibration_screen import LineScreen, PanelScreen, affect_plane
 from mtclar.cli.commands.calibrate import guided
 from mtclar.cli.options import default_support_path
-from mtclar.cli.outputs import keep_previous
+from mtclar.cli.predecessors import keep_predecessor, predecessors
 from mtclar.engine import models
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
@@ -82,7 +82,7 @@ def test_the_default_place_keeps_the_calibration_before(
         done = command("calibrate", "--source", face_clip, "--labels", labels, "--subject", subject)
         assert done.code == 0, done.err
     path = default_support_path()
-    previous = path.with_name("default.previous.mtclar")
+    (previous,) = predecessors(path)
     assert str(previous) in done.out
     assert SupportSet.load(path).subject == "second"
     assert SupportSet.load(previous).subject == "first"
@@ -91,7 +91,7 @@ def test_the_default_place_keeps_the_calibration_before(
 
 
 def test_keeping_the_one_before_needs_one(tmp_path: Path) -> None:
-    assert keep_previous(tmp_path / "none.mtclar", None) is None
+    assert keep_predecessor(tmp_path / "none.mtclar", None) is None
     assert list(tmp_path.iterdir()) == []
 
 

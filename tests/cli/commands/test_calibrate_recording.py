@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mtclar.cli.commands.calibrate_recording import labels_path, saving_labels_too
+from mtclar.cli.predecessors import predecessors
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING
@@ -45,4 +46,4 @@ def test_labels_are_private_and_a_failure_leaves_the_sets_alone(tmp_path: Path) 
         with pytest.raises(WriteError):
             save(support(4))
     assert len(SupportSet.load(target)) == 3
-    assert len(SupportSet.load(tmp_path / "anna.previous.mtclar")) == 2
+    assert len(SupportSet.load(predecessors(tmp_path / "anna.mtclar")[0])) == 2

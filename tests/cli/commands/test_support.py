@@ -10,6 +10,7 @@ from support.command_line import Run
 from mtclar.calibrate.core.continuous_rating import Ratings
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
 from mtclar.calibrate.core.label_store import Snapshot
+from mtclar.cli.predecessors import predecessors
 from mtclar.engine import models
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
@@ -147,13 +148,40 @@ def test_encrypting_in_place_leaves_no_copy_in_clear(
     command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MTCLAR_PASSPHRASE", "correct horse")
-    path, previous = a_set(tmp_path / "anna.mtclar"), a_set(tmp_path / "anna.previous.mtclar")
+    path = a_set(tmp_path / "anna.mtclar")
+    previous = [a_set(tmp_path / f"anna.{name}.mtclar") for name in ("previous", "previous-20260102T030405Z")]
     done = command("support", "encrypt", path, "--out", path, "--force")
     assert done.code == 0
-    assert str(previous) in done.out
     assert is_encrypted(path)
-    assert is_encrypted(previous)
-    assert command("support", "show", previous).code == 0
+    for one in previous:
+        assert str(one) in done.out
+        assert is_encrypted(one)
+        assert command("support", "show", one).code == 0
+
+
+def test_a_previous_set_is_listed_and_restored(command: Run, tmp_path: Path) -> None:
+    path = a_set(tmp_path / "anna.mtclar", seed=2)
+    previous = a_set(tmp_path / "anna.previous-20260102T030405Z.mtclar", seed=1)
+    assert previous.name in command("support", "show", path).out
+    now, before = path.read_bytes(), previous.read_bytes()
+    done = command("support", "restore", previous)
+    assert done.code == 0, done.err
+    assert path.read_bytes() == before
+    (kept,) = predecessors(path)
+    assert kept.read_bytes() == now
+    assert str(kept) in done.out
+    assert command("support", "restore", kept).code == 0  # and back again
+    assert path.read_bytes() == now
+    for other, says in (
+        (path, "not a predecessor"),
+        (tmp_path / "anna.previous.mtclar", "no support set at"),
+    ):
+        refused = command("support", "restore", other)
+        assert (refused.code, says in refused.err) == (2, True)
+    damaged = tmp_path / "anna.previous-20260102T030406Z.mtclar"
+    damaged.write_bytes(now[:100])
+    assert command("support", "restore", damaged).code == 1
+    assert path.read_bytes() == now
 
 
 def test_run_and_calibrate_open_what_is_encrypted(

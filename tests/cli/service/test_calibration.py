@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mtclar.cli.commands.run import _calibrated_on
+from mtclar.cli.predecessors import KEPT, predecessors
 from mtclar.cli.service.calibration import make_registry, replacing_support, saving_to, subjects_of
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError, SupportSetError
@@ -101,12 +102,30 @@ def test_saving_keeps_the_old_set_and_its_encryption(tmp_path: Path) -> None:
     saving_to(target, None)(support(frames=2))
     saving_to(target, None)(support(frames=3))
     assert len(SupportSet.load(target)) == 3
-    assert len(SupportSet.load(tmp_path / "anna.previous.mtclar")) == 2
+    (previous,) = predecessors(target)
+    assert len(SupportSet.load(previous)) == 2
     saving_to(target, "correct horse battery")(support(frames=4))
     assert is_encrypted(target)
-    previous = tmp_path / "anna.previous.mtclar"
-    assert is_encrypted(previous)  # the one before was in clear: it does not stay so
-    assert len(SupportSet.load(previous, lambda: "correct horse battery")) == 3
+    kept = [SupportSet.load(file, lambda: "correct horse battery") for file in predecessors(target)]
+    assert [len(one) for one in kept] == [3, 2]
+    assert all(map(is_encrypted, predecessors(target)))  # those before were in clear: they do not stay so
     with pytest.raises(CalibrationError, match="is encrypted"):
         saving_to(target, None)(support(frames=5))
     assert is_encrypted(target)
+
+
+def test_the_newest_five_sets_are_kept(tmp_path: Path) -> None:
+    target = tmp_path / "anna[1].mtclar"
+    oldest = target.with_name("anna[1].previous.mtclar")  # of an earlier version
+    support(frames=9).save(oldest)
+    others = [
+        tmp_path / f"{name}.mtclar"
+        for name in ("anna1.previous", "anna[1].previously", "anna[1].previous-me")
+    ]
+    for other in others:
+        support().save(other)
+    for frames in range(1, 8):
+        saving_to(target, None)(support(frames=frames))
+    assert [len(SupportSet.load(file)) for file in predecessors(target)] == [6, 5, 4, 3, 2]
+    assert {file.stat().st_mode & 0o777 for file in predecessors(target)} == {0o600}
+    assert len(list(tmp_path.iterdir())) == 1 + KEPT + len(others)
