@@ -25,7 +25,7 @@ setup-train: $(SETUP)  ## adds torch and what training needs
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
 
 setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's own face finder and its model
-	$(BIN)/python -m tools.mediapipe_env build/mediapipe
+	$(BIN)/python -m tools.convert.mediapipe_env build/mediapipe
 
 setup-all: setup-train setup-mediapipe  ## adds Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx,ray]'
@@ -72,7 +72,7 @@ gpu-check: $(SETUP)  ## everything that needs a graphics card, under 8 minutes -
 	$(BIN)/python -m tools.gpu_check --out build
 
 docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the pictures, check links
-	$(BIN)/python -m tools.make_docs
+	$(BIN)/python -m tools.docs.make_docs
 
 clean:               ## remove everything that was built
 	rm -rf build dist $(VENV) *.egg-info

@@ -4,7 +4,7 @@ The covariance of two residuals is that of `mtclar.engine.estimate.residual_gp` 
 variance exp(-((t_i - t_j) / length_s)^2): an error of the encoder persists for a moment, whatever the face shows.
 
 The sd is multiplied by a scale estimated from the leave-one-out residuals of the labels: labels that agree better than
-the process expects make every interval narrower. The constants are fitted to one encoder by tools/fit_label.py.
+the process expects make every interval narrower. The constants are fitted to one encoder by tools/fit/fit_label.py.
 """
 
 import json

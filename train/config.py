@@ -8,9 +8,9 @@ from mtclar.train.data.ferplus import Photos
 from mtclar.train.data.real_people import RealPeople
 from mtclar.train.data.rendered_people import People
 from mtclar.train.data.targets import TargetConfig
-from mtclar.train.label_smoothing import LabelSmoothingConfig
-from mtclar.train.network import NetworkConfig
-from mtclar.train.objective import ObjectiveConfig
+from mtclar.train.losses.label_smoothing import LabelSmoothingConfig
+from mtclar.train.losses.objective import ObjectiveConfig
+from mtclar.train.network.architecture import NetworkConfig
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,15 @@ import numpy as np
 import torch
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import curves, evaluate
-from mtclar.train.batch_losses import batch_losses
-from mtclar.train.batches import Batches
-from mtclar.train.checkpoint import (
+from mtclar.train import curves
+from mtclar.train.config import TrainConfig, TrainData
+from mtclar.train.data.batches import Batches
+from mtclar.train.data.ferplus import CROWD_SHARES
+from mtclar.train.distributed import DistributedGroup, process_group
+from mtclar.train.losses.batch_losses import batch_losses
+from mtclar.train.network import evaluation
+from mtclar.train.network.architecture import Siamese, move_towards
+from mtclar.train.network.checkpoint import (
     LATEST,
     WEIGHTS,
     Checkpoint,
@@ -32,10 +37,6 @@ from mtclar.train.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from mtclar.train.config import TrainConfig, TrainData
-from mtclar.train.data.ferplus import CROWD_SHARES
-from mtclar.train.distributed import DistributedGroup, process_group
-from mtclar.train.network import Siamese, move_towards
 
 CURVES = "curves.jsonl"
 FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))
@@ -86,7 +87,7 @@ def train(
             mean_losses = _epoch(batches, config, state, group, clock)
             if group.rank != 0:
                 continue
-            figures = evaluate.evaluate_photos(state.averaged, data.validation, device)
+            figures = evaluation.evaluate_photos(state.averaged, data.validation, device)
             if config.schedule == "plateau":
                 state.plateau.saw(1 - sum(figures.proxy_va.ccc) / 2)
             reached = {"epoch": state.epoch, "step": state.step, "trained_s": round(state.trained_s, 1)}

@@ -5,9 +5,9 @@ from dataclasses import replace
 from mtclar.train.config import TrainConfig
 from mtclar.train.data.augmentation import UNCHANGED
 from mtclar.train.data.targets import TargetConfig
-from mtclar.train.label_smoothing import LabelSmoothingConfig
-from mtclar.train.network import NetworkConfig
-from mtclar.train.objective import ObjectiveConfig
+from mtclar.train.losses.label_smoothing import LabelSmoothingConfig
+from mtclar.train.losses.objective import ObjectiveConfig
+from mtclar.train.network.architecture import NetworkConfig
 
 # Real faces: V/A without a class prior, both views of FER+, and cameras of all kinds.
 BEST = TrainConfig(

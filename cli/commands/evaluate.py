@@ -26,7 +26,10 @@ MAX_REPORT_BYTES = 2**24
 REPORT_KEYS = {"n", "no_face", "classes", "shots"}
 PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
 CACHE = "evaluate"  # folder below the user's cache folder
-COMPARISON = ("few-shot constants", "fit them: tools/fit_fewshot.py --models DIR, docs/results/few-shot.md")
+COMPARISON = (
+    "few-shot constants",
+    "fit them: tools/fit/fit_fewshot.py --models DIR, docs/results/few-shot.md",
+)
 LABELLING = ("labelling constants", "only the bundled encoder has fitted ones, docs/results/label.md")
 """Constants that belong to one encoder, and advice for constants of another encoder."""
 

@@ -95,8 +95,8 @@ def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
     extra.require("torch", "onnx", purpose="export")
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.train import export
-    from mtclar.train.checkpoint import load_checkpoint
+    from mtclar.train.network import export
+    from mtclar.train.network.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
     files = cache(lambda: export.files_of(loaded))  # exported only after the output folder was checked

@@ -83,11 +83,12 @@ def command(
 
     from mtclar.cli.outputs import Output, always, never, require_safe
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.train import checkpoint, evaluate, figures, loop, presets
+    from mtclar.train import loop, presets
+    from mtclar.train.accuracy import encoder_figures
     from mtclar.train.config import TrainData
     from mtclar.train.data import ferplus as ferplus_data
-    from mtclar.train.data import real_people
-    from mtclar.train.data import rendered_people as rendered_people
+    from mtclar.train.data import real_people, rendered_people
+    from mtclar.train.network import checkpoint, evaluation
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"device {device!r} is not available", "use --device cpu")
@@ -130,13 +131,13 @@ def command(
         trained = loop.train_together(workers, data, config, out, initial=start, resume=resume, say=report)
     else:
         trained = loop.train(data, config, out, initial=start, resume=resume, device=device, say=report)
-    on_photos = evaluate.evaluate_photos(trained.network, tested, device)
+    on_photos = evaluation.evaluate_photos(trained.network, tested, device)
     print_text(console, f"FER+ PrivateTest: {on_photos}")
     on_people = None
     if test_people is not None:
-        on_people = evaluate.evaluate_people(trained.network, test_people, device)
+        on_people = evaluation.evaluate_people(trained.network, test_people, device)
         print_text(console, f"rendered test people: {on_people}")
-    scored = replace(trained, figures=figures.card_figures(on_photos, on_people))
+    scored = replace(trained, figures=encoder_figures.card_figures(on_photos, on_people))
     checkpoint.save_checkpoint(out / checkpoint.WEIGHTS, scored)
     print_text(
         console,

@@ -88,7 +88,7 @@ class OnnxRuntimeSession(Closeable):
         made_from = session.get_modelmeta().custom_metadata_map.get(MADE_FROM)
         if eight_bits and made_from != models.sha256(source):
             raise BackendError(
-                f"{path.name} was made from another {source.name}", "make it again: tools/quantize.py"
+                f"{path.name} was made from another {source.name}", "make it again: tools/convert/quantize.py"
             )
         self._session: onnxruntime.InferenceSession | None = session
         self.backend = f"onnxruntime ({NAMES[provider]})"
@@ -174,7 +174,7 @@ class BoundOnnxRuntimeSession(Closeable):
 
 
 def int8_path(graph: Path) -> Path:
-    """Path of the int8 copy of a graph; tools/quantize.py writes it."""
+    """Path of the int8 copy of a graph; tools/convert/quantize.py writes it."""
     return graph.with_suffix(".int8.onnx")
 
 

@@ -44,7 +44,7 @@ class Ranges:
     def of(cls, graph: Path) -> Self:
         """Reads the ranges in the graph's folder. Raises UsageError when there are none, or those of another graph."""
         path = ranges_path(graph)
-        hint = "measure them: tools/quantize.py; or use fp16"
+        hint = "measure them: tools/convert/quantize.py; or use fp16"
         try:
             ranges = cls(**json.loads(path.read_text()))
         except FileNotFoundError as error:
@@ -129,7 +129,7 @@ class _Quantizer:
         if not (largest := self._ranges.largest.get(node.name)):
             raise ModelError(
                 f"no range was measured for {node.name or 'a convolution without a name'}",
-                "measure them again: tools/quantize.py",
+                "measure them again: tools/convert/quantize.py",
             )
         name = node.input[0]
         if (name, largest) not in self._made:

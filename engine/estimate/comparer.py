@@ -38,7 +38,7 @@ PAIR_OUTPUTS = ("similarity", "delta")
 
 @dataclass(frozen=True, slots=True)
 class CompareParams:
-    """Constants of the comparison. They belong to one encoder: tools/fit_fewshot.py makes them."""
+    """Constants of the comparison. They belong to one encoder: tools/fit/fit_fewshot.py makes them."""
 
     encoder_sha256: str  # whose residuals they were fitted to
     kernel: KernelParams

@@ -40,9 +40,9 @@ from mtclar.calibrate.core.report import MIN_LABELS
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.encoder import Encoder
-from tools.fewshot_people import rendered, strangers
-from tools.figures import RESULTS, table
-from tools.generated import replace_section
+from tools.docs.figures import RESULTS, table
+from tools.docs.generated import replace_section
+from tools.fit.fewshot_people import rendered, strangers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, PLOT, RESULT = (

@@ -22,7 +22,7 @@ from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.label_convergence import estimate_faces, rms_distance
-from tools.fewshot_people import People, encode
+from tools.fit.fewshot_people import People, encode
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

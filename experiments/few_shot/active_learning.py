@@ -29,9 +29,9 @@ from mtclar.engine.estimate.active_learning import STRATEGIES, ExpectedError, pr
 from mtclar.engine.estimate.comparer import Comparer, bundled_params
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
-from tools.fewshot_people import People, clips, rendered, strangers
-from tools.figures import table
-from tools.generated import replace_section
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
+from tools.fit.fewshot_people import People, clips, rendered, strangers
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]

@@ -4,7 +4,7 @@
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024
     python -m experiments.few_shot.measure --people test_people.npz --clips test_clips --ferplus FERPLUS [--write]
 
-Everybody here is new to the networks and to the constants (tools/fit_fewshot.py): rendered people of the test split
+Everybody here is new to the networks and to the constants (tools/fit/fit_fewshot.py): rendered people of the test split
 and FER+ PrivateTest. For each person, K of their faces are drawn as support and others are predicted. `styled`
 repeats that after every person's labels were given an offset and a gain of their own. FER+ knows no persons: its faces
 are dealt into groups at random, a control in which support of other people must do no harm. `--write` puts the tables
@@ -29,9 +29,9 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.comparer import Comparer, Coverage, bundled_params, make_query
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
-from tools.fewshot_people import People, clips, rendered, strangers
-from tools.figures import table
-from tools.generated import replace_section
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
+from tools.fit.fewshot_people import People, clips, rendered, strangers
 
 Array = NDArray[Any]
 

@@ -22,8 +22,8 @@ from mtclar.cli.commands.evaluate import CACHE
 from mtclar.cli.options import APP_NAME
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
-from tools.figures import table
-from tools.generated import replace_section
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "corpus.md"
 EVERY = 20

@@ -29,9 +29,9 @@ from mtclar.stream.label_file import Label, read_labels
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
-from tools.figures import table
-from tools.generated import replace_section
-from tools.label_clips import encoded_clips
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
+from tools.fit.label_clips import encoded_clips
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "label.md"

@@ -26,17 +26,18 @@ import torch
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.metrics import rmse
-from mtclar.train import evaluate, loop
-from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
+from mtclar.train import loop
+from mtclar.train.accuracy.encoder_figures import VaFigures
 from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus, real_people, rendered_people
 from mtclar.train.data.pairs import same_person_pairs
 from mtclar.train.data.real_people import RealPeople
 from mtclar.train.data.rendered_people import People
-from mtclar.train.figures import VaFigures
-from mtclar.train.network import NetworkConfig
+from mtclar.train.network import evaluation
+from mtclar.train.network.architecture import NetworkConfig
+from mtclar.train.network.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
 from mtclar.train.presets import PRESETS
-from tools.generated import replace_section
+from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 QUARTER = NetworkConfig(stem=16, stages=((24, 1), (48, 1), (96, 1), (160, 1)))
@@ -84,8 +85,8 @@ def variants() -> dict[str, TrainConfig]:
 def score(trained: Checkpoint, data: TrainData, rendered: People, others: RealPeople) -> dict[str, Any]:
     """Figures of one network on photos and people that it did not see: real `others` and rendered ones."""
     network = trained.network
-    photos = evaluate.evaluate_photos(network, data.validation)
-    encoded = evaluate.encode(network, rendered.images, rendered.core)
+    photos = evaluation.evaluate_photos(network, data.validation)
+    encoded = evaluation.encode(network, rendered.images, rendered.core)
     first, second = same_person_pairs(rendered.person)
     chosen = np.random.default_rng(0).permutation(len(first))[:20_000]
     first, second = first[chosen], second[chosen]
@@ -97,9 +98,10 @@ def score(trained: Checkpoint, data: TrainData, rendered: People, others: RealPe
         "accuracy": photos.majority_accuracy,
         "photo_ccc": photos.proxy_va.ccc,
         "people_ccc": VaFigures.of(
-            evaluate.encode(network, others.images, others.core).absolute, class_centres()[others.expression]
+            evaluation.encode(network, others.images, others.core).absolute,
+            class_centres()[others.expression],
         ).ccc,
-        "rendered_ccc": evaluate.evaluate_people(network, rendered).ccc,
+        "rendered_ccc": evaluation.evaluate_people(network, rendered).ccc,
         "pair_rmse": [rmse(delta.numpy()[:, i], truth[:, i]) for i in (0, 1)],
     }
 

@@ -29,9 +29,9 @@ from mtclar.engine.estimate.metrics import ccc, rmse
 from mtclar.engine.face.landmarks import INPUT as REGION
 from mtclar.engine.face.landmarks import SIDE
 from mtclar.train.accuracy.answers import NETWORKS, encode, middles
+from mtclar.train.accuracy.encoder_figures import VaFigures, photo_figures
 from mtclar.train.data import ferplus, rendered_people
 from mtclar.train.data.pairs import same_person_pairs, stranger_pairs
-from mtclar.train.figures import VaFigures, photo_figures
 
 ROUNDS, BLOCK, WARM = 60, 10, 2
 SUPPORT = 16

@@ -22,9 +22,9 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.train.data import ferplus
 from mtclar.train.rendered.pictures import PictureSet
-from tools.fewshot_people import rendered
-from tools.figures import table
-from tools.generated import replace_section
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
+from tools.fit.fewshot_people import rendered
 
 Array = NDArray[Any]
 

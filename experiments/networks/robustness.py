@@ -32,15 +32,15 @@ from mtclar.engine.face.quality import CALIBRATION_LIMITS, RUN_LIMITS
 from mtclar.engine.tracker import Tracker
 from mtclar.train.data import ferplus
 from mtclar.train.rendered.clips import SENSOR_NOISE
-from mtclar.train.rendered.expressions import mixed
+from mtclar.train.rendered.drawing.renderer import View
 from mtclar.train.rendered.face_crop import FaceCropper
-from mtclar.train.rendered.head import load_head
-from mtclar.train.rendered.people import Person
+from mtclar.train.rendered.person.expressions import mixed
+from mtclar.train.rendered.person.head import load_head
+from mtclar.train.rendered.person.people import Person
 from mtclar.train.rendered.pictures import sample_background, sample_light, sample_mixture
-from mtclar.train.rendered.renderer import View
 from mtclar.train.rendered.splits import TEST
-from tools.figures import table
-from tools.generated import replace_section
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
 
 Array = NDArray[Any]
 

@@ -16,7 +16,7 @@ import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support import chromium
-from tools.dashboard_scenes import SCENES, Player, playing
+from tools.docs.dashboard_scenes import SCENES, Player, playing
 
 CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline"]
 HISTORY_S, LONG_HISTORY_S = 31.0, 301.0

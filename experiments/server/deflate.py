@@ -19,7 +19,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from experiments.server.fan_out import RATE_HZ, message
-from tools.generated import replace_section
+from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "performance.md"
 MESSAGES, REPEATS = 2000, 5

@@ -31,7 +31,7 @@ from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
 from mtclar.stream.summary import percentiles
 from tests.support.faults import bad_clients
-from tools.generated import replace_section
+from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "performance.md"
 CLIENTS = (1, 100, 1000)

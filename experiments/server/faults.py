@@ -30,8 +30,8 @@ import numpy as np
 from tests.support.faults.proxy import Proxy
 from tests.support.faults.rtsp import RtspServer, write_face_pictures
 from tests.support.faults.tracker_process import Footprint, Received, Running, Watcher, is_affect, is_state
-from tools.figures import table
-from tools.generated import replace_section
+from tools.docs.figures import table
+from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "reliability.md"

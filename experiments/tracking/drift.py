@@ -29,8 +29,8 @@ from mtclar.engine.estimate.drift import DriftWatch, Reason
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.quality import RUN_LIMITS, conditions, quality_issues
 from mtclar.engine.support_set import SupportSet
-from tools.figures import RESULTS, table
-from tools.generated import replace_section
+from tools.docs.figures import RESULTS, table
+from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RESULT = ROOT / "docs" / "results" / "drift.md", RESULTS / "drift.json"

@@ -24,9 +24,9 @@ from mtclar.engine.tracker import Tracker
 from mtclar.train.rendered.__main__ import people as people_range
 from mtclar.train.rendered.clip_set import SIZE, SPAN
 from mtclar.train.rendered.clips import ClipFrame, LitAt, Script, random_script, render_clip
-from mtclar.train.rendered.people import Person
+from mtclar.train.rendered.drawing.renderer import Light, unit_rows
+from mtclar.train.rendered.person.people import Person
 from mtclar.train.rendered.pictures import sample_background, sample_light
-from mtclar.train.rendered.renderer import Light, unit_rows
 
 FPS = 4.0
 CALIBRATION_S, UNCHANGED_S, CHANGED_S = 8.0, 16.0, 5.0

@@ -25,10 +25,10 @@ from mtclar.engine.face.appearance import appearance_at, appearance_distance
 from mtclar.engine.face.track_registry import HOLD_S
 from mtclar.engine.tracker import Tracker
 from mtclar.train.rendered.__main__ import people as people_range
-from mtclar.train.rendered.people import Person
-from mtclar.train.rendered.renderer import Light, View
-from tools.figures import RESULTS, table
-from tools.generated import replace_section
+from mtclar.train.rendered.drawing.renderer import Light, View
+from mtclar.train.rendered.person.people import Person
+from tools.docs.figures import RESULTS, table
+from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "identity.md"
 RESULT = RESULTS / "identity.json"

@@ -14,7 +14,7 @@ from support import ferplus_folder, real_people_file
 
 from experiments.networks import ablate
 from mtclar.engine.errors import UsageError
-from mtclar.train.network import NetworkConfig
+from mtclar.train.network.architecture import NetworkConfig
 
 TINY = replace(
     ablate.BASE, network=NetworkConfig(stem=8, stages=((8, 1),), embedding=8, pair_hidden=(8, 8)), batch=16

@@ -11,7 +11,7 @@ import av
 import pytest
 
 from mtclar.stream import demo_clip
-from tools import figures
+from tools.docs import figures
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -30,7 +30,7 @@ GENERATED = re.compile(r"<!-- (?:figures: )?[a-z -]+ -->\n.*?<!-- end of [a-z -]
 
 
 def test_every_relative_link_exists() -> None:
-    checker = [sys.executable, "-m", "tools.make_docs", "links"]
+    checker = [sys.executable, "-m", "tools.docs.make_docs", "links"]
     done = subprocess.run(checker, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mtclar.train.rendered.people import Person
-    from mtclar.train.rendered.renderer import View
+    from mtclar.train.rendered.drawing.renderer import View
+    from mtclar.train.rendered.person.people import Person
 
 SIDE = 160
 GREY = np.full((4, 4, 3), 0.3, np.float32)
@@ -22,7 +22,7 @@ Show = Callable[..., NDArray[np.uint8]]
 def person() -> Person:
     """One person of the test split."""
     pytest.importorskip("numba", reason="the [train] extra is not installed")
-    from mtclar.train.rendered.people import Person
+    from mtclar.train.rendered.person.people import Person
     from mtclar.train.rendered.splits import TEST
 
     return Person.sample(TEST[3])
@@ -31,8 +31,8 @@ def person() -> Person:
 @pytest.fixture(scope="session")
 def show(person: Person) -> Show:
     """Renders that person with a mixture of expressions in a View: [SIDE, SIDE, 3] BGR."""
-    from mtclar.train.rendered.expressions import mixed
-    from mtclar.train.rendered.renderer import Light, View
+    from mtclar.train.rendered.drawing.renderer import Light, View
+    from mtclar.train.rendered.person.expressions import mixed
 
     renderer = person.renderer((SIDE, SIDE), texture_side=256)
 

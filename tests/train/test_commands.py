@@ -65,8 +65,8 @@ def test_failed_export_writes_nothing(full_disk: Path, capsys: pytest.CaptureFix
 
 @needs_torch
 def test_export_overwrites_only_with_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from mtclar.train.checkpoint import Checkpoint, save_checkpoint
-    from mtclar.train.network import NetworkConfig, Siamese
+    from mtclar.train.network.architecture import NetworkConfig, Siamese
+    from mtclar.train.network.checkpoint import Checkpoint, save_checkpoint
 
     out, other = tmp_path / "graphs", tmp_path / "other.pt"
     save_checkpoint(other, Checkpoint(Siamese(NetworkConfig()).eval(), ("nothing",), {}))

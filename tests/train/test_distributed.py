@@ -14,12 +14,13 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import checkpoint, loop, presets
+from mtclar.train import loop, presets
 from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.rendered_people import People
 from mtclar.train.distributed import DistributedGroup, process_group
-from mtclar.train.network import NetworkConfig
+from mtclar.train.network import checkpoint
+from mtclar.train.network.architecture import NetworkConfig
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(network=SMALL, epochs=2, batch=32, pictures_a_person=4, average=0.9, bfloat16=False)

@@ -15,16 +15,17 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import checkpoint, evaluate, loop
-from mtclar.train.batch_losses import batch_losses
-from mtclar.train.batches import Batches
-from mtclar.train.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
+from mtclar.train import loop
 from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.augmentation import UNCHANGED
+from mtclar.train.data.batches import Batches
 from mtclar.train.data.real_people import RealPeople
 from mtclar.train.data.rendered_people import People
-from mtclar.train.network import NetworkConfig, Siamese
+from mtclar.train.losses.batch_losses import batch_losses
+from mtclar.train.network import checkpoint, evaluation
+from mtclar.train.network.architecture import NetworkConfig, Siamese
+from mtclar.train.network.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
 from mtclar.train.presets import PRESETS
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
@@ -78,7 +79,7 @@ def test_training_learns_expressions(data: TrainData, tmp_path: Path) -> None:
     curves = [json.loads(line) for line in (tmp_path / loop.CURVES).read_text().splitlines()]
     assert [curve["epoch"] for curve in curves] == list(range(1, 26))
     assert curves[-1]["expression"] < 0.7 * curves[0]["expression"]
-    figures = evaluate.evaluate_photos(trained.network, data.validation)
+    figures = evaluation.evaluate_photos(trained.network, data.validation)
     assert figures.accuracy > 0.5  # chance: 1/8
     assert figures.proxy_va.ccc[0] > 0.5
     assert len(message) == 26

@@ -11,12 +11,13 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support import ferplus_folder
 
 from mtclar.engine.backends.session import open_session
-from mtclar.train import export, loop
-from mtclar.train.checkpoint import Plateau, load_checkpoint
+from mtclar.train import loop
 from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.rendered_people import People
-from mtclar.train.network import PublishedPairHead, Siamese
+from mtclar.train.network import export
+from mtclar.train.network.architecture import PublishedPairHead, Siamese
+from mtclar.train.network.checkpoint import Plateau, load_checkpoint
 from mtclar.train.presets import PRESETS
 
 

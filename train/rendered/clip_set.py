@@ -36,7 +36,7 @@ def make_clip(person_id: int, folder: Path, seconds: float = SECONDS) -> Path:
     """
     # Imported here because they need numba, which `main` checks first.
     from mtclar.train.rendered.clips import LitAt, encode_h264, random_script, render_clip, write_labels
-    from mtclar.train.rendered.people import Person
+    from mtclar.train.rendered.person.people import Person
     from mtclar.train.rendered.pictures import sample_background, sample_light
 
     video, labels = _files(person_id, folder)

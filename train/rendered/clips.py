@@ -14,11 +14,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.train.rendered.expressions import EXPRESSIONS, NEUTRAL, Mixture, between, mixed
-from mtclar.train.rendered.head import load_head, sided
-from mtclar.train.rendered.idle import blink, gaze, glances, lids_closed, talking
-from mtclar.train.rendered.people import Person
-from mtclar.train.rendered.renderer import Light, View
+from mtclar.train.rendered.drawing.renderer import Light, View
+from mtclar.train.rendered.person.expressions import EXPRESSIONS, NEUTRAL, Mixture, between, mixed
+from mtclar.train.rendered.person.head import load_head, sided
+from mtclar.train.rendered.person.idle import blink, gaze, glances, lids_closed, talking
+from mtclar.train.rendered.person.people import Person
 
 TRANSITION_S = 0.6  # from one held expression to the next
 SENSOR_NOISE = 1.2  # grey levels

@@ -24,10 +24,10 @@ from mtclar.train.rendered.clips import (
     render_clip,
     write_labels,
 )
-from mtclar.train.rendered.hair import Cut
-from mtclar.train.rendered.head import load_head
-from mtclar.train.rendered.people import ETHNICITIES, Person, level_eyes
-from mtclar.train.rendered.renderer import Light, unit_rows
+from mtclar.train.rendered.drawing.renderer import Light, unit_rows
+from mtclar.train.rendered.person.hair import Cut
+from mtclar.train.rendered.person.head import load_head
+from mtclar.train.rendered.person.people import ETHNICITIES, Person, level_eyes
 from mtclar.train.rendered.splits import DEMO
 
 SIZE = (640, 480)

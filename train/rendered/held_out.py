@@ -180,7 +180,7 @@ def version() -> str:
     for name in ("face_detector", "face_mesh"):
         digest.update(models.card(name).sha256.encode())
     folder = Path(__file__).parent
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.rglob("*")):
         if path.suffix in (".py", ".npz") and path.name not in DRAW_NOTHING:
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:VERSION_LETTERS]

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.files import write_whole
-from mtclar.train.rendered.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, between, mixed
+from mtclar.train.rendered.drawing.paint import Look, linear
+from mtclar.train.rendered.drawing.renderer import Light, View, unit_rows
 from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper
-from mtclar.train.rendered.head import load_head
-from mtclar.train.rendered.idle import distract
-from mtclar.train.rendered.paint import Look, linear
-from mtclar.train.rendered.people import About, Person
-from mtclar.train.rendered.renderer import Light, View, unit_rows
+from mtclar.train.rendered.person.expressions import EXPRESSIONS, MAIN, NEUTRAL, Mixture, between, mixed
+from mtclar.train.rendered.person.head import load_head
+from mtclar.train.rendered.person.idle import distract
+from mtclar.train.rendered.person.people import About, Person
 
 PICTURE_SIDE = 224  # pixels of a rendered picture
 PICTURES_A_SCENE = 10  # pictures that share light and background

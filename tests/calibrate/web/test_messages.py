@@ -12,9 +12,9 @@ from support.calibration_page import FROM_SERVER, SCHEMA
 
 from mtclar.calibrate.web import messages
 from mtclar.stream.protocol.messages import ProtocolError
-from tools import record_calibration
-from tools.record_calibration import CONVERSATIONS, FOLDER
-from tools.record_exchanges import Line, path_of
+from tools.docs import record_calibration
+from tools.docs.record_calibration import CONVERSATIONS, FOLDER
+from tools.docs.record_exchanges import Line, path_of
 
 FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 DOCS = Path(__file__).parents[3] / "docs" / "protocol"
@@ -70,7 +70,7 @@ def alike(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("take_down", CONVERSATIONS, ids=lambda one: one.__name__)
 def test_played_again_it_is_the_recorded_conversation(take_down: Callable[[], list[Line]]) -> None:
-    """After a change on purpose: python -m tools.record_calibration --write."""
+    """After a change on purpose: python -m tools.docs.record_calibration --write."""
     now, then = take_down(), recorded(take_down)
     for number, (one, other) in enumerate(zip(now, then, strict=True), 1):
         assert alike(one, other), f"line {number}: {one} instead of {other}"

@@ -34,7 +34,7 @@ REAL = (
 TOLERANCE = {
     "tensorrt": 0.01,
     "tensorrt-rtx": 0.01,
-    "onnxruntime:int8": 0.2,  # random pixels are no face; tools/quantize.py measures it on faces
+    "onnxruntime:int8": 0.2,  # random pixels are no face; tools/convert/quantize.py measures it on faces
     "onnxruntime:cuda": 2e-3,
     "onnxruntime:tensorrt": 2e-3,
     "torch:cuda": 2e-3,

@@ -139,7 +139,7 @@ def test_without_ranges_there_are_no_eight_bits(copy: Path) -> None:
 
 
 def test_the_shipped_ranges_are_the_shipped_encoders() -> None:
-    """tools/quantize.py makes them again."""
+    """tools/convert/quantize.py makes them again."""
     known = Ranges.of(models.path("encoder"))
     graph = parse(models.path("encoder").read_bytes()).graph
     assert set(known.largest) == {node.name for node in graph.node if node.op_type == "Conv"}
@@ -148,7 +148,7 @@ def test_the_shipped_ranges_are_the_shipped_encoders() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_int8_encoder_is_close_to_fp32(kind: str) -> None:
-    """On crops that it was not calibrated on; tools/quantize.py scores it on data sets."""
+    """On crops that it was not calibrated on; tools/convert/quantize.py scores it on data sets."""
     from mtclar.cli.benchmark.material import demo_crops
 
     faces = demo_crops(every=125)

@@ -159,7 +159,7 @@ def test_faces_that_differ_count_apart_under_one_label() -> None:
 
 
 def test_the_constants_belong_to_the_bundled_encoder() -> None:
-    """When this fails, the encoder was exchanged: run tools/fit_fewshot.py."""
+    """When this fails, the encoder was exchanged: run tools/fit/fit_fewshot.py."""
     assert bundled_params().encoder_sha256 == models.card("encoder").sha256
 
 

@@ -9,8 +9,8 @@ from support.websocket_client import SCHEMA, VALIDATOR
 
 from mtclar.stream.protocol.client_messages import parse_client
 from mtclar.stream.protocol.messages import ProtocolError
-from tools import record_exchanges
-from tools.record_exchanges import CONVERSATIONS, Line, path_of
+from tools.docs import record_exchanges
+from tools.docs.record_exchanges import CONVERSATIONS, Line, path_of
 
 FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 ALWAYS = {"hello", "affect", "status", "clock", "subscribed", "mark", "subjects", "error", "bye"}
@@ -32,7 +32,7 @@ def without_words(lines: list[Line]) -> list[Line]:
 
 @pytest.mark.parametrize("take_down", CONVERSATIONS, ids=lambda one: one.__name__)
 def test_played_again_it_is_the_recorded_conversation(take_down: Callable[[], list[Line]]) -> None:
-    """After a change on purpose: python -m tools.record_exchanges --write."""
+    """After a change on purpose: python -m tools.docs.record_exchanges --write."""
     assert without_words(take_down()) == without_words(recorded(take_down))
 
 

@@ -1,0 +1,1 @@
+"""The Siamese network, its checkpoints, and the export to ONNX."""

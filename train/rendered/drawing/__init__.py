@@ -1,0 +1,1 @@
+"""Draws a rendered person: surfaces, light, rasterization and the finished picture."""

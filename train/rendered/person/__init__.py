@@ -1,0 +1,1 @@
+"""A rendered person: head, hair, expressions, motion without affect, and the parameters drawn from a person's id."""
