@@ -5,7 +5,9 @@ import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from traceback import format_exception
+from typing import cast
 
 from websockets.asyncio.server import Server as WebsocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -16,6 +18,7 @@ from websockets.typing import Subprotocol
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S
+from mtclar.stream.server.clients.connection import LimitedConnection, Unfinished
 from mtclar.stream.server.clients.quotas import ConnectionQuota, address_of
 from mtclar.stream.server.limits import (
     ACCEPT_BACKLOG,
@@ -85,20 +88,22 @@ async def serve_on(
     listener: LimitedListener,
     limits: Limits,
     tls: Certificate | None,
-    handle: Callable[[ServerConnection], Awaitable[None]],
+    handle: Callable[[LimitedConnection], Awaitable[None]],
     answer: Callable[[ServerConnection, Request], Response | Awaitable[Response] | None],
 ) -> WebsocketServer:
     """Serves the listener's connections: `answer` gets each request first, `handle` each websocket."""
+    create = partial(LimitedConnection, limits=limits, unfinished=Unfinished(limits.unfinished_bytes))
     return await serve(
-        handle,
+        cast(Callable[[ServerConnection], Awaitable[None]], handle),  # gets what `create` makes
         sock=listener,
         ssl=None if tls is None else tls.context,
         ssl_handshake_timeout=None if tls is None else limits.handshake_s,
+        create_connection=cast(type[ServerConnection], create),
         process_request=answer,
         select_subprotocol=_select_subprotocol,
         compression=None,
         server_header=None,
-        open_timeout=limits.handshake_s,
+        open_timeout=None,  # LimitedConnection counts from accepting the connection to the token
         close_timeout=CLOSE_TIMEOUT_S,
         ping_interval=limits.ping_s,
         ping_timeout=limits.ping_s,

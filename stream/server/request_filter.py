@@ -30,11 +30,11 @@ class RequestFilter:
         given = headers.get_all("Authorization")
         trusted = self.access.token is None
         if given and not trusted:
-            if not self.throttle.allows(address):
-                return self._refuse(
-                    "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: try again later"
-                )
             if self.access.bearer(given) is None:
+                if not self.throttle.allows(address):
+                    return self._refuse(
+                        "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: try again later"
+                    )
                 self.throttle.record_failure(address)
                 return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this is not the token")
             trusted = True

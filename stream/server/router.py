@@ -76,6 +76,7 @@ class Router:
                     "unknown_stream", "no stream accepts pictures here: run --source browser does"
                 )
             ready = self.uploads.claim(client, message.stream)
+            client.connection.admit_pictures()
             log_action(handle, "camera", stream=ready.stream)
             client.send_text(ready.encode())
 

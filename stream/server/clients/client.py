@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
@@ -18,6 +18,7 @@ from mtclar.stream.protocol.messages import (
     Delivery,
     SubscribedMessage,
 )
+from mtclar.stream.server.clients.connection import TRY_LATER, LimitedConnection
 from mtclar.stream.server.limits import Limits
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 1.0
 
 INTERNAL_ERROR = 1011
-TOO_SLOW = 1013  # "try again later" in the registry of RFC 6455
 
 EncodedByFields = Mapping[frozenset[str], bytes]
 
@@ -72,7 +72,7 @@ class Client:
     """Lives on the event loop. `enqueue` and `send_text` never wait; a task of its own writes to the socket."""
 
     def __init__(
-        self, connection: ServerConnection, limits: Limits, on_sent: Callable[[Outgoing], None]
+        self, connection: LimitedConnection, limits: Limits, on_sent: Callable[[Outgoing], None]
     ) -> None:
         self.connection = connection
         self.subscription = Subscription()
@@ -230,6 +230,6 @@ class Client:
         """Closes the connection, or aborts it when its full buffer does not drain in time."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.connection.close(TOO_SLOW, f"too slow: {self._limits.backlog} messages behind")
+                await self.connection.close(TRY_LATER, f"too slow: {self._limits.backlog} messages behind")
         except TimeoutError:
             self.connection.transport.abort()

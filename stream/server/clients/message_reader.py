@@ -1,24 +1,19 @@
 """Reads one client's messages: the token first where one is required, then JSON texts and frames, within limits."""
 
-import asyncio
 from collections.abc import Callable
-
-from websockets.asyncio.server import ServerConnection
 
 from mtclar.stream.protocol.client_messages import ClientHello, parse_client
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError, Role
 from mtclar.stream.server.access import Access
+from mtclar.stream.server.clients.connection import POLICY_VIOLATION, TOO_BIG, LimitedConnection
 from mtclar.stream.server.clients.quotas import AuthThrottle, TokenBucket
-from mtclar.stream.server.limits import CLOSE_ABOVE_BYTES, Limits
-
-POLICY_VIOLATION = 1008
-TOO_BIG = 1009
+from mtclar.stream.server.limits import Limits
 
 
 class MessageReader:
     """Lives on the event loop."""
 
-    def __init__(self, connection: ServerConnection, address: str, limits: Limits) -> None:
+    def __init__(self, connection: LimitedConnection, address: str, limits: Limits) -> None:
         self._connection = connection
         self._address = address
         self._limits = limits
@@ -26,40 +21,29 @@ class MessageReader:
     async def authenticate(self, access: Access, throttle: AuthThrottle) -> Role | None:
         """The client's role, at once without tokens or with a right header; else its first message must be `hello`.
 
-        None when it gave no right token: the connection is closed then.
+        None when it gave no right token: the connection is closed then. It ends itself if that takes too long.
         """
         connection = self._connection
         headers = connection.request.headers if connection.request is not None else None
         role = access.open_role
         if role is None and headers is not None:
             role = access.bearer(headers.get_all("Authorization"))
-        if role is not None:
-            return role
-        if not throttle.allows(self._address):
-            await self._refuse("too_many_guesses", "too many wrong tokens from your address: try later")
-            return None
-        await self._send_error("token_required", "say hello with the token first")
-        try:
-            async with asyncio.timeout(self._limits.handshake_s):
+        if role is None:
+            await self._send_error("token_required", "say hello with the token first")
+            try:
                 message = parse_client(await connection.recv())
-        except TimeoutError:
-            await connection.close(POLICY_VIOLATION, "no token")
-            return None
-        except ProtocolError as error:
-            await self._refuse(error.code, error.message, "no token")
-            return None
-        if not throttle.allows(self._address):  # other connections from there have failed meanwhile
+            except ProtocolError as error:
+                await self._refuse(error.code, error.message, "no token")
+                return None
+            role = access.role_of(message.token) if isinstance(message, ClientHello) else None
+        if role is not None:
+            connection.admit()
+        elif throttle.allows(self._address):
+            throttle.record_failure(self._address)
+            await self._refuse("bad_token", "this is not the token")
+        else:
             await self._refuse("too_many_guesses", "too many wrong tokens from your address: try later")
-            return None
-        if isinstance(message, ClientHello) and (role := access.role_of(message.token)) is not None:
-            return role
-        throttle.record_failure(self._address)
-        await self._refuse("bad_token", "this is not the token")
-        return None
-
-    def expect_frames(self) -> None:
-        """Admits larger messages, from the one after the next: the next one's limit is settled already."""
-        self._connection.protocol.max_message_size = CLOSE_ABOVE_BYTES
+        return role
 
     async def read(
         self,

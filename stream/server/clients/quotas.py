@@ -24,18 +24,18 @@ class TokenBucket:
         self._tokens, self._updated_s = self.capacity, self.clock()
 
     @property
-    def empty(self) -> bool:
-        """Whether `take` would fail."""
+    def tokens(self) -> float:
+        """How many there are now."""
         now_s = self.clock()
         self._tokens = min(self.capacity, self._tokens + (now_s - self._updated_s) * self.per_s)
         self._updated_s = now_s
-        return self._tokens < 1
+        return self._tokens
 
-    def take(self) -> bool:
-        """Takes one token; False if there is none."""
-        if self.empty:
+    def take(self, count: int = 1) -> bool:
+        """Takes tokens; False if there are fewer."""
+        if self.tokens < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True
 
 
@@ -48,9 +48,9 @@ class AuthThrottle:
     _buckets: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
 
     def allows(self, address: str) -> bool:
-        """Whether a token from this address is checked at all."""
+        """Whether this address may be told that its token is wrong."""
         bucket = self._buckets.get(address)
-        return bucket is None or not bucket.empty
+        return bucket is None or bucket.tokens >= 1
 
     def record_failure(self, address: str) -> None:
         """Counts a wrong token."""

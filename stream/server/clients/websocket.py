@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from mtclar.stream.protocol.messages import Role
 from mtclar.stream.server.clients.client import Client
 from mtclar.stream.server.clients.client_hub import ClientHub
-from mtclar.stream.server.clients.message_reader import TOO_BIG, MessageReader
+from mtclar.stream.server.clients.connection import TOO_BIG, LimitedConnection
+from mtclar.stream.server.clients.message_reader import MessageReader
 from mtclar.stream.server.clients.quotas import address_of
 from mtclar.stream.server.request_filter import RequestFilter
 from mtclar.stream.server.router import Router
@@ -37,7 +37,7 @@ class WebsocketHandler:
         self._hello = hello
         self._call_soon = call_soon
 
-    async def handle(self, connection: ServerConnection) -> None:
+    async def handle(self, connection: LimitedConnection) -> None:
         """Returns when the connection has ended."""
         address = address_of(connection.remote_address)
         requests, limits, uploads = self._requests, self._requests.limits, self._router.uploads
@@ -53,8 +53,6 @@ class WebsocketHandler:
             self._hub.add(client, self._hello(role))
             self._log("a client joined", address)
             client.start()
-            if uploads is not None:
-                reader.expect_frames()
             await reader.read(
                 lambda text: self._router.dispatch(client, handle, text),
                 None if uploads is None else lambda data: uploads.on_frame(client, data, handle.send_text),

@@ -40,7 +40,8 @@ def read_until_mark(sock: socket.socket) -> list[int]:
     """The seqs of the text frames that wait in a raw client's connection."""
     data = b""
     while b'"type":"mark"' not in data or not data.endswith(b"}"):
-        data += sock.recv(65536)
+        data += (more := sock.recv(65536))
+        assert more, "closed before the mark"
     sock.settimeout(1.0)
     try:
         while more := sock.recv(65536):
@@ -105,10 +106,14 @@ def test_many_marks_at_once_close_no_other_client(
 
 
 def test_a_frozen_client_delays_no_other_and_loses_only_old_messages(
-    server: Server, make_message: Make, eventually: Eventually
+    make_message: Make, eventually: Eventually
 ) -> None:
-    frozen = raw_client(server)
-    with join(server) as lively:
+    limits = Limits(unread_s=1000)  # this may take a while, and it wakes in the end
+    with (
+        Server(ServerConfig(port=0, limits=limits)) as server,
+        raw_client(server) as frozen,
+        join(server) as lively,
+    ):
         until(lively, "hello")
         eventually(lambda: server.clients == 2)
         for seq in range(3000):  # 2 MB: more than all buffers on the way
