@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mtclar.train.config import TrainConfig
-from mtclar.train.data.augmentation import UNCHANGED
+from mtclar.train.data.augmentation import UNCHANGED, CameraConfig
 from mtclar.train.data.targets import TargetConfig
 from mtclar.train.losses.label_smoothing import LabelSmoothingConfig
 from mtclar.train.losses.objective import ObjectiveConfig
@@ -15,10 +15,41 @@ BEST = TrainConfig(
     targets=TargetConfig(vote_power=2.0, collected_share=0.5, balance=0.4, adjust_logits=True),
     rendered_share=0.125,
     learning_rate=1e-3,
+    average=0.9894,
+    average_every=12,
+)
+
+# From a network of `best`: a low learning rate, which does not first destroy what is there, a weaker camera, and more
+# pictures of people in each batch.
+REFINE = replace(
+    BEST,
+    camera=CameraConfig(
+        scale=0.1,
+        stretch=0.04,
+        shift=0.04,
+        occlusion_share=0.1,
+        gamma=0.3,
+        side_light=0.2,
+        contrast=0.25,
+        resolution_share=0.35,
+        resolution=(22, 200),
+        blur_share=0.2,
+        motion_share=0.05,
+        noise=8.0,
+        sharpen_share=0.1,
+        jpeg_share=0.25,
+        jpeg_quality=(20, 90),
+    ),
+    rendered_share=0.1875,
+    people_share=0.25,
+    learning_rate=4e-4,
+    average=0.998,
+    average_every=1,
 )
 
 PRESETS: dict[str, TrainConfig] = {
     "best": BEST,
+    "refine": REFINE,
     # For a network that overfits its training photos: the targets of the photos are softened.
     "longer": replace(
         BEST, label_smoothing=LabelSmoothingConfig(mixup_share=0.3, distil=0.4, distil_from=0.0)

@@ -39,8 +39,8 @@ def command(
     preset: Annotated[
         str,
         typer.Option(
-            help="Hyper-parameters: best; longer, for a network that knows its photos by heart; "
-            "or paper (MT-CLAR as published)."
+            help="Hyper-parameters: best; refine, for a network that best trained (give it with --init); longer, for "
+            "a network that knows its photos by heart; or paper (MT-CLAR as published)."
         ),
     ] = "best",
     epochs: Annotated[int | None, typer.Option(min=1, help="Number of passes over the photos.")] = None,

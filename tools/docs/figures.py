@@ -1,12 +1,17 @@
-"""The figures that README and docs/ quote, each from a stored result: blocks between markers, written by `make docs`.
+"""The figures that README and docs/ quote, each from a stored result: blocks between markers.
+
+    python -m tools.docs.figures     # writes all blocks again; `make docs` measures first
+
+A block looks like this:
 
     <!-- figures: NAME -->
     this text is replaced
     <!-- end of figures -->
 
 `docs/results/demo.json` is the summary of `mtclar-stream demo`, `docs/results/bench.json` what `mtclar-stream
-bench` measured, and `docs/results/real-faces.json` what `tools.fit.measure_real_faces` did. Nothing here computes: a
-figure that is not stored is not shown.
+bench` measured, and `docs/results/real-faces.json` what `tools.fit.measure_real_faces` did; real-faces-before.json is
+the same of the networks before the first training on real faces. Nothing here computes: a figure that is not stored is
+not shown.
 """
 
 import json
@@ -18,12 +23,28 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-DEMO, BENCH, FACES = (RESULTS / f"{name}.json" for name in ("demo", "bench", "real-faces"))
+DEMO, BENCH, FACES, FACES_BEFORE = (
+    RESULTS / f"{name}.json" for name in ("demo", "bench", "real-faces", "real-faces-before")
+)
 PEOPLE, VOTES = "real people", "strangers"  # sources in real-faces.json
 SHOWN_LABELS = {PEOPLE: (0, 1, 5, 10), VOTES: (0,)}
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results" / "performance.md")
+SOURCES = {
+    PEOPLE: "real people, test split",
+    VOTES: "FER+ PrivateTest, the crowd's votes",
+    "strangers, as collected": "the same, FER2013's labels",
+    "strangers, as collected, balanced": "the same, every class alike often",
+    "rendered": "rendered test people",
+}
+VOTED = "FER+ votes, majority"  # the recall with all classes
+BEFORE_AFTER = (FACES_BEFORE, FACES)
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "accuracy.md",
+    RESULTS / "performance.md",
+    RESULTS / "real-faces.md",
+)
 LINE_WIDTH = 118
-BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- figures: ([\w ]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 METHODS = {
     "mtclar": "**calibrated**",
@@ -118,6 +139,110 @@ def photographs() -> str:
     )
 
 
+def real_people() -> str:
+    """Real people by number of labels, and each class of them."""
+    faces = stored(FACES)
+    rows = [
+        [
+            str(of["labels"]),
+            f"{of['scored']:,}",
+            *(pair_of(of[what]) for what in ("ccc", "rmse")),
+            percents(of["within_90"]),
+        ]
+        for of in faces["few_shot"]
+        if of["source"] == PEOPLE
+    ]
+    classes = [
+        [
+            name,
+            str(count),
+            f"{found:.2f}".removeprefix("0"),
+            *(signed(faces["mean_of_class"][name][i : i + 2]) for i in (0, 2)),
+        ]
+        for name, (found, count) in faces["recall"][PEOPLE].items()
+    ]
+    return (
+        f"Encoder `{faces['encoder']}` on {faces['backend']}, press photos of people outside the training data:\n\n"
+        + table(["labels", "faces scored", "CCC V / A", "RMSE V / A", "in the 90 % interval, % V / A"], rows)
+        + "\nEach class of them, without labels; few people show the rare ones:\n\n"
+        + table(["class", "faces", "recognised", "mean V / A", "centre of the class"], classes)
+    )
+
+
+def face_labels() -> str:
+    """Every source by number of labels, before and after."""
+    before, after = (
+        {(of["source"], of["labels"]): of for of in stored(path)["few_shot"]} for path in BEFORE_AFTER
+    )
+    rows = [
+        [
+            SOURCES[source],
+            str(labels),
+            *(pair_of(of[what]) for what in ("ccc", "rmse") for of in (before[source, labels], now)),
+            *(percents(of["within_90"]) for of in (before[source, labels], now)),
+        ]
+        for (source, labels), now in after.items()
+        if labels in SHOWN_LABELS[PEOPLE]
+    ]
+    head = ["faces", "K", "CCC before", "CCC after", "RMSE before", "RMSE after", "in 90 %, before", "after"]
+    accuracy = [[f"{value:.4f}" for value in stored(path)["ferplus_accuracy"]] for path in BEFORE_AFTER]
+    return table(head, rows) + (
+        f"\nFER+ accuracy with the crowd's prior put back, one view: {accuracy[1][0]} (before {accuracy[0][0]}) on the "
+        f"majority subset, {accuracy[1][1]} ({accuracy[0][1]}) on all.\n"
+    )
+
+
+def face_classes() -> str:
+    """Recall of each class by source, and the mean V/A of real people, before and after."""
+    before, after = map(stored, BEFORE_AFTER)
+    sources = after["recall"]
+    rows = []
+    for name in sources[VOTED]:
+        cells = [name]
+        for source, recall in sources.items():
+            if name not in recall:
+                cells.append("")
+                continue
+            found, count = recall[name]
+            was = before["recall"][source][name][0]
+            cells.append(f"{was:.2f}, {found:.2f} (n = {count})".replace("0.", "."))
+        rows.append(cells)
+    means = [
+        [name, *(signed(of) for of in (before["mean_of_class"][name][:2], now[:2], now[2:]))]
+        for name, now in after["mean_of_class"].items()
+    ]
+    return (
+        "Share recognised, before and after (no prior put back after), and number of faces:\n\n"
+        + table(["", *sources], rows)
+        + "\nMean V/A of the real people of each class:\n\n"
+        + table(["", "before", "after", "centre of the class"], means)
+    )
+
+
+def face_groups() -> str:
+    """Mean V/A of a rest face and of a smile by group of people, before and after."""
+    before, after = (stored(path)["london"] for path in BEFORE_AFTER)
+    rows = [
+        [
+            name.replace("_", " "),
+            str(now["people"]),
+            *(signed(of[face]) for face in ("rest", "smile") for of in (before[name], now)),
+        ]
+        for name, now in after.items()
+    ]
+    return table(["group", "people", "rest before", "rest after", "smile before", "smile after"], rows)
+
+
+def signed(values: Sequence[float]) -> str:
+    """`-.06 / .08`."""
+    return " / ".join(f"{value:.2f}".replace("0.", ".").replace("-.00", ".00") for value in values)
+
+
+def percents(values: Sequence[float]) -> str:
+    """`96 / 98`."""
+    return " / ".join(f"{100 * value:.0f}" for value in values)
+
+
 def pair_of(values: Sequence[float]) -> str:
     """`.845 / .626`."""
     return " / ".join(map(share, values))
@@ -198,7 +323,21 @@ BLOCKS = {
     "summary": summary_table,
     "demo": demo_table,
     "photographs": photographs,
+    "real people": real_people,
+    "face labels": face_labels,
+    "face classes": face_classes,
+    "face groups": face_groups,
     "speed": speed_table,
     "performance": performance_table,
     "stages": stages_table,
 }
+
+
+def write_pages() -> None:
+    """Writes every block of every page from the stored results."""
+    for page in PAGES:
+        page.write_text(with_figures(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_pages()

@@ -44,8 +44,7 @@ def results() -> None:
 
 def write_figures() -> None:
     """The stored results into every page that quotes them."""
-    for page in figures.PAGES:
-        page.write_text(figures.with_figures(page.read_text(encoding="utf-8")), encoding="utf-8")
+    figures.write_pages()
 
 
 def broken_links() -> list[str]:
