@@ -28,6 +28,7 @@ from mtclar.stream.server.limits import (
     SILENT_S,
 )
 from mtclar.stream.sources.browser import BrowserSource, Upload
+from mtclar.stream.sources.jpeg import Size, jpeg_size
 
 HEADER = struct.Struct(">4sHHId")
 MAGIC = b"MTF1"
@@ -91,7 +92,7 @@ class FrameUploads:
             if slot.undecodable >= MAX_UNDECODABLE:
                 raise ProtocolError("bad_frame", "too many pictures that cannot be decoded")
             jpeg = memoryview(data)[HEADER.size :]
-            require_jpeg(jpeg)
+            size = require_jpeg(jpeg)
         except ProtocolError:
             self._count_refused(slot)
             raise
@@ -101,6 +102,7 @@ class FrameUploads:
         capture_s = min(t_capture_s, now_s) if plausible else now_s
         upload = Upload(
             jpeg,
+            size,
             capture_s,
             clock,
             on_decoded=lambda: self._taken(slot, seq, now_s, send_text),
@@ -170,27 +172,13 @@ def write_header(number: int, seq: int, t_capture_s: float) -> bytes:
     return HEADER.pack(MAGIC, number, 0, seq, t_capture_s)
 
 
-def require_jpeg(jpeg: memoryview | bytes) -> None:
-    """Raises ProtocolError unless this is a whole JPEG of MIN_SIDE to MAX_SIDE pixels a side."""
+def require_jpeg(jpeg: memoryview | bytes) -> Size:
+    """Its size; raises ProtocolError unless this is one whole JPEG of MIN_SIDE to MAX_SIDE pixels a side."""
     size = jpeg_size(jpeg)
-    if size is None or bytes(jpeg[-2:]) != b"\xff\xd9":
-        raise ProtocolError("bad_frame", "this is not a complete JPEG picture")
+    if size is None:
+        raise ProtocolError("bad_frame", "this is not one complete baseline or progressive JPEG picture")
     if max(size) > MAX_SIDE:
         raise ProtocolError("frame_too_large", f"{size[0]} x {size[1]} pixels: at most {MAX_SIDE} a side")
     if min(size) < MIN_SIDE:
         raise ProtocolError("bad_frame", f"{size[0]} x {size[1]} pixels: at least {MIN_SIDE} a side")
-
-
-def jpeg_size(jpeg: memoryview | bytes) -> tuple[int, int] | None:
-    """Width and height from the JPEG's frame header (ITU-T T.81, B.2.2); None when there is none."""
-    at, end = 2, len(jpeg)
-    if bytes(jpeg[:2]) != b"\xff\xd8":
-        return None
-    while at + 9 <= end and jpeg[at] == 0xFF:
-        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(jpeg[at + 7 : at + 9], "big"), int.from_bytes(jpeg[at + 5 : at + 7], "big")
-        if length < 2:
-            return None
-        at += 2 + length
-    return None
+    return size

@@ -5,17 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import av.error
-import numpy as np
-from av.codec.context import CodecContext
-from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
-
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.engine.errors import UsageError
 from mtclar.stream.sources.base import CaptureTimeLine
+from mtclar.stream.sources.jpeg import JpegDecoder, Size
 
 TICK_S = 0.5
 
@@ -32,6 +25,7 @@ class Upload:
     """One uploaded picture; its header has been checked, its JPEG has not been decoded yet."""
 
     jpeg: memoryview
+    size: Size  # that it announces
     t_capture_s: float  # monotonic clock of this process
     clock: Clock
     on_decoded: Callable[[], None]  # called when it was decoded: the sender may send the next one
@@ -80,9 +74,11 @@ class BrowserSource:
             upload = self._take()
             if upload is None:
                 continue
-            image = decoder(upload.jpeg)
+            image = decoder(upload.jpeg, upload.size)
             if image is None:
-                upload.on_rejected("the picture cannot be decoded: it is truncated or damaged")
+                upload.on_rejected(
+                    "the picture cannot be decoded: it is truncated, damaged or of another size"
+                )
                 continue
             upload.on_decoded()
             self.size = (image.shape[1], image.shape[0])
@@ -101,32 +97,3 @@ class BrowserSource:
             self._changed.wait_for(lambda: self._slot is not None or self._closed, TICK_S)
             upload, self._slot = self._slot, None
             return upload
-
-
-class JpegDecoder:
-    """JPEG -> BGR [H, W, 3], or None for damaged bytes.
-
-    FFmpeg's decoder, set to fail at the first error: 2.5 ms for 1280x720. cv2.imdecode takes 11 ms, gives a grey
-    lower half for a truncated picture, and prints libjpeg's complaints to the terminal.
-    """
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-        self._codec = self._open()
-
-    def __call__(self, jpeg: memoryview | bytes) -> NDArray[np.uint8] | None:
-        try:
-            pictures = self._codec.decode(av.Packet(bytes(jpeg)))
-        except (av.error.FFmpegError, ValueError):
-            self._codec = self._open()
-            return None
-        if not pictures:
-            return None
-        return np.asarray(self._reformatter.reformat(pictures[0], format="bgr24").to_ndarray(), np.uint8)
-
-    def _open(self) -> VideoCodecContext:
-        codec = CodecContext.create("mjpeg", "r")
-        assert isinstance(codec, VideoCodecContext)
-        codec.options = {"err_detect": "explode"}
-        codec.thread_count = 1
-        return codec
