@@ -72,7 +72,13 @@ def camera_pages() -> dict[str, Page]:
 def dashboard_pages() -> dict[str, Page]:
     """The dashboard, which is `/`, and the modules that all pages share."""
     pages = web_folder("mtclar.stream.web.dashboard", "dashboard")
-    return {"/": pages.pop("/dashboard"), **pages, **web_folder("mtclar.stream.web.shared", "shared")}
+    charts = web_folder("mtclar.stream.web.dashboard.charts", "dashboard/charts")
+    return {
+        "/": pages.pop("/dashboard"),
+        **pages,
+        **charts,
+        **web_folder("mtclar.stream.web.shared", "shared"),
+    }
 
 
 def protocol_pages() -> dict[str, Page]:

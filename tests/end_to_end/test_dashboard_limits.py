@@ -147,8 +147,8 @@ def test_drift_is_said_in_the_words_of_the_terminal() -> None:
 SCROLLED = """async ([seconds, span_s]) => {
     const { History } = await import("./dashboard/history.js");
     const { View } = await import("./dashboard/view.js");
-    const { Strips } = await import("./dashboard/strips.js");
-    const { Surface, readTheme } = await import("./dashboard/canvas.js");
+    const { Strips } = await import("./dashboard/charts/strips.js");
+    const { Surface, readTheme } = await import("./dashboard/charts/canvas.js");
     const history = new History();
     const view = new View(history, () => {});
     view.zoom(span_s / 30);

@@ -1,7 +1,7 @@
 // Moving through time: the toolbar's buttons, and pointers, wheel and keys on the strip charts.
 
 import { element, setText } from "../shared/dom.js";
-import { plotArea } from "./strips.js";
+import { plotArea } from "./charts/strips.js";
 import { spanText } from "./words.js";
 
 const DRAG_PX = 4; // less is a click

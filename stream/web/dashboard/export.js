@@ -1,9 +1,9 @@
 // Exports: the samples in view as CSV, with the columns of `run --csv`, and the charts as PNG.
 
-import { Surface } from "./canvas.js";
-import { drawCircumplex } from "./circumplex.js";
-import { drawSimilarity } from "./similarity.js";
-import { Strips } from "./strips.js";
+import { Surface } from "./charts/canvas.js";
+import { drawCircumplex } from "./charts/circumplex.js";
+import { drawSimilarity } from "./charts/similarity.js";
+import { Strips } from "./charts/strips.js";
 import { signed } from "../shared/format.js";
 
 const COLUMNS = [

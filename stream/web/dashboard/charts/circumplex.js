@@ -1,6 +1,6 @@
 // The affect circumplex (Russell 1980): valence to the right, arousal upwards; each face a point, its trail and its sd.
 
-import { AXES, EMOTIONS } from "../shared/affect-words.js";
+import { AXES, EMOTIONS } from "../../shared/affect-words.js";
 
 const TRAIL_S = 5;
 const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
