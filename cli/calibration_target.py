@@ -94,12 +94,13 @@ class CalibrationTarget:
 def open_frames(spec: str, fps: float | None, recorded_for: str | None = None) -> "Iterator[Source]":
     """A source, or a folder of images with their frame rate; raises UsageError, also for a live source if what
     `recorded_for` names needs a recording."""
+    from mtclar.engine.files import expand_home
     from mtclar.stream.sources import open_source
     from mtclar.stream.sources.folder import FolderSource
 
     if fps is not None and not math.isfinite(fps):
         raise UsageError(f"--fps {fps} is not a frame rate", "write it like 25")
-    folder = Path(spec).expanduser()
+    folder = expand_home(spec)
     source: Source
     if folder.is_dir():
         if fps is None:

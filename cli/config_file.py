@@ -18,7 +18,7 @@ from typing import Any
 
 from mtclar.cli.logs import secrets_of
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import read_ordinary, readable_by_others
+from mtclar.engine.files import expand_home, read_ordinary, readable_by_others
 
 CONFIG_FLAG = "--config"
 WIDTH = 100
@@ -89,7 +89,7 @@ def _setting(parameter: inspect.Parameter, hint: Any) -> Setting:
 
 def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
     """The file's values by parameter. Raises UsageError with the file, the line and a remedy."""
-    path = path.expanduser()
+    path = expand_home(path)
     try:
         text = read_ordinary(path, MAX_BYTES).decode()
     except UnicodeDecodeError as error:
@@ -115,7 +115,7 @@ def readable_secrets(path: Path) -> bool:
 
     Call it for a file that `read_config` has accepted.
     """
-    path = path.expanduser()
+    path = expand_home(path)
     if not readable_by_others(path):
         return False
     content = tomllib.loads(read_ordinary(path, MAX_BYTES).decode())
@@ -148,7 +148,7 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
             limits += [f"at most {most:g}"] if most is not None else []
             raise UsageError(f"{where}: {setting.key} is {value}", f"it must be {' and '.join(limits)}")
     if setting.kind is Path:
-        return str(Path(value).expanduser())
+        return str(expand_home(value))
     return value
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mtclar.cli.secret_files import first_line
+from mtclar.engine.files import expand_home
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
 
 APP_NAME = "mtclar-stream"
@@ -80,7 +81,7 @@ TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", h
 
 def expanded(path: Path | None) -> Path | None:
     """The path with `~` expanded: a shell does not expand it in `--out=~/me.mtclar`."""
-    return None if path is None else path.expanduser()
+    return None if path is None else expand_home(path)
 
 
 SummaryOption = Annotated[

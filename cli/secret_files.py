@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 def first_line(file: Path, kind: str, hint: str) -> str:
     """The first line of a file, without its end. Raises UsageError that names its `kind`, such as token."""
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import read_ordinary
+    from mtclar.engine.files import expand_home, read_ordinary
 
     try:
-        content = read_ordinary(file.expanduser(), MAX_BYTES).decode("utf-8-sig")
+        content = read_ordinary(expand_home(file), MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UsageError(f"cannot read the {kind} file {file}: {reason}", hint) from error
@@ -23,8 +23,8 @@ def first_line(file: Path, kind: str, hint: str) -> str:
 
 def warn_if_readable(*files: Path | None) -> None:
     """Logs a warning for each of these files that other users can read."""
-    from mtclar.engine.files import readable_by_others
+    from mtclar.engine.files import expand_home, readable_by_others
 
     for file in files:
-        if file is not None and readable_by_others(file.expanduser()):
+        if file is not None and readable_by_others(expand_home(file)):
             log.warning("other users can read the secret in %s: chmod 600 %s", file, file)

@@ -226,3 +226,15 @@ def _disk_errors(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror or error}",
             "choose another place, or make room; a file that was there before is unchanged",
         ) from error
+
+
+def expand_home(path: Path | str) -> Path:
+    """A path with `~` replaced by the home folder; a file that is really called so is left as it is.
+
+    Raises UsageError where there is no such home folder, also for an account without one.
+    """
+    try:
+        return Path(path) if Path(path).exists() else Path(path).expanduser()
+    except (RuntimeError, ValueError) as error:
+        user = str(path).partition("/")[0]
+        raise UsageError(f"unknown home folder {user!r}", "write the whole path") from error

@@ -15,9 +15,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import DEFAULT_FPS, TimeLine
-from mtclar.stream.sources.decoding import announced_fps, upright, video_stream
-from mtclar.stream.sources.video import open_file
+from mtclar.stream.sources.decoding import upright
+from mtclar.stream.sources.media_file import MediaFile
 
 Image = NDArray[np.uint8]
 """[H, W, 3] BGR."""
@@ -31,6 +30,7 @@ class Recording(Protocol):
 
     name: str
     times_s: NDArray[np.float64]  # [n] of every frame, from 0, monotonic
+    warnings: list[str]  # for people: the file breaks off, its times jump
 
     def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         """Yield the decodable rows from `first` on, in order, with the images of the selected rows [n]."""
@@ -62,39 +62,39 @@ class VideoRecording:
             raise UsageError(f"{path} is not a file", "name a video file or an image folder")
         self.name = path.name
         self._path = path
-        with open_file(path, self.name) as container:
-            stream = video_stream(container, self.name)
-            self.fps = announced_fps(stream)
-            base = stream.time_base
-            timestamps = [packet.pts for packet in _packets(container, stream)]
-        if not timestamps:
+        self.warnings: list[str] = []
+        self._file = MediaFile(path, self.name, self._warn)
+        self.fps = self._file.fps
+        index = self._file.index()
+        if not index.pts:
             raise SourceError(f"{self.name}: no frame could be read", "the file is empty or damaged")
-        # Raw streams and some AVI files have missing or repeated timetimestamps: then the order numbers the frames.
-        has_timestamps = (
-            base is not None and None not in timestamps and len(set(timestamps)) == len(timestamps)
-        )
-        in_order = sorted(timestamps) if has_timestamps else list(range(len(timestamps)))
-        period = 1.0 / (self.fps or DEFAULT_FPS)
-        line = TimeLine(self.fps)
-        self.times_s = np.array([line(float(s * base) if has_timestamps else s * period) for s in in_order])
-        self._row_of = {timestamp: row for row, timestamp in enumerate(in_order)} if has_timestamps else None
+        line = self._file.time_line()
+        self.times_s = np.array([line(stamp_s) for stamp_s in index.stamps_s])
+        self._file.check_pauses(line)
+        self._rows_of: dict[int, list[int]] = {}
+        for row, pts in enumerate(index.pts):
+            if pts is not None:
+                self._rows_of.setdefault(pts, []).append(row)
 
     def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         reformatter = VideoReformatter()
-        index = -1
-        with open_file(self._path, self.name) as container:
-            stream = video_stream(container, self.name)
+        row = -1
+        with self._file.open() as (container, stream):
             stream.thread_type = "NONE"  # videos in parallel are faster than threads
             for frame in _decoded(container, stream):
-                index += 1
-                row = index if self._row_of is None else self._row_of.get(frame.pts, -1)
+                # Frames come in order, and two may have the same stamp. One without a stamp follows the last.
+                row = next((other for other in self._rows_of.get(frame.pts, ()) if other > row), row + 1)
                 if not first <= row < len(selected) or getattr(frame, "is_corrupt", False):
                     continue
                 image = None
                 if selected[row]:
                     image = np.asarray(reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
-                    image = np.ascontiguousarray(upright(image, frame.rotation))
+                    image = upright(image, frame)
                 yield row, image
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     def digest(self) -> str:
         with self._path.open("rb") as file:
@@ -109,6 +109,7 @@ class FolderRecording:
 
         self.name = path.resolve().name
         self.fps: float | None = fps
+        self.warnings: list[str] = []
         self._files = FolderSource(path, fps).files
         self.times_s = np.arange(len(self._files)) / fps
 
@@ -129,18 +130,6 @@ class FolderRecording:
             with path.open("rb") as file:
                 digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield the packets with a displayed frame, up to the first read error."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError, OSError):
-            return
-        if packet.size and not packet.is_discard:
-            yield packet
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:

@@ -9,6 +9,7 @@ import typer
 
 from mtclar.cli.options import BackendOption, ThreadsOption, expanded
 from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.engine.files import expand_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,7 +137,7 @@ def command(
     require_mode(mode)
     choice = None if face is None else FaceChoice.parse(face)
     settings = Settings(mode, rate, smooth)
-    videos, supports, outs = ([path.expanduser() for path in paths or ()] for paths in (video, support, out))
+    videos, supports, outs = ([expand_home(path) for path in paths or ()] for paths in (video, support, out))
     if suggest is not None:
         from mtclar.cli.commands.label_suggest import run as run_suggest
 
@@ -275,6 +276,8 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
         )
         print_text(console, f"Without a value: {reasons}.")
     print_people(console, outcome.followed)
+    for text in finished.recording.warnings:
+        print_text(console, f"{job.video}: {text}.", "yellow")
     for text in outcome.unused:
         print_text(console, f"Not used: the label in {text}.", "yellow")
     if requested == BEST and not outcome.rmse:

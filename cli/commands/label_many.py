@@ -93,10 +93,12 @@ def run_many(
         console,
         f"{counted(len(done), 'video')} labelled, {len(kept):,} kept from an earlier run, {len(failed):,} failed.",
     )
-    for entry in failed[:MAX_SHOWN]:
-        print_text(console, f"{entry.video}: {entry.reason}", "yellow")
-    if len(failed) > MAX_SHOWN:
-        print_text(console, f"... and {len(failed) - MAX_SHOWN:,} more", "yellow")
+    told = [(entry.video, entry.reason or entry.warning) for entry in (*failed, *done)]
+    told = [(name, text) for name, text in told if text]
+    for name, text in told[:MAX_SHOWN]:
+        print_text(console, f"{name}: {text}", "yellow")
+    if len(told) > MAX_SHOWN:
+        print_text(console, f"... and {len(told) - MAX_SHOWN:,} more", "yellow")
     if done:
         video_s = sum(entry.video_s for entry in done)
         processor_s = sum(entry.processor_s for entry in done)

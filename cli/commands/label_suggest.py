@@ -67,6 +67,8 @@ def run(
         )
     console = Terminal()
     print_people(console, followed)
+    for text in recording.warnings:
+        print_text(console, f"{video}: {text}.", "yellow")
     print_text(console, f"{video}: the most useful frames to label ({len(labels)} labelled so far):")
     for number, suggestion in enumerate(suggestions, 1):
         print_text(

@@ -29,6 +29,7 @@ from mtclar.cli.options import (
 )
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.cli.secret_files import warn_if_readable
+from mtclar.engine.files import expand_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -297,11 +298,11 @@ def _face_landmarker(faces: str) -> Path | None:
         raise UsageError(
             "MediaPipe's face finder needs its face_landmarker.task", "write --faces mediapipe:FILE"
         )
-    return Path(file).expanduser()
+    return expand_home(file)
 
 
 def _given(path: Path | None) -> tuple[Path, ...]:
-    return () if path is None else (path.expanduser(),)
+    return () if path is None else (expand_home(path),)
 
 
 def _support_paths(named: Sequence[str] | None) -> list[Path]:
@@ -313,7 +314,7 @@ def _support_paths(named: Sequence[str] | None) -> list[Path]:
         return [default] if default.exists() else []
     if NO_SUPPORT in named and len(named) > 1:
         raise UsageError("--support none cannot be combined with support sets", "remove them, or `none`")
-    return [Path(name).expanduser() for name in named if name != NO_SUPPORT]
+    return [expand_home(name) for name in named if name != NO_SUPPORT]
 
 
 def _print_supports(

@@ -12,6 +12,7 @@ from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
 from mtclar.cli.terminal import Terminal, counted, print_text, printable
 from mtclar.engine.errors import SupportSetError, UsageError
+from mtclar.engine.files import expand_home
 
 if TYPE_CHECKING:
     from mtclar.engine.support_set import SupportSet
@@ -99,7 +100,7 @@ def merge(
     """Merge support sets of one person, for example from two days or in two lights."""
     from mtclar.calibrate.core import editing
 
-    paths = [path.expanduser() for path in files]
+    paths = [expand_home(path) for path in files]
     _require(out, force)
     sets = [(path.name, _load(path, passphrase_file)) for path in paths]
     merged = editing.merge(sets, subject)

@@ -30,6 +30,7 @@ class LedgerEntry:
     video_s: float = 0.0
     processor_s: float = 0.0
     reason: str = ""  # of a failure
+    warning: str = ""  # about the video: it breaks off, its times jump
 
 
 class Ledger(Closeable):

@@ -41,5 +41,6 @@ class Worker:
             frames=len(table),
             valued=int((~np.isnan(table.values).any(axis=1)).sum()),
             video_s=round(float(table.times_s[-1]) * len(table) / max(len(table) - 1, 1), 3),
+            warning="; ".join(done.recording.warnings),
             processor_s=round(time.process_time() - start_s, 3),
         )

@@ -12,7 +12,7 @@ from typing import IO
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.files import open_private
+from mtclar.engine.files import expand_home, open_private
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
 
@@ -59,7 +59,7 @@ def open_csv(argument: str) -> "CsvSink":
     """The sink of `csv://FILE`."""
     if not argument:
         raise UsageError("the csv sink needs a file", "write csv://out.csv")
-    return CsvSink(Path(argument).expanduser())
+    return CsvSink(expand_home(argument))
 
 
 class CsvSink(Sink):

@@ -1,5 +1,6 @@
 """Decodes a PyAV container into pictures: upright, BGR, with their stamps, without the damaged ones."""
 
+import math
 import struct
 import threading
 from collections import OrderedDict
@@ -10,6 +11,8 @@ from typing import Any
 import av
 import av.error
 import numpy as np
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -19,10 +22,13 @@ from mtclar.engine.errors import SourceError
 # the CPU, and delays by one frame a thread. It pays for pictures that take longer to decode than to analyse.
 THREADED_ABOVE_PIXELS = 1920 * 1088
 
+ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
+
 UNDECODABLE_PACKETS = 25
 """So many packets in a row without a picture, after decodable ones, mean a change of codec rather than damage."""
 
 WALL_TIMES_KEPT = 64  # packets whose pictures may still come out of the decoder
+DISPLAY_MATRIX = struct.Struct("=5i")  # a b u c d of a row vector's matrix, in units of 2**-16
 PRODUCER_TIME = struct.Struct("<q")  # FFmpeg's AVProducerReferenceTime begins with microseconds since 1970
 
 
@@ -43,23 +49,48 @@ class CodecChanged(SourceError):
         self.at_byte = at_byte
 
 
-def video_stream(container: Any, label: str) -> Any:
-    """The first video stream; SourceError when there is none."""
-    if not container.streams.video:
+def video_stream(
+    container: Any, label: str, number: int | None = None, warn: Callable[[str], None] = lambda _: None
+) -> Any:
+    """The video stream `number` (from 0), by default the largest; SourceError when there is none.
+
+    Pictures attached to a file, such as the cover of an album, do not count. Where there is a choice, `warn` is told.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & ATTACHED]
+    if not streams:
         has = "only sound" if container.streams.audio else "no video"
         raise SourceError(f"{label} holds {has}", "name a file or stream with a picture")
-    stream = container.streams.video[0]
+    named = ", ".join(f"{i} ({_width(stream)}x{_height(stream)})" for i, stream in enumerate(streams))
+    if number is None:
+        chosen = max(range(len(streams)), key=lambda i: _width(streams[i]) * _height(streams[i]))
+        if len(streams) > 1:
+            warn(f"it holds the video streams {named}; {chosen} is read: stream=N chooses another")
+    elif number < len(streams):
+        chosen = number
+    else:
+        raise SourceError(f"{label} has no video stream {number}", f"its video streams: {named}")
+    stream = streams[chosen]
     if stream.codec_context is None:  # FFmpeg does not know the codec, or the header that names it is damaged
         raise SourceError(f"{label} has an unknown video codec", "try to play it, or convert it to H.264")
-    pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
-    stream.thread_type = "AUTO" if pixels > THREADED_ABOVE_PIXELS else "NONE"
+    stream.thread_type = "AUTO" if _width(stream) * _height(stream) > THREADED_ABOVE_PIXELS else "NONE"
     return stream
 
 
+def _width(stream: Any) -> int:
+    return getattr(stream.codec_context, "width", 0) or 0
+
+
+def _height(stream: Any) -> int:
+    return getattr(stream.codec_context, "height", 0) or 0
+
+
 def announced_fps(stream: Any) -> float | None:
-    """Frames per second as the stream announces them; None for none or an impossible one."""
+    """Frames per second as the stream announces them; None for none or an impossible one.
+
+    1000 and more is the clock of the container, as live recordings in WebM announce it.
+    """
     rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate and 0 < rate <= 1000 else None
+    return float(rate) if rate and 0 < rate < 1000 else None
 
 
 def pictures(
@@ -109,8 +140,7 @@ def pictures(
             silent, began = 0, True
             image = np.asarray(reformatter.reformat(picture, format="bgr24").to_ndarray(), np.uint8)
             unix_s = None if picture.pts is None else taken.pop(picture.pts, None)
-            turned = np.ascontiguousarray(upright(image, picture.rotation))
-            yield Picture(turned, picture.time, unix_s)
+            yield Picture(upright(image, picture), picture.time, unix_s)
         if began and undecodable_packets is not None and silent >= undecodable_packets:
             raise CodecChanged(label, silent_since)
 
@@ -125,10 +155,33 @@ def _store_wall_time(packet: Any, taken: "OrderedDict[int, float]") -> None:
         taken.popitem(last=False)
 
 
-def upright(image: NDArray[np.uint8], rotation_deg: int) -> NDArray[np.uint8]:
-    """Rotates by the angle of the display matrix (counter-clockwise), as phones write it."""
-    quarter_turns = round(rotation_deg / 90) % 4
-    return np.rot90(image, quarter_turns) if quarter_turns else image
+def upright(image: NDArray[np.uint8], picture: Any) -> NDArray[np.uint8]:
+    """Turns and mirrors a picture by its display matrix, as ffmpeg does (fftools/ffmpeg_filter.c)."""
+    side_data = picture.side_data.get(Type.DISPLAYMATRIX)
+    if side_data is None:
+        return np.ascontiguousarray(image)
+    a, b, _, c, d = DISPLAY_MATRIX.unpack_from(bytes(side_data))
+    if not (a or c) or not (b or d):
+        return np.ascontiguousarray(image)  # not the matrix of a rotation
+    clockwise_deg = math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c))) % 360
+    quarter = round(clockwise_deg / 90) % 4
+    if abs((clockwise_deg + 45) % 90 - 45) > 1:
+        return _turned(image, clockwise_deg)
+    if quarter % 2:
+        mirrored = (c > 0) if quarter == 1 else (c < 0)
+        turned = np.rot90(image, -quarter)
+        return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+    flipped = image[:, ::-1] if quarter and a < 0 else image
+    return np.ascontiguousarray(flipped[::-1] if d < 0 else flipped)
+
+
+def _turned(image: NDArray[np.uint8], clockwise_deg: float) -> NDArray[np.uint8]:
+    """Turns by any angle about the centre; the size stays, corners are lost and black."""
+    import cv2
+
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -clockwise_deg, 1.0)
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height)), np.uint8)
 
 
 def reason_of(error: BaseException) -> str:

@@ -18,9 +18,10 @@ import av.error
 from mtclar.engine.address import without_credentials
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import CaptureTimeLine, TimeLine, stream_name
-from mtclar.stream.sources.capture_time import SenderClock
+from mtclar.engine.files import expand_home
+from mtclar.stream.sources.base import stream_name
 from mtclar.stream.sources.decoding import announced_fps, pictures, reason_of, video_stream
+from mtclar.stream.sources.times import CaptureTimeLine, SenderClock, TimeLine
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ def _parse_options(fragment: str, tls: bool) -> dict[str, str]:
         choices = known[name]
         if choices is not None and value not in choices:
             raise UsageError(f"invalid option '#{name}={value}'", f"one of: {', '.join(sorted(choices))}")
-    if "ca" in options and not Path(options["ca"]).expanduser().is_file():
+    if "ca" in options and not expand_home(options["ca"]).is_file():
         raise UsageError(
             f"there is no file {options['ca']}", "#ca= names a PEM file of certificates to trust"
         )
@@ -187,7 +188,7 @@ def _ffmpeg_options(chosen: dict[str, str], tls: bool) -> dict[str, str]:
     options = RTSP_OPTIONS | (UDP_OPTIONS if chosen.get("transport") == "udp" else {})
     if tls and chosen.get("verify") != "no":
         options["tls_verify"] = "1"
-        own = str(Path(chosen["ca"]).expanduser()) if "ca" in chosen else _ca_file()
+        own = str(expand_home(chosen["ca"])) if "ca" in chosen else _ca_file()
         if own is not None:
             options["ca_file"] = own
     return options

@@ -5,46 +5,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import av
-import av.error
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import FORMS, TimeLine, stream_name
-from mtclar.stream.sources.decoding import (
-    UNDECODABLE_PACKETS,
-    CodecChanged,
-    Picture,
-    announced_fps,
-    pictures,
-    reason_of,
-    video_stream,
-)
+from mtclar.engine.files import expand_home
+from mtclar.stream.sources.base import FORMS, stream_name
+from mtclar.stream.sources.decoding import UNDECODABLE_PACKETS, CodecChanged, Picture, pictures
+from mtclar.stream.sources.media_file import MediaFile
 
 log = logging.getLogger(__name__)
 
 
-def open_file(path: Path, label: str, from_byte: int = 0) -> Any:
-    """PyAV's container of a file; raises SourceError, which calls it by `label`."""
-    options = {"skip_initial_bytes": str(from_byte)} if from_byte else {}
-    try:
-        return av.open(str(path), metadata_errors="ignore", options=options)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(
-            f"{label} is not a video that can be read: {reason_of(error)}",
-            "it may be empty, truncated or of an unknown format; try to play it",
-        ) from error
-
-
 def open_file_source(spec: str, stream_id: str | None, loop: bool) -> "VideoFile":
     """The source of a path."""
-    try:
-        path = Path(spec).expanduser()
-    except (RuntimeError, ValueError) as error:
-        user = spec.partition("/")[0]
-        raise UsageError(f"unknown home folder {user!r}", "write the whole path") from error
+    path = expand_home(spec)
     return VideoFile(path, stream_id or stream_name(path.stem), loop=loop)
 
 
@@ -73,6 +47,7 @@ class VideoFile:
         *,
         label: str | None = None,
         loop: bool = False,
+        stream: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream_id = stream_id
@@ -87,12 +62,11 @@ class VideoFile:
             raise UsageError(f"there is no file {path}", f"a source is {FORMS}")
         if not path.is_file():
             raise UsageError(f"{path} is not a file", "name a video file")
-        with open_file(
-            path, self.label
-        ) as container:  # an unreadable file fails here, not in the reader's thread
-            stream = video_stream(container, self.label)
-            self.fps: float | None = announced_fps(stream)
-            for picture in pictures(container, stream, self.label, self._closed, self._warn):
+        # An unreadable file fails here, not in the reader's thread.
+        self._file = MediaFile(path, self.label, self._warn, stream)
+        self.fps: float | None = self._file.fps
+        with self._file.open() as (container, video):
+            for picture in pictures(container, video, self.label, self._closed, self._warn):
                 self.size: tuple[int, int] | None = (picture.image.shape[1], picture.image.shape[0])
                 break
             else:
@@ -108,21 +82,26 @@ class VideoFile:
         self._closed.set()
 
     def frames(self) -> Iterator[Frame]:
-        self.warnings.clear()
-        time_line = TimeLine(self.fps)
+        time_line = self._file.time_line()
         seq = 0
         last_s = 0.0
         while True:
+            last_stamp_s = 0.0
             for picture in self._one_round():
                 last_s = time_line(picture.stamp_s)
+                last_stamp_s = max(last_stamp_s, picture.stamp_s or 0.0)
                 yield Frame(picture.image, seq, self._clock(), "file", last_s, self.stream_id)
                 seq += 1
-            if seq == 0 and not self._closed.is_set():
+            if self._closed.is_set():
+                return
+            if seq == 0:
                 raise SourceError(
                     f"{self.label}: no picture could be decoded",
                     "the file is empty or damaged; try to play it",
                 )
-            if not self._loop or self._closed.is_set():
+            self._file.check_length(last_stamp_s)
+            self._file.check_pauses(time_line)
+            if not self._loop:
                 return
             time_line.resume(last_s)  # the first picture of the next round comes one period after the last
 
@@ -132,11 +111,10 @@ class VideoFile:
         from_byte = 0
         while True:
             try:
-                with open_file(self._path, self.label, from_byte) as container:
-                    stream = video_stream(container, self.label)
+                with self._file.open(from_byte) as (container, video):
                     # Only a transport stream can change its codec and be read from the middle.
                     limit = UNDECODABLE_PACKETS if container.format.name == "mpegts" else None
-                    yield from pictures(container, stream, self.label, self._closed, self._warn, limit)
+                    yield from pictures(container, video, self.label, self._closed, self._warn, limit)
                 break
             except CodecChanged as change:
                 if change.at_byte is None or change.at_byte <= from_byte:

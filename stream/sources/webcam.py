@@ -15,8 +15,8 @@ import cv2
 
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.base import CaptureTimeLine, stream_name
-from mtclar.stream.sources.capture_time import driver_time
+from mtclar.stream.sources.base import stream_name
+from mtclar.stream.sources.times import CaptureTimeLine, driver_time
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ Frame i is line i + 1: either cropped_aligned/NAME/00001.jpg (missing when no fa
 video file such as NAME.mp4, anywhere below the root.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,14 @@ import numpy as np
 from mtclar.engine.errors import UsageError
 from mtclar.train.data.labelled import Clip, DatasetError, Picture, in_range, is_file, read_picture
 
+log = logging.getLogger(__name__)
+
 Split = Literal["train", "validation", "all"]
 DEFAULT_SPLIT: Split = "validation"
 
 HEADER = "valence,arousal"
 IGNORED = -5.0
+FRAMES_SHORT = 10  # videos of the data set have up to a few frames fewer than labels
 FPS = 30.0  # of most of its videos; cropped frames come without times
 FRAMES_FOLDER = "cropped_aligned"
 FRAME_SUFFIX = ".jpg"
@@ -160,6 +164,8 @@ def _decoded(path: Path, count: int) -> Callable[[], Iterator[Picture | None]]:
                     number += 1
         except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
             raise DatasetError(f"{path}, frame {number}: it cannot be decoded: {error}") from error
+        if count - number > FRAMES_SHORT:
+            log.warning("%s breaks off: frames %d to %d of its labels are missing", path, number + 1, count)
         yield from [None] * (count - number)
 
     return pictures

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, SourceError, UsageError
+from mtclar.label.recording import open_recording
 from mtclar.stream.sources import open_source
-from mtclar.stream.sources.base import TimeLine
+from mtclar.stream.sources.times import TimeLine
 from mtclar.stream.sources.video import VideoFile
 
 MakeClip = Callable[..., Path]
@@ -71,27 +72,56 @@ def test_time_starts_at_zero_for_every_file(make_clip: MakeClip) -> None:
     assert [frame.pts_s for frame in frames] == pytest.approx([0, 0.04, 0.08], abs=2e-3)
 
 
-@pytest.mark.parametrize("angle", [90, 180, 270])
-def test_a_phones_rotation_is_undone(make_clip: MakeClip, angle: int) -> None:
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        (1, 0, 0, 1),
+        (0, 1, -1, 0),
+        (-1, 0, 0, -1),
+        (0, -1, 1, 0),
+        (-1, 0, 0, 1),
+        (1, 0, 0, -1),
+        (0, 1, 1, 0),
+        (0, -1, -1, 0),
+    ],
+)
+def test_the_display_matrix_turns_and_mirrors(make_clip: MakeClip, matrix: tuple[int, int, int, int]) -> None:
     plain = read(make_clip(size=(64, 48), frames=1))[0].image
     path = make_clip("turned.mp4", size=(64, 48), frames=1)
-    _write_rotation(path, angle)
+    write_matrix(path, matrix)
     source = open_source(str(path))
-    turned = next(iter(source.frames())).image
-    clockwise_quarters = -angle // 90
-    assert np.array_equal(turned, np.rot90(plain, clockwise_quarters))
-    assert source.size == (turned.shape[1], turned.shape[0])
+    shown = next(iter(source.frames())).image
+    a, b, c, d = matrix
+    y, x = np.mgrid[0:48, 0:64]
+    right, down = a * x + c * y, b * x + d * y  # where the matrix puts each pixel
+    expected = np.zeros_like(shown)
+    expected[down - down.min(), right - right.min()] = plain
+    assert np.array_equal(shown, expected)
+    assert source.size == (shown.shape[1], shown.shape[0])
+    (_, recorded), *_ = open_recording(path).images(np.ones(1, bool))
+    assert recorded is not None
+    assert np.array_equal(recorded, expected)
 
 
-def _write_rotation(path: Path, angle: int) -> None:
-    """Puts a display matrix that turns by `angle` clockwise into the mp4's only track header, as phones do."""
-    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[angle]
+def test_a_display_matrix_of_any_angle(make_clip: MakeClip) -> None:
+    path = make_clip("tilted.mp4", size=(64, 48), frames=1)
+    plain = read(path)[0].image
+    write_matrix(path, (0.8660254, 0.5, -0.5, 0.8660254))  # 30 degrees clockwise
+    tilted = read(path)[0].image
+    assert tilted.shape == plain.shape
+    assert not tilted[0, 0].any()
+    assert np.abs(tilted[23:25, 31:33].astype(int) - plain[23:25, 31:33]).max() < 60
+    assert tilted[10, 45, 2] > 150  # what was up is up and to the right: red
+
+
+def write_matrix(path: Path, matrix: tuple[float, float, float, float]) -> None:
+    """Puts a display matrix (a, b, c, d) into the mp4's only track header, as phones and editors do."""
     data = bytearray(path.read_bytes())
     header = data.index(b"tkhd")
-    one = 1 << 16
-    matrix = [cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30]
+    a, b, c, d = (round(value * (1 << 16)) for value in matrix)
     at = header + 4 + 4 + 20 + 16  # type, version and flags, times and ids, reserved and volume (version 0)
-    data[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
+    words = [a, b, 0, c, d, 0, 0, 0, 1 << 30]
+    data[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in words)
     path.write_bytes(bytes(data))
 
 

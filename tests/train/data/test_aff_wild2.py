@@ -60,6 +60,13 @@ def test_videos_with_one_or_two_people(tmp_path: Path) -> None:
     assert len(list(right.frames())) == 4
 
 
+def test_video_that_breaks_off_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_video(tmp_path / "a.mp4", [40, 80, 120])
+    write_labels(tmp_path, "a", *["0,0"] * 30)
+    assert len(list(aff_wild2.load(tmp_path)[0].frames())) == 30
+    assert "a.mp4 breaks off: frames 4 to 30 of its labels are missing" in caplog.text
+
+
 def test_video_longer_than_its_labels_is_cut(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", [40, 80, 120])
     write_labels(tmp_path, "a", "0,0", "0,0")

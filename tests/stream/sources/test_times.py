@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.stream.sources.capture_time import (
+from mtclar.stream.sources.times import (
     MAX_AGE_S,
     MAX_CLOCK_DIFFERENCE_S,
     SenderClock,
