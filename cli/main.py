@@ -4,6 +4,7 @@ Exit codes: 0 success (including the end of a file and Ctrl-C of `run`), 1 failu
 A command module imports only typer at its top, so that --help stays fast.
 """
 
+import errno
 import functools
 import inspect
 import sys
@@ -34,7 +35,14 @@ COMMANDS = (
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
+MIN_ADDRESS_SPACE = 800 * 2**20  # measured: `label` needs 750 MiB, `run` 950
 INTERRUPTED = 130  # 128 + SIGINT, the shell convention
+HINTS = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the whole machine has too many open files: close other programs",
+    errno.ENOMEM: "close other programs, or raise the limits of this one (ulimit -v, MemoryMax)",
+}
 
 
 class _InOrder(TyperGroup):
@@ -92,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if notice is not None:
         typer.echo(notice, err=True)
     try:
+        _require_memory()
         make_app()(args=given, prog_name=PROGRAM)
     except MtclarError as error:
         if debug:
@@ -101,12 +110,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        first_line = (str(error).splitlines() or [""])[0]
-        _print_error(
-            f"{type(error).__name__}: {first_line}",
-            f"this is a bug in {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
-        )
+        _print_error(*_what_and_hint(error))
         sys.exit(1)
+
+
+def _what_and_hint(error: Exception) -> tuple[str, str]:
+    """The message of an error that no part has one for: what the machine refuses, or a bug."""
+    text = (str(error).splitlines() or [""])[0]
+    out_of_memory = "close other programs, or raise the limits of this one (ulimit -v, MemoryMax)"
+    match error:
+        case MemoryError():
+            return "there is not enough memory", out_of_memory
+        case ImportError() if "map segment" in text or "allocate memory" in text:
+            return f"a library cannot be loaded: {text}", out_of_memory
+        case RuntimeError() if "start new thread" in text:
+            return (
+                "no further thread can be started",
+                "raise the limits of this program (ulimit -u, TasksMax)",
+            )
+        case OSError() if error.strerror:
+            where = f"{error.filename}: " if error.filename else ""
+            hint = HINTS.get(error.errno or 0, f"repeat with {DEBUG_FLAG} to see where it happens")
+            return f"{where}{error.strerror}", hint
+    return (
+        f"{type(error).__name__}: {text}",
+        f"this is a bug in {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
+    )
 
 
 def _print_version(wanted: bool) -> None:
@@ -141,6 +170,20 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(INTERRUPTED) from interrupt
 
     return run
+
+
+def _require_memory() -> None:
+    """Raises MtclarError under a limit at which OpenBLAS and OpenCV crash instead of reporting that it is reached."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < MIN_ADDRESS_SPACE:
+        raise MtclarError(
+            f"the limit of {limit // 2**20} MiB of address space is too small for the libraries",
+            f"allow at least {MIN_ADDRESS_SPACE // 2**20} MiB: ulimit -v {MIN_ADDRESS_SPACE // 2**10}",
+        )
 
 
 def _print_error(what: str, hint: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"MTCLAR-SEALED-1\n"
 LOG_N, R, P = 17, 8, 1
-MAX_LOG_N, MAX_R, MAX_P = 20, 16, 4  # limits of the parameters in a file: 2 GB and seconds
+MAX_WORK_BYTES = 512 * 2**20  # of 128 n r p, which bounds both memory and time; ours is a quarter of it
 SALT_BYTES, NONCE_BYTES, KEY_BYTES = 16, 12, 32
 HEAD_BYTES = len(MAGIC) + 3 + SALT_BYTES + NONCE_BYTES
 
@@ -58,8 +58,13 @@ def unseal(data: bytes, passphrase: str) -> bytes:
     """The plain bytes. Raises SealedError; UsageError for an empty passphrase or without `cryptography`."""
     head = data[:HEAD_BYTES]
     log_n, r, p = head[len(MAGIC) : len(MAGIC) + 3] if len(head) == HEAD_BYTES else (0, 0, 0)
-    if not (is_sealed(data) and 1 <= log_n <= MAX_LOG_N and 1 <= r <= MAX_R and 1 <= p <= MAX_P):
+    if not (is_sealed(data) and log_n and r and p):
         raise SealedError("the encrypted file is cut short or damaged")
+    if 128 * 2**log_n * r * p > MAX_WORK_BYTES:
+        raise SealedError(
+            f"the encrypted file asks for more than {MAX_WORK_BYTES // 2**20} MB of memory or as much time to open",
+            "it is damaged, or not by this program",
+        )
     cipher = _cipher(head, passphrase)
     from cryptography.exceptions import InvalidTag
 

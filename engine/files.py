@@ -128,20 +128,20 @@ def sweep_parts(path: Path) -> list[Path]:
 
 def delete_together(paths: Iterable[Path]) -> None:
     """Deletes files, and the folders that are empty then. Tries all; raises WriteError with the first that stays."""
-    errors: dict[Path, OSError] = {}
+    refused: dict[Path, OSError] = {}
     folders = set()
     for path in paths:
         try:
             path.unlink(missing_ok=True)
             folders.add(path.parent)
         except OSError as error:
-            errors[path] = error
+            refused[path] = error
     for folder in folders:
         _flush_folder(folder)
         with suppress(OSError):  # there is more in it
             folder.rmdir()
-    for path, error in errors.items():
-        raise WriteError(f"cannot delete {path}: {error.strerror or error}", "delete it yourself") from error
+    for path, cause in refused.items():
+        raise WriteError(f"cannot delete {path}: {cause.strerror or cause}", "delete it yourself") from cause
 
 
 def require_writable(path: Path) -> None:

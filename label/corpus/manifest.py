@@ -90,7 +90,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     except FileNotFoundError as error:
         raise UsageError(f"no such manifest: {path}", EXAMPLE) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read the manifest {path}: {error}", EXAMPLE) from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the manifest {path}: {reason}", EXAMPLE) from error
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,7 @@ def write(table: Table, outs: list[Path], video: Path) -> list[Path]:
     return list(contents)
 
 
-def bytes_writer(content: bytes) -> Callable[[BinaryIO], object]:
+def bytes_writer(content: bytes) -> Callable[[IO[bytes]], object]:
     """A callback for `mtclar.engine.files` that writes these bytes."""
     return lambda file: file.write(content)
 

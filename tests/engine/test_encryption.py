@@ -47,10 +47,11 @@ def test_no_byte_can_be_changed_and_none_left_out() -> None:
             unseal(data[:length], "p")
 
 
-def test_a_file_cannot_ask_for_all_memory() -> None:
+@pytest.mark.parametrize("parameters", [(40, 8, 1), (20, 8, 1), (19, 8, 2), (10, 255, 255), (255, 1, 1)])
+def test_a_file_cannot_ask_for_all_memory_or_time(parameters: tuple[int, int, int]) -> None:
     data = bytearray(seal(b"x", "p"))
-    data[len(MAGIC)] = 40  # n = 2^40
-    with pytest.raises(SealedError, match="damaged"):
+    data[len(MAGIC) : len(MAGIC) + 3] = bytes(parameters)  # log2 n, r, p
+    with pytest.raises(SealedError, match="512 MB"):
         unseal(bytes(data), "p")
 
 
