@@ -4,10 +4,13 @@ import hmac
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.protocol.messages import Role
+
+if TYPE_CHECKING:  # with numpy, which --help does not load
+    from mtclar.stream.protocol.messages import Role
 
 MIN_TOKEN_LENGTH = 8
 
@@ -54,11 +57,11 @@ class Access:
                 raise UsageError(f"'{origin}' is not an origin", "write scheme://host or scheme://host:port")
 
     @property
-    def open_role(self) -> Role | None:
+    def open_role(self) -> "Role | None":
         """The role of every client where no token is needed; None where one is."""
         return self._given("operator") if self.token is None else None
 
-    def role_of(self, given: str) -> Role | None:
+    def role_of(self, given: str) -> "Role | None":
         """The role that a token gives; None for a wrong one. Compares in constant time."""
         tokens: dict[Role, str | None] = {"operator": self.token, "viewer": self.view_token}
         right = [
@@ -68,14 +71,14 @@ class Access:
         ]
         return self._given(right[0]) if right else None
 
-    def bearer(self, authorizations: Sequence[str]) -> Role | None:
+    def bearer(self, authorizations: Sequence[str]) -> "Role | None":
         """The role that `Authorization: Bearer ...` gives; None without such a header or with a wrong token."""
         if len(authorizations) != 1:
             return None
         scheme, _, given = authorizations[0].partition(" ")
         return self.role_of(given.strip()) if scheme.lower() == "bearer" else None
 
-    def _given(self, role: Role) -> Role:
+    def _given(self, role: "Role") -> "Role":
         return "viewer" if self.read_only else role
 
     def origin_allowed(self, origins: Sequence[str], hosts: Sequence[str]) -> bool:
