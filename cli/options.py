@@ -128,10 +128,20 @@ def read_token(token: str | None, token_file: Path | None) -> str | None:
 
 
 def default_support_path() -> Path:
-    """The support set that `calibrate` writes and `run` reads by default, in the user's data folder."""
+    """The support set that `calibrate` writes and `run` reads by default, in the user's data folder.
+
+    Raises UsageError for an account without a home folder, as containers have.
+    """
     from platformdirs import user_data_path
 
-    return user_data_path(APP_NAME, appauthor=False) / DEFAULT_SUPPORT
+    from mtclar.engine.errors import UsageError
+
+    try:
+        return user_data_path(APP_NAME, appauthor=False) / DEFAULT_SUPPORT
+    except RuntimeError as error:
+        raise UsageError(
+            "this account has no home folder for the default support set", "name a file, or set HOME"
+        ) from error
 
 
 def backend_spec(backend: str, provider: str | None) -> str:

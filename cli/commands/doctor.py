@@ -233,7 +233,10 @@ def _default_support() -> Check:
     from mtclar.cli.terminal import counted
     from mtclar.engine.errors import MtclarError
 
-    path = default_support_path()
+    try:
+        path = default_support_path()
+    except MtclarError as error:
+        return Check("your calibration", "absent", error.what, error.hint)
     if not path.exists():
         return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
     try:

@@ -310,7 +310,10 @@ def _support_paths(named: Sequence[str] | None) -> list[Path]:
     from mtclar.engine.errors import UsageError
 
     if not named:
-        default = default_support_path()
+        try:
+            default = default_support_path()
+        except UsageError:  # no home folder: no default either
+            return []
         return [default] if default.exists() else []
     if NO_SUPPORT in named and len(named) > 1:
         raise UsageError("--support none cannot be combined with support sets", "remove them, or `none`")

@@ -10,6 +10,10 @@ from mtclar.engine.data_types import Frame
 FORMS = "webcam[:N or name], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
 """How a source is written, for people."""
 
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+HEIF_HINT = "convert them to JPEG, for example with `heif-convert IN.heic OUT.jpg` (Debian: libheif-examples)"
+"""Photos of phones: OpenCV's wheels do not read them, and FFmpeg gives each of their tiles as a video."""
+
 
 class Source(Protocol):
     """Where frames come from. One thread iterates `frames()`; any thread may read the properties or call `close`."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
+from mtclar.stream.sources.base import HEIF_HINT, HEIF_SUFFIXES
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -17,8 +18,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 class FolderSource:
     """The pictures of a folder as a mtclar.stream.sources.base.Source.
 
-    Numbers in names sort as numbers (2.png before 10.png). Raises UsageError for a folder without a picture,
-    SourceError for a picture that cannot be decoded.
+    Numbers in names sort as numbers (2.png before 10.png); names that begin with a dot are skipped. Raises UsageError
+    for a folder without a picture, SourceError for a picture that cannot be decoded.
     """
 
     live = False
@@ -31,7 +32,13 @@ class FolderSource:
         self._period_s = 1.0 / fps
         self._clock = clock
         self._closed = threading.Event()
-        files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        # Names that begin with a dot are companions that other systems leave: macOS writes ._1.jpg beside 1.jpg.
+        visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        if heif := sorted(path.name for path in visible if path.suffix.lower() in HEIF_SUFFIXES):
+            raise UsageError(
+                f"{folder} holds photos in HEIF ({heif[0]}), which cannot be read here", HEIF_HINT
+            )
+        files = (path for path in visible if path.suffix.lower() in SUFFIXES)
         self.files = tuple(sorted(files, key=lambda path: _sort_key(path.name)))
         if not self.files:
             raise UsageError(

@@ -11,6 +11,7 @@ import av
 import av.error
 
 from mtclar.engine.errors import SourceError
+from mtclar.stream.sources.base import HEIF_HINT, HEIF_SUFFIXES
 from mtclar.stream.sources.decoding import announced_fps, reason_of, video_stream
 from mtclar.stream.sources.times import TimeLine
 
@@ -54,6 +55,8 @@ class MediaFile:
         self._path = path
         self._number = stream
         self._warn = warn
+        if path.suffix.lower() in HEIF_SUFFIXES:
+            raise SourceError(f"{label} is a photo in HEIF, which cannot be read here", HEIF_HINT)
         with self._container() as container:
             video = video_stream(container, label, stream, warn)
             self._announced_fps = announced_fps(video)

@@ -169,7 +169,8 @@ def _pictures(folder: Path) -> Iterator[Path]:
     """The picture files, ordered by the number in their name; other names come last."""
     if not folder.is_dir():
         raise DatasetError(f"{folder} is missing")
-    files = [file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
+    visible = (file for file in folder.iterdir() if not file.name.startswith("."))
+    files = [file for file in visible if file.suffix.lower() in PICTURE_SUFFIXES]
     yield from sorted(files, key=lambda file: (int(file.stem) if file.stem.isdecimal() else 2**63, file.name))
 
 
