@@ -61,7 +61,7 @@ class Limits:
     camera_websocket_frames_per_s: float = 4096.0  # browsers send a picture in parts
 
     # All clients together
-    broadcasts_per_s: float = 50.0  # marks, assigns and further subscriptions
+    shared_per_s: float = 50.0  # marks, assigns and all subscriptions but the first one of each client
     field_choices: int = 32  # different choices of `fields`: each is encoded for each message
     unfinished_bytes: int = 16 * MIB  # received of messages and requests that are not complete
 

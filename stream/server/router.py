@@ -42,7 +42,8 @@ class Router:
         self._clock = clock
         self._on_mark = on_mark
         self._on_assign = on_assign
-        self._broadcasts = TokenBucket(limits.broadcasts_per_s, limits.broadcasts_per_s)
+        self._shared = TokenBucket(limits.shared_per_s, limits.shared_per_s)
+        self._known: set[str] = set()  # streams, as of the last unknown name: `streams` may be slow
 
     def dispatch(self, client: Client, handle: ClientHandle, text: str) -> None:
         """Carries out one message; raises ProtocolError, which the client gets as `error`."""
@@ -54,13 +55,16 @@ class Router:
                 return
         message = parse_client(content)
         if isinstance(message, Subscribe):
+            if client.subscribed:
+                self._require_shared()
             self._require_streams(message.streams or [])
-            client.subscribe(message)
-            self._hub.update_fields()
+            self._hub.subscribe(client, message)
             return
         if not isinstance(message, ClientHello):  # another one changes nothing
             _require_operator(handle, message.type)
         if isinstance(message, Mark):
+            if not client.marks.take():
+                raise ProtocolError("busy", f"one client may send {client.marks.per_s:g} marks in a second")
             self._require_broadcast(message.stream)
             log_action(handle, "mark", label=message.label, stream=message.stream)
             self._on_mark(MarkMessage(message.label, self._clock(), message.stream))
@@ -88,14 +92,19 @@ class Router:
             extension.on_disconnect(handle)
 
     def _require_streams(self, names: Collection[str]) -> None:
-        if unknown := set(names) - set(self._streams()) - set(self._hub.statuses):
+        if not self._known >= set(names):
+            self._known = {*self._streams(), *self._hub.statuses}
+        if unknown := set(names) - self._known:
             raise ProtocolError("unknown_stream", f"there is no stream '{min(unknown)}'")
 
     def _require_broadcast(self, stream: str | None) -> None:
+        self._require_shared()
         self._require_streams([] if stream is None else [stream])
-        if not self._broadcasts.take():
+
+    def _require_shared(self) -> None:
+        if not self._shared.take():
             raise ProtocolError(
-                "busy", f"all clients together have sent more than {self._broadcasts.per_s:g} in a second"
+                "busy", f"all clients together have sent more than {self._shared.per_s:g} in a second"
             )
 
 

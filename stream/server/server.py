@@ -120,7 +120,7 @@ class Server(Sink):
         self._clock = self._clocks.monotonic
         self._session = uuid.uuid4().hex
         self._certificate = certificate(self.config.tls_cert, self.config.tls_key)
-        self._hub = ClientHub(on_sent)
+        self._hub = ClientHub(on_sent, self.limits)
         self._router = Router(
             self._hub, self.limits, self._stream_names, self._clock, self._on_mark, on_assign
         )

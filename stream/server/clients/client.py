@@ -19,6 +19,7 @@ from mtclar.stream.protocol.messages import (
     SubscribedMessage,
 )
 from mtclar.stream.server.clients.connection import TRY_LATER, LimitedConnection
+from mtclar.stream.server.clients.quotas import TokenBucket
 from mtclar.stream.server.limits import Limits
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Client:
     ) -> None:
         self.connection = connection
         self.subscription = Subscription()
+        self.subscribed = False  # by a message of its own
+        self.marks = TokenBucket(limits.marks_at_once, limits.marks_per_s)
         self.sent = 0
         self.missed = 0  # replaced by a newer one before they were written
         self._limits = limits
@@ -103,6 +106,7 @@ class Client:
 
     def subscribe(self, request: Subscribe) -> None:
         """Applies to messages from now on; those in the mailbox are still sent."""
+        self.subscribed = True
         self.subscription = Subscription(
             streams=None if request.streams is None else frozenset(request.streams),
             max_hz=request.max_hz,

@@ -1,17 +1,21 @@
 """All connected clients: distributes each message to them and counts; lives on the event loop."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
+from mtclar.stream.protocol.client_messages import Subscribe
 from mtclar.stream.protocol.messages import (
     DEFAULT_FIELDS,
     AssignedMessage,
     ClockMessage,
     ErrorMessage,
     MarkMessage,
+    ProtocolError,
     StatusMessage,
     SubjectsMessage,
 )
 from mtclar.stream.server.clients.client import Client, Outgoing
+from mtclar.stream.server.limits import Limits
 
 ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | SubjectsMessage | ErrorMessage
 
@@ -22,12 +26,14 @@ class ClientHub:
     `on_sent(t_capture_s)` is called once per `affect`: when it is first written to a socket, or no client wants it.
     """
 
-    def __init__(self, on_sent: Callable[[float], None] | None = None) -> None:
+    def __init__(self, on_sent: Callable[[float], None] | None = None, limits: Limits | None = None) -> None:
         self.statuses: dict[str, StatusMessage] = {}  # by stream
         self.wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
         self.published = 0
         self.written = 0
         self._clients: set[Client] = set()
+        self._choices: Counter[frozenset[str]] = Counter()  # how many clients want these fields
+        self._most_choices = (limits or Limits()).field_choices
         self._missed_before = 0  # by clients that have disconnected
         self._missed_reported = 0
         self._on_sent = on_sent
@@ -59,17 +65,36 @@ class ClientHub:
         for status in self.statuses.values():
             client.send_text(status.encode())
         self._clients.add(client)
+        self._choose(client.subscription.fields, None)
 
     def remove(self, client: Client) -> None:
         """Removes a client; its count stays in the sum."""
         self._clients.remove(client)
         self._missed_before += client.missed
-        self.update_fields()
+        self._choose(None, client.subscription.fields)
 
-    def update_fields(self) -> None:
-        """Collects the sets of fields that clients want, for the worker threads that encode messages."""
-        wanted = {client.subscription.fields for client in self._clients}
-        self.wanted_fields = frozenset(wanted or {DEFAULT_FIELDS})
+    def subscribe(self, client: Client, request: Subscribe) -> None:
+        """Changes what a client receives; raises ProtocolError `busy` when clients want too many choices of fields."""
+        self._choose(request.chosen_fields, client.subscription.fields)
+        client.subscribe(request)
+
+    def _choose(self, fields: frozenset[str] | None, before: frozenset[str] | None) -> None:
+        """Counts what clients want, for the worker threads that encode each message for each choice."""
+        if fields == before:
+            return
+        new = fields is not None and fields not in self._choices
+        if new and fields != DEFAULT_FIELDS and len(self._choices) >= self._most_choices:
+            raise ProtocolError(
+                "busy", f"clients have chosen {self._most_choices} sets of fields: take one of theirs"
+            )
+        if fields is not None:
+            self._choices[fields] += 1
+        if before is not None:
+            self._choices[before] -= 1
+            if not self._choices[before]:
+                del self._choices[before]
+        if self.wanted_fields != self._choices.keys():
+            self.wanted_fields = frozenset(self._choices or {DEFAULT_FIELDS})
 
     def distribute(self, items: Iterable[Outgoing | ToAll]) -> None:
         """Enqueues each item for every client, in order."""

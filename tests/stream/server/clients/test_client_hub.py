@@ -85,7 +85,6 @@ def test_what_the_gone_have_missed_and_wanted() -> None:
     hub = ClientHub()
     stays, goes = Listener(), Listener(fields=frozenset({"box"}))
     join(hub, stays, goes)
-    hub.update_fields()
     assert hub.wanted_fields == {DEFAULT_FIELDS, frozenset({"box"})}
     stays.missed, goes.missed = 2, 5
     gone: Any = goes
