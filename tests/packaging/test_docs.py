@@ -54,7 +54,7 @@ def test_the_glossary_is_short() -> None:
 
 
 def test_lines_are_short() -> None:
-    """Lines of at most MAX_COLUMNS columns; generated blocks may contain wider tables."""
+    """Lines of at most MAX_COLUMNS columns, but rows of tables, which cannot be wrapped."""
     tracked = subprocess.run(
         ["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
@@ -63,7 +63,7 @@ def test_lines_are_short() -> None:
         f"{name}: {line}"
         for name, page in pages.items()
         for line in page.split("\n")
-        if len(line) > MAX_COLUMNS
+        if len(line) > MAX_COLUMNS and not line.startswith("|")
     ]
     assert long_lines == []
 
