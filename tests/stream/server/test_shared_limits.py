@@ -67,16 +67,19 @@ def test_a_stream_that_is_announced_later_can_be_chosen() -> None:
 def test_the_marks_of_one_client_are_limited_and_those_of_others_go_on() -> None:
     published: list[MarkMessage] = []
     limits = Limits(marks_at_once=3.0, marks_per_s=0.001, protocol_errors=1000)
-    with Server(ServerConfig(port=0, limits=limits), on_mark=published.append) as server:
-        with join(server) as flooder, join(server) as bystander:
-            until(flooder, "hello")
-            until(bystander, "hello")
-            for _ in range(10):
-                say(flooder, type="mark", label="flood")
-            assert answers(flooder, 10) == {"mark": 3, "busy": 7}
-            say(bystander, type="mark", label="onset")
-            while until(bystander, "mark")["label"] != "onset":
-                pass
+    with (
+        Server(ServerConfig(port=0, limits=limits), on_mark=published.append) as server,
+        join(server) as flooder,
+        join(server) as bystander,
+    ):
+        until(flooder, "hello")
+        until(bystander, "hello")
+        for _ in range(10):
+            say(flooder, type="mark", label="flood")
+        assert answers(flooder, 10) == {"mark": 3, "busy": 7}
+        say(bystander, type="mark", label="onset")
+        while until(bystander, "mark")["label"] != "onset":
+            pass
     assert [mark.label for mark in published] == ["flood"] * 3 + ["onset"]
 
 
