@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from mtclar.engine.text import printable
+
 LogFormat = Literal["plain", "json"]
 
 LOGGER = "mtclar.cli"
@@ -77,7 +79,8 @@ class _RedactingFormatter(logging.Formatter):
         self._secrets = re.compile("|".join(map(re.escape, secret_texts))) if secret_texts else None
 
     def clean(self, text: str) -> str:
-        """Return the text without secrets."""
+        """Return the text as printable lines without secrets."""
+        text = "\n".join(printable(line, None) for line in text.split("\n"))
         text = _BEARER.sub(rf"\1{REDACTED}", _USER_INFO.sub(f"{REDACTED}@", text))
         return text if self._secrets is None else self._secrets.sub(REDACTED, text)
 
@@ -95,7 +98,9 @@ class _RedactingFormatter(logging.Formatter):
 class _PlainFormatter(_RedactingFormatter):
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
-        text = f"{record.levelname.lower()}: {record.message}"
+        text = printable(
+            f"{record.levelname.lower()}: {record.message}", None
+        )  # one line: it may be a client's
         if record.exc_info:
             text += f"\n{self.formatException(record.exc_info)}"
         return self.clean(text)

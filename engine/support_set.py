@@ -28,6 +28,7 @@ from mtclar.engine.face.quality import (
 from mtclar.engine.files import MAX_SUPPORT_BYTES, open_ordinary, read_ordinary, write_whole
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
 from mtclar.engine.support_file import ARRAYS, DamagedError, damage, pack, unpack
+from mtclar.engine.text import printable
 
 if TYPE_CHECKING:
     from mtclar.engine.tracker import Tracker
@@ -50,7 +51,7 @@ class SupportSet:
     labels: NDArray[np.float32]  # [N, 2] V/A that the person gave, in [-1, 1]
     quality: NDArray[np.float32] = None  # type: ignore[assignment]  # [N] 0 (poor) .. 1 (good); 1 unless given
     times_s: NDArray[np.float64] = None  # type: ignore[assignment]  # [N] source time from its start; 0 unless given
-    subject: str = ""
+    subject: str = ""  # this and the texts below: one printable line each
     source: str = ""  # where the frames came from; user, password and query of an address are dropped
     created: str = ""  # ISO 8601, UTC; now unless given
     encoder: EncoderIdentity = UNKNOWN_ENCODER
@@ -63,10 +64,14 @@ class SupportSet:
         defaults = {
             "quality": np.ones(count) if self.quality is None else self.quality,
             "times_s": np.zeros(count) if self.times_s is None else self.times_s,
-            "source": without_credentials(self.source),
-            "created": self.created or datetime.now(UTC).isoformat(timespec="seconds"),
+            "subject": printable(self.subject),
+            "source": printable(without_credentials(self.source)),
+            "created": printable(self.created) or datetime.now(UTC).isoformat(timespec="seconds"),
+            "notes": printable(self.notes),
             "encoder": replace(
-                self.encoder, embedding_dim=self.encoder.embedding_dim or np.shape(self.embeddings)[-1]
+                self.encoder,
+                name=printable(self.encoder.name),
+                embedding_dim=self.encoder.embedding_dim or np.shape(self.embeddings)[-1],
             ),
         }
         for name, value in defaults.items():

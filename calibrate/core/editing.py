@@ -66,7 +66,7 @@ def merge(sets: Sequence[tuple[str, SupportSet]], subject: str | None = None) ->
         subject=first.subject if subject is None else subject,
         source=", ".join(sources),
         created=max(support.created for _, support in sets),
-        notes="\n".join([*notes, f"merged from {len(sets)} support sets"]),
+        notes="; ".join([*notes, f"merged from {len(sets)} support sets"]),
     )
 
 

@@ -10,7 +10,7 @@ from mtclar.cli import predecessors
 from mtclar.cli.options import default_support_path, expanded
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
-from mtclar.cli.terminal import Terminal, counted, print_text, printable
+from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.files import expand_home
 
@@ -264,7 +264,7 @@ def forget(
     for path in traces.unknown:
         _print(f"Not opened: {path} is encrypted; with --passphrase-file it can be told whose it is.")
     if not traces.found:
-        known = ", ".join(map(printable, traces.people)) or "nobody"
+        known = ", ".join(traces.people) or "nobody"
         raise UsageError(
             f"{folder} holds nothing about '{name}'",
             f"it holds files of: {known}; delete files in other folders yourself",
@@ -340,12 +340,12 @@ def _about(path: Path, support: "SupportSet") -> list[str]:
     crops = "with" if support.crops is not None else "without"
     return [
         f"File       {path}{' (encrypted)' if is_encrypted(path) else ''}",
-        f"Subject    {printable(support.subject)}",
-        f"Recorded   {support.created}" + (f", from {printable(support.source)}" if support.source else ""),
+        f"Subject    {support.subject}",
+        f"Recorded   {support.created}" + (f", from {support.source}" if support.source else ""),
         f"Encoder    {support.encoder.name} {support.encoder.sha256[:12]}",
         f"Frames     {counted(len(support), 'frame')}; {crops} face crops",
         f"Covered    {_coverage(support)}",
-        *([f"Notes      {printable(support.notes)}"] if support.notes else []),
+        *([f"Notes      {support.notes}"] if support.notes else []),
     ]
 
 

@@ -89,7 +89,10 @@ def _watch_json(
     errors = Terminal(stderr=True)
 
     def receive(message: dict[str, Any]) -> bool:
-        console.out(json.dumps(message, separators=(",", ":"), ensure_ascii=False), highlight=False)
+        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        if not line.isprintable():
+            line = json.dumps(message, separators=(",", ":"))
+        console.out(line, highlight=False)
         return not console.pipe_closed
 
     def wait(reason: str) -> None:
@@ -101,7 +104,7 @@ def _watch_json(
 def _watch_live(
     address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
 ) -> None:
-    from mtclar.cli.terminal import print_text, printable
+    from mtclar.cli.terminal import print_text
     from mtclar.stream.sinks.live_view import LiveView
 
     bye: str | None = None
@@ -119,7 +122,7 @@ def _watch_live(
             elif message["type"] == "status":
                 view.status(message)
             elif message["type"] == "bye":
-                bye = printable(message["reason"])
+                bye = message["reason"]
             return not console.pipe_closed
 
         def wait(reason: str) -> None:
@@ -137,8 +140,6 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
     """
     import time
 
-    from mtclar.cli.terminal import printable
-
     wait_s = FIRST_WAIT_S
     remaining = count
     last_reason: str | None = None
@@ -151,10 +152,10 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
                         return
                     if message["type"] == "bye":
                         if message["code"] == "failed":
-                            raise MtclarError(f"the server failed: {printable(message['reason'])}")
+                            raise MtclarError(f"the server failed: {message['reason']}")
                         if wait is None:
                             return
-                        raise UnreachableError(printable(message["reason"]))
+                        raise UnreachableError(message["reason"])
                     if message["type"] == "affect" and remaining is not None:
                         remaining -= 1
                         if remaining == 0:

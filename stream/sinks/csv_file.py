@@ -13,6 +13,7 @@ from typing import IO
 from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.files import expand_home, open_private
+from mtclar.engine.text import cell
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
 
@@ -51,8 +52,6 @@ FLUSH_EVERY_S = 1.0
 
 MARKS_KEPT = 1000
 """The newest marks of a stream without frames; older ones are dropped."""
-
-FORMULA_PREFIXES = ("=", "+", "-", "@")
 
 
 def open_csv(argument: str) -> "CsvSink":
@@ -121,7 +120,7 @@ class CsvSink(Sink):
         """Keeps the label for the next frame; waits for no disk, as the event loop must not."""
         for stream, marks in self._marks.items():
             if message.stream in (None, stream):
-                marks.append((message.t_s, _cell(message.label)))
+                marks.append((message.t_s, cell(message.label)))
 
     def close(self) -> None:
         """Writes the remaining rows; safe to call twice."""
@@ -165,7 +164,7 @@ class CsvSink(Sink):
 
 
 def _row(message: AffectMessage, face: Affect | None) -> list[object]:
-    start: list[object] = [message.stream, message.frame, f"{message.pts_s:.4f}"]
+    start: list[object] = [cell(message.stream), message.frame, f"{message.pts_s:.4f}"]
     if face is None:
         return start + [""] * (len(COLUMNS) - len(start))
     raw = face.raw
@@ -174,13 +173,13 @@ def _row(message: AffectMessage, face: Affect | None) -> list[object]:
     return [
         *start,
         face.track_id,
-        face.subject or "",
+        cell(face.subject or ""),
         face.state,
         *(_number(v) for v in (face.valence, face.arousal, face.valence_sd, face.arousal_sd)),
         *(("", "", "") if raw is None else (_number(raw.valence), _number(raw.arousal), int(raw.in_support))),
         int(face.calibrated),
         _number(similarity),
-        "; ".join(face.quality_issues),
+        "; ".join(map(cell, face.quality_issues)),
         *(f"{v:.1f}" for v in (x0, y0, x1 - x0, y1 - y0)),
         *(("", "", "") if face.pose_deg is None else (f"{v:.1f}" for v in face.pose_deg)),
         "",
@@ -191,15 +190,6 @@ def _blendshape_cells(face: Affect | None) -> list[object]:
     if face is None or face.blendshapes is None:
         return [""] * len(BLENDSHAPE_COLUMNS)
     return [_number(value) for value in face.blendshapes[1:].tolist()]
-
-
-def _cell(label: str) -> str:
-    """A client's label as one line that no spreadsheet evaluates as a formula.
-
-    Semicolons become commas: they join several labels, and separate cells where a comma separates decimals.
-    """
-    line = "".join(character if character.isprintable() else " " for character in label.replace(";", ","))
-    return f"'{line}" if line.startswith(FORMULA_PREFIXES) else line
 
 
 def _number(value: float | None) -> str:

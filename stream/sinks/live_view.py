@@ -20,6 +20,7 @@ from rich.text import Text
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.drift import ADVICE
+from mtclar.engine.text import printable
 from mtclar.stream.protocol.messages import AffectMessage, StatusMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
 
@@ -142,18 +143,18 @@ class LiveView(Sink):
             self._write(f"{status['stream']}: {text}")
 
     def _write(self, line: str) -> None:
-        self._console.out(_printable(line), highlight=False)
+        self._console.out(printable(line), highlight=False)
 
     # --- drawing ---------------------------------------------------------------------------------------------
 
     def _picture(self) -> RenderableType:
         """The whole view; called by rich's thread."""
         affects, states = self._snapshot()
-        head = Text(_printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
+        head = Text(printable(self.title), style="bold", overflow="ellipsis", no_wrap=True)
         foot = Text(self._numbers(), style="dim")
         for i, (stream, state) in enumerate(states.items()):
             text = f"{stream} {state}" if len(states) > 1 else state
-            foot.append(f"{', ' if i else '  '}{_printable(text)}", style=_STATE_STYLE.get(state, "yellow"))
+            foot.append(f"{', ' if i else '  '}{printable(text)}", style=_STATE_STYLE.get(state, "yellow"))
         if not affects:
             return Group(head, Text("waiting for the first picture", style="dim"), foot)
         faces = [
@@ -247,15 +248,10 @@ def _as_mapping(message: Json | AffectMessage | StatusMessage) -> Json:
     return message if isinstance(message, Mapping) else json.loads(message.encode())
 
 
-def _printable(text: str) -> str:
-    """Text from outside without the characters that control a terminal."""
-    return "".join(character for character in text if character.isprintable())
-
-
 def _name(face: Json, stream: str | None) -> str:
     """The subject of a face, or its number; with its stream where there are several."""
     who = face["subject"] or f"face {face['id']}"
-    return _printable(who if stream is None else f"{stream}: {who}")
+    return printable(who if stream is None else f"{stream}: {who}")
 
 
 def _state(face: Json) -> str:
@@ -264,7 +260,7 @@ def _state(face: Json) -> str:
         words += f" ({', '.join(face['faults'])})"
     if face.get("drift"):
         words += f"; {'; '.join(ADVICE.get(reason, reason) for reason in face['drift'])}"
-    words = _printable(words)
+    words = printable(words)
     return words if face["calibrated"] else f"{words}, not calibrated"
 
 

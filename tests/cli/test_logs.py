@@ -49,6 +49,7 @@ def test_an_event_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
 def test_calibrate_page_redacts_secrets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(TOKEN)
+    token.chmod(0o600)
     with pytest.raises(UsageError):
         calibrate_page(source=SOURCE, token_file=token, subject="an\nna")
     logging.getLogger("mtclar.calibrate.web.session").warning(

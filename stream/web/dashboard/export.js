@@ -4,7 +4,7 @@ import { Surface } from "./charts/canvas.js";
 import { drawCircumplex } from "./charts/circumplex.js";
 import { drawSimilarity } from "./charts/similarity.js";
 import { Strips } from "./charts/strips.js";
-import { signed } from "../shared/format.js";
+import { signed, textCell } from "../shared/format.js";
 
 const COLUMNS = [
   "stream", "frame", "time", "track", "subject", "state", "valence", "arousal", "valence_sd", "arousal_sd",
@@ -32,7 +32,7 @@ export function toCsv(viewport, unix) {
 
 function cell(value) {
   if (value === null || value === undefined) return "";
-  const text = typeof value === "boolean" ? String(Number(value)) : String(value);
+  const text = typeof value === "string" ? textCell(value) : String(Number(value));
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -1,4 +1,4 @@
-// Numbers as text.
+// Numbers as text, and text from elsewhere as a cell of a table.
 
 export const seconds = (number) => `${number} s`;
 export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
@@ -8,4 +8,15 @@ export function signed(number) {
   if (number === null || number === undefined) return "–";
   const text = Math.abs(number).toFixed(2);
   return Number(text) === 0 ? "0.00" : `${number > 0 ? "+" : "−"}${text}`;
+}
+
+const MAX_TEXT = 200; // as engine/text.py
+const FORMULA_STARTS = "=+-@−";
+
+/** A text that no spreadsheet evaluates or splits, as `cell` of engine/text.py. */
+export function textCell(text) {
+  const characters = [...text.replaceAll(/[\p{C}\p{Z}]/gu, " ").replaceAll(";", ",")];
+  const line = characters.length > MAX_TEXT ? `${characters.slice(0, MAX_TEXT - 1).join("")}…` : characters.join("");
+  const start = (line.match(/[^ ]/u)?.[0] ?? "").normalize("NFKC")[0];
+  return FORMULA_STARTS.includes(start ?? " ") ? `'${line}` : line;
 }

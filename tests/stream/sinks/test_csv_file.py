@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.text import cell
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, MarkMessage, StreamInfo
 from mtclar.stream.sinks.csv_file import COLUMNS, MARKS_KEPT, CsvSink
 
@@ -84,11 +85,16 @@ def test_a_mark_is_one_cell_of_one_line_and_no_formula(label: str, tmp_path_fact
         sink.affect(AffectMessage("c", 0, 0, 1.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, ()))
     assert len(path.read_text().split("\n")) == 3
     (row,) = rows(path)
-    assert row["mark"].removeprefix("'") == "".join(
-        c if c.isprintable() else " " for c in label.replace(";", ",")
-    ).removeprefix("'")
-    for cell in row["mark"].split(";"):  # as a spreadsheet reads it where a comma separates decimals
-        assert not cell.startswith(("=", "+", "-", "@"))
+    assert row["mark"] == cell(label)
+
+
+def test_names_of_streams_and_subjects_are_no_formulas(tmp_path: Path) -> None:
+    face = Affect(1, "=HYPERLINK(1)", "ok", (0.0, 0.0, 1.0, 1.0), *[None] * 6, ())
+    message = AffectMessage("＝x", 0, 0, 0.0, "file", 0.0, (16, 16), LatencyMs(0, 0, 0), 0, (face,))
+    with closing(CsvSink(tmp_path / "out.csv")) as sink:
+        sink.affect(message)
+    (row,) = rows(tmp_path / "out.csv")
+    assert (row["stream"], row["subject"]) == ("'＝x", "'=HYPERLINK(1)")
 
 
 def test_marks_of_a_stream_without_frames_do_not_pile_up(tmp_path: Path, make_message: Make) -> None:
