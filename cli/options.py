@@ -9,7 +9,6 @@ from mtclar.cli.secret_files import first_line
 from mtclar.engine.files import expand_home
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
 
-APP_NAME = "mtclar-stream"
 DEFAULT_SUPPORT = "default.mtclar"
 DEFAULT_SUBJECT = "me"
 WEBCAM = "webcam"
@@ -128,20 +127,13 @@ def read_token(token: str | None, token_file: Path | None) -> str | None:
 
 
 def default_support_path() -> Path:
-    """The support set that `calibrate` writes and `run` reads by default, in the user's data folder.
+    """The support set that `calibrate` writes and `run` reads by default.
 
-    Raises UsageError for an account without a home folder, as containers have.
+    Raises UsageError for a user without a home folder.
     """
-    from platformdirs import user_data_path
+    from mtclar.engine.files import user_folder
 
-    from mtclar.engine.errors import UsageError
-
-    try:
-        return user_data_path(APP_NAME, appauthor=False) / DEFAULT_SUPPORT
-    except RuntimeError as error:
-        raise UsageError(
-            "this account has no home folder for the default support set", "name a file, or set HOME"
-        ) from error
+    return user_folder("data") / DEFAULT_SUPPORT
 
 
 def backend_spec(backend: str, provider: str | None) -> str:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Literal
 
 from mtclar.engine.errors import UsageError, WriteError
 
@@ -238,3 +238,16 @@ def expand_home(path: Path | str) -> Path:
     except (RuntimeError, ValueError) as error:
         user = str(path).partition("/")[0]
         raise UsageError(f"unknown home folder {user!r}", "write the whole path") from error
+
+
+def user_folder(kind: Literal["data", "cache"]) -> Path:
+    """The program's folder of the user's data or cache. Raises UsageError for a user without a home folder."""
+    from platformdirs import user_cache_path, user_data_path
+
+    try:
+        return (user_data_path if kind == "data" else user_cache_path)("mtclar-stream", appauthor=False)
+    except (RuntimeError, KeyError) as error:
+        raise UsageError(
+            f"this account has no home folder, so there is no {kind} folder",
+            f"set HOME or XDG_{kind.upper()}_HOME to an absolute path, or name every file",
+        ) from error

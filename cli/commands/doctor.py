@@ -231,14 +231,16 @@ def _cameras() -> Check:
 def _default_support() -> Check:
     from mtclar.cli.options import default_support_path
     from mtclar.cli.terminal import counted
-    from mtclar.engine.errors import MtclarError
+    from mtclar.engine.errors import MtclarError, UsageError
 
     try:
         path = default_support_path()
-    except MtclarError as error:
-        return Check("your calibration", "absent", error.what, error.hint)
-    if not path.exists():
-        return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
+        if not path.exists():
+            return Check("your calibration", "absent", f"none at {path}", "mtclar-stream calibrate")
+    except UsageError as error:
+        return Check("your calibration", "broken", error.what, error.hint)
+    except OSError as error:
+        return Check("your calibration", "broken", f"{error.filename}: {error.strerror}")
     try:
         from mtclar.engine.support_set import SupportSet, is_encrypted
         from mtclar.engine.tracker import Tracker

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import APP_NAME, BackendOption, ThreadsOption
+from mtclar.cli.options import BackendOption, ThreadsOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,12 +94,12 @@ def command(
     With --protocol: label videos as `label` does, compared with the last label, interpolation, the absolute value and
     the published rule.
     """
-    from platformdirs import user_cache_path
 
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.reports import clip_protocol
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError, UsageError
+    from mtclar.engine.files import user_folder
     from mtclar.stream.summary import write_json
     from mtclar.train.accuracy.answers import Networks
     from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
@@ -129,7 +129,7 @@ def command(
         if photos is not None:
             opened = open_photos(photos)
         else:
-            cache = user_cache_path(APP_NAME, appauthor=False) / CACHE
+            cache = user_folder("cache") / CACHE
             held_out = HeldOut(cache, workers=workers or default_workers())
             if protocol is not None and dataset == RENDERED and split is None:
                 split = CLIPS

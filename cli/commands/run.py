@@ -1,5 +1,6 @@
 """`mtclar-stream run`: valence and arousal of every frame over websockets, with the dashboard and other sinks."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -312,9 +313,10 @@ def _support_paths(named: Sequence[str] | None) -> list[Path]:
     if not named:
         try:
             default = default_support_path()
-        except UsageError:  # no home folder: no default either
+            return [default] if default.exists() else []
+        except (UsageError, OSError) as error:  # without a home folder, or with another user's
+            logging.getLogger(__name__).warning("no default support set: %s", error)
             return []
-        return [default] if default.exists() else []
     if NO_SUPPORT in named and len(named) > 1:
         raise UsageError("--support none cannot be combined with support sets", "remove them, or `none`")
     return [expand_home(name) for name in named if name != NO_SUPPORT]

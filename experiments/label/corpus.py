@@ -16,10 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from mtclar.cli.commands.evaluate import CACHE
-from mtclar.cli.options import APP_NAME
+from mtclar.engine.files import user_folder
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
 from tools.docs.figures import table
@@ -34,7 +32,7 @@ CORE_HOUR_EUR = 0.02  # an assumption, said on the page
 
 def make_manifest(folder: Path, count: int) -> Path:
     """The first clips, their labels, and where the results go."""
-    held_out = HeldOut(user_cache_path(APP_NAME, appauthor=False) / CACHE)
+    held_out = HeldOut(user_folder("cache") / CACHE)
     names = [clip.name for clip in held_out.load_clips(silent)[:count]]
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from mtclar.cli.commands.evaluate import CACHE, decimal
-from mtclar.cli.options import APP_NAME
+from mtclar.engine.files import user_folder
 from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, LabelledClip, Score, score
 from mtclar.label.face_scan import RATE_HZ, FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
@@ -228,7 +227,7 @@ def main() -> None:
 
     matplotlib.use("Agg")
     cv2.setNumThreads(1)
-    held_out = HeldOut(user_cache_path(APP_NAME, appauthor=False) / CACHE)
+    held_out = HeldOut(user_folder("cache") / CACHE)
     videos = held_out.load_clips(silent)[: given.people]
     with Networks(threads=1) as networks:
         clips: list[LabelledClip] = encoded_clips(networks, videos)

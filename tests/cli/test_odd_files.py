@@ -1,6 +1,7 @@
 """Inputs that are no ordinary files, and machines that refuse memory: a sentence at once, no hang and no traceback."""
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,49 @@ def test_what_the_machine_refuses_is_no_bug(
     assert done.code == 1
     assert says in done.err
     assert "this is a bug" not in done.err
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom the system does not know, as in a container that is started with `--user 54321`."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("support", "show"),
+        ("support", "forget", "anna"),
+        ("calibrate", "--source", "demo"),
+        ("calibrate", "page", "--source", "synthetic"),
+        ("calibrate", "recording", "demo", "--every", "50"),
+        ("support", "show", "~/anna.mtclar"),
+    ],
+)
+def test_a_user_without_a_home_folder_is_told(command: Run, arguments: tuple[str, ...]) -> None:
+    done = command(*arguments)
+    assert done.code == 2
+    assert "home folder" in done.err
+    assert "hint" in done.err
+
+
+@pytest.mark.usefixtures("homeless")
+def test_doctor_and_run_go_on_without_a_home_folder(
+    command: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checked = command("doctor")
+    assert checked.code == 0
+    assert "has no home folder" in checked.out
+    rows = tmp_path / "rows.csv"
+    done = command("run", "--source", "demo", "--port", "0", "--no-live", "--calibrate", "--csv", rows)
+    assert done.code == 0
+    assert "no default support set: this account has no home folder" in caplog.text
+    assert "The calibration page is not served: this account has no home folder" in done.out
+    assert len(rows.read_text().splitlines()) > 100

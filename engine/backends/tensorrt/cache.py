@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
 from mtclar.engine.backends.tensorrt.builder import Progress
 from mtclar.engine.errors import WriteError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files import user_folder, write_whole
 
 FORMAT = "mtclar-engine 1"
 ANY_CARD = "any"  # of its compute capability: compiled ahead of time, without a card
@@ -44,8 +43,8 @@ class EngineKey:
 
 
 def default_folder() -> Path:
-    """The folder `engines` in the user's cache."""
-    return user_cache_path("mtclar-stream", appauthor=False) / "engines"
+    """The folder `engines` in the user's cache. Raises UsageError for a user without a home folder."""
+    return user_folder("cache") / "engines"
 
 
 class EngineCache:
