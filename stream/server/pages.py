@@ -1,16 +1,19 @@
 """HTTP pages of the server: the web pages' files, the protocol's schema, health and readiness, pages of extensions."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
 from pathlib import PurePath
+from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from mtclar.stream.protocol.messages import PROTOCOL, StatusMessage
+from mtclar.stream.server.access import is_loopback
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -22,18 +25,22 @@ CONTENT_TYPES = {
     ".yaml": "application/yaml",
 }
 
-# The pages load nothing from elsewhere and cannot be framed. ws: and wss: are named because not every browser counts
-# the websocket of the same host as 'self'.
+# The pages load nothing from elsewhere and cannot be framed.
 SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "camera=(self), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()"
+    ),
     "Cache-Control": "no-store",
 }
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; connect-src 'self'{websocket}; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HSTS = "max-age=2592000"  # 30 days: a server that gives TLS up is not locked out for longer
+HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECASE)
 
 PROTOCOL_PATH = "/protocol"
 SCHEMA_FILE = "mtclar.v1.schema.json"
@@ -167,14 +174,23 @@ class Pages:
         )
 
 
-def response(page: Page) -> Response:
-    """The page as an HTTP response with the security headers."""
+def response(page: Page, hosts: Sequence[str], tls: bool) -> Response:
+    """The page as an HTTP response with the security headers, for a request with these Host headers."""
+    host = hosts[0] if len(hosts) == 1 and HOST.fullmatch(hosts[0]) else None
+    # Not every browser counts the websocket of the same host as 'self'. Behind a proxy with TLS it is wss: too.
+    schemes = ("wss",) if tls else ("ws", "wss")
+    websocket = "" if host is None else "".join(f" {scheme}://{host}" for scheme in schemes)
     headers = Headers(
         {
             "Content-Type": page.content_type,
             "Content-Length": str(len(page.body)),
             "Connection": "close",
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY.format(websocket=websocket),
             **SECURITY_HEADERS,
         }
     )
+    if (
+        tls and host is not None and not is_loopback(urlsplit(f"//{host}").hostname or "")
+    ):  # holds for all its ports
+        headers["Strict-Transport-Security"] = HSTS
     return Response(page.status.value, page.status.phrase, headers, page.body)

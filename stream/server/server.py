@@ -374,10 +374,15 @@ class Server(Sink):
         if page is None:
             limit_unsent(connection.transport)
             return None
-        return response(page) if isinstance(page, Page) else self._make_page(page)
+        hosts = request.headers.get_all("Host")
+        return self._response(page, hosts) if isinstance(page, Page) else self._make_page(page, hosts)
 
-    async def _make_page(self, route: Route) -> Response:
-        return response(await asyncio.get_running_loop().run_in_executor(self._executor, route))
+    async def _make_page(self, route: Route, hosts: Sequence[str]) -> Response:
+        page = await asyncio.get_running_loop().run_in_executor(self._executor, route)
+        return self._response(page, hosts)
+
+    def _response(self, page: Page, hosts: Sequence[str]) -> Response:
+        return response(page, hosts, self._certificate is not None)
 
     def _encode_hello(self, role: Role) -> bytes:
         return self._hello().encode(self._session, *self._clocks.read(), role)

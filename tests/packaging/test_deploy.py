@@ -1,6 +1,7 @@
 """deploy/: the linter accepts the container files, their context builds a wheel, systemd accepts the unit."""
 
 import configparser
+import ipaddress
 import json
 import re
 import shutil
@@ -116,3 +117,13 @@ def test_the_unit_runs_an_existing_command_with_a_watchdog() -> None:
     assert service["Type"] == "notify"
     assert float(service["WatchdogSec"]) > STUCK_S  # the log has the reason before systemd ends the process
     assert service["RestartPreventExitStatus"] == "2"
+
+
+def test_the_unit_reaches_private_networks_alone() -> None:
+    lines = UNIT.read_text().splitlines()
+    assert "IPAddressDeny=any" in lines
+    (allowed,) = [line.partition("=")[2].split() for line in lines if line.startswith("IPAddressAllow=")]
+    networks = [ipaddress.ip_network(one) for one in allowed if one not in ("localhost", "link-local")]
+    assert networks
+    assert all(network.is_private for network in networks)
+    assert {"MemoryMax", "TasksMax"} <= {line.partition("=")[0] for line in lines}

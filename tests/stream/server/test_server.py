@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from mtclar.engine.errors import MtclarError, ServeError, UsageError
 from mtclar.stream.protocol.messages import ErrorMessage, Hello, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.pages import Page, response
 from mtclar.stream.server.server import Server
 
 TOKEN = "a-long-enough-token"
@@ -221,6 +221,37 @@ def test_tls(tmp_path: Path) -> None:
 
 
 # --- pages ---
+
+
+@pytest.mark.parametrize(
+    ("host", "connect"),
+    [
+        ("localhost:8765", " ws://localhost:8765 wss://localhost:8765"),
+        ("[::1]:80", " ws://[::1]:80 wss://[::1]:80"),
+        ("lab.example", " ws://lab.example wss://lab.example"),
+        ("a; script-src *", ""),
+        ("a b", ""),
+        ("a/b", ""),
+        ("", ""),
+    ],
+)
+def test_pages_may_connect_to_their_own_server_alone(host: str, connect: str) -> None:
+    headers = response(Page(b""), [host], tls=False).headers
+    assert f"connect-src 'self'{connect};" in headers["Content-Security-Policy"]
+    assert headers["Permissions-Policy"].startswith("camera=(self), microphone=()")
+    assert "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize("host", ["localhost:8765", "127.0.0.1", "[::1]:8765", "[::1]", "", "a b"])
+def test_names_of_this_machine_are_not_bound_to_tls(host: str) -> None:
+    """The rule would hold for every other program's port there."""
+    assert "Strict-Transport-Security" not in response(Page(b""), [host], tls=True).headers
+
+
+def test_browsers_are_told_to_stay_with_tls() -> None:
+    headers = response(Page(b""), ["lab.example:8765"], tls=True).headers
+    assert headers["Strict-Transport-Security"].startswith("max-age=")
+    assert "connect-src 'self' wss://lab.example:8765;" in headers["Content-Security-Policy"]
 
 
 def test_the_pages_and_their_headers(server: Server) -> None:
