@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtclar.cli.logs import secrets_of
+from mtclar.engine.address import secrets_of
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import expand_home, read_ordinary, readable_by_others
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
+from mtclar.engine.address import secrets_of
 from mtclar.engine.text import printable
 
 LogFormat = Literal["plain", "json"]
@@ -18,7 +18,7 @@ LogFormat = Literal["plain", "json"]
 LOGGER = "mtclar.cli"
 REDACTED = "***"
 MIN_SECRET_LENGTH = 4  # replacing shorter ones would damage ordinary words; in a URL they are always replaced
-_USER_INFO = re.compile(r"(?<=://)[^/\s@\"']+@")
+_USER_INFO = re.compile(r"(?<=://)[^\s\"']+@")  # to the last @: a password may hold any sign
 _BEARER = re.compile(r"(?i)(bearer\s+)\S+")
 
 
@@ -46,17 +46,6 @@ def logs_json() -> bool:
 def event(name: str, message: str, level: int = logging.INFO, **fields: Any) -> None:
     """Log an event with its fields; the plain format shows warnings and errors only."""
     logging.getLogger(LOGGER).log(level, message, extra={"fields": {"event": name, **fields}})
-
-
-def secrets_of(source: str) -> list[str]:
-    """The secrets in a source URL: the password and the query, as written and decoded."""
-    try:
-        parts = urlsplit(source)
-        password = parts.password
-    except ValueError:
-        return []
-    found = [part for part in (password, parts.query) if part] if parts.scheme and parts.netloc else []
-    return [*found, *(unquote(part) for part in found)]
 
 
 class _StderrHandler(logging.Handler):

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import re
 import socket
 import ssl
 import threading
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import av
 import av.error
 
-from mtclar.engine.address import without_credentials
+from mtclar.engine.address import ESCAPE_HINT, is_ambiguous, without_credentials
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.files import expand_home
@@ -53,7 +52,7 @@ CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 
 def open_rtsp(spec: str, stream_id: str | None, loop: bool) -> "RtspCamera":  # noqa: ARG001
     """The source of `rtsp://...` and `rtsps://...`."""
-    return RtspCamera(spec, stream_id or stream_name(re.sub(r".*@|^\w+://|[?#].*", "", spec)))
+    return RtspCamera(spec, stream_id or stream_name(without_credentials(spec).partition("://")[2]))
 
 
 class RtspCamera:
@@ -85,15 +84,19 @@ class RtspCamera:
         try:
             port = parts.port
         except ValueError:
-            raise UsageError(f"invalid port in '{self.label}'", "a port is 1 to 65535") from None
-        if not parts.hostname:
-            raise UsageError(f"no host in '{self.label}'", "write rtsp://host[:port]/path")
+            hint = "a port is 1 to 65535" + (f"; {ESCAPE_HINT}" if is_ambiguous(url) else "")
+            raise UsageError(f"invalid port in '{self.label}'", hint) from None
+        if not parts.hostname:  # its text is withheld: without // the label is the address itself
+            raise UsageError("no host in the address", "write rtsp://host[:port]/path")
         self.stream_id = stream_id
         self.size: tuple[int, int] | None = None
         self.fps: float | None = None
+        self._ambiguous = is_ambiguous(url)
         self._url = parts._replace(fragment="").geturl()
         self._tls = parts.scheme.lower() == "rtsps"
         self._address = (parts.hostname, port or (RTSPS_PORT if self._tls else RTSP_PORT))
+        if "@" in parts.fragment and "@" not in parts.netloc:
+            raise UsageError("an @ follows the # of the address", f"{ESCAPE_HINT}; options are {OPTIONS}")
         options = _parse_options(parts.fragment, self._tls)
         self._ffmpeg_options = _ffmpeg_options(options, self._tls)
         self._uses_sender_clock = options.get("clock") != "arrival"
@@ -146,6 +149,8 @@ class RtspCamera:
             return av.open(self._url, options=self._ffmpeg_options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             hint = "check the address, the camera's power and network, and its user name and password"
+            if self._ambiguous:
+                hint += f"; {ESCAPE_HINT}"
             # Not the error's own text, which holds the URL with its password.
             what = f"{self.label} cannot be opened: {reason_of(error)}"
             if "tls_verify" in self._ffmpeg_options and getattr(error, "errno", None) == errno.EIO:
@@ -175,7 +180,9 @@ def _parse_options(fragment: str, tls: bool) -> dict[str, str]:
             raise UsageError("unknown option after the # of the address", f"write {OPTIONS}")
         choices = known[name]
         if choices is not None and value not in choices:
-            raise UsageError(f"invalid option '#{name}={value}'", f"one of: {', '.join(sorted(choices))}")
+            raise UsageError(
+                f"invalid value of the option '#{name}='", f"one of: {', '.join(sorted(choices))}"
+            )
     if "ca" in options and not expand_home(options["ca"]).is_file():
         raise UsageError(
             f"there is no file {options['ca']}", "#ca= names a PEM file of certificates to trust"

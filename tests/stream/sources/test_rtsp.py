@@ -146,7 +146,11 @@ def test_over_tls_the_cameras_certificate_is_checked(
         ("rtsp://cam/live#hunter2", "#transport=udp"),
         ("rtsp://cam/live#hunter2=1", "#transport=udp"),
         ("rtsp://user:hun#ter2@cam/live", "port"),
+        ("rtsp://user:hun#ter2@cam/live", "%23"),
+        ("rtsp://user:hun/ter2@cam/live", "%2F"),
         ("rtsp://user:554#hunter2@cam/live", "#transport=udp"),
+        ("rtsp://user:554#transport=hunter2@cam/live", "%23"),
+        ("rtsp:/user:hunter2@cam/live", "no host"),
     ],
 )
 def test_an_address_that_cannot_be_is_said_without_its_secrets(address: str, says: str) -> None:
@@ -164,10 +168,33 @@ def test_an_address_that_cannot_be_is_said_without_its_secrets(address: str, say
         ("rtsp://user:p%40ss@[fe80::1]/a", "rtsp://[fe80::1]/a"),
         ("rtsp://cam/live", "rtsp://cam/live"),
         ("rtsps://u@cam:99999/live", "rtsps://cam/live"),
+        ("rtsp://cam:12/er2@host/x", "rtsp://host/x"),
+        ("rtsp://cam:12/er2@host:554/x?token=1", "rtsp://host:554/x"),
+        ("rtsp://cam:1@2/e@r@host/x", "rtsp://host/x"),
+        ("rtsp://cam:12?er2@host/x", "rtsp://…"),
+        ("rtsp://cam:12#er2@host/x", "rtsp://…"),
+        ("rtsp://host/x?token=sec@ret", "rtsp://…"),
+        ("rtsp://cam:[12@host/x", "rtsp://host/x"),
+        ("rtsp://[12", "rtsp://…"),
+        ("http://host/a@b", "http://b"),
     ],
 )
 def test_no_label_or_id_holds_credentials(url: str, label: str) -> None:
     assert without_credentials(url) == label
+
+
+@pytest.mark.parametrize("sign", "/?@")
+def test_a_password_with_a_sign_of_its_own_is_shown_nowhere_and_the_hint_says_how_to_write_it(
+    sign: str,
+) -> None:
+    camera = open_source(f"rtsp://cam:12{sign}erase2@127.0.0.1:9/x")
+    assert isinstance(camera, RtspCamera)
+    with pytest.raises(SourceError) as caught:
+        next(iter(camera.frames()))
+    for text in (camera.label, camera.stream_id, caught.value.what, caught.value.hint):
+        assert "12" not in text.replace("127", "")
+        assert "erase2" not in text
+    assert ("%2F" in caught.value.hint) == (sign != "@")  # a second @ is no question: the last one counts
 
 
 def test_an_rtsp_camera_hides_its_password_in_every_error() -> None:
