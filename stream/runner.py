@@ -63,6 +63,7 @@ class Runner:
     ) -> None:
         self.pages: list[str] = []
         self.states: dict[str, SourceState] = {}  # by stream
+        self.trouble: str | None = None  # of a sink, such as a full disk
         self._version = version
         self._options = options or PipelineOptions()
         self._metrics = Metrics()
@@ -155,6 +156,7 @@ class Runner:
                 running.enter_context(pipeline)
             while not (self._wait(TICK_S) or (stopped is not None and stopped.is_set())):
                 self._metrics.tick()
+                self._report_trouble()
                 if on_tick is not None:
                     on_tick()
         for pipeline in pipelines:
@@ -174,6 +176,18 @@ class Runner:
         if self.server.silent_s > STUCK_S:
             return f"the server's event loop has been blocked for {self.server.silent_s:.0f} s"
         return None
+
+    def _report_trouble(self) -> None:
+        """Sends the status of every live stream again when a sink gets into trouble or out of it."""
+        if (trouble := self._sinks.trouble) == self.trouble:
+            return
+        self.trouble = trouble
+        for pipeline in self._pipelines:
+            stream = pipeline.source.stream_id
+            if self.states.get(stream) == "live":
+                self._sinks.status(
+                    StatusMessage(stream, "live", reason=trouble, reconnects=pipeline.reconnects)
+                )
 
     def _wait(self, timeout_s: float) -> bool:
         """Whether all pipelines have ended or one has failed; waits up to `timeout_s` for it."""
@@ -235,6 +249,8 @@ class Runner:
         self.server.publish(message)
 
     def _set_state(self, message: StatusMessage) -> None:
+        if message.state == "live":
+            message = replace(message, reason=self.trouble)
         self.server.publish(message)
         self.states[message.stream] = message.state
         fields = {"event": "status", **asdict(message)}

@@ -127,7 +127,8 @@ class Service:
         def on_tick() -> None:
             if runner.failure() is None:
                 states = ", ".join(f"{stream} {state}" for stream, state in tuple(runner.states.items()))
-                self._supervisor.alive(f"{states}; {counted(runner.server.clients, 'client')}")
+                trouble = f"; {runner.trouble}" if runner.trouble else ""
+                self._supervisor.alive(f"{states}; {counted(runner.server.clients, 'client')}{trouble}")
             # Nobody reads the output of a live source any more; a file is played to its end for its other outputs.
             if live and self._console.pipe_closed:
                 stopped.set()

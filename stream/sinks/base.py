@@ -33,6 +33,8 @@ class Sink:
 
     own_thread: ClassVar[bool] = True
     required: ClassVar[bool] = False
+    trouble: str | None = None
+    """Why the sink cannot do its work at present, such as a full disk; it goes on by itself. Clients are told."""
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
         """Called before the first message, on the caller's thread; raise MtclarError to refuse the run."""
@@ -68,6 +70,11 @@ class SinkGroup:
     def deliveries(self) -> "Sequence[Delivery]":
         """The sinks with their counts, in the order given."""
         return self._deliveries
+
+    @property
+    def trouble(self) -> str | None:
+        """The trouble of the first sink that has any."""
+        return next((one.sink.trouble for one in self._deliveries if one.sink.trouble), None)
 
     def attach(self, *sinks: Sink) -> None:
         """Adds sinks; before `open`."""

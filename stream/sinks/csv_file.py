@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import logging
 import threading
 import time
 from collections import deque
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
-from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.files import expand_home, open_private
 from mtclar.engine.text import cell
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (
     "stream",
@@ -50,6 +53,9 @@ BLENDSHAPE_COLUMNS = BLENDSHAPES[1:]
 FLUSH_EVERY_S = 1.0
 """A SIGKILL or a power cut loses the rows of at most this time."""
 
+MAX_WAITING = 16 * 2**20
+"""Characters of rows that wait while the disk is full, about an hour of a face; later ones are lost and counted."""
+
 MARKS_KEPT = 1000
 """The newest marks of a stream without frames; older ones are dropped."""
 
@@ -65,8 +71,8 @@ class CsvSink(Sink):
     """Writes each message's faces; a frame without a face is one row with empty cells, so every frame has a row.
 
     A cell is empty where there is no honest value. The folder is made; the file must not exist yet, unless
-    `overwrite`. Raises UsageError when it does, MtclarError when it cannot be written (a full disk ends the run; what
-    was written stays). A mark that no frame follows has no row.
+    `overwrite`. Raises UsageError when it does, or cannot be written. On a disk that becomes full the rows wait for
+    room, and `close` raises WriteError when there is none at the end. A mark that no frame follows has no row.
     """
 
     own_thread = False  # a row must not be dropped: a queue that is full would
@@ -96,8 +102,12 @@ class CsvSink(Sink):
         self._marks: dict[str, deque[tuple[float, str]]] = {}  # by stream: time and label
         self._rows = io.StringIO()
         self._writer = csv.writer(self._rows, lineterminator="\n")
+        self._lost = 0  # messages without rows, because too many waited
         self._writer.writerow((*COLUMNS, *BLENDSHAPE_COLUMNS) if blendshapes else COLUMNS)
         self._flush()
+        if self.trouble is not None:
+            self._file.close()
+            raise UsageError(f"cannot write {path}: {self.trouble}", "choose another place, or make room")
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
         self._marks = {info.stream: deque(maxlen=MARKS_KEPT) for info in streams}
@@ -106,6 +116,11 @@ class CsvSink(Sink):
         """One row per face of this frame."""
         with self._lock:
             if self._file is None:
+                return
+            if self.trouble is not None and self._clock() - self._flushed_s >= FLUSH_EVERY_S:
+                self._flush()  # before this row is given up
+            if self._rows.tell() > MAX_WAITING:
+                self._lost += 1
                 return
             rows = [_row(message, face) for face in message.faces] or [_row(message, None)]
             rows[0][-1] = self._marks_before(message)
@@ -123,13 +138,17 @@ class CsvSink(Sink):
                 marks.append((message.t_s, cell(message.label)))
 
     def close(self) -> None:
-        """Writes the remaining rows; safe to call twice."""
+        """Writes the remaining rows; safe to call twice. Raises WriteError when they cannot be written."""
         with self._lock:
-            if self._file is not None:
-                self._flush()
-            file, self._file = self._file, None
-            if file is not None:
-                file.close()
+            if self._file is None:
+                return
+            self._flush()
+            self._file.close()
+            self._file = None
+            if self.trouble is not None:
+                raise WriteError(
+                    f"the last rows are missing: {self.trouble}", "the rows before them are complete"
+                )
 
     def _marks_before(self, message: AffectMessage) -> str:
         """The labels whose first later frame this is."""
@@ -140,27 +159,31 @@ class CsvSink(Sink):
         return "; ".join(taken)
 
     def _flush(self) -> None:
-        """Writes all rows at once, so that the file ends with a whole row; on a full disk, those that fit."""
+        """Writes all rows at once, so that the file ends with a whole row; those that the disk refuses wait."""
         assert self._file is not None
         rows = self._rows.getvalue().encode()
-        self._rows.seek(0)
-        self._rows.truncate()
         self._flushed_s = self._clock()
-        written = 0
+        written, refusal = 0, None
         try:
             while written < len(rows):
                 written += self._file.write(rows[written:]) or 0
         except OSError as error:
-            file, self._file = self._file, None
-            partial_row = written - (rows.rfind(b"\n", 0, written) + 1)
-            with contextlib.suppress(OSError):
-                file.truncate(file.tell() - partial_row)
-            with contextlib.suppress(OSError):
-                file.close()
-            raise MtclarError(
-                f"cannot write {self.path}: {error.strerror}",
-                "what was written so far stays; is the disk full?",
-            ) from error
+            refusal = f"{self.path.name} cannot be written: {error.strerror or error}"
+            whole = rows.rfind(b"\n", 0, written) + 1
+            with contextlib.suppress(OSError):  # otherwise the row is completed when there is room
+                end = self._file.tell() - (written - whole)
+                self._file.truncate(end)
+                self._file.seek(end)
+                written = whole
+        self._rows.seek(0)
+        self._rows.truncate()
+        self._rows.write(rows[written:].decode())
+        if refusal is not None and self.trouble is None:
+            log.warning("%s; its rows wait for room", refusal)
+        elif refusal is None and self.trouble is not None:
+            log.warning("%s is written again; rows of %d frames are missing", self.path, self._lost)
+            self._lost = 0
+        self.trouble = refusal
 
 
 def _row(message: AffectMessage, face: Affect | None) -> list[object]:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.faults.tracker_process import Received, Running, Watcher, is_affect
+from support.faults.tracker_process import Received, Running, Watcher, is_affect, is_state
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.sinks.csv_file import COLUMNS, FLUSH_EVERY_S
@@ -80,6 +81,36 @@ def test_ended_at_any_moment_everything_is_written(
     written = json.loads(summary.read_text())
     assert written["stopped"] is True
     assert written["frames"] == len(whole_rows(rows))
+
+
+def test_a_full_disk_pauses_the_rows_and_nothing_else(
+    running: Start, long_clip: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "values.csv"
+    run = running(
+        *("--source", long_clip, "--freshness", "paced", "--no-live", "--support", "none", "--csv", rows)
+    )
+    with Watcher(run.url, {"delivery": "all"}) as watcher:
+        watcher.wait(is_affect)
+        pid, limit = run.process.pid, resource.RLIMIT_FSIZE
+        soft, hard = resource.prlimit(pid, limit)
+        resource.prlimit(pid, limit, (rows.stat().st_size + 1000, hard))
+        told = watcher.wait(lambda one: one.kind == "status" and bool(one.message["reason"]))
+        assert told.message["state"] == "live"
+        assert "values.csv cannot be written" in told.message["reason"]
+        told_at = len(watcher.received)
+        watcher.wait(lambda _: len(watcher.affects(told_at)) >= 25)  # the broadcast goes on
+        with Watcher(run.url) as newcomer:
+            assert newcomer.wait(is_state("live")).message["reason"] == told.message["reason"]
+        resource.prlimit(pid, limit, (soft, hard))
+        watcher.wait(lambda one: one.kind == "status" and not one.message["reason"], told_at)
+    assert without_gap(watcher.affects())
+    assert run.end() == 0, run.output
+    assert "its rows wait for room" in run.output
+    assert "rows of 0 frames are missing" in run.output
+    frames = [int(row["frame"]) for row in whole_rows(rows)]
+    assert frames == sorted(frames)
+    assert set(frames) >= {one.message["frame"] for one in watcher.affects()}
 
 
 def test_a_kill_leaves_the_old_or_the_new_support_set(face_clip: Path, labels: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """--csv: one row per face per frame, empty cells where no value is honest, nothing overwritten."""
 
 import csv
-import errno
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
-from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.text import cell
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, MarkMessage, StreamInfo
 from mtclar.stream.sinks.csv_file import COLUMNS, MARKS_KEPT, CsvSink
@@ -158,33 +158,57 @@ def test_a_folder_that_is_missing_is_made_and_one_that_cannot_be_is_said(tmp_pat
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_disk_is_an_error_and_not_a_loss_in_silence() -> None:
-    with pytest.raises(MtclarError, match=r"cannot write /dev/full") as caught:
+def test_a_disk_that_is_full_from_the_start_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"cannot write /dev/full.*No space left"):
         CsvSink(Path("/dev/full"), overwrite=True)
-    assert isinstance(caught.value.__cause__, OSError)
-    assert caught.value.__cause__.errno == errno.ENOSPC
 
 
-def test_on_a_full_disk_the_rows_that_fit_are_whole(full_disk: Path, make_message: Make) -> None:
-    path = full_disk / "out.csv"
-    sink = CsvSink(path)
-    with pytest.raises(MtclarError, match="cannot write"):
-        publish_many(sink, make_message)
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """`room(n)`: from now on the system lets files grow to n bytes only."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_full_disk_the_rows_wait_for_room(
+    tmp_path: Path, make_message: Make, room: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    path, now = tmp_path / "out.csv", iter(range(10_000))
+    sink = CsvSink(path, clock=lambda: float(next(now)))  # every message is a second after the one before
+    room(5000)
+    for n in range(100):
+        sink.affect(make_message(n))
+    assert sink.trouble == "out.csv cannot be written: File too large"
     text = path.read_text()
     assert text.endswith("\n")
     kept = rows(path)
-    assert len(kept) > 100
-    assert [int(row["frame"]) for row in kept] == list(range(len(kept)))
+    assert 10 < len(kept) < 100
     assert all(None not in row.values() for row in kept)  # every row has all its cells
+    room(10**6)
+    sink.affect(make_message(100))
+    assert sink.trouble is None
     sink.close()
+    assert [int(row["frame"]) for row in rows(path)] == list(range(101))
+    assert [record.getMessage() for record in caplog.records] == [
+        "out.csv cannot be written: File too large; its rows wait for room",
+        f"{path} is written again; rows of 0 frames are missing",
+    ]
 
 
-def publish_many(sink: CsvSink, make_message: Make) -> None:
-    """More than a small disk holds, written out every hundred messages."""
-    for n in range(2000):
+def test_rows_that_never_find_room_are_said_at_the_end(
+    tmp_path: Path, make_message: Make, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtclar.stream.sinks.csv_file.MAX_WAITING", 5000)
+    path = tmp_path / "out.csv"
+    sink = CsvSink(path)
+    room(5000)
+    for n in range(1000):  # memory is bounded too
         sink.affect(make_message(n))
-        if n % 100 == 99:
-            sink._flush()
+    with pytest.raises(WriteError, match=r"the last rows are missing: out\.csv cannot be written"):
+        sink.close()
+    sink.close()
+    assert [int(row["frame"]) for row in rows(path)] == list(range(len(rows(path))))
 
 
 def test_blendshapes_are_columns_of_their_own_after_the_mark(tmp_path: Path, make_message: Make) -> None:
