@@ -20,7 +20,7 @@ ESSENTIAL = {
     "platformdirs": "platformdirs",
 }
 # extra -> its modules and their purpose
-EXTRAS = {
+EXTRA_MODULES = {
     "train": (
         ("torch", "onnx", "numba", "sklearn", "matplotlib"),
         "`mtclar-stream train` and rendered people",
@@ -117,7 +117,7 @@ def _package(module: str, distribution: str) -> Check:
 def _extras() -> Iterator[Check]:
     from importlib.util import find_spec
 
-    for extra, (modules, purpose) in EXTRAS.items():
+    for extra, (modules, purpose) in EXTRA_MODULES.items():
         absent = [module for module in modules if find_spec(module) is None]
         if absent:
             detail = f"for {purpose}; without {', '.join(absent)}"
