@@ -94,24 +94,23 @@ class CalibrationTarget:
 def open_frames(spec: str, fps: float | None, recorded_for: str | None = None) -> "Iterator[Source]":
     """A source, or a folder of images with their frame rate; raises UsageError, also for a live source if what
     `recorded_for` names needs a recording."""
-    from mtclar.engine.files import expand_home
-    from mtclar.stream.sources import open_source
+    from mtclar.stream.sources import name_of, open_source
     from mtclar.stream.sources.folder import FolderSource
+    from mtclar.stream.sources.options import changed, file_of, take_options
 
     if fps is not None and not math.isfinite(fps):
         raise UsageError(f"--fps {fps} is not a frame rate", "write it like 25")
-    folder = expand_home(spec)
+    folder = file_of(spec)
     source: Source
     if folder.is_dir():
         if fps is None:
             raise UsageError(f"{spec} is an image folder", "image folders need a frame rate: add --fps")
-        source = FolderSource(folder, fps)
+        _, change = take_options(spec, "file")
+        source = changed(FolderSource(folder, fps), change)
     elif fps is not None:
         raise UsageError("--fps is only for image folders", "a video has its own times: leave --fps out")
     else:
-        if recorded_for is not None and spec.startswith(
-            (WEBCAM, "/dev/video")
-        ):  # opening it starts the camera
+        if recorded_for is not None and name_of(spec) == WEBCAM:  # opening it starts the camera
             raise _is_live(spec, recorded_for)
         source = open_source(spec)
     with closing(source):

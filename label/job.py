@@ -13,6 +13,7 @@ from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Recording, open_recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label, read_labels
+from mtclar.stream.sources.options import file_of
 
 SUPPORT_SET = ".mtclar"
 
@@ -55,7 +56,7 @@ def load_labels(support: Path, video: Path, passphrase: str | None) -> tuple[Lab
         return read_labels(support)
     loaded = SupportSet.load(support, None if passphrase is None else lambda: passphrase)
     made_from = loaded.source.rstrip("/")
-    if Path(made_from).name != video.resolve().name:
+    if Path(made_from).name != file_of(video).resolve().name:
         raise UsageError(
             f"the support set {support} was made from {made_from or 'an unknown recording'}, not from {video.name}",
             "its label times belong to that recording; apply it to other recordings with `run`",
@@ -86,5 +87,5 @@ def run_job(job: Job, scanner: FaceScanner, settings: Settings, on_start: OnStar
     key = input_digest(recording, labels, settings, scanner.encoder_sha256)
     with ScanJournal(journal_path(job.outs[0]), key) as journal:
         outcome = label_recording(recording, labels, scanner, settings, journal, on_start(recording))
-        files = write(outcome.table, list(job.outs), job.video)
+        files = write(outcome.table, list(job.outs), file_of(job.video))
     return FinishedJob(key, recording, outcome, tuple(files), journal)

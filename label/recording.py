@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.stream.sources.decoding import upright
 from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.options import (
+    UNCHANGED,
+    PictureOptions,
+    split_file,
+    stream_number,
+    take_options,
+)
 
 Image = NDArray[np.uint8]
 """[H, W, 3] BGR."""
@@ -37,33 +44,38 @@ class Recording(Protocol):
         ...
 
     def digest(self) -> str:
-        """sha256 of the content."""
+        """sha256 of the content and the options."""
         ...
 
 
 def open_recording(path: Path, fps: float | None = None) -> Recording:
-    """Open a video file, or an image folder with `fps`. Raises UsageError or SourceError."""
+    """Open a video file, or an image folder with `fps`, with options behind it. Raises UsageError or SourceError."""
+    spec, change = take_options(str(path), "file")
+    name, options = split_file(spec)
+    path = Path(name)
+    number = stream_number(options, path.name)
     if path.is_dir():
         if fps is None:
             raise UsageError(f"{path} is an image folder and needs a frame rate", "add --fps")
-        return FolderRecording(path, fps)
+        return FolderRecording(path, fps, change)
     if fps is not None:
         raise UsageError(f"--fps is for image folders, and {path} is a video", "remove --fps")
-    return VideoRecording(path)
+    return VideoRecording(path, change, number)
 
 
 class VideoRecording:
     """A video file. Raises UsageError if it does not exist, SourceError if it contains no images."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, change: PictureOptions = UNCHANGED, stream: int | None = None) -> None:
         if not path.exists():
             raise UsageError(f"no such file: {path}", "name a video file or an image folder")
         if not path.is_file():
             raise UsageError(f"{path} is not a file", "name a video file or an image folder")
         self.name = path.name
         self._path = path
+        self._change, self._stream = change, stream
         self.warnings: list[str] = []
-        self._file = MediaFile(path, self.name, self._warn)
+        self._file = MediaFile(path, self.name, self._warn, stream)
         self.fps = self._file.fps
         index = self._file.index()
         if not index.pts:
@@ -89,7 +101,7 @@ class VideoRecording:
                 image = None
                 if selected[row]:
                     image = np.asarray(reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
-                    image = upright(image, frame)
+                    image = self._change(upright(image, frame))
                 yield row, image
 
     def _warn(self, text: str) -> None:
@@ -98,18 +110,20 @@ class VideoRecording:
 
     def digest(self) -> str:
         with self._path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256")
+        return _with_options(digest, self._change, self._stream)
 
 
 class FolderRecording:
     """The images of a folder in order of name, one every 1/fps seconds."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, change: PictureOptions = UNCHANGED) -> None:
         from mtclar.stream.sources.folder import FolderSource
 
         self.name = path.resolve().name
         self.fps: float | None = fps
         self.warnings: list[str] = []
+        self._change = change
         self._files = FolderSource(path, fps).files
         self.times_s = np.arange(len(self._files)) / fps
 
@@ -120,7 +134,7 @@ class FolderRecording:
             if selected[row]:
                 image = cv2.imread(str(self._files[row]), cv2.IMREAD_COLOR)
                 if image is not None:
-                    yield row, np.asarray(image, np.uint8)
+                    yield row, self._change(np.asarray(image, np.uint8))
             else:
                 yield row, None
 
@@ -129,7 +143,14 @@ class FolderRecording:
         for path in self._files:
             with path.open("rb") as file:
                 digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+        return _with_options(digest, self._change)
+
+
+def _with_options(digest: Any, change: PictureOptions, stream: int | None = None) -> str:
+    """The digest of the content and of options that make other images of it."""
+    if (change, stream) != (UNCHANGED, None):
+        digest.update(repr((change, stream)).encode())
+    return str(digest.hexdigest())
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:

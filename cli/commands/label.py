@@ -199,13 +199,14 @@ def _label_one(
     from mtclar.label.job import Job, run_job
     from mtclar.label.output.exports import exporter, output_files
     from mtclar.label.output.render import render as draw
+    from mtclar.stream.sources.options import file_of
 
     outputs = [Output("--out", file) for path in outs for file in output_files(path)]
     if render is not None:
         if render.suffix.lower() != RENDER_SUFFIX:
             raise UsageError(f"--render {render} does not end in {RENDER_SUFFIX}", "the only format is MP4")
         outputs.append(Output("--render", render))
-    require_safe(outputs, {"VIDEO": [video], "--support": [support]})
+    require_safe(outputs, {"VIDEO": [file_of(video)], "--support": [support]})
     for path in outs:
         exporter(path)
     cv2.setNumThreads(threads)

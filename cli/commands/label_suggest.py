@@ -40,6 +40,7 @@ def run(
     from mtclar.label.recording import open_recording
     from mtclar.label.scan_journal import ScanJournal
     from mtclar.label.suggest import contact_sheet, suggest, template
+    from mtclar.stream.sources.options import file_of
 
     for out in outs:
         if out.suffix.lower() not in (SHEET, TEMPLATE):
@@ -47,7 +48,7 @@ def run(
                 f"unknown output format: {out}",
                 f"use {SHEET} for a contact sheet or {TEMPLATE} for a label file",
             )
-    require_safe([Output("--out", out) for out in outs], {"VIDEO": [video], "--support": supports})
+    require_safe([Output("--out", out) for out in outs], {"VIDEO": [file_of(video)], "--support": supports})
     cv2.setNumThreads(threads)
     labels = [
         label

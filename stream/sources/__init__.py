@@ -1,10 +1,12 @@
 """The sources of frames: webcams, RTSP, browsers, files, the demo clip and synthetic pictures; opened by name."""
 
 import re
+from pathlib import Path
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.registry import resolve
 from mtclar.stream.sources.base import FORMS, Source
+from mtclar.stream.sources.options import UNCHANGED, changed, take_options
 
 SOURCES = {
     "webcam": "mtclar.stream.sources.webcam:open_webcam",
@@ -17,6 +19,9 @@ SOURCES = {
 }
 """Name -> `module:factory`. A factory takes the whole spec, a stream id or None, and whether to loop a file."""
 
+NETWORK = frozenset({"rtsp", "rtsps"})
+"""The entries of SOURCES whose options follow `#`: what follows `?` belongs to the camera."""
+
 
 def open_source(
     spec: str, *, stream_id: str | None = None, realtime: bool = False, loop: bool = False
@@ -24,14 +29,19 @@ def open_source(
     """The source that `spec` names, checked as far as that is possible without waiting for a network.
 
     `spec` is a path, `/dev/videoN`, or one of SOURCES followed by nothing, `:`, `?` or `://`; `module:factory://...`
-    opens a source of your own. `realtime` plays a file as if it were live, by its own times (`run --freshness paced`
-    does the same in the pipeline). `loop` repeats a file without end. Raises UsageError for an invalid spec,
-    SourceError for a camera or file that cannot be read.
+    opens a source of your own. The options of docs/sources.md may follow. `realtime` plays a file as if it were live,
+    by its own times (`run --freshness paced` does the same in the pipeline). `loop` repeats a file without end. Raises
+    UsageError for an invalid spec, SourceError for a camera or file that cannot be read.
     """
-    spec = spec.strip()
-    if not spec:
+    if not spec.strip():
         raise UsageError("the source is empty", f"write {FORMS}")
-    source: Source = resolve(_name(spec), SOURCES, "source")(spec, stream_id, loop)
+    name = name_of(spec)
+    spec = spec if name == "file" else spec.strip()
+    change = UNCHANGED
+    if name != "browser":  # its uploads are looked up by the type of the source
+        spec, change = take_options(spec, "network" if name in NETWORK else name)
+    source: Source = resolve(name, SOURCES, "source")(spec, stream_id, loop)
+    source = changed(source, change)
     if realtime and not source.live:
         from mtclar.stream.sources.pace import PacedSource
 
@@ -39,12 +49,15 @@ def open_source(
     return source
 
 
-def _name(spec: str) -> str:
+def name_of(spec: str) -> str:
     """The entry of SOURCES that opens `spec`."""
+    if spec not in SOURCES and Path(spec).is_file():
+        return "file"
+    spec = spec.strip()
     scheme, separator, _ = spec.partition("://")
     if separator and "/" not in scheme:
         return scheme.lower() if scheme.lower() in SOURCES else scheme
-    if re.match(r"/dev/video\d", spec):
+    if re.match(r"/dev/(video\d|v4l/)", spec):
         return "webcam"
     word = re.split("[:?]", spec, maxsplit=1)[0]
     return word if word in SOURCES else "file"

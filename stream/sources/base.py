@@ -7,7 +7,10 @@ from typing import Protocol
 
 from mtclar.engine.data_types import Frame
 
-FORMS = "webcam[:N or name], /dev/videoN, rtsp://..., browser, a video file, demo or synthetic[:WxH@FPS][?faces=N]"
+FORMS = (
+    "webcam[:N or name], /dev/videoN, /dev/v4l/by-id/NAME, rtsp://..., browser, a video file, demo or "
+    "synthetic[:WxH@FPS][?faces=N]"
+)
 """How a source is written, for people."""
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})

@@ -43,7 +43,9 @@ PROBE_TIMEOUT_S = 0.5
 RTSP_PORT, RTSPS_PORT = 554, 322
 LIVE_MAX_GAP_S = 10.0
 
-OPTIONS = "#transport=udp, #ca=FILE, #verify=no, #clock=arrival"
+OPTIONS = (
+    "#transport=udp, #ca=FILE, #verify=no, #clock=arrival, #stream=1, #rotate=90, #flip=h, #deinterlace=1"
+)
 """The options that may follow an address, joined by `&`. A fragment is never sent to the camera."""
 
 # Debian, Fedora, OpenSSL's default: PyAV's wheel brings its own OpenSSL, which has no default path.
@@ -99,6 +101,7 @@ class RtspCamera:
             raise UsageError("an @ follows the # of the address", f"{ESCAPE_HINT}; options are {OPTIONS}")
         options = _parse_options(parts.fragment, self._tls)
         self._ffmpeg_options = _ffmpeg_options(options, self._tls)
+        self._number = int(options["stream"]) if "stream" in options else None
         self._uses_sender_clock = options.get("clock") != "arrival"
         self._clock, self._unix_clock = clock, unix_clock
         self._closed = threading.Event()
@@ -126,7 +129,7 @@ class RtspCamera:
     def frames(self) -> Iterator[Frame]:
         container = self._connect()
         with container:
-            stream = video_stream(container, self.label)
+            stream = video_stream(container, self.label, self._number, self._warn)
             self.fps = announced_fps(stream)
             sender = SenderClock(self._clock, self._unix_clock) if self._uses_sender_clock else None
             first = True
@@ -169,6 +172,7 @@ def _parse_options(fragment: str, tls: bool) -> dict[str, str]:
     known = {
         "transport": {"tcp"} if tls else {"tcp", "udp"},
         "clock": {"arrival", "rtcp"},
+        "stream": {str(number) for number in range(10)},
         **({"verify": {"yes", "no"}, "ca": None} if tls else {}),
     }
     if fragment and not options:

@@ -12,14 +12,17 @@ from mtclar.engine.files import expand_home
 from mtclar.stream.sources.base import FORMS, stream_name
 from mtclar.stream.sources.decoding import UNDECODABLE_PACKETS, CodecChanged, Picture, pictures
 from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.options import split_file, stream_number
 
 log = logging.getLogger(__name__)
 
 
 def open_file_source(spec: str, stream_id: str | None, loop: bool) -> "VideoFile":
     """The source of a path."""
-    path = expand_home(spec)
-    return VideoFile(path, stream_id or stream_name(path.stem), loop=loop)
+    name, options = split_file(spec)
+    path = expand_home(name)
+    number = stream_number(options, "a file")
+    return VideoFile(path, stream_id or stream_name(path.stem), loop=loop, stream=number)
 
 
 def open_demo(spec: str, stream_id: str | None, loop: bool) -> "VideoFile":

@@ -30,13 +30,16 @@ MODE_HINT = "append size=1280x720, fps=30 and format=MJPG, joined by &, to webca
 
 
 def open_webcam(spec: str, stream_id: str | None, loop: bool) -> "Webcam":  # noqa: ARG001
-    """The source of `webcam`, `webcam:N`, `webcam:NAME` and `/dev/videoN`, each with `?MODE`."""
-    match = re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+))(?:\?(.*))?", spec)
+    """The source of `webcam`, `webcam:N`, `webcam:NAME`, `/dev/videoN` and `/dev/v4l/by-id/NAME`, each with `?MODE`."""
+    match = re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+)|/dev/(v4l/[^?]+))(?:\?(.*))?", spec)
     if not match:
-        raise UsageError(f"'{spec}' is not a webcam", "write webcam, webcam:N, webcam:NAME or /dev/videoN")
-    which = match[1] or match[2] or "0"
-    mode = None if match[3] is None else parse_mode(match[3])
-    name = stream_id or f"webcam-{stream_name(which)}"
+        raise UsageError(
+            f"'{spec}' is not a webcam",
+            "write webcam, webcam:N, webcam:NAME, /dev/videoN or /dev/v4l/by-id/NAME",
+        )
+    which = match[1] or match[2] or match[3] or "0"
+    mode = None if match[4] is None else parse_mode(match[4])
+    name = stream_id or f"webcam-{stream_name(which.rpartition('/')[2])}"
     return Webcam(int(which) if which.isdecimal() else which, name, mode=mode)
 
 
@@ -110,9 +113,9 @@ def list_cameras(devices: Path = DEVICES, names: Path = NAMES) -> list[Camera]:
 class Webcam:
     """One local camera; the constructor connects, so that a missing camera is reported before anything starts.
 
-    `which` is a number, or the camera's name or a part of it, looked up at every connection: the number changes when
-    a camera is plugged in elsewhere. `t_capture_s` is the driver's (clock `v4l2`) where it gives one on
-    the monotonic clock. Raises SourceError, UsageError for a name that fits several cameras.
+    `which` is a number; or the camera's name or a part of it, or its link below `v4l/`, looked up at every connection:
+    the number changes when a camera is plugged in elsewhere. `t_capture_s` is the driver's (clock `v4l2`) where it
+    gives one on the monotonic clock. Raises SourceError, UsageError for a name that fits several cameras.
     """
 
     live = True
@@ -185,6 +188,9 @@ class Webcam:
         """The camera's current number; None when no camera has that name."""
         if isinstance(self._which, int):
             return self._which
+        if self._which.startswith("v4l/"):  # udev's links, whose names hold the maker and the serial number
+            match = re.fullmatch(r"video(\d+)", (self._devices / self._which).resolve().name)
+            return int(match[1]) if match else None
         cameras = list_cameras(self._devices, self._names)
         wanted = self._which.casefold()
         same = [camera for camera in cameras if camera.name.casefold() == wanted]

@@ -152,6 +152,19 @@ def test_the_largest_video_stream_is_read_and_all_are_named(tmp_path: Path) -> N
     ]
 
 
+def test_another_video_stream_is_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    write_streams(path, [(64, 48), (160, 120)], sound_s=1.0)
+    for number, size in enumerate([(64, 48), (160, 120)]):
+        assert open_source(f"{path}?stream={number}").size == size
+        (_, image), *_ = open_recording(Path(f"{path}?stream={number}")).images(np.ones(25, bool))
+        assert image is not None
+        assert image.shape[:2] == size[::-1]
+    with pytest.raises(SourceError, match="no video stream 2") as refused:
+        open_source(f"{path}?stream=2")
+    assert "1 (160x120)" in refused.value.hint
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_cover_is_no_film(make_clip: MakeClip, first: bool) -> None:
     path = make_clip("cover.mp4", frames=25)

@@ -96,6 +96,38 @@ def open_webcam(devices: Path, capture: Capture, index: int = 0) -> Webcam:
     )
 
 
+def test_a_link_of_udev_is_followed_at_every_connection(devices: Path) -> None:
+    links = devices / "dev" / "v4l" / "by-id"
+    links.mkdir(parents=True)
+    link = links / "usb-Maker_Camera_1234-video-index0"
+    link.symlink_to("../../video2")
+    opened: list[int] = []
+
+    def open_capture(index: int) -> Capture:
+        opened.append(index)
+        return Capture([COLOUR])
+
+    camera = Webcam(
+        f"v4l/by-id/{link.name}",
+        "cam",
+        open_capture=open_capture,
+        devices=devices / "dev",
+        names=devices / "names",
+    )
+    assert camera.reachable()
+    assert next(camera.frames()).image.shape == COLOUR.shape
+    link.unlink()
+    assert not camera.reachable()
+    link.symlink_to("../../video10")
+    next(camera.frames())
+    assert opened == [2, 10]
+
+
+def test_a_camera_without_its_link_is_refused() -> None:
+    with pytest.raises(SourceError, match="v4l/by-id/no-such-camera"):
+        open_source("/dev/v4l/by-id/no-such-camera?size=640x480")
+
+
 COLOUR = np.full((48, 64, 3), 7, np.uint8)
 GREY = np.full((48, 64), 9, np.uint8)
 
