@@ -89,7 +89,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="URL",
-            help="Allow pages of this origin to connect, in addition to the server's own; repeatable.",
+            help="Allow pages of this origin to connect, in addition to the server's own; null for pages from files, "
+            "as in OBS; repeatable.",
         ),
     ] = None,
     max_clients: Annotated[int | None, typer.Option(min=1, help="Most websockets at once.")] = None,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # with numpy, which --help does not load
     from mtclar.stream.protocol.messages import Role
 
 MIN_TOKEN_LENGTH = 8
+NO_ORIGIN = "null"  # the Origin of a page from a file, as in OBS, and of any page in a sandboxed frame
 
 
 def is_loopback(host: str) -> bool:
@@ -31,7 +32,7 @@ class Access:
 
     host: str  # the address that the server binds
     token: str | None = None  # of operators
-    origins: tuple[str, ...] = ()  # allowed besides the server's own: scheme://host[:port]
+    origins: tuple[str, ...] = ()  # allowed besides the server's own: scheme://host[:port], or NO_ORIGIN
     view_token: str | None = None  # of viewers, beside `token`
     read_only: bool = False  # every client is a viewer
 
@@ -53,8 +54,11 @@ class Access:
                     "make one with: python -c 'import secrets; print(secrets.token_urlsafe(16))'",
                 )
         for origin in self.origins:
-            if _origin(origin) is None:
-                raise UsageError(f"'{origin}' is not an origin", "write scheme://host or scheme://host:port")
+            if origin != NO_ORIGIN and _origin(origin) is None:
+                raise UsageError(
+                    f"'{origin}' is not an origin",
+                    "write scheme://host or scheme://host:port, or null for pages from files",
+                )
 
     @property
     def open_role(self) -> "Role | None":
@@ -89,6 +93,8 @@ class Access:
         """
         if not origins:
             return True
+        if origins == [NO_ORIGIN]:
+            return NO_ORIGIN in self.origins
         origin = _origin(origins[0]) if len(origins) == 1 else None
         if origin is None:
             return False

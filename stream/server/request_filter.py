@@ -1,16 +1,22 @@
 """Answers an HTTP request with a page or a refusal, or admits it as a websocket, before any other part handles it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
 
+from mtclar.engine.text import printable
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.clients.quotas import AuthThrottle, ConnectionQuota
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.pages import Page, Pages, Route, problem
 
 WEBSOCKET_PATH = "/ws"
+ASK_WHY = "X-Page-Origin"
+"""The header of a page that asks with a plain request why its websocket was refused: browsers do not say."""
+
+MAY_CONNECT = Page(b"this page may connect\n", "text/plain; charset=utf-8")
 
 
 class RequestFilter:
@@ -45,13 +51,25 @@ class RequestFilter:
             return self._refuse("clients", HTTPStatus.SERVICE_UNAVAILABLE, "too many clients")
         if exceeded == "address":
             return self._refuse("address", HTTPStatus.TOO_MANY_REQUESTS, "too many clients from your address")
-        if not self.access.origin_allowed(headers.get_all("Origin"), headers.get_all("Host")):
-            return self._refuse("origin", HTTPStatus.FORBIDDEN, "this Origin is not allowed here")
-        return None
+        asked = headers.get_all(ASK_WHY)
+        origins = asked or headers.get_all("Origin")
+        if not self.access.origin_allowed(origins, headers.get_all("Host")):
+            return self._refuse(
+                "origin",
+                HTTPStatus.FORBIDDEN,
+                f"pages of {_named(origins)} may not connect: start the server with --origin {_named(origins)}",
+            )
+        return MAY_CONNECT if asked else None
 
     def _page(self, method: str, path: str, headers: Headers, trusted: bool) -> Page | Route:
         if not self.access.host_allowed(headers.get_all("Host")):
-            return self._refuse("host", HTTPStatus.MISDIRECTED_REQUEST, "this server has another name")
+            name = _named(headers.get_all("Host"))
+            return self._refuse(
+                "host",
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"this server does not answer to the name {name}: start it with --token-file, or with "
+                f"--origin http://{name} (https:// behind a proxy with TLS)",
+            )
         if self.pages.is_private(path) and not trusted:
             return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this page needs the token")
         return self.pages.find(method, path, trusted)
@@ -59,3 +77,8 @@ class RequestFilter:
     def _refuse(self, reason: str, status: HTTPStatus, text: str) -> Page:
         self.refused[reason] += 1
         return problem(status, text)
+
+
+def _named(values: Sequence[str]) -> str:
+    """What a header names, for an error of plain text."""
+    return printable(", ".join(values)) or "unknown"

@@ -29,7 +29,7 @@ from mtclar.stream.protocol.messages import (
     StatusMessage,
     StreamInfo,
 )
-from mtclar.stream.server.access import is_loopback
+from mtclar.stream.server.access import NO_ORIGIN, is_loopback
 from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S, Outgoing
 from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
 from mtclar.stream.server.clients.quotas import ConnectionQuota, address_of, allow_descriptors
@@ -103,6 +103,10 @@ class Server(Sink):
         if not is_loopback(self.config.host) and self.config.tls_cert is None:
             self.warnings.append(
                 "the stream leaves this machine unencrypted: add --tls-cert and --tls-key, or use a tunnel"
+            )
+        if NO_ORIGIN in self.config.origins and self.access.token is None:
+            self.warnings.append(
+                "--origin null lets any web page connect, from a sandboxed frame: add --token-file"
             )
         wanted = self.config.limits
         # A descriptor for each connection: beyond the system's limit cameras could not reconnect either.

@@ -1,7 +1,7 @@
 // The calibration page: shows the server's state, and sends what the user does.
 
 import { CameraSender } from "../shared/camera-sender.js";
-import { showConnection } from "../shared/connection-status.js";
+import { refusalText, showConnection } from "../shared/connection-status.js";
 import { Connection } from "../shared/connection.js";
 import { element, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
@@ -325,8 +325,10 @@ const connection = new Connection({
     receive[message.type]?.(message);
   },
   onBytes: (bytes) => preview.showImage(bytes),
-  onState: (connected, wait_s) => {
-    showConnection(connected, wait_s);
+  onState: (connected, wait_s, refusal) => {
+    showConnection(connected, wait_s, refusal);
+    if (refusal) notice = { text: refusalText(refusal), until_ms: performance.now() + NOTICE_MS };
+    showNotice();
     if (connected !== "live") sender.onDisconnect();
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),

@@ -1,7 +1,7 @@
 // The camera page: a person presses the button, pictures go to the server, its replies come back.
 
 import { CameraSender } from "../shared/camera-sender.js";
-import { showConnection } from "../shared/connection-status.js";
+import { refusalText, showConnection } from "../shared/connection-status.js";
 import { Connection } from "../shared/connection.js";
 import { element } from "../shared/dom.js";
 import { TokenPrompt } from "../shared/token.js";
@@ -14,9 +14,10 @@ const connection = new Connection({
     if (message.type === "hello") connection.send({ type: "subscribe", streams: [], max_hz: 1 }); // this page draws no values
     sender.onMessage(message);
   },
-  onState: (state, wait_s) => {
-    showConnection(state, wait_s);
+  onState: (state, wait_s, refusal) => {
+    showConnection(state, wait_s, refusal);
     if (state !== "live") sender.onDisconnect();
+    if (refusal) element("camera-words").textContent = refusalText(refusal);
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),
 });

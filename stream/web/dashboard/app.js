@@ -1,6 +1,6 @@
 // The dashboard: each message adds to the history, and the next animation frame draws the part in view.
 
-import { showConnection } from "../shared/connection-status.js";
+import { refusalText, showConnection } from "../shared/connection-status.js";
 import { Connection } from "../shared/connection.js";
 import { element } from "../shared/dom.js";
 import { TokenPrompt } from "../shared/token.js";
@@ -286,9 +286,10 @@ const receive = {
 
 const connection = new Connection({
   onMessage: (message) => receive[message.type]?.(message),
-  onState: (state, wait_s) => {
+  onState: (state, wait_s, refusal) => {
     connectionState = state;
-    showConnection(state, wait_s);
+    if (refusal) byeText = refusalText(refusal);
+    showConnection(state, wait_s, refusal);
     refreshTexts();
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),

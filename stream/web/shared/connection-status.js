@@ -3,18 +3,22 @@
 import { element, setText } from "./dom.js";
 import { seconds } from "./format.js";
 
-export function showConnection(state, wait_s) {
+/** What a refused page says. */
+export const refusalText = ({ status, text }) => `The server refused this page (${status}): ${text}`;
+
+export function showConnection(state, wait_s, refusal = null) {
   document.body.dataset.connection = state;
   const pill = element("connection");
   pill.dataset.state = state;
   // A live region would read every second of the countdown aloud.
   pill.setAttribute("aria-live", state === "waiting" ? "off" : "polite");
-  setText(element("connection-text"), connectionText(state, wait_s));
+  setText(element("connection-text"), connectionText(state, wait_s, refusal));
   element("retry").hidden = state !== "waiting";
 }
 
-function connectionText(state, wait_s) {
+function connectionText(state, wait_s, refusal) {
   if (state === "live") return "Connected";
+  if (refusal) return `Refused (${refusal.status}), trying again in ${seconds(wait_s)}`;
   if (state === "waiting") return `Connection lost, trying again in ${seconds(wait_s)}`;
   if (state === "denied") return "Token needed";
   return "Connecting";

@@ -7,7 +7,8 @@ const LONGEST_WAIT_S = 5;
 /**
  * Keeps one websocket open. Calls
  *   onMessage(object)          for every message of the server
- *   onState(state, detail)     connecting | live | waiting (detail: seconds to the next try) | denied
+ *   onState(state, wait_s, refusal)   connecting | live | waiting | denied; while waiting: seconds to the next try, and
+ *                              {status, text} where the server answers and refuses this page
  *   onBytes(ArrayBuffer)       for every binary message, where it is given
  *   onTokenNeeded(wrong)       when the server requires a token; wrong: one was given and refused. Reply with useToken().
  */
@@ -24,6 +25,7 @@ export class Connection {
     this.failures = 0;
     this.timer = null;
     this.retryAt = 0;
+    this.refusal = null; // {status, text}: why the server refused the websocket
     window.addEventListener("online", () => this.retryNow());
   }
 
@@ -75,6 +77,7 @@ export class Connection {
     if (message.type === "hello") {
       this.failures = 0;
       this.live = true;
+      this.refusal = null;
       this.onState("live");
       if (this.subscription) this.send(this.subscription);
     }
@@ -94,11 +97,23 @@ export class Connection {
 
   #onClosed(socket) {
     if (socket !== this.socket) return; // replaced by `open` or `useToken`
+    if (!this.live) this.#askWhy();
     this.live = false;
     const wait_s = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.failures) * (0.7 + 0.3 * Math.random());
     this.failures += 1;
     this.retryAt = performance.now() + 1000 * wait_s;
     this.#countDown();
+  }
+
+  /** A browser does not say why a websocket was refused; the same address answers it to a plain request. */
+  async #askWhy() {
+    try {
+      const answer = await fetch(new URL("ws", document.baseURI), { headers: { "X-Page-Origin": location.origin } });
+      this.refusal = answer.ok ? null : { status: answer.status, text: (await answer.text()).trim().slice(0, 300) };
+    } catch {
+      this.refusal = null; // no server
+    }
+    if (this.retryAt) this.onState("waiting", Math.ceil(Math.max(0, this.retryAt - performance.now()) / 1000), this.refusal);
   }
 
   #countDown() {
@@ -108,7 +123,7 @@ export class Connection {
       this.retryNow();
       return;
     }
-    this.onState("waiting", Math.ceil(left_ms / 1000));
+    this.onState("waiting", Math.ceil(left_ms / 1000), this.refusal);
     this.timer = setTimeout(() => this.#countDown(), Math.min(left_ms, 1000));
   }
 }

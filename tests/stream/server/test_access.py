@@ -28,6 +28,16 @@ def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
+def test_pages_from_files_are_admitted_where_the_user_says_so() -> None:
+    for token in (None, TOKEN):
+        assert not Access("127.0.0.1", token).origin_allowed(["null"], HERE)
+        access = Access("127.0.0.1", token, origins=("null",))
+        assert access.origin_allowed(["null"], HERE)
+        assert not access.origin_allowed(["null", "null"], HERE)
+        assert not access.origin_allowed(["https://evil.example"], HERE)
+        assert access.host_allowed(["evil.example"]) is (token is not None)
+
+
 def test_beyond_loopback_needs_a_token() -> None:
     with pytest.raises(UsageError, match="no token") as caught:
         Access("0.0.0.0")

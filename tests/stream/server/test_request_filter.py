@@ -81,3 +81,23 @@ def test_websockets_are_counted_in_all_and_by_address() -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
 def test_only_get(method: str) -> None:
     assert status(ask(make_filter(), "/", method)) == 405
+
+
+def test_a_page_learns_why_its_websocket_is_refused_and_which_flag_helps() -> None:
+    guarded = make_filter()
+    proxied = Headers([("Host", "127.0.0.1:8765"), ("X-Page-Origin", "https://lab.example")])
+    refused = guarded.answer("GET", "/ws", proxied, "127.0.0.1")
+    assert isinstance(refused, Page)
+    assert refused.status == 403
+    assert b"--origin https://lab.example" in refused.body
+    own = Headers([("Host", "127.0.0.1:8765"), ("X-Page-Origin", "http://127.0.0.1:8765")])
+    answer = guarded.answer("GET", "/ws", own, "127.0.0.1")
+    assert isinstance(answer, Page)
+    assert answer.status == 200
+    named = Headers([("Host", "lab.example" + "x" * 500)])
+    other = guarded.answer("GET", "/", named, "127.0.0.1")
+    assert isinstance(other, Page)
+    assert other.status == 421
+    assert b"--origin http://lab.example" in other.body
+    assert len(other.body) < 700
+    assert guarded.refused == {"origin": 1, "host": 1}
