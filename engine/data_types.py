@@ -74,6 +74,9 @@ class FaceCrop:
     score: float  # the face flag of the landmark network, 0..1
     eye_opening: float = 1.0  # share of this track's open eyes; below eyes.BLINK_OPENING in a blink
     blendshapes: NDArray[np.float32] | None = None  # [52] in the order of BLENDSHAPES; None: off
+    cut_off: float = (
+        0.0  # how far mouth or eyes lie beyond the frame's edge, as a share of the larger side of `box`
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ Rows = NDArray[np.int64]
 
 CAUSAL = "causal"
 MAX_INTERPOLATION_S = 0.6  # longest gap between scanned frames that is interpolated
-METHOD_VERSION = 2  # increment when the same input gives different output: stored scans are then discarded
+METHOD_VERSION = 3  # increment when the same input gives different output: stored scans are then discarded
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ ADVICE = {
     NO_FACE: "No face in view: sit in front of the camera",
     TWO_FACES: "Two people in view: only one, please",
     "too small": "Come closer",
+    "cut off": "Move into the picture: mouth and eyes must be in view",
     "turned away": "Face the camera",
     "eyes closed": "Keep your eyes open",
     "too dark": "More light, please",

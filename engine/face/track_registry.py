@@ -16,6 +16,7 @@ from mtclar.engine.face.crop import (
     Framing,
     box_of,
     brightness,
+    cut_off,
     pose_deg,
     sample,
     sharpness,
@@ -153,6 +154,7 @@ class TrackRegistry:
             score=mesh.score,
             eye_opening=track.eye_opening(frame.pts_s, mesh.points),
             blendshapes=blendshapes,
+            cut_off=cut_off(mesh.points, *frame.image.shape[:2]),
         )
 
 
