@@ -1,7 +1,7 @@
 // The calibration page: shows the server's state, and sends what the user does.
 
 import { CameraSender } from "../shared/camera-sender.js";
-import { refusalText, showConnection } from "../shared/connection-status.js";
+import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { Connection } from "../shared/connection.js";
 import { element, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
@@ -198,7 +198,9 @@ function showTaken(text) {
   preview.clear();
   if (sender.on) sender.stop();
   element("take-over").hidden = false;
-  showStart("In use", "Another page calibrates", `${text}. Its labels are kept if you take over: press Calibrate here.`);
+  showStart("In use", "Another page calibrates", "Press Calibrate here to take over; the labels stay.");
+  notice = { text: `In use: ${text}. Press Calibrate here to take over; the labels stay.`, until_ms: Infinity };
+  showNotice();
 }
 
 function showMark() {
@@ -289,6 +291,7 @@ const receive = {
     }
     const before = state;
     state = message;
+    if (!element("take-over").hidden) notice = null;
     element("take-over").hidden = true;
     capture = null;
     picker.setCurrent(message);
@@ -303,7 +306,7 @@ const receive = {
   error(message) {
     if (message.code === "unknown_stream" && !state && picker.forget()) send("join");
     else if (message.code === "page_taken") return showTaken(message.message);
-    else if (message.code === "not_allowed") notice = { text: "This page needs the operator's token: with yours one may only watch. Reload the page to enter another.", until_ms: Infinity };
+    else if (message.code === "not_allowed") notice = { text: VIEWER_TEXT, until_ms: Infinity };
     else if (message.code === "unknown_type") notice = { text: "This server does not calibrate: start it with `calibrate page`, or `run`.", until_ms: Infinity };
     else if (!["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"].includes(message.code)) {
       notice = { text: message.message, until_ms: performance.now() + NOTICE_MS };

@@ -6,6 +6,9 @@ import { seconds } from "./format.js";
 /** What a refused page says. */
 export const refusalText = ({ status, text }) => `The server refused this page (${status}): ${text}`;
 
+/** What a page for operators says to a viewer. */
+export const VIEWER_TEXT = "You may only watch: your token is the server's view token, or the server is read-only. Reload the page to enter another token.";
+
 export function showConnection(state, wait_s, refusal = null) {
   document.body.dataset.connection = state;
   const pill = element("connection");
