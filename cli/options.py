@@ -57,6 +57,12 @@ LogOption = Annotated[
         help="plain: sentences; json: one object per line on stderr for every event, and no other output."
     ),
 ]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW:HIGH", help="Range of the values in label files: 1:9, -100:100; by default -1:1."
+    ),
+]
 TokenFileOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
 ]

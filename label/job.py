@@ -12,7 +12,7 @@ from mtclar.label.output.exports import exporter, write
 from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Recording, open_recording
 from mtclar.label.scan_journal import ScanJournal
-from mtclar.stream.label_file import Label, read_labels
+from mtclar.stream.label_file import Label, Scale, read_labels
 from mtclar.stream.sources.options import file_of
 
 SUPPORT_SET = ".mtclar"
@@ -26,10 +26,11 @@ class Job:
     """A video, its labels and the files to write; the suffix of a file selects its format."""
 
     video: Path
-    support: Path  # labels.csv, or a support set recorded from the video
+    support: Path  # a label file, or a support set recorded from the video
     outs: tuple[Path, ...]
     fps: float | None = None  # for an image folder
     face: FaceChoice | None = None  # replaces that of the settings
+    scale: Scale | None = None  # of the values in a label file
     passphrase: str | None = field(default=None, repr=False)  # for an encrypted support set
 
 
@@ -47,13 +48,16 @@ class FinishedJob:
         self.journal.remove()
 
 
-def load_labels(support: Path, video: Path, passphrase: str | None) -> tuple[Label, ...]:
-    """Read labels from a labels.csv or from a support set (.mtclar) recorded from the same video.
+def load_labels(job: "Job", recording: Recording) -> tuple[Label, ...]:
+    """Read labels from a label file, or from a support set (.mtclar) recorded from the same video.
 
-    `passphrase` opens an encrypted support set. Raises UsageError or SupportSetError.
+    Raises UsageError or SupportSetError.
     """
+    support, video, passphrase = job.support, job.video, job.passphrase
     if support.suffix.lower() != SUPPORT_SET:
-        return read_labels(support)
+        return read_labels(support, job.scale, recording.first_frame_s)
+    if job.scale is not None:
+        raise UsageError("--scale is for label files, and a support set is from -1 to 1", "remove --scale")
     loaded = SupportSet.load(support, None if passphrase is None else lambda: passphrase)
     made_from = loaded.source.rstrip("/")
     if Path(made_from).name != file_of(video).resolve().name:
@@ -71,7 +75,7 @@ def job_digest(job: Job, scanner: FaceScanner, settings: Settings) -> str:
     recording = open_recording(job.video, job.fps)
     return input_digest(
         recording,
-        load_labels(job.support, job.video, job.passphrase),
+        load_labels(job, recording),
         replace(settings, face=job.face),
         scanner.encoder_sha256,
     )
@@ -81,8 +85,8 @@ def run_job(job: Job, scanner: FaceScanner, settings: Settings, on_start: OnStar
     """Label the video and write all output files, or none of them. Raises MtclarError for invalid input."""
     for out in job.outs:
         exporter(out)  # reject an unknown suffix before the scan
-    labels = load_labels(job.support, job.video, job.passphrase)
     recording = open_recording(job.video, job.fps)
+    labels = load_labels(job, recording)
     settings = replace(settings, face=job.face)
     key = input_digest(recording, labels, settings, scanner.encoder_sha256)
     with ScanJournal(journal_path(job.outs[0]), key) as journal:

@@ -35,7 +35,7 @@ from mtclar.label.people import (
 from mtclar.label.recording import Recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.temporal_gp import bundled_constants
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_file import PAST_END, Label, average, thinned
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -72,7 +72,8 @@ class Outcome:
 
     table: Table
     mode: str  # the applied mode, also for `best`
-    used: int  # number of labels used
+    given: int  # number of labelled frames
+    used: int  # of them: with a usable face, at most MAX_HZ a second
     unused: tuple[str, ...]  # labels on frames without a usable face, with the reason
     rmse: Mapping[str, tuple[float, float]]  # leave-one-out RMSE by mode; empty: too few labels
     followed: FollowedFace
@@ -107,10 +108,13 @@ def label_recording(
 
     Raises UsageError for labels that match no frame, MtclarError if no labelled frame shows a usable face.
     """
-    labelled = labelled_rows(recording.times_s, labels)
+    all_rows, all_labels = labels_by_frame(recording.times_s, labels)
+    given = np.full((len(recording.times_s), 2), np.nan)
+    given[all_rows] = [(label.valence, label.arousal) for label in all_labels]
+    labels = thinned(all_labels)
+    labelled, _ = labels_by_frame(recording.times_s, labels)
     followed = follow_face(recording, labelled, scanner, settings.rate_hz, settings.face, journal, advance)
     scan = followed.scan
-    given = np.array([(label.valence, label.arousal) for label in labels])
     usable = scan.state[labelled] == OK
     unused = tuple(
         f"{label.where}: {STATES[scan.state[row]].replace('_', ' ')}"
@@ -124,16 +128,16 @@ def label_recording(
         )
     times_s = recording.times_s[scan.rows]
     at = np.searchsorted(scan.rows, labelled[usable])
-    known = LabelledFrames(scan.encoded[at], given[usable], times_s[at])
+    known = LabelledFrames(scan.encoded[at], given[labelled[usable]], times_s[at])
     result = propagate(settings.mode, known, scan.encoded, times_s, ModeContext.bundled(scanner.pair))
     causal = result.mode == CAUSAL
     values, sds = fill_unscanned(recording.times_s, scan, result.values, result.sds, hold=causal)
     if settings.smooth and not causal:
         values = smooth_zero_phase(recording.times_s, values, bundled_constants().smooth_hz)
     state = np.array(STATES)[scan.state].astype("<U16")
-    values[labelled], sds[labelled], state[labelled] = given, np.nan, LABELLED
-    table = Table(recording.times_s, values, sds, state)
-    return Outcome(table, result.mode, int(usable.sum()), unused, result.rmse, followed)
+    state[all_rows[~np.isnan(values[all_rows, 0])]] = LABELLED
+    table = Table(recording.times_s, values, sds, state, given, recording.first_frame_s)
+    return Outcome(table, result.mode, len(all_rows), int(usable.sum()), unused, result.rmse, followed)
 
 
 def follow_face(
@@ -163,15 +167,15 @@ def follow_face(
     return FollowedFace(scan, numbers, describe_people(scanned.faces, people, times_s))
 
 
-def labelled_rows(times_s: Array, labels: Sequence[Label]) -> Rows:
-    """Row of the frame nearest to each label.
+def labels_by_frame(times_s: Array, labels: Sequence[Label]) -> tuple[Rows, list[Label]]:
+    """Labelled frames [m] in order, and one label for each: the mean of the labels that are nearest to this frame.
 
-    Raises UsageError for a label after the end, a label with a track, and two labels on one frame.
+    Raises UsageError for a label after the end, and for a label with a track.
     """
     middles = (times_s[1:] + times_s[:-1]) / 2
     rows = np.searchsorted(middles, [label.time_s for label in labels]).astype(np.int64)
     half_s = max((times_s[-1] - times_s[-2]) / 2 if len(times_s) > 1 else 0.0, 0.02)
-    by_row: dict[int, Label] = {}
+    by_row: dict[int, list[Label]] = {}
     for label, row in zip(labels, rows.tolist(), strict=True):
         if label.track is not None:
             raise UsageError(
@@ -181,15 +185,10 @@ def labelled_rows(times_s: Array, labels: Sequence[Label]) -> Rows:
         if label.time_s > times_s[-1] + half_s:
             raise UsageError(
                 f"the label in {label.where} lies past the end: the last frame is at {times_s[-1]:.2f} s",
-                "times are in seconds from the first frame",
+                PAST_END,
             )
-        if row in by_row:
-            raise UsageError(
-                f"the labels in {by_row[row].where} and {label.where} are on the same frame",
-                "keep one label for each frame",
-            )
-        by_row[row] = label
-    return rows
+        by_row.setdefault(row, []).append(label)
+    return np.array(sorted(by_row), np.int64), [average(by_row[row]) for row in sorted(by_row)]
 
 
 def fill_unscanned(

@@ -38,6 +38,7 @@ class Recording(Protocol):
     name: str
     times_s: NDArray[np.float64]  # [n] of every frame, from 0, monotonic
     warnings: list[str]  # for people: the file breaks off, its times jump
+    first_frame_s: float  # time of the first frame in the media file: sound may begin earlier
 
     def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
         """Yield the decodable rows from `first` on, in order, with the images of the selected rows [n]."""
@@ -77,6 +78,7 @@ class VideoRecording:
         self.warnings: list[str] = []
         self._file = MediaFile(path, self.name, self._warn, stream)
         self.fps = self._file.fps
+        self.first_frame_s = self._file.first_frame_s
         index = self._file.index()
         if not index.pts:
             raise SourceError(f"{self.name}: no frame could be read", "the file is empty or damaged")
@@ -124,6 +126,7 @@ class FolderRecording:
         self.fps: float | None = fps
         self.warnings: list[str] = []
         self._change = change
+        self.first_frame_s = 0.0
         self._files = FolderSource(path, fps).files
         self.times_s = np.arange(len(self._files)) / fps
 

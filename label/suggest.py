@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.label.face_scan import OK, Advance, FaceScanner
-from mtclar.label.labelling import FollowedFace, follow_face, labelled_rows
+from mtclar.label.labelling import FollowedFace, follow_face, labels_by_frame
 from mtclar.label.modes import LabelledFrames
 from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Image, Recording
 from mtclar.label.scan_journal import ScanJournal
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_file import Label, thinned
 
 MAX_CANDIDATES = 2000  # evenly selected from a longer recording
 COLUMNS = 4
@@ -46,7 +46,8 @@ def suggest(
 
     Raises UsageError for labels that match no frame, MtclarError if no frame shows a usable face.
     """
-    labelled = labelled_rows(recording.times_s, labels)
+    _, labels = labels_by_frame(recording.times_s, labels)
+    labelled, labels = labels_by_frame(recording.times_s, thinned(labels))
     followed = follow_face(recording, labelled, scanner, rate_hz, face, journal, advance)
     scan = followed.scan
     if not len(scan.rows):

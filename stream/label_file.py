@@ -1,87 +1,81 @@
-"""Reads and writes labels.csv: time,valence,arousal[,track]; every error names the line.
+"""Reads label files of every format, for `label` and `calibrate` alike, and writes labels.csv.
 
-A time is in seconds from the first frame and refers to the nearest frame. `track` is the number of a face where there
-are several; without it the largest face is meant.
+Times of a table count from the first frame of the recording; those of ELAN and NOVA count from the beginning of the
+media file and are shifted by `first_frame_s`. A label refers to the nearest frame.
 """
 
 import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import read_ordinary
+from mtclar.stream.label_formats.elan import parse_elan
+from mtclar.stream.label_formats.label import Label as Label
+from mtclar.stream.label_formats.label import Scale as Scale
+from mtclar.stream.label_formats.label import average as average
+from mtclar.stream.label_formats.nova import SUFFIX as NOVA
+from mtclar.stream.label_formats.nova import parse_nova
+from mtclar.stream.label_formats.table import COLUMNS, EXAMPLE, TRACK, parse_table
 
-COLUMNS = ("time", "valence", "arousal")
-TRACK = "track"
-EXAMPLE = f"the first line is `{','.join(COLUMNS)}` (and `,{TRACK}` if needed), the next ones look like `1.20,0.5,-0.1`"
+ELAN = ".eaf"
 MAX_BYTES = 16 * 2**20  # half a million labels
+MAX_HZ = 5.0  # of labels that are used: more of them hardly change an estimate, and the time that it takes grows fast
+EARLY_S = 0.5  # a label of a media file may lie this long before its first frame
+PAST_END = "times are in seconds from the first frame; a column in milliseconds is called time_ms"
+"""Advice for a label past the end of the recording."""
+TOLERANCE_S = 0.01
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """Valence and arousal of one moment."""
+def read_labels(path: Path, scale: Scale | None = None, first_frame_s: float = 0.0) -> tuple[Label, ...]:
+    """The labels of a file, in order of time; the suffix selects the format.
 
-    time_s: float  # from the first frame of the source, >= 0
-    valence: float  # [-1, 1]
-    arousal: float  # [-1, 1]
-    track: int | None = None  # which face; None: the largest
-    line: int | None = None  # in its file, for messages
-
-    @property
-    def where(self) -> str:
-        """The label's place, for messages."""
-        place = f"at {self.time_s:.2f} s"
-        return place if self.line is None else f"line {self.line} ({place})"
-
-
-def read_labels(path: Path) -> tuple[Label, ...]:
-    """The labels of a file, in order of time; raises UsageError with the line of what is wrong."""
-    try:
-        text = read_ordinary(path, MAX_BYTES).decode("utf-8-sig")
-    except FileNotFoundError as error:
+    `scale`: the range of the values, by default [-1, 1], or that of a NOVA scheme. `first_frame_s`: time of the first
+    frame in the media file. Raises UsageError with the file, line, column and value of what is wrong.
+    """
+    if path.suffix.lower() == NOVA:
+        labels = parse_nova(path, _read, scale)
+    elif path.suffix.lower() == ELAN:
+        labels = parse_elan(_read(path), str(path), scale or Scale())
+    else:
+        return parse_labels(_decoded(_read(path), path), str(path), scale or Scale())
+    shifted = [replace(label, time_s=label.time_s - first_frame_s) for label in labels]
+    if shifted[0].time_s < -EARLY_S:
         raise UsageError(
-            f"there is no label file {path}",
-            "give the path of a CSV file with the columns time,valence,arousal",
-        ) from error
-    except OSError as error:
-        raise UsageError(f"cannot read the label file {path}: {error.strerror or error}", EXAMPLE) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not a text file in UTF-8", "save it as CSV (UTF-8)") from error
-    return parse_labels(text, str(path))
+            f"{path}: the label at {labels[0].time_s:.2f} s lies before the first frame, which is at "
+            f"{first_frame_s:.2f} s of the media file",
+            "were the labels made from another file?",
+        )
+    return tuple(replace(label, time_s=max(label.time_s, 0.0)) for label in shifted)
 
 
-def parse_labels(text: str, name: str = "labels.csv") -> tuple[Label, ...]:
-    """The labels of a CSV text, in order of time; `name` names it in messages. Raises UsageError."""
-    rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
-    labels: list[Label] = []
-    lines_of: dict[tuple[float, int | None], int] = {}
-    header: list[str] | None = None
-    try:
-        for row in rows:
-            cells = [cell.strip() for cell in row]
-            if not any(cells):
-                continue
-            if header is None:
-                header = _header(cells, name, rows.line_num)
-                continue
-            label = _label(dict(zip(header, cells, strict=False)), len(cells), header, name, rows.line_num)
-            earlier = lines_of.setdefault((label.time_s, label.track), rows.line_num)
-            if earlier != rows.line_num:
-                raise UsageError(
-                    f"{name}, line {rows.line_num}: the time {label.time_s:g} was labelled before, in line {earlier}",
-                    "one label for each time (and track)",
-                )
-            labels.append(label)
-    except csv.Error as error:
-        raise UsageError(f"{name}, line {rows.line_num}: {error}", EXAMPLE) from error
-    if header is None:
-        raise UsageError(f"{name} is empty", EXAMPLE)
-    if not labels:
-        raise UsageError(f"{name} has a header, but no label", EXAMPLE)
+def parse_labels(text: str, name: str = "labels.csv", scale: Scale | None = None) -> tuple[Label, ...]:
+    """The labels of a table, in order of time; `name` names it in messages. Raises UsageError."""
+    labels = parse_table(text, name, scale or Scale())
+    lines_of: dict[tuple[float, int | None], int | None] = {}
+    for label in labels:
+        earlier = lines_of.setdefault((label.time_s, label.track), label.line)
+        if earlier != label.line:
+            raise UsageError(
+                f"{name}, line {label.line}: the time {label.time_s:g} was labelled before, in line {earlier}",
+                "one label for each time (and track)",
+            )
     return tuple(sorted(labels, key=lambda label: label.time_s))
+
+
+def thinned(labels: Sequence[Label], max_hz: float = MAX_HZ) -> list[Label]:
+    """At most `max_hz` labels a second of each face, of labels in order of time."""
+    kept: list[Label] = []
+    latest_s: dict[int | None, float] = {}
+    for label in labels:
+        if label.time_s - latest_s.get(label.track, -math.inf) > 1 / max_hz - TOLERANCE_S:
+            latest_s[label.track] = label.time_s
+            kept.append(label)
+    return kept
 
 
 def write_labels(labels: Iterable[Label]) -> str:
@@ -97,42 +91,28 @@ def write_labels(labels: Iterable[Label]) -> str:
     return out.getvalue()
 
 
-def _header(cells: Sequence[str], name: str, line: int) -> list[str]:
-    """The column names in lower case; UsageError for others than those of a label file."""
-    header = [cell.lower() for cell in cells]
-    wanted = set(COLUMNS)
-    if len(set(header)) < len(header) or not wanted <= set(header) or set(header) - wanted - {TRACK}:
-        raise UsageError(f"{name}, line {line}: the header is `{','.join(cells)[:80]}`", EXAMPLE)
-    return header
-
-
-def _label(cells: dict[str, str], count: int, header: Sequence[str], name: str, line: int) -> Label:
-    """The label of one row; UsageError for an invalid one."""
-    where = f"{name}, line {line}"
-    if count != len(header):
-        raise UsageError(f"{where}: {count} values, but the header has {len(header)} columns", EXAMPLE)
-    numbers = {column: _number(cells[column], column, where) for column in COLUMNS}
-    if numbers["time"] < 0:
-        raise UsageError(f"{where}: the time {numbers['time']:g} is negative", "seconds from the first frame")
-    for column in COLUMNS[1:]:
-        if abs(numbers[column]) > 1:
-            raise UsageError(
-                f"{where}: {column} {numbers[column]:g} is outside [-1, 1]",
-                "valence and arousal run from -1 to 1; divide a scale of -10..10 by 10",
-            )
-    track = cells.get(TRACK, "")
-    if track and not track.isdecimal():
-        raise UsageError(
-            f"{where}: track '{track[:40]}' is not the number of a face", "0, 1, ..., or left empty"
-        )
-    return Label(numbers["time"], numbers["valence"], numbers["arousal"], int(track) if track else None, line)
-
-
-def _number(text: str, column: str, where: str) -> float:
+def _read(path: Path) -> bytes:
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise UsageError(f"{where}: {column} '{text[:40]}' is not a number", EXAMPLE)
-    return number
+        return read_ordinary(path, MAX_BYTES)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no label file {path}",
+            "give the path of a CSV file with the columns time,valence,arousal, or of an ELAN or NOVA file",
+        ) from error
+    except OSError as error:
+        raise UsageError(f"cannot read the label file {path}: {error.strerror or error}", EXAMPLE) from error
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    """The text of a table: UTF-8, UTF-16 with its mark, or the code page of Western spreadsheets."""
+    try:
+        if data.startswith(UTF_16):
+            return data.decode("utf-16")
+        if b"\0" in data:
+            raise UnicodeDecodeError("utf-8", data, 0, 1, "a zero byte")
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return data.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text file", "save it as CSV (UTF-8)") from error

@@ -15,7 +15,7 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_file import PAST_END, Label, average
 
 WARM_UP_FRAMES = 2
 """Frames tracked before a labelled one: its landmarks then come from a tracked face, as they do at run time."""
@@ -29,7 +29,7 @@ def select_labelled(
 ) -> FrameSelection:
     """Takes the frame nearest to each label, and rejects unusable ones with the reason.
 
-    Reads no further than the last label. Raises UsageError when a label lies past the end, or two name the same frame.
+    Reads no further than the last label. Raises UsageError when a label lies past the end.
     """
     accepted: list[AcceptedFrame] = []
     rejected: list[Rejection] = []
@@ -72,8 +72,8 @@ def match_labels(
 ) -> Iterator[tuple[Frame, tuple[Frame, ...], tuple[Label, ...]]]:
     """Yields each frame, the `warm_up` frames before it, and its labels (none for most); labels are in order of time.
 
-    A label may lie half a frame past the last frame. Raises UsageError when one lies further out, and when two labels
-    name one face of one frame.
+    A label may lie half a frame past the last frame; labels of one face of one frame are averaged. Raises UsageError
+    when one lies further out.
     """
     waiting = deque(labels)
     before: deque[Frame] = deque(maxlen=warm_up)
@@ -95,21 +95,15 @@ def match_labels(
         raise UsageError(
             f"the label in {waiting[0].where} lies past the end of the source, whose last frame is at "
             f"{previous.pts_s:.2f} s",
-            "times are in seconds from the first frame",
+            PAST_END,
         )
     yield previous, tuple(before), last
 
 
 def _due(waiting: deque[Label], until_s: float) -> tuple[Label, ...]:
-    """Removes the labels up to that time from `waiting`; UsageError when two are of the same face."""
-    due: list[Label] = []
+    """Removes the labels up to that time from `waiting`; the mean of those of one face."""
+    due: dict[int | None, list[Label]] = {}
     while waiting and waiting[0].time_s <= until_s:
         label = waiting.popleft()
-        for other in due:
-            if other.track == label.track:
-                raise UsageError(
-                    f"the labels in {other.where} and {label.where} mean the same frame",
-                    "one label for each frame (and track)",
-                )
-        due.append(label)
-    return tuple(due)
+        due.setdefault(label.track, []).append(label)
+    return tuple(average(labels) for labels in due.values())

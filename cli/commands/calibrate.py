@@ -19,7 +19,7 @@ from mtclar.cli.calibration_target import (
 )
 from mtclar.cli.commands import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
-from mtclar.cli.options import WEBCAM, BackendOption, OutOption, SourceOption, ThreadsOption
+from mtclar.cli.options import WEBCAM, BackendOption, OutOption, ScaleOption, SourceOption, ThreadsOption
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.cli.predecessors import keep_predecessor
 from mtclar.cli.terminal import Terminal, counted, print_text
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mtclar.engine.data_types import Frame
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
+    from mtclar.stream.label_file import Label
     from mtclar.stream.sources import Source
 
 
@@ -46,8 +47,13 @@ def command(
     source: SourceOption = WEBCAM,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="Labels of a recording (time,valence,arousal), instead of prompts."),
+        typer.Option(
+            metavar="FILE",
+            help="Labels of a recording, instead of prompts: a table (time,valence,arousal), ELAN (.eaf) or NOVA "
+            "(.annotation).",
+        ),
     ] = None,
+    scale: ScaleOption = None,
     out: OutOption = None,
     neutral: Annotated[bool, typer.Option("--neutral", help="Only ten seconds of a neutral face.")] = False,
     grid: Annotated[
@@ -92,6 +98,8 @@ def command(
         raise UsageError("a browser camera is calibrated on a page", "mtclar-stream calibrate page")
     if (labels is not None) + neutral + grid > 1:
         raise UsageError("--labels, --neutral and --grid exclude each other", "choose one")
+    if scale is not None and labels is None:
+        raise UsageError("--scale is the range of the values in a label file", "add --labels FILE")
     try:
         with ExitStack() as stack:
             recorded_for = None if labels is None else "--labels"
@@ -99,14 +107,15 @@ def command(
             target.require_writable(
                 {"--source": opened.files, "--labels": () if labels is None else (labels,)}
             )
+            read = None if labels is None else _read_labels(console, opened, labels, scale)
             secret = target.passphrase(encrypt, passphrase_file)
             tracker = stack.enter_context(
                 Tracker.open(
                     backend=backend, threads=threads, progress=lambda text: print_text(console, text)
                 )
             )
-            if labels is not None:
-                selection = _select_labelled(opened, labels, tracker)
+            if read is not None:
+                selection = _select_labelled(opened, read, tracker)
             else:
                 selection = _guided(opened, _prompts(neutral, grid, frames_per_prompt), tracker, console)
             support, report = _evaluated(selection, tracker, target.subject, opened.label, keep_crops)
@@ -139,12 +148,26 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
     return prompts.affect_grid(frames) if grid else prompts.expressions(frames)
 
 
-def _select_labelled(source: "Source", path: Path, tracker: "Tracker") -> "FrameSelection":
+def _read_labels(console: "Console", source: "Source", path: Path, scale: str | None) -> "Sequence[Label]":
+    from mtclar.stream.label_file import MAX_HZ, Scale, read_labels, thinned
+    from mtclar.stream.sources.folder import FolderSource
+    from mtclar.stream.sources.media_file import MediaFile
+
+    first_frame_s = 0.0
+    if len(source.files) == 1 and not isinstance(source, FolderSource):
+        first_frame_s = MediaFile(source.files[0], source.label, lambda _: None).first_frame_s
+    labels = read_labels(path, None if scale is None else Scale.parse(scale), first_frame_s)
+    used = thinned(labels)
+    if len(used) < len(labels):
+        print_text(console, f"{len(used)} of {len(labels)} labels are used: {MAX_HZ:g} a second are enough.")
+    return used
+
+
+def _select_labelled(source: "Source", labels: "Sequence[Label]", tracker: "Tracker") -> "FrameSelection":
     from mtclar.calibrate.core.labelled_frames import select_labelled
-    from mtclar.stream.label_file import read_labels
 
     with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
-        return select_labelled(frames, read_labels(path), tracker)
+        return select_labelled(frames, labels, tracker)
 
 
 def _guided(

@@ -1,13 +1,13 @@
 """`mtclar-stream label`: label every frame of a video from a few labelled frames."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import BackendOption, ThreadsOption, expanded
+from mtclar.cli.options import BackendOption, ScaleOption, ThreadsOption, expanded
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.engine.files import expand_home
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mtclar.label.face_scan import Advance
     from mtclar.label.job import FinishedJob, Job, OnStart
     from mtclar.label.labelling import FollowedFace, Settings
-    from mtclar.label.people import FaceChoice
     from mtclar.label.recording import Recording
 
 RENDER_SUFFIX = ".mp4"
+LATE_S = 0.02  # from here on a later first frame is said
 MAX_PEOPLE = 8  # that are listed
 RATE_HZ = 5.0  # that of mtclar.label.face_scan, which imports too much for --help; a test compares them
 
@@ -38,8 +38,8 @@ def command(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="The labelled frames: a CSV file (time,valence,arousal; seconds from the first frame), or a support "
-            "set recorded from this video. Give it once for each video.",
+            help="The labelled frames: a table (time,valence,arousal; seconds from the first frame), an ELAN (.eaf) or "
+            "NOVA (.annotation) file, or a support set recorded from this video. Give it once for each video.",
         ),
     ] = None,
     out: Annotated[
@@ -83,6 +83,7 @@ def command(
             callback=expanded,
         ),
     ] = None,
+    scale: ScaleOption = None,
     fps: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Frame rate of an image folder.")
     ] = None,
@@ -125,17 +126,22 @@ def command(
 ) -> None:
     """Label every frame of a video from a few labelled frames.
 
-    The output has one row for each frame: frame,time,valence,arousal,valence_sd,arousal_sd,state. Cells are empty if
-    the person is not seen, if the face is too dark, blurred or turned, or if the frame cannot be decoded. One person is
-    followed. An interrupted run resumes where it stopped.
+    The output has one row for each frame: frame,time,valence,arousal,valence_sd,arousal_sd,state, then the given
+    labels: valence_label,arousal_label. Cells are empty if the person is not seen, if the face is too dark, blurred or
+    turned, or if the frame cannot be decoded. One person is followed. An interrupted run resumes where it stopped.
     """
+    from dataclasses import replace
+
     from mtclar.engine.errors import UsageError
+    from mtclar.label.job import Job
     from mtclar.label.labelling import Settings
     from mtclar.label.modes import require_mode
     from mtclar.label.people import FaceChoice
+    from mtclar.stream.label_file import Scale
 
     require_mode(mode)
     choice = None if face is None else FaceChoice.parse(face)
+    in_scale = None if scale is None else Scale.parse(scale)
     settings = Settings(mode, rate, smooth)
     videos, supports, outs = ([expand_home(path) for path in paths or ()] for paths in (video, support, out))
     if suggest is not None:
@@ -146,7 +152,9 @@ def command(
             raise UsageError(
                 "--suggest takes one video, optionally --support and --out", "run it once for each video"
             )
-        run_suggest(videos[0], supports, outs, fps, suggest, rate, choice, passphrase_file, backend, threads)
+        run_suggest(
+            videos[0], supports, outs, fps, suggest, rate, choice, in_scale, passphrase_file, backend, threads
+        )
         return
     if corpus is not None or len(videos) > 1:
         from mtclar.cli.commands.label_many import jobs_of_manifest, jobs_of_videos, run_many
@@ -164,6 +172,8 @@ def command(
             raise UsageError("--corpus replaces VIDEO, --support and --out", "remove them")
         else:
             jobs, default_report = jobs_of_manifest(corpus)
+        if in_scale is not None:
+            jobs = [replace(job, scale=job.scale or in_scale) for job in jobs]
         run_many(jobs, settings, engine, workers, shard, report or default_report, passphrase_file)
         return
     if shard is not None or report is not None:
@@ -174,21 +184,20 @@ def command(
         raise UsageError(
             "one video needs one --support and --out", "label VIDEO --support labels.csv --out out.csv"
         )
-    _label_one(videos[0], supports[0], outs, fps, choice, settings, render, passphrase_file, backend, threads)
+    job = Job(videos[0], supports[0], tuple(outs), fps, choice, in_scale)
+    _label_one(job, settings, render, passphrase_file, backend, threads)
 
 
 def _label_one(
-    video: Path,
-    support: Path,
-    outs: Sequence[Path],
-    fps: float | None,
-    choice: "FaceChoice | None",
+    job: "Job",
     settings: "Settings",
     render: Path | None,
     passphrase_file: Path | None,
     backend: str,
     threads: int,
 ) -> None:
+    from dataclasses import replace
+
     import cv2
 
     from mtclar.cli.outputs import Output, require_safe
@@ -196,21 +205,21 @@ def _label_one(
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.label.face_scan import FaceScanner
-    from mtclar.label.job import Job, run_job
+    from mtclar.label.job import run_job
     from mtclar.label.output.exports import exporter, output_files
     from mtclar.label.output.render import render as draw
     from mtclar.stream.sources.options import file_of
 
-    outputs = [Output("--out", file) for path in outs for file in output_files(path)]
+    outputs = [Output("--out", file) for path in job.outs for file in output_files(path)]
     if render is not None:
         if render.suffix.lower() != RENDER_SUFFIX:
             raise UsageError(f"--render {render} does not end in {RENDER_SUFFIX}", "the only format is MP4")
         outputs.append(Output("--render", render))
-    require_safe(outputs, {"VIDEO": [file_of(video)], "--support": [support]})
-    for path in outs:
+    require_safe(outputs, {"VIDEO": [file_of(job.video)], "--support": [job.support]})
+    for path in job.outs:
         exporter(path)
     cv2.setNumThreads(threads)
-    job = Job(video, support, tuple(outs), fps, choice, passphrase_if_encrypted(support, passphrase_file))
+    job = replace(job, passphrase=passphrase_if_encrypted(job.support, passphrase_file))
     console = Terminal()
     with frame_progress() as on_start:
         with FaceScanner.open(backend=backend, threads=threads) as scanner:
@@ -260,6 +269,7 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
     from mtclar.cli.terminal import counted, print_text
     from mtclar.label.face_scan import OK, STATES
     from mtclar.label.modes import BEST, MIN_LABELS
+    from mtclar.stream.label_file import MAX_HZ
 
     outcome = finished.outcome
     table = outcome.table
@@ -279,6 +289,15 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
     print_people(console, outcome.followed)
     for text in finished.recording.warnings:
         print_text(console, f"{job.video}: {text}.", "yellow")
+    if spare := outcome.given - outcome.used - len(outcome.unused):
+        text = f"{counted(spare, 'labelled frame')} not used: {MAX_HZ:g} labels a second are enough."
+        print_text(console, text)
+    if (early_s := finished.recording.first_frame_s) >= LATE_S:
+        text = (
+            f"The first frame is {early_s:.2f} s after the beginning of the file. Times in tables count from "
+        )
+        text += "this frame, those in ELAN and NOVA files from the beginning of the file."
+        print_text(console, text, "yellow")
     for text in outcome.unused:
         print_text(console, f"Not used: the label in {text}.", "yellow")
     if requested == BEST and not outcome.rmse:

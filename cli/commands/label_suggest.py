@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mtclar.label.people import FaceChoice
+    from mtclar.stream.label_file import Scale
 
 SHEET, TEMPLATE = ".png", ".csv"
 
@@ -18,6 +19,7 @@ def run(
     count: int,
     rate_hz: float,
     face: "FaceChoice | None",
+    scale: "Scale | None",
     passphrase_file: Path | None,
     backend: str,
     threads: int,
@@ -35,7 +37,7 @@ def run(
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
     from mtclar.label.face_scan import FaceScanner
-    from mtclar.label.job import load_labels
+    from mtclar.label.job import Job, load_labels
     from mtclar.label.output.exports import bytes_writer
     from mtclar.label.recording import open_recording
     from mtclar.label.scan_journal import ScanJournal
@@ -50,12 +52,15 @@ def run(
             )
     require_safe([Output("--out", out) for out in outs], {"VIDEO": [file_of(video)], "--support": supports})
     cv2.setNumThreads(threads)
+    recording = open_recording(video, fps)
     labels = [
         label
         for path in supports
-        for label in load_labels(path, video, passphrase_if_encrypted(path, passphrase_file))
+        for label in load_labels(
+            Job(video, path, (), scale=scale, passphrase=passphrase_if_encrypted(path, passphrase_file)),
+            recording,
+        )
     ]
-    recording = open_recording(video, fps)
     key = hashlib.sha256(recording.digest().encode()).hexdigest()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -13,10 +13,13 @@ from mtclar.engine.files import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter, output_files
 from mtclar.label.people import FaceChoice
+from mtclar.stream.label_file import Scale
 
 COLUMNS = ("video", "support", "out")
-FPS, FACE = "fps", "face"
-EXAMPLE = f"columns: {', '.join(COLUMNS)}, optionally {FPS} and {FACE}; paths are relative to the manifest"
+FPS, FACE, SCALE = "fps", "face", "scale"
+EXAMPLE = (
+    f"columns: {', '.join(COLUMNS)}, optionally {FPS}, {FACE} and {SCALE}; paths are relative to the manifest"
+)
 MAX_BYTES = 256 * 2**20
 SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 
@@ -40,9 +43,10 @@ def read_manifest(path: Path) -> list[Job]:
         try:
             exporter(out)
             face = FaceChoice.parse(str(row[FACE])) if row.get(FACE) else None
+            scale = Scale.parse(str(row[SCALE])) if row.get(SCALE) else None
         except UsageError as error:
             raise UsageError(f"{where}: {error.what}", error.hint) from error
-        jobs.append(Job(video, support, (out,), rate, face))
+        jobs.append(Job(video, support, (out,), rate, face, scale))
     require_distinct_outputs(jobs, str(path))
     return jobs
 

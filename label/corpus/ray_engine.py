@@ -13,6 +13,7 @@ from mtclar.label.corpus.worker import Worker
 from mtclar.label.job import Job
 from mtclar.label.labelling import Settings
 from mtclar.label.people import FaceChoice
+from mtclar.stream.label_file import Scale
 
 
 def run_on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[LedgerEntry]:
@@ -34,7 +35,8 @@ def run_on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int
     rows = [
         {"video": str(job.video.absolute()), "support": str(job.support.absolute()), "key": key, "number": number,
          "outs": [str(out.absolute()) for out in job.outs], "fps": job.fps or 0.0,
-         "face": "" if job.face is None else str(job.face), "passphrase": job.passphrase or ""}
+         "face": "" if job.face is None else str(job.face), "scale": "" if job.scale is None else str(job.scale),
+         "passphrase": job.passphrase or ""}
         for number, (job, key) in enumerate(jobs)
     ]  # fmt: skip
     try:
@@ -63,6 +65,7 @@ class RayWorker:
             tuple(Path(out) for out in row["outs"]),
             row["fps"] or None,
             FaceChoice.parse(row["face"]) if row["face"] else None,
+            Scale.parse(row["scale"]) if row["scale"] else None,
             row["passphrase"] or None,
         )
         return {**asdict(self._worker(job, row["key"])), "number": row["number"]}

@@ -3,7 +3,7 @@
 ELAN (EAF 3.0, https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf): one tier each for valence and
 arousal, one annotation every STEP_S with the mean of its frames, no annotation without a value. NOVA
 (https://github.com/hcmlab/nova, docs): one continuous file for each dimension with a confidence from 0 to 1; a missing
-value is nan with confidence 0.
+value is nan with confidence 0. Times in both count from the beginning of the media file, as players show them.
 """
 
 import io
@@ -12,13 +12,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import write_together
+from mtclar.engine.files import Write, write_together
 from mtclar.label.output.table import COLUMNS, Table
 
 STEP_S = 0.2
@@ -44,7 +43,8 @@ def to_parquet(table: Table, out: Path, video: Path) -> Contents:
         raise UsageError(
             "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
         ) from error
-    types = [pyarrow.int64(), pyarrow.float64(), *[pyarrow.float32()] * 4, pyarrow.string()]
+    floats = [pyarrow.float32()]
+    types = [pyarrow.int64(), pyarrow.float64(), *floats * 4, pyarrow.string(), *floats * 2]
     columns = list(zip(*table.rows(), strict=True))
     schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)), metadata={"video": video.name})
     arrays = [pyarrow.array(cells, kind) for cells, kind in zip(columns, types, strict=True)]
@@ -93,18 +93,22 @@ def to_elan(table: Table, out: Path, video: Path) -> Contents:
         {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "affect", "TIME_ALIGNABLE": "true"},
     )
     ET.indent(document)
-    return {out: ET.tostring(document, "utf-8", xml_declaration=True)}
+    text = ET.tostring(document, "utf-8", xml_declaration=True)
+    return {
+        out: text.replace(b" />", b"/>")
+    }  # some readers, such as act for R, know no blank there; > is escaped in values
 
 
 def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
     """face.annotation -> face.valence.annotation and face.arousal.annotation, each with its data file (name + ~)."""
     contents: dict[Path, bytes] = {}
     rate_hz = _rate(table)
-    sample_times = np.arange(max(1, round((table.times_s[-1] + 1 / rate_hz) * rate_hz))) / rate_hz
-    rows = np.clip(
-        np.searchsorted((table.times_s[1:] + table.times_s[:-1]) / 2, sample_times), 0, len(table) - 1
-    )
-    sds = np.where(np.isnan(table.sds), 0.0, table.sds)[rows]  # a given label has no sd: full confidence
+    times_s = table.first_frame_s + table.times_s
+    sample_times = np.arange(max(1, round((times_s[-1] + 1 / rate_hz) * rate_hz))) / rate_hz
+    rows = np.clip(np.searchsorted((times_s[1:] + times_s[:-1]) / 2, sample_times), 0, len(table) - 1)
+    early = sample_times < times_s[0] - 0.5 / rate_hz  # before the first frame
+    values = np.where(early[:, None], np.nan, table.values[rows])
+    sds = np.nan_to_num(table.sds[rows])
     for i, axis in enumerate(AXES):
         header = ET.Element("annotation", {"ssi-v": "3"})
         ET.SubElement(header, "info", {"ftype": "ASCII", "size": str(len(sample_times))})
@@ -117,7 +121,7 @@ def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
         confidence = np.clip(1 - sds[:, i] / FULL_SD, 0.0, 1.0)
         lines = [
             "nan;0.0" if np.isnan(value) else f"{value + 0.0:.4f};{certainty:.3f}"
-            for value, certainty in zip(table.values[rows, i], confidence, strict=True)
+            for value, certainty in zip(values[:, i], confidence, strict=True)
         ]
         contents[data_file] = ("\n".join(lines) + "\n").encode()
     return contents
@@ -155,7 +159,7 @@ def write(table: Table, outs: list[Path], video: Path) -> list[Path]:
     return list(contents)
 
 
-def bytes_writer(content: bytes) -> Callable[[IO[bytes]], object]:
+def bytes_writer(content: bytes) -> Write:
     """A callback for `mtclar.engine.files` that writes these bytes."""
     return lambda file: file.write(content)
 
@@ -170,7 +174,8 @@ def _segments(table: Table) -> list[tuple[int, int, NDArray[np.float64]]]:
     segments = []
     for rows in np.split(np.arange(len(table)), edge):
         if valued[rows[0]]:
-            start, end = round(1000 * table.times_s[rows[0]]), round(1000 * ends_s[rows[-1]])
+            span_s = (table.times_s[rows[0]], ends_s[rows[-1]])
+            start, end = (round(1000 * (table.first_frame_s + t_s)) for t_s in span_s)
             if end > start:
                 segments.append((start, end, table.values[rows].mean(0)))
     return segments

@@ -13,7 +13,7 @@ from mtclar.engine.errors import WriteError
 from mtclar.engine.estimate.metrics import Z_90
 from mtclar.engine.files import write_whole
 from mtclar.label.face_scan import Advance
-from mtclar.label.output.table import LABELLED, Table
+from mtclar.label.output.table import Table
 from mtclar.label.recording import Recording
 
 Image = NDArray[np.uint8]
@@ -95,8 +95,8 @@ def _chart(table: Table, row: int, width: int) -> Image:
     for i, colour in enumerate(COLOURS.values()):
         for rows in _runs(near[~np.isnan(table.values[near, i])]):
             cv2.polylines(chart, [points(rows, table.values[rows, i])], False, colour, 1, cv2.LINE_AA)
-        given = near[table.state[near] == LABELLED]
-        for x, y in points(given, table.values[given, i]).tolist():
+        given = near[~np.isnan(table.labels[near, i])]
+        for x, y in points(given, table.labels[given, i]).tolist():
             cv2.circle(chart, (x, y), 3, colour, -1, cv2.LINE_AA)
     cv2.line(chart, (width // 2, top - 4), (width // 2, bottom + 4), FOREGROUND, 1)
     x = 6

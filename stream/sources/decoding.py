@@ -93,6 +93,13 @@ def announced_fps(stream: Any) -> float | None:
     return float(rate) if rate and 0 < rate < 1000 else None
 
 
+def first_frame_s(container: Any, stream: Any) -> float:
+    """Time of the first frame after the beginning of the container; its sound may begin earlier."""
+    if stream.start_time is None or container.start_time is None:
+        return 0.0
+    return max(0.0, float(stream.start_time * stream.time_base) - container.start_time / av.time_base)
+
+
 def pictures(
     container: Any,
     stream: Any,

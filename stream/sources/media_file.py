@@ -12,7 +12,7 @@ import av.error
 
 from mtclar.engine.errors import SourceError
 from mtclar.stream.sources.base import HEIF_HINT, HEIF_SUFFIXES
-from mtclar.stream.sources.decoding import announced_fps, reason_of, video_stream
+from mtclar.stream.sources.decoding import announced_fps, first_frame_s, reason_of, video_stream
 from mtclar.stream.sources.times import TimeLine
 
 MEASURED_PACKETS, MEASURED_BYTES = 100, 32 << 20
@@ -48,6 +48,7 @@ class MediaFile:
     """A video file that can be opened many times. Raises SourceError, which calls it by `label`.
 
     `stream` is the number of the video stream to read, by default the largest. Texts about the file go to `warn`.
+    `first_frame_s` is the time of the first frame as players show it: its sound may begin earlier.
     """
 
     def __init__(self, path: Path, label: str, warn: Warn, stream: int | None = None) -> None:
@@ -60,6 +61,7 @@ class MediaFile:
         with self._container() as container:
             video = video_stream(container, label, stream, warn)
             self._announced_fps = announced_fps(video)
+            self.first_frame_s = first_frame_s(container, video)
             self._end_s = _declared_end_s(container, video)
             self._first_stamps_s = [
                 float(packet.pts * video.time_base)

@@ -22,7 +22,7 @@ from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import MANIFEST
 from mtclar.engine.support_set import SupportSet
-from mtclar.stream.label_file import parse_labels, read_labels
+from mtclar.stream.label_file import Scale, parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
 from mtclar.stream.summary import is_summary
 
@@ -134,6 +134,8 @@ def test_support_sets_of_a_liar(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 LABELS = [
+    b"sep=;\r\nZeit [ms];Valenz;Erregung;state\r\n1,5;0,25;-1;ok\r\n00:01:02,5;0;0;\r\n3;;;no_face\r\n",
+    b"frame\ttime\tvalence\tarousal\tvalence_label\tarousal_label\n0\t0.0\t.1\t.2\t.3\t\n",
     b"time,valence,arousal\n0.2,0.7,0.1\n0.8,0.6,0.2\n",
     b'"time","valence","arousal","track"\r\n1.5,-1,1,0\r\n2.5,0.1,.2,\r\n',
     b"\xef\xbb\xbftime, valence, arousal, track\n1e3,0,0,12\n",
@@ -145,14 +147,72 @@ def test_damaged_label_tables(fuzz: Fuzz, tmp_path: Path) -> None:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
+        read_or_refused(path)
+        read_or_refused(path, Scale(1, 9))
+
+    assert fuzz(damaged(LABELS) | st.binary(), read)
+
+
+ELAN = b"""<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER><MEDIA_DESCRIPTOR TIME_ORIGIN="40"/></HEADER>
+<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="200"/></TIME_ORDER>
+<TIER TIER_ID="valence"><ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+<ANNOTATION_VALUE>0.5</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+<TIER TIER_ID="arousal"><ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+<ANNOTATION_VALUE>-0,25</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>
+"""
+NOVA = b"""<annotation ssi-v="3"><info ftype="FORM" size="2"/>
+<scheme name="valence" type="CONTINUOUS" sr="25" min="-1" max="1"/></annotation>
+"""
+
+
+def read_or_refused(path: Path, scale: Scale | None = None) -> None:
+    try:
+        for label in read_labels(path, scale, first_frame_s=0.1):
+            assert abs(label.valence) <= 1
+            assert label.time_s >= 0
+    except UsageError as error:
+        is_readable(error)
+
+
+def test_damaged_elan_files(fuzz: Fuzz, tmp_path: Path) -> None:
+    path = tmp_path / "labels.eaf"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        read_or_refused(path)
+
+    assert fuzz(damaged([ELAN]) | st.binary(), read)
+
+
+@pytest.mark.parametrize("form", ["ASCII", "BINARY"])
+def test_damaged_nova_files(fuzz: Fuzz, tmp_path: Path, form: str) -> None:
+    header, path = NOVA.replace(b"FORM", form.encode()), tmp_path / "face.valence.annotation"
+    samples = b"0.5;1.0\nnan;0.0\n" if form == "ASCII" else np.array([0.5, 1, 0.2, 0], "<f4").tobytes()
+    for axis in ("valence", "arousal"):
+        (tmp_path / f"face.{axis}.annotation").write_bytes(header)
+        (tmp_path / f"face.{axis}.annotation~").write_bytes(samples)
+
+    def read(files: tuple[bytes, bytes]) -> None:
+        path.write_bytes(files[0])
+        path.with_name(f"{path.name}~").write_bytes(files[1])
+        read_or_refused(path)
+
+    assert fuzz(
+        st.tuples(damaged([header], most=2) | st.just(header), damaged([samples]) | st.binary()), read
+    )
+
+
+def test_any_scale(fuzz: Fuzz) -> None:
+    def read(text: str) -> None:
         try:
-            for label in read_labels(path):
-                assert abs(label.valence) <= 1
-                assert label.time_s >= 0
+            assert Scale.parse(text).low < Scale.parse(text).high
         except UsageError as error:
             is_readable(error)
 
-    assert fuzz(damaged(LABELS) | st.binary(), read)
+    assert fuzz(
+        st.lists(st.sampled_from(["1", "9", ":", "-", ".", ",", "e5", "inf", "٣"])).map("".join), read
+    )
 
 
 def test_label_tables_of_any_cells(fuzz: Fuzz) -> None:

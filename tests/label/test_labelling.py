@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from mtclar.label.labelling import (
     fill_unscanned,
     input_digest,
     label_recording,
-    labelled_rows,
+    labels_by_frame,
     smooth_zero_phase,
 )
 from mtclar.label.output.table import COLUMNS
@@ -65,6 +66,32 @@ def test_lower_error_than_hold_interpolation_and_encoder_on_four_people(
     assert (inside.mean(0) > 0.8).all()
 
 
+def test_estimates_have_no_spikes_at_labels_and_labels_have_columns_of_their_own(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
+) -> None:
+    clip = clips[0]
+    wrong = KnownClip(clip.video, tuple(replace(label, valence=-0.9) for label in clip.truth))
+    table = run(wrong, scanner, tmp_path, every=60).table
+    rows = np.flatnonzero(table.state == "labelled")
+    assert rows.tolist() == [0, 60, 120, 180, 240]
+    assert (table.labels[rows, 0] == -0.9).all()
+    assert np.isnan(np.delete(table.labels, rows, axis=0)).all()
+    steps = np.abs(np.diff(table.values[:, 0]))
+    assert steps[[60, 120, 180]].max() <= 1.5 * steps.max(
+        where=~np.isin(np.arange(249), [60, 120, 180]), initial=0
+    )
+    assert not np.isnan(table.sds[rows]).any()
+
+
+def test_labels_of_every_frame_take_no_longer_than_five_a_second(
+    clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path
+) -> None:
+    outcome = run(clips[0], scanner, tmp_path, every=1)
+    assert (outcome.given, outcome.used) == (250, 50)
+    assert set(outcome.table.state) == {"labelled"}
+    assert np.sqrt(((outcome.table.values - clips[0].va) ** 2).mean()) < 0.1
+
+
 @pytest.mark.parametrize("mode", ["causal", "nearest", "similarity", "best"])
 def test_every_mode_fills_a_clip(
     clips: list[KnownClip], scanner: FaceScanner, tmp_path: Path, mode: str
@@ -105,17 +132,18 @@ def test_frames_without_a_face_get_no_value(
         outcome = label_recording(recording, clips[0].labels(), scanner, Settings(), journal, lambda _: None)
     table = outcome.table
     given_there = [row for row in range(100, 150) if row % EVERY == 0]
+    assert not np.isnan(table.labels[given_there]).any()
     empty = np.isnan(table.values).any(axis=1)
     assert np.flatnonzero(empty).min() >= 96  # between the last look before it and the first in it
     assert np.flatnonzero(empty).max() <= 154
-    assert empty[100:150].sum() == 50 - len(given_there)
-    assert set(table.state[100:150]) == {"no_face", "between", "labelled"}
+    assert empty[100:150].all()
+    assert set(table.state[100:150]) == {"no_face", "between"}
     assert len(outcome.unused) == len(given_there)
     assert all("no face" in text for text in outcome.unused)
     assert outcome.used == len(clips[0].labels()) - len(given_there)
     text = list(csv.reader(io.StringIO(table.as_csv().decode())))
     assert tuple(text[0]) == COLUMNS
-    row = next(cells for cells in text if cells[-1] == "no_face")
+    row = next(cells for cells in text if cells[COLUMNS.index("state")] == "no_face")
     assert row[2:6] == ["", "", "", ""]
 
 
@@ -138,20 +166,29 @@ def test_labels_on_frames_without_a_face(
 def test_a_label_applies_to_the_nearest_frame() -> None:
     times_s = np.array([0.0, 0.04, 0.08, 0.12])
     labels = [Label(0.0, 0, 0), Label(0.055, 0, 0), Label(0.13, 0, 0)]
-    assert labelled_rows(times_s, labels).tolist() == [0, 1, 3]
+    rows, one_each = labels_by_frame(times_s, labels)
+    assert rows.tolist() == [0, 1, 3]
+    assert one_each == labels
+
+
+def test_labels_denser_than_frames_are_averaged() -> None:
+    labels = [Label(0.03, 0.5, 0.0), Label(0.04, -0.1, 0.2), Label(0.05, 0.2, -0.8), Label(0.12, 1, 1)]
+    rows, one_each = labels_by_frame(np.array([0.0, 0.04, 0.08, 0.12]), labels)
+    assert rows.tolist() == [1, 3]
+    assert (one_each[0].valence, one_each[0].arousal) == pytest.approx((0.2, -0.2))
+    assert one_each[1] == labels[3]
 
 
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
         ([Label(0.2, 0, 0)], "past the end"),
-        ([Label(0.04, 0, 0), Label(0.05, 0, 0)], "the same frame"),
         ([Label(0.04, 0, 0, track=1)], "has a track"),
     ],
 )
 def test_labels_that_match_no_frame(labels: list[Label], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        labelled_rows(np.array([0.0, 0.04, 0.08, 0.12]), labels)
+        labels_by_frame(np.array([0.0, 0.04, 0.08, 0.12]), labels)
 
 
 def scan(state: list[int]) -> FaceScan:

@@ -103,3 +103,27 @@ def test_invalid_recordings(tmp_path: Path, fps: float | None) -> None:
     text.write_text("no video")
     with pytest.raises(SourceError if fps is None else UsageError):
         open_recording(text, fps)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_pictures_that_begin_after_the_sound(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"late{suffix}"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        video = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        packets = []
+        for n in range(25):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * n, np.uint8), format="bgr24")
+            frame.pts = 25 + n
+            packets += video.encode(frame)
+        for n in range(90):
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            tone.sample_rate, tone.pts = 48000, 1024 * n
+            packets += sound.encode(tone)
+        packets += [*video.encode(None), *sound.encode(None)]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+    recording = open_recording(path)
+    assert recording.first_frame_s == pytest.approx(1.0, abs=0.03)
+    assert recording.times_s[[0, -1]] == pytest.approx([0.0, 0.96], abs=0.002)

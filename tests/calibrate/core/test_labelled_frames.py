@@ -52,10 +52,10 @@ def test_a_single_picture_can_be_labelled() -> None:
     assert [here for _, _, here in match_labels(frames(1), [Label(0.0, 0, 0)])] == [(Label(0.0, 0, 0),)]
 
 
-def test_two_labels_on_one_frame_are_refused_with_both_lines() -> None:
-    labels = [Label(1.0, 0, 0, line=2), Label(1.01, 0.5, 0, line=3)]
-    with pytest.raises(UsageError, match=r"line 2 .* and line 3 .* mean the same frame"):
-        list(match_labels(frames(50), labels))
+def test_labels_of_one_frame_are_averaged_for_each_face() -> None:
+    labels = [Label(1.0, 0, 0.4, line=2), Label(1.01, 0.5, 0, line=3)]
+    (of_frame,) = [here for _, _, here in match_labels(frames(50), labels) if here]
+    assert of_frame == (Label(1.0, 0.25, 0.2, line=2),)
     two_faces = [Label(1.0, 0, 0, track=0), Label(1.0, 0.5, 0, track=1)]
     assert [here for _, _, here in match_labels(frames(50), two_faces) if here] == [tuple(two_faces)]
 

@@ -126,9 +126,9 @@ def test_unusable_frames_are_named_and_the_others_taken(
     ("text", "says"),
     [
         ("time,valence,arousal\n9,0,0\n", "line 2 (at 9.00 s) lies past the end"),
-        ("time,valence,arousal\n1,0,7\n", "line 2: arousal 7 is outside"),
+        ("time,valence,arousal\n1,0,7\n", "line 2, column arousal: 7 is outside"),
         ("when,valence,arousal\n1,0,0\n", "line 1: the header"),
-        ("time,valence,arousal\n1,0,0\n1.001,0,0\n", "mean the same frame"),
+        ("time,valence,arousal\n1,0,0\n1.0,1,0\n", "line 3: the time 1 was labelled before, in line 2"),
     ],
 )
 def test_wrong_labels_are_refused_with_their_line(

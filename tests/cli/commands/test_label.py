@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from mtclar.cli.commands import label as command_file
@@ -158,7 +159,7 @@ def test_suggested_frames(command: Command, support: Path, tmp_path: Path) -> No
     assert len(todo.read_text().splitlines()) == 5
     unfilled = command("label", CLIP, "--support", todo, "--out", tmp_path / "o.csv")
     assert unfilled.code == 2
-    assert "line 2: valence '' is not a number" in unfilled.err
+    assert "has a header, but no label" in unfilled.err
     assert command("label", CLIP, "--suggest", "4", "--out", tmp_path / "sheet.gif").code == 2
     assert command("label", CLIP, CLIP, "--suggest", "4").code == 2
     assert command("label", CLIP, "--suggest", "4", "--shard", "1/2").code == 2
@@ -262,3 +263,39 @@ def test_a_run_killed_during_rendering_keeps_its_scan(
     done = command(*asked)
     assert done.code == 0, done.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["drawn.mp4", "labels.csv", "out.csv"]
+
+
+def test_every_format_is_a_label_file_of_label_and_calibrate(
+    command: Command, support: Path, tmp_path: Path
+) -> None:
+    outs = [tmp_path / f"own{suffix}" for suffix in (".csv", ".eaf", ".annotation")]
+    done = command("label", CLIP, "--support", support, *(arg for out in outs for arg in ("--out", out)))
+    assert done.code == 0, done.err
+    rows = list(csv.reader(support.read_text().splitlines()))
+    nine = [
+        [cell if at == 0 else f"{4 * float(cell) + 5:.4f}" for at, cell in enumerate(row)] for row in rows[1:]
+    ]
+    sheet = tmp_path / "sheet.csv"
+    lines = [";".join(["Zeit", "Valenz", "Erregung"]), *(";".join(row).replace(".", ",") for row in nine)]
+    sheet.write_text("\r\n".join(lines), encoding="utf-8-sig")
+    truth = [
+        [float(row["valence"]), float(row["arousal"])]
+        for row in csv.DictReader(CLIP.with_suffix(".csv").read_text().splitlines())
+    ]
+    again = tmp_path / "again.csv"
+    for file, options in [(out, ()) for out in outs] + [(sheet, ("--scale", "1:9"))]:
+        done = command("label", CLIP, "--support", file, "--out", again, *options)
+        assert done.code == 0, (file, done.err)
+        values = [
+            [float(row["valence"]), float(row["arousal"])]
+            for row in csv.DictReader(again.read_text().splitlines())
+        ]
+        assert np.sqrt(np.mean((np.array(values) - truth) ** 2)) < 0.15, file
+        again.unlink()
+        kept = ("--out", tmp_path / "a.mtclar", "--force")
+        done = command("calibrate", "--source", CLIP, "--labels", file, *options, *kept)
+        assert done.code == 0, (file, done.err)
+    done = command("label", CLIP, "--support", sheet, "--out", again)
+    assert done.code == 2
+    assert f"{sheet}, line 2, column Valenz: 5 is outside [-1, 1]" in done.err
+    assert "--scale 1:9" in done.err

@@ -1,6 +1,7 @@
 """Exports read back by other programs' readers: pyarrow, pympi (ELAN), and NOVA's documented layout."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from mtclar.label.output.exports import exporter, output_files, write
 from mtclar.label.output.render import CHART_HEIGHT, render
 from mtclar.label.output.table import COLUMNS, Table
 from mtclar.label.recording import open_recording
+from mtclar.stream.label_file import read_labels
 
 CLIP = Path(__file__).parents[1] / "clips" / "1002.mp4"
 
@@ -24,8 +26,9 @@ def table() -> Table:
     sds = np.full((250, 2), 0.1)
     state = np.full(250, "ok", "<U16")
     values[100:125], sds[100:125], state[100:125] = np.nan, np.nan, "no_face"
-    sds[0], state[0] = np.nan, "labelled"
-    return Table(times_s, values, sds, state)
+    state[0], given = "labelled", np.full((250, 2), np.nan)
+    given[0] = 0.25, -0.5
+    return Table(times_s, values, sds, state, given)
 
 
 def test_pyarrow_reads_parquet(table: Table, tmp_path: Path) -> None:
@@ -37,7 +40,9 @@ def test_pyarrow_reads_parquet(table: Table, tmp_path: Path) -> None:
     assert tuple(read.column_names) == COLUMNS
     assert read.num_rows == 250
     assert read["valence"].null_count == 25
-    assert read["valence_sd"].null_count == 26
+    assert read["valence_sd"].null_count == 25
+    assert read["arousal_label"].null_count == 249
+    assert read["arousal_label"][0].as_py() == -0.5
     assert np.array(read["valence"].drop_null()) == pytest.approx(
         np.delete(table.values[:, 0], range(100, 125))
     )
@@ -79,9 +84,42 @@ def test_nova_follows_the_documented_layout(table: Table, tmp_path: Path) -> Non
     samples = np.array([[float(cell) for cell in line.split(";")] for line in lines])
     assert samples.shape == (250, 2)
     assert np.array_equal(np.isnan(samples[:, 0]), np.isnan(table.values[:, 1]))
-    assert samples[0, 1] == 1.0  # a given label
     assert samples[50, 1] == pytest.approx(0.8)
     assert samples[110, 1] == 0.0
+
+
+def test_times_for_players_count_from_the_beginning_of_the_media_file(table: Table, tmp_path: Path) -> None:
+    later = replace(table, first_frame_s=1.0)
+    for name, of in (("a", table), ("b", later)):
+        write(of, [tmp_path / f"{name}.csv", tmp_path / f"{name}.eaf", tmp_path / f"{name}.annotation"], CLIP)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    slots = [
+        [int(slot.attrib["TIME_VALUE"]) for slot in ET.parse(tmp_path / f"{name}.eaf").iter("TIME_SLOT")]
+        for name in "ab"
+    ]
+    assert slots[1] == [ms + 1000 for ms in slots[0]]
+    samples = [(tmp_path / f"{name}.valence.annotation~").read_text().splitlines() for name in "ab"]
+    assert samples[1] == ["nan;0.0"] * 25 + samples[0]
+    # Read as labels, both mean the same frames.
+    for suffix in (".eaf", ".annotation"):
+        read = [
+            read_labels(tmp_path / f"{name}{suffix}", first_frame_s=first_s)
+            for name, first_s in (("a", 0.0), ("b", 1.0))
+        ]
+        assert [label.time_s for label in read[0]] == pytest.approx([label.time_s for label in read[1]])
+
+
+def test_elan_tags_end_as_strict_readers_expect(table: Table, tmp_path: Path) -> None:
+    (out,) = write(table, [tmp_path / "out.eaf"], tmp_path / "a >/> b.mp4")
+    text = out.read_text()
+    assert '" />' not in text
+    assert text.count('"/>') > 40
+    assert (
+        ET.fromstring(text)
+        .find("HEADER/MEDIA_DESCRIPTOR")
+        .attrib["RELATIVE_MEDIA_URL"]
+        .endswith("a >/> b.mp4")
+    )  # type: ignore[union-attr]
 
 
 def test_all_or_nothing(table: Table, full_disk: Path) -> None:
