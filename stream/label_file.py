@@ -27,6 +27,7 @@ MAX_HZ = 5.0  # of labels that are used: more of them hardly change an estimate,
 EARLY_S = 0.5  # a label of a media file may lie this long before its first frame
 PAST_END = "times are in seconds from the first frame; a column in milliseconds is called time_ms"
 """Advice for a label past the end of the recording."""
+FEW = 50  # labels that are used however close they are
 TOLERANCE_S = 0.01
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -68,7 +69,9 @@ def parse_labels(text: str, name: str = "labels.csv", scale: Scale | None = None
 
 
 def thinned(labels: Sequence[Label], max_hz: float = MAX_HZ) -> list[Label]:
-    """At most `max_hz` labels a second of each face, of labels in order of time."""
+    """At most `max_hz` labels a second of each face, of labels in order of time; all of at most FEW."""
+    if len(labels) <= FEW:
+        return list(labels)
     kept: list[Label] = []
     latest_s: dict[int | None, float] = {}
     for label in labels:

@@ -1,5 +1,6 @@
 """Label files as people have them: one meaning in every format and spelling, and errors that name the place."""
 
+import itertools
 import logging
 import struct
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.label_file import Label, Scale, parse_labels, read_labels, write_labels
+from mtclar.stream.label_file import Label, Scale, parse_labels, read_labels, thinned, write_labels
 
 SCORE = st.floats(-1, 1)
 LABELS = st.lists(
@@ -317,3 +318,15 @@ def test_an_error_in_nova_names_the_file(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="the scheme is DISCRETE, not CONTINUOUS"):
         read_labels(tmp_path / "a.annotation")
+
+
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=120, unique=True).map(sorted))
+def test_many_labels_are_thinned_to_five_a_second(hundredths: list[int]) -> None:
+    labels = [Label(n / 100, 0, 0) for n in hundredths]
+    kept = thinned(labels)
+    times_s = [label.time_s for label in kept]
+    if len(labels) <= 50:
+        assert kept == labels
+    else:
+        assert all(after - before > 0.189 for before, after in itertools.pairwise(times_s))
+        assert all(any(abs(label.time_s - t_s) < 0.2 for t_s in times_s) for label in labels)
