@@ -62,6 +62,8 @@ def take_options(spec: str, kind: str) -> tuple[str, PictureOptions]:
     given: dict[str, str] = {}
     if kind == "network":
         address, _, fragment = spec.partition("#")
+        if "@" in fragment:  # perhaps of a password: no message may show it, and the source says what to do
+            return spec, UNCHANGED
         address, _, query = address.partition("?")
         rest, query = _take(fragment, given), _take(query, given, strict=False)
         bare = _joined(_joined(address, "?", query), "#", rest)

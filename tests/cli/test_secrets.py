@@ -127,6 +127,21 @@ def test_no_secret_leaves_a_run(camera: str, process: Start, tmp_path: Path) -> 
             clean(file.read_text())
 
 
+@pytest.mark.parametrize("sign", "/?")
+def test_a_password_with_a_sign_of_its_own_leaves_no_run(sign: str, process: Start) -> None:
+    """By the rules the host would be `localhost:9` and the password a part of the path or query."""
+    source = f"rtsp://localhost:9{sign}{PASSWORD}@127.0.0.1:9/live"
+    running = process("run", "--source", source, "--support", "none", "--port", "0", "--log", "json")
+    ws = json.loads(running.read_until('"event": "serving"'))["message"].removeprefix("serving ")
+    running.read_until('"state": "reconnecting"')
+    with connect(ws, proxy=None) as client:
+        clean(client.recv(WAIT_S) + client.recv(WAIT_S))  # type: ignore[operator]  # hello, status
+    running.send(signal.SIGTERM)
+    done = running.end()
+    assert done.code == 0
+    clean(done.out)
+
+
 def test_no_secret_is_in_any_log_of_any_level(camera: str, caplog: pytest.LogCaptureFixture) -> None:
     """As they leave the code, before the command line's own formatter takes secrets out once more."""
     caplog.set_level(logging.DEBUG)

@@ -83,6 +83,16 @@ def test_only_get(method: str) -> None:
     assert status(ask(make_filter(), "/", method)) == 405
 
 
+def test_a_viewer_may_read_the_metrics() -> None:
+    viewers = "a-token-for-viewers"
+    pages = Pages({}, {"/metrics": lambda: Page(b"metrics")})
+    request_filter = RequestFilter(Access("127.0.0.1", TOKEN, view_token=viewers), Limits(), pages)
+    for token, expected in ((viewers, None), (TOKEN, None), ("another-long-token", 401)):
+        page = ask(request_filter, "/metrics", Authorization=f"Bearer {token}")
+        assert page is not None
+        assert (page.status if page.status != HTTPStatus.OK else None) == expected
+
+
 def test_a_page_learns_why_its_websocket_is_refused_and_which_flag_helps() -> None:
     guarded = make_filter()
     proxied = Headers([("Host", "127.0.0.1:8765"), ("X-Page-Origin", "https://lab.example")])

@@ -150,6 +150,7 @@ def test_over_tls_the_cameras_certificate_is_checked(
         ("rtsp://user:hun/ter2@cam/live", "%2F"),
         ("rtsp://user:554#hunter2@cam/live", "#transport=udp"),
         ("rtsp://user:554#transport=hunter2@cam/live", "%23"),
+        ("rtsp://user:554#rotate=hunter2@cam/live", "%23"),
         ("rtsp:/user:hunter2@cam/live", "no host"),
     ],
 )
