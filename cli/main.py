@@ -4,7 +4,6 @@ Exit codes: 0 success (including the end of a file and Ctrl-C of `run`), 1 failu
 A command module imports only typer at its top, so that --help stays fast.
 """
 
-import errno
 import functools
 import inspect
 import sys
@@ -16,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from mtclar.cli.old_spellings import current_spelling
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import MtclarError, machine_refusal
 
 COMMANDS = (
     "demo",
@@ -37,12 +36,6 @@ DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
 MIN_ADDRESS_SPACE = 800 * 2**20  # measured: `label` needs 750 MiB, `run` 950
 INTERRUPTED = 130  # 128 + SIGINT, the shell convention
-HINTS = {
-    errno.ENOSPC: "make room on the disk",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "the whole machine has too many open files: close other programs",
-    errno.ENOMEM: "close other programs, or raise the limits of this one (ulimit -v, MemoryMax)",
-}
 
 
 class _InOrder(TyperGroup):
@@ -110,32 +103,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        _print_error(*_what_and_hint(error))
+        refusal = machine_refusal(error)
+        text = (str(error).splitlines() or [""])[0]
+        _print_error(
+            refusal.what if refusal else f"{type(error).__name__}: {text}",
+            refusal.hint
+            if refusal
+            else f"this is a bug in {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
+        )
         sys.exit(1)
-
-
-def _what_and_hint(error: Exception) -> tuple[str, str]:
-    """The message of an error that no part has one for: what the machine refuses, or a bug."""
-    text = (str(error).splitlines() or [""])[0]
-    out_of_memory = "close other programs, or raise the limits of this one (ulimit -v, MemoryMax)"
-    match error:
-        case MemoryError():
-            return "there is not enough memory", out_of_memory
-        case ImportError() if "map segment" in text or "allocate memory" in text:
-            return f"a library cannot be loaded: {text}", out_of_memory
-        case RuntimeError() if "start new thread" in text:
-            return (
-                "no further thread can be started",
-                "raise the limits of this program (ulimit -u, TasksMax)",
-            )
-        case OSError() if error.strerror:
-            where = f"{error.filename}: " if error.filename else ""
-            hint = HINTS.get(error.errno or 0, f"repeat with {DEBUG_FLAG} to see where it happens")
-            return f"{where}{error.strerror}", hint
-    return (
-        f"{type(error).__name__}: {text}",
-        f"this is a bug in {PROGRAM}; repeat with {DEBUG_FLAG} for the traceback",
-    )
 
 
 def _print_version(wanted: bool) -> None:

@@ -101,13 +101,26 @@ def write_together(writes: Mapping[Path, Write], *, private: bool = True) -> Non
                 _flush_folder(target.parent)
 
 
-def open_private(path: Path, mode: str, buffering: int = -1) -> IO[bytes]:
-    """`open` for a file that grows during a run, such as rows: a new one has mode 0600."""
-    return _open(path, mode, PRIVATE, buffering)
+def open_private(path: Path, mode: str) -> IO[bytes]:
+    """`open` for a file that grows during a run, such as rows: without a buffer, and with mode 0600 if it is new."""
+    return _open(path, mode, PRIVATE, buffering=0)
 
 
 def _open(path: Path, mode: str, permissions: int, buffering: int = -1) -> IO[bytes]:
     return open(path, mode, buffering, opener=lambda name, flags: os.open(name, flags, permissions))
+
+
+def append_whole(file: IO[bytes], data: bytes) -> None:
+    """Writes `data` to the end of a file without a buffer: all of it, or nothing when the disk raises OSError."""
+    start = file.seek(0, os.SEEK_END)
+    written = 0
+    try:
+        while written < len(data):
+            written += file.write(data[written:]) or 0
+    except OSError:
+        with suppress(OSError):
+            file.truncate(start)
+        raise
 
 
 def sweep_parts(path: Path) -> list[Path]:

@@ -10,11 +10,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import MtclarError, UsageError, WriteError
-from mtclar.engine.files import PRIVATE
+from mtclar.engine.files import PRIVATE, append_whole
 
 try:
     import fcntl
@@ -35,37 +35,28 @@ class ScanJournal(Closeable):
     def __init__(self, path: Path, key: str) -> None:
         self._path = path
         self.records: list[bytes] = []  # read when the file was opened
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            self._file: BinaryIO = os.fdopen(os.open(path, flags, PRIVATE), "r+b")
-            self._lock()
-            start = MAGIC + key.encode()
-            found = self._file.read(len(start))
-            if not (
-                found.startswith(MAGIC) or MAGIC.startswith(found)
-            ):  # a beginning: killed while it was made
-                self._file.close()
-                raise self._foreign()
-            if found == start:
-                self.records = list(_intact_records(self._file))
-                self._file.truncate(
-                    len(start) + sum(RECORD_HEADER.size + len(record) for record in self.records)
-                )
-            else:
-                self._file.seek(0)
-                self._file.truncate()
-                self._file.write(start)
-            self._file.seek(0, os.SEEK_END)
-            self._has_records = bool(self.records)
+            self._file: IO[bytes] = os.fdopen(os.open(path, flags, PRIVATE), "r+b", 0)
         except OSError as error:
             raise (self._foreign() if path.is_symlink() else self._write_error(error)) from error
+        try:
+            self._lock()
+            self._read(MAGIC + key.encode())
+        except OSError as error:
+            self._file.close()
+            raise self._write_error(error) from error
+        except MtclarError:
+            self._file.close()
+            raise
+        self._has_records = bool(self.records)
 
     def append(self, record: bytes) -> None:
         """Append a record and flush it to the disk."""
         try:
-            self._file.write(RECORD_HEADER.pack(len(record), hashlib.sha256(record).digest()) + record)
-            self._file.flush()
+            header = RECORD_HEADER.pack(len(record), hashlib.sha256(record).digest())
+            append_whole(self._file, header + record)
             os.fsync(self._file.fileno())
             self._has_records = True
         except OSError as error:
@@ -83,6 +74,19 @@ class ScanJournal(Closeable):
         self.close()
         self._path.unlink(missing_ok=True)
 
+    def _read(self, start: bytes) -> None:
+        """Read the records of a file that begins with `start`; clear a journal of another key."""
+        found = self._file.read(len(start))
+        if not (found.startswith(MAGIC) or MAGIC.startswith(found)):  # a beginning: killed while it was made
+            raise self._foreign()
+        if found == start:
+            self.records = list(_intact_records(self._file))
+            kept = sum(RECORD_HEADER.size + len(record) for record in self.records)
+            self._file.truncate(len(start) + kept)
+        else:
+            self._file.truncate(0)
+            append_whole(self._file, start)
+
     def _lock(self) -> None:
         """Lock the file; the operating system releases the lock when the process ends."""
         if fcntl is None:
@@ -90,7 +94,6 @@ class ScanJournal(Closeable):
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.close()
             raise MtclarError(
                 f"another run is writing this output ({self._path})", "wait for it, or stop it"
             ) from error
@@ -107,7 +110,7 @@ class ScanJournal(Closeable):
         )
 
 
-def _intact_records(file: BinaryIO) -> Iterator[bytes]:
+def _intact_records(file: IO[bytes]) -> Iterator[bytes]:
     while len(head := file.read(RECORD_HEADER.size)) == RECORD_HEADER.size:
         size, digest = RECORD_HEADER.unpack(head)
         if size > MAX_RECORD_BYTES:

@@ -259,11 +259,12 @@ class Reader:
         if self._mailbox.freshness == "paced" and not self._source.live:
             frames = paced(frames, self._stopped, self._clock)
         connection = _Connection(frames, self._clock())
-        connection.thread = threading.Thread(
+        thread = threading.Thread(
             target=self._drain, args=(connection,), name=f"source-{self._source.stream_id}", daemon=True
         )
         self._connection = connection
-        connection.thread.start()
+        thread.start()
+        connection.thread = thread  # one that could not be started cannot be joined either
         return connection
 
     def _drain(self, connection: _Connection) -> None:

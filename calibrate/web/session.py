@@ -20,7 +20,7 @@ from mtclar.calibrate.core.status import CalibrationStatus, round_label
 from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.state import label_state
 from mtclar.engine.data_types import Frame
-from mtclar.engine.errors import CalibrationError, MtclarError
+from mtclar.engine.errors import CalibrationError, MtclarError, machine_refusal
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
@@ -202,9 +202,13 @@ class CalibrationSession:
             return
         except MtclarError as error:
             reason = f"{error.what}. {error.hint}".rstrip(". ")
-        except Exception:
-            log.exception("calibration failed")
-            reason = "an internal error; the server's log says more"
+        except Exception as error:
+            if refusal := machine_refusal(error):
+                reason = refusal.what
+                log.warning("calibration failed: %s", reason)
+            else:
+                log.exception("calibration failed")
+                reason = "an internal error; the server's log says more"
         else:
             return
         self.send(ErrorMessage("calibrate_failed", reason).encode(), client)

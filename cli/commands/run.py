@@ -256,6 +256,8 @@ def command(
         sinks = [open_sink(spec) for spec in sink or ()]
         if csv is not None:
             sinks.append(CsvSink(csv, blendshapes=blendshapes))
+        for opened_sink in sinks:
+            stack.callback(opened_sink.close)  # also when nothing runs; a second call does nothing
         stack.enter_context(reload_on_hangup(runner.server))
         _print_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce(pictures=registry is not None)

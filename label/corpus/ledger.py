@@ -8,7 +8,7 @@ from typing import Literal
 
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import open_private, read_ordinary
+from mtclar.engine.files import append_whole, open_private, read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.labelling import journal_path
 from mtclar.label.output.exports import output_files
@@ -62,8 +62,7 @@ class Ledger(Closeable):
         """Append the entry and flush it to the disk."""
         self._record(entry)
         try:
-            self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
-            self._file.flush()
+            append_whole(self._file, json.dumps(asdict(entry)).encode() + b"\n")
             os.fsync(self._file.fileno())
         except OSError as error:
             raise WriteError(

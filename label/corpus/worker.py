@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import MtclarError, machine_refusal
 from mtclar.label.corpus.ledger import LedgerEntry
 from mtclar.label.face_scan import FaceScanner
 from mtclar.label.job import Job, job_digest, run_job
@@ -31,7 +31,9 @@ class Worker:
         except MtclarError as error:
             return LedgerEntry(video, out, "failed", reason=error.what)
         except Exception as error:  # an unexpected error must not stop the other videos
-            return LedgerEntry(video, out, "failed", reason=f"{type(error).__name__}: {error}")
+            refusal = machine_refusal(error)
+            reason = refusal.what if refusal else f"{type(error).__name__}: {error}"
+            return LedgerEntry(video, out, "failed", reason=reason)
         table = done.outcome.table
         return LedgerEntry(
             video,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from traceback import format_exception
-from typing import cast
+from typing import Any, cast
 
 from websockets.asyncio.server import Server as WebsocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -15,7 +15,7 @@ from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from mtclar.engine.errors import ServeError, UsageError
+from mtclar.engine.errors import ServeError, UsageError, machine_refusal
 from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S
 from mtclar.stream.server.clients.connection import LimitedConnection, Unfinished
@@ -28,6 +28,8 @@ from mtclar.stream.server.limits import (
     Limits,
 )
 from mtclar.stream.server.tls import Certificate
+
+log = logging.getLogger(__name__)
 
 
 class LimitedListener(socket.socket):
@@ -112,6 +114,14 @@ async def serve_on(
         write_limit=WRITE_LIMIT_BYTES,
         logger=connection_log(),
     )
+
+
+def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop's exception handler: without a descriptor for a connection, asyncio tries again a second later."""
+    if "out of system resource" in context["message"]:
+        log.warning("a connection waits: %s", machine_refusal(context["exception"]) or context["message"])
+    else:
+        loop.default_exception_handler(context)
 
 
 def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

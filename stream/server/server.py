@@ -41,6 +41,7 @@ from mtclar.stream.server.limits import DESCRIPTORS_KEPT, MAX_QUEUED
 from mtclar.stream.server.listener import (
     LimitedListener,
     limit_unsent,
+    on_loop_error,
     open_listener,
     reachable,
     serve_on,
@@ -321,6 +322,7 @@ class Server(Sink):
 
     async def _serve(self, ready: threading.Event) -> None:
         """The whole life of the server's own thread."""
+        asyncio.get_running_loop().set_exception_handler(on_loop_error)
         await self._listen()
         ready.set()
         bye = None

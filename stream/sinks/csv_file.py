@@ -1,6 +1,5 @@
 """`--csv FILE`: one row per face per frame, written while the run lasts, with the clients' marks; always whole rows."""
 
-import contextlib
 import csv
 import io
 import logging
@@ -13,7 +12,7 @@ from typing import IO
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import expand_home, open_private
+from mtclar.engine.files import append_whole, expand_home, open_private
 from mtclar.engine.text import cell
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
@@ -94,8 +93,7 @@ class CsvSink(Sink):
             raise UsageError(f"{path} exists already", "name another file, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: a full buffer would be written in the middle of a row.
-            self._file = open_private(path, "wb" if overwrite else "xb", buffering=0)
+            self._file = open_private(path, "wb" if overwrite else "xb")
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
         self._lock = threading.Lock()  # of all that follows: streams write from threads of their own
@@ -104,10 +102,11 @@ class CsvSink(Sink):
         self._writer = csv.writer(self._rows, lineterminator="\n")
         self._lost = 0  # messages without rows, because too many waited
         self._writer.writerow((*COLUMNS, *BLENDSHAPE_COLUMNS) if blendshapes else COLUMNS)
-        self._flush()
-        if self.trouble is not None:
+        if (refusal := self._write()) is not None:
             self._file.close()
-            raise UsageError(f"cannot write {path}: {self.trouble}", "choose another place, or make room")
+            if not overwrite:
+                path.unlink()
+            raise UsageError(refusal, "choose another place, or make room")
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
         self._marks = {info.stream: deque(maxlen=MARKS_KEPT) for info in streams}
@@ -159,31 +158,26 @@ class CsvSink(Sink):
         return "; ".join(taken)
 
     def _flush(self) -> None:
-        """Writes all rows at once, so that the file ends with a whole row; those that the disk refuses wait."""
-        assert self._file is not None
-        rows = self._rows.getvalue().encode()
-        self._flushed_s = self._clock()
-        written, refusal = 0, None
-        try:
-            while written < len(rows):
-                written += self._file.write(rows[written:]) or 0
-        except OSError as error:
-            refusal = f"{self.path.name} cannot be written: {error.strerror or error}"
-            whole = rows.rfind(b"\n", 0, written) + 1
-            with contextlib.suppress(OSError):  # otherwise the row is completed when there is room
-                end = self._file.tell() - (written - whole)
-                self._file.truncate(end)
-                self._file.seek(end)
-                written = whole
-        self._rows.seek(0)
-        self._rows.truncate()
-        self._rows.write(rows[written:].decode())
+        """Writes the rows; those that the disk refuses wait."""
+        refusal = self._write()
         if refusal is not None and self.trouble is None:
             log.warning("%s; its rows wait for room", refusal)
         elif refusal is None and self.trouble is not None:
             log.warning("%s is written again; rows of %d frames are missing", self.path, self._lost)
             self._lost = 0
         self.trouble = refusal
+
+    def _write(self) -> str | None:
+        """Writes all rows at once, so that the file ends with a whole row; the reason when they have to wait."""
+        assert self._file is not None
+        self._flushed_s = self._clock()
+        try:
+            append_whole(self._file, self._rows.getvalue().encode())
+        except OSError as error:
+            return f"{self.path.name} cannot be written: {error.strerror or error}"
+        self._rows.seek(0)
+        self._rows.truncate()
+        return None
 
 
 def _row(message: AffectMessage, face: Affect | None) -> list[object]:

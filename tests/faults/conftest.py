@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command_line import home
+from support.command_line import command, home
 from support.faults.proxy import Proxy
 from support.faults.rtsp import rtsp_pictures, rtsp_server
 from support.faults.tracker_process import Running
