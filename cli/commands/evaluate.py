@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SHOTS = "0,1,3,5,10"
 SEEDS = 20
 MAX_SHOTS = 500  # labelled photos of a person, far more than realistic use
+MAX_SHOWN = 10  # unreadable pictures that are named; --json lists all
 MAX_REPORT_BYTES = 2**24
 REPORT_KEYS = {"n", "no_face", "classes", "shots"}
 PROTOCOL_KEYS = {"n", "no_face", "protocol", "methods"}
@@ -145,16 +146,36 @@ def command(
         if json_file is not None:
             write_json(json_file, of_clips.as_json())
             print_text(console, f"Written: {json_file}")
+        _fail_if_unreadable(console, of_clips.unreadable)
         return
-    if not len(report.answers):
+    answers = report.answers
+    if not len(answers):
+        _fail_if_unreadable(console, answers.unreadable)
         raise MtclarError(
-            f"no face was found in any of {report.answers.no_face} images",
+            f"no face was found in any of {answers.no_face} images",
             "the face must fill at least a tenth of the image",
         )
     print_report(console, report)
     if json_file is not None:
         write_json(json_file, report.as_json())
         print_text(console, f"Written: {json_file}")
+    _fail_if_unreadable(console, answers.unreadable)
+
+
+def _fail_if_unreadable(console: "Console", unreadable: "Sequence[str]") -> None:
+    """Name the pictures that cannot be read; after the report, so that one bad photo ends no evaluation."""
+    from mtclar.cli.terminal import counted, print_text
+    from mtclar.engine.errors import MtclarError
+
+    for text in unreadable[:MAX_SHOWN]:
+        print_text(console, f"{text}.", "yellow")
+    if len(unreadable) > MAX_SHOWN:
+        print_text(console, f"... and {len(unreadable) - MAX_SHOWN:,} more", "yellow")
+    if unreadable:
+        raise MtclarError(
+            f"{counted(len(unreadable), 'picture')} could not be read; the report covers the others",
+            "repair or remove them",
+        )
 
 
 def shots_of(text: str) -> list[int]:

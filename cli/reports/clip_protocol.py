@@ -37,6 +37,7 @@ class ClipReport:
     backend: str  # description of the backend that ran the encoder
     frames: int  # with a face and a label
     no_face: int
+    unreadable: tuple[str, ...]  # labelled frames that cannot be read, each with the reason
     trained_on: bool
     score: "Score"
     curve: Mapping[int, "Score"]  # by percent of labels; empty without --curve
@@ -57,6 +58,7 @@ class ClipReport:
             "trained_on": self.trained_on,
             "n": self.frames,
             "no_face": self.no_face,
+            "unreadable": list(self.unreadable),
             "clips": len(score.clips),
             "labelled": score.labelled,
             "scored": score.scored,
@@ -172,6 +174,7 @@ def evaluate(
         backend=networks.backend,
         frames=len(answers),
         no_face=answers.no_face,
+        unreadable=answers.unreadable,
         trained_on=opened.trained_on,
         score=of_plan,
         curve=by_budget,

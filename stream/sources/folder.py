@@ -1,5 +1,6 @@
 """A folder of pictures as a source: in the order of their names, one every 1/fps seconds."""
 
+import logging
 import re
 import threading
 import time
@@ -12,14 +13,17 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.stream.sources.base import HEIF_HINT, HEIF_SUFFIXES
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 
 class FolderSource:
     """The pictures of a folder as a mtclar.stream.sources.base.Source.
 
-    Numbers in names sort as numbers (2.png before 10.png); names that begin with a dot are skipped. Raises UsageError
-    for a folder without a picture, SourceError for a picture that cannot be decoded.
+    Numbers in names sort as numbers (2.png before 10.png); names that begin with a dot are skipped. A picture that
+    cannot be decoded is named in a warning and appears black: so the times of the others stay, and its label is not
+    given to a neighbour. Raises UsageError for a folder without a picture, SourceError if none can be decoded.
     """
 
     live = False
@@ -48,15 +52,24 @@ class FolderSource:
     def frames(self) -> Iterator[Frame]:
         import cv2
 
+        black = np.zeros((1, 1, 3), np.uint8)
+        damaged = 0
         for seq, path in enumerate(self.files):
             if self._closed.is_set():
                 return
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            try:
+                image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            except cv2.error:  # such as more pixels than OpenCV allows
+                image = None
             if image is None:
-                raise SourceError(f"{path} cannot be read as a picture", "is it damaged?")
+                damaged += 1
+                log.warning("%s cannot be read as a picture: it counts as black", path)
+                image = black
             yield Frame(
                 np.asarray(image, np.uint8), seq, self._clock(), "file", seq * self._period_s, self.stream_id
             )
+        if damaged == len(self.files):
+            raise SourceError(f"no picture in {self.label} can be read", "are they damaged?")
 
     def reachable(self) -> None:
         return None

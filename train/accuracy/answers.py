@@ -26,7 +26,7 @@ from mtclar.engine.face.detector import PORTRAIT_BORDER, Detector
 from mtclar.engine.face.face_tracker import MAX_FACES, FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.train.data.ferplus import CROWD_SHARES, Photos
-from mtclar.train.data.labelled import UNKNOWN, Clip, Picture, Stills
+from mtclar.train.data.labelled import UNKNOWN, Clip, DatasetError, Picture, Stills
 from mtclar.train.data.rendered_people import People
 from mtclar.train.progress import Advance
 
@@ -53,6 +53,7 @@ class Answers:
     time_s: NDArray[np.float64] | None = None  # [n] from the clip's first frame
     clip_names: tuple[str, ...] = ()  # by number
     no_face: int = 0  # labelled pictures without a detected face at the labelled place
+    unreadable: tuple[str, ...] = ()  # pictures that cannot be read, each with the reason
     unlabelled: int = 0  # pictures that the data set marks as unlabelled
 
     def __len__(self) -> int:
@@ -121,10 +122,16 @@ class Networks(Closeable):
     def of_stills(self, stills: Stills, advance: Advance) -> Answers:
         """Finds and encodes the face of each picture independently."""
         kept: list[int] = []
+        unreadable: list[str] = []
 
         def found() -> Iterator[Crop]:
             for i in _counted(range(len(stills)), advance):
-                crop = self.finder.in_still(stills.read(i), None if stills.boxes is None else stills.boxes[i])
+                try:
+                    picture = stills.read(i)
+                except DatasetError as error:
+                    unreadable.append(error.what)
+                    continue
+                crop = self.finder.in_still(picture, None if stills.boxes is None else stills.boxes[i])
                 if crop is not None:
                     kept.append(i)
                     yield crop
@@ -136,19 +143,21 @@ class Networks(Closeable):
             va=stills.va[rows],
             expression=stills.expression[rows],
             subject=None if stills.subject is None else stills.subject[rows],
-            no_face=len(stills) - len(rows),
+            no_face=len(stills) - len(rows) - len(unreadable),
+            unreadable=tuple(unreadable),
             unlabelled=stills.unlabelled,
         )
 
     def of_clips(self, clips: Sequence[Clip], advance: Advance) -> Answers:
         """Tracks the face through each clip and encodes the labelled frames."""
         kept: list[tuple[int, int]] = []
+        unreadable: list[str] = []
         labelled = [np.flatnonzero(np.isfinite(clip.va).all(axis=1)) for clip in clips]
 
         def found() -> Iterator[Crop]:
             for number, clip in enumerate(clips):
                 wanted = set(labelled[number].tolist())
-                for frame, crop in enumerate(_counted(self.finder.in_clip(clip), advance)):
+                for frame, crop in enumerate(_counted(self.finder.in_clip(clip, unreadable), advance)):
                     if crop is not None and frame in wanted:
                         kept.append((number, frame))
                         yield crop
@@ -166,7 +175,8 @@ class Networks(Closeable):
             frame=frame_of,
             time_s=np.array([frame / clips[number].fps for number, frame in kept], np.float64),
             clip_names=tuple(clip.name for clip in clips),
-            no_face=total - len(kept),
+            no_face=total - len(kept) - len(unreadable),
+            unreadable=tuple(unreadable),
             unlabelled=sum(map(len, clips)) - total,
         )
 
@@ -192,12 +202,22 @@ class FaceFinder:
             crop = self._in_still(np.asarray(wider, np.uint8), None if known is None else known + border)
         return crop
 
-    def in_clip(self, clip: Clip) -> Iterator[Crop | None]:
-        """The labelled face of each frame, tracked through the clip as at run time. None: not found."""
+    def in_clip(self, clip: Clip, unreadable: list[str]) -> Iterator[Crop | None]:
+        """The labelled face of each frame, tracked through the clip as at run time. None: not found.
+
+        The reasons of labelled frames that cannot be read are added to `unreadable`.
+        """
         several = clip.boxes is not None or clip.side is not None
         tracker = self._all if several else self._one
         tracker.reset()
-        for number, picture in enumerate(clip.frames()):
+        frames = clip.frames()
+        for number in range(len(clip)):
+            try:
+                picture = next(frames, None)
+            except DatasetError as error:
+                picture = None
+                if np.isfinite(clip.va[number]).all():
+                    unreadable.append(error.what)
             if picture is None:
                 yield None
                 continue

@@ -73,6 +73,8 @@ class Report:
         lines = [
             f"{where}: {len(answers):,} labelled faces; no face found in {answers.no_face:,} of {pictures:,} pictures"
         ]
+        if answers.unreadable:
+            lines[0] += f"; {len(answers.unreadable):,} more cannot be read"
         if answers.unlabelled:
             lines[0] += f"; {answers.unlabelled:,} more have no label"
         lines.append(f"Encoder {self.card.sha256[:12]} on {self.backend}.")
@@ -112,6 +114,7 @@ class Report:
             "labels": PROXY if self.proxy else "valence and arousal",
             "n": len(self.answers),
             "no_face": self.answers.no_face,
+            "unreadable": list(self.answers.unreadable),
             "unlabelled": self.answers.unlabelled,
             "nameless": self.answers.nameless,
             "classes": None

@@ -143,10 +143,12 @@ def _labels(path: Path) -> Iterator[tuple[float, float]]:
 
 
 def _cropped(folder: Path, count: int) -> Callable[[], Iterator[Picture | None]]:
+    def picture(number: int) -> Picture | None:
+        file = folder / f"{number:05d}{FRAME_SUFFIX}"
+        return read_picture(file) if is_file(file) else None
+
     def pictures() -> Iterator[Picture | None]:
-        for number in range(1, count + 1):
-            file = folder / f"{number:05d}{FRAME_SUFFIX}"
-            yield read_picture(file) if is_file(file) else None
+        return map(picture, range(1, count + 1))
 
     return pictures
 

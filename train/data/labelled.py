@@ -62,7 +62,8 @@ class Clip:
     fps: float
     va: NDArray[np.float32]  # [n, 2] in [-1, 1]; nan: a frame without a label
     frames: Callable[[], Iterator[Picture | None]]
-    """Yields the n frames in order, decoded on demand; None for a frame without a picture."""
+    """Yields the n frames in order, decoded on demand; None for a frame without a picture. DatasetError for a broken
+    one; the next call goes on after it."""
     boxes: NDArray[np.float32] | None = None  # [n, 4] x0, y0, x1, y1 of the labelled face; nan: not given
     side: Literal["left", "right"] | None = None  # which face of a picture with two is labelled
 
@@ -79,7 +80,10 @@ def read_picture(path: Path) -> Picture:
     """Reads a picture file as BGR. Raises DatasetError that names the file."""
     if not is_file(path):
         raise DatasetError(f"{path} is missing")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error:  # such as more pixels than OpenCV allows
+        image = None
     if image is None:
         raise DatasetError(f"{path} is not a picture that can be read", "is it damaged?")
     return np.asarray(image, np.uint8)
@@ -93,7 +97,8 @@ def csv_rows(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields the location of each row of a CSV file, for messages, and its cells by column; missing cells are empty.
 
-    Column names are matched without regard to case and surrounding blanks, as spreadsheets write them. `header` names
+    Column names are matched without regard to case and surrounding blanks, and separated by commas, semicolons or tabs,
+    as spreadsheets write them. `header` names
     the columns of a file without a header line. Raises DatasetError when a column is missing or duplicated, when a line
     has more values than columns or when the file cannot be read as text, UsageError when it does not exist.
     """
@@ -102,7 +107,9 @@ def csv_rows(
         raise UsageError(f"there is no file {path}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, header, skipinitialspace=True, restval="")
+            separator = max(",;\t", key=file.readline().count) if header is None else ","
+            file.seek(0)
+            reader = csv.DictReader(file, header, skipinitialspace=True, restval="", delimiter=separator)
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = [spelt.get(name.lower(), name) for name in columns]
             for name in (*needed, *optional):
@@ -132,7 +139,7 @@ def va_of(valence: str, arousal: str, where: str) -> tuple[float, float]:
     values = []
     for name, cell in (("valence", valence), ("arousal", arousal)):
         try:
-            value = float(cell)
+            value = float(cell.replace(",", "."))
         except ValueError:
             raise DatasetError(f"{where}: {name} is {cell!r}, not a number") from None
         if not in_range(value):

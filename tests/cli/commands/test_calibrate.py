@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
+from support.video_clips import face_pictures
 
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.cli.calibration_screen import LineScreen, PanelScreen, affect_plane
@@ -120,6 +121,29 @@ def test_unusable_frames_are_named_and_the_others_taken(
     assert "line 3 (at 0.30 s): " in done.out
     assert len(SupportSet.load(out)) == 1
     assert command("calibrate", "--source", face_clip, "--fps", "10", "--out", clips / "x.mtclar").code == 2
+
+
+def test_one_bad_photo_of_a_folder_is_named_and_takes_no_label_of_its_neighbours(
+    command: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(face_pictures(4)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    (folder / "2.png").write_bytes(b"broken")
+    (tmp_path / "labels.csv").write_text("time,valence,arousal\n0,0,0\n2,0.9,0.9\n3,0.1,0.1\n")
+    out = tmp_path / "a.mtclar"
+    arguments = ("--fps", "1", "--labels", tmp_path / "labels.csv", "--out", out)
+    done = command("calibrate", "--source", folder, *arguments)
+    assert done.code == 0, done.err
+    assert f"{folder / '2.png'} cannot be read as a picture" in done.err
+    assert "line 3 (at 2.00 s): no face" in done.out
+    assert SupportSet.load(out).labels.tolist() == pytest.approx(np.array([[0, 0], [0.1, 0.1]]))
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(b"broken")
+    done = command("calibrate", "--source", folder, *arguments, "--force")
+    assert done.code == 1
+    assert "no picture in pictures/ can be read" in done.err
 
 
 @pytest.mark.parametrize(

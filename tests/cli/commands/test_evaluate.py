@@ -205,6 +205,45 @@ def test_whole_clips_are_scored(command: Command, tmp_path: Path) -> None:
     assert methods["mtclar"]["arousal"]["ccc"] is not None
 
 
+def test_one_bad_photo_is_named_and_the_others_are_measured(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "3.jpg").write_bytes(b"broken")
+    (tmp_path / "4.jpg").write_bytes((tmp_path / "4.jpg").read_bytes()[:200])
+    out = tmp_path / "report.json"
+    done = command("evaluate", "--photos", photos, "--shots", "0", "--json", out)
+    assert done.code == 1
+    assert "2 pictures could not be read; the report covers the others" in done.err
+    assert "8 labelled faces; no face found in 1 of 9 pictures; 2 more cannot be read" in done.out
+    assert "photos.csv, line 5: " in done.out
+    content = json.loads(out.read_text())
+    assert (content["n"], content["no_face"]) == (8, 1)
+    assert [text.partition(": ")[0][-6:] for text in content["unreadable"]] == ["line 5", "line 6"]
+
+
+def test_a_broken_frame_of_a_clip_is_named(command: Command, tmp_path: Path) -> None:
+    root = afew_va(tmp_path / "afew")
+    broken = sorted(root.rglob("*.png"))[7]
+    broken.write_bytes(b"broken")
+    done = command("evaluate", "--dataset", "afew-va", "--root", root, "--shots", "0")
+    assert done.code == 1
+    assert f"{broken} is not a picture that can be read" in done.out.replace("\n", "")
+    assert "44 labelled faces" in done.out
+    assert "1 picture could not be read" in done.err
+
+
+def test_a_table_of_photos_as_a_spreadsheet_writes_it(command: Command, photos: Path, tmp_path: Path) -> None:
+    rows = photos.read_text().splitlines()
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text(
+        "\r\n".join(row.replace(",", ";").replace(";0.", ";0,").replace(";-0.", ";-0,") for row in rows),
+        "utf-8-sig",
+    )
+    done = command("evaluate", "--photos", sheet, "--shots", "0")
+    assert done.code == 0, done.err
+    assert "10 labelled faces" in done.out
+
+
 def test_no_face_is_a_failure(command: Command, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), np.full((240, 320, 3), 127, np.uint8))
     (tmp_path / "photos.csv").write_text("path,valence,arousal\n0.png,0,0\n")
