@@ -7,6 +7,7 @@ KIB, MIB = 2**10, 2**20
 DESCRIPTORS_KEPT = 128  # for sources, files, the libraries; never given to clients
 REMEMBERED_ADDRESSES = 4096  # of which wrong tokens are counted
 ACCEPT_BACKLOG = 256  # connections that the system may hold until they are accepted
+ACCEPTED_AT_ONCE = 4  # in one turn of the event loop: a crowd at the port must not delay messages
 MAX_QUEUED = 1024  # messages from worker threads to the event loop; more mean that the loop is stuck
 
 # What a slow client leaves unread in this machine's buffers is outdated by the time it is read: keep them small.
@@ -32,11 +33,13 @@ class Limits:
     clients: int = 1024  # websockets at once
     clients_per_address: int = 256  # of those, from one address (see `address_of`)
     pages: int = 64  # further connections, in all and from one address: for pages and refusals
+    connections_per_s: float = 100.0  # new ones from one address, after as many as it may have at once
 
     # One connection until it has shown the token, or has its page
     handshake_s: float = 5.0  # from accepting it: TLS, request, page and token together
     header_bytes: int = 16 * KIB  # request line and headers
     token_bytes: int = 4 * KIB  # all that follows until the token
+    token_frames: int = 16  # and in how many websocket frames
     wrong_tokens: int = 10  # wrong tokens from one address, then one more every `wrong_token_s`
     wrong_token_s: float = 6.0
 
@@ -44,7 +47,7 @@ class Limits:
     message_bytes: int = 16 * KIB  # one message, if it is no picture
     message_s: float = 10.0  # from the first byte of a message to its last one
     bytes_per_s: float = 1 * MIB  # received, pictures apart
-    websocket_frames_per_s: float = 256.0  # pings, pongs and parts of messages included
+    websocket_frames_per_s: float = 100.0  # pings, pongs and parts of messages included
     messages_per_s: float = 50.0  # text messages
     marks_per_s: float = 2.0  # after `marks_at_once`
     marks_at_once: float = 20.0

@@ -17,11 +17,11 @@ from websockets.typing import Subprotocol
 
 from mtclar.engine.errors import ServeError, UsageError, machine_refusal
 from mtclar.stream.protocol.messages import PROTOCOL
-from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S
-from mtclar.stream.server.clients.connection import LimitedConnection, Unfinished
-from mtclar.stream.server.clients.quotas import ConnectionQuota, address_of
+from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, LimitedConnection, Unfinished
+from mtclar.stream.server.clients.quotas import AddressBuckets, ConnectionQuota, address_of
 from mtclar.stream.server.limits import (
     ACCEPT_BACKLOG,
+    ACCEPTED_AT_ONCE,
     SEND_BUFFER_BYTES,
     UNSENT_BYTES,
     WRITE_LIMIT_BYTES,
@@ -39,16 +39,22 @@ class LimitedListener(socket.socket):
     file descriptor as well. A connection beyond the quota is closed at once.
     """
 
-    def __init__(self, fileno: int, quota: ConnectionQuota) -> None:
+    def __init__(self, fileno: int, limits: Limits) -> None:
         super().__init__(fileno=fileno)
-        self.quota = quota
+        at_once = limits.clients_per_address + limits.pages
+        self.quota = ConnectionQuota(limits.clients + limits.pages, at_once)
+        self.rate = AddressBuckets(at_once, limits.connections_per_s)
         self.refused = 0
+
+    def listen(self, _: int = 0) -> None:
+        """Holds ACCEPT_BACKLOG connections: an event loop asks for as many as it accepts in a turn."""
+        super().listen(ACCEPT_BACKLOG)
 
     def accept(self) -> tuple[socket.socket, object]:
         """Like socket.accept; raises ConnectionAbortedError, which event loops ignore, for a refused connection."""
         accepted, peer = super().accept()
         address = address_of(peer)
-        if self.quota.exceeded_by(address) is not None:
+        if self.quota.exceeded_by(address) is not None or not self.rate.take(address):
             self.refused += 1
             accepted.close()
             raise ConnectionAbortedError("too many connections")
@@ -70,7 +76,7 @@ class _CountedConnection(socket.socket):
             release()
 
 
-def open_listener(host: str, port: int, quota: ConnectionQuota) -> LimitedListener:
+def open_listener(host: str, port: int, limits: Limits) -> LimitedListener:
     """Listens on the first address of `host`; '' is every address of this machine. Raises OSError, OverflowError."""
     if not 0 <= port <= 65535:
         raise OverflowError(port)
@@ -83,7 +89,7 @@ def open_listener(host: str, port: int, quota: ConnectionQuota) -> LimitedListen
         family, *_, found = addresses[0]
         address = (found[0], port, *found[2:])
     sock = socket.create_server(address, family=family, backlog=ACCEPT_BACKLOG, dualstack_ipv6=both)
-    return LimitedListener(sock.detach(), quota)
+    return LimitedListener(sock.detach(), limits)
 
 
 async def serve_on(
@@ -98,6 +104,7 @@ async def serve_on(
     return await serve(
         cast(Callable[[ServerConnection], Awaitable[None]], handle),  # gets what `create` makes
         sock=listener,
+        backlog=ACCEPTED_AT_ONCE,
         ssl=None if tls is None else tls.context,
         ssl_handshake_timeout=None if tls is None else limits.handshake_s,
         create_connection=cast(type[ServerConnection], create),

@@ -8,7 +8,7 @@ from websockets.datastructures import Headers
 
 from mtclar.engine.text import printable
 from mtclar.stream.server.access import Access
-from mtclar.stream.server.clients.quotas import AuthThrottle, ConnectionQuota
+from mtclar.stream.server.clients.quotas import AddressBuckets, ConnectionQuota
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.pages import Page, Pages, Route, problem
 
@@ -25,7 +25,7 @@ class RequestFilter:
     def __init__(self, access: Access, limits: Limits, pages: Pages) -> None:
         self.access = access
         self.limits = limits
-        self.throttle = AuthThrottle(limits)
+        self.wrong_tokens = AddressBuckets(limits.wrong_tokens, 1 / limits.wrong_token_s)
         self.websockets = ConnectionQuota(limits.clients, limits.clients_per_address)
         self.pages = pages
         self.refused: Counter[str] = Counter()
@@ -37,11 +37,10 @@ class RequestFilter:
         trusted = self.access.token is None
         if given and not trusted:
             if self.access.bearer(given) is None:
-                if not self.throttle.allows(address):
+                if not self.wrong_tokens.take(address):
                     return self._refuse(
                         "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: try again later"
                     )
-                self.throttle.record_failure(address)
                 return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this is not the token")
             trusted = True
         if path != WEBSOCKET_PATH:

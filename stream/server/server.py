@@ -30,9 +30,10 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
 )
 from mtclar.stream.server.access import NO_ORIGIN, is_loopback
-from mtclar.stream.server.clients.client import CLOSE_TIMEOUT_S, Outgoing
+from mtclar.stream.server.clients.client import Outgoing
 from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
-from mtclar.stream.server.clients.quotas import ConnectionQuota, address_of, allow_descriptors
+from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S
+from mtclar.stream.server.clients.quotas import address_of, allow_descriptors
 from mtclar.stream.server.clients.websocket import WebsocketHandler
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import DEFAULT_HOST, ServerConfig
@@ -336,9 +337,8 @@ class Server(Sink):
         limits, tls, port = self.limits, self._certificate, self.config.port
         # 'localhost' is two addresses, and port 0 would give each a port of its own.
         host = DEFAULT_HOST if self.config.host == "localhost" else self.config.host
-        quota = ConnectionQuota(limits.clients + limits.pages, limits.clients_per_address + limits.pages)
         try:
-            self._listener = open_listener(host, port, quota)
+            self._listener = open_listener(host, port, limits)
         except (OSError, OverflowError) as error:
             raise start_error(error, self.config.host, port) from error
         self._port: int = self._listener.getsockname()[1]

@@ -18,13 +18,11 @@ from mtclar.stream.protocol.messages import (
     Delivery,
     SubscribedMessage,
 )
-from mtclar.stream.server.clients.connection import TRY_LATER, LimitedConnection
+from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, TRY_LATER, LimitedConnection
 from mtclar.stream.server.clients.quotas import TokenBucket
 from mtclar.stream.server.limits import Limits
 
 log = logging.getLogger(__name__)
-
-CLOSE_TIMEOUT_S = 1.0
 
 INTERNAL_ERROR = 1011
 

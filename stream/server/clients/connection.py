@@ -21,7 +21,14 @@ POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 TRY_LATER = 1013
 
-NO_TOKEN, NO_END, NOT_READ = "no token", "the message does not end", "nothing is read"
+CLOSE_TIMEOUT_S = 1.0
+
+NO_TOKEN, NO_END, NOT_READ, NOT_CLOSED = (
+    "no token",
+    "the message does not end",
+    "nothing is read",
+    "not closed",
+)
 
 
 @dataclass(slots=True)
@@ -46,7 +53,7 @@ class LimitedConnection(ServerConnection):
         self._unread_pings = 0
         self._refused = False
         self._bytes = TokenBucket(limits.header_bytes, 0)
-        self._frames = TokenBucket(limits.websocket_frames_per_s, 0)
+        self._frames = TokenBucket(limits.token_frames, 0)
         self._accepted_s = self.loop.time()  # before its TLS handshake
         self._deadlines: dict[str, asyncio.TimerHandle] = {}  # by the reason to end the connection then
 
@@ -89,13 +96,17 @@ class LimitedConnection(ServerConnection):
         """Parses what came in small parts, as long as the budget lasts."""
         for at in range(0, len(data), SLICE_BYTES):
             part = data[at : at + SLICE_BYTES]
-            if self._refused:
-                return
+            if self._refused or self.protocol.parser_exc is not None:
+                break
             if not self._bytes.take(len(part)):
                 self._refuse_bytes()
-                return
+                break
             super().data_received(part)
-        self._measure()
+        if self.protocol.parser_exc is not None:  # what follows has no use; the client may still read why
+            self.transport.pause_reading()
+            self._end_at(self.loop.time() + CLOSE_TIMEOUT_S, NOT_CLOSED)
+        else:
+            self._measure()
 
     def process_event(self, event: Request | Frame | Any) -> None:
         """Counts what was parsed."""

@@ -6,7 +6,7 @@ from mtclar.stream.protocol.client_messages import ClientHello, parse_client
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError, Role
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.clients.connection import POLICY_VIOLATION, TOO_BIG, LimitedConnection
-from mtclar.stream.server.clients.quotas import AuthThrottle, TokenBucket
+from mtclar.stream.server.clients.quotas import AddressBuckets, TokenBucket
 from mtclar.stream.server.limits import Limits
 
 
@@ -18,7 +18,7 @@ class MessageReader:
         self._address = address
         self._limits = limits
 
-    async def authenticate(self, access: Access, throttle: AuthThrottle) -> Role | None:
+    async def authenticate(self, access: Access, wrong_tokens: AddressBuckets) -> Role | None:
         """The client's role, at once without tokens or with a right header; else its first message must be `hello`.
 
         None when it gave no right token: the connection is closed then. It ends itself if that takes too long.
@@ -38,8 +38,7 @@ class MessageReader:
             role = access.role_of(message.token) if isinstance(message, ClientHello) else None
         if role is not None:
             connection.admit()
-        elif throttle.allows(self._address):
-            throttle.record_failure(self._address)
+        elif wrong_tokens.take(self._address):
             await self._refuse("bad_token", "this is not the token")
         else:
             await self._refuse("too_many_guesses", "too many wrong tokens from your address: try later")
@@ -80,6 +79,7 @@ class MessageReader:
                 if errors >= limits.protocol_errors:
                     await self._connection.close(POLICY_VIOLATION, "too many faulty messages")
                     return
+            del data  # the exception that ends this loop would keep it until it is garbage-collected
 
     async def _refuse(self, code: str, message: str, reason: str | None = None) -> None:
         await self._send_error(code, message)

@@ -5,9 +5,10 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from mtclar.stream.server.limits import REMEMBERED_ADDRESSES, Limits
+from mtclar.stream.server.limits import REMEMBERED_ADDRESSES
 
 
 @dataclass(slots=True)
@@ -39,28 +40,23 @@ class TokenBucket:
         return True
 
 
-@dataclass(slots=True)
-class AuthThrottle:
-    """Limits wrong tokens by address: `wrong_tokens` at once, then one every `wrong_token_s`. For one thread."""
+class AddressBuckets:
+    """A token bucket for each of the last REMEMBERED_ADDRESSES addresses that took a token. For one thread."""
 
-    limits: Limits
-    clock: Callable[[], float] = time.monotonic
-    _buckets: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
+    def __init__(self, capacity: float, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._new = partial(TokenBucket, capacity, per_s, clock)
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()  # the most recent one is last
 
-    def allows(self, address: str) -> bool:
-        """Whether this address may be told that its token is wrong."""
-        bucket = self._buckets.get(address)
-        return bucket is None or bucket.tokens >= 1
+    def __len__(self) -> int:
+        return len(self._buckets)
 
-    def record_failure(self, address: str) -> None:
-        """Counts a wrong token."""
-        bucket = self._buckets.pop(address, None)
-        if bucket is None:
-            bucket = TokenBucket(self.limits.wrong_tokens, 1 / self.limits.wrong_token_s, self.clock)
-        bucket.take()
-        self._buckets[address] = bucket  # the most recent one is last
+    def take(self, address: str) -> bool:
+        """Takes a token of this address; False if it has none."""
+        bucket = self._buckets.pop(address, None) or self._new()
+        self._buckets[address] = bucket
         while len(self._buckets) > REMEMBERED_ADDRESSES:
             self._buckets.popitem(last=False)
+        return bucket.take()
 
 
 class ConnectionQuota:

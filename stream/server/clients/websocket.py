@@ -46,7 +46,7 @@ class WebsocketHandler:
         client = Client(connection, limits, self._hub.on_written)
         handle = ThreadSafeHandle(client, self._call_soon, address)
         try:
-            role = await reader.authenticate(requests.access, requests.throttle)
+            role = await reader.authenticate(requests.access, requests.wrong_tokens)
             if role is None:
                 return
             handle.role = role

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from mtclar.stream.server.clients.quotas import ConnectionQuota
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.listener import LimitedListener, open_listener
 
 WAIT_S = 60.0
@@ -14,7 +14,8 @@ WAIT_S = 60.0
 
 @pytest.fixture
 def listener() -> Iterator[LimitedListener]:
-    with open_listener("127.0.0.1", 0, ConnectionQuota(3, 2)) as opened:
+    limits = Limits(clients=2, clients_per_address=1, pages=1, connections_per_s=1e9)
+    with open_listener("127.0.0.1", 0, limits) as opened:
         opened.settimeout(WAIT_S)
         yield opened
 
@@ -59,12 +60,12 @@ def test_what_is_accepted_is_a_connection_like_any_other(listener: LimitedListen
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)])
 def test_addresses(host: str, family: socket.AddressFamily) -> None:
-    with open_listener(host, 0, ConnectionQuota(1, 1)) as listener:
+    with open_listener(host, 0, Limits()) as listener:
         assert (listener.family, listener.getsockname()[0]) == (family, host)
 
 
 def test_no_name_is_every_address_of_this_machine() -> None:
-    with open_listener("", 0, ConnectionQuota(1, 1)) as listener, ExitStack() as stack:
+    with open_listener("", 0, Limits()) as listener, ExitStack() as stack:
         port = listener.getsockname()[1]
         stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S))
         listener.settimeout(WAIT_S)
@@ -73,6 +74,21 @@ def test_no_name_is_every_address_of_this_machine() -> None:
 
 def test_what_cannot_be_opened_leaves_nothing_behind() -> None:
     with pytest.raises(OverflowError):
-        open_listener("127.0.0.1", 70_000, ConnectionQuota(1, 1))
+        open_listener("127.0.0.1", 70_000, Limits())
     with pytest.raises(OSError, match="assign"):
-        open_listener("203.0.113.7", 0, ConnectionQuota(1, 1))
+        open_listener("203.0.113.7", 0, Limits())
+
+
+def test_an_address_that_comes_again_and_again_is_refused_for_a_while() -> None:
+    limits = Limits(clients_per_address=3, pages=2, connections_per_s=1e-6)
+    with open_listener("127.0.0.1", 0, limits) as listener, ExitStack() as stack:
+        listener.settimeout(WAIT_S)
+        for _ in range(5):
+            knock(listener, stack)
+            listener.accept()[0].close()
+        refused = knock(listener, stack)
+        with pytest.raises(ConnectionAbortedError):
+            listener.accept()
+        assert refused.recv(1) == b""
+        knock(listener, stack, "127.0.0.2")
+        listener.accept()[0].close()

@@ -116,8 +116,9 @@ class Received:
 class Watcher:
     """A client that keeps all it gets, in a thread of its own; a context manager."""
 
-    def __init__(self, url: str, subscribe: dict[str, Any] | None = None) -> None:
+    def __init__(self, url: str, subscribe: dict[str, Any] | None = None, token: str | None = None) -> None:
         self.url = url
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self.received: list[Received] = []
         self._subscribe = subscribe
         self._changed = threading.Condition()
@@ -128,6 +129,7 @@ class Watcher:
             connect(
                 self.url,
                 subprotocols=[Subprotocol("mtclar.v1")],
+                additional_headers=self._headers,
                 proxy=None,
                 open_timeout=WAIT_S,
                 max_queue=None,

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from mtclar.stream.server.clients.quotas import AuthThrottle, address_of, allow_descriptors
+from mtclar.stream.server.clients.quotas import AddressBuckets, address_of, allow_descriptors
 from mtclar.stream.server.limits import DESCRIPTORS_KEPT, Limits
 
 
@@ -26,32 +26,25 @@ def test_an_ipv6_host_has_a_whole_network_of_addresses(peer: object, expected: s
     assert address_of(peer) == expected
 
 
-def test_guesses_run_out_and_come_back_one_by_one() -> None:
+def test_the_tokens_of_an_address_run_out_and_come_back_one_by_one() -> None:
     now_s = [100.0]
-    throttle = AuthThrottle(Limits(wrong_tokens=3, wrong_token_s=6.0), clock=lambda: now_s[0])
-    for _ in range(3):
-        assert throttle.allows("a")
-        throttle.record_failure("a")
-    assert not throttle.allows("a")
-    assert throttle.allows("b")
+    buckets = AddressBuckets(3, 1 / 6.0, clock=lambda: now_s[0])
+    assert [buckets.take("a") for _ in range(4)] == [True, True, True, False]
+    assert buckets.take("b")
     now_s[0] += 5.9
-    assert not throttle.allows("a")
+    assert not buckets.take("a")
     now_s[0] += 0.2
-    assert throttle.allows("a")
-    throttle.record_failure("a")
-    assert not throttle.allows("a")
-    now_s[0] += 1000
-    for _ in range(3):  # no more than at first, however long it was quiet
-        throttle.record_failure("a")
-    assert not throttle.allows("a")
+    assert [buckets.take("a") for _ in range(2)] == [True, False]
+    now_s[0] += 1000  # no more than at first, however long it was quiet
+    assert [buckets.take("a") for _ in range(4)] == [True, True, True, False]
 
 
 def test_addresses_are_not_remembered_without_end() -> None:
-    throttle = AuthThrottle(Limits(wrong_tokens=1), clock=lambda: 0.0)
+    buckets = AddressBuckets(1, 0.0, clock=lambda: 0.0)
     for number in range(10_000):
-        throttle.record_failure(str(number))
-    assert len(throttle._buckets) < 5_000
-    assert not throttle.allows("9999")
+        buckets.take(str(number))
+    assert len(buckets) < 5_000
+    assert not buckets.take("9999")
 
 
 def test_connections_fit_into_the_descriptors() -> None:
