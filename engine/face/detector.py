@@ -1,5 +1,7 @@
 """BlazeFace, short range: the faces of a frame with six key points each (Bazarevsky et al. 2019, arXiv:1907.05047)."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +19,10 @@ MIN_SCORE = 0.25  # of a candidate; the landmark network has the last word (see 
 LOGIT_LIMIT = 100.0
 # Of the longer side: a face that fills the picture is found only with a border around it.
 PORTRAIT_BORDER = 0.25
+SMALL = 0.12  # of the longer side: smaller faces may be missed in the whole frame
+TILE, TILE_OVERLAP = 0.5, 0.25  # side of a tile over the shorter side of the frame; shared with the next tile
+MAX_IN_TILES = 8  # candidates: each costs a run of the landmark network
+MIN_SCORE_IN_TILES = 0.5  # many tiles have many false candidates
 # Of six: eyes, nose, mouth, ears; right and left are the person's own.
 RIGHT_EYE_KEYPOINT, LEFT_EYE_KEYPOINT = 0, 1
 INPUT, BOXES, SCORES = "input", "regressors", "classificators"
@@ -53,6 +59,31 @@ class Detector:
         """Detects with a border around the image: finds a face that fills it, and no small ones."""
         return self._detect(image, border=PORTRAIT_BORDER)
 
+    def in_tiles(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Detects in overlapping square tiles: finds faces that are too small in the whole frame, and no large ones.
+
+        The best MAX_IN_TILES candidates, largest first.
+        """
+        found = []
+        for x, y, tile in _tiles(image):
+            for face in self._detect(tile, border=0.0):
+                x0, y0, x1, y1 = face.box
+                box = (x0 + x, y0 + y, x1 + x, y1 + y)
+                if face.score >= MIN_SCORE_IN_TILES:
+                    found.append(Detection(box, face.keypoints + np.array([x, y], np.float32), face.score))
+        if not found:
+            return []
+        merged = merge(
+            np.array([face.box for face in found]),
+            np.array([face.keypoints for face in found]),
+            np.array([face.score for face in found]),
+        )
+        best = [
+            Detection(tuple(map(float, box)), points.astype(np.float32), float(score))  # type: ignore[arg-type]
+            for box, points, score in zip(*merged, strict=True)
+        ][:MAX_IN_TILES]
+        return sorted(best, key=lambda face: area(face.box), reverse=True)
+
     def _detect(self, image: NDArray[np.uint8], border: float) -> list[Detection]:
         height, width = image.shape[:2]
         scale = SIDE / (max(height, width) * (1 + 2 * border))
@@ -74,6 +105,21 @@ class Detector:
             for box, points, score in zip(*merge(boxes, keypoints, scores), strict=True)
         ]
         return sorted(found, key=lambda face: area(face.box), reverse=True)
+
+
+def _tiles(image: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Left, top and pixels of the tiles, evenly spaced."""
+    height, width = image.shape[:2]
+    side = max(1, round(TILE * min(height, width)))
+    step = side * (1 - TILE_OVERLAP)
+
+    def starts(length: int) -> list[int]:
+        count = math.ceil(max(0, length - side) / step) + 1
+        return np.linspace(0, max(0, length - side), count).round().astype(int).tolist()
+
+    for y in starts(height):
+        for x in starts(width):
+            yield x, y, image[y : y + side, x : x + side]
 
 
 def merge(

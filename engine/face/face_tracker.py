@@ -4,7 +4,7 @@ The detector finds a face once; from then on its landmarks in one frame give the
 detector runs again when a face is missing, and every `redetect_s` to find new ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from mtclar.engine.face.appearance import appearance_at, appearance_distance, bl
 from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.boxes import distance, overlap, same_face, side
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
-from mtclar.engine.face.detector import Detection, Detector
+from mtclar.engine.face.detector import SMALL, Detection, Detector
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.engine.face.track_registry import (
     AMBIGUOUS_REACH,
@@ -57,12 +57,12 @@ class FaceTracker:
         self._registry = TrackRegistry(framing, hold_s, blendshapes)
         self._last_s: float | None = None  # the frame before
         self._detected_s: float | None = None
-        self._bordered_s: float | None = None
+        self._searched_s: float | None = None
 
     def reset(self) -> None:
         """Forgets all faces, for a stream that restarts. Their numbers are not used again."""
         self._registry.reset()
-        self._last_s = self._detected_s = self._bordered_s = None
+        self._last_s = self._detected_s = self._searched_s = None
 
     def __call__(self, frame: Frame) -> Faces:
         """`frame.image` is [H, W, 3] BGR or [H, W] grey. Faces seen come largest first."""
@@ -74,7 +74,11 @@ class FaceTracker:
         meshes = self._follow(frame) if fresh else {}
         missing = len(meshes) < len(self._registry.tracks) or not meshes
         if len(meshes) < self._max_faces and (missing or _is_due(t_s, self._detected_s, self._redetect_s)):
-            self._find(frame, meshes)
+            self._detected_s = t_s
+            self._add(frame, meshes, self._detector(frame.image))
+            if self._faces_are_small(frame) and _is_due(t_s, self._searched_s, self._redetect_s):
+                self._searched_s = t_s
+                self._search(frame, meshes)
         if len(self._registry.tracks) > 1:
             self._resolve_identities(frame, meshes)
         return self._registry.report(frame, meshes)
@@ -144,14 +148,23 @@ class FaceTracker:
             if t_s > track.ambiguous_until_s or track.appearance is None:
                 track.appearance = blend_appearance(track.appearance, appearances[track], t_s - track.seen_s)
 
-    def _find(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
-        """Adds to `meshes` the faces that the detector finds: missing ones and new ones."""
+    def _faces_are_small(self, frame: Frame) -> bool:
+        """Whether no face is known, or only small ones: others of their size are missed in the whole frame."""
+        return all(side(track.box) < SMALL * max(frame.image.shape[:2]) for track in self._registry.tracks)
+
+    def _search(self, frame: Frame, meshes: dict[Track, Mesh]) -> None:
+        """A second look, not on every frame: with a border for a face that fills it, in tiles for small ones."""
+        if not self._registry.tracks:
+            self._add(frame, meshes, self._detector.with_border(frame.image))
+        if self._faces_are_small(frame):
+            self._add(frame, meshes, self._detector.in_tiles(frame.image))
+
+    def _add(self, frame: Frame, meshes: dict[Track, Mesh], detections: Sequence[Detection]) -> None:
+        """Adds to `meshes` the detected faces that are not in it: missing ones and new ones."""
         t_s = frame.pts_s
         seen = [box_of(mesh.points) for mesh in meshes.values()]
         others = [
-            detection
-            for detection in self._detect(frame)
-            if not any(same_face(detection.box, box) for box in seen)
+            detection for detection in detections if not any(same_face(detection.box, box) for box in seen)
         ]
         missing = [track for track in self._registry.tracks if track not in meshes]
         ambiguous = any(t_s <= track.ambiguous_until_s for track in missing)
@@ -170,16 +183,6 @@ class FaceTracker:
                 continue  # two detections of one face
             track = known.get(i) or self._registry.start(mesh, t_s)
             meshes[track] = mesh
-
-    def _detect(self, frame: Frame) -> list[Detection]:
-        """Detects; without any face also with a border, but not on every frame of an empty scene."""
-        t_s = frame.pts_s
-        self._detected_s = t_s
-        found = self._detector(frame.image)
-        if not found and not self._registry.tracks and _is_due(t_s, self._bordered_s, self._redetect_s):
-            self._bordered_s = t_s
-            found = self._detector.with_border(frame.image)
-        return found
 
     def _acquire(self, image: NDArray[np.uint8], detection: Detection) -> Mesh:
         """Landmarks of a detected face.

@@ -23,7 +23,7 @@ class Counted:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self.calls = self.bordered = 0
+        self.calls = self.bordered = self.tiled = 0
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         self.calls += 1
@@ -32,6 +32,10 @@ class Counted:
     def with_border(self, image: np.ndarray) -> list[Detection]:
         self.bordered += 1
         return self._detector.with_border(image)
+
+    def in_tiles(self, image: np.ndarray) -> list[Detection]:
+        self.tiled += 1
+        return self._detector.in_tiles(image)
 
 
 @pytest.fixture
@@ -85,6 +89,7 @@ def test_a_real_clip_is_one_face_with_one_number(make, counted: Counted, carphon
     seen = list(play(make(), carphone))
     assert [ids(faces) for faces in seen] == [[0]] * len(carphone)
     assert counted.calls == 5  # at once and every second of 4.8
+    assert counted.tiled == 0  # its face is large
     assert all(crop.sharpness > 100 for faces in seen for crop in faces.crops)
 
 
@@ -215,7 +220,7 @@ def test_empty_scene_is_detected_once_a_frame(make, counted: Counted, coins: np.
     seen = list(play(make(), [coins] * 30))
     assert all(faces == Faces((), (), ()) or not (faces.crops or faces.held or faces.lost) for faces in seen)
     assert counted.calls == 30
-    assert counted.bordered == 2  # once a second
+    assert counted.bordered == counted.tiled == 2  # once a second
 
 
 def test_a_slow_slide_show_keeps_the_number(make, scene) -> None:
