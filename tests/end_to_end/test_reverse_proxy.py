@@ -100,7 +100,9 @@ def nginx(tmp_path: Path, eventually: Eventually) -> StartProxy:
                 f"daemon off;\npid {tmp_path}/nginx.pid;\nerror_log stderr warn;\nevents {{}}\n"
                 f"http {{\naccess_log off;\n{temporary}{sample}}}\n"
             )
-            with subprocess.Popen([program, "-p", tmp_path, "-c", config], stderr=subprocess.PIPE) as process:
+            with subprocess.Popen(
+                [program, "-e", "stderr", "-p", tmp_path, "-c", config], stderr=subprocess.PIPE
+            ) as process:
                 try:
                     proxy = Proxy(server, port, cert)
                     assert eventually(lambda: process.poll() is not None or _answers(port))
