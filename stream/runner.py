@@ -23,6 +23,7 @@ from mtclar.stream.protocol.messages import (
     ModelInfo,
     SourceState,
     StatusMessage,
+    StreamInfo,
     SubjectInfo,
     SubjectsMessage,
 )
@@ -148,10 +149,12 @@ class Runner:
         Opens and closes `sinks`. Raises the error of a pipeline that failed. Call it once, or after `set_streams`.
         """
         pipelines = self._pipelines
-        self._sinks.attach(*sinks)
-        self._metrics.attach(pipelines, self.server, self._model(), self._version)
+        attached = self._sinks.attach(*sinks)
+        self._metrics.attach(pipelines, self.server, self._model(), self._version, attached)
+        for sink in sinks:
+            sink.model = self._model()
         with self._sinks, ExitStack() as running:
-            self._sinks.open([pipeline.info() for pipeline in pipelines])
+            self._sinks.open(self._infos())
             for pipeline in pipelines:
                 running.enter_context(pipeline)
             while not (self._wait(TICK_S) or (stopped is not None and stopped.is_set())):
@@ -201,12 +204,15 @@ class Runner:
         tracker = self.trackers[0]
         return ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
 
+    def _infos(self) -> list[StreamInfo]:
+        return [
+            pipeline.info(_subjects(tracker.supports))
+            for pipeline, tracker in zip(self._pipelines, self.trackers, strict=True)
+        ]
+
     def _hello(self) -> Hello:
         return Hello(
-            streams=tuple(
-                pipeline.info(_subjects(tracker.supports))
-                for pipeline, tracker in zip(self._pipelines, self.trackers, strict=True)
-            ),
+            streams=tuple(self._infos()),
             model=self._model(),
             server=f"mtclar-stream {self._version}".strip(),
             pages=tuple(self.pages),

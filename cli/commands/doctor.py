@@ -31,6 +31,7 @@ EXTRA_MODULES = {
         "`--backend tensorrt` on GeForce and RTX GPUs",
     ),
     "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre GPUs"),
+    "lsl": (("pylsl",), "`run --sink lsl`"),
 }
 MARKUP = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
 

@@ -122,8 +122,9 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME[://ARGUMENT]",
-            help="Send the results to another sink as well: csv://FILE, live, metrics://HOST:PORT, "
-            "websocket://HOST:PORT, or module:factory for one of your own; repeatable.",
+            help="Send the results to another sink as well: csv://FILE, live, lsl, "
+            "metrics://HOST:PORT, websocket://HOST:PORT (docs/sinks.md), or module:factory for one of your own; "
+            "repeatable.",
         ),
     ] = None,
     summary_json: SummaryOption = None,

@@ -1,25 +1,37 @@
-"""Sinks of results: websocket clients, CSV rows, Prometheus metrics, the live view in the terminal; opened by name."""
+"""Sinks of results, opened by name: websocket clients, CSV, Prometheus, the terminal, and LSL."""
 
+from mtclar.engine.errors import UsageError
 from mtclar.stream.registry import resolve
 from mtclar.stream.sinks.base import Sink, SinkGroup
 
 SINKS = {
     "csv": "mtclar.stream.sinks.csv_file:open_csv",
     "live": "mtclar.stream.sinks.live_view:open_live_view",
+    "lsl": "mtclar.stream.sinks.lsl:open_lsl",
     "metrics": "mtclar.stream.sinks.prometheus:open_metrics",
     "websocket": "mtclar.stream.server.server:open_websocket",
 }
-"""Name -> `module:factory`. A factory takes the text behind `://`, which may be empty, and returns a Sink."""
+"""Name -> `module:factory`. A factory takes the text behind `://`, which may be empty, and returns a Sink.
+
+A module that needs an extra has one of the same name as the sink.
+"""
 
 
 def open_sink(spec: str) -> Sink:
     """The sink that `NAME` or `NAME://ARGUMENT` describes: `csv://out.csv`, `websocket://127.0.0.1:8765`, `live`.
 
-    NAME is one of SINKS or the `module:factory` of a sink of your own. Raises UsageError for an unknown name or an
-    argument that the sink does not take.
+    NAME is one of SINKS or the `module:factory` of a sink of your own. Raises UsageError for an unknown name, a
+    missing extra, or an argument that the sink does not take.
     """
     name, _, argument = spec.strip().partition("://")
-    sink: Sink = resolve(name, SINKS, "sink")(argument)
+    try:
+        factory = resolve(name, SINKS, "sink")
+    except (ImportError, RuntimeError) as error:  # pylsl raises the second where liblsl is missing
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"the sink '{name}' cannot be loaded: {reason}", f"pip install 'mtclar-stream[{name}]'"
+        ) from error
+    sink: Sink = factory(argument)
     return sink
 
 

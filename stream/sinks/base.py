@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
 
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, ModelInfo, StatusMessage, StreamInfo
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ class Sink:
 
     own_thread: ClassVar[bool] = True
     required: ClassVar[bool] = False
+    model: ModelInfo | None = None
+    """The networks of the run, known before `open`."""
+
     trouble: str | None = None
     """Why the sink cannot do its work at present, such as a full disk; it goes on by itself. Clients are told."""
 
@@ -76,9 +79,11 @@ class SinkGroup:
         """The trouble of the first sink that has any."""
         return next((one.sink.trouble for one in self._deliveries if one.sink.trouble), None)
 
-    def attach(self, *sinks: Sink) -> None:
-        """Adds sinks; before `open`."""
-        self._deliveries.extend(map(Delivery, sinks))
+    def attach(self, *sinks: Sink) -> "Sequence[Delivery]":
+        """Adds sinks; before `open`. Returns them with their counts."""
+        attached = list(map(Delivery, sinks))
+        self._deliveries += attached
+        return attached
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
         """Opens every sink; closes those already open and raises when one cannot be opened."""

@@ -23,7 +23,7 @@ from mtclar.stream.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, SourceState, StatusMessage, StreamInfo
 from mtclar.stream.server.pages import Page
 from mtclar.stream.server.server import Server
-from mtclar.stream.sinks.base import Sink
+from mtclar.stream.sinks.base import Delivery, Sink
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (
@@ -96,8 +96,16 @@ class Metrics(Sink):
         self.address = address
         self._stop_serving: Callable[[], None] | None = None
 
-    def attach(self, pipelines: Sequence[Pipeline], server: Server, model: ModelInfo, version: str) -> None:
-        """Reports on these pipelines and this server from now on, and on no others."""
+    def attach(
+        self,
+        pipelines: Sequence[Pipeline],
+        server: Server,
+        model: ModelInfo,
+        version: str,
+        sinks: Sequence[Delivery] = (),
+    ) -> None:
+        """Reports on these pipelines, this server and these sinks from now on, and on no others."""
+        self._live.sinks = tuple(sinks)
         self._live.pipelines, self._live.server = tuple(pipelines), server
         self._live.model, self._live.version = model, version
         self._live.clear_rates()
@@ -177,6 +185,7 @@ class _Live(Collector):
     def __init__(self, clock: Callable[[], float]) -> None:
         self.pipelines: Sequence[Pipeline] = ()
         self.server: Server | None = None
+        self.sinks: Sequence[Delivery] = ()
         self.states: dict[str, SourceState] = {}
         self.model: ModelInfo | None = None
         self.version = ""
@@ -200,6 +209,7 @@ class _Live(Collector):
             return
         yield from self._of_streams()
         yield from self._of_server(self.server)
+        yield from self._of_sinks()
         info = GaugeMetricFamily(
             "mtclar_info",
             "Version, model and backend",
@@ -242,6 +252,23 @@ class _Live(Collector):
             for possible in STATES:
                 state.add_metric([*name, possible], float(self.states.get(name[0]) == possible))
         yield from (answered, dropped, lost, left, rate, state)
+
+    def _of_sinks(self) -> Iterable[Metric]:
+        failures = CounterMetricFamily(
+            "mtclar_sink_failures", "Messages that a sink did not deliver", labels=["sink"]
+        )
+        dropped = CounterMetricFamily(
+            "mtclar_sink_dropped", "Messages lost from a full queue", labels=["sink"]
+        )
+        trouble = GaugeMetricFamily(
+            "mtclar_sink_trouble", "1 while a sink cannot do its work", labels=["sink"]
+        )
+        for name in sorted({one.name for one in self.sinks}):  # several of a kind are added up
+            sinks = [one for one in self.sinks if one.name == name]
+            failures.add_metric([name], sum(one.failures for one in sinks))
+            dropped.add_metric([name], sum(one.dropped for one in sinks))
+            trouble.add_metric([name], float(any(one.sink.trouble for one in sinks)))
+        yield from (failures, dropped, trouble)
 
     def _of_server(self, server: Server) -> Iterable[Metric]:
         yield GaugeMetricFamily("mtclar_clients", "Websockets that are connected", value=server.clients)

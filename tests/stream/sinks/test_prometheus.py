@@ -11,9 +11,10 @@ from support.websocket_client import Eventually, Make, join, say, until
 
 from mtclar.engine.data_types import Affect
 from mtclar.stream.pipeline import Pipeline
-from mtclar.stream.protocol.messages import ModelInfo
+from mtclar.stream.protocol.messages import AffectMessage, ModelInfo
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
+from mtclar.stream.sinks import Sink, SinkGroup
 from mtclar.stream.sinks.prometheus import CONTENT_TYPE, RATE_WINDOW_S, SAMPLES_AT_ONCE, STATES, Metrics
 from mtclar.stream.sources import open_source
 
@@ -101,6 +102,27 @@ def test_streams_clients_and_refusals(
     info = {"version": "1.2.3", "model": "encoder", "model_sha256": "ab", "backend": "small"}
     assert found["mtclar_info", tuple(sorted(info.items()))] == 1
     assert found["process_open_fds", ()] > 0
+
+
+def test_sinks_that_fail(make_message: Callable[..., AffectMessage]) -> None:
+    class Away(Sink):
+        own_thread = False
+        trouble = "the other end is away"
+
+        def affect(self, message: AffectMessage) -> None:  # noqa: ARG002
+            raise ConnectionError(self.trouble)
+
+    group, metrics = SinkGroup(), Metrics()
+    sinks = group.attach(Away(), Away())
+    metrics.attach([], Server(ServerConfig(port=0)), MODEL, "1", sinks)
+    with group:
+        group.open([])
+        for seq in range(3):
+            group.affect(make_message(seq))
+    found, name = samples(metrics), (("sink", "Away"),)
+    assert found["mtclar_sink_failures_total", name] == 6
+    assert found["mtclar_sink_dropped_total", name] == 0
+    assert found["mtclar_sink_trouble", name] == 1
 
 
 def test_the_rate_forgets_what_is_long_ago() -> None:

@@ -1,6 +1,7 @@
 """Sinks in a group: their threads, their failures, and a user's own sink found by name."""
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from mtclar.stream.sources import open_source
 
 STREAMS = [StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")]
 WAIT_S = 60.0
+EXTRAS = {"lsl": "pylsl"}
 LAB_SINK = '''
 """The sink of docs/extending.md: one file of one's own."""
 
@@ -202,8 +204,20 @@ def test_a_sink_of_ones_own_is_one_file_and_one_entry(
         assert "status ended" in lines
 
 
+def test_a_missing_extra_is_one_error_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "mtclar.stream.sinks.lsl", raising=False)
+    monkeypatch.setitem(sys.modules, "pylsl", None)
+    with pytest.raises(UsageError, match=r"cannot be loaded: .*pylsl") as raised:
+        open_sink("lsl")
+    assert raised.value.hint == "pip install 'mtclar-stream[lsl]'"
+
+
 @pytest.mark.parametrize("name", SINKS)
 def test_every_entry_can_be_opened(name: str, tmp_path: Path) -> None:
+    if name in EXTRAS:
+        pytest.importorskip(
+            EXTRAS[name], reason=f"{EXTRAS[name]} is not installed; `make setup-all` brings it"
+        )
     arguments = {"csv": f"://{tmp_path}/out.csv", "metrics": "://127.0.0.1:0"}
     sink = open_sink(name + arguments.get(name, ""))
     assert isinstance(sink, Sink)
