@@ -10,7 +10,7 @@ import pytest
 from support.command_line import Run
 
 from mtclar.cli.logs import set_up_logs
-from mtclar.cli.terminal import Terminal, print_text
+from mtclar.cli.terminal import Terminal, print_text, progress_bars
 from mtclar.engine.support_set import SupportSet
 
 EVIL = "anna\x1b]0;owned\x07\x1b[2J\x9b31m\nerror: all is lost\N{RIGHT-TO-LEFT OVERRIDE}"
@@ -60,6 +60,18 @@ def test_a_terminal_prints_its_own_codes_and_no_others(capsys: pytest.CaptureFix
     assert "\x1b]" not in out
     assert "\x1b[2J" not in out
     assert "\x9b" not in out
+
+
+def test_a_file_name_in_a_progress_bar_is_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_bars() as bars:
+        bars.add_task("[/]\x1b]0;owned\x07.mp4", total=1)
+        bars.refresh()
+    shown = capsys.readouterr().err
+    assert "[/]" in shown
+    assert "\x1b]" not in shown
 
 
 @pytest.mark.parametrize("form", ["plain", "json"])

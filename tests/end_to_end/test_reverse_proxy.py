@@ -84,8 +84,8 @@ def nginx(tmp_path: Path, eventually: Eventually) -> StartProxy:
             port = free.getsockname()[1]
             free.close()
             for name, other in (
-                ("443", f"127.0.0.1:{port}"),
-                ("8765", str(server.port)),
+                ("443 ssl", f"127.0.0.1:{port} ssl"),
+                (":8765/", f":{server.port}/"),
                 (f"/etc/ssl/{NAME}.pem", str(cert)),
                 (f"/etc/ssl/{NAME}.key", str(key)),
             ):
