@@ -32,6 +32,7 @@ EXTRA_MODULES = {
     ),
     "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre GPUs"),
     "lsl": (("pylsl",), "`run --sink lsl`"),
+    "osc": (("pythonosc",), "`run --sink osc://HOST:PORT`"),
 }
 MARKUP = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
 

@@ -122,8 +122,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME[://ARGUMENT]",
-            help="Send the results to another sink as well: csv://FILE, live, lsl, "
-            "metrics://HOST:PORT, websocket://HOST:PORT (docs/sinks.md), or module:factory for one of your own; "
+            help="Send the results to another sink as well (docs/sinks.md): csv://FILE, live, lsl, "
+            "osc://HOST:PORT, metrics://HOST:PORT, websocket://HOST:PORT, or module:factory for one of your own; "
             "repeatable.",
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""Sinks of results, opened by name: websocket clients, CSV, Prometheus, the terminal, and LSL."""
+"""Sinks of results, opened by name: websocket clients, CSV, Prometheus, the terminal, LSL and OSC."""
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.registry import resolve
@@ -9,6 +9,7 @@ SINKS = {
     "live": "mtclar.stream.sinks.live_view:open_live_view",
     "lsl": "mtclar.stream.sinks.lsl:open_lsl",
     "metrics": "mtclar.stream.sinks.prometheus:open_metrics",
+    "osc": "mtclar.stream.sinks.osc:open_osc",
     "websocket": "mtclar.stream.server.server:open_websocket",
 }
 """Name -> `module:factory`. A factory takes the text behind `://`, which may be empty, and returns a Sink.
