@@ -152,10 +152,10 @@ class RtspCamera:
             return av.open(self._url, options=self._ffmpeg_options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             hint = "check the address, the camera's power and network, and its user name and password"
-            if self._ambiguous:
-                hint += f"; {ESCAPE_HINT}"
             # Not the error's own text, which holds the URL with its password.
             what = f"{self.label} cannot be opened: {reason_of(error)}"
+            if self._ambiguous:  # in the reason of `status` too: a run retries and shows no hint
+                what += f"; {ESCAPE_HINT}"
             if "tls_verify" in self._ffmpeg_options and getattr(error, "errno", None) == errno.EIO:
                 # FFmpeg reports a failed verification as an I/O error.
                 what += "; perhaps its certificate is not trusted here"

@@ -133,7 +133,7 @@ def test_a_password_with_a_sign_of_its_own_leaves_no_run(sign: str, process: Sta
     source = f"rtsp://localhost:9{sign}{PASSWORD}@127.0.0.1:9/live"
     running = process("run", "--source", source, "--support", "none", "--port", "0", "--log", "json")
     ws = json.loads(running.read_until('"event": "serving"'))["message"].removeprefix("serving ")
-    running.read_until('"state": "reconnecting"')
+    assert "%2F" in running.read_until('"state": "reconnecting"')
     with connect(ws, proxy=None) as client:
         clean(client.recv(WAIT_S) + client.recv(WAIT_S))  # type: ignore[operator]  # hello, status
     running.send(signal.SIGTERM)

@@ -195,7 +195,7 @@ def test_a_password_with_a_sign_of_its_own_is_shown_nowhere_and_the_hint_says_ho
     for text in (camera.label, camera.stream_id, caught.value.what, caught.value.hint):
         assert "12" not in text.replace("127", "")
         assert "erase2" not in text
-    assert ("%2F" in caught.value.hint) == (sign != "@")  # a second @ is no question: the last one counts
+    assert ("%2F" in caught.value.what) == (sign != "@")  # a second @ is no question: the last one counts
 
 
 def test_an_rtsp_camera_hides_its_password_in_every_error() -> None:
