@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # with numpy, which --help does not load
 
 MIN_TOKEN_LENGTH = 8
 NO_ORIGIN = "null"  # the Origin of a page from a file, as in OBS, and of any page in a sandboxed frame
+FROM_FILES = (["null"], ["file://"])  # the latter from older Chromium
 
 
 def is_loopback(host: str) -> bool:
@@ -93,7 +94,7 @@ class Access:
         """
         if not origins:
             return True
-        if origins == [NO_ORIGIN]:
+        if list(origins) in FROM_FILES:
             return NO_ORIGIN in self.origins
         origin = _origin(origins[0]) if len(origins) == 1 else None
         if origin is None:

@@ -209,3 +209,19 @@ def test_a_refused_page_says_which_flag_helps(nginx: StartProxy, open_through: C
             expect(page.locator("#connection-text")).to_contain_text("Refused (403)")
             expect(page.locator(text)).to_contain_text(f"--origin {proxy.own}")
             page.close()
+
+
+@pytest.mark.parametrize(("origins", "says"), [(("null",), "hello"), ((), "closed")])
+def test_a_page_from_a_file_connects_where_the_user_says_so(
+    open_through: Callable[..., Page], tmp_path: Path, origins: tuple[str, ...], says: str
+) -> None:
+    with Server(ServerConfig(port=0, origins=origins), hello=lambda: Hello(())) as server:
+        file = tmp_path / "overlay.html"
+        file.write_text(
+            f"<script>const socket = new WebSocket('{server.ws_url}');"
+            "socket.onmessage = (event) => { document.title = JSON.parse(event.data).type; };"
+            "socket.onclose = () => { document.title = 'closed'; };</script>"
+        )
+        page = open_through(file.as_uri())
+        expect(page).to_have_title(says)
+        page.close()

@@ -33,6 +33,7 @@ def test_pages_from_files_are_admitted_where_the_user_says_so() -> None:
         assert not Access("127.0.0.1", token).origin_allowed(["null"], HERE)
         access = Access("127.0.0.1", token, origins=("null",))
         assert access.origin_allowed(["null"], HERE)
+        assert access.origin_allowed(["file://"], HERE)
         assert not access.origin_allowed(["null", "null"], HERE)
         assert not access.origin_allowed(["https://evil.example"], HERE)
         assert access.host_allowed(["evil.example"]) is (token is not None)
