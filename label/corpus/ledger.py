@@ -29,6 +29,7 @@ class LedgerEntry:
     valued: int = 0  # frames with a value
     video_s: float = 0.0
     processor_s: float = 0.0
+    faces: int = 0  # people seen; one of them was followed
     reason: str = ""  # of a failure
     warning: str = ""  # about the video: it breaks off, its times jump
 

@@ -45,4 +45,5 @@ class Worker:
             video_s=round(float(table.times_s[-1]) * len(table) / max(len(table) - 1, 1), 3),
             warning="; ".join(done.recording.warnings),
             processor_s=round(time.process_time() - start_s, 3),
+            faces=len(done.outcome.followed.people),
         )
