@@ -9,8 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from mtclar.cli.options import DEFAULT_SUBJECT, WEBCAM, default_support_path
+from mtclar.cli.logs import set_up_logs
+from mtclar.cli.options import (
+    DEFAULT_SUBJECT,
+    HOST,
+    PORT,
+    WEBCAM,
+    BackendOption,
+    OutOption,
+    ThreadsOption,
+    TlsCertOption,
+    TlsKeyOption,
+    TokenFileOption,
+    default_support_path,
+    read_token,
+)
 from mtclar.cli.outputs import Output, always, never, require_safe
+from mtclar.cli.passphrase import PassphraseFileOption
+from mtclar.cli.secret_files import warn_if_readable
 from mtclar.cli.terminal import counted, print_text
 from mtclar.engine.errors import UsageError
 
@@ -18,6 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.engine.support_set import SupportSet
+    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sources import Source
 
 SubjectOption = Annotated[
@@ -88,6 +105,38 @@ class CalibrationTarget:
         next_step = "Next: mtclar-stream run" + (f" --support {self.path}" if self.named else "")
         for line in (written, *notes, next_step):
             print_text(console, line)
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """The options of a calibration on a page: what it writes, and the server of the page."""
+
+    out: OutOption = None
+    subject: SubjectOption = None
+    keep_crops: KeepCropsOption = False
+    encrypt: EncryptOption = False
+    passphrase_file: PassphraseFileOption = None
+    force: ForceOption = False
+    host: HostOption = HOST
+    port: PortOption = PORT
+    token_file: TokenFileOption = None
+    tls_cert: TlsCertOption = None
+    tls_key: TlsKeyOption = None
+    backend: BackendOption = "auto"
+    threads: ThreadsOption = 1
+
+    def target(self) -> CalibrationTarget:
+        """The support set to write. Raises UsageError."""
+        return CalibrationTarget.from_options(self.out, self.subject, self.force)
+
+    def server_config(self, source: str) -> "ServerConfig":
+        """Sets up the log, warns of a readable token or key, and returns the server's options. Raises UsageError."""
+        from mtclar.stream.server.config import ServerConfig
+
+        token = read_token(None, self.token_file)
+        set_up_logs("plain", [source], token)
+        warn_if_readable(self.token_file, self.tls_key)
+        return ServerConfig(self.host, self.port, token, self.tls_cert, self.tls_key)
 
 
 @contextmanager

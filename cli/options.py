@@ -1,7 +1,11 @@
 """Options of several commands, their defaults, and the path of the user's support set."""
 
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -82,6 +86,33 @@ TlsCertOption = Annotated[
     Path | None, typer.Option("--tls-cert", metavar="PEM", help="Certificate chain, for https:// and wss://.")
 ]
 TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", help="Its private key.")]
+
+
+def with_options(shared: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorates a command whose parameter `options` is a dataclass: its fields become options of the command line."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "options"]
+        common = [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+            )
+            for field in dataclasses.fields(shared)
+        ]
+
+        @functools.wraps(command)
+        def with_fields(**given: Any) -> None:
+            fields = {
+                parameter.name: given.pop(parameter.name) for parameter in common if parameter.name in given
+            }
+            command(**given, options=shared(**fields))
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + common
+        with_fields.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
+        with_fields.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return with_fields
+
+    return decorate
 
 
 def expanded(path: Path | None) -> Path | None:

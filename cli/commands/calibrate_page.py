@@ -2,51 +2,14 @@
 
 from contextlib import ExitStack, closing
 
-from mtclar.cli.calibration_target import (
-    CalibrationTarget,
-    EncryptOption,
-    ForceOption,
-    HostOption,
-    KeepCropsOption,
-    PortOption,
-    SubjectOption,
-)
-from mtclar.cli.logs import set_up_logs
-from mtclar.cli.options import (
-    HOST,
-    PORT,
-    WEBCAM,
-    BackendOption,
-    OutOption,
-    SourceOption,
-    ThreadsOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
-    read_token,
-)
-from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.secret_files import warn_if_readable
+from mtclar.cli.calibration_target import PageOptions
+from mtclar.cli.options import WEBCAM, SourceOption, with_options
 from mtclar.cli.terminal import Terminal, print_text
 from mtclar.engine.errors import CalibrationError
 
 
-def command(
-    source: SourceOption = WEBCAM,
-    out: OutOption = None,
-    subject: SubjectOption = None,
-    keep_crops: KeepCropsOption = False,
-    encrypt: EncryptOption = False,
-    passphrase_file: PassphraseFileOption = None,
-    force: ForceOption = False,
-    host: HostOption = HOST,
-    port: PortOption = PORT,
-    token_file: TokenFileOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = 1,
-) -> None:
+@with_options(PageOptions)
+def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
     """Calibrate on a page in the browser, with an affect grid.
 
     A video file plays in a loop. An interrupted calibration continues with the same command.
@@ -65,21 +28,22 @@ def command(
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.pipeline import PipelineOptions
     from mtclar.stream.runner import Runner
-    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sources import open_source
     from mtclar.stream.streams import Stream
 
-    token = read_token(None, token_file)
-    set_up_logs("plain", [source], token)
-    warn_if_readable(token_file, tls_key)
+    config = options.server_config(source)
     console = Terminal()
-    target = CalibrationTarget.from_options(out, subject, force)
-    secret = target.passphrase(encrypt, passphrase_file)
+    target = options.target()
+    secret = target.passphrase(options.encrypt, options.passphrase_file)
     with stop_on_signals() as stopped, ExitStack() as stack:
         opened = stack.enter_context(closing(open_source(source, loop=True)))
         target.require_writable({"--source": opened.files})
         tracker = stack.enter_context(
-            Tracker.open(backend=backend, threads=threads, progress=lambda text: print_text(console, text))
+            Tracker.open(
+                backend=options.backend,
+                threads=options.threads,
+                progress=lambda text: print_text(console, text),
+            )
         )
         saved: list[SupportSet] = []
 
@@ -91,15 +55,14 @@ def command(
             [opened],
             target.path,
             subject=target.subject,
-            backend=backend,
-            threads=threads,
-            keep_crops=keep_crops,
+            backend=options.backend,
+            threads=options.threads,
+            keep_crops=options.keep_crops,
             on_saved=on_saved,
             passphrase=secret,
         )
-        options = PipelineOptions("latest" if opened.live else "paced", on_frame=session.enqueue_frame)
-        config = ServerConfig(host, port, token, tls_cert, tls_key)
-        runner = Runner([Stream(opened, tracker)], config, options, version=version())
+        pipeline = PipelineOptions("latest" if opened.live else "paced", on_frame=session.enqueue_frame)
+        runner = Runner([Stream(opened, tracker)], config, pipeline, version=version())
         runner.add_page(CALIBRATE_PAGE, stack.enter_context(session), calibration_pages())
         service = stack.enter_context(Service(runner, console, values=False))
         service.announce(pictures=True)

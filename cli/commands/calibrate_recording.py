@@ -9,31 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.calibration_target import (
-    CalibrationTarget,
-    EncryptOption,
-    ForceOption,
-    FpsOption,
-    HostOption,
-    KeepCropsOption,
-    PortOption,
-    SubjectOption,
-    open_frames,
-)
-from mtclar.cli.logs import set_up_logs
-from mtclar.cli.options import (
-    HOST,
-    PORT,
-    BackendOption,
-    OutOption,
-    ThreadsOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
-    read_token,
-)
-from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.secret_files import warn_if_readable
+from mtclar.cli.calibration_target import FpsOption, PageOptions, open_frames
+from mtclar.cli.options import with_options
 from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 
@@ -46,6 +23,7 @@ if TYPE_CHECKING:
     from mtclar.stream.sources import Source
 
 
+@with_options(PageOptions)
 def command(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A video file, an image folder, or demo.")],
     every: Annotated[
@@ -70,20 +48,9 @@ def command(
             help="With --continuous: your reaction time; by default it is measured.",
         ),
     ] = None,
-    out: OutOption = None,
-    subject: SubjectOption = None,
     fps: FpsOption = None,
-    keep_crops: KeepCropsOption = False,
-    encrypt: EncryptOption = False,
-    passphrase_file: PassphraseFileOption = None,
-    force: ForceOption = False,
-    host: HostOption = HOST,
-    port: PortOption = PORT,
-    token_file: TokenFileOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = 1,
+    *,
+    options: PageOptions,
 ) -> None:
     """Label a recording on a page in the browser: with --every, --pick or --continuous.
 
@@ -109,25 +76,22 @@ def command(
     from mtclar.stream.label_file import Label
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
     from mtclar.stream.runner import TICK_S
-    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.server import Server
 
-    token = read_token(None, token_file)
-    set_up_logs("plain", [file], token)
-    warn_if_readable(token_file, tls_key)
+    config = options.server_config(file)
     console = Terminal()
     if [every is not None, pick is not None, continuous].count(True) != 1:
         raise UsageError("--every N, --pick N and --continuous exclude each other", "choose one of the three")
     if lag is not None and not continuous:
         raise UsageError("--lag is your reaction time while the recording plays", "add --continuous")
-    target = CalibrationTarget.from_options(out, subject, force)
+    target = options.target()
     labels_file = labels_path(target.path)
     with stop_on_signals() as stopped, ExitStack() as stack:
         source = stack.enter_context(open_frames(file, fps, recorded_for="labelling afterwards"))
         target.require_writable({"FILE": source.files}, labels_file)
-        secret = target.passphrase(encrypt, passphrase_file)
+        secret = target.passphrase(options.encrypt, options.passphrase_file)
         with Tracker.open(
-            backend=backend, threads=threads, progress=lambda text: print_text(console, text)
+            backend=options.backend, threads=options.threads, progress=lambda text: print_text(console, text)
         ) as tracker:
             scan, length_s = _scan(console, source, tracker, every, stopped)
             model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
@@ -146,7 +110,7 @@ def command(
             stopped.set()
 
         session = CalibrationSession(
-            lambda: Tracker.open(backend=backend, threads=threads),
+            lambda: Tracker.open(backend=options.backend, threads=options.threads),
             saving_labels_too(target.path, secret, labels_of),
             target=target.path,
             subject=target.subject,
@@ -154,12 +118,12 @@ def command(
             feed=partial(PlaybackFeed, frames=source.frames, stills=stills, length_s=length_s, lag_s=lag)
             if continuous
             else partial(StillFeed, stills=stills),
-            keep_crops=keep_crops,
+            keep_crops=options.keep_crops,
             on_saved=on_saved,
             passphrase=secret,
         )
         server = Server(
-            ServerConfig(host, port, token, tls_cert, tls_key),
+            config,
             hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (CALIBRATE_PAGE,)),
         )
         server.add_extension(stack.enter_context(session), calibration_pages())

@@ -1,6 +1,6 @@
 """`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,11 +101,14 @@ def merge(
     from mtclar.calibrate.core import editing
 
     paths = [expand_home(path) for path in files]
-    _require(out, force)
-    sets = [(path.name, _load(path, passphrase_file)) for path in paths]
-    merged = editing.merge(sets, subject)
-    _save(merged, out, paths, passphrase_file)
-    if merged.crops is None and any(support.crops is not None for _, support in sets):
+
+    def change(*sets: "SupportSet") -> "SupportSet":
+        return editing.merge(
+            [(path.name, support) for path, support in zip(paths, sets, strict=True)], subject
+        )
+
+    sets, merged = _rewrite(paths, out, force, passphrase_file, change)
+    if merged.crops is None and any(support.crops is not None for support in sets):
         _print("Face crops are left out, since not every set has them.")
 
 
@@ -125,16 +128,15 @@ def prune(
     """Keep fewer frames: the most useful ones, or those whose labels agree with the others."""
     from mtclar.calibrate.core import editing
 
-    path = _path(file)
     if keep is None and max_error is None:
         raise UsageError("no frames to drop", "add --keep N, --max-error E, or both")
-    _require(out, force)
-    support = pruned = _load(path, passphrase_file)
-    if max_error is not None:
-        pruned = editing.drop_large_errors(pruned, max_error)
-    if keep is not None and keep < len(pruned):
-        pruned = editing.keep_most_useful(pruned, keep)
-    _save(pruned, out, [path], passphrase_file)
+
+    def change(support: "SupportSet") -> "SupportSet":
+        if max_error is not None:
+            support = editing.drop_large_errors(support, max_error)
+        return support if keep is None or keep >= len(support) else editing.keep_most_useful(support, keep)
+
+    (support,), pruned = _rewrite([_path(file)], out, force, passphrase_file, change)
     _print(f"{len(support) - len(pruned)} of {len(support)} frames dropped.")
 
 
@@ -150,13 +152,13 @@ def reembed(
     from mtclar.engine.backends.session import open_session
     from mtclar.engine.estimate.encoder import Encoder
 
-    path = _path(file)
-    _require(out, force)
-    support = _load(path, passphrase_file)
     identity = models.card("encoder").identity
-    with open_session(models.path("encoder")) as session:
-        reembedded = editing.reembed(support, Encoder(session), identity)
-    _save(reembedded, out, [path], passphrase_file)
+
+    def change(support: "SupportSet") -> "SupportSet":
+        with open_session(models.path("encoder")) as session:
+            return editing.reembed(support, Encoder(session), identity)
+
+    (support,), _ = _rewrite([_path(file)], out, force, passphrase_file, change)
     same = support.encoder.sha256 == identity.sha256
     _print(
         "The support set was already made with this encoder."
@@ -324,14 +326,24 @@ def _require(out: Path, force: bool) -> None:
     require_safe([Output("--out", out, always if force else never, OVERWRITE)], {})
 
 
-def _save(support: "SupportSet", out: Path, read: Sequence[Path], passphrase_file: Path | None) -> None:
-    """Writes the set, encrypted if one of its inputs is."""
+def _rewrite(
+    paths: Sequence[Path],
+    out: Path,
+    force: bool,
+    passphrase_file: Path | None,
+    change: "Callable[..., SupportSet]",
+) -> "tuple[list[SupportSet], SupportSet]":
+    """Loads the sets, writes what `change` makes of them, encrypted if one of them is, and returns both."""
     from mtclar.engine.support_set import is_encrypted
 
-    secret = new_passphrase(out, passphrase_file) if any(map(is_encrypted, read)) else None
-    support.save(out, secret)
+    _require(out, force)
+    sets = [_load(path, passphrase_file) for path in paths]
+    changed = change(*sets)
+    secret = new_passphrase(out, passphrase_file) if any(map(is_encrypted, paths)) else None
+    changed.save(out, secret)
     how = "" if secret is None else ", encrypted"
-    _print(f"Written: {out} ({counted(len(support), 'frame')} of '{support.subject}'){how}")
+    _print(f"Written: {out} ({counted(len(changed), 'frame')} of '{changed.subject}'){how}")
+    return sets, changed
 
 
 def _about(path: Path, support: "SupportSet") -> list[str]:
