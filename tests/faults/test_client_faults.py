@@ -14,7 +14,8 @@ from mtclar.stream.server.limits import Limits
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 Start = Callable[..., Running]
 WAIT_S = 60.0
-CROWD = 5000
+CROWD, SILENT, IDLE = 5000, 3000, 300
+MOST_MB = 30.0
 TRIES = 20
 
 
@@ -134,3 +135,28 @@ def test_ended_in_the_middle_of_a_crowd(run: Running) -> None:
         watcher.wait(lambda one: one.kind == "bye")
         for sock in frozen:
             sock.close()
+
+
+def test_idle_viewers_and_silent_connections_cost_little(running: Start) -> None:
+    """300 viewers of no stream, then 3,000 connections that send nothing: memory, messages, and room afterwards."""
+    sources = ("--source", "synthetic", "--support", "none", "--no-live")
+    run = running(*sources, "--max-clients-per-address", IDLE + 2)
+    subscribe = bad_clients.frame(1, json.dumps({"type": "subscribe", "streams": []}).encode())
+    with Watcher(run.url, {"delivery": "all"}) as watcher:
+        watcher.wait(is_affect, since=50)  # memory has settled
+        before = run.footprint()
+        idle = [bad_clients.silent_websocket(run.url) for _ in range(IDLE)]
+        for sock in idle:
+            sock.sendall(subscribe)
+        with bad_clients.crowd(run.url, SILENT) as came:
+            assert came == SILENT
+            for _ in range(5):
+                go_on(watcher)
+                now = run.footprint()
+                assert now.rss_mb <= before.rss_mb + MOST_MB
+                assert now.threads <= before.threads
+        for sock in idle:
+            sock.close()
+        settled(run, before)
+        misses_nothing(watcher)
+    assert run.end() == 0
