@@ -21,7 +21,8 @@ from tools.docs.generated import replace_section
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "reliability.md"
 RESULT = ROOT / "docs" / "results" / "attacks.json"
-NAMES = {
+NAMES: dict[str | None, str] = {
+    None: "no attack",
     "pings": "16 strangers send pings of 125 bytes and never read",
     "frozen": "64 viewers with the token never read",
     "pictures": "50 clients with the token send 4 MB of a picture that does not end",
@@ -30,7 +31,7 @@ NAMES = {
 }
 
 
-def measure(name: str, seconds: float) -> Outcome:
+def measure(name: str | None, seconds: float) -> Outcome:
     """One attack on a server of its own."""
     with tempfile.TemporaryDirectory() as folder:
         token = Path(folder) / "token"
@@ -40,7 +41,7 @@ def measure(name: str, seconds: float) -> Outcome:
             return under_attack(name, run, seconds)
 
 
-def row(name: str, outcome: Outcome, seconds: float) -> list[str]:
+def row(name: str | None, outcome: Outcome, seconds: float) -> list[str]:
     """One line of the table."""
     return [
         NAMES[name],
@@ -58,9 +59,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/results/attacks.json and the table")
     args = parser.parse_args()
     load = os.getloadavg()[0]
-    outcomes: dict[str, Outcome] = {}
-    for name in ATTACKS:
-        if args.only in (None, name):
+    outcomes: dict[str | None, Outcome] = {}
+    for name in (None, *ATTACKS):
+        if args.only is None or args.only == name:
             outcomes[name] = measure(name, args.seconds)
             print(*row(name, outcomes[name], args.seconds), sep=" | ", flush=True)
     if args.write:
@@ -68,7 +69,7 @@ def main() -> None:
         lines = table(head, [row(name, outcome, args.seconds) for name, outcome in outcomes.items()])
         text = f"{args.seconds:g} s each; {os.cpu_count()} cores, load {load:.1f} when it began.\n\n{lines}"
         RESULT.write_text(
-            json.dumps({name: asdict(outcome) for name, outcome in outcomes.items()}, indent=1) + "\n"
+            json.dumps({NAMES[name]: asdict(outcome) for name, outcome in outcomes.items()}, indent=1) + "\n"
         )
         replace_section(PAGE, "attacks", text)
 

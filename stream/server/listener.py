@@ -142,6 +142,8 @@ def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> 
 
 def limit_unsent(transport: asyncio.BaseTransport) -> None:
     """Keeps the system's buffers between a client's mailbox and its network small."""
+    if transport.is_closing():  # it has ended while its request waited
+        return
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
 
 from .conftest import Fuzz, damaged
@@ -21,7 +22,10 @@ SILENCE_S = 0.3  # of a server that waits for the rest of a request
 @pytest.fixture
 def server() -> Iterator[Server]:
     info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as running:
+    config = ServerConfig(
+        port=0, limits=Limits(connections_per_s=1e9)
+    )  # all connections are from one address
+    with Server(config, hello=lambda: Hello((info,))) as running:
         yield running
 
 
@@ -130,6 +134,55 @@ def test_damaged_frames(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFix
         assert b"Traceback" not in exchange(server, handshake, data, hang_up=True)
 
     assert fuzz(damaged(samples) | st.binary(max_size=200), send)
+    assert is_served(server)
+    assert no_traceback(caplog)
+
+
+def test_any_headers(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Of any names and lengths, also repeated ones and ones that do not end."""
+    names = st.sampled_from(
+        [
+            "Host",
+            "Origin",
+            "Authorization",
+            "Upgrade",
+            "Connection",
+            "Cookie",
+            "Sec-WebSocket-Protocol",
+            "X",
+            "",
+        ]
+    )
+    values = st.text(st.characters(codec="latin-1"), max_size=60) | st.integers(0, 20_000).map("a".__mul__)
+
+    def ask(asked: tuple[list[tuple[str, str]], bool]) -> None:
+        headers, ends = asked
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        request = f"GET /ws HTTP/1.1\r\n{lines}" + ("\r\n" if ends else "")
+        answer = exchange(server, request.encode("latin-1"), hang_up=True)
+        assert not answer or answer.startswith(b"HTTP/1.1 ")
+        assert b"Traceback" not in answer
+
+    assert fuzz(st.tuples(st.lists(st.tuples(names, values), max_size=140), st.booleans()), ask)
+    assert is_served(server)
+    assert no_traceback(caplog)
+
+
+def test_any_order_of_frames(fuzz: Fuzz, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Control frames between parts of messages, too long, without FIN, with reserved bits, and many of them."""
+    frames = st.builds(
+        lambda first, payload, times: times * (bytes([first]) + frame(0, payload)[1:]),
+        st.sampled_from(
+            [fin | opcode for fin in (0x00, 0x80, 0xC0) for opcode in (0, 1, 2, 3, 8, 9, 10, 15)]
+        ),
+        st.binary(max_size=130),
+        st.sampled_from([1, 1, 1, 2, 50, 300]),
+    )
+
+    def send(sent: list[bytes]) -> None:
+        assert b"Traceback" not in exchange(server, REQUESTS[4], b"".join(sent), hang_up=True)
+
+    assert fuzz(st.lists(frames, min_size=1, max_size=12), send)
     assert is_served(server)
     assert no_traceback(caplog)
 

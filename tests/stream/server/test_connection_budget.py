@@ -98,6 +98,15 @@ def test_websocket_frames_without_end(serve: Serve, token: str | None, data: byt
     send_until_closed(server, sock, 50 * data)
 
 
+def test_too_much_right_after_the_request(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """The connection has ended before its request is answered."""
+    server = serve()
+    sock = connected(server)
+    send_until_closed(server, sock, handshake(server.config.host, server.port) + 200 * PING)
+    websocket(server).close()  # the next one is served
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_pings_are_answered_within_the_limit(serve: Serve) -> None:
     server = serve()
     sock = websocket(server)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from . import attackers
@@ -47,8 +47,8 @@ def attack(name: str, url: str) -> Iterator[None]:
         process.wait(WAIT_S)
 
 
-def under_attack(name: str, run: Running, seconds: float) -> Outcome:
-    """Attacks a server that was started with SOURCES and TOKEN, for so long."""
+def under_attack(name: str | None, run: Running, seconds: float) -> Outcome:
+    """Attacks a server that was started with SOURCES and TOKEN, for so long; None: without an attack."""
     with (
         Watcher(run.url, token=TOKEN) as latest,
         Watcher(run.url, {"delivery": "all"}, token=TOKEN) as every,
@@ -58,7 +58,7 @@ def under_attack(name: str, run: Running, seconds: float) -> Outcome:
             viewer.wait(lambda one: is_affect(one) and one.message["seq"] >= first)
         before = run.footprint()
         most_mb = 0.0
-        with attack(name, run.url):
+        with nullcontext() if name is None else attack(name, run.url):
             until_s = time.monotonic() + seconds
             while time.monotonic() < until_s:
                 time.sleep(0.2)
