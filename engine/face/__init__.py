@@ -9,6 +9,6 @@ In the order of the data:
     crop_stabilizer     keeps the crop still while the face is still
     appearance          tells faces of one scene apart for a few seconds
     track_registry      numbers faces and matches them from frame to frame
-    face_tracker        all of it for a stream (mediapipe_tracker: with MediaPipe instead)
+    face_tracker        all of it for a stream (mediapipe_tracker: with MediaPipe instead, in an offline_thread)
     quality             whether a crop is good enough to be measured
 """

@@ -20,6 +20,7 @@ from mtclar.engine.face.boxes import same_face
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
 from mtclar.engine.face.face_tracker import MAX_FACES
 from mtclar.engine.face.landmarks import POINTS, Mesh
+from mtclar.engine.face.offline_thread import OfflineThread
 from mtclar.engine.face.track_registry import HOLD_S, Track, TrackRegistry
 
 FOUND_SCORE = 1.0  # the landmarker gives no score; it leaves out faces below its own threshold
@@ -154,7 +155,11 @@ def meshes_of(result: Any, shape: tuple[int, ...]) -> list[Mesh]:
 
 
 class _FaceLandmarker:
-    """MediaPipe's FaceLandmarker in its video mode."""
+    """MediaPipe's FaceLandmarker in its video mode.
+
+    Its wheels report their use to Google and have no option against it (issue 6291 of google-ai-edge/mediapipe), so it
+    lives in a thread without a network.
+    """
 
     def __init__(self, mediapipe: Any, task: Path, max_faces: int, blendshapes: bool) -> None:
         vision = mediapipe.tasks.vision
@@ -164,8 +169,9 @@ class _FaceLandmarker:
             num_faces=max_faces,
             output_face_blendshapes=blendshapes,
         )
+        self._thread = OfflineThread()
         try:
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+            self._landmarker = self._thread.run(lambda: vision.FaceLandmarker.create_from_options(options))
         except (ValueError, RuntimeError, OSError) as error:  # a bundle of other networks: FileNotFoundError
             raise ModelError(
                 f"{task}: MediaPipe cannot load it: {error}", "is it a face_landmarker.task?"
@@ -175,9 +181,10 @@ class _FaceLandmarker:
     def __call__(self, rgb: NDArray[np.uint8], t_ms: int) -> Any:
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=rgb)
         try:
-            return self._landmarker.detect_for_video(image, t_ms)
+            return self._thread.run(lambda: self._landmarker.detect_for_video(image, t_ms))
         except (ValueError, RuntimeError) as error:
             raise BackendError(f"MediaPipe: {error}") from error
 
     def close(self) -> None:
-        self._landmarker.close()
+        self._thread.run(self._landmarker.close)
+        self._thread.close()

@@ -1,6 +1,7 @@
 """MediaPipe's own FaceLandmarker with Google's face_landmarker.task, beside our networks; `make setup-mediapipe`."""
 
 import csv
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -118,3 +119,22 @@ def test_a_bundle_of_other_networks_is_refused_in_a_sentence(python: Path, tmp_p
     assert done.returncode == 1
     assert "is it a face_landmarker.task?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: .ci/system brings it")
+def test_it_contacts_nobody(python: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from mtclar.engine.data_types import Frame\n"
+        "from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker\n"
+        "with MediaPipeTracker.open(Path(sys.argv[1])) as tracker:\n"
+        "    for i in range(5): tracker(Frame.of(np.zeros((240, 320, 3), np.uint8), i / 25))\n"
+    )
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-qq", "-e", "trace=socket,connect,sendto,sendmsg", "-o", str(trace)]
+    done = subprocess.run(
+        [*strace, str(python), "-c", code, str(TASK)], cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert "AF_INET" in trace.read_text()  # it tried
+    assert not [line for line in trace.read_text().splitlines() if "AF_INET" in line and "EACCES" not in line]
