@@ -25,7 +25,8 @@ SourceOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="webcam, webcam:N, /dev/videoN, rtsp://..., browser, a video file, demo or synthetic.",
+        help="webcam, webcam:N, /dev/videoN, rtsp://..., http://..., rtmp://..., browser, a video file, - (stdin), "
+        "demo or synthetic.",
     ),
 ]
 SourcesOption = Annotated[

@@ -1,4 +1,4 @@
-"""The sources of frames: webcams, RTSP, browsers, files, the demo clip and synthetic pictures; opened by name."""
+"""The sources of frames, opened by name: webcams, network streams, browsers, files, stdin, synthetic pictures."""
 
 import re
 from pathlib import Path
@@ -10,8 +10,14 @@ from mtclar.stream.sources.options import UNCHANGED, changed, take_options
 
 SOURCES = {
     "webcam": "mtclar.stream.sources.webcam:open_webcam",
-    "rtsp": "mtclar.stream.sources.rtsp:open_rtsp",
-    "rtsps": "mtclar.stream.sources.rtsp:open_rtsp",
+    "rtsp": "mtclar.stream.sources.network:open_network",
+    "rtsps": "mtclar.stream.sources.network:open_network",
+    "http": "mtclar.stream.sources.network:open_network",
+    "https": "mtclar.stream.sources.network:open_network",
+    "rtmp": "mtclar.stream.sources.network:open_network",
+    "rtmps": "mtclar.stream.sources.network:open_network",
+    "srt": "mtclar.stream.sources.network:open_srt",
+    "pipe": "mtclar.stream.sources.pipe:open_pipe",
     "browser": "mtclar.stream.sources.browser:open_browser",
     "demo": "mtclar.stream.sources.video:open_demo",
     "synthetic": "mtclar.stream.sources.synthetic:open_synthetic",
@@ -19,7 +25,7 @@ SOURCES = {
 }
 """Name -> `module:factory`. A factory takes the whole spec, a stream id or None, and whether to loop a file."""
 
-NETWORK = frozenset({"rtsp", "rtsps"})
+NETWORK = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt"})
 """The entries of SOURCES whose options follow `#`: what follows `?` belongs to the camera."""
 
 
@@ -59,6 +65,8 @@ def name_of(spec: str) -> str:
         return scheme.lower() if scheme.lower() in SOURCES else scheme
     if re.match(r"/dev/(video\d|v4l/)", spec):
         return "webcam"
+    if re.match(r"-(\?|$)", spec):
+        return "pipe"
     word = re.split("[:?]", spec, maxsplit=1)[0]
     return word if word in SOURCES else "file"
 

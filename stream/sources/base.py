@@ -8,8 +8,8 @@ from typing import Protocol
 from mtclar.engine.data_types import Frame
 
 FORMS = (
-    "webcam[:N or name], /dev/videoN, /dev/v4l/by-id/NAME, rtsp://..., browser, a video file, demo or "
-    "synthetic[:WxH@FPS][?faces=N]"
+    "webcam[:N or name], /dev/videoN, /dev/v4l/by-id/NAME, rtsp://..., http://..., rtmp://..., browser, a file, "
+    "- (standard input), demo or synthetic[:WxH@FPS][?faces=N]"
 )
 """How a source is written, for people."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources import SOURCES, Source, open_source
+from mtclar.stream.sources import NETWORK, SOURCES, Source, open_source
 
 LAB_SOURCE = '''
 """The source of docs/extending.md: one file of one's own."""
@@ -39,6 +39,10 @@ class TwoPictures:
 OPENED = {
     "rtsp": "RTSP://127.0.0.1:9/live",
     "rtsps": "rtsps://127.0.0.1:9/live",
+    "http": "http://127.0.0.1:9/stream",
+    "https": "https://127.0.0.1:9/stream",
+    "rtmp": "rtmp://127.0.0.1:9/live/x",
+    "rtmps": "rtmps://127.0.0.1:9/live/x",
     "browser": "browser",
     "demo": "demo",
     "synthetic": "synthetic:64x48?faces=0&frames=1",
@@ -48,7 +52,7 @@ OPENED = {
 @pytest.mark.parametrize("name", OPENED)
 def test_every_entry_opens(name: str) -> None:
     source = open_source(OPENED[name])
-    assert source.live is (name in ("rtsp", "rtsps", "browser"))
+    assert source.live is (name in NETWORK or name == "browser")
     source.close()
 
 
@@ -59,7 +63,7 @@ def test_a_webcam_is_opened_at_once(spec: str) -> None:
 
 
 def test_every_entry_is_tried() -> None:
-    assert set(SOURCES) == {*OPENED, "webcam", "file"}
+    assert set(SOURCES) == {*OPENED, "webcam", "file", "pipe", "srt"}
 
 
 def test_a_source_of_ones_own_is_one_file_and_one_entry(

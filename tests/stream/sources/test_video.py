@@ -271,7 +271,7 @@ def test_sound_without_pictures_is_refused(make_clip: MakeClip) -> None:
         ("", UsageError),
         ("no-such-file.mp4", UsageError),
         (".", UsageError),
-        ("http://example.org/x", UsageError),
+        ("gopher://example.org/x", UsageError),
         ("webcam:no such camera", SourceError),
         ("webcam:0?zoom=2", UsageError),
         ("webcam:77", SourceError),

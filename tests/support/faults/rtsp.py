@@ -34,8 +34,9 @@ def write_face_pictures(folder: Path) -> None:
 class RtspServer:
     """The real server of rtsp_server.py in a process of its own, to be killed, frozen and started again."""
 
-    def __init__(self, pictures: Path) -> None:
+    def __init__(self, pictures: Path, only_udp: bool = False) -> None:
         self.pictures = pictures
+        self.only_udp = only_udp
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
 
@@ -46,7 +47,7 @@ class RtspServer:
     def start(self) -> None:
         script = Path(__file__).with_name("rtsp_server.py")
         self.process = subprocess.Popen(
-            [str(SYSTEM_PYTHON), str(script), str(self.port), str(self.pictures)],
+            [str(SYSTEM_PYTHON), str(script), str(self.port), str(self.pictures), *["udp"] * self.only_udp],
             stdout=subprocess.PIPE,
             text=True,
             # Its own process group: when the shell that started the tests ends, the kernel wakes (SIGCONT) every

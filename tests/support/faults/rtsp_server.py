@@ -1,7 +1,8 @@
 """A real RTSP server for the tests, run by the system's Python: `rtsp_server.py PORT FOLDER` loops FOLDER's pictures.
 
 FOLDER holds frame00000.jpg, ...; they are served as H.264 at 25 fps with a key frame every half second at
-rtsp://127.0.0.1:PORT/clip. PORT 0 takes a free one; the port is printed as the first line.
+rtsp://127.0.0.1:PORT/clip. PORT 0 takes a free one, which is printed as the first line. A third argument
+refuses RTP over TCP.
 """
 
 import sys
@@ -9,8 +10,9 @@ import sys
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
 LAUNCH = (
     '( multifilesrc location="{folder}/frame%05d.jpg" loop=true caps="image/jpeg,framerate=25/1" ! jpegdec '
@@ -20,7 +22,7 @@ LAUNCH = (
 
 
 def main() -> None:
-    port, folder = sys.argv[1:3]
+    port, folder, *only_udp = sys.argv[1:]
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
@@ -28,6 +30,8 @@ def main() -> None:
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(LAUNCH.format(folder=folder))
     factory.set_shared(True)
+    if only_udp:
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     server.get_mount_points().add_factory("/clip", factory)
     if server.attach(None) == 0:
         sys.exit("the port cannot be opened")

@@ -1,4 +1,4 @@
-"""RTSP cameras through PyAV: over TCP, UDP or TLS, with the capture times that their sender reports allow."""
+"""Network streams through PyAV: RTSP with the capture times of its sender reports, HTTP MJPEG, RTMP; also over TLS."""
 
 import errno
 import logging
@@ -6,7 +6,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -37,10 +38,12 @@ RTSP_OPTIONS = {
     "analyzeduration": "50000",
 }
 UDP_OPTIONS = {"rtsp_transport": "udp", "reorder_queue_size": "16"}  # datagrams overtake each other
+HTTP_OPTIONS = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "500000"}
+RTMP_OPTIONS = HTTP_OPTIONS | {"rtmp_live": "live"}
+UNTIMED_FORMATS = ("mpjpeg", "mjpeg")  # their stamps count pictures, whatever the time between them
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 0.5
-RTSP_PORT, RTSPS_PORT = 554, 322
 LIVE_MAX_GAP_S = 10.0
 
 OPTIONS = (
@@ -52,13 +55,41 @@ OPTIONS = (
 CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
-def open_rtsp(spec: str, stream_id: str | None, loop: bool) -> "RtspCamera":  # noqa: ARG001
-    """The source of `rtsp://...` and `rtsps://...`."""
-    return RtspCamera(spec, stream_id or stream_name(without_credentials(spec).partition("://")[2]))
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How addresses of one kind are opened."""
+
+    port: int
+    ffmpeg: Mapping[str, str]  # FFmpeg's options
+    tls: bool = False
+    transports: tuple[str, ...] = ()
 
 
-class RtspCamera:
-    """An RTSP stream; each `frames()` is one connection. `pts_s` follows the stream's own time.
+SCHEMES = {
+    "rtsp": Scheme(554, RTSP_OPTIONS, transports=("tcp", "udp")),
+    "rtsps": Scheme(322, RTSP_OPTIONS, tls=True, transports=("tcp",)),
+    "http": Scheme(80, HTTP_OPTIONS),
+    "https": Scheme(443, HTTP_OPTIONS, tls=True),
+    "rtmp": Scheme(1935, RTMP_OPTIONS),
+    "rtmps": Scheme(443, RTMP_OPTIONS, tls=True),
+}
+
+
+def open_network(spec: str, stream_id: str | None, loop: bool) -> "NetworkStream":  # noqa: ARG001
+    """The source of an address with one of SCHEMES."""
+    return NetworkStream(spec, stream_id or stream_name(without_credentials(spec).partition("://")[2]))
+
+
+def open_srt(spec: str, stream_id: str | None, loop: bool) -> "NetworkStream":  # noqa: ARG001
+    """Raises UsageError: FFmpeg of PyAV's wheels is built without SRT."""
+    raise UsageError(
+        "srt:// cannot be read here: the installed FFmpeg has no SRT",
+        "pipe it: ffmpeg -i srt://... -c copy -f mpegts - | mtclar-stream run --source -",
+    )
+
+
+class NetworkStream:
+    """An RTSP, HTTP or RTMP stream; each `frames()` is one connection. `pts_s` follows the stream's own time.
 
     `t_capture_s` comes from RTCP sender reports (clock `rtcp`) once there are any and as long as the camera's wall
     clock agrees with this machine's; else it is the time of arrival. With rtsps:// the camera's certificate is checked.
@@ -95,12 +126,12 @@ class RtspCamera:
         self.fps: float | None = None
         self._ambiguous = is_ambiguous(url)
         self._url = parts._replace(fragment="").geturl()
-        self._tls = parts.scheme.lower() == "rtsps"
-        self._address = (parts.hostname, port or (RTSPS_PORT if self._tls else RTSP_PORT))
+        self._scheme = SCHEMES[parts.scheme.lower()]
+        self._address = (parts.hostname, port or self._scheme.port)
         if "@" in parts.fragment and "@" not in parts.netloc:
             raise UsageError("an @ follows the # of the address", f"{ESCAPE_HINT}; options are {OPTIONS}")
-        options = _parse_options(parts.fragment, self._tls)
-        self._ffmpeg_options = _ffmpeg_options(options, self._tls)
+        options = _parse_options(parts.fragment, self._scheme)
+        self._ffmpeg_options = _ffmpeg_options(options, self._scheme)
         self._number = int(options["stream"]) if "stream" in options else None
         self._uses_sender_clock = options.get("clock") != "arrival"
         self._clock, self._unix_clock = clock, unix_clock
@@ -113,11 +144,11 @@ class RtspCamera:
         self._closed.set()
 
     def reachable(self) -> bool:
-        """True when the server answers OPTIONS (a frozen one still accepts connections); with TLS, when it accepts."""
+        """True when the server accepts; of RTSP without TLS when it answers OPTIONS: a frozen one still accepts."""
         request = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: mtclar-stream\r\n\r\n"
         try:
             with socket.create_connection(self._address, timeout=PROBE_TIMEOUT_S) as probe:
-                if self._tls:
+                if self._scheme.tls or not self._scheme.transports:
                     return True
                 probe.settimeout(PROBE_TIMEOUT_S)
                 probe.sendall(request)
@@ -132,14 +163,15 @@ class RtspCamera:
             stream = video_stream(container, self.label, self._number, self._warn)
             self.fps = announced_fps(stream)
             sender = SenderClock(self._clock, self._unix_clock) if self._uses_sender_clock else None
-            first = True
+            untimed = container.format.name in UNTIMED_FORMATS
+            first = not untimed
             for picture in pictures(container, stream, self.label, self._closed, self._warn):
                 now_s = self._clock()
                 self.size = (picture.image.shape[1], picture.image.shape[0])
                 if first:
                     self._time_line.resume(self._capture_time_line(now_s))
                 first = False
-                pts_s = self._time_line(picture.stamp_s)
+                pts_s = self._capture_time_line(now_s) if untimed else self._time_line(picture.stamp_s)
                 taken_s = None if sender is None else sender.taken(picture.unix_s, now_s)
                 seq, self._seq = self._seq, self._seq + 1
                 if taken_s is None:
@@ -156,6 +188,8 @@ class RtspCamera:
             what = f"{self.label} cannot be opened: {reason_of(error)}"
             if self._ambiguous:  # in the reason of `status` too: a run retries and shows no hint
                 what += f"; {ESCAPE_HINT}"
+            if getattr(error, "errno", None) == errno.EPROTONOSUPPORT and "udp" in self._scheme.transports:
+                what += "; the camera refuses RTP over TCP: append '#transport=udp'"
             if "tls_verify" in self._ffmpeg_options and getattr(error, "errno", None) == errno.EIO:
                 # FFmpeg reports a failed verification as an I/O error.
                 what += "; perhaps its certificate is not trusted here"
@@ -166,20 +200,22 @@ class RtspCamera:
         log.info("%s: %s", self.label, text)
 
 
-def _parse_options(fragment: str, tls: bool) -> dict[str, str]:
+def _parse_options(fragment: str, scheme: Scheme) -> dict[str, str]:
     """The options after `#`; UsageError for an unknown one."""
     options = dict(parse_qsl(fragment, keep_blank_values=True))
     known = {
-        "transport": {"tcp"} if tls else {"tcp", "udp"},
-        "clock": {"arrival", "rtcp"},
+        **({"transport": set(scheme.transports), "clock": {"arrival", "rtcp"}} if scheme.transports else {}),
         "stream": {str(number) for number in range(10)},
-        **({"verify": {"yes", "no"}, "ca": None} if tls else {}),
+        **({"verify": {"yes", "no"}, "ca": None} if scheme.tls else {}),
     }
     if fragment and not options:
         raise UsageError("no option after the # of the address", f"write {OPTIONS}")
     for name, value in options.items():
-        if name in ("verify", "ca") and not tls:
-            raise UsageError(f"#{name}= is for rtsps://", "a connection without TLS has no certificate")
+        if name in ("verify", "ca") and not scheme.tls:
+            raise UsageError(
+                f"#{name}= is for rtsps://, https:// and rtmps://",
+                "a connection without TLS has no certificate",
+            )
         if name not in known:  # its text is withheld: it may be part of a password
             raise UsageError("unknown option after the # of the address", f"write {OPTIONS}")
         choices = known[name]
@@ -194,10 +230,10 @@ def _parse_options(fragment: str, tls: bool) -> dict[str, str]:
     return options
 
 
-def _ffmpeg_options(chosen: dict[str, str], tls: bool) -> dict[str, str]:
+def _ffmpeg_options(chosen: dict[str, str], scheme: Scheme) -> dict[str, str]:
     """FFmpeg's options for a connection."""
-    options = RTSP_OPTIONS | (UDP_OPTIONS if chosen.get("transport") == "udp" else {})
-    if tls and chosen.get("verify") != "no":
+    options = dict(scheme.ffmpeg) | (UDP_OPTIONS if chosen.get("transport") == "udp" else {})
+    if scheme.tls and chosen.get("verify") != "no":
         options["tls_verify"] = "1"
         own = str(expand_home(chosen["ca"])) if "ca" in chosen else _ca_file()
         if own is not None:

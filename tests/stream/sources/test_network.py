@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.faults.proxy import Proxy
+from support.faults.rtsp import RtspServer, is_installed
 
 from mtclar.engine.address import without_credentials
 from mtclar.engine.errors import SourceError, UsageError
@@ -15,7 +16,7 @@ from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.sources import open_source
-from mtclar.stream.sources.rtsp import RtspCamera
+from mtclar.stream.sources.network import NetworkStream
 
 
 def test_a_camera_that_is_killed_and_comes_back(
@@ -71,6 +72,24 @@ def test_a_real_face_is_found_in_the_stream(rtsp_server: Any, collector: Any, ev
     assert not face.calibrated
 
 
+def test_a_camera_that_refuses_tcp_gives_a_hint(rtsp_pictures: Path) -> None:
+    if not is_installed():
+        pytest.skip("GStreamer's RTSP server is not installed")
+    for options in ("", "#transport=udp"):
+        server = RtspServer(rtsp_pictures, only_udp=True)
+        server.start()
+        try:
+            frames = open_source(server.url + options).frames()
+            if options:
+                assert next(frames).image.shape == (480, 640, 3)
+                continue
+            with pytest.raises(SourceError) as refused:
+                next(frames)
+            assert "#transport=udp" in refused.value.what
+        finally:
+            server.kill()
+
+
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_capture_times_come_from_sender_reports(
     rtsp_server: Any, tracker: Any, collector: Any, eventually: Any, transport: str
@@ -107,7 +126,7 @@ def test_a_camera_with_a_wrong_wall_clock_is_rejected(
     def ahead() -> float:
         return time.time() + 3600.0  # the same as a camera that is an hour behind
 
-    source = RtspCamera(rtsp_server.url, "cam", unix_clock=ahead)
+    source = NetworkStream(rtsp_server.url, "cam", unix_clock=ahead)
     with Pipeline(source, tracker, sinks=[collector]):
         eventually(lambda: len(collector.messages) >= 75)
     assert {message.clock for message in collector.messages} == {"arrival"}
@@ -189,7 +208,7 @@ def test_a_password_with_a_sign_of_its_own_is_shown_nowhere_and_the_hint_says_ho
     sign: str,
 ) -> None:
     camera = open_source(f"rtsp://cam:12{sign}erase2@127.0.0.1:9/x")
-    assert isinstance(camera, RtspCamera)
+    assert isinstance(camera, NetworkStream)
     with pytest.raises(SourceError) as caught:
         next(iter(camera.frames()))
     for text in (camera.label, camera.stream_id, caught.value.what, caught.value.hint):
@@ -200,7 +219,7 @@ def test_a_password_with_a_sign_of_its_own_is_shown_nowhere_and_the_hint_says_ho
 
 def test_an_rtsp_camera_hides_its_password_in_every_error() -> None:
     camera = open_source("rtsp://user:hunter2@127.0.0.1:9/live?key=hunter2")
-    assert isinstance(camera, RtspCamera)
+    assert isinstance(camera, NetworkStream)
     assert "hunter2" not in camera.label + camera.stream_id
     with pytest.raises(SourceError) as caught:
         next(iter(camera.frames()))

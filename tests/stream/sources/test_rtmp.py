@@ -1,0 +1,45 @@
+"""RTMP from a real server on loopback: its times, and a server that goes and comes back."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+from support.rtmp_server import RtmpServer
+
+from mtclar.engine.tracker import Tracker
+from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.sources import open_source
+
+
+@pytest.fixture
+def server() -> Iterator[RtmpServer]:
+    server = RtmpServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_frames_have_the_times_of_the_stream(server: RtmpServer) -> None:
+    source = open_source(server.url)
+    frames = list(islice(source.frames(), 20))
+    source.close()
+    assert (source.live, source.size) == (True, (64, 48))
+    assert [frame.pts_s for frame in frames] == pytest.approx([n / 25 for n in range(20)], abs=2e-3)
+
+
+def test_a_server_that_goes_and_comes_back(
+    server: RtmpServer, tracker: Tracker, collector: Any, eventually: Any
+) -> None:
+    retry = RetryPolicy(reconnect_s=0.1, first_retry_s=0.2)
+    with Pipeline(open_source(server.url), tracker, [collector], PipelineOptions(retry=retry)) as pipeline:
+        eventually(lambda: len(collector.messages) >= 5)
+        server.stop()
+        eventually(lambda: "reconnecting" in collector.states())
+        before = len(collector.messages)
+        server.start()
+        eventually(lambda: len(collector.messages) >= before + 5)
+        assert pipeline.error is None
+    times = [message.pts_s for message in collector.messages]
+    assert times == sorted(set(times))
