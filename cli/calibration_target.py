@@ -145,7 +145,7 @@ def open_frames(spec: str, fps: float | None, recorded_for: str | None = None) -
     `recorded_for` names needs a recording."""
     from mtclar.stream.sources import name_of, open_source
     from mtclar.stream.sources.folder import FolderSource
-    from mtclar.stream.sources.options import changed, file_of, take_options
+    from mtclar.stream.sources.options import changed, file_of, split_file, stream_number, take_options
 
     if fps is not None and not math.isfinite(fps):
         raise UsageError(f"--fps {fps} is not a frame rate", "write it like 25")
@@ -154,7 +154,8 @@ def open_frames(spec: str, fps: float | None, recorded_for: str | None = None) -
     if folder.is_dir():
         if fps is None:
             raise UsageError(f"{spec} is an image folder", "image folders need a frame rate: add --fps")
-        _, change = take_options(spec, "file")
+        bare, change = take_options(spec, "file")
+        stream_number(split_file(bare)[1], "an image folder")  # raises for an unknown option
         source = changed(FolderSource(folder, fps), change)
     elif fps is not None:
         raise UsageError("--fps is only for image folders", "a video has its own times: leave --fps out")

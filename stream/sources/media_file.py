@@ -18,8 +18,8 @@ from mtclar.stream.sources.times import TimeLine
 MEASURED_PACKETS, MEASURED_BYTES = 100, 32 << 20
 """The first packets of a file, up to one of these limits, give its frame period and its longest pause."""
 
-DECLARES_LENGTH = ("mov", "matroska", "avi", "flv", "asf")
-"""Formats whose header has the length; of other formats FFmpeg estimates it."""
+DECLARES_LENGTH = ("mov", "matroska", "avi", "flv")
+"""Formats whose header has the length; of other formats FFmpeg estimates it, or hides it in a file that is cut."""
 
 MIN_MISSING_S, MIN_MISSING_PERIODS = 0.2, 2.5
 """A file that ends earlier than its header says by more than both is cut off; less is how headers are rounded."""
@@ -113,7 +113,8 @@ class MediaFile:
                     ends_s[packet.stream.index] = max(ends_s.get(packet.stream.index, 0.0), end_s)
         if self._end_s - max(ends_s.values()) > tolerance_s:
             missing_s = self._end_s - ends_s[ours]
-            self._warn(f"it breaks off: the last {missing_s:.1f} s of {self._end_s:.1f} s are missing")
+            whole_s = self._end_s - min(self._first_stamps_s, default=0.0)
+            self._warn(f"it breaks off: the last {missing_s:.1f} s of {whole_s:.1f} s are missing")
 
     def check_pauses(self, time_line: TimeLine) -> None:
         """Warns of the pauses that the time line left out."""

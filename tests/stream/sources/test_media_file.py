@@ -113,6 +113,12 @@ def test_a_file_that_breaks_off_is_said_with_the_length_missing(
     assert f"it breaks off: the last {missing_s:.1f} s of 8.0 s are missing" in warnings_of(path)
 
 
+def test_the_length_of_a_file_counts_from_its_first_frame(tmp_path: Path) -> None:
+    path = stamped(tmp_path / "late.mkv", [5000 + 40 * n for n in range(100)])
+    cut(path, 0.5)
+    assert "s of 4.0 s are missing" in warnings_of(path)
+
+
 def test_a_sound_that_is_longer_is_no_broken_file(tmp_path: Path) -> None:
     path = tmp_path / "longer.mkv"
     write_streams(path, [(64, 48)], sound_s=3.0)

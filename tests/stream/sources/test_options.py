@@ -51,6 +51,8 @@ def test_an_image_folder_is_turned(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), picture(64, 48, 0))
     with open_frames(f"{tmp_path}?rotate=90", 10) as source:
         assert np.array_equal(first(source), np.rot90(picture(64, 48, 0), -1))
+    with pytest.raises(UsageError, match="no option 'zoom'"), open_frames(f"{tmp_path}?zoom=2", 10):
+        pass
     ((_, recorded),) = open_recording(Path(f"{tmp_path}?rotate=90"), 10).images(np.ones(1, bool))
     assert np.array_equal(recorded, np.rot90(picture(64, 48, 0), -1))  # type: ignore[arg-type]
 
