@@ -159,11 +159,15 @@ def _fits(setting: Setting, value: object) -> bool:
         return setting.kind is bool and isinstance(value, bool)
     if setting.kind is float:
         return isinstance(value, int | float)
-    return isinstance(value, int if setting.kind is int else str)
+    if setting.kind is int:
+        return isinstance(value, int)
+    return isinstance(value, str) and "\0" not in value  # no path or address contains it
 
 
 def _kind(value: object) -> str:
     """The type of a value in words; the value itself may be a secret."""
+    if isinstance(value, str) and "\0" in value:
+        return "a text with a NUL character"
     return {
         bool: "true or false",
         int: "a number",

@@ -32,6 +32,8 @@ def read_manifest(path: Path) -> list[Job]:
         missing = [column for column in COLUMNS if not row.get(column)]
         if missing:
             raise UsageError(f"{where}: {', '.join(missing)} is missing", EXAMPLE)
+        if any("\0" in str(row[column]) for column in COLUMNS):
+            raise UsageError(f"{where}: a path contains a NUL character", EXAMPLE)
         fps = row.get(FPS) or None
         try:
             rate = None if fps is None else float(fps)

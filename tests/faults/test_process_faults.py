@@ -83,6 +83,26 @@ def test_ended_at_any_moment_everything_is_written(
     assert written["frames"] == len(whole_rows(rows))
 
 
+def test_a_stopped_process_goes_on_where_it_was(running: Start, long_clip: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "values.csv"
+    run = running(
+        *("--source", long_clip, "--freshness", "paced", "--no-live", "--support", "none", "--csv", rows)
+    )
+    with Watcher(run.url, {"delivery": "all"}) as watcher:
+        watcher.wait(is_affect)
+        run.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, run.process.pid, os.WSTOPPED | os.WNOWAIT)
+        time.sleep(2.0)  # that it is stopped for
+        run.process.send_signal(signal.SIGCONT)
+        count = len(watcher.affects())
+        watcher.wait(lambda _: len(watcher.affects()) >= count + 25)
+    assert run.end() == 0, run.output
+    assert without_gap(watcher.affects())
+    frames = [int(row["frame"]) for row in whole_rows(rows)]
+    assert frames == sorted(frames)
+    assert set(frames) >= {one.message["frame"] for one in watcher.affects()}
+
+
 def test_a_full_disk_pauses_the_rows_and_nothing_else(
     running: Start, long_clip: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from support.calibration_faces import taken
 from support.video_clips import make_clip
 
 from mtclar.engine.errors import MtclarError

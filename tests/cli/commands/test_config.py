@@ -62,6 +62,7 @@ def test_each_line_of_the_example_is_a_default(command: Command, write: Callable
         ("elephant = 1", "line 1: there is no key 'elephant'", "config --example"),
         ("host = 'x'\n[run]\nport = 1", "line 2: there is no key 'run'", "leave out the [table]"),
         ("host = 'x'\nport = '1'", "line 2: port is a text", "a whole number"),
+        ('csv = "a\\u0000b"', "line 1: csv is a text with a NUL character", "a text"),
         ("port = 1.5", "line 1: port is a number", "a whole number"),
         ("port = true", "line 1: port is true or false", "a whole number"),
         ("port = 65536", "line 1: port is 65536", "at least 0 and at most 65535"),

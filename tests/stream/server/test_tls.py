@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -107,3 +108,17 @@ def test_who_never_finishes_the_tls_handshake_is_let_go(tmp_path: Path, eventual
         eventually(lambda: server.connections == 1)
         assert silent.recv(1) == b""
         eventually(lambda: server.connections == 0)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: .ci/system brings it")
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("tls1", False), ("tls1_1", False), ("tls1_2", True), ("tls1_3", True)]
+)
+def test_old_versions_of_tls_are_refused(tmp_path: Path, version: str, accepted: bool) -> None:
+    cert, key = make_certificate(tmp_path, "first")
+    with Server(ServerConfig(port=0, tls_cert=cert, tls_key=key)) as server:
+        address = f"{server.config.host}:{server.port}"
+        client = ["openssl", "s_client", "-connect", address, f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0"]
+        done = subprocess.run(client, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S)
+    assert (done.returncode == 0) is accepted, done.stderr
+    assert b"no protocols available" not in done.stderr  # the client itself would have spoken it
