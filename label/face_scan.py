@@ -17,8 +17,9 @@ from mtclar.engine import models
 from mtclar.engine.backends.session import Closeable, InferenceSession, open_session
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
+from mtclar.engine.face.thumbnail import SIDE, thumbnail
 from mtclar.engine.tracker import Tracker
-from mtclar.label.people import SIDE, SeenFaces, thumbnail
+from mtclar.label.people import SeenFaces
 from mtclar.label.recording import Decoded, Recording
 from mtclar.label.scan_journal import ScanJournal
 

@@ -108,7 +108,7 @@ def label_recording(
 
     Raises UsageError for labels that match no frame, MtclarError if no labelled frame shows a usable face.
     """
-    all_rows, all_labels = labels_by_frame(recording.times_s, labels)
+    all_rows, all_labels = labels_by_frame(recording.times_s, labels, recording.warnings)
     given = np.full((len(recording.times_s), 2), np.nan)
     given[all_rows] = [(label.valence, label.arousal) for label in all_labels]
     labels = thinned(all_labels)
@@ -167,14 +167,18 @@ def follow_face(
     return FollowedFace(scan, numbers, describe_people(scanned.faces, people, times_s))
 
 
-def labels_by_frame(times_s: Array, labels: Sequence[Label]) -> tuple[Rows, list[Label]]:
+def labels_by_frame(
+    times_s: Array, labels: Sequence[Label], warnings: Sequence[str] = ()
+) -> tuple[Rows, list[Label]]:
     """Labelled frames [m] in order, and one label for each: the mean of the labels that are nearest to this frame.
 
     Raises UsageError for a label after the end, and for a label with a track.
     """
     middles = (times_s[1:] + times_s[:-1]) / 2
     rows = np.searchsorted(middles, [label.time_s for label in labels]).astype(np.int64)
-    half_s = max((times_s[-1] - times_s[-2]) / 2 if len(times_s) > 1 else 0.0, 0.02)
+    shown_s = max(
+        times_s[-1] - times_s[-2] if len(times_s) > 1 else 0.0, 0.02
+    )  # how long the last frame stays
     by_row: dict[int, list[Label]] = {}
     for label, row in zip(labels, rows.tolist(), strict=True):
         if label.track is not None:
@@ -182,10 +186,10 @@ def labels_by_frame(times_s: Array, labels: Sequence[Label]) -> tuple[Rows, list
                 f"the label in {label.where} has a track, but `label` follows one person",
                 "remove the column `track`, and choose the person with --face",
             )
-        if label.time_s > times_s[-1] + half_s:
+        if label.time_s > times_s[-1] + shown_s:
             raise UsageError(
                 f"the label in {label.where} lies past the end: the last frame is at {times_s[-1]:.2f} s",
-                PAST_END,
+                "; ".join((*warnings, PAST_END)),  # perhaps the file breaks off
             )
         by_row.setdefault(row, []).append(label)
     return np.array(sorted(by_row), np.int64), [average(by_row[row]) for row in sorted(by_row)]

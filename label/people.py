@@ -1,11 +1,7 @@
 """Which of the faces seen in a recording are one person, and which person the labels are about.
 
 The face tracker gives runs of frames with one face: it starts again at each chunk and forgets a face after a second.
-Here the runs are joined by appearance, the most alike first, and never two runs that share a frame. Appearance is the
-aligned face as 12 x 12 coloured pixels. It is valid for one recording and is no face recognition.
-
-Measured with `appearance_distance` below SAME: 98 % of pairs of a neutral and a smiling photo of one person (102
-adults, DeBruine and Jones 2017) and 97 % of pairs of frames of one rendered person; 3 % and 0 % of pairs of two people.
+Here the runs are joined by their thumbnails, the most alike first, and never two runs that share a frame.
 """
 
 import re
@@ -15,16 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.data_types import Encoded, FaceCrop
+from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
-from mtclar.engine.face.crop import Framing, sample, square_of
+from mtclar.engine.face.thumbnail import SAME, thumbnail_distance
 
 Rows = NDArray[np.int64]
 Array = NDArray[np.float64]
 
-SIDE = 12  # pixels of a thumbnail
-CONTRAST = 0.2  # standard deviation of the grey levels of a usual thumbnail, of 1
-SAME = 0.08  # largest distance of two thumbnails of one person
 SAMPLES = 32  # thumbnails of a run that are compared with those of other runs
 BRIEF = 2  # frames: a person seen in no more of them is not worth a message
 NUMBERS = re.compile(r"\d{1,4}(,\d{1,4})*")
@@ -94,18 +87,6 @@ class FaceChoice:
             "a number as `label` prints it (2; 1,3 if both are the same person), or X,Y@SECONDS in pixels "
             "(420,180@12.5)",
         )
-
-
-def thumbnail(image: NDArray[np.uint8], crop: FaceCrop, framing: Framing) -> NDArray[np.uint8]:
-    """The face of a BGR image [H, W, 3] with level eyes, uint8 [SIDE, SIDE, 3]."""
-    square = square_of(crop.landmarks, framing)
-    return np.stack([sample(image[..., channel], square, SIDE) for channel in range(3)], axis=-1)
-
-
-def appearance_distance(some: NDArray[np.uint8], others: NDArray[np.uint8]) -> Array:
-    """Root mean square difference [m, n] of m and n thumbnails: as they are, or in the same light, if that is less."""
-    one, other = (thumbnails.reshape(len(thumbnails), -1) / 255.0 for thumbnails in (some, others))
-    return np.minimum(_rms(one, other), _rms(_in_usual_light(one), _in_usual_light(other)))
 
 
 def number_people(seen: SeenFaces) -> Rows:
@@ -196,7 +177,7 @@ def _split_runs(seen: SeenFaces) -> Rows:
     count = 0
     for face, number in enumerate(seen.runs.tolist()):
         before, run = latest.get(number, (-1, -1))
-        if before < 0 or appearance_distance(seen.thumbnails[[before]], seen.thumbnails[[face]])[0, 0] > SAME:
+        if before < 0 or thumbnail_distance(seen.thumbnails[[before]], seen.thumbnails[[face]])[0, 0] > SAME:
             run, count = count, count + 1
         runs[face] = run
         latest[number] = face, run
@@ -213,20 +194,9 @@ def _alike(seen: SeenFaces, members: list[Rows]) -> Iterator[tuple[int, int]]:
     starts = np.cumsum([0, *(len(some) for some in samples)])[:-1]
     pairs = []
     for one, some in enumerate(samples[:-1]):
-        apart = appearance_distance(seen.thumbnails[some], seen.thumbnails[every[starts[one + 1] :]]).min(
+        apart = thumbnail_distance(seen.thumbnails[some], seen.thumbnails[every[starts[one + 1] :]]).min(
             axis=0
         )
         nearest = np.minimum.reduceat(apart, starts[one + 1 :] - starts[one + 1])
         pairs += [(float(nearest[at]), one, one + 1 + int(at)) for at in np.flatnonzero(nearest <= SAME)]
     return ((one, other) for _, one, other in sorted(pairs))
-
-
-def _rms(one: Array, other: Array) -> Array:
-    squares = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-    return np.asarray(np.sqrt(np.maximum(squares, 0.0) / one.shape[1]), np.float64)
-
-
-def _in_usual_light(thumbnails: Array) -> Array:
-    """Thumbnails [n, SIDE * SIDE * 3] with mean 0 and the usual contrast."""
-    centred = thumbnails - thumbnails.mean(1, keepdims=True)
-    return np.asarray(centred * (CONTRAST / np.maximum(centred.std(1, keepdims=True), 1e-3)), np.float64)

@@ -13,10 +13,11 @@ from support.video_clips import encode
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
+from mtclar.engine.face.thumbnail import SIDE
 from mtclar.label import face_scan
 from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
-from mtclar.label.people import SIDE, FaceChoice, SeenFaces, choose_person, faces_of, number_people
+from mtclar.label.people import FaceChoice, SeenFaces, choose_person, faces_of, number_people
 from mtclar.label.recording import open_recording
 from mtclar.label.scan_journal import ScanJournal
 

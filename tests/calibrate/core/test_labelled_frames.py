@@ -1,15 +1,19 @@
 """Labels of a recording: which frame each one names, and which are refused."""
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.two_people import scene
 
-from mtclar.calibrate.core.labelled_frames import match_labels
+from mtclar.calibrate.core.labelled_frames import match_labels, select_labelled
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError
+from mtclar.engine.face.quality import RUN_LIMITS
+from mtclar.engine.tracker import Tracker
 from mtclar.stream.label_file import Label
 
 FPS = 25.0
@@ -63,3 +67,15 @@ def test_labels_of_one_frame_are_averaged_for_each_face() -> None:
 def test_a_source_without_frames_is_refused() -> None:
     with pytest.raises(UsageError, match="no frames"):
         list(match_labels(frames(0), [Label(0, 0, 0)]))
+
+
+def test_a_larger_second_face_takes_no_label(caplog: pytest.LogCaptureFixture) -> None:
+    """Anna alone, then Ben, who is larger: every label is about Anna."""
+    people = {"anna": lambda _: 160.0, "ben": lambda t_s: 470.0 if t_s >= 1.0 else None}
+    labels = [Label(t_s, 0.1, 0.2) for t_s in (0.2, 0.6, 1.4, 1.8)]
+    with Tracker.open() as tracker, caplog.at_level(logging.WARNING):
+        selection = select_labelled(scene(people, 2, scales={"ben": 1.0}), labels, tracker, RUN_LIMITS)
+    middles = [(found.crop.box[0] + found.crop.box[2]) / 2 for found in selection.accepted]
+    assert len(middles) == 4
+    assert all(abs(x - 160) < 60 for x in middles)
+    assert "2 labelled frames show more than one face" in caplog.text
