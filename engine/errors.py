@@ -12,9 +12,9 @@ class MtclarError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
+        # A file name that is not UTF-8 has surrogates, which no terminal or log can write.
+        self.what, self.hint = (text.encode(errors="backslashreplace").decode() for text in (what, hint))
+        super().__init__(self.what)
 
 
 class UsageError(MtclarError):

@@ -1,6 +1,7 @@
 """Cameras of this machine through OpenCV: by number, path or name, with the format and rate that suit best."""
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -31,7 +32,7 @@ MODE_HINT = "append size=1280x720, fps=30 and format=MJPG, joined by &, to webca
 
 def open_webcam(spec: str, stream_id: str | None, loop: bool) -> "Webcam":  # noqa: ARG001
     """The source of `webcam`, `webcam:N`, `webcam:NAME`, `/dev/videoN` and `/dev/v4l/by-id/NAME`, each with `?MODE`."""
-    match = re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+)|/dev/(v4l/[^?]+))(?:\?(.*))?", spec)
+    match = re.fullmatch(r"(?:webcam(?::([^?]+))?|/dev/video(\d+)|/dev/(v4l/[^?\0]+))(?:\?(.*))?", spec)
     if not match:
         raise UsageError(
             f"'{spec}' is not a webcam",
@@ -189,7 +190,7 @@ class Webcam:
         if isinstance(self._which, int):
             return self._which
         if self._which.startswith("v4l/"):  # udev's links, whose names hold the maker and the serial number
-            match = re.fullmatch(r"video(\d+)", (self._devices / self._which).resolve().name)
+            match = re.fullmatch(r"video(\d+)", Path(os.path.realpath(self._devices / self._which)).name)
             return int(match[1]) if match else None
         cameras = list_cameras(self._devices, self._names)
         wanted = self._which.casefold()
