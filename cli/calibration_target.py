@@ -26,9 +26,9 @@ from mtclar.cli.options import (
 )
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.secret_files import warn_if_readable
 from mtclar.cli.terminal import counted, print_text
 from mtclar.engine.errors import UsageError
+from mtclar.engine.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from rich.console import Console

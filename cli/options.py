@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mtclar.cli.secret_files import first_line
 from mtclar.engine.files import expand_home
+from mtclar.engine.secret_files import first_line
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
 
 DEFAULT_SUPPORT = "default.mtclar"

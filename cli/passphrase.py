@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from mtclar.cli.secret_files import first_line, warn_if_readable
+from mtclar.engine.secret_files import first_line, warn_if_readable
 
 VARIABLE = "MTCLAR_PASSPHRASE"
 PassphraseFileOption = Annotated[

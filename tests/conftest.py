@@ -49,6 +49,7 @@ SLOW = (
     "packaging/test_wheel.py",
     "stream/server",
     "stream/sinks/test_lsl.py",
+    "stream/sinks/test_mqtt.py",
     "stream/sinks/test_prometheus.py",
     "stream/sources/test_rtsp.py",
     "stream/test_node_client.py",

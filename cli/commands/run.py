@@ -29,8 +29,8 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.secret_files import warn_if_readable
 from mtclar.engine.files import expand_home
+from mtclar.engine.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,8 +122,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME[://ARGUMENT]",
-            help="Send the results to another sink as well (docs/sinks.md): csv://FILE, live, lsl, "
-            "osc://HOST:PORT, metrics://HOST:PORT, websocket://HOST:PORT, or module:factory for one of your own; "
+            help="Send the results to another sink as well (docs/sinks.md): csv://FILE, live, lsl, osc://HOST:PORT, "
+            "mqtt://HOST:PORT/TOPIC, metrics://HOST:PORT, websocket://HOST:PORT, or module:factory for your own; "
             "repeatable.",
         ),
     ] = None,

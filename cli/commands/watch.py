@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtclar.cli.options import TokenFileOption, read_token
-from mtclar.cli.secret_files import warn_if_readable
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection

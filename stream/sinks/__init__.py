@@ -1,4 +1,4 @@
-"""Sinks of results, opened by name: websocket clients, CSV, Prometheus, the terminal, LSL and OSC."""
+"""Sinks of results, opened by name: websocket clients, CSV, Prometheus, the terminal, LSL, OSC and MQTT."""
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.registry import resolve
@@ -9,12 +9,14 @@ SINKS = {
     "live": "mtclar.stream.sinks.live_view:open_live_view",
     "lsl": "mtclar.stream.sinks.lsl:open_lsl",
     "metrics": "mtclar.stream.sinks.prometheus:open_metrics",
+    "mqtt": "mtclar.stream.sinks.mqtt:open_mqtt",
+    "mqtts": "mtclar.stream.sinks.mqtt:open_mqtts",
     "osc": "mtclar.stream.sinks.osc:open_osc",
     "websocket": "mtclar.stream.server.server:open_websocket",
 }
 """Name -> `module:factory`. A factory takes the text behind `://`, which may be empty, and returns a Sink.
 
-A module that needs an extra has one of the same name as the sink.
+A module that needs an extra has one of its own name.
 """
 
 
@@ -29,8 +31,9 @@ def open_sink(spec: str) -> Sink:
         factory = resolve(name, SINKS, "sink")
     except (ImportError, RuntimeError) as error:  # pylsl raises the second where liblsl is missing
         reason = str(error).partition("\n")[0]
+        extra = SINKS[name].partition(":")[0].rpartition(".")[2]
         raise UsageError(
-            f"the sink '{name}' cannot be loaded: {reason}", f"pip install 'mtclar-stream[{name}]'"
+            f"the sink '{name}' cannot be loaded: {reason}", f"pip install 'mtclar-stream[{extra}]'"
         ) from error
     sink: Sink = factory(argument)
     return sink

@@ -11,6 +11,7 @@ as an avatar's expression in the VMC protocol: https://protocol.vmc.info/english
 
 import socket
 from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
@@ -49,6 +50,7 @@ class OscSink(Sink):
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._socket: socket.socket | None = None
+        self._target: tuple[Any, ...] = ()  # the address, resolved
         self._names: dict[str, FaceNames] = {}
 
     def open(self, streams: Sequence[StreamInfo]) -> None:

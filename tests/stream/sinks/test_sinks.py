@@ -18,7 +18,7 @@ from mtclar.stream.sources import open_source
 
 STREAMS = [StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")]
 WAIT_S = 60.0
-EXTRAS = {"lsl": "pylsl", "osc": "pythonosc"}
+EXTRAS = {"lsl": "pylsl", "osc": "pythonosc", "mqtt": "paho.mqtt", "mqtts": "paho.mqtt"}
 LAB_SINK = '''
 """The sink of docs/extending.md: one file of one's own."""
 
@@ -218,7 +218,13 @@ def test_every_entry_can_be_opened(name: str, tmp_path: Path) -> None:
         pytest.importorskip(
             EXTRAS[name], reason=f"{EXTRAS[name]} is not installed; `make setup-all` brings it"
         )
-    arguments = {"csv": f"://{tmp_path}/out.csv", "metrics": "://127.0.0.1:0", "osc": "://127.0.0.1:9"}
+    arguments = {
+        "csv": f"://{tmp_path}/out.csv",
+        "metrics": "://127.0.0.1:0",
+        "osc": "://127.0.0.1:9",
+        "mqtt": "://127.0.0.1:9",
+        "mqtts": "://127.0.0.1:9",
+    }
     sink = open_sink(name + arguments.get(name, ""))
     assert isinstance(sink, Sink)
     sink.close()
