@@ -22,6 +22,7 @@ from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import MANIFEST
 from mtclar.engine.support_set import SupportSet
+from mtclar.label.recording import open_recording
 from mtclar.stream.label_file import Scale, parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
 from mtclar.stream.summary import is_summary
@@ -284,4 +285,20 @@ def test_damaged_videos(fuzz: Fuzz, make_clip: Callable[..., Path], tmp_path: Pa
         assert times == sorted(times)
         assert all(frame.image.ndim == 3 and frame.image.flags.c_contiguous for frame in frames)
 
-    assert fuzz(damaged([good], most=6), play)
+    def label(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            recording = open_recording(path)
+        except SourceError as error:
+            is_readable(error)
+            return
+        times = recording.times_s.tolist()
+        assert times == sorted(times)
+        rows = [row for row, _ in recording.images(np.ones(len(times), bool))]
+        assert rows == sorted(set(rows))
+
+    def read(data: bytes) -> None:
+        play(data)
+        label(data)
+
+    assert fuzz(damaged([good], most=6), read)
