@@ -27,7 +27,7 @@ class Label:
     def where(self) -> str:
         """The label's place, for messages."""
         place = f"at {self.time_s:.2f} s"
-        return place if self.line is None else f"line {self.line} ({place})"
+        return f"the frame {place}" if self.line is None else f"line {self.line} ({place})"
 
 
 @dataclass(frozen=True, slots=True)
