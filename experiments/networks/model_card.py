@@ -22,7 +22,7 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.train.data import ferplus
 from mtclar.train.rendered.pictures import PictureSet
-from tools.docs.figures import table
+from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section
 from tools.fit.fewshot_people import rendered
 
@@ -117,7 +117,7 @@ def main() -> None:
         text = "\n\n".join(
             part.strip()
             for part in (
-                f"Encoder `{card.sha256[:12]}`, no support set. Trained on: {card.data}.",
+                f"Encoder `{card.sha256[:12]}`, no support set, no class prior added. Trained on: {card.data}.",
                 "### Real faces, by expression (FER+ PrivateTest; V/A is the proxy)",
                 by_expression(options.ferplus, encoder),
                 "### Rendered people, by age, sex and skin",
@@ -125,7 +125,7 @@ def main() -> None:
             )
         )
     if options.write:
-        replace_section(PAGE, "measured", text)
+        replace_section(PAGE, "measured", wrapped(text))
         print(f"wrote {PAGE}")
     else:
         print(text)
