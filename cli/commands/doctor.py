@@ -33,7 +33,7 @@ EXTRA_MODULES = {
     "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre GPUs"),
     "lsl": (("pylsl",), "`run --sink lsl`"),
     "osc": (("pythonosc",), "`run --sink osc://HOST:PORT`"),
-    "mqtt": (("paho.mqtt",), "`run --sink mqtt://HOST:PORT/TOPIC`"),
+    "mqtt": (("paho",), "`run --sink mqtt://HOST:PORT/TOPIC`"),
 }
 MARKUP = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
 
