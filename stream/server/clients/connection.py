@@ -68,21 +68,25 @@ class LimitedConnection(ServerConnection):
         self._allow(self._limits.camera_bytes_per_s, self._limits.camera_websocket_frames_per_s)
 
     def refuse(self, reason: str, code: int = POLICY_VIOLATION) -> None:
-        """Ends the connection at once; a client that reads learns why."""
+        """Ends the connection, at once if a deadline has passed; a client that reads learns why."""
         if self._refused:
             return
         self._refused = True
         if self.state is State.OPEN:
             self.protocol.fail(code, reason)
             self.send_data()
-        self.transport.abort()  # `close` would wait for its buffer, and for the end of TLS
+        if reason in self._deadlines or self.transport.get_write_buffer_size():
+            self.transport.abort()  # `close` would wait for its buffer, and for the end of TLS
+        else:  # ending it with bytes unread would reset it before the client has read why
+            self.transport.pause_reading()
+            self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins the time of the handshake and the token."""
         super().connection_made(transport)
-        self._end_at(self._accepted_s + self._limits.handshake_s, NO_TOKEN)
+        self._end_in(self._accepted_s + self._limits.handshake_s - self.loop.time(), NO_TOKEN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Returns what it held."""
@@ -104,7 +108,8 @@ class LimitedConnection(ServerConnection):
             super().data_received(part)
         if self.protocol.parser_exc is not None:  # what follows has no use; the client may still read why
             self.transport.pause_reading()
-            self._end_at(self.loop.time() + CLOSE_TIMEOUT_S, NOT_CLOSED)
+        if self.protocol.close_expected():
+            self._end_in(CLOSE_TIMEOUT_S, NOT_CLOSED)
         else:
             self._measure()
 
@@ -130,7 +135,7 @@ class LimitedConnection(ServerConnection):
     def pause_writing(self) -> None:
         """What waits for the client has passed the limit: it must read in time."""
         super().pause_writing()
-        self._end_at(self.loop.time() + self._limits.unread_s, NOT_READ)
+        self._end_in(self._limits.unread_s, NOT_READ)
 
     def resume_writing(self) -> None:
         """The client has read."""
@@ -161,11 +166,13 @@ class LimitedConnection(ServerConnection):
             self.refuse("too many incomplete pictures", TRY_LATER)
         elif not waiting:
             self._cancel(NO_END)
-        elif self.state is State.OPEN and NO_END not in self._deadlines:
-            self._end_at(self.loop.time() + self._limits.message_s, NO_END)
+        elif self.state is State.OPEN:
+            self._end_in(self._limits.message_s, NO_END)
 
-    def _end_at(self, at_s: float, reason: str) -> None:
-        self._deadlines[reason] = self.loop.call_at(at_s, self.refuse, reason)
+    def _end_in(self, seconds: float, reason: str) -> None:
+        """Sets a deadline, unless it is set."""
+        if reason not in self._deadlines:
+            self._deadlines[reason] = self.loop.call_later(seconds, self.refuse, reason)
 
     def _cancel(self, reason: str) -> None:
         if (deadline := self._deadlines.pop(reason, None)) is not None:

@@ -159,6 +159,17 @@ def test_a_client_that_reads_now_and_then_stays(
     sock.close()
 
 
+@pytest.mark.parametrize("last", [frame(8, b"\x03\xe8"), frame(3, b""), b"\x01\x00"])
+def test_a_connection_that_has_ended_is_not_kept_open(
+    serve: Serve, eventually: Eventually, last: bytes
+) -> None:
+    """The client closes, or breaks the protocol, and keeps its socket."""
+    server = serve()
+    with websocket(server) as sock:
+        sock.sendall(last)
+        eventually(lambda: server.connections == 0)
+
+
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"websocket", b"pings"])
 def test_everything_before_the_token_has_one_deadline(serve: Serve, said: bytes) -> None:
     """Each thing that it says is progress, and none of it gives it more time."""
@@ -226,7 +237,9 @@ def test_a_picture_that_does_not_end(camera: Callable[..., Server]) -> None:
         assert receive(client)["type"] == "hello"
 
 
-def test_unfinished_pictures_have_a_budget_in_all(camera: Callable[..., Server]) -> None:
+def test_unfinished_pictures_have_a_budget_in_all(
+    camera: Callable[..., Server], eventually: Eventually
+) -> None:
     server = camera(unfinished_bytes=100_000)
     for _ in range(3):  # what a connection held is free when it has ended
         with join(server) as client:
@@ -237,3 +250,4 @@ def test_unfinished_pictures_have_a_budget_in_all(camera: Callable[..., Server])
             with contextlib.suppress(ConnectionError):
                 client.socket.sendall(head + bytes(200_000))
             assert until_closed(client)[1] in (1013, 1006)  # 1006: reset before it was read
+        eventually(lambda: server.connections == 0)  # it is the camera until then
