@@ -32,7 +32,7 @@ NAMES: dict[str | None, str] = {
 
 
 def measure(name: str | None, seconds: float) -> Outcome:
-    """One attack on a server of its own."""
+    """One attack on a server of its own, or None."""
     with tempfile.TemporaryDirectory() as folder:
         token = Path(folder) / "token"
         token.touch(mode=0o600)
@@ -41,11 +41,11 @@ def measure(name: str | None, seconds: float) -> Outcome:
             return under_attack(name, run, seconds)
 
 
-def row(name: str | None, outcome: Outcome, seconds: float) -> list[str]:
+def row(name: str | None, outcome: Outcome) -> list[str]:
     """One line of the table."""
     return [
         NAMES[name],
-        f"{outcome.made / seconds:.1f}",
+        str(outcome.made),
         f"{100 * outcome.latest / outcome.made:.1f} %",
         f"{100 * outcome.every / outcome.made:.1f} %",
         f"{outcome.mb_before:.0f} -> {outcome.mb_most:.0f}",
@@ -63,10 +63,10 @@ def main() -> None:
     for name in (None, *ATTACKS):
         if args.only is None or args.only == name:
             outcomes[name] = measure(name, args.seconds)
-            print(*row(name, outcomes[name], args.seconds), sep=" | ", flush=True)
+            print(*row(name, outcomes[name]), sep=" | ", flush=True)
     if args.write:
-        head = ["attack", "messages made a second", "got with `latest`", "got with `all`", "memory, MB"]
-        lines = table(head, [row(name, outcome, args.seconds) for name, outcome in outcomes.items()])
+        head = ["attack", "messages made", "got with `latest`", "got with `all`", "memory, MB"]
+        lines = table(head, [row(name, outcome) for name, outcome in outcomes.items()])
         text = f"{args.seconds:g} s each; {os.cpu_count()} cores, load {load:.1f} when it began.\n\n{lines}"
         RESULT.write_text(
             json.dumps({NAMES[name]: asdict(outcome) for name, outcome in outcomes.items()}, indent=1) + "\n"
