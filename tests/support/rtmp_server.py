@@ -90,10 +90,10 @@ class RtmpServer:
 
     def _serve(self, client: socket.socket, stopped: threading.Event) -> None:
         try:
-            with client, client.makefile("rb") as received:
-                hello = received.read(1537)
+            with client:
+                hello = client.recv(1537, socket.MSG_WAITALL)
                 client.sendall(b"\x03" + bytes(8) + os.urandom(1528) + hello[1:])
-                received.read(1536)
+                client.recv(1536, socket.MSG_WAITALL)
                 asked = b""
                 waiting = list(ANSWERS)
                 while waiting:
