@@ -286,8 +286,16 @@ def test_a_changed_or_missing_member_is_refused(tmp_path, payload) -> None:
         )
     nameless = json.dumps(manifest | {"subject": 7}).encode()
     assert "subject is not a text" in refused(tmp_path, packed({**members, "manifest.json": nameless}))
-    nowhere = json.dumps(manifest | {"source": "rtsp://["}).encode()
-    assert "do not fit together" in refused(tmp_path, packed({**members, "manifest.json": nowhere}))
+
+
+def test_a_source_that_is_no_address_shows_its_scheme_alone(tmp_path, payload) -> None:
+    def nowhere(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members["manifest.json"]) | {"source": "rtsp://["}
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    path = tmp_path / "nowhere.mtclar"
+    path.write_bytes(rewritten(payload, nowhere))
+    assert SupportSet.load(path).source == "rtsp://…"
 
 
 NOT_DESCRIBED = "labels is not the array that the manifest describes"

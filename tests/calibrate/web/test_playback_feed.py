@@ -83,6 +83,7 @@ def test_ratings_become_labels_and_a_support_set(
             "labels": 0,
             "lag": None,
         }
+        rater.wait(lambda: rater.images)
         assert len(rater.images) == 1  # something to see before it plays
         assert "nothing was rated" in rater.do("finish")["message"]
         assert "while it plays" in rater.do("take", valence=0.0, arousal=0.0)["message"]

@@ -189,13 +189,15 @@ def test_one_frame_is_one_frame(command: Command, face_clip: Path, tmp_path: Pat
 
 
 def test_a_disk_that_is_full_leaves_the_calibration_before(
-    command: Command, face_clip: Path, labels: Path, full_disk: Path
+    command: Command, face_clip: Path, labels: Path, tmp_path: Path, full_disk: Path
 ) -> None:
     out = full_disk / "a.mtclar"
-    arguments = ("calibrate", "--source", face_clip, "--labels", labels, "--out", out, "--force")
-    assert command(*arguments).code == 0
+    arguments = ("calibrate", "--source", face_clip, "--out", out, "--force", "--keep-crops", "--labels")
+    assert command(*arguments, labels).code == 0
     before = out.read_bytes()
-    done = command(*arguments, "--subject", "x" * 2**16)
+    many = tmp_path / "many.csv"  # too many for this disk
+    many.write_text("time,valence,arousal\n" + "".join(f"{i / 25},{i / 25},0\n" for i in range(25)))
+    done = command(*arguments, many)
     assert done.code == 1
     assert f"cannot write {out}: " in done.err
     assert out.read_bytes() == before
