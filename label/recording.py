@@ -11,11 +11,10 @@ from typing import Any, Protocol
 
 import av.error
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.decoding import upright
+from mtclar.stream.sources.decoding import Converter
 from mtclar.stream.sources.media_file import MediaFile
 from mtclar.stream.sources.options import (
     UNCHANGED,
@@ -91,7 +90,7 @@ class VideoRecording:
                 self._rows_of.setdefault(pts, []).append(row)
 
     def images(self, selected: NDArray[np.bool_], first: int = 0) -> Iterator[Decoded]:
-        reformatter = VideoReformatter()
+        converted = Converter()
         row = -1
         with self._file.open() as (container, stream):
             stream.thread_type = "NONE"  # videos in parallel are faster than threads
@@ -102,8 +101,7 @@ class VideoRecording:
                     continue
                 image = None
                 if selected[row]:
-                    image = np.asarray(reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
-                    image = self._change(upright(image, frame))
+                    image = self._change(converted(frame))
                 yield row, image
 
     def _warn(self, text: str) -> None:

@@ -112,7 +112,7 @@ def pictures(
 
     Raises CodecChanged after `undecodable_packets` in a row; never with None.
     """
-    reformatter = VideoReformatter()  # shared: a new one for each frame costs 0.35 ms at 640x480
+    converted = Converter()
     packets = container.demux(stream)
     taken: OrderedDict[int, float] = OrderedDict()  # by stamp, in the stream's own ticks
     began = False
@@ -145,9 +145,8 @@ def pictures(
                 warn("damaged pictures left out")
                 continue
             silent, began = 0, True
-            image = np.asarray(reformatter.reformat(picture, format="bgr24").to_ndarray(), np.uint8)
             unix_s = None if picture.pts is None else taken.pop(picture.pts, None)
-            yield Picture(upright(image, picture), picture.time, unix_s)
+            yield Picture(converted(picture), picture.time, unix_s)
         if began and undecodable_packets is not None and silent >= undecodable_packets:
             raise CodecChanged(label, silent_since)
 
@@ -162,14 +161,32 @@ def _store_wall_time(packet: Any, taken: "OrderedDict[int, float]") -> None:
         taken.popitem(last=False)
 
 
-def upright(image: NDArray[np.uint8], picture: Any) -> NDArray[np.uint8]:
-    """Turns and mirrors a picture by its display matrix, as ffmpeg does (fftools/ffmpeg_filter.c)."""
-    side_data = picture.side_data.get(Type.DISPLAYMATRIX)
-    if side_data is None:
-        return np.ascontiguousarray(image)
-    a, b, _, c, d = DISPLAY_MATRIX.unpack_from(bytes(side_data))
+class Converter:
+    """Converts the pictures of one stream to BGR, turned and mirrored by their display matrix as ffmpeg does.
+
+    Source: fftools/ffmpeg_filter.c.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # a new one for each picture costs 0.35 ms at 640x480
+        self._rotation: int | None = None
+        self._matrix: tuple[int, ...] | None = None
+
+    def __call__(self, picture: Any) -> NDArray[np.uint8]:
+        """[H, W, 3] BGR, upright."""
+        image = np.asarray(self._reformatter.reformat(picture, format="bgr24").to_ndarray(), np.uint8)
+        if picture.rotation != self._rotation:
+            # Only then: PyAV keeps a picture whose side data was read until the next garbage collection.
+            self._rotation = picture.rotation
+            side_data = picture.side_data.get(Type.DISPLAYMATRIX)
+            self._matrix = None if side_data is None else DISPLAY_MATRIX.unpack_from(bytes(side_data))
+        return np.ascontiguousarray(image if self._matrix is None else _upright(image, self._matrix))
+
+
+def _upright(image: NDArray[np.uint8], matrix: tuple[int, ...]) -> NDArray[np.uint8]:
+    a, b, _, c, d = matrix
     if not (a or c) or not (b or d):
-        return np.ascontiguousarray(image)  # not the matrix of a rotation
+        return image  # not the matrix of a rotation
     clockwise_deg = math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c))) % 360
     quarter = round(clockwise_deg / 90) % 4
     if abs((clockwise_deg + 45) % 90 - 45) > 1:
@@ -177,9 +194,9 @@ def upright(image: NDArray[np.uint8], picture: Any) -> NDArray[np.uint8]:
     if quarter % 2:
         mirrored = (c > 0) if quarter == 1 else (c < 0)
         turned = np.rot90(image, -quarter)
-        return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+        return turned[:, ::-1] if mirrored else turned
     flipped = image[:, ::-1] if quarter and a < 0 else image
-    return np.ascontiguousarray(flipped[::-1] if d < 0 else flipped)
+    return flipped[::-1] if d < 0 else flipped
 
 
 def _turned(image: NDArray[np.uint8], clockwise_deg: float) -> NDArray[np.uint8]:
