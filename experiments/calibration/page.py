@@ -35,7 +35,7 @@ from mtclar.stream import demo_clip
 from mtclar.stream.label_file import read_labels
 from mtclar.stream.server.uploads import write_header
 from mtclar.stream.sources import open_source
-from tests.support import chromium
+from tests.support.peers import chromium
 
 READING_S = 5.0
 WAIT_S = 60.0

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support import chromium
+from tests.support.peers import chromium
 from tools.docs.dashboard_scenes import SCENES, Player, playing
 
 CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline"]

@@ -1,3 +1,3 @@
 """Fixtures of the calibration's tests."""
 
-from support.calibration_faces import taken
+from support.media.calibration_faces import taken

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import Run, command, home, process
-from support.video_clips import clips, empty_clip, face_clip, labels, long_clip, two_faces_clip
+from support.media.video_clips import clips, empty_clip, face_clip, labels, long_clip, two_faces_clip
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
-from support import chromium
 from support.command_line import command, home, process
+from support.peers import chromium
 
 from mtclar.engine.data_types import Affect, Estimate, FaceState
 from mtclar.stream.protocol.client_messages import Assign

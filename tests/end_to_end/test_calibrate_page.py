@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.fake_camera import browser_with_camera, write_mjpeg
+from support.peers.fake_camera import browser_with_camera, write_mjpeg
 from websockets.sync.client import connect
 
 from mtclar.engine.encryption import is_sealed

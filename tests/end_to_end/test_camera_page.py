@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.fake_camera import browser_with_camera, write_mjpeg
+from support.peers.fake_camera import browser_with_camera, write_mjpeg
 
 from mtclar.stream import demo_clip
 from mtclar.stream.protocol.messages import Hello, StreamInfo

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
-from support.video_clips import encode
+from support.media.video_clips import encode
 
 from mtclar.stream.label_file import read_labels
 from mtclar.stream.sources import open_source

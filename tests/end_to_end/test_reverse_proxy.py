@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.certificates import make_certificate
+from support.peers.certificates import make_certificate
+from support.peers.websocket_client import WAIT_S, Eventually, receive
 from support.pipeline_parts import eventually
-from support.websocket_client import WAIT_S, Eventually, receive
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.peers.websocket_client import Make
 from support.pipeline_parts import make_message
-from support.websocket_client import Make
 
 from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from support import ferplus_folder, real_people_file
+from support.media import ferplus_folder, real_people_file
 
 from experiments.networks import ablate
 from mtclar.engine.errors import UsageError

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.exported_networks import exported
+from support.networks.exported_networks import exported
 
 from experiments.networks import accuracy_and_speed
 from mtclar.engine import models

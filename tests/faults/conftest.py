@@ -10,8 +10,8 @@ from support.command_line import command, home
 from support.faults.proxy import Proxy
 from support.faults.rtsp import rtsp_pictures, rtsp_server
 from support.faults.tracker_process import Running
+from support.media.video_clips import clips, face_clip, labels, long_clip
 from support.pipeline_parts import collector, eventually, make_message, tracker
-from support.video_clips import clips, face_clip, labels, long_clip
 
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.sources import open_source

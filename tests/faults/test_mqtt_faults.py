@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.mqtt_broker import mosquitto, subscriber
+from support.peers.mqtt_broker import mosquitto, subscriber
 from support.pipeline_parts import affect
 
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.command_line import Run
 from support.faults.refusals import KINDS, refusing
-from support.video_clips import encode, face_pictures
+from support.media.video_clips import encode, face_pictures
 from websockets.sync.client import connect
 
 from mtclar.engine.support_set import SupportSet

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from support.calibration_faces import taken
-from support.video_clips import make_clip
+from support.media.calibration_faces import taken
+from support.media.video_clips import make_clip
 
 from mtclar.engine.errors import MtclarError
 

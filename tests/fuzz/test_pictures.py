@@ -7,7 +7,7 @@ import numpy as np
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from hypothesis import strategies as st
-from support.hostile_jpegs import frame_header, segment, with_frame_header
+from support.media.hostile_jpegs import frame_header, segment, with_frame_header
 
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.uploads import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support.known_clips import KnownClip, known_clips
+from support.media.known_clips import KnownClip, known_clips
 
 from mtclar.label.face_scan import FaceScanner
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.known_clips import KnownClip
+from support.media.known_clips import KnownClip
 
 from mtclar.label import face_scan
 from mtclar.label.face_scan import BETWEEN, OTHER_FACE, FaceScanner, ScannedFrames, frames_to_scan

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from support.known_clips import EVERY, KnownClip
+from support.media.known_clips import EVERY, KnownClip
 
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import MtclarError, UsageError

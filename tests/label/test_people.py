@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.known_clips import KnownClip
-from support.video_clips import encode
+from support.media.known_clips import KnownClip
+from support.media.video_clips import encode
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError

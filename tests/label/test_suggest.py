@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from support.known_clips import KnownClip
+from support.media.known_clips import KnownClip
 
 from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Settings, label_recording

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from support.video_clips import face_pictures
+from support.media.video_clips import face_pictures
 
 from mtclar.stream import demo_clip
 

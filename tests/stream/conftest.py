@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.certificates import make_certificate
 from support.faults.rtsp import rtsp_pictures, rtsp_server
+from support.media.video_clips import make_clip
+from support.peers.certificates import make_certificate
 from support.pipeline_parts import collector, eventually, make_message, make_tracker, tracker
-from support.video_clips import make_clip
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.websocket_client import VALIDATOR, WAIT_S, Make
+from support.peers.websocket_client import VALIDATOR, WAIT_S, Make
 
 from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.websocket_client import join, receive, until, until_closed
+from support.peers.websocket_client import join, receive, until, until_closed
 
 from mtclar.stream.runner import STUCK_S, Runner
 from mtclar.stream.server.config import ServerConfig

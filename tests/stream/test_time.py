@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from support.websocket_client import Make, join, receive, say, until
+from support.peers.websocket_client import Make, join, receive, say, until
 
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.stream.pipeline import Pipeline, PipelineOptions

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ferplus_folder
+from support.media import ferplus_folder
 
 from mtclar.cli.main import main
 

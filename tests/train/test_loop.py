@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from support import ferplus_folder
+from support.media import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.train import loop

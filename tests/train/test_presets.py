@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from support import ferplus_folder
+from support.media import ferplus_folder
 
 from mtclar.engine.backends.session import open_session
 from mtclar.train import loop

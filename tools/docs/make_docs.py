@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mtclar.stream import demo_clip
-from tests.support import chromium
+from tests.support.peers import chromium
 from tools.docs import dashboard_scenes, figures, rating_scenes
 
 if TYPE_CHECKING:

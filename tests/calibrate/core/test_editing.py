@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.calibration_faces import make_set
+from support.media.calibration_faces import make_set
 
 from mtclar.calibrate.core import editing
 from mtclar.engine import models

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.calibration_faces import DIM, crop
+from support.media.calibration_faces import DIM, crop
 
 from mtclar.calibrate.core.label_store import MAX_SAMPLES, LabelCheck, LabelStore
 from mtclar.engine.errors import CalibrationError

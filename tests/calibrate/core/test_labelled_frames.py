@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.two_people import scene
+from support.media.two_people import scene
 
 from mtclar.calibrate.core.labelled_frames import match_labels, select_labelled
 from mtclar.engine.data_types import Frame

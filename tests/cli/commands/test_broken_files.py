@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.video_clips import encode, face_pictures
+from support.media.video_clips import encode, face_pictures
 
 Command = Callable[..., Any]
 MISSING = "it breaks off: the last "

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
-from support.video_clips import face_pictures
+from support.media.video_clips import face_pictures
 
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.cli.calibration_screen import LineScreen, PanelScreen, affect_plane

@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from support.exported_networks import exported, of_another_name
-from support.video_clips import face_pictures
+from support.media.video_clips import face_pictures
+from support.networks.exported_networks import exported, of_another_name
 
 from mtclar.cli.commands.evaluate import decimal
 from mtclar.engine import models

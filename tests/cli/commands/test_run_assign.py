@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.command_line import PATIENCE_S, Process
-from support.video_clips import encode, face_pictures
+from support.media.video_clips import encode, face_pictures
 from websockets.sync.client import ClientConnection, connect
 
 from mtclar.engine.data_types import Encoded

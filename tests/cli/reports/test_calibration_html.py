@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from support.calibration_faces import make_set
+from support.media.calibration_faces import make_set
 
 from mtclar.calibrate.core.report import make_report
 from mtclar.cli.reports.calibration_html import html

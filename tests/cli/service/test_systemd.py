@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.certificates import make_certificate
+from support.peers.certificates import make_certificate
 
 from mtclar.cli.service.systemd import Supervisor
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.fake_cuda import FakeDriver
-from support.fake_tensorrt import FakeTensorRt
+from support.networks.fake_cuda import FakeDriver
+from support.networks.fake_tensorrt import FakeTensorRt
 
 from mtclar.engine import models
 from mtclar.engine.backends import tensorrt_session

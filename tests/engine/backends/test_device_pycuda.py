@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.fake_cuda import FakeDriver
-from support.fake_tensorrt import FakeTensorRt
+from support.networks.fake_cuda import FakeDriver
+from support.networks.fake_tensorrt import FakeTensorRt
 
 from mtclar.engine import models
 from mtclar.engine.backends.tensorrt.cache import EngineCache

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from support.fake_cuda import FakeDriver, Misuse
+from support.networks.fake_cuda import FakeDriver, Misuse
 
 from mtclar.engine.backends.tensorrt.device_cuda_bindings import CudaBindingsDevice
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from support.tiny_graphs import EMBEDDING_DIM, SIZE, write_encoder, write_pair
+from support.networks.tiny_graphs import EMBEDDING_DIM, SIZE, write_encoder, write_pair
 
 from mtclar.engine import models
 from mtclar.engine.backends import session

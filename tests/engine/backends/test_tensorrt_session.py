@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.fake_cuda import CUresult, FakeDriver
-from support.fake_tensorrt import FakeTensorRt
+from support.networks.fake_cuda import CUresult, FakeDriver
+from support.networks.fake_tensorrt import FakeTensorRt
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session

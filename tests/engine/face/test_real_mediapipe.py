@@ -44,7 +44,7 @@ def probed(
 ) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("mediapipe")
     np.savez(folder / "frames.npz", photo=astronaut, clip=np.stack(carphone[:30]))
-    probe = ROOT / "tests" / "support" / "mediapipe_probe.py"
+    probe = ROOT / "tests" / "support" / "networks" / "mediapipe_probe.py"
     done = run(python, probe, folder / "frames.npz", TASK, folder / "out.npz")
     assert done.returncode == 0, done.stderr
     return dict(np.load(folder / "out.npz"))

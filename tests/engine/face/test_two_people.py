@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.two_people import HEIGHT, Place, ids_of, scene, walk
+from support.media.two_people import HEIGHT, Place, ids_of, scene, walk
 
 from mtclar.engine.face.appearance import MEMORY_S, appearance_at, appearance_distance, blend_appearance
 from mtclar.engine.face.detector import Detector

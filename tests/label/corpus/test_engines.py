@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.known_clips import EVERY, KnownClip
+from support.media.known_clips import EVERY, KnownClip
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.corpus import engines

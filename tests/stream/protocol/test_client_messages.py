@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.websocket_client import SCHEMA, VALIDATOR
+from support.peers.websocket_client import SCHEMA, VALIDATOR
 
 from mtclar.stream.protocol.client_messages import Subscribe, parse_client
 from mtclar.stream.protocol.messages import ALL_FIELDS, ErrorMessage, ProtocolError

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import jsonschema
 import pytest
-from support.websocket_client import SCHEMA, VALIDATOR
+from support.peers.websocket_client import SCHEMA, VALIDATOR
 
 from mtclar.stream.protocol.client_messages import parse_client
 from mtclar.stream.protocol.messages import ProtocolError

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.certificates import make_certificate
 from support.faults.bad_clients import frame, handshake
-from support.websocket_client import WAIT_S, Eventually, Make, join, receive, say, until, until_closed
+from support.peers.certificates import make_certificate
+from support.peers.websocket_client import WAIT_S, Eventually, Make, join, receive, say, until, until_closed
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig

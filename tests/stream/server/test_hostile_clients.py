@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from support.websocket_client import WAIT_S, Eventually, Make, join, receive, say, until, until_closed
+from support.peers.websocket_client import WAIT_S, Eventually, Make, join, receive, say, until, until_closed
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mtclar.stream.protocol.messages import ByeMessage, MarkMessage

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from support.websocket_client import WAIT_S, Eventually, join, receive, say, until
+from support.peers.websocket_client import WAIT_S, Eventually, join, receive, say, until
 
 from mtclar.stream.protocol.messages import MarkMessage
 from mtclar.stream.server.config import ServerConfig

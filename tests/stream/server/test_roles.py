@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.websocket_client import join, receive, say, until
+from support.peers.websocket_client import join, receive, say, until
 from websockets.sync.client import ClientConnection
 
 from mtclar.stream.protocol.client_messages import Assign

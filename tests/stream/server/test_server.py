@@ -12,8 +12,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.certificates import make_certificate
-from support.websocket_client import SCHEMA, WAIT_S, Eventually, Make, join, receive, say, until, until_closed
+from support.peers.certificates import make_certificate
+from support.peers.websocket_client import (
+    SCHEMA,
+    WAIT_S,
+    Eventually,
+    Make,
+    join,
+    receive,
+    say,
+    until,
+    until_closed,
+)
 from websockets.exceptions import InvalidStatus
 
 from mtclar.engine.errors import MtclarError, ServeError, UsageError

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from support.websocket_client import VALIDATOR, WAIT_S, Make
+from support.peers.websocket_client import VALIDATOR, WAIT_S, Make
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 

@@ -4,7 +4,7 @@ import contextlib
 from collections import Counter
 from typing import Any
 
-from support.websocket_client import Eventually, Make, join, receive, say, until
+from support.peers.websocket_client import Eventually, Make, join, receive, say, until
 
 from mtclar.stream.protocol.messages import Hello, MarkMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig

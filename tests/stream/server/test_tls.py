@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.certificates import make_certificate
-from support.websocket_client import WAIT_S, Eventually, join, receive
+from support.peers.certificates import make_certificate
+from support.peers.websocket_client import WAIT_S, Eventually, join, receive
 
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.server.config import ServerConfig

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.websocket_client import WAIT_S, Eventually, join, receive, say, until, until_closed
+from support.peers.websocket_client import WAIT_S, Eventually, join, receive, say, until, until_closed
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 

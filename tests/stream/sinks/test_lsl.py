@@ -21,7 +21,7 @@ from mtclar.stream.sinks import Sink, SinkGroup, open_sink
 
 pytest.importorskip("pylsl", reason="pylsl is not installed; `make setup-all` brings it")
 
-INLET = Path(__file__).parents[2] / "support" / "lsl_inlet.py"
+INLET = Path(__file__).parents[2] / "support" / "peers" / "lsl_inlet.py"
 WAIT_S = 60.0
 CLOCK_ERROR_S = 0.005
 CAM = f"cam{os.getpid()}"  # a machine has one LSL: other tests may have outlets there

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.certificates import make_certificate
-from support.mqtt_broker import Mosquitto, mosquitto, subscriber
+from support.peers.certificates import make_certificate
+from support.peers.mqtt_broker import Mosquitto, mosquitto, subscriber
 from support.pipeline_parts import affect
 
 from mtclar.engine.errors import UsageError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from support.websocket_client import Eventually, Make, join, say, until
+from support.peers.websocket_client import Eventually, Make, join, say, until
 
 from mtclar.engine.data_types import Affect
 from mtclar.stream.pipeline import Pipeline

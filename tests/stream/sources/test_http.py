@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from support.mjpeg_server import MjpegServer
+from support.peers.mjpeg_server import MjpegServer
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker

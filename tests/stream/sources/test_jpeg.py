@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.hostile_jpegs import HIDDEN, LARGE, jpeg, large_jpeg, segment, with_frame_header
+from support.media.hostile_jpegs import HIDDEN, LARGE, jpeg, large_jpeg, segment, with_frame_header
 
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.uploads import require_jpeg

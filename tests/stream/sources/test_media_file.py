@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.video_clips import picture
+from support.media.video_clips import picture
 
 from mtclar.engine.errors import SourceError
 from mtclar.label.recording import VideoRecording, open_recording

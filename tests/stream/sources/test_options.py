@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.video_clips import picture
+from support.media.video_clips import picture
 
 from mtclar.cli.calibration_target import open_frames
 from mtclar.engine.errors import UsageError

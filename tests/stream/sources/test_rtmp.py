@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from support.rtmp_server import RtmpServer
+from support.peers.rtmp_server import RtmpServer
 
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline import Pipeline, PipelineOptions

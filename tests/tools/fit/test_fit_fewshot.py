@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ferplus_folder, real_people_file
-from support.exported_networks import exported, of_another_name
+from support.media import ferplus_folder, real_people_file
+from support.networks.exported_networks import exported, of_another_name
 
 from mtclar.engine import models
 from mtclar.engine.estimate.comparer import params_for

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.pictures import level_of, write_picture
+from support.media.pictures import level_of, write_picture
 
 from mtclar.engine.errors import UsageError
 from mtclar.train.data import afew_va

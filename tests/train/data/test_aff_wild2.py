@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.pictures import level_of, write_picture
+from support.media.pictures import level_of, write_picture
 
 from mtclar.engine.errors import UsageError
 from mtclar.train.data import aff_wild2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pictures import level_of, write_picture
+from support.media.pictures import level_of, write_picture
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from support import ferplus_folder
+from support.media import ferplus_folder
 
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.errors import UsageError

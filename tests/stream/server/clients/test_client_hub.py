@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support.websocket_client import Make
+from support.peers.websocket_client import Make
 
 from mtclar.stream.protocol.messages import DEFAULT_FIELDS, StatusMessage
 from mtclar.stream.server.clients.client import Outgoing, Subscription

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import av
 
-from support.video_clips import picture
+from support.media.video_clips import picture
 
 CHUNK = 1 << 20
 COMMAND, MEDIA = 3, 4  # chunk streams

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from support import chromium
+from support.peers import chromium
 
 WAIT_MS = 30_000  # for anything on a page; generous, because machines that test are busy
 

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from support.fake_cuda import FakeDriver, Operation
+from support.networks.fake_cuda import FakeDriver, Operation
 
 
 class FakeTensorRt:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtclar.stream.label_file import Label, read_labels
 
-CLIPS = Path(__file__).parents[1] / "label" / "clips"
+CLIPS = Path(__file__).parents[2] / "label" / "clips"
 EVERY = 20  # frames to a label
 
 

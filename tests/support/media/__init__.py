@@ -1,0 +1,1 @@
+"""Pictures, videos and data sets in miniature for tests."""

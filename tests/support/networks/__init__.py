@@ -1,0 +1,1 @@
+"""Small and faked networks, and fakes of the drivers that run them."""

@@ -1,0 +1,1 @@
+"""Programs at the other end: browsers, websocket clients, cameras that serve, brokers, inlets."""
