@@ -18,6 +18,10 @@ DEFAULT_SUBJECT = "me"
 WEBCAM = "webcam"
 NO_SUPPORT = "none"
 HOST, PORT = DEFAULT_HOST, DEFAULT_PORT
+SOURCES = (
+    "webcam:N, /dev/videoN, an address (rtsp://, http://, rtmp://), browser, a video file, - (standard input), "
+    "demo or synthetic"
+)
 
 SourceOption = Annotated[
     str,
@@ -35,8 +39,7 @@ SourcesOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="webcam (the default), webcam:N, /dev/videoN, rtsp://..., browser, a video file, demo or synthetic; "
-        "repeat it for several streams.",
+        help=f"webcam (the default), {SOURCES}; repeat it for several streams.",
     ),
 ]
 BackendOption = Annotated[
