@@ -70,3 +70,32 @@ class Source(Protocol):
 def stream_name(text: str) -> str:
     """A stream id from a path or address: letters, digits, dot, dash and underscore."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:64] or "stream"
+
+
+class WrappedSource:
+    """A source that passes everything on to another one; override what differs."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.stream_id, self.label, self.live = source.stream_id, source.label, source.live
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self._source.size
+
+    @property
+    def fps(self) -> float | None:
+        return self._source.fps
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self._source.files
+
+    def frames(self) -> Iterator[Frame]:
+        return self._source.frames()
+
+    def reachable(self) -> bool | None:
+        return self._source.reachable()
+
+    def close(self) -> None:
+        self._source.close()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import expand_home
-from mtclar.stream.sources.base import Source
+from mtclar.stream.sources.base import Source, WrappedSource
 
 Image = NDArray[np.uint8]
 
@@ -98,34 +98,20 @@ def stream_number(options: str, what: str) -> int | None:
     return None if number is None else int(number)
 
 
-class ChangedSource:
+class ChangedSource(WrappedSource):
     """A source whose pictures are changed."""
 
     def __init__(self, source: Source, change: PictureOptions) -> None:
-        self._source, self._change = source, change
-        self.stream_id, self.label, self.live = source.stream_id, source.label, source.live
+        super().__init__(source)
+        self._change = change
 
     @property
     def size(self) -> tuple[int, int] | None:
         return self._change.size(self._source.size)
 
-    @property
-    def fps(self) -> float | None:
-        return self._source.fps
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self._source.files
-
     def frames(self) -> Iterator[Frame]:
         for frame in self._source.frames():
             yield replace(frame, image=self._change(frame.image))
-
-    def reachable(self) -> bool | None:
-        return self._source.reachable()
-
-    def close(self) -> None:
-        self._source.close()
 
 
 def changed(source: Source, change: PictureOptions) -> Source:

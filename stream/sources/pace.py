@@ -4,10 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from mtclar.engine.data_types import Frame
-from mtclar.stream.sources.base import Source
+from mtclar.stream.sources.base import Source, WrappedSource
 
 
 def paced(
@@ -30,34 +29,16 @@ def paced(
         yield replace(frame, t_capture_s=clock())
 
 
-class PacedSource:
-    """Wraps a source so that its frames are released at their own times."""
+class PacedSource(WrappedSource):
+    """A source whose frames are released at their own times."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        super().__init__(source)
         self._stopped = threading.Event()
-        self.stream_id = source.stream_id
-        self.label = source.label
-        self.live = source.live
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        return self._source.size
-
-    @property
-    def fps(self) -> float | None:
-        return self._source.fps
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self._source.files
 
     def frames(self) -> Iterator[Frame]:
         return paced(self._source.frames(), self._stopped)
 
-    def reachable(self) -> bool | None:
-        return self._source.reachable()
-
     def close(self) -> None:
         self._stopped.set()
-        self._source.close()
+        super().close()
