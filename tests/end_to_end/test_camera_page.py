@@ -194,3 +194,18 @@ def test_no_camera_is_told_in_plain_words(
     page.locator("#start").click()
     expect(page.locator("#camera-words")).to_contain_text(words)
     expect(page.locator("#start")).to_be_visible()  # to try again
+
+
+def test_why_a_camera_failed_stays_when_the_server_comes_back(
+    open_page: OpenPage, served: Callable[..., Any]
+) -> None:
+    first = served(BrowserSource())
+    script = REFUSE % "NotFoundError"
+    page = open_page(f"{first.url}camera", own=first.url, gone=True, script=script)
+    page.locator("#start").click()
+    expect(page.locator("#camera-words")).to_contain_text("has no camera")
+    first.close()
+    expect(page.locator("#connection")).not_to_have_attribute("data-state", "live")
+    served(BrowserSource(), first.port)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(page.locator("#camera-words")).to_contain_text("has no camera")

@@ -9,11 +9,18 @@ import { TokenPrompt } from "../shared/token.js";
 const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };
 const COLOUR = { sending: "ok", failed: "gone", waiting: "source" };
 
-const FIRST_WORDS = element("camera-words").textContent;
+const shownWords = () => element("camera-words").textContent;
+const FIRST_WORDS = shownWords();
+let serversWords = null; // why the server refuses this page
 
 function showWords(text, bad) {
   element("camera-words").textContent = text;
   element("camera-words").dataset.kind = bad ? "bad" : "";
+}
+
+function showServersWords(text) {
+  serversWords = text;
+  showWords(text, true);
 }
 
 const connection = new Connection({
@@ -22,14 +29,15 @@ const connection = new Connection({
       connection.send({ type: "subscribe", streams: [], max_hz: 1 }); // this page draws no values
       const viewer = message.role === "viewer";
       if (!sender.on) element("start").hidden = viewer;
-      if (!sender.on) showWords(viewer ? VIEWER_TEXT : FIRST_WORDS, viewer);
+      if (viewer && !sender.on) showServersWords(VIEWER_TEXT);
+      else if (shownWords() === serversWords) showWords(FIRST_WORDS, false); // why a camera failed stays
     }
     sender.onMessage(message);
   },
   onState: (state, wait_s, refusal) => {
     showConnection(state, wait_s, refusal);
     if (state !== "live") sender.onDisconnect();
-    if (refusal) showWords(refusalText(refusal), true);
+    if (refusal) showServersWords(refusalText(refusal));
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),
 });
