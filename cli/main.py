@@ -23,6 +23,7 @@ COMMANDS = (
     "run",
     "label",
     "watch",
+    "mark",
     "bench",
     "doctor",
     "evaluate",

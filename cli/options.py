@@ -71,6 +71,9 @@ ScaleOption = Annotated[
         metavar="LOW:HIGH", help="Range of the values in label files: 1:9, -100:100; by default -1:1."
     ),
 ]
+ServerTokenOption = Annotated[
+    str | None, typer.Option(help="The server's token. Other users can see it in the process list.")
+]
 TokenFileOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
 ]
@@ -137,7 +140,7 @@ CsvOption = Annotated[
     typer.Option(
         "--csv",
         metavar="FILE",
-        help="Write one row per face and frame, with the marks of clients.",
+        help="Write one row per face and frame, with the marks.",
         callback=expanded,
     ),
 ]

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -171,6 +172,15 @@ class Runner:
             self._bye = ByeMessage("ended", f"{labels} {'has' if len(pipelines) == 1 else 'have'} ended")
         return summary
 
+    def mark(self, label: str, t_s: float | None = None) -> None:
+        """Marks a moment of all streams as a client's `mark` does: `t_s` on the monotonic clock, by default now.
+
+        For any thread. The label is not empty and has at most LABEL_LENGTH characters.
+        """
+        mark = MarkMessage(label, time.monotonic() if t_s is None else t_s)
+        self._on_mark(mark)
+        self.server.mark(mark)
+
     def failure(self) -> str | None:
         """Why the process should be restarted; None while it works, or waits for a source."""
         for pipeline in self._pipelines:
@@ -218,7 +228,7 @@ class Runner:
             pages=tuple(self.pages),
         )
 
-    # --- called by the server: the event loop's thread ---
+    # --- called by the server: the event loop's thread; `_on_mark` by any ---
 
     def _on_sent(self, t_capture_s: float) -> None:
         self._meter.sent(t_capture_s)

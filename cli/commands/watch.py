@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtclar.cli.options import TokenFileOption, read_token
+from mtclar.cli.options import ServerTokenOption, TokenFileOption, read_token
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.secret_files import warn_if_readable
 
@@ -33,9 +33,7 @@ class UnreachableError(MtclarError):
 
 def command(
     url: Annotated[str, typer.Argument(help="The server's websocket: ws://127.0.0.1:8765/ws")],
-    token: Annotated[
-        str | None, typer.Option(help="The server's token. Other users can see it in the process list.")
-    ] = None,
+    token: ServerTokenOption = None,
     token_file: TokenFileOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one message per line, as the server sends it.")
@@ -121,6 +119,8 @@ def _watch_live(
                 view.affect(message)
             elif message["type"] == "status":
                 view.status(message)
+            elif message["type"] == "mark":
+                view.mark(message)
             elif message["type"] == "bye":
                 bye = message["reason"]
             return not console.pipe_closed
@@ -145,8 +145,8 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
     last_reason: str | None = None
     while True:
         try:
-            with _connected(address, token) as connection:
-                for message in _messages(connection, token):
+            with connected(address, token) as connection:
+                for message in messages(connection, token):
                     wait_s, last_reason = FIRST_WAIT_S, None
                     if not receive(message):
                         return
@@ -171,7 +171,8 @@ def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None,
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def _connected(address: str, token: str | None) -> "ClientConnection":
+def connected(address: str, token: str | None) -> "ClientConnection":
+    """A connection to the server; raises MtclarError, of which an UnreachableError may pass."""
     from ssl import SSLCertVerificationError
 
     from websockets.exceptions import InvalidStatus, WebSocketException
@@ -214,7 +215,7 @@ def _connected(address: str, token: str | None) -> "ClientConnection":
         ) from error
 
 
-def _messages(connection: "ClientConnection", token: str | None) -> Iterator[dict[str, Any]]:
+def messages(connection: "ClientConnection", token: str | None) -> Iterator[dict[str, Any]]:
     """Each message, until the server closes the connection normally."""
     import json
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from mtclar.cli.logs import event, logs_json
 from mtclar.cli.main import version
 from mtclar.cli.outputs import Output
 from mtclar.cli.service.systemd import Supervisor
-from mtclar.cli.terminal import Terminal, counted, print_text
+from mtclar.cli.terminal import Terminal, counted, on_keys, print_text, reads_keys
 from mtclar.engine.backends.session import NO_DRIVER
 from mtclar.engine.errors import UsageError
 from mtclar.stream.mailbox import Freshness
@@ -26,6 +27,7 @@ FILE_DROPS_WARNING = (
     "--freshness latest drops most frames of a file, because reading is faster than answering: use `all` to answer "
     "every frame, or `paced` to play the file as if it were live"
 )
+MARK_KEY = "m"
 NOTICE = "Tell everyone in view that they are being analysed. Pictures stay on this machine; only numbers leave it."
 NOTICE_WITH_PICTURES = (
     "Tell everyone in view that they are being analysed. The calibration page shows pictures to everyone who may open "
@@ -75,6 +77,7 @@ class Service:
         self._console = console
         self._values = values
         self._supervisor = Supervisor()
+        self._marks = 0  # by key
 
     def __enter__(self) -> Self:
         self.runner.__enter__()
@@ -121,7 +124,13 @@ class Service:
     def run(self, stopped: threading.Event, sinks: Sequence[Sink] = ()) -> Summary:
         """Answers frames until every source has ended or `stopped` is set; raises what Runner.run raises."""
         runner = self.runner
-        view = LiveView(console=self._console, clients=lambda: runner.server.clients, values=self._values)
+        keys = {MARK_KEY: self._mark} if self._values and self._console.is_terminal and reads_keys() else {}
+        view = LiveView(
+            console=self._console,
+            clients=lambda: runner.server.clients,
+            values=self._values,
+            hint=f"{MARK_KEY}: mark" if keys else "",
+        )
         live = all(pipeline.source.live for pipeline in runner.pipelines)
 
         def on_tick() -> None:
@@ -133,7 +142,12 @@ class Service:
             if live and self._console.pipe_closed:
                 stopped.set()
 
-        return runner.run(stopped, [*sinks, view], on_tick)
+        with on_keys(keys) if keys else nullcontext():
+            return runner.run(stopped, [*sinks, view], on_tick)
+
+    def _mark(self) -> None:
+        self._marks += 1
+        self.runner.mark(f"mark {self._marks}")
 
     def print_summary(self, summary: Summary) -> None:
         """Prints and logs the counts, latencies and resources of a run."""

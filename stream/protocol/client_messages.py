@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from mtclar.stream.protocol.messages import DEFAULT_FIELDS, Delivery, OptionalField, ProtocolError
 
+LABEL_LENGTH = 500  # characters of a mark, at most
+
 StreamName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -42,7 +44,7 @@ class Mark(_ClientMessage):
     """Labels this moment, for recordings."""
 
     type: Literal["mark"]
-    label: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    label: Annotated[str, StringConstraints(min_length=1, max_length=LABEL_LENGTH)]
     stream: StreamName | None = None
 
 

@@ -235,7 +235,7 @@ class SubscribedMessage(Message):
 
 @dataclass(frozen=True, slots=True)
 class MarkMessage(Message):
-    """A client's `mark`, sent to all clients, for recordings."""
+    """The label of a moment, sent to all clients, for recordings."""
 
     type: ClassVar[str] = "mark"
     label: str

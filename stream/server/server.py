@@ -200,6 +200,10 @@ class Server(Sink):
         """Publishes the message."""
         self.publish(message)
 
+    def mark(self, message: MarkMessage) -> None:
+        """Publishes the message."""
+        self.publish(message)
+
     def publish(self, message: Published) -> None:
         """Queues a message for all clients that want it; an `affect` is encoded here, on the caller's thread."""
         if isinstance(message, AffectMessage):

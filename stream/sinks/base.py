@@ -27,8 +27,8 @@ class Sink:
     """Receives what the pipelines of a run produce. Override the methods that matter; each does nothing by default.
 
     With `own_thread` every method is called from one thread of the sink's own, in order, and may wait. Without it
-    `affect` is called by the workers of all streams, `status` by their readers and `mark` by the server's event loop:
-    they must be safe for threads and return at once. A `required` sink ends the run when it fails.
+    `affect` is called by the workers of all streams, `status` by their readers, `mark` by the server's event loop and
+    other threads: they must be safe for threads and return at once. A `required` sink ends the run when it fails.
     """
 
     own_thread: ClassVar[bool] = True
@@ -49,7 +49,7 @@ class Sink:
         """The state of a source has changed."""
 
     def mark(self, message: MarkMessage) -> None:
-        """A client has marked a moment, in one stream or (`stream` is None) in all."""
+        """Somebody has marked a moment, in one stream or (`stream` is None) in all."""
 
     def close(self) -> object:
         """Called after the last message, perhaps twice; what it returns is ignored."""

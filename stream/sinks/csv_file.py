@@ -1,4 +1,4 @@
-"""`--csv FILE`: one row per face per frame, written while the run lasts, with the clients' marks; always whole rows."""
+"""`--csv FILE`: one row per face per frame, written while the run lasts, with the marks; always whole rows."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ COLUMNS = (
     "yaw",
     "pitch",
     "roll",
-    "mark",  # labels of clients; in the first row of the first frame captured after them
+    "mark",  # labels; in the first row of the first frame captured after them
 )
 
 BLENDSHAPE_COLUMNS = BLENDSHAPES[1:]

@@ -21,7 +21,7 @@ from rich.text import Text
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.drift import ADVICE
 from mtclar.engine.text import printable
-from mtclar.stream.protocol.messages import AffectMessage, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.sinks.base import Sink
 
 REDRAWS_PER_S = 8
@@ -48,8 +48,8 @@ class LiveView(Sink):
 
     `open` takes title and queue from the streams; a client without streams enters it as a context manager instead.
     `clients`, where given, returns the number of connected clients. Without `values` only changes of a source's state
-    are written, a line each. `queued`: latencies include a wait in a full queue (freshness `all`), and the view states
-    it. `clock` is monotonic.
+    and marks are written, a line each. `queued`: latencies include a wait in a full queue (freshness `all`), and the
+    view states it. `hint`, such as which key does what, is shown on a terminal. `clock` is monotonic.
     """
 
     own_thread = False
@@ -62,11 +62,13 @@ class LiveView(Sink):
         clients: Callable[[], int] | None = None,
         values: bool = True,
         queued: bool = False,
+        hint: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
         self._console = console or Console()
         self.queued = queued
+        self.hint = hint
         self._clients = clients
         self._values = values
         self._clock = clock
@@ -74,6 +76,7 @@ class LiveView(Sink):
         self._arrivals: deque[tuple[float, float]] = deque()  # (time, latency in ms) of the last seconds
         self._affects: dict[str, Json | AffectMessage] = {}  # by stream
         self._states: dict[str, str] = {}
+        self._mark: str | None = None  # the label of the last one
         self._next_line_s = clock()
         self._live: Live | None = None
 
@@ -98,6 +101,7 @@ class LiveView(Sink):
         self.queued = streams[0].freshness == "all"
         self._affects.clear()
         self._states.clear()
+        self._mark = None
         self.__enter__()
 
     def close(self) -> None:
@@ -142,6 +146,13 @@ class LiveView(Sink):
         if changed and self._live is None:
             self._write(f"{status['stream']}: {text}")
 
+    def mark(self, message: Json | MarkMessage) -> None:
+        """Shows the label until the next one."""
+        label = message.label if isinstance(message, MarkMessage) else str(message["label"])
+        self._mark = printable(label)
+        if self._live is None:
+            self._write(f"mark: {label}")
+
     def _write(self, line: str) -> None:
         self._console.out(printable(line), highlight=False)
 
@@ -155,6 +166,10 @@ class LiveView(Sink):
         for i, (stream, state) in enumerate(states.items()):
             text = f"{stream} {state}" if len(states) > 1 else state
             foot.append(f"{', ' if i else '  '}{printable(text)}", style=_STATE_STYLE.get(state, "yellow"))
+        if self.hint:
+            foot.append(f"  {self.hint}")
+        if self._mark is not None:
+            foot.append(f"  mark: {self._mark}", style="bold")
         if not affects:
             return Group(head, Text("waiting for the first picture", style="dim"), foot)
         faces = [
