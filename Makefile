@@ -27,8 +27,8 @@ setup-train: $(SETUP)  ## adds torch and what training needs
 setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's own face finder and its model
 	$(BIN)/python -m tools.convert.mediapipe_env build/mediapipe
 
-setup-all: setup-train setup-mediapipe  ## adds the network sinks, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorrt-rtx,ray,lsl,osc,mqtt]'
+setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network sinks, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,tensorrt-rtx,ray,lsl,osc,mqtt]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json

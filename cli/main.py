@@ -22,6 +22,7 @@ COMMANDS = (
     "calibrate",
     "run",
     "label",
+    "segments",
     "watch",
     "mark",
     "bench",

@@ -43,7 +43,7 @@ def read_labels(path: Path, scale: Scale | None = None, first_frame_s: float = 0
     elif path.suffix.lower() == ELAN:
         labels = parse_elan(_read(path), str(path), scale or Scale())
     else:
-        return parse_labels(_decoded(_read(path), path), str(path), scale or Scale())
+        return parse_labels(decoded(_read(path), path), str(path), scale or Scale())
     shifted = [replace(label, time_s=label.time_s - first_frame_s) for label in labels]
     if shifted[0].time_s < -EARLY_S:
         raise UsageError(
@@ -106,8 +106,8 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"cannot read the label file {path}: {error.strerror or error}", EXAMPLE) from error
 
 
-def _decoded(data: bytes, path: Path) -> str:
-    """The text of a table: UTF-8, UTF-16 with its mark, or the code page of Western spreadsheets."""
+def decoded(data: bytes, path: Path) -> str:
+    """The text of a table: UTF-8, UTF-16 with its mark, or the code page of Western spreadsheets. Raises UsageError."""
     try:
         if data.startswith(UTF_16):
             return data.decode("utf-16")

@@ -1,10 +1,9 @@
-"""ELAN's .eaf: tiers `valence` and `arousal` with a number in each annotation.
+"""ELAN's .eaf: tiers `valence` and `arousal` with a number in each annotation are labels, other tiers are segments.
 
 Where an annotation of one tier overlaps one of the other, a label stands in the middle of what they share. The format:
 https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf.
 """
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,7 +16,7 @@ HINT = "two tiers, `valence` and `arousal`, each annotation with a number such a
 
 
 class Annotation(NamedTuple):
-    """A number from one time slot to another."""
+    """A text from one time slot to another."""
 
     start: str  # ids of time slots
     end: str
@@ -25,15 +24,25 @@ class Annotation(NamedTuple):
     line: int
 
 
+class Span(NamedTuple):
+    """An annotation with its times from the beginning of the media file."""
+
+    start_s: float
+    end_s: float
+    text: str
+    line: int
+
+
 @dataclass(slots=True)
 class Document:
-    """The parts of a document that labels need."""
+    """The time-aligned annotations of a document."""
 
     file: str
     slots: dict[str, int] = field(default_factory=dict)  # milliseconds
     origin_ms: int = 0  # of the media file on the document's time line
-    tiers: dict[str, list[Annotation]] = field(default_factory=dict)  # by axis
-    _tier: str = ""
+    tiers: dict[str, list[Annotation]] = field(default_factory=dict)  # by id
+    axes: dict[str, str] = field(default_factory=dict)  # id of the tier of valence and of arousal
+    _tier: str | None = None
     _open: tuple[str, str, int] | None = None
     _text: str | None = None
 
@@ -44,14 +53,13 @@ class Document:
         elif tag == "MEDIA_DESCRIPTOR" and "TIME_ORIGIN" in attributes:
             self.origin_ms = self._ms(attributes["TIME_ORIGIN"], place)
         elif tag == "TIER":
-            name = NAMES.get(attributes.get("TIER_ID", "").partition("@")[0].strip().casefold(), "")
-            if name in self.tiers:
-                raise place.error(
-                    f"a second tier for {name}: {attributes['TIER_ID'][:SHOWN]!r}", "remove or rename one"
-                )
-            self._tier = name if name in AXES else ""
-            if self._tier:
-                self.tiers[name] = []
+            self._tier = attributes.get("TIER_ID", "")
+            self.tiers.setdefault(self._tier, [])
+            name = NAMES.get(self._tier.partition("@")[0].strip().casefold(), "")
+            if name in self.axes:
+                raise place.error(f"a second tier for {name}: {self._tier[:SHOWN]!r}", "remove or rename one")
+            if name in AXES:
+                self.axes[name] = self._tier
         elif tag == "ALIGNABLE_ANNOTATION":
             self._open = attributes.get("TIME_SLOT_REF1", ""), attributes.get("TIME_SLOT_REF2", ""), line
         elif tag == "ANNOTATION_VALUE":
@@ -62,19 +70,21 @@ class Document:
             self._text += text
 
     def end(self, tag: str) -> None:
-        if tag == "ANNOTATION_VALUE" and self._tier and self._open is not None:
+        if tag == "ANNOTATION_VALUE" and self._tier is not None and self._open is not None:
             start, end, line = self._open
             self.tiers[self._tier].append(Annotation(start, end, (self._text or "").strip(), line))
+        if tag == "ANNOTATION":
+            self._open = None  # an annotation that refers to another one has no time of its own
         if tag in ("ANNOTATION_VALUE", "TIER"):
             self._text = None
         if tag == "TIER":
-            self._tier = ""
+            self._tier = None
 
-    def values(self, axis: str, scale: Scale) -> list[tuple[float, float, float, int]]:
-        """(start_s, end_s, value, line) of the annotations of a tier, in order; empty ones are left out."""
+    def spans(self, tier: str) -> list[Span]:
+        """The annotations of a tier, in order; empty ones are left out. Raises UsageError for impossible times."""
         found = []
-        for start, end, text, line in self.tiers[axis]:
-            place = Place(self.file, line, axis)
+        for start, end, text, line in self.tiers[tier]:
+            place = Place(self.file, line, tier)
             if not text:
                 continue
             times = [self.slots.get(slot) for slot in (start, end)]
@@ -85,13 +95,17 @@ class Document:
                 raise place.error(
                     f"the annotation runs from {start_ms} to {end_ms} ms", "its end comes after its beginning"
                 )
-            found.append((start_ms / 1000, end_ms / 1000, scale(place.number(text, HINT), place), line))
-        found.sort()
-        for (_, end_s, *_), (start_s, _, _, line) in itertools.pairwise(found):
-            if start_s < end_s:
-                raise Place(self.file, line, axis).error(
-                    "the annotation overlaps the one before it", "shorten one of them"
-                )
+            found.append(Span(start_ms / 1000, end_ms / 1000, text, line))
+        return sorted(found)
+
+    def values(self, axis: str, scale: Scale) -> list[tuple[float, float, float, int]]:
+        """(start_s, end_s, value, line) of the annotations of an axis, in order; empty ones are left out."""
+        found: list[tuple[float, float, float, int]] = []
+        for start_s, end_s, text, line in self.spans(self.axes[axis]):
+            place = Place(self.file, line, axis)
+            if found and start_s < found[-1][1]:
+                raise place.error("the annotation overlaps the one before it", "shorten one of them")
+            found.append((start_s, end_s, scale(place.number(text, HINT), place), line))
         return found
 
     def _ms(self, text: str, place: Place) -> int:
@@ -102,8 +116,8 @@ class Document:
         return int(text)
 
 
-def parse_elan(data: bytes, file: str, scale: Scale) -> list[Label]:
-    """The labels of a document, on the time line of its media file, in order. Raises UsageError."""
+def parse_document(data: bytes, file: str) -> Document:
+    """All tiers of a document. Raises UsageError with the line of what is wrong."""
     document = Document(file)
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -122,7 +136,13 @@ def parse_elan(data: bytes, file: str, scale: Scale) -> list[Label]:
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code) or "damaged"
         raise Place(file, error.lineno).error(f"not an XML file as ELAN writes it: {reason}", HINT) from error
-    missing = [axis for axis in AXES if axis not in document.tiers]
+    return document
+
+
+def parse_elan(data: bytes, file: str, scale: Scale) -> list[Label]:
+    """The labels of a document, on the time line of its media file, in order. Raises UsageError."""
+    document = parse_document(data, file)
+    missing = [axis for axis in AXES if axis not in document.axes]
     if missing:
         raise Place(file, 1).error(f"there is no tier {' and no tier '.join(missing)}", HINT)
     valence, arousal = (document.values(axis, scale) for axis in AXES)

@@ -100,11 +100,11 @@ def _separator(text: str) -> tuple[str, int]:
 
 def _known(line: str, separator: str) -> tuple[int, int]:
     """How many known columns, and how many columns, a header has with this separator."""
-    names = [_name(cell.strip().strip('"')) for cell in line.split(separator)]
+    names = [column_name(cell.strip().strip('"')) for cell in line.split(separator)]
     return len(set(names) - {""}), len(names)
 
 
-def _name(spelling: str) -> str:
+def column_name(spelling: str) -> str:
     """The known name of a column as it is spelled, or ''; units in brackets count: `Time [ms]` -> `time_ms`."""
     bare, _, unit = spelling.casefold().replace("(", "[").partition("[")
     name = re.sub(r"[\s_-]+", "_", bare.strip())
@@ -113,7 +113,7 @@ def _name(spelling: str) -> str:
 
 
 def _header(cells: Sequence[str], place: Place) -> Columns:
-    names = [_name(cell) for cell in cells]
+    names = [column_name(cell) for cell in cells]
     index: dict[str, int] = {}
     for name in dict.fromkeys(name for name in names if name):
         found = [at for at, other in enumerate(names) if other == name]
@@ -147,7 +147,7 @@ def _label(cells: list[str], columns: Columns, place: Place, scale: Scale) -> La
         if not _is_filled(cells, columns, column):
             return None
         values.append(scale(at(column).number(cells[index[column]], EXAMPLE), at(column)))
-    time_s = _time_s(cells[index[columns.time]], at(columns.time), in_ms=columns.time == "time_ms")
+    time_s = seconds_of(cells[index[columns.time]], at(columns.time), in_ms=columns.time == "time_ms")
     track = cells[index[TRACK]] if TRACK in index else ""
     if track and not (track.isdecimal() and len(track) < 10):
         raise at(TRACK).error(f"'{track[:SHOWN]}' is not the number of a face", "0, 1, ..., or left empty")
@@ -159,7 +159,8 @@ def _is_filled(cells: Sequence[str], columns: Columns, name: str) -> bool:
     return name in columns.index and cells[columns.index[name]].casefold() not in BLANK
 
 
-def _time_s(text: str, place: Place, *, in_ms: bool) -> float:
+def seconds_of(text: str, place: Place, *, in_ms: bool = False) -> float:
+    """A time in seconds, as `62.5`, `1:02.5` or `0:01:02.5`; never negative. Raises UsageError."""
     if clock := CLOCK.fullmatch(text):
         time_s = 3600.0 * int(clock[1] or 0) + 60.0 * int(clock[2]) + place.number(clock[3], SECONDS)
     else:

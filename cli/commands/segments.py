@@ -1,0 +1,127 @@
+"""`mtclar-stream segments`: statistics of each segment of each recording, as long and wide tables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtclar.cli.options import expanded
+from mtclar.cli.options_of_tables import (
+    ColumnOption,
+    FpsOption,
+    OnePersonOption,
+    SegmentsOption,
+    ShiftOption,
+    TablesArgument,
+    TierOption,
+)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from rich.table import Table
+
+MAX_SHOWN = 40  # rows on the terminal; the files have all
+
+
+def command(
+    tables: TablesArgument,
+    segments: SegmentsOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="Write one row for each recording and segment.", callback=expanded
+        ),
+    ] = None,
+    wide: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write one row for each recording, with columns such as stress_valence_mean.",
+            callback=expanded,
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Segment whose mean is subtracted, in columns of their own."),
+    ] = None,
+    tier: TierOption = None,
+    shift: ShiftOption = 0.0,
+    column: ColumnOption = None,
+    fps: FpsOption = None,
+    one_person: OnePersonOption = False,
+) -> None:
+    """Statistics of each segment and of each whole recording.
+
+    Mean, sd, standard error and effective number of frames (neighbouring frames resemble each other), median,
+    quantiles, slope, peak, seconds in each quadrant, share of frames with a value, and with --baseline the difference
+    from the mean of that segment.
+    """
+    from mtclar.cli.options_of_tables import reading_of, segment_file, segments_of
+    from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.engine.errors import UsageError
+    from mtclar.engine.files import expand_home, write_together
+    from mtclar.label.analysis.segment_table import as_csv, long_table, wide_table
+    from mtclar.label.analysis.tables import read_series, table_files
+    from mtclar.label.output.exports import bytes_writer
+
+    if baseline is not None and segments is None:
+        raise UsageError("--baseline needs --segments", "name the file that has the baseline's start and end")
+    files = table_files(expand_home(path) for path in tables)
+    outputs = [Output(name, path) for name, path in (("--out", out), ("--wide", wide)) if path is not None]
+    require_safe(outputs, {"TABLE": files, "--segments": segment_file(segments)})
+    series = read_series(files, reading_of(column, fps, one_person))
+    chosen = segments_of(segments, series, tier, shift)
+    long = long_table(series, chosen, baseline)
+    contents = {out: long, wide: wide_table(long)}
+    write_together(
+        {path: bytes_writer(as_csv(table)) for path, table in contents.items() if path is not None}
+    )
+    console = Terminal()
+    console.print(_shown(long.head(MAX_SHOWN), baseline))
+    if len(long) > MAX_SHOWN:
+        print_text(console, f"... and {counted(len(long) - MAX_SHOWN, 'more row')}.")
+    empty = long[(long.frames == 0)]
+    for row in empty.head(MAX_SHOWN).itertuples():
+        text = f"{row.recording}: {row.segment} ({row.start:g} to {row.end:g} s) has no frame."
+        print_text(console, text, "yellow")
+    for output in outputs:
+        print_text(console, f"Written: {output.path}")
+
+
+def _shown(long: "DataFrame", baseline: str | None) -> "Table":
+    """The most important columns for the terminal."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1), caption="mean ± sd (effective n)", caption_justify="left"
+    )
+    for name in ("recording", "segment"):
+        table.add_column(name)
+    axes = ("valence", "arousal")
+    change = () if baseline is None else tuple(f"{axis} from {baseline}" for axis in axes)
+    for name in ("seconds", "valid", *axes, *change):
+        table.add_column(name, justify="right")
+    for row in long.to_dict("records"):
+        names = [
+            str(row[name]) for name in ("recording", "participant", "session", "stream", "face") if row[name]
+        ]
+        number = f" {row['occurrence']}" if row["occurrence"] > 1 else ""
+        cells = [
+            f"{row[f'{axis}_mean']:+.2f} ± {row[f'{axis}_sd']:.2f} ({row[f'{axis}_effective_n']:.0f})"
+            for axis in axes
+        ]
+        if baseline is not None:
+            cells += [f"{row[f'{axis}_from_baseline']:+.2f}" for axis in axes]
+        table.add_row(
+            " ".join(dict.fromkeys(names)),
+            f"{row['segment']}{number}",
+            f"{row['end'] - row['start']:.1f}",
+            "-" if row["frames"] == 0 else f"{100 * row['valid_share']:.0f} %",
+            *(
+                "-" if row["valid_frames"] == 0 else cell.replace("+nan", "-").replace("nan", "-")
+                for cell in cells
+            ),
+        )
+    return table

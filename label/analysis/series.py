@@ -1,0 +1,93 @@
+"""The series of one face in one recording: times, values and states, without the columns that nothing here needs."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Texts = NDArray[np.str_]
+
+AXES = ("valence", "arousal")
+MEASURED = ("", "ok", "labelled", "between")
+"""States whose values were measured in this frame or beside it; `held` and gated values repeat older ones."""
+
+MAX_GAP = 2.5
+"""Periods between two frames that still follow on each other: further apart, frames are missing."""
+
+
+class Key(NamedTuple):
+    """Whose series it is. Empty: the table does not say."""
+
+    recording: str  # the table's file, without its suffix
+    participant: str = ""
+    session: str = ""
+    stream: str = ""
+    face: str = ""  # whose support set was used, otherwise the number of the track
+
+    def __str__(self) -> str:
+        """For people: the recording, and what else tells it from others."""
+        return ", ".join(part for part in (self.recording, *self._names()) if part)
+
+    def _names(self) -> tuple[str, ...]:
+        named = [("participant", self.participant), ("session", self.session), ("face", self.face)]
+        stream = "" if self.stream == self.recording else self.stream
+        return (stream, *(f"{name} {text}" for name, text in named if text))
+
+
+@dataclass(frozen=True, eq=False)  # no slots: the cached properties
+class Series:
+    """n frames in order of time; nan: no value."""
+
+    key: Key
+    times_s: Array  # [n] from the first frame, rising
+    values: Array  # [n, 2] valence and arousal; nan where they were not measured
+    sds: Array  # [n, 2]; nan where the table has none
+    state: Texts  # [n]
+    drift: Texts  # [n] reasons; empty without drift
+    faults: Texts  # [n] reasons of low quality
+    marks: Texts  # [n] labels of marks before this frame
+    unix_s: Array = field(default_factory=lambda: np.empty(0))  # [n], or empty where the table has none
+    group: str = ""  # of the column that the caller groups by
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    @cached_property
+    def valid(self) -> NDArray[np.bool_]:
+        """[n] whether both axes have a value; of an axis without any, the other counts alone."""
+        there = ~np.isnan(self.values)
+        return np.asarray((there | ~there.any(axis=0)).all(axis=1) & there.any(axis=1))
+
+    @cached_property
+    def period_s(self) -> float:
+        """Median time between frames; nan with fewer than two."""
+        return float(np.median(np.diff(self.times_s))) if len(self) > 1 else float("nan")
+
+    @cached_property
+    def durations_s(self) -> Array:
+        """[n] until the next frame; the last one, and one before a gap, lasts one period."""
+        if len(self) < 2:
+            return np.zeros(len(self))
+        steps = np.append(np.diff(self.times_s), self.period_s)
+        return np.where(steps > MAX_GAP * self.period_s, self.period_s, steps)
+
+    def __getitem__(self, rows: NDArray[np.bool_] | slice) -> "Series":
+        """Some of the frames."""
+        chosen = {
+            name: getattr(self, name)[rows]
+            for name in ("times_s", "values", "sds", "state", "drift", "faults", "marks")
+        }
+        return replace(self, **chosen, unix_s=self.unix_s[rows] if len(self.unix_s) else self.unix_s)
+
+
+def series_of(key: Key, times_s: Array, values: Array, sds: Array | None = None) -> Series:
+    """A series with nothing but times [n], values [n, 2] and perhaps sd [n, 2]; in order of time."""
+    order = np.argsort(times_s, kind="stable")
+    blank = np.full(len(times_s), "", dtype=np.str_)
+    no_sds = np.full_like(values, np.nan)
+    return Series(
+        key, times_s[order], values[order], no_sds if sds is None else sds[order], blank, blank, blank, blank
+    )
