@@ -144,6 +144,16 @@ CsvOption = Annotated[
         callback=expanded,
     ),
 ]
+RecordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="FOLDER",
+        help="Record all values, marks and states into a new folder in this one, for `replay` and `export` "
+        "(needs the extra parquet).",
+        callback=expanded,
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(

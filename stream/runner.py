@@ -153,7 +153,7 @@ class Runner:
         attached = self._sinks.attach(*sinks)
         self._metrics.attach(pipelines, self.server, self._model(), self._version, attached)
         for sink in sinks:
-            sink.model = self._model()
+            sink.model, sink.supports = self._model(), self._announced
         with self._sinks, ExitStack() as running:
             self._sinks.open(self._infos())
             for pipeline in pipelines:
@@ -258,7 +258,7 @@ class Runner:
         supports = self._streams[message.stream].tracker.supports
         if supports is not self._announced[message.stream]:  # the first message with these support sets
             self._announced[message.stream] = supports
-            self.server.publish(SubjectsMessage(message.stream, message.seq, _subjects(supports)))
+            self._sinks.subjects(SubjectsMessage(message.stream, message.seq, _subjects(supports)))
             subjects = [support.subject for support in supports]
             fields = {"event": "subjects", "stream": message.stream, "subjects": subjects}
             log.info("%s: new calibration", message.stream, extra={"fields": fields})
@@ -287,6 +287,9 @@ class _Clients(Sink):
 
     def status(self, message: StatusMessage) -> None:
         self._runner._set_state(message)
+
+    def subjects(self, message: SubjectsMessage) -> None:
+        self._runner.server.publish(message)
 
 
 def _subjects(supports: Sequence[SupportSet]) -> tuple[SubjectInfo, ...]:

@@ -19,6 +19,7 @@ from mtclar.cli.options import (
     NoLiveOption,
     ProviderOption,
     ReadOnlyOption,
+    RecordOption,
     SourcesOption,
     SummaryOption,
     ThreadsOption,
@@ -118,13 +119,14 @@ def command(
         ),
     ] = False,
     csv: CsvOption = None,
+    record: RecordOption = None,
     sink: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME[://ARGUMENT]",
-            help="Send the results to another sink as well (docs/sinks.md): csv://FILE, live, lsl, osc://HOST:PORT, "
-            "mqtt://HOST:PORT/TOPIC, metrics://HOST:PORT, websocket://HOST:PORT, or module:factory for your own; "
-            "repeatable.",
+            help="Send the results to another sink as well (docs/sinks.md): csv://FILE, record://FOLDER, live, lsl, "
+            "osc://HOST:PORT, mqtt://HOST:PORT/TOPIC, metrics://HOST:PORT, websocket://HOST:PORT, or module:factory "
+            "for your own; repeatable.",
         ),
     ] = None,
     summary_json: SummaryOption = None,
@@ -212,6 +214,11 @@ def command(
         if read_only:
             _require_no_commands(calibrate, sources)
             calibrate = False
+        recorder = None
+        if record is not None:
+            from mtclar.stream.sinks.recorder import Recorder  # needs an extra
+
+            recorder = Recorder(record, program=f"mtclar-stream {version()}")
         face_landmarker = _face_landmarker(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
@@ -257,6 +264,9 @@ def command(
         sinks = [open_sink(spec) for spec in sink or ()]
         if csv is not None:
             sinks.append(CsvSink(csv, blendshapes=blendshapes))
+        if recorder is not None:
+            sinks.append(recorder)
+            print_text(console, f"Recording  {record}")
         for opened_sink in sinks:
             stack.callback(opened_sink.close)  # also when nothing runs; a second call does nothing
         stack.enter_context(reload_on_hangup(runner.server))

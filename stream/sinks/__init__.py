@@ -1,4 +1,4 @@
-"""Sinks of results, opened by name: websocket clients, CSV, Prometheus, the terminal, LSL, OSC and MQTT."""
+"""Sinks of results, opened by name: websocket clients, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT."""
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.registry import resolve
@@ -12,6 +12,7 @@ SINKS = {
     "mqtt": "mtclar.stream.sinks.mqtt:open_mqtt",
     "mqtts": "mtclar.stream.sinks.mqtt:open_mqtts",
     "osc": "mtclar.stream.sinks.osc:open_osc",
+    "record": "mtclar.stream.sinks.recorder:open_recorder",
     "websocket": "mtclar.stream.server.server:open_websocket",
 }
 """Name -> `module:factory`. A factory takes the text behind `://`, which may be empty, and returns a Sink.

@@ -7,12 +7,20 @@ are counted and logged; only a sink that is `required` ends the run by one.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import ClassVar, Self
 
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, ModelInfo, StatusMessage, StreamInfo
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    MarkMessage,
+    ModelInfo,
+    StatusMessage,
+    StreamInfo,
+    SubjectsMessage,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +35,18 @@ class Sink:
     """Receives what the pipelines of a run produce. Override the methods that matter; each does nothing by default.
 
     With `own_thread` every method is called from one thread of the sink's own, in order, and may wait. Without it
-    `affect` is called by the workers of all streams, `status` by their readers, `mark` by the server's event loop and
-    other threads: they must be safe for threads and return at once. A `required` sink ends the run when it fails.
+    `affect` and `subjects` are called by the workers of all streams, `status` by their readers, `mark` by the server's
+    event loop and other threads: they must be safe for threads and return at once. A `required` sink ends the run when
+    it fails.
     """
 
     own_thread: ClassVar[bool] = True
     required: ClassVar[bool] = False
     model: ModelInfo | None = None
     """The networks of the run, known before `open`."""
+
+    supports: Mapping[str, Sequence[SupportSet]] = MappingProxyType({})
+    """The support sets of each stream at present, known before `open`."""
 
     trouble: str | None = None
     """Why the sink cannot do its work at present, such as a full disk; it goes on by itself. Clients are told."""
@@ -50,6 +62,9 @@ class Sink:
 
     def mark(self, message: MarkMessage) -> None:
         """Somebody has marked a moment, in one stream or (`stream` is None) in all."""
+
+    def subjects(self, message: SubjectsMessage) -> None:
+        """The support sets of a stream have changed; called before the first `affect` that uses them."""
 
     def close(self) -> object:
         """Called after the last message, perhaps twice; what it returns is ignored."""
@@ -108,6 +123,11 @@ class SinkGroup:
         """Delivers one `mark` message. Raises what a required sink raised."""
         for delivery in self._deliveries:
             delivery.call(partial(delivery.sink.mark, message))
+
+    def subjects(self, message: SubjectsMessage) -> None:
+        """Delivers one `subjects` message. Raises what a required sink raised."""
+        for delivery in self._deliveries:
+            delivery.call(partial(delivery.sink.subjects, message))
 
     def close(self) -> None:
         """Closes every sink, then raises what the first required one raised. Safe to call twice."""

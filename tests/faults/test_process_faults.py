@@ -17,6 +17,7 @@ import pytest
 from support.faults.tracker_process import Received, Running, Watcher, is_affect, is_state
 
 from mtclar.engine.support_set import SupportSet
+from mtclar.stream.protocol.messages import StatusMessage
 from mtclar.stream.sinks.csv_file import COLUMNS, FLUSH_EVERY_S
 
 pytestmark = pytest.mark.faults
@@ -62,6 +63,31 @@ def test_killed_at_any_moment_what_was_written_is_whole(
     old_s = killed_s - FLUSH_EVERY_S - 0.5
     assert set(kept) >= {one.message["frame"] for one in watcher.affects() if one.at_s < old_s}
     assert summary.read_text() == OLDER_SUMMARY
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_any_moment_a_recording_is_read_to_its_last_second(
+    running: Start, long_clip: Path, tmp_path: Path, seed: int
+) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
+    from mtclar.stream.recordings.reader import Recording
+
+    run = running(
+        *("--source", long_clip, "--freshness", "paced", "--no-live", "--support", "none"),
+        *("--record", tmp_path / "recordings"),
+    )
+    with Watcher(run.url, {"delivery": "all"}) as watcher:
+        watcher.wait(is_affect)
+        time.sleep(random.Random(seed).uniform(0.5, 3.0))
+        killed_s = time.monotonic()
+        run.process.kill()
+    assert run.wait() == -signal.SIGKILL
+    recording = Recording(tmp_path / "recordings")
+    kept = [message.seq for _, message in recording.frames()]
+    assert kept == list(range(len(kept)))
+    assert set(kept) >= {one.message["seq"] for one in watcher.affects() if one.at_s < killed_s - 1.0}
+    states = [event.state for _, event in recording.events() if isinstance(event, StatusMessage)]
+    assert states[0] == "connecting"
 
 
 @pytest.mark.parametrize("seed", range(4))

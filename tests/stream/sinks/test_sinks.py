@@ -222,6 +222,7 @@ def test_every_entry_can_be_opened(name: str, tmp_path: Path) -> None:
         "csv": f"://{tmp_path}/out.csv",
         "metrics": "://127.0.0.1:0",
         "osc": "://127.0.0.1:9",
+        "record": f"://{tmp_path}/recordings",
         "mqtt": "://127.0.0.1:9",
         "mqtts": "://127.0.0.1:9",
     }
@@ -236,6 +237,7 @@ def test_every_entry_can_be_opened(name: str, tmp_path: Path) -> None:
         ("morse://127.0.0.1:9000", "there is no sink 'morse'"),
         ("nowhere:Sink", "cannot be imported"),
         ("csv", "needs a file"),
+        ("record", "needs a folder"),
         ("live://x", "takes no argument"),
         ("metrics", "needs an address"),
         ("websocket://8765", "takes an address"),

@@ -1,0 +1,191 @@
+"""Reads a recording: its manifest, its rows part by part, and all messages in the order in which they were sent."""
+
+import heapq
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from mtclar.engine.errors import UsageError
+from mtclar.engine.files import open_ordinary, read_ordinary
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    ClockMessage,
+    MarkMessage,
+    ModelInfo,
+    StatusMessage,
+    StreamInfo,
+    SubjectInfo,
+    SubjectsMessage,
+)
+from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION
+from mtclar.stream.recordings.rows import SCHEMA, messages_of
+
+log = logging.getLogger(__name__)
+
+MAX_MANIFEST_BYTES = 64 * 2**20
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What parsing damaged JSON raises; UnicodeDecodeError and JSONDecodeError are ValueErrors."""
+
+Event = MarkMessage | StatusMessage | ClockMessage | SubjectsMessage
+Timed = tuple[float, AffectMessage | Event]
+"""A message, and when it was sent: seconds on the clock of t_capture."""
+
+
+def find_recording(path: Path) -> Path:
+    """The folder of the recording: `path`, or the only recording in it. Raises UsageError."""
+    if (path / MANIFEST).is_file():
+        return path
+    if not path.is_dir():
+        raise UsageError(f"there is no recording {path}", "name a folder that `run --record` has written")
+    found = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise UsageError(
+            f"{path} is no recording: it has no {MANIFEST}", "name a folder that `run --record` has written"
+        )
+    if len(found) > 1:
+        shown = ", ".join(folder.name for folder in found[-5:])
+        raise UsageError(f"{path} has {len(found)} recordings", f"name one of them, such as {shown}")
+    return found[0]
+
+
+class Recording:
+    """One recording. Raises UsageError when it is none, is of a newer version, or damaged.
+
+    A recording whose process was killed has no `ended`; its rows end with the last flush.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = find_recording(path)
+        manifest = self._read_manifest()
+        try:
+            self.session: str = manifest["session"]
+            self.started: str = manifest["started"]
+            self.ended: str | None = manifest["ended"]
+            self.unix_s, self.monotonic_s = (
+                float(manifest["clock"]["unix"]),
+                float(manifest["clock"]["monotonic"]),
+            )
+            self.model = None if manifest["model"] is None else ModelInfo(**manifest["model"])
+            self.streams = tuple(map(_stream_info, manifest["streams"]))
+            self.support_sets: Mapping[str, Sequence[Mapping[str, Any]]] = manifest["support_sets"]
+            self._parts = self._find_parts([part["file"] for part in manifest["parts"]])
+        except DAMAGE as error:
+            raise self._damaged(MANIFEST, error) from error
+
+    def rows(self) -> Iterator[list[dict[str, Any]]]:
+        """The rows of every part, as `mtclar.stream.recordings.rows` describes them."""
+        for path in self._parts:
+            try:
+                yield _read_part(path)
+            except (pyarrow.ArrowException, *DAMAGE) as error:
+                raise self._damaged(path.name, error) from error
+            except OSError as error:
+                raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def frames(self) -> Iterator[tuple[float, AffectMessage]]:
+        """The `affect` messages with the times at which they were sent."""
+        for rows in self.rows():
+            yield from messages_of(rows)
+
+    def events(self) -> Iterator[tuple[float, Event]]:
+        """All other messages with the times at which they were sent."""
+        path = self.folder / EVENTS
+        try:
+            with open_ordinary(path) as file:
+                lines = file.read().split(b"\n")
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+        for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was never complete
+            try:
+                fields = json.loads(line)
+                event = _event(fields["message"])
+                yield float(fields["t_message"]), event
+            except DAMAGE as error:
+                raise self._damaged(f"{EVENTS}, line {number}", error) from error
+
+    def messages(self) -> Iterator[Timed]:
+        """Frames and events in the order in which they were sent."""
+        return heapq.merge(self.events(), self.frames(), key=itemgetter(0))
+
+    def _read_manifest(self) -> dict[str, Any]:
+        path = self.folder / MANIFEST
+        try:
+            manifest = json.loads(read_ordinary(path, MAX_MANIFEST_BYTES))
+            if manifest["format"] != FORMAT:
+                raise UsageError(
+                    f"{path} is not the manifest of a recording", "name a folder of `run --record`"
+                )
+            if manifest["version"] > VERSION:
+                raise UsageError(
+                    f"{self.folder} was written by a newer version of mtclar-stream", "update this one"
+                )
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+        except (RecursionError, *DAMAGE) as error:
+            raise self._damaged(MANIFEST, error) from error
+        return dict(manifest)
+
+    def _find_parts(self, listed: Sequence[str]) -> list[Path]:
+        """The parts in order, each in the form that is there; the last one may be without rows."""
+        found = []
+        for number in range(1, 10**9):
+            whole, unfinished = (self.folder / name.format(number=number) for name in (PART, OPEN_PART))
+            if whole.exists():
+                found.append(whole)
+            elif unfinished.exists():
+                found.append(unfinished)
+            else:
+                break
+        if missing := sorted(set(listed) - {path.relative_to(self.folder).as_posix() for path in found}):
+            raise UsageError(f"{self.folder} is incomplete: {missing[0]} is missing", "copy the whole folder")
+        return found
+
+    def _damaged(self, where: str, error: Exception) -> UsageError:
+        return UsageError(
+            f"{self.folder} is damaged: {where}: {error}", "copy the recording again, if there is a copy"
+        )
+
+
+def _read_part(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        return list(parquet.read_table(path, schema=SCHEMA).to_pylist())
+    rows: list[dict[str, Any]] = []
+    try:
+        with open_ordinary(path) as file, pyarrow.ipc.open_stream(file) as batches:
+            for batch in batches:
+                rows += batch.to_pylist()
+    except (pyarrow.ArrowInvalid, OSError) as error:  # the process was killed while it wrote this batch
+        log.warning("%s ends within a batch: %s", path, error)
+    return rows
+
+
+def _stream_info(fields: Mapping[str, Any]) -> StreamInfo:
+    size = None if fields["size"] is None else (int(fields["size"][0]), int(fields["size"][1]))
+    return StreamInfo(**{**fields, "size": size, "subjects": tuple(map(_subject_info, fields["subjects"]))})
+
+
+def _subject_info(fields: Mapping[str, Any]) -> SubjectInfo:
+    labels = tuple((float(valence), float(arousal)) for valence, arousal in fields["labels"])
+    return SubjectInfo(fields["subject"], fields["frames"], labels)
+
+
+def _event(message: Mapping[str, Any]) -> Event:
+    fields = {name: value for name, value in message.items() if name != "type"}
+    match message["type"]:
+        case "mark":
+            return MarkMessage(fields["label"], fields["t"], fields["stream"])
+        case "status":
+            return StatusMessage(**fields)
+        case "clock":
+            return ClockMessage(fields["unix"], fields["monotonic"])
+        case "subjects":
+            return SubjectsMessage(
+                fields["stream"], fields["seq"], tuple(map(_subject_info, fields["subjects"]))
+            )
+    raise ValueError(f"a message of the type {message['type']!r}")
