@@ -169,5 +169,14 @@ def open_frames(spec: str, fps: float | None, recorded_for: str | None = None) -
         yield source
 
 
+def require_person(source: "Source") -> None:
+    """Raises UsageError for a recording: nobody in it follows prompts."""
+    if not source.live:
+        raise UsageError(
+            "a recording needs --labels, --every, --pick or --continuous",
+            "`mtclar-stream calibrate recording FILE --every 20` shows its frames on a page, to be labelled",
+        )
+
+
 def _is_live(source: str, purpose: str) -> UsageError:
     return UsageError(f"{purpose} needs a recording, and {source} is live", "name a video file")

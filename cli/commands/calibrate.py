@@ -16,6 +16,7 @@ from mtclar.cli.calibration_target import (
     KeepCropsOption,
     SubjectOption,
     open_frames,
+    require_person,
 )
 from mtclar.cli.commands import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
@@ -104,6 +105,8 @@ def command(
         with ExitStack() as stack:
             recorded_for = None if labels is None else "--labels"
             opened = stack.enter_context(open_frames(source, fps, recorded_for))
+            if labels is None:
+                require_person(opened)
             target.require_writable(
                 {"--source": opened.files, "--labels": () if labels is None else (labels,)}
             )
@@ -173,11 +176,10 @@ def _select_labelled(source: "Source", labels: "Sequence[Label]", tracker: "Trac
 def _guided(
     source: "Source", prompts: "Sequence[Prompt]", tracker: "Tracker", console: "Console"
 ) -> "FrameSelection":
-    """Prompts in the terminal; a file plays at its own speed."""
+    """Prompts in the terminal."""
     from mtclar.calibrate.core.guided_session import COUNTDOWN_S
     from mtclar.calibrate.core.prompts import total_s
     from mtclar.cli.calibration_screen import LineScreen, PanelScreen, TerminalKeys
-    from mtclar.stream.sources.pace import PacedSource
 
     print_text(
         console,
@@ -187,8 +189,7 @@ def _guided(
     )
     keys = TerminalKeys()
     screen = PanelScreen(console, keys.available) if console.is_terminal else LineScreen(console)
-    played = source if source.live else PacedSource(source)
-    selection, complete = guided(played.frames(), prompts, tracker, screen, keys)
+    selection, complete = guided(source.frames(), prompts, tracker, screen, keys)
     if not complete:
         print_text(console, f"{source.label} ended before the last prompt.", "yellow")
     return selection

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack, closing
 
-from mtclar.cli.calibration_target import PageOptions
+from mtclar.cli.calibration_target import PageOptions, require_person
 from mtclar.cli.options import WEBCAM, SourceOption, with_options
 from mtclar.cli.terminal import Terminal, print_text
 from mtclar.engine.errors import CalibrationError
@@ -10,9 +10,9 @@ from mtclar.engine.errors import CalibrationError
 
 @with_options(PageOptions)
 def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
-    """Calibrate on a page in the browser, with an affect grid.
+    """Calibrate on a page in the browser, with an affect grid. For a recording: `calibrate recording`.
 
-    A video file plays in a loop. An interrupted calibration continues with the same command.
+    An interrupted calibration continues with the same command.
 
     \b
     Examples:
@@ -36,7 +36,8 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
     target = options.target()
     secret = target.passphrase(options.encrypt, options.passphrase_file)
     with stop_on_signals() as stopped, ExitStack() as stack:
-        opened = stack.enter_context(closing(open_source(source, loop=True)))
+        opened = stack.enter_context(closing(open_source(source)))
+        require_person(opened)
         target.require_writable({"--source": opened.files})
         tracker = stack.enter_context(
             Tracker.open(
@@ -61,7 +62,7 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
             on_saved=on_saved,
             passphrase=secret,
         )
-        pipeline = PipelineOptions("latest" if opened.live else "paced", on_frame=session.enqueue_frame)
+        pipeline = PipelineOptions(on_frame=session.enqueue_frame)
         runner = Runner([Stream(opened, tracker)], config, pipeline, version=version())
         runner.add_page(CALIBRATE_PAGE, stack.enter_context(session), calibration_pages())
         service = stack.enter_context(Service(runner, console, values=False))

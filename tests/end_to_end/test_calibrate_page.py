@@ -5,13 +5,17 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 from support.peers.fake_camera import browser_with_camera, write_mjpeg
+from support.peers.mjpeg_server import MjpegServer
 from websockets.sync.client import connect
 
 from mtclar.engine.encryption import is_sealed
@@ -59,6 +63,21 @@ def server(process: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
         return running, found[0]
 
     return start
+
+
+@pytest.fixture
+def camera_of() -> Iterator[Callable[[NDArray[np.uint8]], str]]:
+    """Serves one picture as an HTTP camera does, and returns its address."""
+    with ExitStack() as stack:
+
+        def serve(picture: NDArray[np.uint8]) -> str:
+            encoded = bytes(cv2.imencode(".jpg", picture)[1])
+            camera = MjpegServer(picture=lambda _: encoded)
+            camera.start()
+            stack.callback(camera.stop)
+            return camera.url
+
+        yield serve
 
 
 def ready(page: Page) -> None:
@@ -246,7 +265,7 @@ def test_who_and_where_is_chosen_and_a_reload_remembers_it(
 def test_a_choice_that_another_server_offered_is_forgotten(
     open_page: OpenPage, server: Callable[..., Any]
 ) -> None:
-    _, url = server(source="demo")
+    _, url = server(source="synthetic")
     kept = 'sessionStorage.setItem("mtclar-calibrate", \'{"stream":"garden","subject":"cleo"}\');'
     page = open_page(url, script=kept)
     ready(page)
@@ -268,7 +287,7 @@ def test_a_restart_with_other_people_and_streams_is_joined(
     run.send(signal.SIGKILL)
     run.end()
     expect(page.locator("#connection")).to_contain_text("Connection lost")
-    server(source="demo", port=int(found[1]))
+    server(source="synthetic", port=int(found[1]))
     expect(page.locator("#subject")).to_have_text("anna")
     expect(page.locator("#subject-line")).to_be_hidden()
     ready(page)
@@ -305,7 +324,7 @@ def test_an_encrypted_set_is_saved_encrypted(
 def test_a_calibration_continues_after_its_server_was_killed(
     open_page: OpenPage, server: Callable[..., Any], tmp_path: Path
 ) -> None:
-    running, url = server(source="demo")
+    running, url = server(source="synthetic")
     page = open_page(url, gone=True)
     ready(page)
     take(page, 1)
@@ -315,7 +334,7 @@ def test_a_calibration_continues_after_its_server_was_killed(
     running.end()
     expect(page.locator("#connection")).to_contain_text("Connection lost")
     assert not (tmp_path / "anna.mtclar").exists()
-    again, _ = server(source="demo", port=port)
+    again, _ = server(source="synthetic", port=port)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     expect(page.locator("#count")).to_have_text("2")
     expect(page.locator("#notice")).to_contain_text("unfinished calibration was resumed")
@@ -330,12 +349,15 @@ def test_a_calibration_continues_after_its_server_was_killed(
     [("two", "Two people in view: only one, please"), ("nobody", "No face in view")],
 )
 def test_two_people_or_nobody(
-    open_page: OpenPage, server: Callable[..., Any], tmp_path: Path, kind: str, words: str
+    open_page: OpenPage,
+    server: Callable[..., Any],
+    camera_of: Callable[[NDArray[np.uint8]], str],
+    kind: str,
+    words: str,
 ) -> None:
     face = next(iter(open_source("demo").frames())).image
     picture = np.concatenate([face, face], axis=1) if kind == "two" else np.full_like(face, 90)
-    still = write_mjpeg(tmp_path / "still.mjpeg", [picture] * 50)
-    _, url = server(source=still)
+    _, url = server(source=camera_of(picture))
     page = open_page(url)
     expect(page.locator("#advice")).to_contain_text(words)
     page.locator("#take").click()
@@ -357,7 +379,7 @@ def test_a_denied_camera_is_told_in_plain_words(open_page: OpenPage, server: Cal
 
 
 def test_junk_on_the_socket_disturbs_nobody(open_page: OpenPage, server: Callable[..., Any]) -> None:
-    _, url = server(source="demo")
+    _, url = server(source="synthetic")
     page = open_page(url)
     ready(page)
     with connect(url.replace("http", "ws").replace("calibrate", "ws"), proxy=None) as hostile:
@@ -379,7 +401,7 @@ def test_junk_on_the_socket_disturbs_nobody(open_page: OpenPage, server: Callabl
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE, (320, 640)])
 def test_it_fits_the_screen(open_page: OpenPage, server: Callable[..., Any], size: tuple[int, int]) -> None:
-    _, url = server(source="demo")
+    _, url = server(source="synthetic")
     page = open_page(url, size)
     ready(page)
     take(page, 1)

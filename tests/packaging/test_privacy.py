@@ -24,7 +24,7 @@ COMMANDS = {
     "run": ["run", "--source", "synthetic:64x64@30", "--support", "none", *PORT],
     "demo": ["demo", "--no-live", *PORT],
     "calibrate": ["calibrate", "--source", CLIP, "--labels", LABELS, "--out", "me.mtclar"],
-    "calibrate page": ["calibrate", "page", "--source", CLIP, *PORT, "--out", "me.mtclar"],
+    "calibrate page": ["calibrate", "page", "--source", "synthetic", *PORT, "--out", "me.mtclar"],
     "calibrate recording": ["calibrate", "recording", CLIP, "--every", "50", *PORT, "--out", "me.mtclar"],
     "label": ["label", CLIP, "--support", LABELS, "--out", "rows.csv"],
     "label --suggest": ["label", CLIP, "--suggest", "3"],

@@ -228,6 +228,9 @@ def test_the_largest_face_is_taken_unless_a_track_is_named(
     assert len(SupportSet.load(out)) == 3
 
 
+RECORDING = "a recording needs --labels, --every, --pick or --continuous"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -240,8 +243,12 @@ def test_the_largest_face_is_taken_unless_a_track_is_named(
         (("--source", "demo", "--labels", "x.csv", "--grid"), "exclude each other"),
         (("--source", "/no/such/file.mp4"), "there is no file"),
         (("--source", "demo", "--labels", "/no/labels.csv"), "there is no label file"),
-        (("--source", "demo", "--out", "/proc/none/a.mtclar"), "cannot write /proc/none/a.mtclar"),
-        (("--source", "demo", "--out", "/tmp"), "is a folder"),
+        (("--source", "synthetic", "--out", "/proc/none/a.mtclar"), "cannot write /proc/none/a.mtclar"),
+        (("--source", "synthetic", "--out", "/tmp"), "is a folder"),
+        (("--source", "demo"), RECORDING),
+        (("--source", "synthetic?frames=90", "--neutral"), RECORDING),
+        (("--source", "-"), RECORDING),
+        (("page", "--source", "demo"), RECORDING),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(
@@ -321,11 +328,11 @@ def test_keys_skip_and_finish(face_clip: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="keys are read from a POSIX terminal")
-def test_finishing_before_the_first_frame_is_no_matter_of_light(long_clip: Path, tmp_path: Path) -> None:
+def test_finishing_before_the_first_frame_is_no_matter_of_light(tmp_path: Path) -> None:
     """In a real terminal: `q` during the first countdown."""
     import pty
 
-    program = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", str(long_clip)]
+    program = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", "synthetic"]
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
         [*program, "--out", str(tmp_path / "a.mtclar")],
@@ -359,11 +366,9 @@ def test_the_plane_shows_where_the_target_is() -> None:
     assert affect_plane(-1.0, -1.0).plain.splitlines()[9].startswith("O")
 
 
-def test_ctrl_c_in_the_middle_writes_nothing(
-    process: Callable[..., Any], long_clip: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_in_the_middle_writes_nothing(process: Callable[..., Any], tmp_path: Path) -> None:
     out = tmp_path / "a.mtclar"
-    running = process("calibrate", "--source", long_clip, "--neutral", "--out", out)
+    running = process("calibrate", "--source", "synthetic", "--neutral", "--out", out)
     running.read_until("1/1 neutral, countdown")
     running.send(signal.SIGINT)
     done = running.end()

@@ -1,23 +1,30 @@
 """A camera that serves Motion JPEG over HTTP as IP cameras do; it can be stopped and started again."""
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
 
 
-def jpeg(n: int) -> bytes:
+def moving_bar(n: int) -> bytes:
     image = np.full((48, 64, 3), 40, np.uint8)
     image[:, (4 * n) % 56 : (4 * n) % 56 + 8] = 230
     return bytes(cv2.imencode(".jpg", image)[1])
 
 
 class MjpegServer:
-    """Serves 25 pictures a second at /stream; `authorization` is the header that it asks for."""
+    """Serves 25 pictures a second at /stream; `authorization` is the header that it asks for.
 
-    def __init__(self, authorization: str | None = None) -> None:
+    `picture` makes the JPEG of picture n.
+    """
+
+    def __init__(
+        self, authorization: str | None = None, picture: Callable[[int], bytes] = moving_bar
+    ) -> None:
         self.port = 0
+        self.picture = picture
         self.authorization = authorization
         self.challenge = 'Basic realm="camera"'
         self.seen: list[str | None] = []  # the Authorization header of each request
@@ -49,7 +56,7 @@ class MjpegServer:
                 self.end_headers()
                 n = 0
                 while not stopped.is_set():
-                    body = jpeg(n)
+                    body = camera.picture(n)
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
                     try:
                         self.wfile.write(head.encode() + body + b"\r\n")
