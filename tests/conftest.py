@@ -47,6 +47,7 @@ SLOW = (
     "packaging/test_docs.py",
     "packaging/test_privacy.py",
     "packaging/test_wheel.py",
+    "stream/client",
     "stream/server",
     "stream/sinks/test_lsl.py",
     "stream/sinks/test_mqtt.py",

@@ -1,34 +1,24 @@
 """`mtclar-stream watch`: prints the messages of a running server, as a live view or one JSON object per line."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mtclar.cli.options import ServerTokenOption, TokenFileOption, read_token
-from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
-    from websockets.sync.client import ClientConnection
-
     from mtclar.cli.terminal import Terminal
 
-OPEN_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 1.0
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 10.0
-POLICY_VIOLATION = 1008  # RFC 6455: how the server closes on a wrong token
+AGAIN_S = 0.5  # after a server whose source has ended
 
 Receive = Callable[[dict[str, Any]], bool]
 """Takes one message; returns False when its output has no reader left."""
 
 Wait = Callable[[str], None]
 """Gets the reason for waiting for the server."""
-
-
-class UnreachableError(MtclarError):
-    """The server cannot be reached or closed the connection; a retry may succeed."""
 
 
 def command(
@@ -45,6 +35,7 @@ def command(
 ) -> None:
     """Print a server's stream in this terminal; Ctrl-C ends it."""
     from mtclar.cli.terminal import Terminal
+    from mtclar.stream.client.connection import websocket_address
 
     address = websocket_address(url)
     secret = read_token(token, token_file)
@@ -57,23 +48,6 @@ def command(
             _watch_live(address, secret, console, count, reconnect)
     except KeyboardInterrupt:
         return
-
-
-def websocket_address(url: str) -> str:
-    """`url` as a websocket address, `/ws` added where the path is missing; raises UsageError."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.scheme not in ("ws", "wss"):
-        raise UsageError("this is not the address of a websocket", "write ws://127.0.0.1:8765/ws")
-    if parts.username or parts.password or parts.query:
-        raise UsageError("the address must not hold a token or password", "use --token-file")
-    path = parts.path if parts.path not in ("", "/") else "/ws"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
 def _watch_json(
@@ -134,119 +108,40 @@ def _watch_live(
 
 
 def _watch(address: str, token: str | None, receive: Receive, wait: Wait | None, count: int | None) -> None:
-    """Passes messages to `receive` until it returns False, `count` affect messages have come or the server sends bye.
+    """Passes messages to `receive` until it returns False, `count` affect messages have come or the server has ended.
 
-    With `wait`, reconnects to a server that cannot be reached or sent bye; `wait` gets each new reason once.
+    With `wait`, waits for a server that cannot be reached or has ended; `wait` gets each new reason once.
     """
     import time
+    from collections.abc import AsyncIterator
 
-    wait_s = FIRST_WAIT_S
+    from mtclar.stream.client import Client, Disconnected, UnreachableError
+    from mtclar.stream.client.script import in_thread
+
+    async def items() -> AsyncIterator[Any]:
+        async with Client(address, token=token, reconnect=wait is not None, wait=wait is not None) as client:
+            async for item in client.raw():
+                yield item
+
     remaining = count
-    last_reason: str | None = None
     while True:
         try:
-            with connected(address, token) as connection:
-                for message in messages(connection, token):
-                    wait_s, last_reason = FIRST_WAIT_S, None
-                    if not receive(message):
+            with closing(in_thread(items)) as received:
+                for item in received:
+                    if isinstance(item, Disconnected) and wait is not None:
+                        wait(item.reason)
+                    if not isinstance(item, dict):
+                        continue
+                    if not receive(item):
                         return
-                    if message["type"] == "bye":
-                        if message["code"] == "failed":
-                            raise MtclarError(f"the server failed: {message['reason']}")
-                        if wait is None:
-                            return
-                        raise UnreachableError(message["reason"])
-                    if message["type"] == "affect" and remaining is not None:
+                    if item["type"] == "bye" and item["code"] == "ended" and wait is not None:
+                        wait(item["reason"])
+                    if item["type"] == "affect" and remaining is not None:
                         remaining -= 1
                         if remaining == 0:
                             return
-            raise UnreachableError("the server has closed the connection", "add --reconnect to wait for it")
         except UnreachableError as error:
-            if wait is None:
-                raise
-            if error.what != last_reason:
-                last_reason = error.what
-                wait(error.what)
-        time.sleep(wait_s)
-        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-
-
-def connected(address: str, token: str | None) -> "ClientConnection":
-    """A connection to the server; raises MtclarError, of which an UnreachableError may pass."""
-    from ssl import SSLCertVerificationError
-
-    from websockets.exceptions import InvalidStatus, WebSocketException
-    from websockets.sync.client import connect
-    from websockets.typing import Subprotocol
-
-    from mtclar.stream.protocol.messages import PROTOCOL
-
-    no_protocol = f"{address} does not speak {PROTOCOL}"
-    try:
-        return connect(
-            address,
-            subprotocols=[Subprotocol(PROTOCOL)],
-            additional_headers=None if token is None else {"Authorization": f"Bearer {token}"},
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            proxy=None,  # the server is on this machine or network
-        )
-    except InvalidStatus as error:
-        status = error.response.status_code
-        if status in (401, 403):
-            raise _token_error(token) from error
-        raise MtclarError(f"{no_protocol} (HTTP {status})", "check port and path") from error
-    # AssertionError: the sync client of websockets 17 sometimes raises it when a server sends before the handshake.
-    except (WebSocketException, AssertionError) as error:
-        raise MtclarError(no_protocol, "check the port") from error
-    except TimeoutError as error:
-        raise UnreachableError(
-            f"{address} did not answer within {OPEN_TIMEOUT_S:.0f} s", "check the port"
-        ) from error
-    except SSLCertVerificationError as error:  # a retry cannot help
-        raise MtclarError(
-            f"the certificate of {address} is not trusted: {error.verify_message}",
-            "set SSL_CERT_FILE to the file of your own certificate, and use the host name that it contains",
-        ) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UnreachableError(
-            f"cannot reach {address}: {reason}", "is mtclar-stream running there?"
-        ) from error
-
-
-def messages(connection: "ClientConnection", token: str | None) -> Iterator[dict[str, Any]]:
-    """Each message, until the server closes the connection normally."""
-    import json
-
-    from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
-
-    from mtclar.stream.protocol.messages import PROTOCOL
-
-    if connection.subprotocol != PROTOCOL:
-        raise MtclarError(f"the server does not speak {PROTOCOL}", "check the port")
-    while True:
-        try:
-            text = connection.recv()
-        except ConnectionClosedOK:
+            raise UnreachableError(error.what, error.hint or "add --reconnect to wait for it") from error
+        if wait is None:
             return
-        except ConnectionClosed as error:
-            if error.rcvd is not None and error.rcvd.code == POLICY_VIOLATION:
-                raise MtclarError("the server rejected this client", error.rcvd.reason) from error
-            raise UnreachableError(
-                "the connection was lost", "add --reconnect to wait for the server"
-            ) from error
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise MtclarError("the server sent something that is not mtclar.v1") from error
-        if kind == "error" and message["code"] in ("token_required", "bad_token"):
-            raise _token_error(token)
-        yield message
-
-
-def _token_error(token: str | None) -> UsageError:
-    if token is None:
-        return UsageError("this server requires a token", "add --token-file or --token")
-    return UsageError("wrong token for this server", "it was set when the server was started")
+        time.sleep(AGAIN_S)

@@ -8,11 +8,12 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
-from mtclar.engine.data_types import BLENDSHAPES, Affect, Clock, Estimate
+from mtclar.engine.data_types import Affect, Clock
+from mtclar.stream.protocol.face import Face
 
 PROTOCOL = "mtclar.v1"
 
@@ -63,7 +64,7 @@ class Message:
 
 
 def _wire_name(name: str) -> Any:
-    """A field whose name in JSON differs."""
+    """A field whose name in JSON differs. Where a field without a default follows, mypy wants `field` itself."""
     return field(metadata={"wire": name})
 
 
@@ -100,24 +101,40 @@ class StreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
-    """The first message to every client: the server, its clock, its model and its streams."""
+class ClockReading:
+    """One moment on two clocks of the server, seconds."""
 
+    unix_s: float = _wire_name("unix")
+    monotonic_s: float = _wire_name("monotonic")  # the clock of t_capture
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message to every client: the server, its clock, its model and its streams.
+
+    `session` names this run of the server, `clock` is read when a client of this `role` connects: the server fills
+    them in for each client.
+    """
+
+    type: ClassVar[str] = "hello"
     streams: tuple[StreamInfo, ...]
     model: ModelInfo | None = None
     server: str = "mtclar-stream"
     pages: tuple[str, ...] = ()  # besides the dashboard; a name is also a path
+    session: str = ""
+    role: Role = "operator"
+    clock: ClockReading = ClockReading(0.0, 0.0)
 
-    def encode(self, session: str, unix_s: float, monotonic_s: float, role: Role = "operator") -> bytes:
-        """`session` names this run of the server; the two clocks are read when a client of this role connects."""
-        pages = self.pages if role == "operator" else ()  # none of them is for viewers
+    def encode(self) -> bytes:
+        """The message as JSON."""
+        pages = self.pages if self.role == "operator" else ()  # none of them is for viewers
         hello = {
-            "type": "hello",
+            "type": self.type,
             "protocol": PROTOCOL,
             "server": self.server,
-            "session": session,
-            "role": role,
-            "clock": {"unix": unix_s, "monotonic": monotonic_s},
+            "session": self.session,
+            "role": self.role,
+            "clock": self.clock,
             "model": self.model,
             "streams": self.streams,
         }
@@ -142,21 +159,43 @@ class LatencyMs:
         return {**parts, "total": sum(parts.values())}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AffectMessage:
-    """One frame: its faces, of which there may be none, and its times."""
+FaceT = TypeVar("FaceT", Affect, Face)
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameMessage(Generic[FaceT]):
+    """One frame: its faces, of which there may be none, and its times.
+
+    In the server the faces are the engine's results (AffectMessage), in a client what the JSON says of them
+    (ReceivedAffect).
+    """
+
+    type: ClassVar[str] = "affect"
     stream: str
     seq: int  # number of the message in its stream, from 0: a gap is a message that this client did not get
     frame: int  # number of the frame in its source, from 0: a gap is a dropped frame
-    t_capture_s: float
+    t_capture_s: float = field(metadata={"wire": "t_capture"})  # on the server's monotonic clock
     clock: Clock
-    pts_s: float
+    pts_s: float = field(metadata={"wire": "pts"})  # of the source, from 0 at its first frame
     size: tuple[int, int]  # width, height of the frame in pixels
     latency_ms: LatencyMs
     dropped: int  # frames that the mailbox has dropped so far
-    faces: tuple[Affect, ...]
+    faces: tuple[FaceT, ...]
     truth: tuple[float, float] | None = None  # known V/A of a scripted stream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReceivedAffect(FrameMessage[Face]):
+    """An `affect` message that a client received."""
+
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AffectMessage(FrameMessage[Affect]):
+    """An `affect` message that the server sends, and that sinks get."""
+
+    faces: tuple[Affect, ...]
 
     def encode(self, fields: frozenset[str] = DEFAULT_FIELDS) -> bytes:
         """JSON with the chosen optional fields of each face."""
@@ -165,9 +204,9 @@ class AffectMessage:
     def encode_each(self, choices: Collection[frozenset[str]]) -> dict[frozenset[str], bytes]:
         """The same for several choices of fields; rounding, the largest cost, is done once for all of them."""
         every = frozenset[str]().union(*choices)
-        faces = [_to_json(_face(face, every)) for face in self.faces]
+        faces = [_to_json(Face.of(face, every)) for face in self.faces]
         message: dict[str, Any] = {
-            "type": "affect",
+            "type": self.type,
             "stream": self.stream,
             "seq": self.seq,
             "frame": self.frame,
@@ -184,7 +223,7 @@ class AffectMessage:
         message = _to_json(message)
         encoded = {}
         for chosen in choices:
-            left_out = every - chosen
+            left_out = ALL_FIELDS - chosen
             message["faces"] = [
                 {name: value for name, value in face.items() if name not in left_out} for face in faces
             ]
@@ -291,47 +330,6 @@ class ByeMessage(Message):
     type: ClassVar[str] = "bye"
     code: Literal["ended", "shutdown", "failed"]
     reason: str
-
-
-def _face(face: Affect, chosen: frozenset[str]) -> dict[str, Any]:
-    x0, y0, x1, y1 = face.box
-    raw = face.raw
-    sd = None
-    if face.valence_sd is not None and face.arousal_sd is not None:
-        sd = [face.valence_sd, face.arousal_sd]
-    optional: dict[str, Any] = {
-        "faults": list(face.quality_issues),
-        "box": [x0, y0, x1 - x0, y1 - y0],
-        "pose": None if face.pose_deg is None else list(face.pose_deg),
-        "raw": None if raw is None else [raw.valence, raw.arousal],
-        "sd": sd,
-        "in_support": None if raw is None else bool(raw.in_support),
-        "drift": None if face.drift is None else list(face.drift),
-        "nearest_similarity": _nearest_similarity(raw),
-    }
-    message: dict[str, Any] = {
-        "id": int(face.track_id),
-        "subject": face.subject,
-        "state": face.state,
-        "valence": face.valence,
-        "arousal": face.arousal,
-        "calibrated": face.calibrated,
-    }
-    message.update((name, value) for name, value in optional.items() if name in chosen)
-    if "similarity" in chosen:
-        message["similarity"] = [] if raw is None else raw.similarity.tolist()
-    if "blendshapes" in chosen:
-        shapes = face.blendshapes
-        message["blendshapes"] = (
-            None if shapes is None else dict(zip(BLENDSHAPES, shapes.tolist(), strict=True))
-        )
-    return message
-
-
-def _nearest_similarity(raw: Estimate | None) -> float | None:
-    if raw is None or raw.nearest is None:
-        return None
-    return float(raw.similarity[raw.nearest])
 
 
 def _json(message: dict[str, Any]) -> bytes:

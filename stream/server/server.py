@@ -11,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Self
 
 from websockets.asyncio.server import Server as WebsocketServer
@@ -23,6 +24,7 @@ from mtclar.stream.protocol.messages import (
     AffectMessage,
     ByeMessage,
     ClockMessage,
+    ClockReading,
     Hello,
     MarkMessage,
     Role,
@@ -395,7 +397,8 @@ class Server(Sink):
         return response(page, hosts, self._certificate is not None)
 
     def _encode_hello(self, role: Role) -> bytes:
-        return self._hello().encode(self._session, *self._clocks.read(), role)
+        clock = ClockReading(*self._clocks.read())
+        return replace(self._hello(), session=self._session, role=role, clock=clock).encode()
 
     def _on_mark(self, mark: MarkMessage) -> None:
         if self._user_on_mark is not None:

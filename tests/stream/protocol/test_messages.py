@@ -25,6 +25,7 @@ from mtclar.stream.protocol.messages import (
     ByeMessage,
     CameraReadyMessage,
     ClockMessage,
+    ClockReading,
     ErrorMessage,
     FrameTakenMessage,
     Hello,
@@ -53,11 +54,12 @@ def check(data: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "data",
     [
-        Hello(()).encode("s", 1.0, 2.0),
+        Hello((), session="s", clock=ClockReading(1.0, 2.0)).encode(),
         Hello(
             (StreamInfo("c", "c", True, None, None, "latest", (SubjectInfo("anna", 1, ((0.5, -0.25),)),)),),
             ModelInfo("encoder", "ab", "onnxruntime"),
-        ).encode("s", 1.0, 2.0),
+            session="s",
+        ).encode(),
         StatusMessage("cam", "live").encode(),
         ClockMessage(1.0, 2.0).encode(),
         StatusMessage("cam", "reconnecting", 1.5, "no picture for 2 s", 3).encode(),
