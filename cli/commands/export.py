@@ -1,4 +1,4 @@
-"""`mtclar-stream export`: write a checkpoint as ONNX graphs, or compile the networks in use for a GPU."""
+"""`mtclar-stream export`: a recording as tables, a checkpoint as ONNX graphs, the networks in use for a GPU."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,25 +7,31 @@ import typer
 
 from mtclar.cli.options import expanded
 
-TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton")
+RECORDING_TARGETS = ("csv", "parquet", "elan", "nova")
+TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton", *RECORDING_TARGETS)
 
 
 def command(
-    checkpoint: Annotated[
-        Path | None, typer.Argument(help="mtclar.pt written by `train`; only with --to onnx.")
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A recording of `run --record`, or mtclar.pt written by `train` (--to onnx); none for engines.",
+            callback=expanded,
+        ),
     ] = None,
     to: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="|".join(TARGETS),
-            help="ONNX graphs with cards, TensorRT engines, or a Triton repository.",
+            help="Tables or annotations of a recording (default csv); ONNX graphs with cards of a checkpoint "
+            "(default onnx); TensorRT engines, or a Triton repository.",
         ),
-    ] = "onnx",
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Output folder; by default engines are written to the cache that `run` reads.",
+            help="Output folder; by default the recording's own, and for engines the cache that `run` reads.",
             callback=expanded,
         ),
     ] = None,
@@ -47,12 +53,24 @@ def command(
         bool, typer.Option("--force", help="Replace the networks of an earlier export in --out.")
     ] = False,
 ) -> None:
-    """Export a trained network to ONNX, or compile the networks in use for a GPU."""
+    """Export a recording as tables, a trained network to ONNX, or compile the networks in use for a GPU."""
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import require_writable
 
+    if to is None:
+        to = "csv" if path is not None and path.is_dir() else "onnx"
     if to not in TARGETS:
         raise UsageError(f"unknown target {to!r}", f"choose one of: {', '.join(TARGETS)}")
+    if to in RECORDING_TARGETS:
+        if path is None:
+            raise UsageError(f"--to {to} needs a recording", "name a folder that `run --record` has written")
+        if compute_capability or precision is not None or force:
+            raise UsageError("--compute-capability, --precision and --force are for networks", "remove them")
+        from mtclar.cli.commands.export_recording import export_recording
+
+        for written in export_recording(path, to, out):
+            typer.echo(str(written))
+        return
     if to == "onnx":
         if compute_capability:
             raise UsageError("--compute-capability is for engines", "add --to tensorrt-rtx")
@@ -61,11 +79,11 @@ def command(
                 "--precision is for engines and repositories; ONNX graphs are fp32",
                 "remove it, or add --to",
             )
-        _onnx(checkpoint, out, force)
+        _onnx(path, out, force)
         return
     if force:
         raise UsageError("--force is for ONNX graphs", "remove it")
-    if checkpoint is not None:
+    if path is not None:
         raise UsageError(
             f"--to {to} compiles the networks that `run` uses, not a checkpoint",
             "remove the checkpoint",

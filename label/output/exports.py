@@ -9,7 +9,7 @@ value is nan with confidence 0. Times in both count from the beginning of the me
 import io
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import Write, write_together
+from mtclar.engine.text import printable
 from mtclar.label.output.table import COLUMNS, Table
 
 STEP_S = 0.2
+MARK_MS = 500  # how long a mark is shown, at most until the next one
 AXES = ("valence", "arousal")
 ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 FULL_SD = 0.5  # sd at which the confidence in NOVA files is 0
@@ -53,8 +55,11 @@ def to_parquet(table: Table, out: Path, video: Path) -> Contents:
     return {out: buffer.getvalue()}
 
 
-def to_elan(table: Table, out: Path, video: Path) -> Contents:
-    """An .eaf file that refers to the video by its relative path."""
+def to_elan(table: Table, out: Path, video: Path | None, marks: Sequence[tuple[float, str]] = ()) -> Contents:
+    """An .eaf file that refers to the video, if any, by its relative path.
+
+    `marks` (seconds from the beginning of the media file, label) become a third tier.
+    """
     document = ET.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -67,35 +72,45 @@ def to_elan(table: Table, out: Path, video: Path) -> Contents:
         },
     )
     header = ET.SubElement(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    relative = os.path.relpath(video.absolute(), out.absolute().parent)
-    media = {"MEDIA_URL": video.absolute().as_uri(), "RELATIVE_MEDIA_URL": f"./{Path(relative).as_posix()}"}
-    kind = "video/mp4" if video.suffix.lower() == ".mp4" else "unknown"
-    ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
+    if video is not None:
+        relative = os.path.relpath(video.absolute(), out.absolute().parent)
+        media = {
+            "MEDIA_URL": video.absolute().as_uri(),
+            "RELATIVE_MEDIA_URL": f"./{Path(relative).as_posix()}",
+        }
+        kind = "video/mp4" if video.suffix.lower() == ".mp4" else "unknown"
+        ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
     order = ET.SubElement(document, "TIME_ORDER")
-    segments = list(_segments(table))
-    edges = sorted({edge for start, end, _ in segments for edge in (start, end)})
+    segments = _segments(table)
+    tiers = {
+        axis: [(start, end, f"{value[i] + 0.0:.3f}") for start, end, value in segments]
+        for i, axis in enumerate(AXES)
+    }
+    if marks:
+        tiers["mark"] = list(_mark_annotations(marks))
+    edges = sorted({edge for annotations in tiers.values() for one in annotations for edge in one[:2]})
     slots = {ms: f"ts{number}" for number, ms in enumerate(edges, 1)}
     for ms, slot in slots.items():
         ET.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(ms)})
     number = 0
-    for i, axis in enumerate(AXES):
-        tier = ET.SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "affect", "TIER_ID": axis})
-        for start, end, value in segments:
+    for name, annotations in tiers.items():
+        tier = ET.SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "affect", "TIER_ID": name})
+        for start, end, text in annotations:
             number += 1
             annotation = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
             annotation.set("ANNOTATION_ID", f"a{number}")
             annotation.set("TIME_SLOT_REF1", slots[start])
             annotation.set("TIME_SLOT_REF2", slots[end])
-            ET.SubElement(annotation, "ANNOTATION_VALUE").text = f"{value[i] + 0.0:.3f}"
+            ET.SubElement(annotation, "ANNOTATION_VALUE").text = text
     ET.SubElement(
         document,
         "LINGUISTIC_TYPE",
         {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "affect", "TIME_ALIGNABLE": "true"},
     )
     ET.indent(document)
-    text = ET.tostring(document, "utf-8", xml_declaration=True)
+    content = ET.tostring(document, "utf-8", xml_declaration=True)
     return {
-        out: text.replace(b" />", b"/>")
+        out: content.replace(b" />", b"/>")
     }  # some readers, such as act for R, know no blank there; > is escaped in values
 
 
@@ -179,6 +194,16 @@ def _segments(table: Table) -> list[tuple[int, int, NDArray[np.float64]]]:
             if end > start:
                 segments.append((start, end, table.values[rows].mean(0)))
     return segments
+
+
+def _mark_annotations(marks: Sequence[tuple[float, str]]) -> Iterator[tuple[int, int, str]]:
+    """(start_ms, end_ms, label) in order, without overlap."""
+    starts = sorted((round(1000 * t_s), label) for t_s, label in marks)
+    end = 0
+    for (start, label), (following, _) in zip(starts, [*starts[1:], (2**53, "")], strict=True):
+        start = max(start, end)
+        end = max(start + 1, min(start + MARK_MS, following))
+        yield start, end, printable(label)
 
 
 def _rate(table: Table) -> float:

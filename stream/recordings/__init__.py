@@ -4,6 +4,15 @@ A recording is a folder: `manifest.json`, `faces/00001.parquet` and further part
 docs/recordings.md describes it.
 """
 
+from mtclar.engine.errors import UsageError
+
+try:
+    import pyarrow as _pyarrow  # noqa: F401
+except ImportError as error:
+    raise UsageError(
+        "recordings need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
+    ) from error
+
 MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"
 PART = "faces/{number:05}.parquet"

@@ -25,15 +25,9 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.recordings import MANIFEST
+from mtclar.stream.recordings.writer import RecordingWriter
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.sinks.base import Sink
-
-try:
-    from mtclar.stream.recordings.writer import RecordingWriter
-except ImportError as error:
-    raise UsageError(
-        "recordings need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
-    ) from error
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from support.command_line import Run, command, home, process
 from support.media.video_clips import clips, empty_clip, face_clip, labels, long_clip, two_faces_clip
+from support.pipeline_parts import eventually, make_message
+from support.recordings import recording
 
 
 @pytest.fixture
