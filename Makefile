@@ -33,7 +33,7 @@ setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json
 
-unit: $(SETUP)       ## fast tests, a few minutes: no browser, server, wheel or network
+unit: $(SETUP)       ## fast tests, under a minute: no browser, server, process, wheel or network
 	$(BIN)/pytest -q -m unit -n $(JOBS)
 
 check: lint types unit  ## before a commit: lint, types, unit

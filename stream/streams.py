@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import open_sessions
+from mtclar.engine.backends.session import ON_CPU, open_sessions
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import MAX_FACES, Tracker
 from mtclar.stream.batching import DEFAULT_WAIT_MS, Batcher
 from mtclar.stream.sources import Source, open_source
-
-ON_CPU = frozenset({"onnxruntime", "onnxruntime:cpu", "onnxruntime:int8", "torch:cpu"})
-"""Back ends that compute in the calling thread, where one shared encoder would use one core only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,7 @@ SLOW = (
     "calibrate/web",
     "cli/commands",
     "cli/service",
+    "cli/test_odd_files.py",
     "cli/test_outputs.py",
     "cli/test_secrets.py",
     "end_to_end",
@@ -35,6 +36,8 @@ SLOW = (
     "engine/backends/test_quantized_onnx.py",
     "engine/backends/test_tensorrt_builder.py",
     "engine/backends/test_tensorrt_session.py",
+    "engine/estimate/test_label_convergence.py",
+    "engine/face/test_cut_off.py",
     "engine/face/test_real_mediapipe.py",
     "engine/face/test_two_people.py",
     "examples",
@@ -43,8 +46,10 @@ SLOW = (
     "fuzz",
     "label/corpus",
     "label/test_labelling.py",
+    "label/test_suggest.py",
     "packaging/test_deploy.py",
     "packaging/test_docs.py",
+    "packaging/test_extending.py",
     "packaging/test_privacy.py",
     "packaging/test_wheel.py",
     "stream/client",
@@ -52,6 +57,10 @@ SLOW = (
     "stream/sinks/test_lsl.py",
     "stream/sinks/test_mqtt.py",
     "stream/sinks/test_prometheus.py",
+    "stream/sources/test_folder.py",
+    "stream/sources/test_network.py",
+    "stream/sources/test_pipe.py",
+    "stream/sources/test_rtmp.py",
     "stream/sources/test_rtsp.py",
     "stream/test_node_client.py",
     "stream/test_time.py",
@@ -67,10 +76,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def is_slow(path: Path) -> bool:
+    return str(path).startswith(tuple(str(TESTS / name) for name in SLOW))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make unit` does not even import the slow files: that alone takes seconds."""
+    return True if config.option.markexpr == "unit" and is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    slow = tuple(str(TESTS / name) for name in SLOW)
     for item in items:
-        if not str(item.path).startswith(slow):
+        if not is_slow(item.path):
             item.add_marker(pytest.mark.unit)
 
 

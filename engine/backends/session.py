@@ -129,6 +129,9 @@ BACKENDS = {
 }
 """Name on the command line -> module and class of a Backend. A variant may follow: tensorrt:fp32, onnxruntime:cuda."""
 
+ON_CPU = frozenset({"onnxruntime", "onnxruntime:cpu", "onnxruntime:int8", "torch:cpu"})
+"""Those that compute in the calling thread: several streams that shared one encoder would use one core only."""
+
 NO_DRIVER = "there is no NVIDIA driver"
 
 AUTO_ON_CARD: tuple[str, ...] = ("tensorrt", "onnxruntime:cuda")

@@ -34,7 +34,7 @@ def only_face(tracker: Tracker, image: Image) -> FaceCrop:
 @pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.stem)
 def test_a_whole_face_is_never_gated(path: Path) -> None:
     with Tracker.open(max_faces=1) as tracker:
-        for image in images(path, 10):
+        for image in images(path, 25):
             crop = only_face(tracker, image)
             assert crop.cut_off == 0
             x0, y0, x1, y1 = (round(value) for value in crop.box)

@@ -129,7 +129,7 @@ def test_a_frozen_client_delays_no_other_and_loses_only_old_messages(
 
 def test_messages_of_every_kind_keep_their_order(server: Server, make_message: Make) -> None:
     """An `affect` that is written at once must not overtake what was told before it."""
-    with join(server, max_queue=None) as client:
+    with join(server) as client:
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")
         for seq in range(100):

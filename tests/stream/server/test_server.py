@@ -115,7 +115,7 @@ def test_without_anybody_to_assign_it_is_said(server: Server) -> None:
 
 
 def test_a_client_that_wants_all_and_reads_gets_all(server: Server, make_message: Make) -> None:
-    with join(server, max_queue=None) as client:
+    with join(server) as client:
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")
         for seq in range(1000):

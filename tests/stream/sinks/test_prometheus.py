@@ -75,7 +75,7 @@ def test_streams_clients_and_refusals(
     name = (("stream", source.stream_id),)
     with (
         Server(ServerConfig(port=0), private={"/metrics": metrics.page}) as server,
-        join(server, max_queue=None) as client,
+        join(server) as client,
     ):
         say(client, type="subscribe", delivery="all")
         until(client, "subscribed")

@@ -22,7 +22,9 @@ Eventually = Callable[[Callable[[], Any]], Any]
 
 
 def join(server: Server, **options: Any) -> ClientConnection:
+    """A client that reads all that comes, unless `max_queue` bounds it: then its close waits for room until WAIT_S."""
     options.setdefault("subprotocols", ["mtclar.v1"])
+    options.setdefault("max_queue", None)
     return connect(server.ws_url, open_timeout=WAIT_S, close_timeout=WAIT_S, proxy=None, **options)
 
 
