@@ -22,7 +22,8 @@ class TrainConfig:
     camera: CameraConfig = field(default_factory=CameraConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)
     label_smoothing: LabelSmoothingConfig = field(default_factory=LabelSmoothingConfig)
-    epochs: int = 40  # of the photos; ignored where minutes are given
+    epochs: int = 40  # ignored where minutes are given
+    epoch_steps: int | None = None  # batches of an epoch; None: one pass over the photos
     minutes: float | None = None  # of training, validation not counted
     batch: int = 128  # pictures
     rendered_share: float = 0.3  # of a batch, where rendered people are given
@@ -44,9 +45,9 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainData:
-    """The training data and the validation data of a run."""
+    """The training data and the validation data of a run. A source that is None is left out."""
 
-    photos: Photos
+    photos: Photos | None
     validation: Photos
     rendered: People | None = None
     people: RealPeople | None = None

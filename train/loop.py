@@ -78,7 +78,7 @@ def train(
         (out / CURVES).unlink(missing_ok=True)
     batches = Batches(data, config, group, device)
     say(
-        f"{state.network.parameter_count():,} parameters, {len(data.photos):,} photos, "
+        f"{state.network.parameter_count():,} parameters, {len(data.photos) if data.photos else 0:,} photos, "
         f"{len(data.people) if data.people else 0:,} pictures of real people, "
         f"{len(data.rendered) if data.rendered else 0:,} of rendered people, from epoch {state.epoch + 1}"
     )
@@ -112,7 +112,7 @@ def _flushed_denormals() -> Iterator[None]:
 
 def _stages(data: TrainData, state: RunState) -> tuple[str, ...]:
     """The training data of the network for a model card, one line per run."""
-    sources = [f"{len(data.photos):,} FER+ Training photos"]
+    sources = [f"{len(data.photos):,} FER+ Training photos"] if data.photos else []
     if data.people:
         sources.append(f"{len(data.people):,} pictures of {len(np.unique(data.people.person)):,} real people")
     if data.rendered:
@@ -129,7 +129,7 @@ def _epoch(
     group: DistributedGroup,
     clock: Callable[[], float],
 ) -> dict[str, float]:
-    """Trains for one pass over the photos, or until the time of the run ends; returns the mean of each loss."""
+    """Trains for the batches of one epoch, or until the time of the run ends; returns the mean of each loss."""
     order = np.random.default_rng([config.seed, state.epoch])
     chosen = list(batches.photos(order))
     # A single process reuses the generator that drew the order; several processes need one each.
@@ -251,7 +251,7 @@ def _settings(data: TrainData, config: TrainConfig) -> dict[str, Any]:
     return {
         **asdict(config),
         "data": {
-            "photos": len(data.photos),
+            "photos": len(data.photos) if data.photos else 0,
             "rendered": len(data.rendered) if data.rendered else 0,
             "people": len(data.people) if data.people else 0,
         },

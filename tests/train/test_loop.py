@@ -274,6 +274,40 @@ def test_invalid_checkpoints_are_refused(data: TrainData, tmp_path: Path) -> Non
         checkpoint.load_checkpoint(tmp_path / "short.pt")
 
 
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        (("photos",), "30 pictures of 10 real people and 30 pictures of 6 rendered people: 2 epochs"),
+        (("photos", "rendered"), "30 pictures of 10 real people: 2 epochs"),
+        (("photos", "people"), "30 pictures of 6 rendered people: 2 epochs"),
+        (("people",), "144 FER+ Training photos and 30 pictures of 6 rendered people: 2 epochs"),
+    ],
+)
+def test_a_source_can_be_left_out_and_every_run_makes_as_many_steps(
+    data: TrainData, tmp_path: Path, left_out: tuple[str, ...], said: str
+) -> None:
+    config = replace(CONFIG, epochs=2, epoch_steps=7)
+    given = replace(data, **dict.fromkeys(left_out))
+    trained = loop.train(given, config, tmp_path, say=silent)
+    assert trained.stages[0].startswith(said)
+    curves = [json.loads(line) for line in (tmp_path / loop.CURVES).read_text().splitlines()]
+    assert [curve["step"] for curve in curves] == [7, 14]
+    rows, fresh = Batches(given, config, loop.ALONE, "cpu"), np.random.default_rng(0)
+    batch = rows.take(next(rows.photos(fresh)), fresh)
+    assert sum(map(len, batch.views)) == pytest.approx(config.batch, abs=8)  # whole people alone
+
+
+def test_a_run_without_photos_needs_other_pictures_and_the_length_of_an_epoch(
+    data: TrainData, tmp_path: Path
+) -> None:
+    no_photos = replace(data, photos=None)
+    with pytest.raises(UsageError, match="without photos needs other pictures and a number of steps"):
+        loop.train(no_photos, CONFIG, tmp_path, say=silent)
+    nothing = replace(no_photos, rendered=None, people=None)
+    with pytest.raises(UsageError, match="without photos needs other pictures"):
+        loop.train(nothing, replace(CONFIG, epoch_steps=2), tmp_path, say=silent)
+
+
 def test_nan_loss_ends_the_run(data: TrainData, tmp_path: Path) -> None:
     broken = replace(data.photos, expression=np.full_like(data.photos.expression, np.nan))
     with pytest.raises(MtclarError, match="the loss became nan"):

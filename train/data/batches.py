@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from mtclar.engine.errors import UsageError
 from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data.augmentation import photograph
 from mtclar.train.data.pairs import Indices, PeopleSampler, RealPeopleSampler, epoch_batches
@@ -20,11 +22,11 @@ class Batch:
     """The pictures of one step of one process: their indices in each source, and the augmented views."""
 
     data: TrainData
-    photos: Indices  # [P]
+    photos: Indices  # [P]; empty without photos
     people: Indices  # [Q]; empty without real people
     grouped: slice  # the part of `people` that is grouped by person
     rendered: Indices  # [R]; empty without rendered people
-    targets: Targets  # of all photos
+    targets: Targets | None  # of all photos
     people_targets: Targets | None  # of all pictures of real people
     views: tuple[Tensor, ...]  # float32 [P, S, S], [Q, S, S], [R, S, S]; absent sources have none
     device: str
@@ -34,11 +36,22 @@ class Batches:
     """Draws the pictures of each step of one process."""
 
     def __init__(self, data: TrainData, config: TrainConfig, group: DistributedGroup, device: str) -> None:
+        """Raises UsageError without photos when the length of an epoch is not set, or when nothing else is given."""
         self._data, self._config, self._group, self._device = data, config, group, device
-        rendered = round(config.batch * config.rendered_share) if data.rendered else 0
-        people = round(config.batch * config.people_share) if data.people else 0
+        rendered_share = config.rendered_share if data.rendered else 0.0
+        people_share = config.people_share if data.people else 0.0
+        if not data.photos:
+            if not rendered_share + people_share or config.epoch_steps is None:
+                raise UsageError(
+                    "a run without photos needs other pictures and a number of steps for an epoch",
+                    "set TrainConfig.epoch_steps and give people or rendered people",
+                )
+            # The other sources fill the batch.
+            whole = rendered_share + people_share
+            rendered_share, people_share = rendered_share / whole, people_share / whole
+        rendered, people = (round(config.batch * share) for share in (rendered_share, people_share))
         self._photo_count = config.batch - rendered - people
-        self._targets = photo_targets(data.photos, config.targets)
+        self._targets = photo_targets(data.photos, config.targets) if data.photos else None
         self._rendered = self._people = self._people_targets = None
         if data.rendered:
             size = config.pictures_a_person
@@ -53,8 +66,18 @@ class Batches:
 
     def photos(self, order: Generator) -> Iterator[Indices]:
         """The photos of the batches of one epoch for this process; `order` must be the same in every process."""
+        steps = self._config.epoch_steps
+        if self._targets is None:
+            yield from repeat(np.zeros(0, np.int64), steps or 0)
+            return
+        count = len(self._targets.odds)
         odds = self._targets.odds if self._config.targets.balance else None
-        for batch in epoch_batches(len(self._data.photos), self._photo_count, order, odds):
+
+        def one_pass() -> Iterator[Indices]:
+            return epoch_batches(count, self._photo_count, order, odds)
+
+        passes = one_pass() if steps is None else chain.from_iterable(one_pass() for _ in repeat(None))
+        for batch in islice(passes, steps):
             yield batch[self._group.rank :: self._group.size]
 
     def take(self, photos: Indices, numbers: Generator) -> Batch:
@@ -63,7 +86,7 @@ class Batches:
         empty = np.zeros(0, np.int64)
         people = self._people(numbers) if self._people else empty
         rendered = self._rendered(numbers) if self._rendered else empty
-        sources = [(data.photos.images[photos], 1.0)]
+        sources = [(data.photos.images[photos], 1.0)] if data.photos else []
         if data.people:
             sources.append((data.people.images[people], data.people.core))
         if data.rendered:

@@ -42,26 +42,18 @@ def batch_losses(
     real, faces = slice(photos, photos + people), slice(photos + people, None)
 
     # Single pictures: the expression of photos and real people, valence and arousal of rendered people.
-    shares = (
-        torch.from_numpy(batch.targets.shares[batch.photos]).to(batch.device) if soft is None else soft.shares
-    )
-    va = torch.from_numpy(batch.targets.va[batch.photos]).to(batch.device) if soft is None else soft.va
-    if soft is None:
-        views_of = batch.targets.views
-        expression = sum(
-            (view.loss(logits[:photos], batch.photos).mean() for view in views_of), logits.new_zeros(())
-        )
-    else:
-        adjusted = logits[:photos] + torch.from_numpy(batch.targets.log_prior).to(batch.device)
-        expression = -(shares * adjusted.log_softmax(1)).sum(1).mean()
-    expression = objective.expression * expression
+    targets = soft or _photo_targets(batch)
+    expression = objective.expression * _photo_expression(logits[:photos], batch, soft)
     if batch.people_targets is not None:
         (view,) = batch.people_targets.views
         people_loss = view.loss(logits[real], batch.people).mean()
         expression = expression + objective.people_expression * people_loss
+    none = logits.new_zeros(())
+    single = none
     if network.config.temperature is None:
-        single = absolute_loss(absolute[:photos], va, objective)
-    else:
+        if targets is not None:
+            single = absolute_loss(absolute[:photos], targets.va, objective)
+    elif photos + people:
         shift = network.encoder.shift(embedding[: photos + people])
         single = objective.shift * shift.square().mean()
     known = None
@@ -71,10 +63,11 @@ def batch_losses(
 
     # Pairs: photos give pairs of strangers, the other sources give pairs of one person.
     pairs: list[tuple[Tensor, Tensor, PairTargets, float]] = []
-    first, second = _tensors(stranger_pairs(batch.data.photos.label[batch.photos], photos, numbers))
-    if objective.pairs != "same person" or known is None:
-        truth = stranger_targets(shares, va, first, second, objective)
-        pairs.append((embedding[first], embedding[second], truth, 1.0))
+    if batch.data.photos is not None and targets is not None:
+        first, second = _tensors(stranger_pairs(batch.data.photos.label[batch.photos], photos, numbers))
+        if objective.pairs != "same person" or known is None:
+            truth = stranger_targets(targets.shares, targets.va, first, second, objective)
+            pairs.append((embedding[first], embedding[second], truth, 1.0))
     if objective.pairs != "strangers":
         if batch.people_targets is not None and batch.data.people is not None:
             rows = batch.people[batch.grouped]
@@ -90,13 +83,35 @@ def batch_losses(
             rendered = embedding[faces]
             truth = same_person_targets(known, first, second, objective)
             pairs.append((rendered[first], rendered[second], truth, 1.0))
-    compared = [
+    compared = [[none] * 3] + [
         [weight * term for term in _pair_losses(network, a, b, true, objective, progress)]
         for a, b, true, weight in pairs
     ]
-    delta, similarity, cosine = (sum(terms, single.new_zeros(())) for terms in zip(*compared, strict=True))
+    delta, similarity, cosine = (sum(terms, none) for terms in zip(*compared, strict=True))
     losses = Losses(expression=expression, absolute=single, delta=delta, similarity=similarity, cosine=cosine)
     return randomly_weighted(losses, numbers) if objective.random_weights else losses
+
+
+def _photo_targets(batch: Batch) -> SoftTargets | None:
+    """The targets of the photos of a batch, not softened; None without photos."""
+    if batch.targets is None:
+        return None
+    shares, va = (
+        torch.from_numpy(part[batch.photos]).to(batch.device)
+        for part in (batch.targets.shares, batch.targets.va)
+    )
+    return SoftTargets(shares, va)
+
+
+def _photo_expression(logits: Tensor, batch: Batch, soft: SoftTargets | None) -> Tensor:
+    """Cross entropy [] of logits [P, 8] of the photos, against every view of their labels or softened targets."""
+    if batch.targets is None:
+        return logits.new_zeros(())
+    if soft is None:
+        losses = (view.loss(logits, batch.photos).mean() for view in batch.targets.views)
+        return sum(losses, logits.new_zeros(()))
+    adjusted = logits + torch.from_numpy(batch.targets.log_prior).to(batch.device)
+    return -(soft.shares * adjusted.log_softmax(1)).sum(1).mean()
 
 
 def _softened(
@@ -107,18 +122,17 @@ def _softened(
     progress: float,
     numbers: Generator,
 ) -> SoftTargets | None:
-    """Targets of the photos after distillation, for mixup; None when both are disabled."""
+    """Targets of the photos after distillation, for mixup; None when both are disabled, and without photos."""
+    targets = _photo_targets(batch)
+    if targets is None or batch.targets is None or batch.data.photos is None:
+        return None
     if not (config.label_smoothing.mixup_share or config.label_smoothing.distil):
         return None
-    shares, va = (
-        torch.from_numpy(part[batch.photos]).to(batch.device)
-        for part in (batch.targets.shares, batch.targets.va)
-    )
     images = torch.from_numpy(batch.data.photos.images[batch.photos]).to(batch.device)
     views = centre(images, config.network.input_size, 1.0)
     with autocast:
         return distilled(
-            SoftTargets(shares, va),
+            targets,
             views,
             state.averaged,
             torch.from_numpy(batch.targets.log_prior).to(batch.device),
