@@ -1,12 +1,13 @@
-"""Quantises the encoder to eight bits and measures accuracy and speed; writes the files with --out.
+"""Quantises the encoder to eight bits with --people; measures accuracy and speed of the files with --test-people.
 
-    python -m tools.convert.quantize --ferplus FERPLUS --people people.npz --test-people test.npz --out engine/models
+    python -m tools.convert.quantize --ferplus FERPLUS --people people.npz       # makes the files in engine/models
+    python -m tools.convert.quantize --ferplus FERPLUS --test-people test.npz --write
 
 It reads engine/models/encoder.onnx and does not need torch. It calibrates on crops of the bundled clip, of FER+
-Training and of rendered training people, and scores FER+ PrivateTest and held-out rendered people. It writes
-encoder.ranges.json, from which mtclar.engine.backends.quantized_onnx makes int8 and fp8 graphs for TensorRT, and
-encoder.int8.onnx for ONNX Runtime on a CPU, made by ONNX Runtime's quantiser. It writes the table to
-docs/results/performance.md.
+Training and of rendered training people, and writes encoder.ranges.json, from which
+mtclar.engine.backends.quantized_onnx makes int8 and fp8 graphs for TensorRT, and encoder.int8.onnx for ONNX Runtime on
+a CPU, made by ONNX Runtime's quantiser. Measured are the files as they are there, on FER+ PrivateTest and held-out
+rendered people; --write puts the table into docs/results/performance.md.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from mtclar.engine.estimate.metrics import rmse
 from mtclar.engine.files import write_whole
 from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.accuracy.encoder_figures import VaFigures, photo_figures
+from mtclar.train.command_line import in_words
 from mtclar.train.data import ferplus, rendered_people
 from tools.docs.generated import replace_section
 
@@ -117,48 +119,35 @@ def times(one: OnnxRuntimeSession, other: OnnxRuntimeSession, faces: NDArray[np.
     return ratio(taken[0][2:], taken[1][2:], np.random.default_rng(0))
 
 
-def main() -> None:
-    """Prints the table; writes the files and the page with --out."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--ferplus", type=Path, required=True)
-    parser.add_argument("--people", type=Path, required=True, help="pictures of rendered training people")
-    parser.add_argument("--test-people", type=Path, help="nothing is measured without them")
-    parser.add_argument(
-        "--out", type=Path, help="folder of encoder.onnx, for the files; also updates the page"
-    )
-    given = parser.parse_args()
-    graph = models.path("encoder")
-    photos = ferplus.load(given.ferplus)
+def make(graph: Path, photos: ferplus.FerPlus, people: Path) -> None:
+    """Writes the int8 copy of a graph and its ranges beside it, calibrated on the clip, FER+ and rendered people."""
     rng = np.random.default_rng(0)
-    training = photos.split("Training").images
-    rendered = middles(rendered_people.load([given.people], "train").images)
-    clip = demo_crops(every=1)
-    faces = np.concatenate(
-        [clip[::EVERY], *(some[rng.choice(len(some), EACH, replace=False)] for some in (training, rendered))]
+    clip = demo_crops(every=1)[::EVERY]
+    sources = (photos.split("Training").images, middles(rendered_people.load([people], "train").images))
+    faces = np.concatenate([clip, *(some[rng.choice(len(some), EACH, replace=False)] for some in sources)])
+    pictures = f"{len(clip)} crops of the bundled clip, {EACH} of FER+ Training, {EACH} of rendered people"
+    content = for_cpu(graph, faces)
+    write_whole(int8_path(graph), lambda file: file.write(content), private=False)
+    Ranges(models.sha256(graph), pictures, measure(parse(graph.read_bytes()), parts(faces))).write(
+        ranges_path(graph)
     )
-    pictures = (
-        f"{len(clip[::EVERY])} crops of the bundled clip, {EACH} of FER+ Training, {EACH} of rendered people"
-    )
-    ranges = Ranges(models.sha256(graph), pictures, measure(parse(graph.read_bytes()), parts(faces)))
-    scored = photos.split("PrivateTest")
+
+
+def measured(
+    graph: Path, ranges: Ranges, scored: ferplus.Photos, people: rendered_people.People
+) -> list[str]:
+    """The table of a graph and of its eight-bit copies."""
+    clip, lines, exact = demo_crops(every=1), [HEADER], None
     with tempfile.TemporaryDirectory() as folder:
-        made = {"fp32": graph, "int8, ONNX Runtime on a CPU": Path(folder) / "cpu.onnx"}
-        made["int8, ONNX Runtime on a CPU"].write_bytes(for_cpu(graph, faces))
+        files = {"fp32": graph, "int8, ONNX Runtime on a CPU": int8_path(graph)}
         for kind in KINDS:
-            made[f"{kind}, TensorRT's graph"] = Path(folder) / f"{kind}.onnx"
+            files[f"{kind}, TensorRT's graph"] = Path(folder) / f"{kind}.onnx"
             typed = with_precision(parse(graph.read_bytes()), kind, ranges)
-            made[f"{kind}, TensorRT's graph"].write_bytes(typed.SerializeToString())
-        if given.out:
-            content = made["int8, ONNX Runtime on a CPU"].read_bytes()
-            write_whole(int8_path(given.out / graph.name), lambda file: file.write(content), private=False)
-            ranges.write(ranges_path(given.out / graph.name))
-        if given.test_people is None:
-            return
-        people = rendered_people.load([given.test_people], "test")
-        lines, exact = [HEADER], None
-        for name, path in made.items():
+            files[f"{kind}, TensorRT's graph"].write_bytes(typed.SerializeToString())
+        for name, path in files.items():
             typed_graph = path.stem in KINDS
-            with Exactly(path) if typed_graph else OnnxRuntimeSession(path) as session:
+            variant = "int8" if path == int8_path(graph) else None
+            with Exactly(path) if typed_graph else OnnxRuntimeSession(graph, variant=variant) as session:
                 encoder = Encoder(session)
                 on_photos = encode(encoder, scored.images)
                 on_people, on_clip = encode(encoder, middles(people.images)), encode(encoder, clip)
@@ -166,7 +155,7 @@ def main() -> None:
                 cost = "-"
                 if not typed_graph:
                     with OnnxRuntimeSession(graph) as plain:
-                        cost = str(times(session, plain, faces))
+                        cost = str(times(session, plain, clip))
             figures = photo_figures(on_photos, scored, prior_free=models.card("encoder").prior_free)
             lines.append(
                 f"| {name} | {path.stat().st_size:,} | {figures.majority_accuracy:.4f} | {pair(figures.proxy_va.ccc)} "
@@ -174,8 +163,38 @@ def main() -> None:
                 f"| {rmse(on_photos.absolute.ravel(), exact.absolute.ravel()):.4f} | {jitter(on_clip):.4f} | {cost} |"
             )
             print(lines[-1], flush=True)
-        if given.out:
-            replace_section(PAGE, "eight bits", f"Calibrated on {pictures}.\n\n" + "\n".join(lines))
+    return lines
+
+
+@in_words
+def main() -> None:
+    """Makes the files, or measures them, or both."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ferplus", type=Path, required=True)
+    parser.add_argument(
+        "--people", type=Path, help="pictures of rendered training people: makes the files again"
+    )
+    parser.add_argument(
+        "--test-people", type=Path, help="pictures of rendered test people: measures the files"
+    )
+    parser.add_argument("--write", action="store_true", help="put the table into docs/results/performance.md")
+    given = parser.parse_args()
+    if not (given.people or given.test_people):
+        parser.error("give --people to make the files, --test-people to measure them")
+    if given.write and not given.test_people:
+        parser.error("--write needs --test-people: nothing is measured without them")
+    graph, photos = models.path("encoder"), ferplus.load(given.ferplus)
+    if given.people:
+        make(graph, photos, given.people)
+    if given.test_people:
+        ranges = Ranges.of(graph)
+        people = rendered_people.load([given.test_people], "test")
+        lines = measured(graph, ranges, photos.split("PrivateTest"), people)
+        if given.write:
+            said = f"Encoder `{ranges.sha256[:12]}`, calibrated on {ranges.pictures}."
+            replace_section(PAGE, "eight bits", f"{said}\n\n" + "\n".join(lines))
 
 
 def pair(values: Sequence[float]) -> str:

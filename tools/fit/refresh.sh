@@ -19,7 +19,7 @@ constants() {
         --rendered-test "$inputs/test_people.npz" --out "$inputs/fitted.pt"
     cp "$inputs/fitted.pt" train/checkpoints/mtclar.pt
     run mtclar.cli.main export train/checkpoints/mtclar.pt --out engine/models --force
-    run tools.convert.quantize --ferplus "$FERPLUS" --people "$inputs/people.npz" --out engine/models
+    run tools.convert.quantize --ferplus "$FERPLUS" --people "$inputs/people.npz"
     run tools.fit.fit_fewshot --people "$inputs/tune.npz" --clips "$inputs/tune_clips" \
         --real-people "$inputs/people_crops.npz" --ferplus "$FERPLUS"
     run tools.fit.fit_label --clips "$inputs/tune_clips" --write
@@ -43,8 +43,7 @@ figures() {
     here test_scenes tune_scenes && run experiments.tracking.drift --scenes "$inputs/test_scenes" \
         --tune-scenes "$inputs/tune_scenes" --write
     here frames.npz && run experiments.networks.robustness --ferplus "$FERPLUS" --frames "$inputs/frames.npz" --write
-    run tools.convert.quantize --ferplus "$FERPLUS" --people "$inputs/people.npz" \
-        --test-people "$inputs/test_people.npz" --out engine/models
+    run tools.convert.quantize --ferplus "$FERPLUS" --test-people "$inputs/test_people.npz" --write
 }
 
 case $what in
