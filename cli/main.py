@@ -23,6 +23,7 @@ COMMANDS = (
     "run",
     "label",
     "segments",
+    "replay",
     "watch",
     "mark",
     "bench",

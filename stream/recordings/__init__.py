@@ -1,4 +1,4 @@
-"""Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`.
+"""Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`, `player` (serves one).
 
 A recording is a folder: `manifest.json`, `faces/00001.parquet` and further parts, `events.jsonl`.
 docs/recordings.md describes it.

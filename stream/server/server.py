@@ -274,6 +274,11 @@ class Server(Sink):
         return {"room": 0 if self._listener is None else self._listener.refused, **self._filter.refused}
 
     @property
+    def queued(self) -> int:
+        """How many messages wait for the event loop; `publish` raises ServeError beyond MAX_QUEUED."""
+        return len(self._queued)
+
+    @property
     def connections(self) -> int:
         """How many connections are open, including those of pages and unfinished handshakes."""
         return 0 if self._listener is None else len(self._listener.quota)

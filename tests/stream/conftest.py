@@ -8,6 +8,7 @@ from support.faults.rtsp import rtsp_pictures, rtsp_server
 from support.media.video_clips import make_clip
 from support.peers.certificates import make_certificate
 from support.pipeline_parts import collector, eventually, make_message, make_tracker, tracker
+from support.recordings import recording
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig

@@ -1,0 +1,123 @@
+"""A replayed recording: what clients get is what was recorded, the same each time, from any start and at any speed."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
+
+from support.peers.websocket_client import join, receive, say, until, until_closed
+from support.recordings import FRAMES, MARKS, START_S, STREAMS
+
+from mtclar.engine.errors import UsageError
+from mtclar.stream.protocol.messages import DEFAULT_FIELDS, AffectMessage
+from mtclar.stream.recordings.player import Player
+from mtclar.stream.recordings.reader import Recording
+from mtclar.stream.server.config import ServerConfig
+
+ANY_PORT = ServerConfig(port=0)
+
+
+@contextmanager
+def playing(player: Player) -> Iterator[threading.Event]:
+    """Plays once a client has subscribed; the event stops it."""
+    stopped = threading.Event()
+    with player, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(player.run, stopped, wait=True)
+        try:
+            yield stopped
+        finally:
+            stopped.set()
+            running.result()
+
+
+def replayed(recording: Path, **options: Any) -> list[dict[str, Any]]:
+    """All messages that one client gets, from the start to `bye`."""
+    player = Player(Recording(recording), ANY_PORT, **options)
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1) as thread, player, join(player.server) as client:
+        say(client, type="subscribe", delivery="all")
+        first = [until(client, "hello"), until(client, "subscribed")]
+        running = thread.submit(player.run, stopped)
+        running.result()
+        player.server.close(player.bye)
+        got, code = until_closed(client)
+    assert code == 1001
+    return [first[0], *got]
+
+
+def test_clients_get_what_was_recorded_and_twice_the_same(recording: Path) -> None:
+    first, second = (replayed(recording, speed=1000.0) for _ in range(2))
+    assert first[1:] == second[1:]
+    expected = [
+        json.loads(message.encode(DEFAULT_FIELDS) if isinstance(message, AffectMessage) else message.encode())
+        for _, message in Recording(recording).messages()
+    ]
+    assert [message for message in first if message["type"] == "affect"] == [
+        message for message in expected if message["type"] == "affect"
+    ]
+    # Other messages overtake frames that a client has not got yet, as they do live.
+    assert [message for message in first[1:-1] if message["type"] != "affect"] == [
+        message for message in expected if message["type"] != "affect"
+    ]
+    assert first[-1] == {"type": "bye", "code": "ended", "reason": "the recording has ended"}
+
+
+def test_hello_announces_the_recorded_streams_and_clock(recording: Path) -> None:
+    hello = replayed(recording, speed=1000.0, version="9")[0]
+    assert (hello["server"], hello["model"]["id"]) == ("mtclar-stream 9", "encoder-1")
+    assert [stream["stream"] for stream in hello["streams"]] == [stream.stream for stream in STREAMS]
+    assert hello["streams"][0]["label"] == "webcam:0, recorded 2027-01-15 08:00 UTC"
+    assert hello["clock"] == {"unix": 1_800_000_000.0, "monotonic": START_S}
+
+
+def test_it_begins_where_one_asks(recording: Path) -> None:
+    messages = replayed(recording, speed=1000.0, start_s=1.0)
+    frames = [message for message in messages if message["type"] == "affect" and message["stream"] == "cam"]
+    assert [message["seq"] for message in frames] == list(range(25, FRAMES))
+    states = [message for message in messages if message["type"] == "status"]
+    assert [(state["stream"], state["state"]) for state in states] == [
+        *(("cam", "live"), ("door/2", "live"), ("cam", "reconnecting"))
+    ]
+    assert not [message for message in messages if message["type"] == "mark"]  # they are over
+    with pytest.raises(UsageError, match="ends before 3 s"):
+        Player(Recording(recording), ANY_PORT, start_s=3.0)
+
+
+def test_messages_are_due_by_the_recordings_clock(recording: Path) -> None:
+    """With a clock that stands still nothing after its moment is sent, at twice the speed twice as much."""
+    now = [50.0]
+    player = Player(Recording(recording), ANY_PORT, speed=2.0, now=lambda: now[0])
+    with playing(player), join(player.server) as client:
+        assert [until(client, "status")["stream"] for _ in STREAMS] == ["cam", "door/2"]
+        now[0] += 0.5  # a second of the recording
+        marks = [until(client, "mark") for _ in MARKS]
+        assert [mark["t"] for mark in marks] == [mark.t_s for mark in MARKS]
+        say(client, type="mark", label="now")
+        assert until(client, "mark")["t"] == START_S + 1.0
+        now[0] += 10.0
+        assert until(client, "status")["state"] == "reconnecting"
+
+
+def test_it_can_be_stopped(recording: Path) -> None:
+    player = Player(Recording(recording), ANY_PORT, speed=0.01)
+    with playing(player) as stopped, join(player.server) as client:
+        receive(client)
+        until(client, "affect")
+        stopped.set()
+
+
+def test_a_recording_without_messages_is_refused(recording: Path) -> None:
+    (recording / "events.jsonl").write_text("")
+    for part in (recording / "faces").iterdir():
+        part.unlink()
+    manifest = json.loads((recording / "manifest.json").read_text())
+    (recording / "manifest.json").write_text(json.dumps(manifest | {"parts": []}))
+    with pytest.raises(UsageError, match="has no message"):
+        Player(Recording(recording), ANY_PORT)
