@@ -140,7 +140,7 @@ CsvOption = Annotated[
     typer.Option(
         "--csv",
         metavar="FILE",
-        help="Write one row per face and frame, with the marks.",
+        help="Write one row per face and frame, with the marks, and FILE.json, which says what made it.",
         callback=expanded,
     ),
 ]
@@ -153,6 +153,12 @@ RecordOption = Annotated[
         "(needs the extra parquet).",
         callback=expanded,
     ),
+]
+ParticipantOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Who is recorded, for the tables: sub-01.", show_default=False)
+]
+SessionOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Name of the session, for the tables: ses-01.", show_default=False)
 ]
 OutOption = Annotated[
     Path | None,

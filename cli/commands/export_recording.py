@@ -39,22 +39,11 @@ def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
     from pyarrow import float64, parquet, string, types
 
     from mtclar.engine.files import write_whole
+    from mtclar.stream.table.columns import read_types
 
     written = [out / f"{TABLE}.parquet", out / f"{EVENTS}.parquet"]
     _require_new(*written)
-    texts = (
-        "participant",
-        "session",
-        "stream",
-        "subject",
-        "state",
-        "faults",
-        "drift",
-        "mark",
-        "type",
-        "text",
-        "reason",
-    )
+    texts = (*read_types(), "type", "text", "reason")
     convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(texts, string()), strings_can_be_null=True)
     with tempfile.TemporaryDirectory() as folder:
         for target, write in zip(written, (_write_values, _write_events), strict=True):
@@ -101,8 +90,11 @@ def _write_values(recording: "Recording", path: Path) -> None:
     """The table that `run --csv` would have written: the recorded messages go through the same sink."""
     from mtclar.stream.protocol.messages import AffectMessage, MarkMessage
     from mtclar.stream.sinks.csv_file import CsvSink
+    from mtclar.stream.table.provenance import TableOrigin
 
-    sink = CsvSink(path)
+    pair = recording.unix_s, recording.monotonic_s
+    sink = CsvSink(path, pair=pair, origin=TableOrigin("export"))
+    sink.model = recording.model
     try:
         sink.open(recording.streams)
         for _, message in recording.messages():

@@ -17,9 +17,11 @@ from mtclar.cli.options import (
     CsvOption,
     LogOption,
     NoLiveOption,
+    ParticipantOption,
     ProviderOption,
     ReadOnlyOption,
     RecordOption,
+    SessionOption,
     SourcesOption,
     SummaryOption,
     ThreadsOption,
@@ -120,6 +122,8 @@ def command(
     ] = False,
     csv: CsvOption = None,
     record: RecordOption = None,
+    participant: ParticipantOption = "",
+    session: SessionOption = "",
     sink: Annotated[
         list[str] | None,
         typer.Option(
@@ -193,6 +197,7 @@ def command(
     from mtclar.stream.sinks import open_sink
     from mtclar.stream.sinks.csv_file import CsvSink
     from mtclar.stream.streams import open_sources, open_streams
+    from mtclar.stream.table.provenance import FileIdentity, SetIdentity, TableOrigin
 
     secret = read_token(token, token_file)
     view_secret = read_token(None, view_token_file)
@@ -263,7 +268,21 @@ def command(
         service = stack.enter_context(Service(runner, console, values=not no_live and log == "plain"))
         sinks = [open_sink(spec) for spec in sink or ()]
         if csv is not None:
-            sinks.append(CsvSink(csv, blendshapes=blendshapes))
+            table_origin = TableOrigin(
+                "run",
+                participant,
+                session,
+                supports=tuple(map(SetIdentity.of, supports, paths)),
+                files=tuple(FileIdentity.of(file) for file in inputs["--source"] if file.is_file()),
+                parameters={
+                    "freshness": policy,
+                    "smoother": smoother or DEFAULT_SMOOTHER,
+                    "max_faces": max_faces or MAX_FACES,
+                    "faces": faces.partition(":")[0],
+                    "blendshapes": blendshapes,
+                },
+            )
+            sinks.append(CsvSink(csv, blendshapes=blendshapes, origin=table_origin))
         if recorder is not None:
             sinks.append(recorder)
             print_text(console, f"Recording  {record}")

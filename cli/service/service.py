@@ -22,6 +22,7 @@ from mtclar.stream.server.limits import Limits
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sinks.live_view import LiveView
 from mtclar.stream.summary import Summary, is_summary
+from mtclar.stream.table.provenance import is_sidecar, sidecar_path
 
 FILE_DROPS_WARNING = (
     "--freshness latest drops most frames of a file, because reading is faster than answering: use `all` to answer "
@@ -50,8 +51,10 @@ def freshness_named(name: str, choices: Sequence[Freshness]) -> Freshness:
 
 
 def outputs_of_a_run(csv: Path | None, summary: Path | None) -> list[Output]:
-    """The files that `run` and `demo` write: rows never replace a file, a summary replaces only an older summary."""
-    outputs = [] if csv is None else [Output("--csv", csv)]
+    """The files that `run` and `demo` write: rows never replace a file, others only an older one of their kind."""
+    outputs = []
+    if csv is not None:
+        outputs = [Output("--csv", csv), Output("--csv", sidecar_path(csv), is_sidecar)]
     if summary is not None:
         hint = "name another file: only the summary of an earlier run is overwritten"
         outputs.append(Output("--summary-json", summary, is_summary, hint))

@@ -68,8 +68,12 @@ class Source(Protocol):
 
 
 def stream_name(text: str) -> str:
-    """A stream id from a path or address: letters, digits, dot, dash and underscore."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:64] or "stream"
+    """A stream id from a path or address: letters, digits, dot, dash and underscore; never a number.
+
+    Readers of tables would turn a column of names such as 00 into numbers.
+    """
+    name = re.sub(r"[^\w.-]+", "-", text).strip("-.")[:64]
+    return name if re.search(r"[^\W\d_]", name) else f"stream-{name}".rstrip("-")
 
 
 class WrappedSource:

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mtclar.stream.protocol.messages import ClockMessage
+from mtclar.stream.table.columns import NAMES
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
@@ -222,8 +223,11 @@ def test_csv_is_what_is_in_view(speaker: StartSpeaker, open_page: OpenPage, tmp_
         assert float(row["arousal"]) == -value(i)
         assert float(row["raw_valence"]) == pytest.approx(value(i) + 0.03)
         assert float(row["valence_sd"]) == 0.08
-        assert [float(share) for share in row["similarity"].split()] == [0.9, 0.2, 0.4]
-    seconds = [float(row["unix_time"]) for row in rows]
+        assert float(row["nearest_similarity"]) == pytest.approx(0.9)
+        assert [row[name] for name in ("x", "y", "width", "height")] == ["100.0", "80.0", "200.0", "240.0"]
+        assert [row[name] for name in ("yaw", "pitch", "roll")] == ["1.0", "2.0", "3.0"]
+    assert tuple(rows[0]) == NAMES
+    seconds = [float(row["t_unix"]) for row in rows]
     assert seconds[-1] - seconds[0] == pytest.approx(5, abs=0.002)
 
 
@@ -238,7 +242,7 @@ def test_csv_has_the_time_of_the_newest_pair_of_clocks(
     page.locator("#pause").click()
     with downloaded(page, "#export-csv", tmp_path).open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    assert float(last["unix_time"]) == pytest.approx(1_800_000_000.0 + (FRAMES - 1) * FRAME_S, abs=0.002)
+    assert float(last["t_unix"]) == pytest.approx(1_800_000_000.0 + (FRAMES - 1) * FRAME_S, abs=0.002)
 
 
 def test_csv_cells_that_have_no_value_are_empty(
@@ -254,7 +258,7 @@ def test_csv_cells_that_have_no_value_are_empty(
     with downloaded(page, "#export-csv", tmp_path).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["state"] for row in rows] == ["ok", "held"]
-    assert rows[1]["subject"] == rows[1]["raw_valence"] == rows[1]["similarity"] == ""
+    assert rows[1]["subject"] == rows[1]["raw_valence"] == rows[1]["nearest_similarity"] == ""
     assert rows[1]["calibrated"] == "0"
 
 

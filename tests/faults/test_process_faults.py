@@ -18,7 +18,8 @@ from support.faults.tracker_process import Received, Running, Watcher, is_affect
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.protocol.messages import StatusMessage
-from mtclar.stream.sinks.csv_file import COLUMNS, FLUSH_EVERY_S
+from mtclar.stream.sinks.csv_file import FLUSH_EVERY_S
+from mtclar.stream.table.columns import NAMES
 
 pytestmark = pytest.mark.faults
 Start = Callable[..., Running]
@@ -37,7 +38,7 @@ def whole_rows(path: Path) -> list[dict[str, str]]:
     assert text.endswith("\n")
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert all(tuple(row) == COLUMNS and None not in row.values() for row in rows)
+    assert all(tuple(row) == NAMES and None not in row.values() for row in rows)
     return rows
 
 

@@ -18,7 +18,7 @@ from mtclar.label.job import Job
 from mtclar.label.labelling import Settings
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
-from mtclar.stream.sinks.csv_file import COLUMNS
+from mtclar.stream.table.columns import NAMES
 
 pytestmark = pytest.mark.faults
 
@@ -110,7 +110,7 @@ def require_whole(folder: Path) -> None:
             assert len(SupportSet.load(path)) == 3
         elif path.name == "rows.csv":
             lines = path.read_text().splitlines(keepends=True)
-            assert all(line.endswith("\n") and line.count(",") == len(COLUMNS) - 1 for line in lines)
+            assert all(line.endswith("\n") and line.count(",") == len(NAMES) - 1 for line in lines)
         elif path.suffix in (".json", ".jsonl"):
             assert all(json.loads(line) for line in lines_of(path))
         elif path.name == "out.csv" or path.name == "labelled.csv":

@@ -6,9 +6,11 @@ import { drawSimilarity } from "./charts/similarity.js";
 import { Strips } from "./charts/strips.js";
 import { signed, textCell } from "../shared/format.js";
 
-const COLUMNS = [
-  "stream", "frame", "time", "track", "subject", "state", "valence", "arousal", "valence_sd", "arousal_sd",
-  "raw_valence", "raw_arousal", "in_support", "calibrated", "similarity", "unix_time",
+const COLUMNS = [ // those of mtclar.stream.table.columns, compared by a test; empty where the page does not know a value
+  "t_unix", "time", "frame", "participant", "session", "stream", "track", "subject", "state", "faults", "drift",
+  "valence", "arousal", "valence_sd", "arousal_sd", "raw_valence", "raw_arousal", "absolute_valence", "absolute_arousal",
+  "in_support", "calibrated", "nearest_similarity", "label_valence", "label_arousal", "x", "y", "width", "height",
+  "yaw", "pitch", "roll", "latency_ms", "mark",
 ];
 const PICTURE = { width: 1280, height: 720, ratio: 2, margin: 24, plane: 470 };
 
@@ -21,18 +23,46 @@ export function toCsv(viewport, unix) {
     }
   }
   rows.sort((one, other) => one.sample.t - other.sample.t);
-  const lines = rows.map(({ face, sample }) => [
-    face.stream, sample.frame, sample.pts, face.id, sample.subject, sample.state, sample.v, sample.a, sample.sv, sample.sa,
-    sample.raw?.[0], sample.raw?.[1], sample.inSupport, sample.calibrated,
-    sample.similarity && Array.from(sample.similarity, (byte) => (byte / 255).toFixed(2)).join(" "),
-    unix(sample.t).toFixed(3),
-  ]);
-  return [COLUMNS, ...lines].map((cells) => cells.map(cell).join(",")).join("\r\n") + "\r\n";
+  const lines = rows.map(({ face, sample }) => {
+    const values = cellsOf(face, sample, unix(sample.t));
+    return COLUMNS.map((name) => cell(values[name]));
+  });
+  return [COLUMNS, ...lines].map((cells) => cells.join(",")).join("\r\n") + "\r\n";
 }
 
+/** The cells of one row by column. */
+function cellsOf(face, sample, t_unix) {
+  const [x, y, width, height] = (sample.box ?? []).map((pixels) => pixels.toFixed(1));
+  const [yaw, pitch, roll] = (sample.pose ?? []).map((degrees) => degrees.toFixed(1));
+  return {
+    t_unix: t_unix.toFixed(4),
+    time: sample.pts?.toFixed(4),
+    frame: sample.frame,
+    stream: textCell(face.stream),
+    track: face.id,
+    subject: sample.subject && textCell(sample.subject),
+    state: sample.state,
+    faults: sample.faults?.map(textCell).join("; "),
+    drift: sample.drift?.map(textCell).join("; "),
+    valence: number(sample.v),
+    arousal: number(sample.a),
+    valence_sd: number(sample.sv),
+    arousal_sd: number(sample.sa),
+    raw_valence: number(sample.raw?.[0]),
+    raw_arousal: number(sample.raw?.[1]),
+    in_support: flag(sample.inSupport),
+    calibrated: flag(sample.calibrated),
+    nearest_similarity: number(sample.nearest),
+    ...{ x, y, width, height, yaw, pitch, roll },
+    latency_ms: sample.latency_ms?.toFixed(1),
+  };
+}
+
+const number = (value) => value?.toFixed(4).replace(/^-(0\.0*)$/, "$1");
+const flag = (value) => (typeof value === "boolean" ? Number(value) : null);
+
 function cell(value) {
-  if (value === null || value === undefined) return "";
-  const text = typeof value === "string" ? textCell(value) : String(Number(value));
+  const text = String(value ?? "");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

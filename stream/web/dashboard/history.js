@@ -156,7 +156,7 @@ export class History {
     return [...this.faces.values()].filter((face) => face.present && (stream === null || face.stream === stream));
   }
 
-  #addFace({ stream, t_capture: t, pts, frame }, description) {
+  #addFace({ stream, t_capture: t, pts, frame, clock, latency_ms }, description) {
     const key = `${stream}/${description.id}`;
     let face = this.faces.get(key);
     if (!face) {
@@ -184,6 +184,10 @@ export class History {
       sv: description.sd ? description.sd[0] : 0,
       sa: description.sd ? description.sd[1] : 0,
       raw: description.raw,
+      box: description.box,
+      pose: description.pose,
+      nearest: description.nearest_similarity,
+      latency_ms: clock === "file" ? undefined : latency_ms?.total,
       similarity: description.similarity?.length ? Uint8Array.from(description.similarity, (share) => Math.round(255 * share)) : null,
       seen: description.state === "ok",
       gap: !wasPresent,

@@ -17,7 +17,8 @@ from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.text import cell
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, MarkMessage, StreamInfo
-from mtclar.stream.sinks.csv_file import COLUMNS, MARKS_KEPT, CsvSink
+from mtclar.stream.sinks.csv_file import MARKS_KEPT, CsvSink
+from mtclar.stream.table.columns import NAMES
 
 Make = Callable[..., AffectMessage]
 
@@ -34,7 +35,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_header_is_there_from_the_start_and_rows_follow(tmp_path: Path, make_message: Make) -> None:
     path = tmp_path / "out.csv"
     sink = CsvSink(path)
-    assert path.read_text().strip() == ",".join(COLUMNS)
+    assert path.read_text().strip() == ",".join(NAMES)
     assert path.stat().st_mode & 0o777 == 0o600
     sink.affect(make_message(0, faces=2))
     sink.affect(make_message(1, faces=0))
@@ -219,6 +220,6 @@ def test_blendshapes_are_columns_of_their_own_after_the_mark(tmp_path: Path, mak
         sink.affect(both)
         sink.affect(none)
     written = rows(tmp_path / "out.csv")
-    assert list(written[0]) == [*COLUMNS, *BLENDSHAPES[1:]]
+    assert list(written[0]) == [*NAMES, *BLENDSHAPES[1:]]
     assert [float(written[0][name]) for name in BLENDSHAPES[1:]] == pytest.approx(shapes[1:], abs=1e-4)
     assert {row[name] for row in written[1:] for name in BLENDSHAPES[1:]} == {""}
