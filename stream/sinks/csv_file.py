@@ -95,10 +95,9 @@ class CsvSink(Sink):
         self._columns = chosen_columns(blendshapes)
         self._clock = clock
         self._origin = origin or TableOrigin("run")
-        self._clocks = clocks or ClockPair()
-        self._pairs = [
-            self._clocks.read()
-        ]  # Unix and monotonic; another one each time that the wall clock is set
+        self._clocks = ClockPair() if pair is None else None
+        # Unix and monotonic; another one each time that the wall clock is set
+        self._pairs = [pair or ClockPair().read()]
         self._streams: dict[str, _StreamRecord] = {}
         self._gaps: list[Gap] = []
         self._digest = hashlib.sha256()
