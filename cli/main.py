@@ -23,6 +23,8 @@ COMMANDS = (
     "run",
     "label",
     "segments",
+    "compare",
+    "plot",
     "replay",
     "watch",
     "mark",
