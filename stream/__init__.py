@@ -1,8 +1,8 @@
 """Live streams: frames from cameras and files, through the tracker, to websocket clients and other sinks.
 
-In the order of the data: `sources`, `reader`, `mailbox`, `pipeline` (with `batching`), `protocol`, `sinks`, `server`
-with the pages in `web`; `runner` puts the pipelines of several `streams` behind a server; `client` receives what a
-server sends. The public names are below; each is imported when it is first used.
+In the order of the data: `sources`, `reader`, `mailbox`, `pipeline` (with `batching`), `markers`, `protocol`, `sinks`,
+`server` with the pages in `web`; `runner` puts the pipelines of several `streams` behind a server; `client` receives
+what a server sends. The public names are below; each is imported when it is first used.
 
     with Tracker.open() as tracker, Runner([Stream(open_source("webcam"), tracker)], ServerConfig(port=8765)) as runner:
         runner.run(sinks=[open_sink("csv://out.csv")])

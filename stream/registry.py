@@ -1,4 +1,4 @@
-"""Resolves the name of a source or sink to its factory; the factory's module is imported when it is chosen."""
+"""Resolves names of sources, sinks and markers to their factories; a factory's module is imported when it is chosen."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -26,4 +26,16 @@ def resolve(name: str, table: Mapping[str, str], kind: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise UsageError(
             f"the {kind} '{name}' cannot be imported: {error}", "is its folder in PYTHONPATH?"
+        ) from error
+
+
+def resolve_with_extra(name: str, table: Mapping[str, str], kind: str) -> Any:
+    """As `resolve`, for a table whose modules are called as the extras they need. Raises UsageError without one."""
+    try:
+        return resolve(name, table, kind)
+    except (ImportError, RuntimeError) as error:  # pylsl raises the second where liblsl is missing
+        reason = str(error).partition("\n")[0]
+        extra = table[name].partition(":")[0].rpartition(".")[2]
+        raise UsageError(
+            f"the {kind} '{name}' cannot be loaded: {reason}", f"pip install 'mtclar-stream[{extra}]'"
         ) from error

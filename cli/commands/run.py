@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,6 +133,14 @@ def command(
             "for your own; repeatable.",
         ),
     ] = None,
+    markers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="lsl[://NAME]",
+            help="Take the markers of other programs, such as PsychoPy, as marks. lsl: every LSL stream of type "
+            "Markers on this machine; lsl://NAME: those of one name; lsl://network: other machines' too.",
+        ),
+    ] = None,
     summary_json: SummaryOption = None,
     no_live: NoLiveOption = False,
     backend: BackendOption = "auto",
@@ -191,6 +199,7 @@ def command(
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.mailbox import FRESHNESS
+    from mtclar.stream.markers import open_markers
     from mtclar.stream.pipeline import PipelineOptions
     from mtclar.stream.runner import Runner
     from mtclar.stream.server.config import ServerConfig
@@ -204,6 +213,10 @@ def command(
     set_up_logs(log, source or [], secret, view_secret)
     warn_if_readable(token_file, view_token_file, tls_key)
     console = Terminal(quiet=log == "json")
+
+    def say(text: str) -> None:
+        print_text(console, text)
+
     # Every refusal comes before the first file is written.
     with stop_on_signals() as stopped, ExitStack() as stack:
         limits = limits_of(max_clients, max_clients_per_address)
@@ -245,7 +258,7 @@ def command(
             smoother=smoother or DEFAULT_SMOOTHER,
             max_faces=max_faces or MAX_FACES,
             batch_wait_ms=batch_wait_ms,
-            progress=lambda text: print_text(console, text),
+            progress=say,
             blendshapes=blendshapes,
             face_landmarker=face_landmarker,
         )
@@ -266,6 +279,7 @@ def command(
         if registry is not None:
             runner.add_page(CALIBRATE_PAGE, registry, calibration_pages())
         service = stack.enter_context(Service(runner, console, values=not no_live and log == "plain"))
+        marking = nullcontext() if markers is None else open_markers(markers, runner.mark, say)
         sinks = [open_sink(spec) for spec in sink or ()]
         if csv is not None:
             table_origin = TableOrigin(
@@ -291,7 +305,8 @@ def command(
         stack.enter_context(reload_on_hangup(runner.server))
         _print_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce(pictures=registry is not None)
-        summary = service.run(stopped, sinks)
+        with marking:
+            summary = service.run(stopped, sinks)
         if summary.stopped:
             print_text(console, "Stopped.")
         service.print_summary(summary)

@@ -1,7 +1,6 @@
 """Sinks of results, opened by name: websocket clients, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT."""
 
-from mtclar.engine.errors import UsageError
-from mtclar.stream.registry import resolve
+from mtclar.stream.registry import resolve_with_extra
 from mtclar.stream.sinks.base import Sink, SinkGroup
 
 SINKS = {
@@ -28,15 +27,7 @@ def open_sink(spec: str) -> Sink:
     missing extra, or an argument that the sink does not take.
     """
     name, _, argument = spec.strip().partition("://")
-    try:
-        factory = resolve(name, SINKS, "sink")
-    except (ImportError, RuntimeError) as error:  # pylsl raises the second where liblsl is missing
-        reason = str(error).partition("\n")[0]
-        extra = SINKS[name].partition(":")[0].rpartition(".")[2]
-        raise UsageError(
-            f"the sink '{name}' cannot be loaded: {reason}", f"pip install 'mtclar-stream[{extra}]'"
-        ) from error
-    sink: Sink = factory(argument)
+    sink: Sink = resolve_with_extra(name, SINKS, "sink")(argument)
     return sink
 
 

@@ -1,7 +1,7 @@
 """`--sink lsl`: outlets of the Lab Streaming Layer, beside EEG and other signals of a lab. Needs the extra `[lsl]`.
 
-Each subject of each stream is an outlet of type Affect, each stream has an outlet of type Markers for the marks of
-clients. Metadata follow the conventions of XDF: https://github.com/sccn/xdf/wiki/Meta-Data
+Each subject of each stream is an outlet of type Affect, each stream has an outlet of type Markers for marks.
+Metadata follow the conventions of XDF: https://github.com/sccn/xdf/wiki/Meta-Data
 """
 
 import logging
@@ -10,7 +10,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 from xml.etree import ElementTree
 
@@ -43,7 +43,12 @@ level = -1
 """
 """liblsl's configuration for discovery over the loopback interface alone; the log has warnings and errors."""
 
+OWN_SOURCE_ID = "mtclar"
+"""The first word of the source_id of our outlets."""
+
 CLOCK_READINGS = 20
+
+_network: bool | None = None  # what `choose_network` was called with
 
 
 def open_lsl(argument: str) -> "LslSink":
@@ -62,6 +67,7 @@ class LslSink(Sink):
     """
 
     def __init__(self, *, network: bool = False) -> None:
+        choose_network(network)
         self._network = network
         self._streams: dict[str, StreamInfo] = {}
         self._names: dict[str, FaceNames] = {}
@@ -70,22 +76,14 @@ class LslSink(Sink):
         self._offset_s = 0.0  # LSL's clock minus the monotonic one
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
-        if not self._network:
-            pylsl.util.set_config_content(THIS_MACHINE)
         self._offset_s = clock_offset_s()
         for info in streams:
             self._streams[info.stream] = info
             self._names[info.stream] = FaceNames()
             self._outlets[info.stream] = {}
-            description = pylsl.StreamInfo(
-                f"Marks {info.stream}",
-                "Markers",
-                1,
-                pylsl.IRREGULAR_RATE,
-                pylsl.cf_string,
-                f"mtclar {socket.gethostname()} {info.stream} marks",
+            self._markers[info.stream] = self._outlet(
+                f"Marks {info.stream}", "Markers", ("label",), pylsl.cf_string, f"{info.stream} marks"
             )
-            self._markers[info.stream] = self._outlet(description)
             for name in [subject.subject for subject in info.subjects] or ["face-1"]:
                 self._add(info.stream, name)  # a recorder lists the outlets before there is a face
 
@@ -112,22 +110,48 @@ class LslSink(Sink):
         self._markers.clear()
 
     def _add(self, stream: str, name: str) -> None:
-        description = pylsl.StreamInfo(
+        self._outlets[stream][name] = self._outlet(
             f"Affect {stream} {name}",
             "Affect",
-            len(CHANNELS),
-            pylsl.IRREGULAR_RATE,
+            CHANNELS,
             pylsl.cf_float32,
-            f"mtclar {socket.gethostname()} {stream} {name}",
+            f"{stream} {name}",
+            lambda desc: describe(desc, self._streams[stream], name, self.model),
         )
-        describe(description.desc(), self._streams[stream], name, self.model)
-        self._outlets[stream][name] = self._outlet(description)
 
-    def _outlet(self, description: pylsl.StreamInfo) -> pylsl.StreamOutlet:
-        outlet = pylsl.StreamOutlet(description)
+    def _outlet(
+        self,
+        name: str,
+        kind: str,
+        channels: Sequence[str],
+        form: int,
+        identity: str,
+        add_metadata: Callable[[XMLElement], None] = lambda _: None,
+    ) -> pylsl.StreamOutlet:
+        """An outlet of irregular rate. `identity` on this machine: an inlet finds the outlet of the next run by it."""
+        source_id = f"{OWN_SOURCE_ID} {socket.gethostname()} {identity}"
+        info = pylsl.StreamInfo(name, kind, len(channels), pylsl.IRREGULAR_RATE, form, source_id)
+        add_metadata(info.desc())
+        outlet = pylsl.StreamOutlet(info)
         if not self._network and not keep_on_loopback(outlet):
-            log.warning("other machines that reach this one can read the LSL stream '%s'", description.name())
+            log.warning("other machines that reach this one can read the LSL stream '%s'", name)
         return outlet
+
+
+def choose_network(network: bool) -> None:
+    """Before liblsl is used: whether its streams are those of the local network, or of this machine alone.
+
+    Raises UsageError where another part of this process has chosen otherwise: liblsl has one configuration.
+    """
+    global _network
+    if _network not in (None, network):
+        raise UsageError(
+            "lsl and lsl://network exclude each other in one run",
+            "write ://network for the sink and the markers, or for neither",
+        )
+    _network = network
+    if not network:
+        pylsl.util.set_config_content(THIS_MACHINE)
 
 
 def clock_offset_s() -> float:
