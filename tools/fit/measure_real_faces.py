@@ -94,14 +94,22 @@ def recall(logits: Array, label: NDArray[np.int64]) -> dict[str, list[float]]:
     }
 
 
+def london_photos(folder: Path) -> Iterator[tuple[dict[str, str], NDArray[np.uint8]]]:
+    """Yields the label and the picture [H, W, 3] of each photo of the Face Research Lab London Set."""
+    with zipfile.ZipFile(folder / "photos.zip") as packed:
+        members = {Path(name).name: name for name in packed.namelist()}
+        named = ("name", "person", "expression", "gender", "ethnicity")
+        for _, row in csv_rows(folder / "labels.csv", named):
+            coded = np.frombuffer(packed.read(members[row["name"]]), np.uint8)
+            yield row, np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+
+
 def london_groups(folder: Path, encoder: Encoder) -> dict[str, dict[str, Any]]:
     """Mean V/A of the rest face and of the smile in each group of gender and ethnicity."""
     rows, crops = [], []
-    with FaceCropper() as cropper, zipfile.ZipFile(folder / "photos.zip") as packed:
-        members = {Path(name).name: name for name in packed.namelist()}
-        for _, row in csv_rows(folder / "labels.csv", ("name", "expression", "gender", "ethnicity")):
-            coded = np.frombuffer(packed.read(members[row["name"]]), np.uint8)
-            crop = real_people.crop_of(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8), cropper)
+    with FaceCropper() as cropper:
+        for row, picture in london_photos(folder):
+            crop = real_people.crop_of(picture, cropper)
             if crop is not None:
                 rows.append(row)
                 crops.append(
