@@ -25,6 +25,7 @@ COMMANDS = (
     "segments",
     "compare",
     "plot",
+    "bids",
     "replay",
     "watch",
     "mark",

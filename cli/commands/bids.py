@@ -1,0 +1,61 @@
+"""`mtclar-stream bids`: tables as a BIDS data set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtclar.cli.options import expanded
+from mtclar.cli.options_of_tables import (
+    ColumnOption,
+    FpsOption,
+    OnePersonOption,
+    SegmentsOption,
+    ShiftOption,
+    TablesArgument,
+    TierOption,
+)
+
+
+def command(
+    tables: TablesArgument,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The data set; a new or empty folder.", callback=expanded)
+    ],
+    segments: SegmentsOption = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the participants did; `affect` by default.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="Name of the data set.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1000, metavar="HZ", help="Sampling frequency; by default that of the frames."
+        ),
+    ] = None,
+    tier: TierOption = None,
+    shift: ShiftOption = 0.0,
+    column: ColumnOption = None,
+    fps: FpsOption = None,
+    one_person: OnePersonOption = False,
+) -> None:
+    """Write tables as a BIDS data set: valence and arousal as physiological recordings, segments as events.
+
+    Participants and sessions are those of the tables; a recording without one is a participant of its own.
+    """
+    from mtclar.cli.options_of_tables import reading_of, segments_of
+    from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.engine.files import expand_home
+    from mtclar.label.analysis.bids import bids_files, write_bids
+    from mtclar.label.analysis.tables import read_series, table_files
+
+    files = table_files(expand_home(path) for path in tables)
+    series = read_series(files, reading_of(column, fps, one_person))
+    chosen = segments_of(segments, series, tier, shift)
+    given = {"task": task, "name": name}
+    content = bids_files(
+        series, chosen, rate_hz=rate, **{key: text for key, text in given.items() if text is not None}
+    )
+    write_bids(content, out)
+    text = f"Written: {out}, {counted(len(series), 'recording')} in {counted(len(content), 'file')}"
+    print_text(Terminal(), text)
