@@ -57,6 +57,7 @@ SLOW = (
     "stream/markers",
     "stream/server",
     "stream/sinks/test_lsl.py",
+    "stream/sinks/test_lsl_xdf.py",
     "stream/sinks/test_mqtt.py",
     "stream/sinks/test_prometheus.py",
     "stream/sources/test_folder.py",
