@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
+ANSWER_TIMEOUT_S = 10.0
 CLOSED = "the server has closed the connection"
 
 
@@ -219,7 +220,10 @@ class Client:
         self._inbox.hurry(True)
         try:
             await self._send(message)
-            return _decoded(await self._request.answer)
+            async with asyncio.timeout(None if lasting else ANSWER_TIMEOUT_S):
+                return _decoded(await self._request.answer)
+        except TimeoutError as error:
+            raise UnreachableError(f"the server did not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
         finally:
             self._request = None
             self._inbox.hurry(False)

@@ -42,6 +42,7 @@ CONTENT_SECURITY_POLICY = (
 HSTS = "max-age=2592000"  # 30 days: a server that gives TLS up is not locked out for longer
 HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECASE)
 
+CLIENT_FOLDER = "client"
 PROTOCOL_PATH = "/protocol"
 SCHEMA_FILE = "mtclar.v1.schema.json"
 ASYNCAPI_FILE = "mtclar.v1.asyncapi.yaml"  # refers to the schema as the file beside it
@@ -77,7 +78,7 @@ def camera_pages() -> dict[str, Page]:
 
 
 def dashboard_pages() -> dict[str, Page]:
-    """The dashboard, which is `/`, and the modules that all pages share."""
+    """The dashboard, which is `/`, the modules that all pages share, and the client, which pages elsewhere use too."""
     pages = web_folder("mtclar.stream.web.dashboard", "dashboard")
     charts = web_folder("mtclar.stream.web.dashboard.charts", "dashboard/charts")
     return {
@@ -85,6 +86,7 @@ def dashboard_pages() -> dict[str, Page]:
         **pages,
         **charts,
         **web_folder("mtclar.stream.web.shared", "shared"),
+        **web_folder("mtclar.stream.web.client", CLIENT_FOLDER),
     }
 
 
@@ -174,8 +176,11 @@ class Pages:
         )
 
 
-def response(page: Page, hosts: Sequence[str], tls: bool) -> Response:
-    """The page as an HTTP response with the security headers, for a request with these Host headers."""
+def response(page: Page, hosts: Sequence[str], tls: bool, reader: str | None = None) -> Response:
+    """The page as an HTTP response with the security headers, for a request with these Host headers.
+
+    `reader` is an Origin whose pages may read it although they are not the server's.
+    """
     host = hosts[0] if len(hosts) == 1 and HOST.fullmatch(hosts[0]) else None
     # Not every browser counts the websocket of the same host as 'self'. Behind a proxy with TLS it is wss: too.
     schemes = ("wss",) if tls else ("ws", "wss")
@@ -189,6 +194,9 @@ def response(page: Page, hosts: Sequence[str], tls: bool) -> Response:
             **SECURITY_HEADERS,
         }
     )
+    if reader is not None:
+        headers["Access-Control-Allow-Origin"] = reader
+        headers["Vary"] = "Origin"
     if (
         tls and host is not None and not is_loopback(urlsplit(f"//{host}").hostname or "")
     ):  # holds for all its ports

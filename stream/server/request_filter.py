@@ -10,7 +10,7 @@ from mtclar.engine.text import printable
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.clients.quotas import AddressBuckets, ConnectionQuota
 from mtclar.stream.server.limits import Limits
-from mtclar.stream.server.pages import Page, Pages, Route, problem
+from mtclar.stream.server.pages import CLIENT_FOLDER, Page, Pages, Route, problem
 
 WEBSOCKET_PATH = "/ws"
 ASK_WHY = "X-Page-Origin"
@@ -59,6 +59,16 @@ class RequestFilter:
                 f"pages of {_named(origins)} may not connect: start the server with --origin {_named(origins)}",
             )
         return MAY_CONNECT if asked else None
+
+    def reader(self, target: str, headers: Headers) -> str | None:
+        """The Origin whose pages may import the file from here: the JavaScript client, for pages that may connect."""
+        origins = headers.get_all("Origin")
+        path = target.partition("?")[0]
+        if path.startswith(f"/{CLIENT_FOLDER}/") and self.access.origin_allowed(
+            origins, headers.get_all("Host")
+        ):
+            return next(iter(origins), None)
+        return None
 
     def _page(self, method: str, path: str, headers: Headers, trusted: bool) -> Page | Route:
         if not self.access.host_allowed(headers.get_all("Host")):

@@ -392,14 +392,16 @@ class Server(Sink):
             limit_unsent(connection.transport)
             return None
         hosts = request.headers.get_all("Host")
-        return self._response(page, hosts) if isinstance(page, Page) else self._make_page(page, hosts)
+        if not isinstance(page, Page):
+            return self._make_page(page, hosts)
+        return self._response(page, hosts, self._filter.reader(request.path, request.headers))
 
     async def _make_page(self, route: Route, hosts: Sequence[str]) -> Response:
         page = await asyncio.get_running_loop().run_in_executor(self._executor, route)
         return self._response(page, hosts)
 
-    def _response(self, page: Page, hosts: Sequence[str]) -> Response:
-        return response(page, hosts, self._certificate is not None)
+    def _response(self, page: Page, hosts: Sequence[str], reader: str | None = None) -> Response:
+        return response(page, hosts, self._certificate is not None, reader)
 
     def _encode_hello(self, role: Role) -> bytes:
         clock = ClockReading(*self._clocks.read())

@@ -1,8 +1,8 @@
 // The calibration page: shows the server's state, and sends what the user does.
 
+import { Client } from "../client/client.js";
 import { CameraSender } from "../shared/camera-sender.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
-import { Connection } from "../shared/connection.js";
 import { element, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
 import { TokenPrompt } from "../shared/token.js";
@@ -277,7 +277,6 @@ const receive = {
     state = capture = null; // this may be another server, with other people and streams
     lastImage_ms = performance.now();
     showMark();
-    connection.send({ type: "subscribe", streams: [] }); // this page shows no values
     send("join", picker.choice);
   },
   "calibrate.choices"({ choices }) {
@@ -322,7 +321,8 @@ const receive = {
   },
 };
 
-const connection = new Connection({
+const connection = new Client(undefined, {
+  keepTrying: true,
   onMessage: (message) => {
     sender.onMessage(message);
     receive[message.type]?.(message);
@@ -347,4 +347,5 @@ const sender = new CameraSender({
 });
 const prompt = new TokenPrompt((token) => connection.useToken(token));
 element("camera-start").addEventListener("click", () => sender.start());
+connection.subscribe({ streams: [] }); // this page shows no values
 connection.open();

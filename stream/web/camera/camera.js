@@ -1,8 +1,8 @@
 // The camera page: a person presses the button, pictures go to the server, its replies come back.
 
+import { Client } from "../client/client.js";
 import { CameraSender } from "../shared/camera-sender.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
-import { Connection } from "../shared/connection.js";
 import { element } from "../shared/dom.js";
 import { TokenPrompt } from "../shared/token.js";
 
@@ -23,10 +23,10 @@ function showServersWords(text) {
   showWords(text, true);
 }
 
-const connection = new Connection({
+const connection = new Client(undefined, {
+  keepTrying: true,
   onMessage: (message) => {
     if (message.type === "hello") {
-      connection.send({ type: "subscribe", streams: [], max_hz: 1 }); // this page draws no values
       const viewer = message.role === "viewer";
       if (!sender.on) element("start").hidden = viewer;
       if (viewer && !sender.on) showServersWords(VIEWER_TEXT);
@@ -63,4 +63,5 @@ const prompt = new TokenPrompt((token) => connection.useToken(token));
 element("retry").addEventListener("click", () => connection.retryNow());
 element("start").addEventListener("click", () => sender.start());
 element("stop").addEventListener("click", () => sender.stop());
+connection.subscribe({ streams: [] }); // this page draws no values
 connection.open();

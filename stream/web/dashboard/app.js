@@ -1,7 +1,7 @@
 // The dashboard: each message adds to the history, and the next animation frame draws the part in view.
 
+import { Client } from "../client/client.js";
 import { refusalText, showConnection } from "../shared/connection-status.js";
-import { Connection } from "../shared/connection.js";
 import { element } from "../shared/dom.js";
 import { TokenPrompt } from "../shared/token.js";
 import { PageSurface, readTheme } from "./charts/canvas.js";
@@ -204,7 +204,7 @@ connectBars(
 
 /** The similarities are the largest part of a message: subscribed to only while their bars are open. */
 function subscribeToFields() {
-  connection.subscribe(element("why").open ? [...FIELDS, "similarity"] : FIELDS);
+  connection.subscribe({ fields: element("why").open ? [...FIELDS, "similarity"] : FIELDS });
   requestDraw();
 }
 element("why").addEventListener("toggle", subscribeToFields);
@@ -284,7 +284,8 @@ const receive = {
   },
 };
 
-const connection = new Connection({
+const connection = new Client(undefined, {
+  keepTrying: true,
   onMessage: (message) => receive[message.type]?.(message),
   onState: (state, wait_s, refusal) => {
     connectionState = state;

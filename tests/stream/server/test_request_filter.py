@@ -111,3 +111,23 @@ def test_a_page_learns_why_its_websocket_is_refused_and_which_flag_helps() -> No
     assert b"--origin http://lab.example" in other.body
     assert len(other.body) < 700
     assert guarded.refused == {"origin": 1, "host": 1}
+
+
+@pytest.mark.parametrize(
+    ("origins", "target", "origin", "reader"),
+    [
+        ((), "/client/client.js", None, None),
+        ((), "/client/client.js", f"http://{HERE}", f"http://{HERE}"),
+        ((), "/client/client.js", "http://elsewhere.example", None),
+        (("http://lab.example",), "/client/client.js?v=1", "http://lab.example", "http://lab.example"),
+        (("http://lab.example",), "/dashboard/app.js", "http://lab.example", None),
+        ((), "/client/client.js", "null", None),
+        (("null",), "/client/inbox.js", "null", "null"),
+    ],
+)
+def test_a_page_that_may_connect_may_import_the_client(
+    origins: tuple[str, ...], target: str, origin: str | None, reader: str | None
+) -> None:
+    request_filter = RequestFilter(Access("127.0.0.1", None, origins), Limits(), Pages({}))
+    headers = Headers({"Host": HERE} | ({} if origin is None else {"Origin": origin}))
+    assert request_filter.reader(target, headers) == reader

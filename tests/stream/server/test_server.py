@@ -272,6 +272,7 @@ def test_the_pages_and_their_headers(server: Server) -> None:
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert get(server, "/dashboard/app.js")[2]["Content-Type"].startswith("text/javascript")
+    assert get(server, "/client/client.js")[2]["Content-Type"].startswith("text/javascript")
     assert get(server, "/shared/style.css?v=1")[2]["Content-Type"].startswith("text/css")
     assert json.loads(get(server, "/protocol")[1]) == SCHEMA
     assert json.loads(get(server, "/protocol/mtclar.v1.schema.json")[1]) == SCHEMA
@@ -292,6 +293,7 @@ def test_the_pages_and_their_headers(server: Server) -> None:
         "/dashboard",
         "/dashboard/app.js/",
         "/shared/__init__.py",
+        "/client/client.d.ts",
         "/ws/",
     ],
 )
