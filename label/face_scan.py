@@ -42,6 +42,23 @@ class FaceScan:
     state: NDArray[np.uint8]  # [n] index into STATES
     rows: NDArray[np.int64]  # [m] frames with an encoded face, in order
     encoded: Encoded  # m faces
+    boxes: NDArray[np.float32]  # [n, 4] pixels; nan: not seen, or not scanned
+
+    def boxes_between(self, times_s: NDArray[np.float64], max_gap_s: float) -> NDArray[np.float32]:
+        """[n, 4] the boxes, also of the frames between two scanned ones that are at most `max_gap_s` apart."""
+        seen = np.flatnonzero(~np.isnan(self.boxes[:, 0]))
+        full = self.boxes.copy()
+        between = np.flatnonzero(self.state == BETWEEN)
+        if len(seen) < 2:
+            return full
+        after = np.searchsorted(seen, between)
+        between, after = between[(after > 0) & (after < len(seen))], after[(after > 0) & (after < len(seen))]
+        near = times_s[seen[after]] - times_s[seen[after - 1]] <= max_gap_s
+        for side in range(4):
+            full[between[near], side] = np.interp(
+                times_s[between[near]], times_s[seen], self.boxes[seen, side]
+            )
+        return full
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +73,9 @@ class ScannedFrames:
         state, seen = self.state.copy(), self.faces
         state[seen.rows[faces]] = np.where(seen.usable[faces], OK, LOW_QUALITY)
         usable = faces[seen.usable[faces]]
-        return FaceScan(state, seen.rows[usable], seen.encoded[usable])
+        boxes = np.full((len(state), 4), np.nan, np.float32)
+        boxes[seen.rows[faces]] = seen.boxes[faces]
+        return FaceScan(state, seen.rows[usable], seen.encoded[usable], boxes)
 
 
 def frames_to_scan(

@@ -47,6 +47,10 @@ class Recording(Protocol):
         """sha256 of the content and the options."""
         ...
 
+    def media_file(self) -> MediaFile | None:
+        """The file with the sound; None for an image folder."""
+        ...
+
 
 def open_recording(path: Path, fps: float | None = None) -> Recording:
     """Open a video file, or an image folder with `fps`, with options behind it. Raises UsageError or SourceError."""
@@ -104,6 +108,9 @@ class VideoRecording:
                     image = self._change(converted(frame))
                 yield row, image
 
+    def media_file(self) -> MediaFile | None:
+        return self._file
+
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
@@ -138,6 +145,9 @@ class FolderRecording:
                     yield row, self._change(np.asarray(image, np.uint8))
             else:
                 yield row, None
+
+    def media_file(self) -> MediaFile | None:
+        return None
 
     def digest(self) -> str:
         digest = hashlib.sha256()

@@ -14,6 +14,7 @@ from mtclar.engine.files import expand_home
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mtclar.label.analysis.segments import Segment
     from mtclar.label.face_scan import Advance
     from mtclar.label.job import FinishedJob, Job, OnStart
     from mtclar.label.labelling import FollowedFace, Settings
@@ -117,7 +118,17 @@ def command(
     render: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.mp4", help="Also write the video with a chart of the values.", callback=expanded
+            metavar="FILE.mp4",
+            help="Also write the video with its sound, the face's box and a chart of the values.",
+            callback=expanded,
+        ),
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --render: named segments to show, a table (name, start, end) or an ELAN file.",
+            callback=expanded,
         ),
     ] = None,
     passphrase_file: PassphraseFileOption = None,
@@ -143,6 +154,8 @@ def command(
     choice = None if face is None else FaceChoice.parse(face)
     in_scale = None if scale is None else Scale.parse(scale)
     settings = Settings(mode, rate, smooth)
+    if segments is not None and render is None:
+        raise UsageError("--segments names the parts of a rendered video", "add --render FILE.mp4")
     videos, supports, outs = ([expand_home(path) for path in paths or ()] for paths in (video, support, out))
     if suggest is not None:
         from mtclar.cli.commands.label_suggest import run as run_suggest
@@ -185,13 +198,14 @@ def command(
             "one video needs one --support and --out", "label VIDEO --support labels.csv --out out.csv"
         )
     job = Job(videos[0], supports[0], tuple(outs), fps, choice, in_scale)
-    _label_one(job, settings, render, passphrase_file, backend, threads)
+    _label_one(job, settings, render, segments, passphrase_file, backend, threads)
 
 
 def _label_one(
     job: "Job",
     settings: "Settings",
     render: Path | None,
+    segments: Path | None,
     passphrase_file: Path | None,
     backend: str,
     threads: int,
@@ -206,6 +220,7 @@ def _label_one(
     from mtclar.engine.errors import UsageError
     from mtclar.label.face_scan import FaceScanner
     from mtclar.label.job import run_job
+    from mtclar.label.labelling import MAX_INTERPOLATION_S
     from mtclar.label.output.exports import exporter, output_files
     from mtclar.label.output.render import render as draw
     from mtclar.stream.sources.options import file_of
@@ -215,10 +230,16 @@ def _label_one(
         if render.suffix.lower() != RENDER_SUFFIX:
             raise UsageError(f"--render {render} does not end in {RENDER_SUFFIX}", "the only format is MP4")
         outputs.append(Output("--render", render))
-    require_safe(outputs, {"VIDEO": [file_of(job.video)], "--support": [job.support]})
+    inputs = {
+        "VIDEO": [file_of(job.video)],
+        "--support": [job.support],
+        "--segments": () if segments is None else (segments,),
+    }
+    require_safe(outputs, inputs)
     for path in job.outs:
         exporter(path)
     cv2.setNumThreads(threads)
+    named = () if segments is None else _segments_of(segments, job)
     job = replace(job, passphrase=passphrase_if_encrypted(job.support, passphrase_file))
     console = Terminal()
     with frame_progress() as on_start:
@@ -226,9 +247,28 @@ def _label_one(
             finished = run_job(job, scanner, settings, on_start)
         print_outcome(console, job, finished, settings.mode)
         if render is not None:
-            draw(finished.recording, finished.outcome.table, render, on_start(finished.recording))
+            table = finished.outcome.table
+            boxes = finished.outcome.followed.scan.boxes_between(table.times_s, MAX_INTERPOLATION_S)
+            draw(finished.recording, table, render, on_start(finished.recording), boxes, named)
             print_text(console, f"Written: {render}")
         finished.discard_journal()  # after rendering, so a run killed during rendering keeps its scan
+
+
+def _segments_of(path: Path, job: "Job") -> "list[Segment]":
+    """The segments of the job's video, in seconds from its first frame. Raises MtclarError."""
+    from mtclar.engine.errors import UsageError
+    from mtclar.label.analysis.segments import read_segments
+    from mtclar.label.recording import open_recording
+    from mtclar.stream.label_file import ELAN
+
+    recording = open_recording(job.video, job.fps)
+    of_media_file = path.suffix.lower() == ELAN  # whose times count from the beginning of the file
+    found = read_segments(path, shift_s=-recording.first_frame_s if of_media_file else 0.0)
+    if any(segment.unix for segment in found):
+        raise UsageError(
+            f"{path} has Unix times, and {job.video.name} has none", "give seconds from the first frame"
+        )
+    return [segment for segment in found if segment.recording in ("", Path(recording.name).stem)]
 
 
 @contextmanager

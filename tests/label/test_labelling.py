@@ -195,7 +195,9 @@ def scan(state: list[int]) -> FaceScan:
     rows = np.flatnonzero(np.array(state) == OK)
     nothing = np.zeros((len(rows), 1), np.float32)
     encoded = Encoded(nothing, nothing, np.zeros((len(rows), len(EXPRESSIONS)), np.float32))
-    return FaceScan(np.array(state, np.uint8), rows, encoded)
+    boxes = np.full((len(state), 4), np.nan, np.float32)
+    boxes[rows] = np.stack([10.0 * rows, 10.0 * rows, 10.0 * rows + 50, 10.0 * rows + 50], 1)
+    return FaceScan(np.array(state, np.uint8), rows, encoded, boxes)
 
 
 def test_only_gaps_between_two_scanned_faces_are_interpolated() -> None:
@@ -250,3 +252,11 @@ def test_the_digest_changes_with_every_input(clips: list[KnownClip]) -> None:
     }
     assert len(keys) == 7
     assert input_digest(open_recording(clips[0].video), labels, Settings(), "x") in keys
+
+
+def test_the_box_moves_between_scanned_frames() -> None:
+    times_s = np.arange(8) * 0.2
+    boxes = scan([OK, BETWEEN, OK, NO_FACE, BETWEEN, BETWEEN, BETWEEN, OK]).boxes_between(times_s, 0.6)
+    assert boxes[:, 0].tolist()[:3] == pytest.approx([0.0, 10.0, 20.0])
+    assert np.isnan(boxes[3:7]).all()  # nobody is seen, then two scanned frames lie too far apart
+    assert boxes[7].tolist() == [70.0, 70.0, 120.0, 120.0]

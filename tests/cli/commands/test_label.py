@@ -84,6 +84,14 @@ def test_invalid_options_are_rejected_before_the_scan(
         (("label", video, "--support", support, "--out", out, "--fps", "25"), "remove --fps"),
         (("label", support, "--support", support, "--out", out), "not a video"),
         (("label", video, "--support", support, "--out", out, "--render", tmp_path / "r.avi"), "end in .mp4"),
+        (("label", video, "--support", support, "--out", out, "--segments", support), "add --render"),
+        (
+            (
+                *("label", video, "--support", support, "--out", out, "--render", tmp_path / "r.mp4"),
+                *("--segments", support),
+            ),
+            "name,start,end",
+        ),
     ]:
         done = command(*arguments)
         assert done.code == (1 if words == "not a video" else 2), done.err

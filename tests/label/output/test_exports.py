@@ -4,15 +4,12 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.output.exports import exporter, output_files, write
-from mtclar.label.output.render import CHART_HEIGHT, render
 from mtclar.label.output.table import COLUMNS, Table
-from mtclar.label.recording import open_recording
 from mtclar.stream.label_file import read_labels
 
 CLIP = Path(__file__).parents[1] / "clips" / "1002.mp4"
@@ -131,26 +128,3 @@ def test_all_or_nothing(table: Table, full_disk: Path) -> None:
 def test_an_unknown_format() -> None:
     with pytest.raises(UsageError, match="unknown output format"):
         exporter(Path("out.xlsx"))
-
-
-def test_the_video_with_the_chart(table: Table, tmp_path: Path) -> None:
-    recording = open_recording(CLIP)
-    out = tmp_path / "annotated.mp4"
-    reported: list[int] = []
-    render(recording, table, out, reported.append)
-    assert sum(reported) == 250
-    assert [path.name for path in tmp_path.iterdir()] == ["annotated.mp4"]
-    assert out.stat().st_mode & 0o777 == 0o600
-    with av.open(str(out)) as container:
-        frames = list(container.decode(video=0))
-        times_s = [float(frame.time) for frame in frames]
-        images = {i: frames[i].to_ndarray(format="bgr24").astype(int) for i in (50, 110)}
-    assert times_s == pytest.approx(table.times_s.tolist(), abs=1e-3)
-    height, width = images[50].shape[:2]
-    assert (height - CHART_HEIGHT) / width == pytest.approx(240 / 320, abs=0.01)
-    chart = images[50][-CHART_HEIGHT + 24 :]
-    blue, red = (chart[..., 0] - chart[..., 2] > 80), (chart[..., 2] - chart[..., 0] > 80)
-    assert blue[:, width // 4 : width // 2].any(0).mean() > 0.7
-    assert red[:, width // 4 : width // 2].any(0).mean() > 0.7
-    gap = images[110][-CHART_HEIGHT + 24 :, width // 2 - 8 : width // 2 + 8]
-    assert not (np.abs(gap[..., 0] - gap[..., 2]) > 80).any()  # nothing is drawn where there is no value
