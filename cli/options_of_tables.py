@@ -89,3 +89,15 @@ def segments_of(
 def segment_file(option: str | None) -> list[Path]:
     """The file that --segments names, if it names one."""
     return [] if option in (None, MARKS) else [Path(str(option))]
+
+
+def keep_font_cache() -> None:
+    """Makes matplotlib keep its list of fonts in this program's cache folder, not in a folder of its own."""
+    import os
+    from contextlib import suppress
+
+    from mtclar.engine.errors import UsageError
+    from mtclar.engine.files import user_folder
+
+    with suppress(UsageError):  # without a home folder matplotlib uses a temporary one
+        os.environ.setdefault("MPLCONFIGDIR", str(user_folder("cache") / "matplotlib"))

@@ -66,7 +66,7 @@ def command(
     """
     from dataclasses import replace
 
-    from mtclar.cli.options_of_tables import reading_of
+    from mtclar.cli.options_of_tables import keep_font_cache, reading_of
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
@@ -99,6 +99,7 @@ def command(
     if out is not None:
         contents[out] = as_csv(table)
     if plot is not None:
+        keep_font_cache()
         from mtclar.label.analysis.agreement_figure import agreement_figure
         from mtclar.label.analysis.figure_file import figure_file
 
@@ -120,15 +121,17 @@ def _shown(agreement: "DataFrame") -> "Table":
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for name in ("recording", "axis"):
-        table.add_column(name)
-    for name in ("n", "CCC", "PCC", "RMSE", "ICC(2,1)", "bias", "limits of agreement", "lag s", "PCC at lag"):
-        table.add_column(name, justify="right")
+    from mtclar.cli.commands.evaluate import decimal
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("recording", overflow="fold")
+    table.add_column("axis", no_wrap=True)
+    for name in ("n", "CCC", "PCC", "RMSE", "ICC", "bias", "lag s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in agreement.to_dict("records"):
-        cells = [f"{row[name]:.3f}" for name in ("ccc", "pcc", "rmse", "icc_2_1")]
-        cells += [f"{row['bias']:+.3f}", f"{row['loa_low']:+.2f} to {row['loa_high']:+.2f}"]
-        cells += [f"{row['lag_s']:+.2f}", f"{row['pcc_at_lag']:.3f}"]
-        shown = [cell.replace("+nan", "-").replace("nan", "-") for cell in cells]
-        table.add_row(row["pair"], row["axis"], f"{row['n']:,}", *shown)
+        cells = [decimal(row[name]) for name in ("ccc", "pcc", "rmse", "icc_2_1")]
+        cells += [f"{row['bias']:+.3f}", f"{row['lag_s']:+.2f}"]
+        table.add_row(
+            row["pair"], row["axis"], f"{row['n']:,}", *(cell.replace("+nan", "-") for cell in cells)
+        )
     return table

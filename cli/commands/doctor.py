@@ -25,6 +25,7 @@ EXTRA_MODULES = {
         ("torch", "onnx", "numba", "sklearn", "matplotlib"),
         "`mtclar-stream train` and rendered people",
     ),
+    "analysis": (("pandas", "matplotlib", "scipy"), "`segments`, `compare`, `plot` and `bids`"),
     "mediapipe": (("mediapipe",), "Google's face landmarker instead of the bundled one"),
     "tensorrt-rtx": (
         ("tensorrt_rtx", "cuda", "onnx", "filelock"),

@@ -67,7 +67,7 @@ def command(
 
     The same tables give the same file, byte by byte. An HTML page loads nothing from elsewhere.
     """
-    from mtclar.cli.options_of_tables import reading_of, segment_file, segments_of
+    from mtclar.cli.options_of_tables import keep_font_cache, reading_of, segment_file, segments_of
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
@@ -77,6 +77,7 @@ def command(
     from mtclar.label.analysis.tables import read_series, table_files
     from mtclar.label.output.exports import bytes_writer
 
+    keep_font_cache()
     require_format(out)
     page = out.suffix.lower() == ".html"
     for name in kind or ():

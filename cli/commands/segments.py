@@ -94,31 +94,25 @@ def _shown(long: "DataFrame", baseline: str | None) -> "Table":
     from rich import box
     from rich.table import Table
 
-    table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1), caption="mean ± sd (effective n)", caption_justify="left"
-    )
-    for name in ("recording", "segment"):
-        table.add_column(name)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption="mean ± sd", caption_justify="left")
+    for name, width in (("recording", 12), ("segment", 10)):
+        table.add_column(name, overflow="fold", min_width=width)
     axes = ("valence", "arousal")
-    change = () if baseline is None else tuple(f"{axis} from {baseline}" for axis in axes)
-    for name in ("seconds", "valid", *axes, *change):
-        table.add_column(name, justify="right")
+    for name in ("s", "valid", *axes, *(() if baseline is None else ("change V", "change A"))):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in long.to_dict("records"):
         names = [
             str(row[name]) for name in ("recording", "participant", "session", "stream", "face") if row[name]
         ]
         number = f" {row['occurrence']}" if row["occurrence"] > 1 else ""
-        cells = [
-            f"{row[f'{axis}_mean']:+.2f} ± {row[f'{axis}_sd']:.2f} ({row[f'{axis}_effective_n']:.0f})"
-            for axis in axes
-        ]
+        cells = [f"{row[f'{axis}_mean']:+.2f} ±{row[f'{axis}_sd']:.2f}" for axis in axes]
         if baseline is not None:
             cells += [f"{row[f'{axis}_from_baseline']:+.2f}" for axis in axes]
         table.add_row(
             " ".join(dict.fromkeys(names)),
             f"{row['segment']}{number}",
             f"{row['end'] - row['start']:.1f}",
-            "-" if row["frames"] == 0 else f"{100 * row['valid_share']:.0f} %",
+            "-" if row["frames"] == 0 else f"{100 * row['valid_share']:.0f}%",
             *(
                 "-" if row["valid_frames"] == 0 else cell.replace("+nan", "-").replace("nan", "-")
                 for cell in cells

@@ -102,9 +102,14 @@ def parse_segments(text: str, file: str = "segments.csv") -> list[Segment]:
             for at, cell in enumerate(cells):
                 if name := NAMES.get(cell.casefold().replace(" ", "_")):
                     columns.setdefault(name, at)
-            starts = {"start", "start_unix"} & set(columns)
-            ends = {"end", "end_unix", "duration"} & set(columns)
-            if "name" not in columns or not starts or not ends:
+            known = set(columns)
+            whole_times = (
+                {"start", "end"},
+                {"start", "duration"},
+                {"start_unix", "end_unix"},
+                {"start_unix", "duration"},
+            )
+            if "name" not in known or not any(times <= known for times in whole_times):
                 raise place.error(f"the header is `{','.join(cells)[:80]}`", EXAMPLE)
     except csv.Error as error:
         raise Place(file, rows.line_num).error(str(error), EXAMPLE) from error
@@ -118,7 +123,7 @@ def _segment(cells: list[str], columns: dict[str, int], place: Place) -> Segment
     unix = bool(text.get("start_unix"))
 
     def seconds(name: str) -> float:
-        return seconds_of(text[name], Place(place.file, place.line, name))
+        return seconds_of(text.get(name, ""), Place(place.file, place.line, name))
 
     if not text["name"]:
         raise place.error("the segment has no name", EXAMPLE)

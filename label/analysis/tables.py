@@ -6,6 +6,7 @@ to its series too, without a value, so that the share of valid frames is right.
 
 import csv
 import io
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def table_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_table(path: Path) -> "DataFrame":
-    """All cells of a table as text, its columns as they are spelled. Raises UsageError."""
+    """All cells of a table as text, its columns as they are spelled; the index is the line. Raises UsageError."""
     pandas = require_pandas()
     if path.suffix.lower() == ".parquet":
         return _parquet(path)
@@ -95,17 +96,21 @@ def read_table(path: Path) -> "DataFrame":
     skip, separator = _header(text, path)
     lines = text.split("\n")[skip:]
     try:
-        frame = pandas.read_csv(
-            io.StringIO("\n".join(lines)), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True,
-            skip_blank_lines=True, index_col=False,
-        )  # fmt: skip
-    except (pandas.errors.ParserError, ValueError) as error:
-        raise UsageError(f"{path}: {error}", TABLE_HINT) from error
-    frame.attrs["first_line"] = skip + 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)  # cells beyond the header
+            frame = pandas.read_csv(
+                io.StringIO("\n".join(lines)), sep=separator, dtype=str, keep_default_na=False, index_col=False,
+                skipinitialspace=True, skip_blank_lines=False,
+            )  # fmt: skip
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning, ValueError) as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}", TABLE_HINT) from error
+    frame = frame.fillna("")
+    frame.index = range(skip + 2, skip + 2 + len(frame))  # numbers of the lines
+    frame = frame[(frame != "").any(axis=1)]
     frame.attrs["decimal_comma"] = separator != ","
     if frame.empty:
         raise UsageError(f"{path} has a header, but no row", TABLE_HINT)
-    return frame.fillna("")
+    return frame
 
 
 def series_of_frame(
@@ -265,7 +270,7 @@ class _Table:
         return np.asarray(np.where(np.isfinite(numbers), numbers, np.nan), np.float64)
 
     def _place(self, row: int, column: str) -> Place:
-        return Place(self.file, self.frame.attrs.get("first_line", 1) + row, column)
+        return Place(self.file, self.frame.index[row], column)
 
 
 def _faces(face: NDArray[np.str_], track: NDArray[np.str_], one_person: bool) -> list[str]:

@@ -136,6 +136,8 @@ def parse_document(data: bytes, file: str) -> Document:
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code) or "damaged"
         raise Place(file, error.lineno).error(f"not an XML file as ELAN writes it: {reason}", HINT) from error
+    except (LookupError, ValueError) as error:  # an unknown encoding
+        raise Place(file, 1).error(f"not an XML file as ELAN writes it: {error}", HINT) from error
     return document
 
 

@@ -12,7 +12,7 @@ from support.command_line import PATIENCE_S, Run
 from mtclar.cli.main import MIN_ADDRESS_SPACE
 from mtclar.stream import demo_clip
 
-CLIP = demo_clip.clip_path()
+CLIP, LABELS = demo_clip.clip_path(), demo_clip.calibration_path()
 COMMANDS = {
     "support show": ("support", "show", "FILE"),
     "support merge": ("support", "merge", "FILE", "FILE", "--out", "OUT.mtclar"),
@@ -29,6 +29,11 @@ COMMANDS = {
     "run --source": ("run", "--source", "FILE"),
     "token": ("run", "--source", "demo", "--token-file", "FILE"),
     "certificate": ("run", "--source", "demo", "--tls-cert", "FILE", "--tls-key", "FILE"),
+    "table of segments": ("segments", "FILE", "--out", "OUT.csv"),
+    "segments": ("segments", LABELS, "--segments", "FILE", "--out", "OUT.csv"),
+    "compare": ("compare", LABELS, "FILE", "--plot", "OUT.svg"),
+    "plot": ("plot", "FILE", "--out", "OUT.html"),
+    "bids": ("bids", "FILE", "--out", "OUT"),
     "watch": ("watch", "ws://127.0.0.1:1/ws", "--token-file", "FILE"),
 }
 

@@ -22,6 +22,7 @@ from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import MANIFEST
 from mtclar.engine.support_set import SupportSet
+from mtclar.label.analysis.segments import read_segments
 from mtclar.label.recording import open_recording
 from mtclar.stream.label_file import Scale, parse_labels, read_labels
 from mtclar.stream.sources.video import VideoFile
@@ -302,3 +303,49 @@ def test_damaged_videos(fuzz: Fuzz, make_clip: Callable[..., Path], tmp_path: Pa
         label(data)
 
     assert fuzz(damaged([good], most=6), read)
+
+
+SEGMENTS = [
+    b"name,start,end\nrest,0,60\nfilm,1:00,0:02:30.5\n",
+    b"onset\tduration\ttrial_type\n1.5\t2\thappy\n",
+    b"# made by hand\nName;start_unix;end_unix;participant\nfilm;1700000000;1700000060,5;p1\n",
+]
+
+
+def test_damaged_segments(fuzz: Fuzz, tmp_path: Path) -> None:
+    def read(data: bytes, suffix: str) -> None:
+        path = tmp_path / f"segments{suffix}"
+        path.write_bytes(data)
+        try:
+            assert all(segment.start_s < segment.end_s for segment in read_segments(path))
+        except UsageError as error:
+            is_readable(error)
+
+    assert fuzz(damaged(SEGMENTS) | st.binary(), lambda data: read(data, ".csv"))
+    assert fuzz(damaged([ELAN.replace(b"arousal", b"task")]), lambda data: read(data, ".eaf"))
+
+
+TABLES = [
+    b"frame,time,valence,arousal,state,mark\n0,0.0,0.5,-0.1,ok,a; b end\n1,0.04,,,no_face,\n2,0.08,0.1,0.2,ok,\n",
+    b"time;participant;track;valence;arousal;t_unix\n0,5;01;1;0,25;-1;9\n0,5;01;2;0;1;9\n1;01;;;;\n",
+    b"frame, face_id, timestamp, confidence, success, valence, arousal\n1, 0, 0.0, 0.98, 1, 0.5, 0.1\n",
+    b"Log\n\nVideo Time\tHappy\tSad\tArousal\n00:00:00.040\t0.5\t0.1\t0.2\n00:00:01.000\tFIND_FAILED\t0\t0\n",
+]
+
+
+def test_damaged_tables_of_values(fuzz: Fuzz, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is missing: pip install 'mtclar-stream[analysis]'")
+    from mtclar.label.analysis.segment_table import as_csv, long_table, wide_table
+    from mtclar.label.analysis.tables import Reading, read_series
+
+    path = tmp_path / "table.csv"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        for one_person in (False, True):
+            try:
+                as_csv(wide_table(long_table(read_series([path], Reading(fps=25, one_person=one_person)))))
+            except UsageError as error:
+                is_readable(error)
+
+    assert fuzz(damaged(TABLES) | st.binary(), read)
