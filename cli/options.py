@@ -149,9 +149,16 @@ RecordOption = Annotated[
     typer.Option(
         "--record",
         metavar="FOLDER",
-        help="Record all values, marks and states into a new folder in this one, for `replay` and `export` "
-        "(needs the extra parquet).",
+        help="Record all values, marks and states into a new folder in this one, for `replay` and `export`; "
+        "operators can stop it and start another on the dashboard (needs the extra parquet).",
         callback=expanded,
+    ),
+]
+RecordOnRequestOption = Annotated[
+    bool,
+    typer.Option(
+        "--record-on-request",
+        help="Do not record from the start, only when an operator starts it on the dashboard.",
     ),
 ]
 ParticipantOption = Annotated[

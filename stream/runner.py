@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.protocol.client_messages import Assign
+from mtclar.stream.protocol.client_messages import Assign, Record
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     AssignedMessage,
@@ -40,6 +40,9 @@ from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.streams import Stream
 from mtclar.stream.summary import Meter, Summary, whole_summary
 
+if TYPE_CHECKING:  # it needs an extra
+    from mtclar.stream.sinks.recorder import Recorder
+
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
@@ -51,7 +54,8 @@ class Runner:
     """A server with the pipelines of one or more streams; a context manager that listens from enter to exit.
 
     `run` answers frames until every source has ended. The streams' sources and trackers stay their owner's to close.
-    `version` and `pages` are what `hello` announces: the program, and paths of pages besides the dashboard. Raises
+    `version` and `pages` are what `hello` announces: the program, and paths of pages besides the dashboard. Clients may
+    start and stop `recorder`, which is one of the sinks of `run`. Raises
     UsageError for an unsafe configuration; entering raises ServeError when the port is taken.
     """
 
@@ -62,6 +66,7 @@ class Runner:
         options: PipelineOptions | None = None,
         *,
         version: str = "",
+        recorder: "Recorder | None" = None,
     ) -> None:
         self.pages: list[str] = []
         self.states: dict[str, SourceState] = {}  # by stream
@@ -80,7 +85,11 @@ class Runner:
             on_sent=self._on_sent,
             on_assign=self._on_assign,
             on_mark=self._on_mark,
+            on_record=None if recorder is None else self._on_record,
         )
+        self._recorder = recorder
+        if recorder is not None:
+            recorder.on_change = self.server.publish
         self.set_streams(streams)
 
     def __enter__(self) -> Self:
@@ -251,6 +260,13 @@ class Runner:
                 client.send_text(ErrorMessage("cannot_assign", f"{error.what}{hint}").encode())
 
         pipeline.assign(request.face, request.subject, on_assigned)
+
+    def _on_record(self, request: Record) -> None:
+        assert self._recorder is not None
+        if request.recording:
+            self._recorder.start(request.session)
+        else:
+            self._recorder.stop()
 
     # --- called by the sink below: the threads of the pipelines ---
 

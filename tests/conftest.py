@@ -55,6 +55,7 @@ SLOW = (
     "packaging/test_wheel.py",
     "stream/client",
     "stream/markers",
+    "stream/recordings",
     "stream/server",
     "stream/sinks/test_lsl.py",
     "stream/sinks/test_lsl_xdf.py",

@@ -20,6 +20,7 @@ from mtclar.cli.options import (
     ParticipantOption,
     ProviderOption,
     ReadOnlyOption,
+    RecordOnRequestOption,
     RecordOption,
     SessionOption,
     SourcesOption,
@@ -124,6 +125,7 @@ def command(
     record: RecordOption = None,
     participant: ParticipantOption = "",
     session: SessionOption = "",
+    record_on_request: RecordOnRequestOption = False,
     sink: Annotated[
         list[str] | None,
         typer.Option(
@@ -236,7 +238,7 @@ def command(
         if record is not None:
             from mtclar.stream.sinks.recorder import Recorder  # needs an extra
 
-            recorder = Recorder(record, program=f"mtclar-stream {version()}")
+            recorder = Recorder(record, at_once=not record_on_request, program=f"mtclar-stream {version()}")
         face_landmarker = _face_landmarker(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
@@ -275,7 +277,7 @@ def command(
         if registry is not None:
             stack.enter_context(registry)
             options = PipelineOptions(freshness=policy, on_frame=registry.enqueue_frame)
-        runner = Runner(streams, server_config, options, version=version())
+        runner = Runner(streams, server_config, options, version=version(), recorder=recorder)
         if registry is not None:
             runner.add_page(CALIBRATE_PAGE, registry, calibration_pages())
         service = stack.enter_context(Service(runner, console, values=not no_live and log == "plain"))

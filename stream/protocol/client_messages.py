@@ -64,8 +64,16 @@ class Camera(_ClientMessage):
     stream: StreamName | None = None  # None: the first one that accepts pictures
 
 
-ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera
-_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera")
+class Record(_ClientMessage):
+    """Begins a recording, or ends it. Another one begins when one is running."""
+
+    type: Literal["record"]
+    recording: bool
+    session: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
+ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record
+_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera", "record")
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
 )

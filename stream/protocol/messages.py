@@ -63,9 +63,9 @@ class Message:
         return _json({"type": self.type, **_to_json(self)})
 
 
-def _wire_name(name: str) -> Any:
+def _wire_name(name: str, **options: Any) -> Any:
     """A field whose name in JSON differs. Where a field without a default follows, mypy wants `field` itself."""
-    return field(metadata={"wire": name})
+    return field(metadata={"wire": name}, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +300,17 @@ class SubjectsMessage(Message):
     stream: str
     seq: int  # of the first `affect` that uses them
     subjects: tuple[SubjectInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingMessage(Message):
+    """Whether the run is recorded: sent when that changes, and to every new client of a server that can record."""
+
+    type: ClassVar[str] = "recording"
+    recording: bool
+    session: str = ""  # its name, if it has one
+    since_s: float | None = field(default=None, metadata={"wire": "since"})  # on the clock of t_capture
+    video: bool = False  # pictures as well
 
 
 @dataclass(frozen=True, slots=True)

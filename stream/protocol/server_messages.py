@@ -15,6 +15,7 @@ from mtclar.stream.protocol.messages import (
     Hello,
     MarkMessage,
     ReceivedAffect,
+    RecordingMessage,
     StatusMessage,
     SubjectsMessage,
     SubscribedMessage,
@@ -29,6 +30,7 @@ ServerMessage = (
     | MarkMessage
     | AssignedMessage
     | SubjectsMessage
+    | RecordingMessage
     | CameraReadyMessage
     | FrameTakenMessage
     | ErrorMessage

@@ -23,6 +23,7 @@ from mtclar.stream.protocol.messages import (
     SubjectInfo,
     SubjectsMessage,
 )
+from mtclar.stream.protocol.server_messages import decode_server
 from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION
 from mtclar.stream.recordings.rows import SCHEMA, messages_of
 
@@ -175,17 +176,8 @@ def _subject_info(fields: Mapping[str, Any]) -> SubjectInfo:
     return SubjectInfo(fields["subject"], fields["frames"], labels)
 
 
-def _event(message: Mapping[str, Any]) -> Event:
-    fields = {name: value for name, value in message.items() if name != "type"}
-    match message["type"]:
-        case "mark":
-            return MarkMessage(fields["label"], fields["t"], fields["stream"])
-        case "status":
-            return StatusMessage(**fields)
-        case "clock":
-            return ClockMessage(fields["unix"], fields["monotonic"])
-        case "subjects":
-            return SubjectsMessage(
-                fields["stream"], fields["seq"], tuple(map(_subject_info, fields["subjects"]))
-            )
-    raise ValueError(f"a message of the type {message['type']!r}")
+def _event(message: dict[str, Any]) -> Event:
+    event = decode_server(message)
+    if not isinstance(event, Event):
+        raise ValueError(f"a message of the type {message['type']!r}")
+    return event

@@ -1,4 +1,4 @@
-"""Dispatches the text messages of clients: subscriptions, marks, assignments, cameras, and those of extensions."""
+"""Dispatches the text messages of clients: subscriptions, marks, recordings, cameras, those of extensions."""
 
 from collections.abc import Callable, Collection
 
@@ -7,6 +7,7 @@ from mtclar.stream.protocol.client_messages import (
     Camera,
     ClientHello,
     Mark,
+    Record,
     Subscribe,
     decode_client,
     parse_client,
@@ -34,6 +35,7 @@ class Router:
         clock: Callable[[], float],
         on_mark: Callable[[MarkMessage], None],
         on_assign: Callable[[Assign, ClientHandle], None] | None,
+        on_record: Callable[[Record], None] | None,
     ) -> None:
         self.uploads: FrameUploads | None = None
         self.extensions: dict[str, Extension] = {}
@@ -42,6 +44,7 @@ class Router:
         self._clock = clock
         self._on_mark = on_mark
         self._on_assign = on_assign
+        self._on_record = on_record
         self._shared = TokenBucket(limits.shared_per_s, limits.shared_per_s)
         self._known: set[str] = set()  # streams, as of the last unknown name: `streams` may be slow
 
@@ -74,6 +77,14 @@ class Router:
                 raise ProtocolError("cannot_assign", "this server has no faces to assign")
             log_action(handle, "assign", stream=message.stream, face=message.face, subject=message.subject)
             self._on_assign(message, handle)
+        elif isinstance(message, Record):
+            self._require_shared()
+            if self._on_record is None:
+                raise ProtocolError(
+                    "cannot_record", "this server has no folder for recordings: run --record names one"
+                )
+            log_action(handle, "record", recording=message.recording, session=message.session)
+            self._on_record(message)
         elif isinstance(message, Camera):
             if self.uploads is None:
                 raise ProtocolError(

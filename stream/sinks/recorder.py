@@ -20,6 +20,7 @@ from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,
     MarkMessage,
+    RecordingMessage,
     StatusMessage,
     StreamInfo,
     SubjectsMessage,
@@ -48,6 +49,7 @@ def open_recorder(argument: str) -> "Recorder":
 class Recorder(Sink):
     """Writes recordings, each into a new folder in `folder`: one from `open` on if `at_once`, then as `start` asks.
 
+    `on_change` gets the state of the recording when it begins and ends, and once at `open`; on any thread.
     On a full disk the rows wait for room, and `close` raises WriteError when there is none at the end. Raises
     UsageError when the folder cannot be written.
     """
@@ -59,6 +61,7 @@ class Recorder(Sink):
         self, folder: Path, *, at_once: bool = True, program: str = "", clocks: ClockPair | None = None
     ) -> None:
         require_writable(folder / MANIFEST)
+        self.on_change: Callable[[RecordingMessage], None] = lambda _: None
         self._folder = folder
         self._at_once = at_once
         self._program = program
@@ -76,6 +79,8 @@ class Recorder(Sink):
         self._streams = {info.stream: info for info in streams}
         if self._at_once:
             self._start("")
+        else:
+            self.on_change(RecordingMessage(False))
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
 
@@ -166,6 +171,7 @@ class Recorder(Sink):
             program=self._program,
         )
         log.info("recording to %s", self._writer.folder)
+        self.on_change(RecordingMessage(True, session, self._writer.started_s))
 
     def _stop(self) -> None:
         writer, self._writer = self._writer, None
@@ -179,6 +185,7 @@ class Recorder(Sink):
         except MtclarError as error:
             self._error = error
         log.info("recorded %s", writer.folder)
+        self.on_change(RecordingMessage(False))
 
     def _flush(self) -> None:
         if self._writer is None:

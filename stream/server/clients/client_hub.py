@@ -11,23 +11,33 @@ from mtclar.stream.protocol.messages import (
     ErrorMessage,
     MarkMessage,
     ProtocolError,
+    RecordingMessage,
     StatusMessage,
     SubjectsMessage,
 )
 from mtclar.stream.server.clients.client import Client, Outgoing
 from mtclar.stream.server.limits import Limits
 
-ToAll = StatusMessage | ClockMessage | MarkMessage | AssignedMessage | SubjectsMessage | ErrorMessage
+ToAll = (
+    StatusMessage
+    | ClockMessage
+    | MarkMessage
+    | AssignedMessage
+    | SubjectsMessage
+    | RecordingMessage
+    | ErrorMessage
+)
 
 
 class ClientHub:
-    """The connected clients, and the last `status` of each stream for new ones.
+    """The connected clients, and for new ones the last `status` of each stream and the last `recording`.
 
     `on_sent(t_capture_s)` is called once per `affect`: when it is first written to a socket, or no client wants it.
     """
 
     def __init__(self, on_sent: Callable[[float], None] | None = None, limits: Limits | None = None) -> None:
         self.statuses: dict[str, StatusMessage] = {}  # by stream
+        self.recording: RecordingMessage | None = None
         self.wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
         self.published = 0
         self.written = 0
@@ -60,10 +70,12 @@ class ClientHub:
         return self._missed_reported
 
     def add(self, client: Client, hello: bytes) -> None:
-        """Sends `hello` and the streams' states; the client receives all messages from now on."""
+        """Sends `hello`, the streams' states and `recording`; the client receives all messages from now on."""
         client.send_text(hello)
         for status in self.statuses.values():
             client.send_text(status.encode())
+        if self.recording is not None:
+            client.send_text(self.recording.encode())
         self._clients.add(client)
         self._choose(client.subscription.fields, None)
 
@@ -111,6 +123,8 @@ class ClientHub:
             else:
                 if isinstance(item, StatusMessage):
                     self.statuses[item.stream] = item
+                elif isinstance(item, RecordingMessage):
+                    self.recording = item
                 data = item.encode()
                 for client in self._clients:
                     client.send_text(data)

@@ -4,6 +4,7 @@ import { Client } from "../client/client.js";
 import { CameraSender } from "../shared/camera-sender.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { element } from "../shared/dom.js";
+import { showRecordingNotice } from "../shared/recording-notice.js";
 import { TokenPrompt } from "../shared/token.js";
 
 const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };
@@ -26,7 +27,9 @@ function showServersWords(text) {
 const connection = new Client(undefined, {
   keepTrying: true,
   onMessage: (message) => {
+    if (message.type === "recording") showRecordingNotice(message);
     if (message.type === "hello") {
+      showRecordingNotice(null); // until the server says more
       const viewer = message.role === "viewer";
       if (!sender.on) element("start").hidden = viewer;
       if (viewer && !sender.on) showServersWords(VIEWER_TEXT);

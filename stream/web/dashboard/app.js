@@ -14,6 +14,7 @@ import { Meter } from "./meter.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
 import { showHello, showMoment, showNumbers, showReading, showState, showWhy } from "./readout.js";
+import { RecordButton } from "./recording.js";
 import { barOrder, connectBars, drawSimilarity, frontFrame } from "./charts/similarity.js";
 import { StreamChooser } from "./streams.js";
 import { Strips } from "./charts/strips.js";
@@ -185,6 +186,8 @@ const faceList = new FaceList(element("faces"), {
   onAssign: (face, subject) => connection.send({ type: "assign", stream: face.stream, face: face.id, subject }),
 });
 
+const recordButton = new RecordButton((request) => connection.send({ type: "record", ...request }));
+
 function selectFrame(frame) {
   selectedFrame = frame;
   refreshTexts();
@@ -250,6 +253,7 @@ const receive = {
     view.choose(chooser.setStreams(message.streams));
     showHello(message);
     showPages(message.pages);
+    recordButton.onHello(message);
   },
   clock({ unix, monotonic }) {
     hello.clock = { unix, monotonic };
@@ -274,6 +278,9 @@ const receive = {
     if (message.state === "live") statuses.delete(message.stream);
     else statuses.set(message.stream, message);
     refreshTexts();
+  },
+  recording(message) {
+    recordButton.show(message);
   },
   error({ code, message }) {
     notice(`error ${code}`, `Server: ${message} (${code})`);

@@ -83,6 +83,14 @@ export function spanText(span_s) {
   return span_s < 60 ? seconds(Number(span_s.toFixed(span_s < 10 ? 1 : 0))) : `${Number((span_s / 60).toFixed(1))} min`;
 }
 
+/** A duration as h:mm:ss or m:ss. */
+export function durationText(duration_s) {
+  const whole_s = Math.floor(duration_s);
+  const [hours, minutes] = [Math.floor(whole_s / 3600), Math.floor(whole_s / 60) % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(whole_s % 60)}` : `${minutes}:${two(whole_s % 60)}`;
+}
+
 /** The position of the cursor while paused. */
 export function momentText(ago_s) {
   return ago_s < 0.05 ? "the last moment before the pause" : `${ago_s.toFixed(1)} s before the pause`;

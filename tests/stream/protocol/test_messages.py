@@ -32,6 +32,7 @@ from mtclar.stream.protocol.messages import (
     LatencyMs,
     MarkMessage,
     ModelInfo,
+    RecordingMessage,
     StatusMessage,
     StreamInfo,
     SubjectInfo,
@@ -67,6 +68,8 @@ def check(data: bytes) -> dict[str, Any]:
         SubscribedMessage(None, None, DEFAULT_FIELDS, "latest").encode(),
         SubscribedMessage(("cam",), 10.0, frozenset(), "all").encode(),
         MarkMessage("starts", 12.5).encode(),
+        RecordingMessage(False).encode(),
+        RecordingMessage(True, "P07", 12.5, video=True).encode(),
         AssignedMessage("cam", 3, "anna").encode(),
         AssignedMessage("cam", 3, None).encode(),
         SubjectsMessage("cam", 7, ()).encode(),
@@ -165,7 +168,7 @@ def test_numpy_numbers_are_written_like_pythons() -> None:
 def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
     blocks = (DOCS / "README.md").read_text().split("```json\n")[1:]
     examples = [json.loads(block.split("```")[0]) for block in blocks]
-    client_side = {"subscribe", "camera", "assign"}
+    client_side = {"subscribe", "camera", "assign", "record"}
     assert {e["type"] for e in examples} >= {
         "hello",
         "affect",
@@ -182,6 +185,8 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
         "assign",
         "assigned",
         "subjects",
+        "recording",
+        "record",
     }
     for example in examples:
         if (
