@@ -162,10 +162,16 @@ RecordOnRequestOption = Annotated[
     ),
 ]
 ParticipantOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Who is recorded, for the tables: sub-01.", show_default=False)
+    str,
+    typer.Option(
+        metavar="NAME", help="Who is recorded, for tables and recordings: sub-01.", show_default=False
+    ),
 ]
 SessionOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Name of the session, for the tables: ses-01.", show_default=False)
+    str,
+    typer.Option(
+        metavar="NAME", help="Name of the session, for tables and recordings: ses-01.", show_default=False
+    ),
 ]
 OutOption = Annotated[
     Path | None,

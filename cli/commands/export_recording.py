@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -27,11 +28,13 @@ def export_recording(path: Path, to: str, out: Path | None) -> list[Path]:
 
 
 def _csv(recording: "Recording", out: Path, _: str) -> list[Path]:
+    from mtclar.stream.table.provenance import sidecar_path
+
     values, events = out / f"{TABLE}.csv", out / f"{EVENTS}.csv"
-    _require_new(values, events)
+    _require_new(values, sidecar_path(values), events)
     _write_values(recording, values)
     _write_events(recording, events)
-    return [values, events]
+    return [values, sidecar_path(values), events]
 
 
 def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
@@ -40,9 +43,10 @@ def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
 
     from mtclar.engine.files import write_whole
     from mtclar.stream.table.columns import read_types
+    from mtclar.stream.table.provenance import FileIdentity, sidecar_path, write_sidecar
 
-    written = [out / f"{TABLE}.parquet", out / f"{EVENTS}.parquet"]
-    _require_new(*written)
+    values, events = written = (out / f"{TABLE}.parquet", out / f"{EVENTS}.parquet")
+    _require_new(values, sidecar_path(values), events)
     texts = (*read_types(), "type", "text", "reason")
     convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(texts, string()), strings_can_be_null=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +58,12 @@ def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
                 if types.is_null(column.type):  # numbers, of which there is none
                     table = table.set_column(number, column.name, table.column(number).cast(float64()))
             write_whole(target, partial(parquet.write_table, table, compression="zstd"))
-    return written
+        origin = json.loads(sidecar_path(Path(folder) / f"{TABLE}.csv").read_bytes())
+    identity = FileIdentity.of(values)
+    write_sidecar(
+        values, origin | {"table": origin["table"] | {"file": identity.file, "sha256": identity.sha256}}
+    )
+    return [values, sidecar_path(values), events]
 
 
 def _annotations(recording: "Recording", out: Path, to: str) -> list[Path]:
@@ -88,20 +97,35 @@ FORMATS: dict[str, Callable[["Recording", Path, str], list[Path]]] = {
 
 def _write_values(recording: "Recording", path: Path) -> None:
     """The table that `run --csv` would have written: the recorded messages go through the same sink."""
-    from mtclar.stream.protocol.messages import AffectMessage, MarkMessage
+    from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
     from mtclar.stream.sinks.csv_file import CsvSink
-    from mtclar.stream.table.provenance import TableOrigin
+    from mtclar.stream.table.provenance import SetIdentity, TableOrigin
 
-    pair = recording.unix_s, recording.monotonic_s
-    sink = CsvSink(path, pair=pair, origin=TableOrigin("export"))
+    supports = {SetIdentity(**one) for sets in recording.support_sets.values() for one in sets}
+    origin = TableOrigin(
+        "export",
+        recording.participant,
+        recording.session,
+        supports=tuple(sorted(supports, key=lambda one: one.subject)),
+    )
+    first_face = next((face for _, message in recording.frames() for face in message.faces), None)
+    sink = CsvSink(
+        path,
+        blendshapes=first_face is not None and first_face.blendshapes is not None,
+        pair=(recording.unix_s, recording.monotonic_s),
+        origin=origin,
+    )
     sink.model = recording.model
     try:
         sink.open(recording.streams)
         for _, message in recording.messages():
-            if isinstance(message, AffectMessage):
-                sink.affect(message)
-            elif isinstance(message, MarkMessage):
-                sink.mark(message)
+            match message:
+                case AffectMessage():
+                    sink.affect(message)
+                case MarkMessage():
+                    sink.mark(message)
+                case StatusMessage():
+                    sink.status(message)
     finally:
         sink.close()
 

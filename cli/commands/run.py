@@ -238,7 +238,13 @@ def command(
         if record is not None:
             from mtclar.stream.sinks.recorder import Recorder  # needs an extra
 
-            recorder = Recorder(record, at_once=not record_on_request, program=f"mtclar-stream {version()}")
+            recorder = Recorder(
+                record,
+                at_once=not record_on_request,
+                participant=participant,
+                session=session,
+                program=f"mtclar-stream {version()}",
+            )
         face_landmarker = _face_landmarker(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],

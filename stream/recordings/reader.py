@@ -65,6 +65,7 @@ class Recording:
         self.folder = find_recording(path)
         manifest = self._read_manifest()
         try:
+            self.participant: str = manifest["participant"]
             self.session: str = manifest["session"]
             self.started: str = manifest["started"]
             self.ended: str | None = manifest["ended"]

@@ -3,19 +3,16 @@
 A killed process loses at most a second. Messages wait in memory for the sink's thread, however slow the disk is.
 """
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.files import expand_home, require_writable
-from mtclar.engine.support_file import pack
-from mtclar.engine.support_set import SupportSet
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,
@@ -29,6 +26,7 @@ from mtclar.stream.recordings import MANIFEST
 from mtclar.stream.recordings.writer import RecordingWriter
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.sinks.base import Sink
+from mtclar.stream.table.provenance import SetIdentity
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +45,8 @@ def open_recorder(argument: str) -> "Recorder":
 
 
 class Recorder(Sink):
-    """Writes recordings, each into a new folder in `folder`: one from `open` on if `at_once`, then as `start` asks.
+    """Writes recordings, each into a new folder in `folder`: one from `open` on if `at_once`, called `session`, then as
+    `start` asks.
 
     `on_change` gets the state of the recording when it begins and ends, and once at `open`; on any thread.
     On a full disk the rows wait for room, and `close` raises WriteError when there is none at the end. Raises
@@ -58,13 +57,20 @@ class Recorder(Sink):
     required = True
 
     def __init__(
-        self, folder: Path, *, at_once: bool = True, program: str = "", clocks: ClockPair | None = None
+        self,
+        folder: Path,
+        *,
+        at_once: bool = True,
+        participant: str = "",
+        session: str = "",
+        program: str = "",
+        clocks: ClockPair | None = None,
     ) -> None:
         require_writable(folder / MANIFEST)
         self.on_change: Callable[[RecordingMessage], None] = lambda _: None
         self._folder = folder
         self._at_once = at_once
-        self._program = program
+        self._participant, self._session, self._program = participant, session, program
         self._clocks = clocks or ClockPair()
         self._streams: dict[str, StreamInfo] = {}
         self._writer: RecordingWriter | None = None
@@ -78,7 +84,7 @@ class Recorder(Sink):
     def open(self, streams: Sequence[StreamInfo]) -> None:
         self._streams = {info.stream: info for info in streams}
         if self._at_once:
-            self._start("")
+            self._start(self._session)
         else:
             self.on_change(RecordingMessage(False))
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
@@ -163,6 +169,7 @@ class Recorder(Sink):
         self._stop()
         self._writer = RecordingWriter(
             self._folder,
+            participant=self._participant,
             session=session,
             streams=list(self._streams.values()),
             model=self.model,
@@ -202,15 +209,4 @@ class Recorder(Sink):
             self._writer.event(t_s, message, support_sets=self._identities(stream))
 
     def _identities(self, stream: str) -> list[dict[str, Any]]:
-        return [_identity(support) for support in self.supports.get(stream, ())]
-
-
-def _identity(support: SupportSet) -> dict[str, Any]:
-    """Which support set it is, without its content."""
-    return {
-        "subject": support.subject,
-        "frames": len(support),
-        "sha256": hashlib.sha256(pack(support)).hexdigest(),
-        "encoder_sha256": support.encoder.sha256,
-        "created": support.created,
-    }
+        return [asdict(SetIdentity.of(support)) for support in self.supports.get(stream, ())]

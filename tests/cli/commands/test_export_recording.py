@@ -1,6 +1,8 @@
 """`export RECORDING`: the table of `run --csv`, Parquet, ELAN and NOVA, as their readers see them."""
 
 import csv
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,9 @@ def test_the_table_is_that_of_run(command: Command, face_clip: Path, tmp_path: P
 def test_marks_and_states_are_a_table_of_their_own(command: Command, recording: Path) -> None:
     done = command("export", recording, "--to", "csv")
     assert done.code == 0, done.err
-    assert done.out.split() == [str(recording / name) for name in ("values.csv", "events.csv")]
+    assert done.out.split() == [
+        str(recording / name) for name in ("values.csv", "values.csv.json", "events.csv")
+    ]
     values = rows(recording / "values.csv")
     assert len(values) == FRAMES + FRAMES // 2 + FRAMES
     assert [row["mark"] for row in values if row["mark"] and row["stream"] == "cam"] == ["trial 1", "'=2"]
@@ -67,6 +71,13 @@ def test_parquet_has_the_same_columns(command: Command, recording: Path, tmp_pat
     ]
     assert table["subject"].to_pylist().count("anna") == FRAMES
     assert len(parquet.read_table(tmp_path / "out" / "events.parquet")) == 5
+    origin = json.loads((tmp_path / "out" / "values.parquet.json").read_text())
+    digest = hashlib.sha256((tmp_path / "out" / "values.parquet").read_bytes()).hexdigest()
+    assert (origin["session"], origin["table"]["rows"], origin["table"]["sha256"]) == (
+        "P07",
+        len(table),
+        digest,
+    )
 
 
 def test_elan_reads_a_file_a_person_with_the_marks(command: Command, recording: Path, tmp_path: Path) -> None:
