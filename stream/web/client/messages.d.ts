@@ -140,6 +140,15 @@ export interface Subjects {
   subjects: Array<SupportSet>;
 }
 
+/** Whether the run is recorded: sent when that changes, and to new clients of a server that can record. */
+export interface Recording {
+  type: "recording";
+  recording: boolean;
+  session: string;
+  since: number | null;
+  video: boolean;
+}
+
 /** An error. */
 export interface ServerError {
   type: "error";
@@ -207,6 +216,13 @@ export interface Camera {
   stream?: string | null;
 }
 
-export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects;
+/** Begin a recording, or end it. */
+export interface RecordCommand {
+  type: "record";
+  recording: boolean;
+  session?: string;
+}
 
-export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign;
+export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects | Recording;
+
+export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand;
