@@ -42,7 +42,7 @@ def command(
         typer.Option(
             metavar="NAME",
             help="time: values with 90 % intervals and segments. plane: density and path. groups: means with 95 % "
-            "bands over recordings, of each segment. quality: sd, states and drift. By default time; of .html all.",
+            "bands over participants, of each segment. quality: sd, states and drift. By default time; of .html all.",
         ),
     ] = None,
     segments: SegmentsOption = None,

@@ -94,11 +94,12 @@ def _shown(long: "DataFrame", baseline: str | None) -> "Table":
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption="mean ± sd", caption_justify="left")
+    caption = "mean ±sd" if baseline is None else f"mean ±sd; Δ: mean less that of {baseline}"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     for name, width in (("recording", 12), ("segment", 10)):
         table.add_column(name, overflow="fold", min_width=width)
     axes = ("valence", "arousal")
-    for name in ("s", "valid", *axes, *(() if baseline is None else ("change V", "change A"))):
+    for name in ("s", "valid", *axes, *(() if baseline is None else ("ΔV", "ΔA"))):
         table.add_column(name, justify="right", no_wrap=True)
     for row in long.to_dict("records"):
         names = [

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.metrics import ccc, pcc, rmse
-from mtclar.label.analysis.series import AXES, MAX_GAP, Array, Key, Series
+from mtclar.label.analysis.series import AXES, SAME_TIME_S, Array, Key, Series, at_times
 from mtclar.label.analysis.statistics import effective_n
 from mtclar.label.analysis.tables import require_pandas
 
@@ -25,7 +25,6 @@ MIN_FOR_LAG = 20
 """Pairs of values at a lag; fewer say nothing."""
 
 LIMITS_OF_AGREEMENT = 1.96  # sd: 95 % of normal differences (Bland and Altman 1986)
-SAME_TIME_S = 1e-3
 ALL = "all"
 """Name of the row of all pairs together."""
 
@@ -98,26 +97,6 @@ def pair_up(a: Sequence[Series], b: Sequence[Series]) -> tuple[list[Pair], list[
     left = [one for i, one in enumerate(a) if i not in partner]
     left += [one for j, one in enumerate(b) if j not in partner.values()]
     return [Pair(a[i], b[partner[i]]) for i in sorted(partner)], left
-
-
-def at_times(series: Series, times_s: Array) -> Array:
-    """Values [n, 2] at other times [n], interpolated between neighbours that are no gap apart; nan elsewhere."""
-    found = np.full((len(times_s), 2), np.nan)
-    period_s = series.period_s if len(series) > 1 else SAME_TIME_S
-    for axis in range(2):
-        there = ~np.isnan(series.values[:, axis])
-        known_s, known = series.times_s[there], series.values[there, axis]
-        if not known.size:
-            continue
-        after = np.clip(np.searchsorted(known_s, times_s), 1, max(1, len(known_s) - 1))
-        before = after - 1
-        after = np.minimum(after, len(known_s) - 1)
-        exact = np.minimum(np.abs(known_s[before] - times_s), np.abs(known_s[after] - times_s)) <= SAME_TIME_S
-        between = (known_s[before] <= times_s) & (times_s <= known_s[after])
-        near = known_s[after] - known_s[before] <= MAX_GAP * period_s
-        values = np.interp(times_s, known_s, known)
-        found[:, axis] = np.where(exact | (between & near), values, np.nan)
-    return found
 
 
 def icc(a: Array, b: Array) -> float:

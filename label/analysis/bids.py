@@ -20,9 +20,8 @@ import numpy as np
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import require_writable, write_together
 from mtclar.engine.text import printable
-from mtclar.label.analysis.agreement import at_times
 from mtclar.label.analysis.segments import Segment
-from mtclar.label.analysis.series import Series
+from mtclar.label.analysis.series import Series, at_times
 from mtclar.label.output.exports import bytes_writer
 
 BIDS_VERSION = "1.10.0"
@@ -182,12 +181,10 @@ def _rate(series: Series) -> float:
 
 def _events(series: Series, segments: Sequence[Segment]) -> tuple[bytes, list[str]]:
     """The events, and the names in them."""
-    shift_s = float(series.unix_s[0] - series.times_s[0]) if len(series.unix_s) else 0.0
     rows = []
     for segment in segments:
-        start_s = segment.start_s - (shift_s if segment.unix else 0.0)
-        name = printable(segment.name).replace("\t", " ")
-        rows.append((start_s, segment.end_s - segment.start_s, name))
+        start_s, end_s = segment.span(series)
+        rows.append((start_s, end_s - start_s, printable(segment.name).replace("\t", " ")))
     rows.sort()
     cells = [[f"{start_s:.3f}", f"{duration_s:.3f}", name] for start_s, duration_s, name in rows]
     return _tsv([["onset", "duration", "trial_type"], *cells]), sorted({name for *_, name in rows})

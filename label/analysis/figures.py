@@ -155,7 +155,7 @@ def group_figure(groups: Sequence[GroupMean], since: str) -> "Figure":
         axes.axhline(0, color=GREY, lw=0.6)
         axes.set(ylabel=axis)
         if i == 0:
-            axes.set_title("mean over series, with 95 % confidence band")
+            axes.set_title("mean over participants, with 95 % confidence band")
             axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
         else:
             axes.set_xlabel(f"seconds from {since}")
@@ -179,10 +179,8 @@ def _span(series: Series) -> tuple[float, float]:
 def _draw_segments(
     axes: "Axes", series: Series, segments: Sequence[Segment], colours: Mapping[str, str]
 ) -> None:
-    shift_s = float(series.unix_s[0] - series.times_s[0]) if len(series.unix_s) else 0.0
     for segment in segments:
-        by_s = shift_s if segment.unix else 0.0
-        start_s, end_s = segment.start_s - by_s, segment.end_s - by_s
+        start_s, end_s = segment.span(series)
         axes.axvspan(start_s, end_s, color=colours[segment.name], alpha=0.25, lw=0, zorder=0)
         middle_s = (max(start_s, series.times_s[0]) + min(end_s, series.times_s[-1])) / 2
         axes.annotate(

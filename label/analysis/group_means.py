@@ -1,14 +1,13 @@
 """Means over series, such as the participants of a condition, with confidence bands, over the time of a segment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.label.analysis.agreement import at_times
 from mtclar.label.analysis.segments import Segment, whole
-from mtclar.label.analysis.series import AXES, Array, Series
+from mtclar.label.analysis.series import AXES, Array, Series, at_times
 
 CONFIDENCE = 0.95
 MAX_STEPS = 2000  # along the time axis
@@ -18,13 +17,13 @@ WHOLE_GROUP = "all"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupMean:
-    """m times; nan where fewer than two series have a value, of the mean where none has."""
+    """m times; nan where fewer than two participants have a value, of the mean where none has."""
 
     name: str
-    count: int  # series
+    count: int  # participants
     times_s: Array  # [m] from the beginning of the segment
     mean: Array  # [m, 2] valence and arousal
-    low: Array  # [m, 2] of the confidence interval of the mean, by the t distribution over series
+    low: Array  # [m, 2] of the confidence interval of the mean, by the t distribution over participants
     high: Array  # [m, 2]
 
 
@@ -33,30 +32,25 @@ def group_means(
 ) -> list[GroupMean]:
     """The mean over series of each segment name, or without segments of each group (`Series.group`).
 
-    A series counts once: occurrences of a name are averaged within it first. Time counts from the segment's start, or
-    from the first frame. With `baseline`, the mean of that segment is subtracted from each series; one without it is
-    left out. Raises UsageError if nothing is left.
+    A participant counts once, as does a series without one: all that it has of a name is averaged first. Time counts
+    from the segment's start, or from the first frame. With `baseline`, the mean of that segment is subtracted from each
+    series; one without it is left out. Raises UsageError if nothing is left.
     """
-    parts: dict[str, list[list[tuple[Series, float, float]]]] = {}
+    parts: dict[str, dict[str, list[tuple[Series, float, float]]]] = {}
     for one in series:
         moved = one if baseline is None else _from_baseline(one, segments, baseline)
         if moved is None:
             continue
-        own: dict[str, list[tuple[Series, float, float]]] = {}
+        person = one.key.participant or str(one.key)
         for segment in [s for s in segments if s.is_of(one)] if segments else [whole(one)]:
-            shift_s = float(one.unix_s[0] - one.times_s[0]) if segment.unix and len(one.unix_s) else 0.0
             name = segment.name if segments else (one.group or WHOLE_GROUP)
-            own.setdefault(name, []).append((moved, segment.start_s - shift_s, segment.end_s - shift_s))
-        for name, occurrences in own.items():
-            parts.setdefault(name, []).append(occurrences)
+            parts.setdefault(name, {}).setdefault(person, []).append((moved, *segment.span(one)))
     if not parts:
         raise UsageError("no series is left for the means", "is the baseline in the segments?")
-    return [_mean(name, parts[name]) for name in sorted(parts)]
+    return [_mean(name, list(parts[name].values())) for name in sorted(parts)]
 
 
 def _from_baseline(series: Series, segments: Sequence[Segment], name: str) -> Series | None:
-    from dataclasses import replace
-
     inside = np.zeros(len(series), bool)
     for segment in segments:
         if segment.name == name and segment.is_of(series):

@@ -86,8 +86,7 @@ def as_csv(table: "DataFrame") -> bytes:
 def _row(series: Series, segment: Segment, occurrence: int) -> dict[str, object]:
     inside = segment.rows(series)
     part = series[inside]
-    shift_s = series.unix_s[0] - series.times_s[0] if segment.unix else 0.0
-    start_s, end_s = segment.start_s - shift_s, segment.end_s - shift_s
+    start_s, end_s = segment.span(series)
     lasting_s = np.minimum(series.durations_s[inside], end_s - part.times_s)
     values = np.where(part.valid[:, None], part.values, np.nan)
     row: dict[str, object] = dict(zip(KEYS, series.key, strict=True))

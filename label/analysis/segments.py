@@ -17,6 +17,7 @@ from mtclar.stream.label_file import ELAN, MAX_BYTES, decoded
 from mtclar.stream.label_formats.elan import parse_document
 from mtclar.stream.label_formats.label import AXES, SHOWN, Place
 from mtclar.stream.label_formats.table import SEPARATORS, seconds_of
+from mtclar.stream.table.columns import SEPARATOR
 
 WHOLE = "recording"
 """Name of the segment that is a whole recording; no other segment may have it."""
@@ -51,15 +52,22 @@ class Segment:
         names = (series.key.participant, series.key.session, series.key.recording)
         return all(not one or one == other for one, other in zip(wanted, names, strict=True))
 
-    def rows(self, series: Series) -> NDArray[np.bool_]:
-        """[n] which frames it has. Raises UsageError for Unix times if the table has none."""
-        times = series.unix_s if self.unix else series.times_s
-        if self.unix and not len(times):
+    def span(self, series: Series) -> tuple[float, float]:
+        """Start and end in seconds from the first frame. Raises UsageError for Unix times if the table has none."""
+        if not self.unix:
+            return self.start_s, self.end_s
+        if not len(series.unix_s):
             raise UsageError(
                 f"the segment {self.name!r} is in Unix time, and {series.key} has no column t_unix",
                 "give start and end in seconds from the first frame",
             )
-        return np.asarray((times >= self.start_s) & (times < self.end_s))
+        first_s = float(series.unix_s[0] - series.times_s[0])
+        return self.start_s - first_s, self.end_s - first_s
+
+    def rows(self, series: Series) -> NDArray[np.bool_]:
+        """[n] which frames it has. Raises UsageError as `span`."""
+        start_s, end_s = self.span(series)
+        return np.asarray((series.times_s >= start_s) & (series.times_s < end_s))
 
 
 def read_segments(path: Path, tiers: Sequence[str] = (), shift_s: float = 0.0) -> list[Segment]:
@@ -189,7 +197,7 @@ def _of_recording(series: Series) -> list[Segment]:
     found = []
     for at in np.flatnonzero(series.marks != ""):
         now_s = float(series.times_s[at])
-        for mark in (part.strip() for part in series.marks[at].split(";")):
+        for mark in (part.strip() for part in series.marks[at].split(SEPARATOR)):
             match = BEGIN_OR_END.fullmatch(mark)
             name, kind = ((match["name"] or "").strip(), match["kind"].casefold()) if match else (mark, "")
             if name and kind in ("start", "begin"):

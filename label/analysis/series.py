@@ -17,6 +17,9 @@ MEASURED = ("", "ok", "labelled", "between")
 MAX_GAP = 2.5
 """Periods between two frames that still follow on each other: further apart, frames are missing."""
 
+SAME_TIME_S = 1e-3
+"""Times that differ by less are the same."""
+
 
 class Key(NamedTuple):
     """Whose series it is. Empty: the table does not say."""
@@ -91,3 +94,23 @@ def series_of(key: Key, times_s: Array, values: Array, sds: Array | None = None)
     return Series(
         key, times_s[order], values[order], no_sds if sds is None else sds[order], blank, blank, blank, blank
     )
+
+
+def at_times(series: Series, times_s: Array) -> Array:
+    """Values [n, 2] at other times [n], interpolated between neighbours that are no gap apart; nan elsewhere."""
+    found = np.full((len(times_s), 2), np.nan)
+    period_s = series.period_s if len(series) > 1 else SAME_TIME_S
+    for axis in range(2):
+        there = ~np.isnan(series.values[:, axis])
+        known_s, known = series.times_s[there], series.values[there, axis]
+        if not known.size:
+            continue
+        after = np.clip(np.searchsorted(known_s, times_s), 1, max(1, len(known_s) - 1))
+        before = after - 1
+        after = np.minimum(after, len(known_s) - 1)
+        exact = np.minimum(np.abs(known_s[before] - times_s), np.abs(known_s[after] - times_s)) <= SAME_TIME_S
+        between = (known_s[before] <= times_s) & (times_s <= known_s[after])
+        near = known_s[after] - known_s[before] <= MAX_GAP * period_s
+        values = np.interp(times_s, known_s, known)
+        found[:, axis] = np.where(exact | (between & near), values, np.nan)
+    return found

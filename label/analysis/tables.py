@@ -22,6 +22,7 @@ from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, ser
 from mtclar.stream.label_file import decoded, read_labels
 from mtclar.stream.label_formats.label import Place, Scale
 from mtclar.stream.label_formats.table import BLANK, SEPARATORS, column_name, seconds_of
+from mtclar.stream.table.columns import COLUMNS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,7 +36,7 @@ EXTRA = "pip install 'mtclar-stream[analysis]'"
 TABLE_HINT = (
     "a table has the columns time, valence, arousal; tables of OpenFace, Py-feat and FaceReader are read, too"
 )
-TEXT_COLUMNS = ("participant", "session", "stream", "subject", "track", "state", "drift", "faults", "mark")
+TEXT_COLUMNS = (*(column.name for column in COLUMNS if column.kind == "text"), "track")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ from mtclar.label.analysis.agreement import (
     ALL,
     Pair,
     agreement_table,
-    at_times,
     figures_of,
     icc,
     lag,
     pair_up,
 )
-from mtclar.label.analysis.series import Key, Series, series_of
+from mtclar.label.analysis.series import Key, Series, at_times, series_of
 
 VALUE = st.floats(-1, 1, width=32)
 TWO = st.integers(5, 40).flatmap(lambda n: arrays(np.float64, (n, 2), elements=VALUE))

@@ -60,3 +60,10 @@ def test_groups_of_a_column_and_different_frame_rates() -> None:
     late = first.times_s > 2.2
     np.testing.assert_allclose(first.mean[late & (first.times_s < 3.9), 0], 0.3)
     assert np.isnan(second.low).all()  # one series has no spread
+
+
+def test_a_participant_counts_once_with_several_recordings() -> None:
+    anna = [replace(one, key=Key(one.key.recording, "anna")) for one in SERIES[:2]]
+    (film,) = group_means([*anna, *SERIES[2:]], [FILM])
+    assert film.count == 3
+    np.testing.assert_allclose(film.mean[:, 0], np.mean([0.2, 0.35, 0.8]))
