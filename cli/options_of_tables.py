@@ -56,15 +56,24 @@ OnePersonOption = Annotated[
         help="All faces of a recording are one person, whose track was interrupted; the largest counts.",
     ),
 ]
+CalibratedOption = Annotated[
+    bool, typer.Option("--calibrated", help="Only faces to which a support set was applied.")
+]
 
 
 def reading_of(
-    column: "Sequence[str] | None", fps: float | None, one_person: bool, group_by: str | None = None
+    column: "Sequence[str] | None",
+    fps: float | None,
+    one_person: bool,
+    calibrated: bool,
+    group_by: str | None = None,
 ) -> "Reading":
     """How to read the tables. Raises UsageError."""
     from mtclar.label.analysis.tables import Reading, parse_columns
 
-    return Reading(parse_columns(column or ()), fps=fps, one_person=one_person, group_by=group_by)
+    return Reading(
+        parse_columns(column or ()), fps=fps, one_person=one_person, calibrated=calibrated, group_by=group_by
+    )
 
 
 def segments_of(

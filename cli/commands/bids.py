@@ -7,6 +7,7 @@ import typer
 
 from mtclar.cli.options import expanded
 from mtclar.cli.options_of_tables import (
+    CalibratedOption,
     ColumnOption,
     FpsOption,
     OnePersonOption,
@@ -24,7 +25,11 @@ def command(
     ],
     segments: SegmentsOption = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the participants did; `affect` by default.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the participants did; by default that of tables named so by `analyse`, or affect.",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="TEXT", help="Name of the data set.")] = None,
     rate: Annotated[
@@ -38,6 +43,7 @@ def command(
     column: ColumnOption = None,
     fps: FpsOption = None,
     one_person: OnePersonOption = False,
+    calibrated: CalibratedOption = False,
 ) -> None:
     """Write tables as a BIDS data set: valence and arousal as physiological recordings, segments as events.
 
@@ -50,7 +56,7 @@ def command(
     from mtclar.label.analysis.tables import read_series, table_files
 
     files = table_files(expand_home(path) for path in tables)
-    series = read_series(files, reading_of(column, fps, one_person))
+    series = read_series(files, reading_of(column, fps, one_person, calibrated))
     chosen = segments_of(segments, series, tier, shift)
     given = {"task": task, "name": name}
     content = bids_files(

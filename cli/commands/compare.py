@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.cli.options import expanded
-from mtclar.cli.options_of_tables import FpsOption, OnePersonOption
+from mtclar.cli.options_of_tables import CalibratedOption, FpsOption, OnePersonOption
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -58,6 +58,7 @@ def command(
     scale_b: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Range of the values of B.")] = None,
     fps: FpsOption = None,
     one_person: OnePersonOption = False,
+    calibrated: CalibratedOption = False,
 ) -> None:
     """Compare two tables: CCC, Pearson correlation, RMSE, ICC(2,1), lag, bias and limits of agreement.
 
@@ -82,7 +83,8 @@ def command(
     both = []
     for path, columns, scale in ((a, column_a, scale_a), (b, column_b, scale_b)):
         reading = replace(
-            reading_of(columns, fps, one_person), scale=None if scale is None else Scale.parse(scale)
+            reading_of(columns, fps, one_person, calibrated),
+            scale=None if scale is None else Scale.parse(scale),
         )
         both.append(read_series([path], reading))
     of_a, of_b = both

@@ -7,6 +7,7 @@ import typer
 
 from mtclar.cli.options import expanded
 from mtclar.cli.options_of_tables import (
+    CalibratedOption,
     ColumnOption,
     FpsOption,
     OnePersonOption,
@@ -62,6 +63,7 @@ def command(
     column: ColumnOption = None,
     fps: FpsOption = None,
     one_person: OnePersonOption = False,
+    calibrated: CalibratedOption = False,
 ) -> None:
     """Draw tables of values over time, on the affect plane, as means of groups, or their quality.
 
@@ -87,7 +89,7 @@ def command(
         raise UsageError("--baseline needs --segments", "name the file that has the baseline's start and end")
     files = table_files(expand_home(path) for path in tables)
     require_safe([Output("--out", out)], {"TABLE": files, "--segments": segment_file(segments)})
-    series = read_series(files, reading_of(column, fps, one_person, group_by))
+    series = read_series(files, reading_of(column, fps, one_person, calibrated, group_by))
     chosen = segments_of(segments, series, tier, shift)
     wanted = kind or (_possible(series) if page else KINDS[:1])
     figures = {

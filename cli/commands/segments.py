@@ -7,6 +7,7 @@ import typer
 
 from mtclar.cli.options import expanded
 from mtclar.cli.options_of_tables import (
+    CalibratedOption,
     ColumnOption,
     FpsOption,
     OnePersonOption,
@@ -49,6 +50,7 @@ def command(
     column: ColumnOption = None,
     fps: FpsOption = None,
     one_person: OnePersonOption = False,
+    calibrated: CalibratedOption = False,
 ) -> None:
     """Statistics of each segment and of each whole recording.
 
@@ -70,7 +72,7 @@ def command(
     files = table_files(expand_home(path) for path in tables)
     outputs = [Output(name, path) for name, path in (("--out", out), ("--wide", wide)) if path is not None]
     require_safe(outputs, {"TABLE": files, "--segments": segment_file(segments)})
-    series = read_series(files, reading_of(column, fps, one_person))
+    series = read_series(files, reading_of(column, fps, one_person, calibrated))
     chosen = segments_of(segments, series, tier, shift)
     long = long_table(series, chosen, baseline)
     contents = {out: long, wide: wide_table(long)}

@@ -8,8 +8,10 @@ Physiological recordings have one sampling frequency, so values are interpolated
 """
 
 import gzip
+import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -27,6 +29,7 @@ from mtclar.label.output.exports import bytes_writer
 BIDS_VERSION = "1.10.0"
 PROGRAM = "mtclar-stream"
 DEFAULT_TASK = "affect"
+ENTITY = re.compile(r"(?<![^_])(task|run)-([0-9a-zA-Z]+)")
 RECORDING = "face"
 NOT_A_NUMBER = "n/a"
 DECIMALS = 4
@@ -53,15 +56,17 @@ def bids_files(
     series: Sequence[Series],
     segments: Sequence[Segment] = (),
     *,
-    task: str = DEFAULT_TASK,
+    task: str | None = None,
     name: str = "Valence and arousal of faces",
     rate_hz: float | None = None,
 ) -> dict[PurePosixPath, bytes]:
     """The files of the data set, by their path in it.
 
-    A series without a participant is one of its own, named after its recording and face. Several recordings of one
-    participant and session are runs, in order. `rate_hz`: by default that of the frames. Raises UsageError for names
-    without letters or digits, for two that become the same, and for several faces of one participant at a time.
+    A series without a participant is one of its own, named after its recording and face. A recording that is named
+    like `..._task-rest_run-2`, as `analyse` names its tables, has that task and run; otherwise the task is `task`, by
+    default DEFAULT_TASK, and several recordings of one participant, session and task are runs, in order. `rate_hz`: by
+    default that of the frames. Raises UsageError for names without letters or digits, for two that become the same, and
+    for several faces of one participant at a time.
     """
     files: dict[PurePosixPath, bytes] = {
         PurePosixPath("dataset_description.json"): _json(_description(name)),
@@ -82,16 +87,15 @@ def bids_files(
         _require_one_face(own)
         parts = [f"sub-{participant}", *([f"ses-{session}"] if session else [])]
         folder = PurePosixPath(*parts, "beh")
-        for number, one in enumerate(own, 1):
-            run = [f"run-{number}"] if len(own) > 1 else []
-            stem = "_".join([*parts, f"task-{_label(task, 'task')}", *run])
-            physio, sidecar = _physio(one, task, rate_hz)
+        for of_task, run, one in _tasks_and_runs(own, task):
+            stem = "_".join([*parts, f"task-{of_task}", *([f"run-{run}"] if run else [])])
+            physio, sidecar = _physio(one, of_task, rate_hz)
             files[folder / f"{stem}_recording-{RECORDING}_physio.tsv.gz"] = physio
             files[folder / f"{stem}_recording-{RECORDING}_physio.json"] = sidecar
             events, names = _events(one, [segment for segment in segments if segment.is_of(one)])
             if names:
                 files[folder / f"{stem}_events.tsv"] = events
-                files[folder / f"{stem}_events.json"] = _json(_events_sidecar(task, names))
+                files[folder / f"{stem}_events.json"] = _json(_events_sidecar(of_task, names))
     participants = sorted({participant for participant, _ in groups})
     files[PurePosixPath("participants.tsv")] = _tsv(
         [["participant_id"], *([f"sub-{p}"] for p in participants)]
@@ -130,6 +134,26 @@ def _label(text: str, kind: str) -> str:
     return label
 
 
+def _tasks_and_runs(series: Sequence[Series], task: str | None) -> list[tuple[str, str, Series]]:
+    """Task, run (empty for the only one) and series of the recordings of a participant and session."""
+    named = []
+    for one in series:
+        found = dict(ENTITY.findall(one.key.recording))
+        named.append((_label(task or found.get("task", DEFAULT_TASK), "task"), found.get("run", ""), one))
+    unnumbered = Counter(of_task for of_task, run, _ in named if not run)
+    numbers = {of_task: itertools.count(1) for of_task in unnumbered}
+    result: dict[tuple[str, str], Series] = {}
+    for of_task, run, one in named:
+        number = str(next(numbers[of_task])) if not run and unnumbered[of_task] > 1 else run
+        other = result.setdefault((of_task, number), one)
+        if other is not one:
+            raise UsageError(
+                f"{other.key} and {one.key} have the same participant, session, task {of_task} and run {number}",
+                "rename one of the tables, or give the session in the column `session`",
+            )
+    return [(*names, one) for names, one in result.items()]
+
+
 def _require_one_face(series: Sequence[Series]) -> None:
     seen: dict[tuple[str, str], Series] = {}
     for one in series:
@@ -137,7 +161,7 @@ def _require_one_face(series: Sequence[Series]) -> None:
         if other is not one:
             raise UsageError(
                 f"{one.key.recording} has the faces {other.key.face!r} and {one.key.face!r} of one participant",
-                "if they are one person, whose track was interrupted: --one-person",
+                "--calibrated takes the face with a support set; --one-person joins tracks of one person",
             )
 
 

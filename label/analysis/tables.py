@@ -47,6 +47,7 @@ class Reading:
     scale: Scale | None = None  # of the values; by default they are taken as they are
     fps: float | None = None  # of a table that has frame numbers and no times
     one_person: bool = False  # all faces of a recording are one person; the largest of a frame counts
+    calibrated: bool = False  # only faces with a support set
     group_by: str | None = None  # column by which figures group the series
 
 
@@ -149,6 +150,12 @@ class _Table:
             text["state"] = np.where(self._numbers(self.spelled[self.program.valid]) == 1, "ok", NO_FACE)
         values[~np.isin(text["state"], MEASURED)] = np.nan
         face = np.where(text["subject"] != "", text["subject"], text["track"])
+        if self.reading.calibrated:
+            values[text["subject"] == ""] = np.nan
+            face = text["subject"].copy()
+            text["track"] = text["subject"]
+            if not (face != "").any():
+                raise UsageError(f"{self.file} has no face with a support set", "remove --calibrated")
         if self.reading.one_person:
             face[:] = ""
         sds = np.column_stack([self._optional(f"{axis}_sd") for axis in AXES])

@@ -122,3 +122,22 @@ def test_nothing_is_written_into_a_folder_with_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no empty folder"):
         write_bids(bids_files([wave(Key("r1"))]), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_task_and_run_are_those_in_the_name_of_the_table() -> None:
+    names = (
+        "sub-01_ses-a_task-rest_run-1",
+        "sub-01_ses-a_task-rest_run-2",
+        "sub-01_ses-a_task-film",
+        "film2",
+    )
+    files = bids_files([wave(Key(name, "01", "a")) for name in names])
+    stems = [
+        path.name.removesuffix("_recording-face_physio.json") for path in files if "physio.json" in path.name
+    ]
+    assert stems == [*names[:3], "sub-01_ses-a_task-affect"]
+    runs = bids_files([wave(Key(name, "01")) for name in ("x", "y")], task="rest")
+    assert [path.name.split("_")[2] for path in runs if "physio.json" in path.name] == ["run-1", "run-2"]
+    twice = [wave(Key(name, "01")) for name in ("a_task-rest_run-1", "b_task-rest_run-1")]
+    with pytest.raises(UsageError, match="the same participant, session, task rest and run 1"):
+        bids_files(twice)

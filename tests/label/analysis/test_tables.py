@@ -59,6 +59,14 @@ def test_one_person_is_the_largest_face_of_each_frame(tmp_path: Path) -> None:
     assert series.values[:, 0].tolist() == pytest.approx([0.1, np.nan, np.nan, -0.1], nan_ok=True)
 
 
+def test_only_faces_with_a_support_set(tmp_path: Path) -> None:
+    (anna,) = read_series([write(tmp_path, "live.csv", LIVE)], Reading(calibrated=True))
+    assert anna.key.face == "anna"
+    assert len(anna) == 4
+    with pytest.raises(UsageError, match="no face with a support set"):
+        read_series([write(tmp_path, "labelled.csv", LABELLED)], Reading(calibrated=True))
+
+
 def test_spreadsheets_with_decimal_commas(tmp_path: Path) -> None:
     (series,) = read_series([write(tmp_path, "rater.csv", "Zeit;Valenz;Erregung\n0;0,5;-0,25\n1,5;NA;\n")])
     assert series.times_s.tolist() == [0, 1.5]
