@@ -161,6 +161,13 @@ RecordOnRequestOption = Annotated[
         help="Do not record from the start, only when an operator starts it on the dashboard.",
     ),
 ]
+RecordVideoOption = Annotated[
+    bool,
+    typer.Option(
+        "--record-video",
+        help="With --record, also store the video of each stream; the pages then say that faces are filmed.",
+    ),
+]
 ParticipantOption = Annotated[
     str,
     typer.Option(

@@ -71,7 +71,7 @@ def _annotations(recording: "Recording", out: Path, to: str) -> list[Path]:
     from mtclar.engine.files import write_together
     from mtclar.label.output.exports import bytes_writer, output_files, to_elan, to_nova
     from mtclar.label.output.recorded import marks_of, tables_of
-    from mtclar.stream.recordings.writer import file_name
+    from mtclar.stream.recordings import file_name
 
     contents: dict[Path, bytes] = {}
     for (stream, name), table in tables_of(recording).items():
@@ -80,7 +80,8 @@ def _annotations(recording: "Recording", out: Path, to: str) -> list[Path]:
         if to == "nova":
             contents |= to_nova(table, file, recording.folder)
         else:
-            contents |= to_elan(table, file, None, marks_of(recording, stream))
+            video = recording.video(stream)
+            contents |= to_elan(table, file, video and video[0], marks_of(recording, stream))
     if not contents:
         raise UsageError(f"{recording.folder} has no face", "there is nothing to annotate")
     write_together({path: bytes_writer(content) for path, content in contents.items()})

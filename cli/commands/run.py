@@ -1,7 +1,6 @@
 """`mtclar-stream run`: valence and arousal of every frame over websockets, with the dashboard and other sinks."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,6 @@ import typer
 
 from mtclar.cli.options import (
     HOST,
-    NO_SUPPORT,
     PORT,
     WEBCAM,
     BackendOption,
@@ -22,6 +20,7 @@ from mtclar.cli.options import (
     ReadOnlyOption,
     RecordOnRequestOption,
     RecordOption,
+    RecordVideoOption,
     SessionOption,
     SourcesOption,
     SummaryOption,
@@ -37,9 +36,6 @@ from mtclar.engine.files import expand_home
 from mtclar.engine.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from mtclar.engine.support_set import SupportSet
     from mtclar.stream.sources import Source
 
 
@@ -126,6 +122,7 @@ def command(
     participant: ParticipantOption = "",
     session: SessionOption = "",
     record_on_request: RecordOnRequestOption = False,
+    record_video: RecordVideoOption = False,
     sink: Annotated[
         list[str] | None,
         typer.Option(
@@ -188,6 +185,7 @@ def command(
         make_registry,
         subjects_of,
     )
+    from mtclar.cli.service.given_supports import print_supports, support_paths
     from mtclar.cli.service.service import (
         Service,
         freshness_named,
@@ -196,7 +194,8 @@ def command(
     )
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.engine.errors import MtclarError
+    from mtclar.engine.data_types import Frame
+    from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
@@ -226,14 +225,16 @@ def command(
             host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits, view_secret, read_only
         )
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
-        paths = _support_paths(support)
+        paths = support_paths(support)
         asks = [passphrase_of(path, passphrase_file) for path in paths]
         supports = [SupportSet.load(path, ask) for path, ask in zip(paths, asks, strict=True)]
         secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
         sources = open_sources(stack, source or [WEBCAM])
         if read_only:
-            _require_no_commands(calibrate, sources)
+            _require_no_commands(calibrate, record_on_request, sources)
             calibrate = False
+        if record is None and (record_on_request or record_video):
+            raise UsageError("--record-on-request and --record-video need --record FOLDER", "name a folder")
         recorder = None
         if record is not None:
             from mtclar.stream.sinks.recorder import Recorder  # needs an extra
@@ -241,6 +242,7 @@ def command(
             recorder = Recorder(
                 record,
                 at_once=not record_on_request,
+                video=record_video,
                 participant=participant,
                 session=session,
                 program=f"mtclar-stream {version()}",
@@ -270,7 +272,7 @@ def command(
             blendshapes=blendshapes,
             face_landmarker=face_landmarker,
         )
-        options = PipelineOptions(freshness=policy)
+        listeners: list[Callable[[Frame], None]] = [] if recorder is None else [recorder.frame]
         registry = None
         if offered := _calibrated_on(calibrate, host, sources):
             try:
@@ -282,7 +284,13 @@ def command(
                 print_text(console, f"The calibration page is not served: {reason}", "yellow")
         if registry is not None:
             stack.enter_context(registry)
-            options = PipelineOptions(freshness=policy, on_frame=registry.enqueue_frame)
+            listeners.append(registry.enqueue_frame)
+
+        def on_frame(frame: Frame) -> None:
+            for listener in listeners:
+                listener(frame)
+
+        options = PipelineOptions(freshness=policy, on_frame=on_frame)
         runner = Runner(streams, server_config, options, version=version(), recorder=recorder)
         if registry is not None:
             runner.add_page(CALIBRATE_PAGE, registry, calibration_pages())
@@ -307,11 +315,11 @@ def command(
             sinks.append(CsvSink(csv, blendshapes=blendshapes, origin=table_origin))
         if recorder is not None:
             sinks.append(recorder)
-            print_text(console, f"Recording  {record}")
+            print_text(console, f"Recording  {record}{' with video' if record_video else ''}")
         for opened_sink in sinks:
             stack.callback(opened_sink.close)  # also when nothing runs; a second call does nothing
         stack.enter_context(reload_on_hangup(runner.server))
-        _print_supports(console, paths, supports, asked_for_none=bool(support))
+        print_supports(console, paths, supports, asked_for_none=bool(support))
         service.announce(pictures=registry is not None)
         with marking:
             summary = service.run(stopped, sinks)
@@ -332,14 +340,21 @@ def _calibrated_on(requested: bool | None, host: str, sources: "Sequence[Source]
     return sources if requested else ()
 
 
-def _require_no_commands(calibrate: bool | None, sources: "Sequence[Source]") -> None:
+def _require_no_commands(
+    calibrate: bool | None, record_on_request: bool, sources: "Sequence[Source]"
+) -> None:
     """Raises UsageError where a run with --read-only would need the commands of clients."""
     from mtclar.engine.errors import UsageError
     from mtclar.stream.sources.browser import BrowserSource
 
-    if calibrate or any(isinstance(source, BrowserSource) for source in sources):
-        what = "--calibrate" if calibrate else "--source browser"
-        raise UsageError(f"{what} needs what --read-only forbids", "use --view-token-file instead")
+    needs = {
+        "--calibrate": calibrate,
+        "--record-on-request": record_on_request,
+        "--source browser": any(isinstance(source, BrowserSource) for source in sources),
+    }
+    for what, needed in needs.items():
+        if needed:
+            raise UsageError(f"{what} needs what --read-only forbids", "use --view-token-file instead")
 
 
 def _face_landmarker(faces: str) -> Path | None:
@@ -360,38 +375,3 @@ def _face_landmarker(faces: str) -> Path | None:
 
 def _given(path: Path | None) -> tuple[Path, ...]:
     return () if path is None else (expand_home(path),)
-
-
-def _support_paths(named: Sequence[str] | None) -> list[Path]:
-    """The named support sets, or the default one if it exists."""
-    from mtclar.engine.errors import UsageError
-
-    if not named:
-        try:
-            default = default_support_path()
-            return [default] if default.exists() else []
-        except (UsageError, OSError) as error:  # without a home folder, or with another user's
-            logging.getLogger(__name__).warning("no default support set: %s", error)
-            return []
-    if NO_SUPPORT in named and len(named) > 1:
-        raise UsageError("--support none cannot be combined with support sets", "remove them, or `none`")
-    return [expand_home(name) for name in named if name != NO_SUPPORT]
-
-
-def _print_supports(
-    console: "Console", paths: Sequence[Path], supports: "Sequence[SupportSet]", asked_for_none: bool
-) -> None:
-    """Prints the support sets, or that there is none."""
-    from mtclar.cli.terminal import counted, print_text
-
-    for path, support in zip(paths, supports, strict=True):
-        print_text(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
-    if len(supports) > 1:
-        print_text(
-            console,
-            f"Subjects of new faces, from left to right: {', '.join(support.subject for support in supports)}; a "
-            "client corrects it by `assign` (docs/protocol).",
-        )
-    if not supports:
-        reason = "--support none" if asked_for_none else "make a support set with `mtclar-stream calibrate`"
-        print_text(console, f"Not calibrated ({reason}): using the uncalibrated model.", "yellow")

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,35 +28,44 @@ class _StreamFrames:
 
 
 def tables_of(recording: Recording) -> Mapping[tuple[str, str], Table]:
-    """By stream and name of the face: its subject, or `face-N` by its track. Times count from the stream's first frame.
+    """By stream and name of the face: its subject, or `face-N` by its track.
 
-    Every table has all frames of its stream, in the order of their capture.
+    Every table has all frames of its stream, in the order of their capture. `first_frame_s` counts from the stream's
+    video, if there is one.
     """
     streams: defaultdict[str, _StreamFrames] = defaultdict(_StreamFrames)
+    zeros_s = {info.stream: _zero_s(recording, info.stream) for info in recording.streams}
     for _, message in recording.frames():
         frames = streams[message.stream]
+        if message.t_capture_s < zeros_s[message.stream]:
+            continue  # the video began a little later
         if frames.t_s and message.t_capture_s <= frames.t_s[-1]:
             continue  # the camera's clock was replaced by another one: once at most
         for face in message.faces:
             frames.faces[face.subject or f"face-{face.track_id}"][len(frames.t_s)] = face
         frames.t_s.append(message.t_capture_s)
     return {
-        (stream, name): _table(frames.t_s, faces)
+        (stream, name): replace(_table(frames.t_s, faces), first_frame_s=frames.t_s[0] - zeros_s[stream])
         for stream, frames in streams.items()
         for name, faces in frames.faces.items()
     }
 
 
 def marks_of(recording: Recording, stream: str) -> list[tuple[float, str]]:
-    """The marks of a stream: seconds from its first frame, and the label; those before it are at 0."""
-    first_s = next(
-        (message.t_capture_s for _, message in recording.frames() if message.stream == stream), 0.0
-    )
+    """The marks of a stream: seconds on the same clock, and the label; those before its beginning are at 0."""
+    zero_s = _zero_s(recording, stream)
     return [
-        (max(0.0, event.t_s - first_s), event.label)
+        (max(0.0, event.t_s - zero_s), event.label)
         for _, event in recording.events()
         if isinstance(event, MarkMessage) and event.stream in (None, stream)
     ]
+
+
+def _zero_s(recording: Recording, stream: str) -> float:
+    """The capture time of the first frame of a stream's video, or without one of the stream."""
+    if (video := recording.video(stream)) is not None:
+        return video[1]
+    return next((message.t_capture_s for _, message in recording.frames() if message.stream == stream), 0.0)
 
 
 def _table(t_s: list[float], faces: Mapping[int, Affect]) -> Table:

@@ -1,8 +1,10 @@
-"""Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`, `player` (serves one).
+"""Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`, `player` (serves one), `video`.
 
-A recording is a folder: `manifest.json`, `faces/00001.parquet` and further parts, `events.jsonl`.
+A recording is a folder: `manifest.json`, `faces/00001.parquet` and further parts, `events.jsonl` and perhaps videos.
 docs/recordings.md describes it.
 """
+
+import re
 
 from mtclar.engine.errors import UsageError
 
@@ -23,5 +25,13 @@ OPEN_PART = "faces/_{number:05}.arrows"
 
 Readers of Parquet folders leave out files that begin with `_`."""
 
+VIDEO = "video-{stream}-{number}.mkv"
+"""A video of a stream; a second one begins after a failure."""
+
 FORMAT = "mtclar-recording"
 VERSION = 1
+
+
+def file_name(text: str) -> str:
+    """A name as part of a file's name: what is no letter, digit, `.`, `-` or `_` becomes `-`."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:80] or "unnamed"

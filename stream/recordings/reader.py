@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
+from av.error import FFmpegError
 from pyarrow import parquet
 
 from mtclar.engine.errors import UsageError
@@ -24,8 +25,9 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.protocol.server_messages import decode_server
-from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION
+from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION, VIDEO, file_name
 from mtclar.stream.recordings.rows import SCHEMA, messages_of
+from mtclar.stream.recordings.video import first_capture_s
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,14 @@ class Recording:
                 raise self._damaged(path.name, error) from error
             except OSError as error:
                 raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def video(self, stream: str) -> tuple[Path, float] | None:
+        """The first video of a stream and the capture time of its first frame; None without a usable one."""
+        path = self.folder / VIDEO.format(stream=file_name(stream), number=1)
+        try:
+            return path, first_capture_s(path)
+        except (OSError, FFmpegError, *DAMAGE):
+            return None
 
     def frames(self) -> Iterator[tuple[float, AffectMessage]]:
         """The `affect` messages with the times at which they were sent."""

@@ -7,7 +7,6 @@ thread of its own, as its way to the disk must not delay the next flush.
 import io
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -22,7 +21,7 @@ from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.files import append_whole, open_private, write_whole
 from mtclar.engine.text import printable
 from mtclar.stream.protocol.messages import AffectMessage, Message, ModelInfo, StreamInfo
-from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION
+from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION, file_name
 from mtclar.stream.recordings.rows import SCHEMA, Row, rows_of
 
 log = logging.getLogger(__name__)
@@ -207,11 +206,6 @@ def _make_folder(parent: Path, started: datetime, session: str) -> Path:
         (folder / PART).parent.mkdir(mode=0o700)
         return folder
     raise FileExistsError(f"{parent / name} exists a thousand times")
-
-
-def file_name(text: str) -> str:
-    """A name as part of a file's name: what is no letter, digit, `.`, `-` or `_` becomes `-`."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:80] or "unnamed"
 
 
 def _seconds(batches: Sequence[pyarrow.RecordBatch]) -> float:

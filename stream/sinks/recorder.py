@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.files import expand_home, require_writable
 from mtclar.stream.protocol.messages import (
@@ -23,6 +24,7 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.recordings import MANIFEST
+from mtclar.stream.recordings.video import Videos
 from mtclar.stream.recordings.writer import RecordingWriter
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.sinks.base import Sink
@@ -48,9 +50,9 @@ class Recorder(Sink):
     """Writes recordings, each into a new folder in `folder`: one from `open` on if `at_once`, called `session`, then as
     `start` asks.
 
-    `on_change` gets the state of the recording when it begins and ends, and once at `open`; on any thread.
-    On a full disk the rows wait for room, and `close` raises WriteError when there is none at the end. Raises
-    UsageError when the folder cannot be written.
+    With `video` it also writes the frames that `frame` gets. `on_change` gets the state of the recording when it begins
+    and ends, and once at `open`, on any thread. On a full disk the rows wait for room, and `close` raises WriteError
+    when there is none at the end. Raises UsageError when the folder cannot be written.
     """
 
     own_thread = False  # its queue would drop messages
@@ -61,6 +63,7 @@ class Recorder(Sink):
         folder: Path,
         *,
         at_once: bool = True,
+        video: bool = False,
         participant: str = "",
         session: str = "",
         program: str = "",
@@ -70,10 +73,12 @@ class Recorder(Sink):
         self.on_change: Callable[[RecordingMessage], None] = lambda _: None
         self._folder = folder
         self._at_once = at_once
+        self._with_video = video
         self._participant, self._session, self._program = participant, session, program
         self._clocks = clocks or ClockPair()
         self._streams: dict[str, StreamInfo] = {}
         self._writer: RecordingWriter | None = None
+        self._videos: Videos | None = None
         self._changed = threading.Condition()  # of the following ones
         self._queue: list[Callable[[], None]] = []
         self._hurry = self._closing = False
@@ -109,6 +114,11 @@ class Recorder(Sink):
 
     def subjects(self, message: SubjectsMessage) -> None:
         self._enqueue(partial(self._subjects, self._clocks.monotonic(), message))
+
+    def frame(self, frame: Frame) -> None:
+        """One answered frame, for the video if there is one; returns at once."""
+        if (videos := self._videos) is not None:
+            videos.enqueue(frame)
 
     def close(self) -> None:
         """Ends the recording; safe to call twice. Raises WriteError when its last rows cannot be written."""
@@ -178,11 +188,16 @@ class Recorder(Sink):
             program=self._program,
         )
         log.info("recording to %s", self._writer.folder)
-        self.on_change(RecordingMessage(True, session, self._writer.started_s))
+        if self._with_video:
+            self._videos = Videos(self._writer.folder)
+        self.on_change(RecordingMessage(True, session, self._writer.started_s, self._with_video))
 
     def _stop(self) -> None:
         writer, self._writer = self._writer, None
+        videos, self._videos = self._videos, None
         self.trouble = None
+        if videos is not None:
+            videos.close()
         if writer is None:
             return
         writer.lost += self._lost
@@ -200,7 +215,7 @@ class Recorder(Sink):
         if (pair := self._clocks.read_if_set()) is not None:
             self._writer.event(pair[1], ClockMessage(*pair))
         self._writer.flush()
-        self.trouble = self._writer.trouble
+        self.trouble = self._writer.trouble or (None if self._videos is None else self._videos.trouble)
 
     def _subjects(self, t_s: float, message: SubjectsMessage) -> None:
         stream = message.stream

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -104,3 +105,23 @@ def test_the_name_can_be_left_out_and_the_form_be_cancelled(
     page.get_by_label("Name of the session").press("Enter")
     expect(page.locator("#recording-what")).to_have_text("Recording")
     assert len(list(folder.iterdir())) == 2
+
+
+def test_the_banner_says_that_faces_are_filmed(
+    process: Callable[..., Any], folder: Path, open_page: OpenPage
+) -> None:
+    running = process(
+        "run",
+        *("--source", "synthetic", "--freshness", "paced", "--port", "0", "--no-live"),
+        *("--record", folder, "--record-video"),
+    )
+    page = open_page(str(running.read_until("Dashboard").split()[-1]))
+    expect(page.locator("#banner")).to_contain_text(
+        "Your face is filmed: the video and the values are stored."
+    )
+    expect(page.locator(".face").first).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#banner")).not_to_contain_text("filmed")
+    (path,) = folder.glob("*/video-synthetic-1.mkv")
+    with av.open(str(path)) as video:
+        assert next(video.decode(video=0)).width > 0

@@ -29,7 +29,6 @@ const connection = new Client(undefined, {
   onMessage: (message) => {
     if (message.type === "recording") showRecordingNotice(message);
     if (message.type === "hello") {
-      showRecordingNotice(null); // until the server says more
       const viewer = message.role === "viewer";
       if (!sender.on) element("start").hidden = viewer;
       if (viewer && !sender.on) showServersWords(VIEWER_TEXT);
@@ -39,7 +38,10 @@ const connection = new Client(undefined, {
   },
   onState: (state, wait_s, refusal) => {
     showConnection(state, wait_s, refusal);
-    if (state !== "live") sender.onDisconnect();
+    if (state !== "live") {
+      sender.onDisconnect();
+      showRecordingNotice(null);
+    }
     if (refusal) showServersWords(refusalText(refusal));
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),

@@ -298,6 +298,7 @@ const connection = new Client(undefined, {
     connectionState = state;
     if (refusal) byeText = refusalText(refusal);
     showConnection(state, wait_s, refusal);
+    if (state !== "live") recordButton.show(null);
     refreshTexts();
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),

@@ -32,9 +32,9 @@ export class RecordButton {
   onHello({ role, clock }) {
     this.#operator = role !== "viewer";
     this.#serverAhead_s = clock.monotonic - performance.now() / 1000;
-    this.show(null);
   }
 
+  /** The server's last `recording` message; null without a connection. */
   show(state) {
     this.#state = state;
     const running = state?.recording ?? false;

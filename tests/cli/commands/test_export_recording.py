@@ -4,14 +4,19 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
-from support.recordings import FRAMES
+from support.recordings import FRAMES, START_S
+
+from mtclar.engine.data_types import Frame
+from mtclar.stream.recordings.video import StreamVideo
 
 Command = Callable[..., Any]
 
@@ -125,3 +130,15 @@ def test_several_recordings_are_listed(command: Command, recording: Path) -> Non
     assert done.code == 2
     assert "2 recordings" in done.err
     assert recording.name in done.err
+
+
+def test_elan_refers_to_the_video_and_counts_from_its_beginning(command: Command, recording: Path) -> None:
+    elan = pytest.importorskip("pympi.Elan", reason="pympi-ling is not installed; `make setup` brings it")
+    with closing(StreamVideo(recording, "cam")) as video:  # it began with the sixth frame
+        video.enqueue(Frame(np.zeros((64, 64, 3), np.uint8), 5, START_S + 5 / 25, "arrival", 5 / 25, "cam"))
+    assert command("export", recording, "--to", "elan").code == 0
+    anna = elan.Eaf(str(recording / "cam_anna.eaf"))
+    assert anna.get_linked_files()[0]["RELATIVE_MEDIA_URL"] == "./video-cam-1.mkv"
+    assert sorted(anna.get_annotation_data_for_tier("mark"))[0] == (300, 400, "trial 1")
+    valence = sorted(anna.get_annotation_data_for_tier("valence"))
+    assert (valence[0][0], valence[-1][1]) == (0, 1800)

@@ -47,6 +47,13 @@ Command = Callable[..., Any]
             "there is no file /no/c.pem",
         ),
         (("--source", "demo", "--csv", "/proc/none/values.csv"), 2, "cannot write"),
+        (("--source", "demo", "--record", "/proc/none"), 2, "cannot write"),
+        (("--source", "demo", "--record-video"), 2, "need --record FOLDER"),
+        (
+            ("--source", "demo", "--record", "x", "--record-on-request", "--read-only"),
+            2,
+            "--read-only forbids",
+        ),
         (("--source", "demo", "--faces", "dlib"), 2, "there is no face finder 'dlib'"),
         (("--source", "demo", "--faces", "mediapipe"), 2, "mediapipe:FILE"),
         (("--source", "demo", "--faces", "mediapipe:/no/x.task"), 2, "there is no such file"),
