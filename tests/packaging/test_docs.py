@@ -113,6 +113,28 @@ def test_the_readmes_commands_and_program_run_on_files(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == round(CLIP_S * 25)
 
 
+def test_the_commands_and_program_of_the_analysis_page_run(tmp_path: Path) -> None:
+    for package in ("pandas", "scipy", "matplotlib"):
+        pytest.importorskip(package, reason=f"{package} is missing: pip install 'mtclar-stream[analysis]'")
+    page = (ROOT / "docs" / "analysis.md").read_text()
+    for folder in ("labelled", "rater"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "anna.csv").write_bytes(demo_clip.script_path().read_bytes())
+    (tmp_path / "segments.csv").write_text("name,start,end\nrest,0,5\nfilm,5,10\n")
+    commands = re.findall(
+        r"^mtclar-stream (.*)$", "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)), re.M
+    )
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert [command.split()[0] for command in commands] == ["segments", "plot", "compare", "bids"]
+    assert len(programs) == 1
+    for arguments in [
+        *([*PROGRAM, *shlex.split(command)] for command in commands),
+        [sys.executable, "-c", *programs],
+    ]:
+        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+        assert done.returncode == 0, done.stderr
+
+
 def beginning(clip: Path, out: Path) -> None:
     """The first CLIP_S seconds of a video, as they are."""
     with av.open(str(clip)) as source, av.open(str(out), "w") as container:
