@@ -15,6 +15,8 @@ class MtclarError(Exception):
         # A file name that is not UTF-8 has surrogates, which no terminal or log can write.
         self.what, self.hint = (text.encode(errors="backslashreplace").decode() for text in (what, hint))
         super().__init__(self.what)
+        if self.hint:
+            self.add_note(self.hint)  # a traceback in somebody's own program shows it
 
 
 class UsageError(MtclarError):

@@ -28,15 +28,12 @@ ENVIRONMENT = {
         for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")
     },
 }
-PROGRAMS = {
-    page: re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    for page in ("README.md", "docs/protocol/README.md")
-}
+PAGES = ("README.md", "docs/protocol/README.md", "docs/clients.md")
 CLIENTS = {
-    **{
-        page: next(text for text in found if "websockets.connect" in text) for page, found in PROGRAMS.items()
-    },
-    "example": (ROOT / "examples" / "websocket_client.py").read_text(),
+    f"{page}-{number}": text
+    for page in PAGES
+    for number, text in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
+    if "ws://" in text
 }
 CHECKS = {file.name: file.read_text() for file in sorted((ROOT / "deploy").glob("Containerfile*"))}
 

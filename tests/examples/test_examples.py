@@ -3,18 +3,26 @@
 import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
 import pytest
+from support.peers.websocket_client import Make
+from support.pipeline_parts import make_message
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
+from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
+from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.server import Server
 from mtclar.stream.sources import open_source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SYNTHETIC = "synthetic:320x240?faces=1&frames=20"
 WAIT_S = 60.0
+
+__all__ = ["make_message"]
 
 
 def run(name: str, *arguments: str | Path) -> str:
@@ -41,7 +49,9 @@ def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(path for path in EXAMPLES.iterdir() if path.is_file()), ids=lambda path: path.name
+)
 def test_an_example_has_fewer_than_thirty_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 30
 
@@ -74,28 +84,55 @@ def test_a_server_of_ones_own_and_its_client() -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    client = None
     try:
         assert server.stdout is not None
         address = server.stdout.readline().split()[-1]
         client = subprocess.Popen(
-            [sys.executable, str(EXAMPLES / "websocket_client.py"), address],
+            [sys.executable, str(EXAMPLES / "watch_values.py"), address],
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         assert client.stdout is not None
+        assert client.stderr is not None
         stream, subject, valence, _ = client.stdout.readline().split()
         assert (stream, subject) == ("synthetic", "None")
         assert valence == "None" or -1 <= float(valence) <= 1
         server.send_signal(2)  # SIGINT, as by Ctrl-C
-        rest, _ = client.communicate(timeout=WAIT_S)
-        assert "The server stops: the server is stopping" in rest
-        assert client.returncode == 0
+        assert "the server is stopping; trying again" in client.stderr.readline()
         out, _ = server.communicate(timeout=WAIT_S)
         assert "Stopped." in out
         assert server.returncode == 0
     finally:
-        server.kill()
-        server.communicate()
+        for process in filter(None, (client, server)):
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize("program", ["plot_values.py", "watch_values.py"])
+def test_a_client_ends_with_the_source_of_its_server(
+    program: str, make_message: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if program.startswith("plot"):
+        pytest.importorskip("matplotlib", reason="matplotlib comes with `make setup-train`")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
+    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as server:
+        client = subprocess.Popen(
+            [sys.executable, str(EXAMPLES / program), server.ws_url], stderr=subprocess.PIPE, text=True
+        )
+        try:
+            seq = 0
+            while client.poll() is None and server.written < 5:
+                server.publish(make_message(seq))
+                seq += 1
+                time.sleep(0.02)  # a client's start cannot be waited for otherwise
+            server.close(ByeMessage("ended", "the file has ended"))
+            _, errors = client.communicate(timeout=WAIT_S)
+        finally:
+            client.kill()
+    assert (client.returncode, errors) == (0, "")
 
 
 def test_calibration_from_labelled_pictures(tmp_path: Path) -> None:

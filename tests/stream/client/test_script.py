@@ -89,6 +89,14 @@ def test_a_program_that_keeps_an_unfinished_loop_ends(publishing: ServerProcess)
     assert done.stdout.strip() in ("cam", "door")
 
 
+def test_a_script_without_a_server_ends_with_what_to_do() -> None:
+    code = "from mtclar.stream.client import watch\nfor message in watch('ws://127.0.0.1:9'): print(message)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2].endswith("cannot reach ws://127.0.0.1:9/ws: Connection refused")
+    assert done.stderr.splitlines()[-1] == "is mtclar-stream running there?"
+
+
 def test_importing_it_needs_websockets_and_numpy_alone() -> None:
     heavy = [
         "cv2",
