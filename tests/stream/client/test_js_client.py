@@ -87,9 +87,14 @@ class Program:
 
     def rest(self) -> tuple[list[Json], str]:
         """What it still says until it ends by itself, and its errors and warnings."""
-        out, errors = self.process.communicate(timeout=WAIT_S)
-        assert self.process.returncode == 0, errors
-        return [json.loads(line) for line in out.splitlines()], errors
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.stdin.close()
+        said = [json.loads(line) for line in self.process.stdout]  # `communicate` would lose what is buffered
+        errors = self.process.stderr.read()
+        assert self.process.wait(WAIT_S) == 0, errors
+        return said, errors
 
 
 @contextmanager
@@ -99,7 +104,8 @@ def running(folder: Path, url: str, *flags: str, **settings: Any) -> Iterator[Pr
         yield program
     finally:
         program.process.kill()
-        program.process.communicate(timeout=WAIT_S)
+        with program.process:
+            pass  # closes its pipes
 
 
 def test_the_package_holds_what_a_user_needs(folder: Path) -> None:
