@@ -61,6 +61,7 @@ SLOW = (
     "stream/sinks/test_lsl_xdf.py",
     "stream/sinks/test_mqtt.py",
     "stream/sinks/test_prometheus.py",
+    "stream/sinks/test_websocket.py",
     "stream/sources/test_folder.py",
     "stream/sources/test_network.py",
     "stream/sources/test_pipe.py",

@@ -71,10 +71,15 @@ class Sink:
 
 
 class SinkGroup:
-    """Several sinks as one: `open`, messages from any thread, `close`. A context manager that closes."""
+    """Several sinks as one: `open`, messages from any thread, `close`. A context manager that closes.
+
+    Messages before `open` reach no sink, but marks wait for it: clients may mark while the sources still connect.
+    """
 
     def __init__(self, sinks: Sequence[Sink] = ()) -> None:
         self._deliveries = list(map(Delivery, sinks))
+        self._lock = threading.Lock()  # of the one that follows
+        self._early_marks: deque[MarkMessage] | None = deque(maxlen=QUEUE_MESSAGES)  # None once open
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +113,10 @@ class SinkGroup:
         except BaseException:
             self.close()
             raise
+        with self._lock:
+            early, self._early_marks = self._early_marks or (), None
+        for mark in early:
+            self.mark(mark)
 
     def affect(self, message: AffectMessage) -> None:
         """Delivers one `affect` message. Raises what a required sink raised."""
@@ -120,7 +129,11 @@ class SinkGroup:
             delivery.call(partial(delivery.sink.status, message))
 
     def mark(self, message: MarkMessage) -> None:
-        """Delivers one `mark` message. Raises what a required sink raised."""
+        """Delivers one `mark` message, when the sinks are open. Raises what a required sink raised."""
+        with self._lock:
+            if self._early_marks is not None:
+                self._early_marks.append(message)
+                return
         for delivery in self._deliveries:
             delivery.call(partial(delivery.sink.mark, message))
 

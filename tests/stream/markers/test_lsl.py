@@ -20,7 +20,7 @@ pytest.importorskip("pylsl", reason="pylsl is not installed; `make setup-all` br
 
 OUTLET = Path(__file__).parents[2] / "support" / "peers" / "lsl_outlet.py"
 WAIT_S = 60.0
-CLOCK_ERROR_S = 0.005
+CLOCK_ERROR_S = 0.05  # on a busy machine; the other clock is 5,000 s ahead
 NAME = f"PsychoPy {os.getpid()}"  # a machine has one LSL: other tests may have outlets there
 ANOTHER_CLOCK = ("unshare", "--time", "--monotonic", "5000")
 
@@ -155,8 +155,9 @@ def test_a_name_chooses_streams_of_any_type(eventually: Any) -> None:
 def test_a_flood_is_cut_and_counted(eventually: Any, caplog: pytest.LogCaptureFixture) -> None:
     with program() as experiment, following() as (marks, _):
         experiment.wait_for_reader()
-        for number in range(2000):
-            experiment.send(str(number))
+        assert experiment.process.stdin is not None
+        experiment.process.stdin.write(b"".join(b"%d\n" % number for number in range(2000)))
+        experiment.process.stdin.flush()
         eventually(lambda: "the others are dropped" in caplog.text)
     assert 50 <= len(marks) < 2000
     assert "LSL markers beyond 50 a second were dropped" in caplog.text

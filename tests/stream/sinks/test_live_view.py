@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mtclar.engine.data_types import Affect
-from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StatusMessage
+from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, MarkMessage, StatusMessage
 from mtclar.stream.sinks.live_view import LiveView, bar
 
 ESCAPE = "\x1b"
@@ -250,6 +250,19 @@ def test_bar_reaches_from_zero_to_the_value(value: float | None, cells: int, asc
     assert filled == (list(range(min(0, reach), max(0, reach) + 1)) if reach else [])
     if ascii_only:
         assert text.isascii()
+
+
+@pytest.mark.parametrize("mark", [MarkMessage("trial\x1b[2J 1", 1.0), {"label": "trial\x1b[2J 1"}])
+def test_the_last_mark_is_shown(mark: Any) -> None:
+    console = terminal()
+    with LiveView("x", console, hint="m: mark") as view:
+        view.affect(affect(face()))
+        view.mark(mark)
+    assert "m: mark  mark: trial [2J 1" in written(console)
+    plain = Console(file=io.StringIO(), force_terminal=False, width=80)
+    with LiveView("x", plain, values=False, hint="m: mark") as view:
+        view.mark(mark)
+    assert written(plain) == "mark: trial [2J 1\n"
 
 
 def test_it_is_a_sink_of_the_pipeline() -> None:

@@ -18,7 +18,7 @@ pyxdf = pytest.importorskip("pyxdf", reason="pyxdf is not installed; `make setup
 
 PEERS = Path(__file__).parents[2] / "support" / "peers"
 WAIT_S = 60.0
-CLOCK_ERROR_S = 0.02  # frames are 0.1 s apart, the other clock is 5,000 s ahead
+CLOCK_ERROR_S = 0.05  # on a busy machine; frames are 0.1 s apart, the other clock is 5,000 s ahead
 ANOTHER_CLOCK = ["unshare", "--time", "--monotonic", "5000"]
 
 

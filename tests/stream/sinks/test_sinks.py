@@ -121,6 +121,17 @@ def test_a_blocked_sink_delays_no_other_and_loses_its_oldest_messages(
     assert "Slow: 0 failures, 5 messages dropped" in caplog.text
 
 
+@pytest.mark.parametrize("kind", [Direct, Threaded])
+def test_marks_before_the_sinks_are_open_wait_for_it(kind: type[Direct]) -> None:
+    sink = kind()
+    with SinkGroup([sink]) as sinks:
+        for label in ("early", "still early"):
+            sinks.mark(MarkMessage(label, 0.0))
+        sinks.open(STREAMS)
+        sinks.mark(MarkMessage("late", 0.0))
+    assert sink.calls == ["mark early", "mark still early", "mark late", "close"]
+
+
 @pytest.mark.parametrize("own_thread", [True, False])
 def test_failures_are_counted_and_reach_neither_the_tracker_nor_other_sinks(
     own_thread: bool, tracker: Any, caplog: pytest.LogCaptureFixture

@@ -12,6 +12,7 @@ import pylsl
 
 FORMATS = {"string": pylsl.cf_string, "int32": pylsl.cf_int32}
 WAIT_S = 60.0
+UNINTERRUPTED_S = 0.001  # between two clocks that are read one after the other
 
 
 def main(name: str, kind: str, source_id: str, form: str, stamps: str) -> None:
@@ -21,10 +22,12 @@ def main(name: str, kind: str, source_id: str, form: str, stamps: str) -> None:
     print("connected", flush=True)
     for line in sys.stdin.buffer:
         label = line.rstrip(b"\n")
-        now_s = time.monotonic()
+        before_s = after_s = 0.0
+        while not 0 < after_s - before_s < UNINTERRUPTED_S:
+            before_s, stamp_s, after_s = time.monotonic(), pylsl.local_clock(), time.monotonic()
         value = label if form == "string" else int(label)
-        outlet.push_sample([value], 1.0 if stamps == "own" else pylsl.local_clock())
-        print(now_s, flush=True)
+        outlet.push_sample([value], 1.0 if stamps == "own" else stamp_s)
+        print(before_s, flush=True)
 
 
 if __name__ == "__main__":
