@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import read_ordinary
+from mtclar.engine.files import open_ordinary, read_ordinary
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
 from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
 from mtclar.stream.label_file import decoded, read_labels
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**30
 MAX_PREAMBLE = 40  # lines before the header, as FaceReader writes them
 RATINGS = (".eaf", ".annotation")
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", *RATINGS)
+PARQUET = ".parquet"
+TEXTS = (".csv", ".tsv", ".txt")
+SUFFIXES = (*TEXTS, PARQUET, *RATINGS)
+HEAD_BYTES = 2**16  # in which the header is
 NO_FACE = "no_face"
 EXTRA = "pip install 'mtclar-stream[analysis]'"
 TABLE_HINT = (
@@ -72,7 +75,10 @@ def read_series(paths: Iterable[Path], reading: Reading | None = None) -> list[S
 
 
 def table_files(paths: Iterable[Path]) -> list[Path]:
-    """The files, and the tables of values in the folders (by their header), in order. Raises UsageError."""
+    """The files, and the tables of values in the folders (by their header), in order. Raises UsageError.
+
+    Of a table that a folder has as text and as Parquet, the text is read.
+    """
     files: list[Path] = []
     for path in paths:
         if not path.is_dir():
@@ -80,9 +86,11 @@ def table_files(paths: Iterable[Path]) -> list[Path]:
                 raise UsageError(f"{path} is not a table", f"known suffixes: {', '.join(SUFFIXES)}")
             files.append(path)
             continue
-        inside = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES[:2] and _has_values(file)
-        )
+        tables = [file for file in sorted(path.rglob("*")) if _has_values(file)]
+        texts = {file.with_suffix("") for file in tables if file.suffix.lower() != PARQUET}
+        inside = [
+            file for file in tables if file.suffix.lower() != PARQUET or file.with_suffix("") not in texts
+        ]
         if not inside:
             raise UsageError(f"{path}: no table of values in this folder", TABLE_HINT)
         files += inside
@@ -92,7 +100,7 @@ def table_files(paths: Iterable[Path]) -> list[Path]:
 def read_table(path: Path) -> "DataFrame":
     """All cells of a table as text, its columns as they are spelled; the index is the line. Raises UsageError."""
     pandas = require_pandas()
-    if path.suffix.lower() == ".parquet":
+    if path.suffix.lower() == PARQUET:
         return _parquet(path)
     text = _text(path)
     skip, separator = _header(text, path)
@@ -347,13 +355,21 @@ def _text(path: Path) -> str:
 
 def _has_values(path: Path) -> bool:
     """Whether a file in a folder is a table of values; other tables, such as lists, lie in the same folder."""
+    suffix = path.suffix.lower()
     try:
-        with path.open("rb") as file:
-            head = file.read(2**16).decode("utf-8", "replace")
-        skip, separator = _header(head, path)
-    except (OSError, UsageError):
+        if suffix == PARQUET:
+            from pyarrow import parquet
+
+            names = [name.casefold() for name in parquet.read_schema(path).names]
+        elif suffix in TEXTS:
+            with open_ordinary(path) as file:
+                head = file.read(HEAD_BYTES).decode("utf-8", "replace")
+            skip, separator = _header(head, path)
+            names = [cell.strip().strip('"').casefold() for cell in head.split("\n")[skip].split(separator)]
+        else:
+            return False
+    except (OSError, ImportError, ValueError, UsageError):
         return False
-    names = [cell.strip().strip('"').casefold() for cell in head.split("\n")[skip].split(separator)]
     return program_of(names) is not None or {"time", *AXES} <= {column_name(name) for name in names}
 
 

@@ -149,6 +149,10 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
 
     path = write(tmp_path, "anna.csv", LABELLED)
     pandas.read_csv(path).to_parquet(tmp_path / "anna.parquet")
+    pandas.DataFrame({"kind": ["frame"]}).to_parquet(tmp_path / "part-0.parquet")
+    assert table_files([tmp_path]) == [path]
     one, other = read_series([path, tmp_path / "anna.parquet"])
     np.testing.assert_array_equal(one.values, other.values)
     assert one.state.tolist() == other.state.tolist()
+    path.unlink()
+    assert table_files([tmp_path]) == [tmp_path / "anna.parquet"]
