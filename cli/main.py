@@ -22,6 +22,7 @@ COMMANDS = (
     "calibrate",
     "run",
     "label",
+    "analyse",
     "segments",
     "compare",
     "plot",

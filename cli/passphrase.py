@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtclar.engine.secret_files import first_line, warn_if_readable
+
+if TYPE_CHECKING:
+    from mtclar.label.job import Job
 
 VARIABLE = "MTCLAR_PASSPHRASE"
 PassphraseFileOption = Annotated[
@@ -35,6 +38,11 @@ def passphrase_if_encrypted(path: Path, file: Path | None) -> str | None:
     from mtclar.engine.support_set import is_encrypted
 
     return passphrase_of(path, file)() if is_encrypted(path) else None
+
+
+def passphrase_of_job(job: "Job", ask: Callable[[Path], str | None]) -> str | None:
+    """The passphrase of a job's support sets, which share one; `ask` gives that of a path."""
+    return next(filter(None, map(ask, job.support_sets)), None)
 
 
 def is_given(file: Path | None) -> bool:

@@ -8,7 +8,7 @@ values as an uninterrupted one; `people` finds the same person in all chunks.
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,11 @@ from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.face.thumbnail import SIDE, thumbnail
 from mtclar.engine.tracker import Tracker
-from mtclar.label.people import SeenFaces
+from mtclar.label.people import DETAILS, FaceDetails, SeenFaces
 from mtclar.label.recording import Decoded, Recording
 from mtclar.label.scan_journal import ScanJournal
+from mtclar.stream.protocol.messages import ModelInfo
+from mtclar.stream.table.columns import SEPARATOR
 
 RATE_HZ = 5.0
 CHUNK_FRAMES = 500
@@ -43,6 +45,7 @@ class FaceScan:
     rows: NDArray[np.int64]  # [m] frames with an encoded face, in order
     encoded: Encoded  # m faces
     boxes: NDArray[np.float32]  # [n, 4] pixels; nan: not seen, or not scanned
+    seen: NDArray[np.int64]  # indices of this person's faces among all that were seen, in order of frames
 
     def boxes_between(self, times_s: NDArray[np.float64], max_gap_s: float) -> NDArray[np.float32]:
         """[n, 4] the boxes, also of the frames between two scanned ones that are at most `max_gap_s` apart."""
@@ -75,7 +78,7 @@ class ScannedFrames:
         usable = faces[seen.usable[faces]]
         boxes = np.full((len(state), 4), np.nan, np.float32)
         boxes[seen.rows[faces]] = seen.boxes[faces]
-        return FaceScan(state, seen.rows[usable], seen.encoded[usable], boxes)
+        return FaceScan(state, seen.rows[usable], seen.encoded[usable], boxes, faces)
 
 
 def frames_to_scan(
@@ -103,11 +106,13 @@ class FaceScanner(Closeable):
         self._tracker = tracker
         self.pair = pair
         self.encoder_sha256 = tracker.model.sha256
+        self.identity = tracker.identity
+        self.model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
 
     @classmethod
-    def open(cls, *, backend: str = "auto", threads: int = 1) -> Self:
+    def open(cls, *, backend: str = "auto", threads: int = 1, blendshapes: bool = False) -> Self:
         """Open the bundled networks. Raises BackendError if the backend cannot run on this machine."""
-        tracker = Tracker.open(backend=backend, threads=threads)
+        tracker = Tracker.open(backend=backend, threads=threads, blendshapes=blendshapes)
         return cls(tracker, open_session(models.path("pair"), backend, threads))
 
     def close(self) -> None:
@@ -164,15 +169,29 @@ class FaceScanner(Closeable):
         parts.append(self._tracker.encode(crops[encoded:]))
         advance(size - reported)
         run_of = {track: run for run, track in enumerate(dict.fromkeys(crop.track_id for crop in crops))}
+        issues = [quality_issues(crop, RUN_LIMITS) for crop in crops]
         faces = SeenFaces(
             np.array(rows, np.int64),
             np.array([run_of[crop.track_id] for crop in crops], np.int64),
             np.array([crop.box for crop in crops], np.float32).reshape(-1, 4),
             np.concatenate(thumbnails),
-            np.array([not quality_issues(crop, RUN_LIMITS) for crop in crops], bool),
+            np.array([not faults for faults in issues], bool),
             Encoded.concatenate(parts),
+            FaceDetails(
+                np.array([crop.pose_deg for crop in crops], np.float32).reshape(-1, 3),
+                np.array([(crop.brightness, crop.sharpness) for crop in crops], np.float32).reshape(-1, 2),
+                np.array([SEPARATOR.join(faults) for faults in issues], np.str_),
+                _blendshapes(crops),
+            ),
         )
         return ScannedFrames(state, faces)
+
+
+def _blendshapes(crops: Sequence[FaceCrop]) -> NDArray[np.float32]:
+    """[k, 52], or [k, 0] where they are off."""
+    if not crops or crops[0].blendshapes is None:
+        return np.zeros((len(crops), 0), np.float32)
+    return np.array([crop.blendshapes for crop in crops], np.float32)
 
 
 def _in_chunks(decoded: Iterator[Decoded], first: int, count: int) -> Iterator[tuple[int, Iterator[Decoded]]]:
@@ -208,8 +227,14 @@ def _joined(chunks: Sequence[ScannedFrames]) -> ScannedFrames:
             np.concatenate([part.thumbnails for part in faces]),
             np.concatenate([part.usable for part in faces]),
             Encoded.concatenate([part.encoded for part in faces]),
+            FaceDetails(*(_stacked([getattr(part.details, name) for part in faces]) for name in DETAILS)),
         ),
     )
+
+
+def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The rows of all parts; those without a face have no blendshapes to agree with the others."""
+    return np.concatenate([part for part in parts if len(part)] or parts[:1])
 
 
 def _serialise(scan: ScannedFrames) -> bytes:
@@ -225,6 +250,7 @@ def _serialise(scan: ScannedFrames) -> bytes:
         usable=faces.usable,
         embedding=faces.encoded.embedding,
         absolute=faces.encoded.absolute,
+        **{name: getattr(faces.details, name) for name in DETAILS},
     )
     return buffer.getvalue()
 
@@ -233,6 +259,6 @@ def _deserialise(record: bytes) -> ScannedFrames:
     with np.load(io.BytesIO(record), allow_pickle=False) as stored:
         encoded = Encoded(stored["embedding"], stored["absolute"])
         names = ("rows", "runs", "boxes", "thumbnails", "usable")
-        return ScannedFrames(
-            stored["state"], SeenFaces(**{name: stored[name] for name in names}, encoded=encoded)
-        )
+        details = FaceDetails(*(stored[name] for name in DETAILS))
+        faces = SeenFaces(**{name: stored[name] for name in names}, encoded=encoded, details=details)
+        return ScannedFrames(stored["state"], faces)

@@ -1,9 +1,12 @@
-"""Label one recording: scan the faces, follow one person, propagate the labels, interpolate, smooth."""
+"""Analyse one recording: scan the faces, tell the people apart, compute their values, interpolate, smooth.
+
+`label` follows the labelled person; `analyse` gives everybody a table of their own.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.estimate.smoothing import Exponential, ExponentialParams
+from mtclar.engine.support_set import SupportSet
 from mtclar.label.face_scan import (
     BETWEEN,
     OK,
@@ -20,29 +24,33 @@ from mtclar.label.face_scan import (
     Advance,
     FaceScan,
     FaceScanner,
+    ScannedFrames,
     frames_to_scan,
 )
-from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext, propagate
-from mtclar.label.output.table import LABELLED, Table
+from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext
+from mtclar.label.output.table import LABELLED, Measurements, Table
 from mtclar.label.people import (
     FaceChoice,
     Person,
+    SeenFaces,
     choose_person,
     describe_people,
     faces_of,
     number_people,
 )
+from mtclar.label.person_values import PersonValues, values_from_labels, values_from_set
 from mtclar.label.recording import Recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.temporal_gp import bundled_constants
 from mtclar.stream.label_file import PAST_END, Label, average, thinned
+from mtclar.stream.table.provenance import SetIdentity
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 CAUSAL = "causal"
 MAX_INTERPOLATION_S = 0.6  # longest gap between scanned frames that is interpolated
-METHOD_VERSION = 3  # increment when the same input gives different output: stored scans are then discarded
+METHOD_VERSION = 4  # increment when the same input gives different output: stored scans are then discarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class Settings:
     face: FaceChoice | None = (
         None  # the labelled person; None: the one who is largest in most labelled frames
     )
+    everyone: bool = False  # a table for each person, not only the followed one
+    blendshapes: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,25 +74,44 @@ class FollowedFace:
     scan: FaceScan
     numbers: tuple[int, ...]  # of this person
     people: tuple[Person, ...]  # seen in more than a few frames
+    scanned: ScannedFrames  # everybody
+    people_of: Rows  # [k] number of the person of each face seen
+
+    def others(self) -> Iterator[tuple[int, FaceScan]]:
+        """Number and scan of each other person who is seen in more than a few frames."""
+        for person in self.people:
+            if person.number not in self.numbers:
+                faces = faces_of(self.scanned.faces, self.people_of, (person.number,))
+                yield person.number, self.scanned.of(faces)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """The labelled table and how it was computed."""
+    """The tables and how they were computed."""
 
-    table: Table
+    table: Table  # of the followed person
     mode: str  # the applied mode, also for `best`
     given: int  # number of labelled frames
     used: int  # of them: with a usable face, at most MAX_HZ a second
     unused: tuple[str, ...]  # labels on frames without a usable face, with the reason
     rmse: Mapping[str, tuple[float, float]]  # leave-one-out RMSE by mode; empty: too few labels
     followed: FollowedFace
+    others: tuple[Table, ...] = ()  # with `everyone`
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return (self.table, *self.others)
 
 
 def input_digest(
-    recording: Recording, labels: Sequence[Label], settings: Settings, encoder_sha256: str
+    recording: Recording,
+    labels: Sequence[Label],
+    settings: Settings,
+    encoder_sha256: str,
+    support: SupportSet | None = None,
+    recorded: Mapping[str, object] | None = None,
 ) -> str:
-    """Digest (sha256) of everything that determines the result."""
+    """Digest (sha256) of everything that determines the result; `recorded`: what its rows say about the recording."""
     facts = {
         "method": METHOD_VERSION,
         "recording": recording.digest(),
@@ -92,6 +121,8 @@ def input_digest(
         "settings": asdict(settings),
         "encoder": encoder_sha256,
         "constants": asdict(bundled_constants()),
+        "support": None if support is None else SetIdentity.of(support).sha256,
+        "recorded": dict(recorded or {}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -103,16 +134,22 @@ def label_recording(
     settings: Settings,
     journal: ScanJournal,
     advance: Advance,
+    support: SupportSet | None = None,
 ) -> Outcome:
-    """Label every frame of a recording.
+    """Values for every frame of a recording, from labels of its own, from a person's support set, or from both.
 
-    Raises UsageError for labels that match no frame, MtclarError if no labelled frame shows a usable face.
+    Without either they are those of the uncalibrated model. Raises UsageError for labels that match no frame,
+    MtclarError if no labelled frame shows a usable face, SupportSetError for a support set of another encoder.
     """
-    all_rows, all_labels = labels_by_frame(recording.times_s, labels, recording.warnings)
-    given = np.full((len(recording.times_s), 2), np.nan)
-    given[all_rows] = [(label.valence, label.arousal) for label in all_labels]
+    if support is not None:
+        support.require_encoder(scanner.identity)
+    times_s = recording.times_s
+    all_rows, all_labels = labels_by_frame(times_s, labels, recording.warnings)
+    given = np.full((len(times_s), 2), np.nan)
+    if all_labels:
+        given[all_rows] = [(label.valence, label.arousal) for label in all_labels]
     labels = thinned(all_labels)
-    labelled, _ = labels_by_frame(recording.times_s, labels)
+    labelled, _ = labels_by_frame(times_s, labels)
     followed = follow_face(recording, labelled, scanner, settings.rate_hz, settings.face, journal, advance)
     scan = followed.scan
     usable = scan.state[labelled] == OK
@@ -121,23 +158,98 @@ def label_recording(
         for label, row, ok in zip(labels, labelled, usable, strict=True)
         if not ok
     )
-    if not usable.any():
+    if labels and not usable.any():
         raise MtclarError(
             f"{recording.name}: none of its {len(labels)} labelled frames shows a usable face",
             "; ".join(unused[:3]),
         )
-    times_s = recording.times_s[scan.rows]
-    at = np.searchsorted(scan.rows, labelled[usable])
-    known = LabelledFrames(scan.encoded[at], given[labelled[usable]], times_s[at])
-    result = propagate(settings.mode, known, scan.encoded, times_s, ModeContext.bundled(scanner.pair))
-    causal = result.mode == CAUSAL
-    values, sds = fill_unscanned(recording.times_s, scan, result.values, result.sds, hold=causal)
-    if settings.smooth and not causal:
-        values = smooth_zero_phase(recording.times_s, values, bundled_constants().smooth_hz)
+    seen = followed.scanned.faces
+    if labels:
+        scanned_s = times_s[scan.rows]
+        at = np.searchsorted(scan.rows, labelled[usable])
+        known = LabelledFrames(scan.encoded[at], given[labelled[usable]], scanned_s[at])
+        context = ModeContext.bundled(scanner.pair)
+        found = values_from_labels(known, scan.encoded, scanned_s, context, settings.mode, support)
+    else:
+        found = _from_set(scan, seen, times_s, scanner, support)
+    # `label` names no track: its output is a label file, and a label with a track would be about that face alone.
+    number = followed.numbers[0] if settings.everyone else None
+    table = _table(recording, scan, seen, found, settings.smooth, number)
+    state = table.state.copy()
+    state[all_rows[table.valued[all_rows]]] = LABELLED
+    subject = None if support is None else support.subject
+    table = replace(
+        table, labels=given, state=state, subject=subject, calibrated=bool(labels) or support is not None
+    )
+    others = [
+        replace(
+            _table(
+                recording,
+                other,
+                seen,
+                _from_set(other, seen, times_s, scanner, None),
+                settings.smooth,
+                number,
+            ),
+            calibrated=False,
+        )
+        for number, other in (followed.others() if settings.everyone else ())
+    ]
+    used, rmse = int(usable.sum()), found.rmse or {}
+    return Outcome(table, found.mode, len(all_rows), used, unused, rmse, followed, tuple(others))
+
+
+def _from_set(
+    scan: FaceScan, seen: SeenFaces, times_s: Array, scanner: FaceScanner, support: SupportSet | None
+) -> PersonValues:
+    details = seen.details[scan.seen[seen.usable[scan.seen]]]
+    return values_from_set(scan.encoded, details, times_s[scan.rows], scanner.pair, support)
+
+
+def _table(
+    recording: Recording,
+    scan: FaceScan,
+    seen: SeenFaces,
+    found: PersonValues,
+    smooth: bool,
+    number: int | None,
+) -> Table:
+    """The table of one person, without labels."""
+    times_s = recording.times_s
+    causal = found.mode == CAUSAL
+    values, sds = fill_unscanned(times_s, scan, found.values, found.sds, hold=causal)
+    if smooth and not causal:
+        values = smooth_zero_phase(times_s, values, bundled_constants().smooth_hz)
+    count, details = len(scan.seen), seen.details[scan.seen]
+    usable = seen.usable[scan.seen]
+
+    def spread(part: Array | None, *shape: int) -> Array:
+        """[count, ...] from what is known of the usable faces."""
+        whole = np.full((count, *shape), np.nan)
+        if part is not None:
+            whole[usable] = part
+        return whole
+
+    drift = np.full(count, "", "<U80")
+    if found.drift is not None:
+        drift[usable] = found.drift
+    measured = Measurements(
+        rows=seen.rows[scan.seen],
+        boxes=seen.boxes[scan.seen].astype(np.float64),
+        pose_deg=details.pose_deg.astype(np.float64),
+        faults=details.faults,
+        raw=spread(found.values, 2),
+        absolute=spread(scan.encoded.absolute.astype(np.float64), 2),
+        in_support=spread(found.in_support),
+        similarity=spread(found.similarity),
+        drift=drift,
+        blendshapes=details.blendshapes.astype(np.float64),
+    )
     state = np.array(STATES)[scan.state].astype("<U16")
-    state[all_rows[~np.isnan(values[all_rows, 0])]] = LABELLED
-    table = Table(recording.times_s, values, sds, state, given, recording.first_frame_s)
-    return Outcome(table, result.mode, len(all_rows), int(usable.sum()), unused, result.rmse, followed)
+    no_labels = np.full((len(times_s), 2), np.nan)
+    return Table(
+        times_s, values, sds, state, no_labels, recording.first_frame_s, track=number, measured=measured
+    )
 
 
 def follow_face(
@@ -164,7 +276,7 @@ def follow_face(
     people = number_people(scanned.faces)
     numbers = choose_person(scanned.faces, people, labelled, face, at_row)
     scan = scanned.of(faces_of(scanned.faces, people, numbers))
-    return FollowedFace(scan, numbers, describe_people(scanned.faces, people, times_s))
+    return FollowedFace(scan, numbers, describe_people(scanned.faces, people, times_s), scanned, people)
 
 
 def labels_by_frame(

@@ -6,7 +6,7 @@ Here the runs are joined by their thumbnails, the most alike first, and never tw
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,22 @@ PLACE = re.compile(r"(\d{1,5}),(\d{1,5})@(\d{1,6}(?:\.\d{1,6})?)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceDetails:
+    """What tables say about k faces besides their values."""
+
+    pose_deg: NDArray[np.float32]  # [k, 3] yaw, pitch, roll as FaceCrop has them
+    light: NDArray[np.float32]  # [k, 2] brightness and sharpness as FaceCrop has them
+    faults: NDArray[np.str_]  # [k] names of quality issues, joined by "; "
+    blendshapes: NDArray[np.float32]  # [k, 52]; [k, 0] where they were not computed
+
+    def __getitem__(self, rows: Rows) -> "FaceDetails":
+        return FaceDetails(*(getattr(self, name)[rows] for name in DETAILS))
+
+
+DETAILS = tuple(one.name for one in fields(FaceDetails))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SeenFaces:
     """k faces of all people, in order of frames, then from left to right."""
 
@@ -34,6 +50,7 @@ class SeenFaces:
     thumbnails: NDArray[np.uint8]  # [k, SIDE, SIDE, 3] BGR
     usable: NDArray[np.bool_]  # [k] within the quality limits
     encoded: Encoded  # k faces
+    details: FaceDetails
 
     def __len__(self) -> int:
         return len(self.rows)

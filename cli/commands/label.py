@@ -84,6 +84,10 @@ def command(
             callback=expanded,
         ),
     ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="Exit with 0 although one of many videos failed or is missing."),
+    ] = False,
     scale: ScaleOption = None,
     fps: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Frame rate of an image folder.")
@@ -137,9 +141,9 @@ def command(
 ) -> None:
     """Label every frame of a video from a few labelled frames.
 
-    The output has one row for each frame: frame,time,valence,arousal,valence_sd,arousal_sd,state, then the given
-    labels: valence_label,arousal_label. Cells are empty if the person is not seen, if the face is too dark, blurred or
-    turned, or if the frame cannot be decoded. One person is followed. An interrupted run resumes where it stopped.
+    The output has one row for each frame with the columns of `run --csv`, among them time, valence, arousal, their sd,
+    state, and the given labels: label_valence, label_arousal. Cells are empty if the person is not seen, if the face is
+    too dark, blurred or turned, or if the frame cannot be decoded. One person is followed. An interrupted run resumes.
     """
     from dataclasses import replace
 
@@ -187,7 +191,16 @@ def command(
             jobs, default_report = jobs_of_manifest(corpus)
         if in_scale is not None:
             jobs = [replace(job, scale=job.scale or in_scale) for job in jobs]
-        run_many(jobs, settings, engine, workers, shard, report or default_report, passphrase_file)
+        run_many(
+            jobs,
+            settings,
+            engine,
+            workers,
+            shard,
+            report or default_report,
+            passphrase_file,
+            keep_going=keep_going,
+        )
         return
     if shard is not None or report is not None:
         raise UsageError(
@@ -211,11 +224,12 @@ def _label_one(
     threads: int,
 ) -> None:
     from dataclasses import replace
+    from functools import partial
 
     import cv2
 
     from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.passphrase import passphrase_if_encrypted
+    from mtclar.cli.passphrase import passphrase_if_encrypted, passphrase_of_job
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.label.face_scan import FaceScanner
@@ -224,15 +238,18 @@ def _label_one(
     from mtclar.label.output.exports import exporter, output_files
     from mtclar.label.output.render import render as draw
     from mtclar.stream.sources.options import file_of
+    from mtclar.stream.table.provenance import is_sidecar
 
-    outputs = [Output("--out", file) for path in job.outs for file in output_files(path)]
+    outputs = [
+        Output("--out", file, may_replace=is_sidecar) for path in job.outs for file in output_files(path)
+    ]
     if render is not None:
         if render.suffix.lower() != RENDER_SUFFIX:
             raise UsageError(f"--render {render} does not end in {RENDER_SUFFIX}", "the only format is MP4")
         outputs.append(Output("--render", render))
     inputs = {
         "VIDEO": [file_of(job.video)],
-        "--support": [job.support],
+        "--support": [path for path in (job.labels,) if path is not None],
         "--segments": () if segments is None else (segments,),
     }
     require_safe(outputs, inputs)
@@ -240,7 +257,8 @@ def _label_one(
         exporter(path)
     cv2.setNumThreads(threads)
     named = () if segments is None else _segments_of(segments, job)
-    job = replace(job, passphrase=passphrase_if_encrypted(job.support, passphrase_file))
+    ask = partial(passphrase_if_encrypted, file=passphrase_file)
+    job = replace(job, passphrase=passphrase_of_job(job, ask))
     console = Terminal()
     with frame_progress() as on_start:
         with FaceScanner.open(backend=backend, threads=threads) as scanner:

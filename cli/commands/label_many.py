@@ -1,10 +1,11 @@
-"""`label` for many videos: build the jobs, run them with a progress bar, print a summary."""
+"""Many videos, for `label` and `analyse`: build the jobs, run them with a progress bar, print a summary."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mtclar.cli.terminal import Terminal
     from mtclar.label.corpus.ledger import LedgerEntry
     from mtclar.label.job import Job
     from mtclar.label.labelling import Settings
@@ -52,15 +53,19 @@ def run_many(
     shard: str | None,
     report: Path,
     passphrase_file: Path | None,
+    *,
+    keep_going: bool = False,
+    verb: str = "labelled",
 ) -> None:
-    """Run all jobs; passphrases are requested before the first job.
+    """Run all jobs; passphrases are requested before the first job. `verb` says what they do.
 
-    Raises MtclarError if every video failed, UsageError for invalid options.
+    Raises MtclarError if a video failed, or with `keep_going` if every video failed; UsageError for invalid options.
     """
     import time
     from dataclasses import replace
+    from functools import cache
 
-    from mtclar.cli.passphrase import passphrase_if_encrypted
+    from mtclar.cli.passphrase import passphrase_if_encrypted, passphrase_of_job
     from mtclar.cli.terminal import Terminal, counted, print_text, progress_bars
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.label.corpus.engines import ENGINES, run_corpus
@@ -69,10 +74,10 @@ def run_many(
 
     if engine not in ENGINES:
         raise UsageError(f"unknown engine '{engine}'", f"choose one of: {', '.join(ENGINES)}")
+    ask = cache(lambda path: passphrase_if_encrypted(path, passphrase_file))
     absolute = [replace(job, outs=tuple(out.absolute() for out in job.outs)) for job in jobs]
     chosen = [  # absolute paths, so that the report is valid from every working folder
-        replace(job, passphrase=passphrase_if_encrypted(job.support, passphrase_file))
-        for job in part_of(absolute, shard)
+        replace(job, passphrase=passphrase_of_job(job, ask)) for job in part_of(absolute, shard)
     ]
     if shard is not None:  # one ledger per shard: several machines must not write one file
         report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
@@ -83,7 +88,15 @@ def run_many(
     start_s = time.monotonic()
     with Ledger(report) as ledger, progress_bars() as bars:
         task = bars.add_task("videos", total=len(chosen))
-        entries = run_corpus(chosen, settings, ENGINES[engine], workers, ledger, lambda _: bars.advance(task))
+        entries = run_corpus(
+            chosen,
+            settings,
+            ENGINES[engine],
+            workers,
+            ledger,
+            lambda entry: _print_entry(console, entry) if len(chosen) <= MAX_SHOWN else None,
+            lambda finished: bars.update(task, completed=finished),
+        )
     spent_s = time.monotonic() - start_s
     by_status: dict[str, list[LedgerEntry]] = {status: [] for status in ("done", "kept", "failed")}
     for entry in entries:
@@ -91,7 +104,7 @@ def run_many(
     done, kept, failed = by_status.values()
     print_text(
         console,
-        f"{counted(len(done), 'video')} labelled, {len(kept):,} kept from an earlier run, {len(failed):,} failed.",
+        f"{counted(len(done), 'video')} {verb}, {len(kept):,} kept from an earlier run, {len(failed):,} failed.",
     )
     told = [(entry.video, entry.reason or entry.warning) for entry in (*failed, *done)]
     told = [(name, text) for name, text in told if text]
@@ -109,7 +122,22 @@ def run_many(
         )
     print_text(console, f"Report: {report}")
     if failed and not done and not kept:
-        raise MtclarError("no video could be labelled", f"the reasons are in {report}")
+        raise MtclarError(f"no video could be {verb}", f"the reasons are in {report}")
+    if failed and not keep_going:
+        raise MtclarError(
+            f"{counted(len(failed), 'video')} could not be {verb}; the others are complete",
+            f"the reasons are in {report}; --keep-going exits with 0",
+        )
+
+
+def _print_entry(console: "Terminal", entry: "LedgerEntry") -> None:
+    """One line for a finished video, where there are few."""
+    from mtclar.cli.terminal import counted, print_text
+
+    if entry.status == "done":
+        people = "1 person" if entry.faces == 1 else f"{entry.faces} people"
+        text = f"{counted(entry.frames, 'frame')}, {entry.valued:,} with a value, {people} -> {entry.out}"
+        print_text(console, f"{Path(entry.video).name}: {text}")
 
 
 def _duration(seconds: float) -> str:

@@ -11,12 +11,12 @@ The sd is no reason of its own: it grows with the distance that `in_support` is 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.data_types import Estimate, FaceCrop
+from mtclar.engine.data_types import Estimate
 from mtclar.engine.support_set import CONDITIONS, SupportSet
 
 Reason = Literal["unlike", "darker", "brighter", "blurred", "turned"]
@@ -60,6 +60,17 @@ LIMITS = (
 )
 
 
+class Crop(Protocol):
+    """The part of a FaceCrop that drift depends on."""
+
+    @property
+    def brightness(self) -> float: ...
+    @property
+    def sharpness(self) -> float: ...
+    @property
+    def pose_deg(self) -> tuple[float, float, float]: ...
+
+
 class DriftWatch:
     """Drift of one face from one support set; call it with every measured frame in order of time."""
 
@@ -78,7 +89,7 @@ class DriftWatch:
         self._weight, self._sum = 0.0, np.zeros(PITCH + 1)
         self._t_s: float | None = None
 
-    def __call__(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> tuple[Reason, ...]:
+    def __call__(self, t_s: float, crop: Crop, estimate: Estimate) -> tuple[Reason, ...]:
         """The reasons that hold at source time `t_s`, in the order of ADVICE."""
         dt_s = 0.0 if self._t_s is None else t_s - self._t_s
         if not 0.0 <= dt_s <= RESTART_AFTER_S:
@@ -98,7 +109,7 @@ class DriftWatch:
         return tuple(reason for reason in ADVICE if reason in held)
 
 
-def _quantities(crop: FaceCrop, estimate: Estimate) -> NDArray[np.float64]:
+def _quantities(crop: Crop, estimate: Estimate) -> NDArray[np.float64]:
     """The quantities UNCOVERED .. PITCH of one frame."""
     light = log(max(crop.brightness, DARKEST))
     detail = log(max(crop.sharpness, DARKEST)) - light

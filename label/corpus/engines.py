@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from multiprocessing.connection import wait as wait_for
+from typing import Any
 
 from mtclar.label.corpus.ledger import Ledger, LedgerEntry
 from mtclar.label.corpus.ray_engine import run_on_ray
@@ -25,8 +26,13 @@ from mtclar.label.labelling import Settings, journal_path
 NOT_IN_LEDGER = "this report does not list it: remove it, or name another output"
 WORKER_DIED = "the worker process crashed or was killed (out of memory?)"
 
-Engine = Callable[[Sequence[tuple[Job, str]], Settings, int], Iterator[LedgerEntry]]
-"""(jobs, each with the ledger's digest of its output or ''; settings; workers) -> entries as they finish."""
+POLL_S = 0.5  # between two looks at the progress of the workers
+
+OnProgress = Callable[[float], None]
+"""Gets the number of finished videos; a video that is half done counts as half."""
+
+Engine = Callable[[Sequence[tuple[Job, str]], Settings, int, OnProgress], Iterator[LedgerEntry]]
+"""(jobs, each with the ledger's digest of its output or ''; settings; workers; progress) -> entries as they finish."""
 
 
 def run_corpus(
@@ -36,6 +42,7 @@ def run_corpus(
     workers: int,
     ledger: Ledger,
     on_entry: Callable[[LedgerEntry], None],
+    on_progress: OnProgress = lambda _: None,
 ) -> list[LedgerEntry]:
     """Run every job with the engine and call `on_entry` with each entry after it is in the ledger.
 
@@ -52,7 +59,7 @@ def run_corpus(
     ]
     free = [(job, ledger.input_digest(job)) for job, file in conflicts if file is None]
     entries = []
-    for entry in chain(refused, engine(free, settings, workers) if free else ()):
+    for entry in chain(refused, engine(free, settings, workers, on_progress) if free else ()):
         if entry.status != "kept":
             ledger.add(entry)
         if entry.status != "failed":
@@ -64,15 +71,25 @@ def run_corpus(
 
 _worker: Worker | None = None
 
+Shares = Any
+"""Shared array with the finished share of each worker's video, and the number of workers that have started."""
 
-def _init_worker(settings: Settings) -> None:
+
+def _init_worker(settings: Settings, shares: Shares) -> None:
     """Initialise a pool process: it ignores Ctrl-C and exits together with its parent."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_with_parent, args=(parent.sentinel,), daemon=True).start()
-    _worker = Worker(settings)
+    with shares.get_lock():
+        place = int(shares[-1]) % (len(shares) - 1)
+        shares[-1] += 1
+
+    def on_share(share: float) -> None:
+        shares[place] = share
+
+    _worker = Worker(settings, on_share=on_share)
 
 
 def _exit_with_parent(sentinel: int) -> None:
@@ -85,13 +102,22 @@ def _work(job: Job, done_key: str) -> LedgerEntry:
     return _worker(job, done_key)
 
 
-def run_local(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[LedgerEntry]:
+def run_local(
+    jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int, on_progress: OnProgress
+) -> Iterator[LedgerEntry]:
     """Run jobs in processes on this machine. If a process dies, the running jobs are repeated one at a time."""
     pending, suspects = deque(jobs), deque[tuple[Job, str]]()
+    finished = 0
+
+    def on_shares(shares: Sequence[float]) -> None:
+        on_progress(finished + sum(shares))
+
     while pending or suspects:
         isolated = bool(suspects)
         queue, size = (suspects, 1) if isolated else (pending, workers)
-        yield from _pool(queue, suspects, settings, size, isolated)
+        for entry in _pool(queue, suspects, settings, size, isolated, on_shares):
+            finished += 1
+            yield entry
 
 
 def _pool(
@@ -100,18 +126,22 @@ def _pool(
     settings: Settings,
     size: int,
     isolated: bool,
+    on_shares: Callable[[Sequence[float]], None],
 ) -> Iterator[LedgerEntry]:
     """Run the queue until it is empty or a process died."""
     running: dict[Future[LedgerEntry], tuple[Job, str]] = {}
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(size, context, initializer=_init_worker, initargs=(settings,))
+    shares = context.Array("d", size + 1)
+    pool = ProcessPoolExecutor(size, context, initializer=_init_worker, initargs=(settings, shares))
     finished = False
     try:
         while queue or running:
             while queue and len(running) < size:
                 item = queue.popleft()
                 running[pool.submit(_work, *item)] = item
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, POLL_S, return_when=FIRST_COMPLETED).done
+            on_shares(shares[:-1])
+            for future in done:
                 entry = future.result()
                 del running[future]
                 yield entry

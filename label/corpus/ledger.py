@@ -11,7 +11,6 @@ from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.files import append_whole, open_private, read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.labelling import journal_path
-from mtclar.label.output.exports import output_files
 
 Status = Literal["done", "kept", "failed"]
 MAX_BYTES = 256 * 2**20  # half a million videos
@@ -73,7 +72,7 @@ class Ledger(Closeable):
     def input_digest(self, job: Job) -> str:
         """Input digest of the finished output of a job; '' if it was not finished or no longer exists."""
         entry = self.entries.get(str(job.outs[0]))
-        exists = all(file.is_file() for out in job.outs for file in output_files(out))
+        exists = all(file.is_file() for file in job.files)
         return entry.key if entry is not None and entry.status != "failed" and exists else ""
 
     def conflicting_file(self, job: Job) -> Path | None:
@@ -81,7 +80,7 @@ class Ledger(Closeable):
         # A journal: a run that was killed before it wrote its entry.
         if str(job.outs[0]) in self._written or journal_path(job.outs[0]).exists():
             return None
-        return next((file for out in job.outs for file in output_files(out) if file.exists()), None)
+        return next((file for file in job.files if file.exists()), None)
 
     def close(self) -> None:
         self._file.close()

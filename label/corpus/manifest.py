@@ -5,13 +5,14 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import read_ordinary
 from mtclar.label.job import Job
-from mtclar.label.output.exports import exporter, output_files
+from mtclar.label.output.exports import exporter
 from mtclar.label.people import FaceChoice
 from mtclar.stream.label_file import Scale
 
@@ -25,42 +26,73 @@ SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
 def read_manifest(path: Path) -> list[Job]:
-    """Read the jobs of a .csv or .parquet file. Raises UsageError with the row of the first error."""
-    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
+    """The jobs of `label --corpus`: a .csv or .parquet file. Raises UsageError with the row of the first error."""
     jobs = []
-    for where, row in rows:
-        missing = [column for column in COLUMNS if not row.get(column)]
-        if missing:
-            raise UsageError(f"{where}: {', '.join(missing)} is missing", EXAMPLE)
-        if any("\0" in str(row[column]) for column in COLUMNS):
-            raise UsageError(f"{where}: a path contains a NUL character", EXAMPLE)
-        fps = row.get(FPS) or None
-        try:
-            rate = None if fps is None else float(fps)
-        except ValueError:
-            rate = -1.0
-        if rate is not None and not 0 < rate <= 1000:
-            raise UsageError(f"{where}: {FPS} must be a rate from 0 to 1000, not {fps!r}", EXAMPLE)
+    for where, row in manifest_rows(path, COLUMNS, EXAMPLE):
         video, support, out = (path.parent / str(row[column]) for column in COLUMNS)
-        try:
+        with at_row(where):
             exporter(out)
-            face = FaceChoice.parse(str(row[FACE])) if row.get(FACE) else None
-            scale = Scale.parse(str(row[SCALE])) if row.get(SCALE) else None
-        except UsageError as error:
-            raise UsageError(f"{where}: {error.what}", error.hint) from error
-        jobs.append(Job(video, support, (out,), rate, face, scale))
+            jobs.append(Job(video, support, (out,), rate_of(row), face_of(row), scale_of(row)))
     require_distinct_outputs(jobs, str(path))
     return jobs
+
+
+def manifest_rows(
+    path: Path, required: Sequence[str], example: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Place and cells of each row. Raises UsageError for a missing cell; `example` is the hint of all errors."""
+    rows = _parquet_rows if path.suffix.lower() == ".parquet" else _csv_rows
+    for where, row in rows(path, required, example):
+        missing = [column for column in required if not row.get(column)]
+        if missing:
+            raise UsageError(f"{where}: {', '.join(missing)} is missing", example)
+        if any("\0" in str(cell) for cell in row.values()):
+            raise UsageError(f"{where}: a cell contains a NUL character", example)
+        yield where, row
+
+
+@contextmanager
+def at_row(where: str) -> Iterator[None]:
+    """Names the row in a UsageError."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.what}", error.hint) from error
+
+
+def rate_of(row: Mapping[str, Any]) -> float | None:
+    """The cell `fps`. Raises UsageError."""
+    if not (fps := row.get(FPS)):
+        return None
+    try:
+        rate = float(fps)
+    except ValueError:
+        rate = -1.0
+    if not 0 < rate <= 1000:
+        raise UsageError(
+            f"{FPS} must be a rate from 0 to 1000, not {fps!r}", "frames per second of the folder"
+        )
+    return rate
+
+
+def face_of(row: Mapping[str, Any]) -> FaceChoice | None:
+    """The cell `face`. Raises UsageError."""
+    return FaceChoice.parse(str(row[FACE])) if row.get(FACE) else None
+
+
+def scale_of(row: Mapping[str, Any]) -> Scale | None:
+    """The cell `scale`. Raises UsageError."""
+    return Scale.parse(str(row[SCALE])) if row.get(SCALE) else None
 
 
 def require_distinct_outputs(jobs: Sequence[Job], where: str) -> None:
     """Raise UsageError if two jobs share an output, if an output is also an input, or if there is no job."""
     if not jobs:
         raise UsageError(f"{where} lists no video", EXAMPLE)
-    inputs = {os.path.realpath(path) for job in jobs for path in (job.video, job.support)}
+    inputs = {os.path.realpath(path) for job in jobs for path in job.inputs}
     seen: set[str] = set()
     for job in jobs:
-        for path in (file for out in job.outs for file in output_files(out)):
+        for path in job.files:
             real = os.path.realpath(path)
             if real in inputs:
                 raise UsageError(
@@ -68,7 +100,8 @@ def require_distinct_outputs(jobs: Sequence[Job], where: str) -> None:
                 )
             if real in seen:
                 raise UsageError(
-                    f"{where}: two videos have the output {path}", "give each video its own `out`"
+                    f"{where}: two videos have the output {path}",
+                    "give each its own `out` (label), or participant, session, task, run (analyse)",
                 )
             seen.add(real)
 
@@ -85,22 +118,30 @@ def shard(jobs: Sequence[Job], part: str | None) -> list[Job]:
     return list(jobs[int(match[1]) - 1 :: int(match[2])])
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _require_columns(path: Path, required: Sequence[str], found: Sequence[str], example: str) -> None:
+    if missing := [column for column in required if column not in found]:
+        raise UsageError(f"{path} is not a manifest: there is no column {', '.join(missing)}", example)
+
+
+def _csv_rows(path: Path, required: Sequence[str], example: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         text = io.StringIO(read_ordinary(path, MAX_BYTES).decode("utf-8-sig"), newline="")
         reader = csv.DictReader(text, skipinitialspace=True)
-        if not set(COLUMNS) <= set(reader.fieldnames or ()):
-            raise UsageError(f"{path} is not a manifest: a column is missing in its first line", EXAMPLE)
+        _require_columns(path, required, reader.fieldnames or (), example)
         for row in reader:
             yield f"{path}, line {reader.line_num}", row
     except FileNotFoundError as error:
-        raise UsageError(f"no such manifest: {path}", EXAMPLE) from error
+        raise UsageError(f"no such manifest: {path}", example) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read the manifest {path}: {reason}", EXAMPLE) from error
+        raise UsageError(f"cannot read the manifest {path}: {reason}", example) from error
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _parquet_rows(
+    path: Path,
+    required: Sequence[str],
+    example: str,
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -109,10 +150,11 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
         ) from error
     if not path.is_file():
-        raise UsageError(f"no such manifest: {path}", EXAMPLE)
+        raise UsageError(f"no such manifest: {path}", example)
     try:
-        rows = parquet.read_table(path).to_pylist()
+        table = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise UsageError(f"cannot read the manifest {path}: {str(error).splitlines()[0]}", EXAMPLE) from error
-    for number, row in enumerate(rows, 1):
+        raise UsageError(f"cannot read the manifest {path}: {str(error).splitlines()[0]}", example) from error
+    _require_columns(path, required, table.column_names, example)
+    for number, row in enumerate(table.to_pylist(), 1):
         yield f"{path}, row {number}", row

@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
@@ -12,11 +12,11 @@ from mtclar.label.corpus.ledger import LedgerEntry
 from mtclar.label.corpus.worker import Worker
 from mtclar.label.job import Job
 from mtclar.label.labelling import Settings
-from mtclar.label.people import FaceChoice
-from mtclar.stream.label_file import Scale
 
 
-def run_on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int) -> Iterator[LedgerEntry]:
+def run_on_ray(
+    jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int, on_progress: Callable[[float], None]
+) -> Iterator[LedgerEntry]:
     """Run jobs with Ray Data; on a cluster, paths must be valid on every node. Raises UsageError if Ray is missing."""
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics leave the machine
@@ -33,20 +33,18 @@ def run_on_ray(jobs: Sequence[tuple[Job, str]], settings: Settings, workers: int
     ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = [
-        {"video": str(job.video.absolute()), "support": str(job.support.absolute()), "key": key, "number": number,
-         "outs": [str(out.absolute()) for out in job.outs], "fps": job.fps or 0.0,
-         "face": "" if job.face is None else str(job.face), "scale": "" if job.scale is None else str(job.scale),
-         "passphrase": job.passphrase or ""}
+        {"job": pickle.dumps(job.absolute()), "key": key, "number": number}
         for number, (job, key) in enumerate(jobs)
-    ]  # fmt: skip
+    ]
     try:
         actor: Any = RayWorker  # Ray's type hints accept only functions
         data = ray.data.from_items(rows, override_num_blocks=len(rows))
         done = data.map(
             actor, fn_constructor_args=(settings,), concurrency=min(workers, len(rows)), num_cpus=1
         )
-        for row in done.iter_rows():
+        for finished, row in enumerate(done.iter_rows(), 1):
             job = jobs[row.pop("number")][0]
+            on_progress(finished)
             yield LedgerEntry(**{**row, "video": str(job.video), "out": str(job.outs[0])})
     finally:
         ray.shutdown()
@@ -59,13 +57,5 @@ class RayWorker:
         self._worker = Worker(settings)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        job = Job(
-            Path(row["video"]),
-            Path(row["support"]),
-            tuple(Path(out) for out in row["outs"]),
-            row["fps"] or None,
-            FaceChoice.parse(row["face"]) if row["face"] else None,
-            Scale.parse(row["scale"]) if row["scale"] else None,
-            row["passphrase"] or None,
-        )
+        job: Job = pickle.loads(row["job"])  # written above, by this program
         return {**asdict(self._worker(job, row["key"])), "number": row["number"]}

@@ -6,12 +6,15 @@ arousal, one annotation every STEP_S with the mean of its frames, no annotation 
 value is nan with confidence 0. Times in both count from the beginning of the media file, as players show them.
 """
 
+import hashlib
 import io
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +22,8 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import Write, write_together
 from mtclar.engine.text import printable
-from mtclar.label.output.table import COLUMNS, Table
+from mtclar.label.output.table import RecordingTable, Table
+from mtclar.stream.table.provenance import TableOrigin, encode, sidecar_path
 
 STEP_S = 0.2
 MARK_MS = 500  # how long a mark is shown, at most until the next one
@@ -31,28 +35,45 @@ Contents = Mapping[Path, bytes]
 """Content by path; one export may consist of several files."""
 
 
-def to_csv(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
-    """CSV as `Table.as_csv` formats it."""
-    return {out: table.as_csv()}
+def to_csv(result: RecordingTable, out: Path, video: Path) -> Contents:  # noqa: ARG001
+    """CSV as `RecordingTable.as_csv` formats it."""
+    return {out: result.as_csv()}
 
 
-def to_parquet(table: Table, out: Path, video: Path) -> Contents:
+def to_parquet(result: RecordingTable, out: Path, video: Path) -> Contents:
     """The columns of the CSV; null for a missing value. Raises UsageError if pyarrow is missing."""
+    table = arrow_table(result, video.name)
+    from pyarrow import parquet
+
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd")
+    return {out: buffer.getvalue()}
+
+
+def arrow_table(result: RecordingTable, video: str) -> Any:
+    """A pyarrow.Table with the columns of the CSV; null for no value. Raises UsageError if pyarrow is missing."""
     try:
         import pyarrow
-        from pyarrow import parquet
     except ImportError as error:
         raise UsageError(
             "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
         ) from error
-    floats = [pyarrow.float32()]
-    types = [pyarrow.int64(), pyarrow.float64(), *floats * 4, pyarrow.string(), *floats * 2]
-    columns = list(zip(*table.rows(), strict=True))
-    schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)), metadata={"video": video.name})
-    arrays = [pyarrow.array(cells, kind) for cells, kind in zip(columns, types, strict=True)]
-    buffer = io.BytesIO()
-    parquet.write_table(pyarrow.table(arrays, schema=schema), buffer, compression="zstd")
-    return {out: buffer.getvalue()}
+    kinds = {
+        "text": pyarrow.string(),
+        "integer": pyarrow.int64(),
+        "number": pyarrow.float64(),
+        "flag": pyarrow.int8(),
+    }
+    columns = result.columns
+    cells: dict[str, list[str | float | None]] = {column.name: [] for column in columns}
+    for row in result.rows():
+        for column in columns:
+            cells[column.name].append(column.plain(row.get(column.name)))
+    arrays = [pyarrow.array(cells[column.name], kinds[column.kind]) for column in columns]
+    schema = pyarrow.schema(
+        [(column.name, kinds[column.kind]) for column in columns], metadata={"video": video}
+    )
+    return pyarrow.table(arrays, schema=schema)
 
 
 def to_elan(table: Table, out: Path, video: Path | None, marks: Sequence[tuple[float, str]] = ()) -> Contents:
@@ -142,15 +163,22 @@ def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
     return contents
 
 
-EXPORTS: Mapping[str, Callable[[Table, Path, Path], Contents]] = {
-    ".csv": to_csv,
-    ".parquet": to_parquet,
-    ".eaf": to_elan,
-    ".annotation": to_nova,
-}
+def _elan(result: RecordingTable, out: Path, video: Path) -> Contents:
+    return to_elan(result.people[0], out, video)
 
 
-def exporter(out: Path) -> Callable[[Table, Path, Path], Contents]:
+def _nova(result: RecordingTable, out: Path, video: Path) -> Contents:
+    return to_nova(result.people[0], out, video)
+
+
+Export = Callable[[RecordingTable, Path, Path], Contents]
+"""(result, file, video) -> content; ELAN and NOVA files have the followed person only."""
+
+TABLES: Mapping[str, Export] = {".csv": to_csv, ".parquet": to_parquet}
+EXPORTS: Mapping[str, Export] = {**TABLES, ".eaf": _elan, ".annotation": _nova}
+
+
+def exporter(out: Path) -> Export:
     """The exporter for the suffix of the file. Raises UsageError for an unknown suffix."""
     if out.suffix.lower() not in EXPORTS:
         raise UsageError(f"unknown output format: {out}", f"use one of the suffixes {', '.join(EXPORTS)}")
@@ -158,18 +186,34 @@ def exporter(out: Path) -> Callable[[Table, Path, Path], Contents]:
 
 
 def output_files(out: Path) -> list[Path]:
-    """The files that an export to `out` writes."""
+    """The files that an export to `out` writes; a table has a JSON beside it."""
+    if out.suffix.lower() in TABLES:
+        return [out, sidecar_path(out)]
     if out.suffix.lower() != ".annotation":
         return [out]
     headers = [out.with_name(f"{out.stem}.{axis}.annotation") for axis in AXES]
     return [path for header in headers for path in (header, header.with_name(f"{header.name}~"))]
 
 
-def write(table: Table, outs: list[Path], video: Path) -> list[Path]:
-    """Write all exports or none of them; return the written files. Raises UsageError or WriteError."""
-    contents: dict[Path, bytes] = {}
+def write(
+    result: RecordingTable,
+    outs: list[Path],
+    video: Path,
+    origin: TableOrigin,
+    others: Contents = MappingProxyType({}),
+) -> list[Path]:
+    """Write all exports, the JSON beside each table and `others`, or none of them; return the written files.
+
+    Raises UsageError or WriteError.
+    """
+    contents = dict(others)
     for out in outs:
-        contents.update(exporter(out)(table, out, video))
+        exported = exporter(out)(result, out, video)
+        contents.update(exported)
+        if out.suffix.lower() in TABLES:
+            digest = hashlib.sha256(exported[out]).hexdigest()
+            rows = sum(1 for _ in result.rows())
+            contents[sidecar_path(out)] = encode(origin.describe(out, result.columns, rows, digest))
     write_together({path: bytes_writer(content) for path, content in contents.items()})
     return list(contents)
 

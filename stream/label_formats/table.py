@@ -14,9 +14,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ("time", *AXES)
 TRACK = "track"
-GIVEN = tuple(
-    f"{axis}_label" for axis in AXES
-)  # columns of `label`: what a person gave, where there is a label
+GIVEN = tuple(f"label_{axis}" for axis in AXES)  # what a person gave, in tables that have estimates as well
 SEPARATORS = "\t;,|"
 EXAMPLE = f"the first line is `{','.join(COLUMNS)}` (and `,{TRACK}` if needed), the next ones look like `1.20,0.5,-0.1`"
 DECIMALS = "decimal commas need another separator, such as `;`"
@@ -30,6 +28,7 @@ NAMES = {
     **dict.fromkeys(("valence", "val", "v", "pleasure", "valenz"), "valence"),
     **dict.fromkeys(("arousal", "aro", "ar", "a", "activation", "erregung"), "arousal"),
     **{name: name for name in (TRACK, *GIVEN)},
+    **{f"{axis}_label": given for axis, given in zip(AXES, GIVEN, strict=True)},  # of older tables
 }
 """Spellings of the columns, in lower case; the first one of each group wins over the others."""
 UNITS = {"s": "", "sec": "", "seconds": "", "ms": "_ms", "msec": "_ms", "milliseconds": "_ms"}

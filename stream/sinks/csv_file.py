@@ -22,7 +22,7 @@ from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMe
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.sinks.base import Sink
 from mtclar.stream.table.columns import Value, chosen_columns, csv_cells
-from mtclar.stream.table.provenance import Gap, TableOrigin, write_sidecar
+from mtclar.stream.table.provenance import GAP_S, Gap, TableOrigin, write_sidecar
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,6 @@ MAX_WAITING = 16 * 2**20
 
 MARKS_KEPT = 1000
 """The newest marks of a stream without frames; older ones are dropped."""
-
-GAP_S = 1.0
-"""A longer time between two frames of a stream is listed as a gap."""
 
 MAX_GAPS = 10_000
 """Gaps that are listed; later ones are only in the rows."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mtclar.engine.data_types import BLENDSHAPES
-from mtclar.engine.text import cell
+from mtclar.engine.text import cell, printable
 
 Kind = Literal["text", "integer", "number", "flag"]
 """`flag`: 1 or 0."""
@@ -41,6 +41,14 @@ class Column:
         if self.kind == "number":
             return f"{round(float(value), self.decimals) + 0.0:.{self.decimals}f}"
         return str(int(value))
+
+    def plain(self, value: Value) -> str | float | None:
+        """The value for a typed table such as Parquet: one printable line of text, a number, or None."""
+        if value is None or (self.kind == "text" and not value):
+            return None
+        if self.kind == "text":
+            return printable(value if isinstance(value, str) else SEPARATOR.join(value))  # type: ignore[arg-type]
+        return float(value) if self.kind == "number" else int(value)  # type: ignore[arg-type]
 
 
 COLUMNS = (

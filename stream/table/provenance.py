@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.files import read_ordinary, write_whole
-from mtclar.engine.support_file import pack
+from mtclar.engine.support_file import ARRAYS
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.text import printable
 from mtclar.stream.protocol.messages import ModelInfo
@@ -27,6 +27,9 @@ DISTRIBUTION = "mtclar-stream"
 PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "av")  # that may change a value
 SUFFIX = ".json"
 MAX_BYTES = 16 * 2**20
+
+GAP_S = 1.0
+"""A longer time between two frames is listed as a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,16 @@ class SetIdentity:
     def of(cls, support: SupportSet, file: Path | None = None) -> "SetIdentity":
         """The identity of a loaded support set, which was read from `file`."""
         name = "" if file is None else printable(file.name)
-        digest = hashlib.sha256(pack(support)).hexdigest()
+        digest = hashlib.sha256(
+            json.dumps([support.subject, support.created, support.encoder.sha256]).encode()
+        )
+        for array in ARRAYS:  # not the file's bytes, which have the time of writing in them
+            if (values := getattr(support, array)) is not None:
+                digest.update(array.encode() + values.tobytes())
         encoder = support.encoder.sha256
-        return cls(support.subject, len(support), digest, encoder, support.created, support.source, name)
+        return cls(
+            support.subject, len(support), digest.hexdigest(), encoder, support.created, support.source, name
+        )
 
 
 @dataclass(frozen=True, slots=True)

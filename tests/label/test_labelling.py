@@ -25,10 +25,11 @@ from mtclar.label.labelling import (
     labels_by_frame,
     smooth_zero_phase,
 )
-from mtclar.label.output.table import COLUMNS
+from mtclar.label.output.table import RecordingTable
 from mtclar.label.recording import VideoRecording, open_recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.stream.label_file import Label
+from mtclar.stream.table.columns import NAMES
 
 Z_90 = 1.6449
 USUAL = Settings()
@@ -141,10 +142,12 @@ def test_frames_without_a_face_get_no_value(
     assert len(outcome.unused) == len(given_there)
     assert all("no face" in text for text in outcome.unused)
     assert outcome.used == len(clips[0].labels()) - len(given_there)
-    text = list(csv.reader(io.StringIO(table.as_csv().decode())))
-    assert tuple(text[0]) == COLUMNS
-    row = next(cells for cells in text if cells[COLUMNS.index("state")] == "no_face")
-    assert row[2:6] == ["", "", "", ""]
+    text = list(csv.reader(io.StringIO(RecordingTable((table,)).as_csv().decode())))
+    assert tuple(text[0]) == NAMES
+    row = next(cells for cells in text if cells[NAMES.index("state")] == "no_face")
+    assert {
+        row[NAMES.index(name)] for name in ("track", "valence", "arousal", "valence_sd", "raw_valence")
+    } == {""}
 
 
 def test_labels_on_frames_without_a_face(
@@ -197,7 +200,7 @@ def scan(state: list[int]) -> FaceScan:
     encoded = Encoded(nothing, nothing, np.zeros((len(rows), len(EXPRESSIONS)), np.float32))
     boxes = np.full((len(state), 4), np.nan, np.float32)
     boxes[rows] = np.stack([10.0 * rows, 10.0 * rows, 10.0 * rows + 50, 10.0 * rows + 50], 1)
-    return FaceScan(np.array(state, np.uint8), rows, encoded, boxes)
+    return FaceScan(np.array(state, np.uint8), rows, encoded, boxes, rows)
 
 
 def test_only_gaps_between_two_scanned_faces_are_interpolated() -> None:

@@ -17,7 +17,7 @@ from mtclar.engine.face.thumbnail import SIDE
 from mtclar.label import face_scan
 from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
-from mtclar.label.people import FaceChoice, SeenFaces, choose_person, faces_of, number_people
+from mtclar.label.people import FaceChoice, FaceDetails, SeenFaces, choose_person, faces_of, number_people
 from mtclar.label.recording import open_recording
 from mtclar.label.scan_journal import ScanJournal
 
@@ -116,6 +116,11 @@ def seen(runs: Sequence[Sequence[int]], looks: Sequence[int]) -> SeenFaces:
         np.array([pictures[looks[run]] for _, run in faces], np.uint8).reshape(-1, SIDE, SIDE, 3),
         np.ones(number, bool),
         Encoded(np.zeros((number, 1), np.float32), np.zeros((number, 2), np.float32)),
+        FaceDetails(
+            *(np.zeros((number, size), np.float32) for size in (3, 2)),
+            np.full(number, ""),
+            np.zeros((number, 0)),
+        ),
     )
 
 

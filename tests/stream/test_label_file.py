@@ -138,9 +138,10 @@ def test_columns_may_stand_in_any_order_and_track_may_be_empty() -> None:
     assert [fields(label) for label in labels] == [(3.0, 0.2, 0.1, 1), (5.0, 0.4, 0.3, None)]
 
 
-def test_the_output_of_label_gives_the_labels_and_elsewhere_the_estimates() -> None:
+@pytest.mark.parametrize("given", ["label_valence,label_arousal", "valence_label,arousal_label"])
+def test_the_output_of_label_gives_the_labels_and_elsewhere_the_estimates(given: str) -> None:
     text = (
-        "frame,time,valence,arousal,valence_sd,arousal_sd,state,valence_label,arousal_label\n"
+        f"frame,time,valence,arousal,valence_sd,arousal_sd,state,{given}\n"
         "0,0.0000,0.1,0.2,0.1,0.1,labelled,0.5,-0.5\n1,0.0400,0.1,0.2,0.1,0.1,between,,\n2,0.0800,,,,,no_face,,\n"
     )
     assert [fields(label) for label in parse_labels(text)] == [(0.0, 0.5, -0.5, None), (0.04, 0.1, 0.2, None)]

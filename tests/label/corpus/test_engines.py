@@ -61,10 +61,7 @@ def test_bad_videos_are_reported_and_do_not_stop_others(manifest: Path, tmp_path
     assert "missing.csv" in first[5].reason
     assert all(entry.frames == entry.valued == 250 and entry.video_s == 10.0 for entry in first[:4])
     assert sorted(path.name for path in (tmp_path / "labelled").iterdir()) == [
-        "1002.csv",
-        "1003.csv",
-        "1009.csv",
-        "1017.csv",
+        name for clip in (1002, 1003, 1009, 1017) for name in (f"{clip}.csv", f"{clip}.csv.json")
     ]
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert len(lines) == 6
@@ -96,7 +93,7 @@ def test_foreign_files_are_not_overwritten(manifest: Path, tmp_path: Path) -> No
         assert mine.read_text() == "somebody's work"
     mine.unlink()
     assert {entry.status for entry in run(jobs, report)} == {"done", "kept"}
-    jobs[0].support.write_text("time,valence,arousal\n0,0.1,0.1\n")
+    (tmp_path / "1002-labels.csv").write_text("time,valence,arousal\n0,0.1,0.1\n")
     assert run(jobs, report)[0].status == "done", (
         "outputs listed in the ledger are replaced if the input changes"
     )
@@ -106,7 +103,7 @@ DYING = """
 import os, signal
 from mtclar.label.corpus.ledger import LedgerEntry
 
-def open_worker(settings):
+def open_worker(settings, shares):
     pass
 
 def work(job, done_key):
@@ -127,7 +124,7 @@ def test_a_video_that_kills_its_worker_does_not_affect_others(
     monkeypatch.setattr(engines, "_init_worker", dying.open_worker)
     names = ["a", "bad", "b", "c", "bad2", "d"]
     jobs = [(Job(Path(f"{name}.mp4"), Path("l.csv"), (Path(f"{name}.csv"),)), "") for name in names]
-    entries = list(engines.run_local(jobs, FEW, 2))
+    entries = list(engines.run_local(jobs, FEW, 2, lambda _: None))
     status = {entry.video: entry.status for entry in entries}
     assert len(entries) == len(names)
     assert status == {f"{name}.mp4": "failed" if "bad" in name else "done" for name in names}
@@ -139,7 +136,7 @@ def test_a_killed_run_resumes_without_losing_or_repeating_work(manifest: Path, t
     whole = tmp_path / "whole"
     whole.mkdir()
     jobs = read_manifest(manifest)
-    undisturbed = [Job(job.video, job.support, (whole / job.outs[0].name,)) for job in jobs]
+    undisturbed = [Job(job.video, job.labels, (whole / job.outs[0].name,)) for job in jobs]
     run(undisturbed, whole / "report.jsonl")
 
     command = [sys.executable, "-m", "mtclar.cli.main", "label", "--corpus", str(manifest), "--rate", "2"]
@@ -176,6 +173,7 @@ def test_ray_gives_the_same_result(manifest: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed; `make setup-all` brings it")
     # Ray starts servers of its own that outlive warnings turned into errors: a process of its own, as a user has it.
     command = [sys.executable, "-m", "mtclar.cli.main", "label", "--corpus", str(manifest), "--rate", "2"]
+    command += ["--keep-going"]
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
     with manifest.open("a") as file:
         file.write("broken.mp4,1002-labels.csv,labelled/broken.csv\n")
@@ -207,7 +205,7 @@ def test_invalid_shard(part: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("video,support\na.mp4,a.csv\n", "a column is missing"),
+        ("video,support\na.mp4,a.csv\n", "there is no column out"),
         ("video,support,out\n", "lists no video"),
         ("video,support,out\na.mp4,,o.csv\n", "line 2: support is missing"),
         ("video,support,out\na.mp4,a.csv,o.txt\n", "line 2: .*unknown output format"),

@@ -9,8 +9,10 @@ import pytest
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.output.exports import exporter, output_files, write
-from mtclar.label.output.table import COLUMNS, Table
+from mtclar.label.output.table import RecordingTable, Table
 from mtclar.stream.label_file import read_labels
+from mtclar.stream.table.columns import NAMES
+from mtclar.stream.table.provenance import TableOrigin, sidecar_path
 
 CLIP = Path(__file__).parents[1] / "clips" / "1002.mp4"
 
@@ -28,18 +30,23 @@ def table() -> Table:
     return Table(times_s, values, sds, state, given)
 
 
+def written(table: Table, outs: list[Path], video: Path) -> list[Path]:
+    return write(RecordingTable((table,)), outs, video, TableOrigin("label"))
+
+
 def test_pyarrow_reads_parquet(table: Table, tmp_path: Path) -> None:
     parquet = pytest.importorskip(
         "pyarrow.parquet", reason="pyarrow is not installed; `make setup` brings it"
     )
-    (out,) = write(table, [tmp_path / "out.parquet"], CLIP)
+    out, origin = written(table, [tmp_path / "out.parquet"], CLIP)
+    assert origin == sidecar_path(out)
     read = parquet.read_table(out)
-    assert tuple(read.column_names) == COLUMNS
+    assert tuple(read.column_names) == NAMES
     assert read.num_rows == 250
     assert read["valence"].null_count == 25
     assert read["valence_sd"].null_count == 25
-    assert read["arousal_label"].null_count == 249
-    assert read["arousal_label"][0].as_py() == -0.5
+    assert read["label_arousal"].null_count == 249
+    assert read["label_arousal"][0].as_py() == -0.5
     assert np.array(read["valence"].drop_null()) == pytest.approx(
         np.delete(table.values[:, 0], range(100, 125))
     )
@@ -48,7 +55,7 @@ def test_pyarrow_reads_parquet(table: Table, tmp_path: Path) -> None:
 
 def test_pympi_reads_elan(table: Table, tmp_path: Path) -> None:
     elan = pytest.importorskip("pympi.Elan", reason="pympi-ling is not installed; `make setup` brings it")
-    (out,) = write(table, [tmp_path / "sub" / "out.eaf"], tmp_path / "clip.mp4")
+    (out,) = written(table, [tmp_path / "sub" / "out.eaf"], tmp_path / "clip.mp4")
     read = elan.Eaf(str(out))
     assert set(read.get_tier_names()) == {"valence", "arousal"}
     records = sorted(read.get_annotation_data_for_tier("valence"))
@@ -63,7 +70,7 @@ def test_pympi_reads_elan(table: Table, tmp_path: Path) -> None:
 
 def test_nova_follows_the_documented_layout(table: Table, tmp_path: Path) -> None:
     out = tmp_path / "face.annotation"
-    files = write(table, [out], CLIP)
+    files = written(table, [out], CLIP)
     assert files == output_files(out)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "face.arousal.annotation",
@@ -88,7 +95,9 @@ def test_nova_follows_the_documented_layout(table: Table, tmp_path: Path) -> Non
 def test_times_for_players_count_from_the_beginning_of_the_media_file(table: Table, tmp_path: Path) -> None:
     later = replace(table, first_frame_s=1.0)
     for name, of in (("a", table), ("b", later)):
-        write(of, [tmp_path / f"{name}.csv", tmp_path / f"{name}.eaf", tmp_path / f"{name}.annotation"], CLIP)
+        written(
+            of, [tmp_path / f"{name}.csv", tmp_path / f"{name}.eaf", tmp_path / f"{name}.annotation"], CLIP
+        )
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     slots = [
         [int(slot.attrib["TIME_VALUE"]) for slot in ET.parse(tmp_path / f"{name}.eaf").iter("TIME_SLOT")]
@@ -107,7 +116,7 @@ def test_times_for_players_count_from_the_beginning_of_the_media_file(table: Tab
 
 
 def test_elan_tags_end_as_strict_readers_expect(table: Table, tmp_path: Path) -> None:
-    (out,) = write(table, [tmp_path / "out.eaf"], tmp_path / "a >/> b.mp4")
+    (out,) = written(table, [tmp_path / "out.eaf"], tmp_path / "a >/> b.mp4")
     text = out.read_text()
     assert '" />' not in text
     assert text.count('"/>') > 40
@@ -121,7 +130,7 @@ def test_elan_tags_end_as_strict_readers_expect(table: Table, tmp_path: Path) ->
 
 def test_all_or_nothing(table: Table, full_disk: Path) -> None:
     with pytest.raises(Exception, match="cannot write"):
-        write(table, [full_disk / "a.annotation", full_disk / "a.eaf", full_disk / "a.csv"], CLIP)
+        written(table, [full_disk / "a.annotation", full_disk / "a.eaf", full_disk / "a.csv"], CLIP)
     assert list(full_disk.iterdir()) == []
 
 

@@ -63,6 +63,13 @@ def test_a_set_is_known_by_its_content() -> None:
     assert one == same != other
 
 
+def test_a_set_is_the_same_whenever_its_file_was_written(tmp_path: Path) -> None:
+    support = some_set(0.5)
+    support.save(tmp_path / "one.mtclar")
+    loaded = SupportSet.load(tmp_path / "one.mtclar")
+    assert SetIdentity.of(loaded).sha256 == SetIdentity.of(support).sha256
+
+
 def test_a_time_without_frames_is_listed_with_its_reason(tmp_path: Path, make_message: Make) -> None:
     table = tmp_path / "out.csv"
     with closing(CsvSink(table)) as sink:
