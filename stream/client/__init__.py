@@ -6,7 +6,7 @@ docs/clients.md has examples.
 """
 
 from mtclar.stream.client.client import Client
-from mtclar.stream.client.connection import NotAServerError, RefusedError, UnreachableError
+from mtclar.stream.client.connection import NotAServerError, RefusedError, TokenError, UnreachableError
 from mtclar.stream.client.inbox import Disconnected, Gap
 from mtclar.stream.client.script import watch
 from mtclar.stream.protocol.face import Face
@@ -20,6 +20,7 @@ __all__ = [
     "NotAServerError",
     "ReceivedAffect",
     "RefusedError",
+    "TokenError",
     "UnreachableError",
     "watch",
 ]

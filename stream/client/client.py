@@ -72,8 +72,9 @@ class Client:
     seconds, and the last subscription is repeated; otherwise the iteration ends with the server. It also ends when the
     server's source has ended. `wait`: a server that cannot be reached at first is waited for too.
 
-    Raises UsageError for a wrong address, UnreachableError when there is no connection, RefusedError for a token or an
-    origin that the server refuses, and NotAServerError when something else answers; never retried but the second.
+    Raises UsageError for a wrong address, UnreachableError when there is no connection, TokenError and RefusedError
+    when the server refuses this client or its subscription, and NotAServerError when something else answers. Only
+    an UnreachableError is tried again.
     """
 
     def __init__(

@@ -22,7 +22,8 @@ class Gap:
 
     def __str__(self) -> str:
         many = "an unknown number of" if self.missed is None else str(self.missed)
-        return f"{self.stream}: {many} messages missed, {self.disconnected_s:.1f} s without connection"
+        messages = "message" if self.missed == 1 else "messages"
+        return f"{self.stream}: {many} {messages} missed, {self.disconnected_s:.1f} s without connection"
 
 
 @dataclass(frozen=True, slots=True)

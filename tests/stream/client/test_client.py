@@ -12,7 +12,14 @@ from support.peers.websocket_client import WAIT_S, Make
 
 from mtclar.engine.data_types import BLENDSHAPES
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.stream.client import Client, NotAServerError, ReceivedAffect, RefusedError, UnreachableError
+from mtclar.stream.client import (
+    Client,
+    NotAServerError,
+    ReceivedAffect,
+    RefusedError,
+    TokenError,
+    UnreachableError,
+)
 from mtclar.stream.client.connection import websocket_address
 from mtclar.stream.protocol.messages import ByeMessage, ClockMessage, Hello, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
@@ -180,7 +187,7 @@ def test_a_wrong_token_is_refused_at_once(token: str | None) -> None:
 
     async def work() -> None:
         for wait in (True, False):
-            with pytest.raises(RefusedError, match="token") as refused:
+            with pytest.raises(TokenError, match="token") as refused:
                 await connect_and_collect(wait)
             assert str(token) not in f"{refused.value.what} {refused.value.hint}"
 

@@ -8,7 +8,15 @@ import pytest
 from support.peers.server_process import Relay, ServerProcess
 from support.peers.websocket_client import WAIT_S, Make
 
-from mtclar.stream.client import Client, Disconnected, Gap, ReceivedAffect, RefusedError, UnreachableError
+from mtclar.stream.client import (
+    Client,
+    Disconnected,
+    Gap,
+    ReceivedAffect,
+    RefusedError,
+    TokenError,
+    UnreachableError,
+)
 from mtclar.stream.protocol.messages import ByeMessage, Hello, SubscribedMessage
 from mtclar.stream.server.server import Server
 
@@ -86,7 +94,7 @@ def test_a_new_token_of_the_server_ends_it() -> None:
             first.kill()
             with (
                 ServerProcess(first.port, token="the-token-was-changed"),
-                pytest.raises(RefusedError, match="token"),
+                pytest.raises(TokenError, match="wrong token"),
             ):
                 async for _ in client:
                     pass
