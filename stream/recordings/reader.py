@@ -82,15 +82,16 @@ class Recording:
         except DAMAGE as error:
             raise self._damaged(MANIFEST, error) from error
 
-    def rows(self) -> Iterator[list[dict[str, Any]]]:
-        """The rows of every part, as `mtclar.stream.recordings.rows` describes them."""
+    def frames(self) -> Iterator[tuple[float, AffectMessage]]:
+        """The `affect` messages with the times at which they were sent."""
         for path in self._parts:
             try:
-                yield _read_part(path)
-            except (pyarrow.ArrowException, *DAMAGE) as error:
+                messages = list(messages_of(_read_part(path)))
+            except (pyarrow.ArrowException, OverflowError, *DAMAGE) as error:
                 raise self._damaged(path.name, error) from error
             except OSError as error:
                 raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+            yield from messages
 
     def video(self, stream: str) -> tuple[Path, float] | None:
         """The first video of a stream and the capture time of its first frame; None without a usable one."""
@@ -99,11 +100,6 @@ class Recording:
             return path, first_capture_s(path)
         except (OSError, FFmpegError, *DAMAGE):
             return None
-
-    def frames(self) -> Iterator[tuple[float, AffectMessage]]:
-        """The `affect` messages with the times at which they were sent."""
-        for rows in self.rows():
-            yield from messages_of(rows)
 
     def events(self) -> Iterator[tuple[float, Event]]:
         """All other messages with the times at which they were sent."""
@@ -165,14 +161,18 @@ class Recording:
 
 
 def _read_part(path: Path) -> list[dict[str, Any]]:
+    """The rows of a part. Damaged offsets would crash the conversion: they are checked before."""
     if path.suffix == ".parquet":
-        return list(parquet.read_table(path, schema=SCHEMA).to_pylist())
+        table = parquet.read_table(path, schema=SCHEMA, page_checksum_verification=True)
+        table.validate(full=True)
+        return list(table.to_pylist())
     rows: list[dict[str, Any]] = []
     try:
         with open_ordinary(path) as file, pyarrow.ipc.open_stream(file) as batches:
             for batch in batches:
-                rows += batch.to_pylist()
-    except (pyarrow.ArrowInvalid, OSError) as error:  # the process was killed while it wrote this batch
+                batch.validate(full=True)
+                rows += batch.cast(SCHEMA).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:  # the process was killed while it wrote this batch
         log.warning("%s ends within a batch: %s", path, error)
     return rows
 

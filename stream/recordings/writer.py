@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -174,7 +175,8 @@ class RecordingWriter:
         table = pyarrow.Table.from_batches(batches)
         name = PART.format(number=number)
         try:
-            write_whole(self.folder / name, lambda file: parquet.write_table(table, file, compression="zstd"))
+            write = partial(parquet.write_table, table, compression="zstd", write_page_checksum=True)
+            write_whole(self.folder / name, write)
             (self.folder / OPEN_PART.format(number=number)).unlink()
             times = table["t_capture"]
             part = {

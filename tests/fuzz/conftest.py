@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from support.media.calibration_faces import taken
 from support.media.video_clips import make_clip
+from support.pipeline_parts import make_message
+from support.recordings import recording
 
 from mtclar.engine.errors import MtclarError
 
