@@ -4,12 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from mtclar.engine.errors import MtclarError
+from mtclar.engine.errors import MtclarError, ServeError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline import Pipeline, PipelineOptions
@@ -188,7 +188,8 @@ class Runner:
         """
         mark = MarkMessage(label, time.monotonic() if t_s is None else t_s)
         self._on_mark(mark)
-        self.server.mark(mark)
+        with suppress(ServeError):  # the event loop hangs: `failure` says so
+            self.server.mark(mark)
 
     def failure(self) -> str | None:
         """Why the process should be restarted; None while it works, or waits for a source."""

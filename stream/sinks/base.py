@@ -129,13 +129,16 @@ class SinkGroup:
             delivery.call(partial(delivery.sink.status, message))
 
     def mark(self, message: MarkMessage) -> None:
-        """Delivers one `mark` message, when the sinks are open. Raises what a required sink raised."""
+        """Delivers one `mark` message, when the sinks are open.
+
+        What a required sink raises waits for the next `affect`: whoever marks must not be the one to get it.
+        """
         with self._lock:
             if self._early_marks is not None:
                 self._early_marks.append(message)
                 return
         for delivery in self._deliveries:
-            delivery.call(partial(delivery.sink.mark, message))
+            delivery.post(partial(delivery.sink.mark, message))
 
     def subjects(self, message: SubjectsMessage) -> None:
         """Delivers one `subjects` message. Raises what a required sink raised."""
@@ -177,6 +180,12 @@ class Delivery:
 
     def call(self, work: Callable[[], None]) -> None:
         """Does `work` with the sink, at once or on the sink's thread; raises what a required sink raised."""
+        self.post(work)
+        if self._open:
+            self._raise_error()
+
+    def post(self, work: Callable[[], None]) -> None:
+        """As `call`, but raises nothing: the next `call` or `close` does."""
         if not self._open:
             return
         if self._thread is None:
@@ -188,7 +197,6 @@ class Delivery:
                     self.dropped += 1
                 self._queue.append(work)
                 self._changed.notify()
-        self._raise_error()
 
     def close(self) -> Exception | None:
         """Delivers what waits and closes the sink; what a required sink raised meanwhile."""

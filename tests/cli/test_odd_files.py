@@ -35,6 +35,7 @@ COMMANDS = {
     "plot": ("plot", "FILE", "--out", "OUT.html"),
     "bids": ("bids", "FILE", "--out", "OUT"),
     "watch": ("watch", "ws://127.0.0.1:1/ws", "--token-file", "FILE"),
+    "mark": ("mark", "trial 1", "ws://127.0.0.1:1/ws", "--token-file", "FILE"),
 }
 
 

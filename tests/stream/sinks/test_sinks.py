@@ -187,6 +187,22 @@ def test_a_required_sink_ends_the_run_also_by_failing_at_the_end(
     assert other.calls[-1] == "close"
 
 
+def test_a_mark_that_a_required_sink_refuses_ends_the_run_by_the_next_frame(
+    make_message: Callable[..., AffectMessage],
+) -> None:
+    class Full(Direct):
+        required = True
+
+        def mark(self, message: MarkMessage) -> None:  # noqa: ARG002
+            raise MtclarError("the disk is full")
+
+    with SinkGroup([Full()]) as sinks:
+        sinks.open(STREAMS)
+        sinks.mark(MarkMessage("trial 1", 0.0))
+        with pytest.raises(MtclarError, match="the disk is full"):
+            sinks.affect(make_message())
+
+
 def test_a_sink_that_cannot_be_opened_closes_the_ones_before_it() -> None:
     class Refuses(Sink):
         def open(self, streams: Any) -> None:  # noqa: ARG002
