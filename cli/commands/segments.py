@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.table import Table
 
+
 MAX_SHOWN = 40  # rows on the terminal; the files have all
 
 
@@ -96,6 +97,10 @@ def _shown(long: "DataFrame", baseline: str | None) -> "Table":
     from rich import box
     from rich.table import Table
 
+    from mtclar.label.analysis.segment_table import key_of
+    from mtclar.label.analysis.segments import WHOLE
+    from mtclar.label.analysis.series import names_of
+
     caption = "mean ±sd" if baseline is None else f"mean ±sd; Δ: mean less that of {baseline}"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     for name, width in (("recording", 12), ("segment", 10)):
@@ -103,16 +108,15 @@ def _shown(long: "DataFrame", baseline: str | None) -> "Table":
     axes = ("valence", "arousal")
     for name in ("s", "valid", *axes, *(() if baseline is None else ("ΔV", "ΔA"))):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in long.to_dict("records"):
-        names = [
-            str(row[name]) for name in ("recording", "participant", "session", "stream", "face") if row[name]
-        ]
+    rows = long.to_dict("records")
+    names = names_of([key_of(row) for row in rows])
+    for row in rows:
         number = f" {row['occurrence']}" if row["occurrence"] > 1 else ""
         cells = [f"{row[f'{axis}_mean']:+.2f} ±{row[f'{axis}_sd']:.2f}" for axis in axes]
         if baseline is not None:
             cells += [f"{row[f'{axis}_from_baseline']:+.2f}" for axis in axes]
         table.add_row(
-            " ".join(dict.fromkeys(names)),
+            names[key_of(row)] if row["segment"] == WHOLE else "",  # it comes first
             f"{row['segment']}{number}",
             f"{row['end'] - row['start']:.1f}",
             "-" if row["frames"] == 0 else f"{100 * row['valid_share']:.0f}%",

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.metrics import ccc, pcc, rmse
-from mtclar.label.analysis.series import AXES, SAME_TIME_S, Array, Key, Series, at_times
+from mtclar.label.analysis.series import AXES, SAME_TIME_S, Array, Key, Series, at_times, names_of
 from mtclar.label.analysis.statistics import effective_n
 from mtclar.label.analysis.tables import require_pandas
 
@@ -44,11 +44,7 @@ class Pair:
 
     a: Series
     b: Series
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return str(self.a.key) if self.a.key == self.b.key else f"{self.a.key} - {self.b.key}"
+    name: str = ""  # of the recording, for people
 
     @cached_property
     def aligned(self) -> tuple[Array, Array, Array]:
@@ -82,8 +78,14 @@ def pair_up(a: Sequence[Series], b: Sequence[Series]) -> tuple[list[Pair], list[
 
     One series each is a pair whatever its name; otherwise recordings of one name, or of one participant and session.
     """
+    names_a, names_b = (names_of([one.key for one in series]) for series in (a, b))
+
+    def pair(one: Series, other: Series) -> Pair:
+        names = dict.fromkeys((names_a[one.key], names_b[other.key]))
+        return Pair(one, other, " - ".join(names))
+
     if len(a) == len(b) == 1:
-        return [Pair(a[0], b[0])], []
+        return [pair(a[0], b[0])], []
     partner: dict[int, int] = {}
     for match in MATCHES:
         free_a = [i for i in range(len(a)) if i not in partner]
@@ -96,7 +98,7 @@ def pair_up(a: Sequence[Series], b: Sequence[Series]) -> tuple[list[Pair], list[
                 partner[i] = same_b[0]
     left = [one for i, one in enumerate(a) if i not in partner]
     left += [one for j, one in enumerate(b) if j not in partner.values()]
-    return [Pair(a[i], b[partner[i]]) for i in sorted(partner)], left
+    return [pair(a[i], b[partner[i]]) for i in sorted(partner)], left
 
 
 def icc(a: Array, b: Array) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mtclar.label.analysis.agreement import Pair, cross_correlation, figures_of, lag
 from mtclar.label.analysis.figure_file import styled
-from mtclar.label.analysis.figures import COLOURS, GREY, new_figure, thinned
+from mtclar.label.analysis.figures import COLOURS, GREY, legend_name, new_figure, thinned
 from mtclar.label.analysis.series import AXES
 
 if TYPE_CHECKING:
@@ -43,7 +43,14 @@ def _draw_series(axes: "Axes", pair: Pair, axis: int, a: str, b: str) -> None:
     for series, name, style in ((pair.a, a, "-"), (pair.b, b, "--")):
         keep = thinned(len(series))
         colour = COLOURS[AXES[axis]] if series is pair.a else GREY
-        axes.plot(series.times_s[keep], series.values[keep, axis], style, color=colour, lw=1.2, label=name)
+        axes.plot(
+            series.times_s[keep],
+            series.values[keep, axis],
+            style,
+            color=colour,
+            lw=1.2,
+            label=legend_name(name),
+        )
     axes.set(title=f"{AXES[axis]}: {pair.name}"[:70], xlabel="time in s")
     axes.legend(loc="best")
 
@@ -68,7 +75,7 @@ def _draw_lags(axes: "Axes", pairs: Sequence[Pair], axis: int, max_lag_s: float,
     axes.axvline(0, color=GREY, lw=0.8)
     for pair in pairs:
         lags_s, correlation = cross_correlation(pair, axis, max_lag_s)
-        (line,) = axes.plot(lags_s, correlation, lw=1.2, label=pair.name[:30])
+        (line,) = axes.plot(lags_s, correlation, lw=1.2, label=legend_name(pair.name[:30]))
         axes.plot(*lag(pair, axis, max_lag_s), "o", ms=4, color=line.get_color())
     axes.set(title="correlation by lag", xlabel=f"lag of {b} in s"[:40], ylabel="PCC")
     if 1 < len(pairs) <= MAX_NAMED:

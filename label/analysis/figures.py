@@ -10,7 +10,7 @@ from mtclar.engine.estimate.metrics import Z_90
 from mtclar.label.analysis.figure_file import styled
 from mtclar.label.analysis.group_means import GroupMean
 from mtclar.label.analysis.segments import Segment
-from mtclar.label.analysis.series import AXES, Array, Series
+from mtclar.label.analysis.series import AXES, Array, Series, names_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,12 +53,18 @@ def thinned(count: int) -> slice:
     return slice(None, None, max(1, count // MAX_POINTS))
 
 
+def legend_name(text: str) -> str:
+    """A name for a legend, from which matplotlib leaves out empty ones and those that begin with `_`."""
+    return text if text and not text.startswith("_") else f" {text}"
+
+
 @styled
 def time_figure(series: Sequence[Series], segments: Sequence[Segment] = ()) -> "Figure":
     """A panel for each series: valence and arousal with their 90 % intervals, and the segments. Raises UsageError."""
     figure, panels = _panels(series, 2.4)
     names = list(dict.fromkeys(segment.name for segment in segments))
     colours = {name: SEGMENT_COLOURS[i % len(SEGMENT_COLOURS)] for i, name in enumerate(names)}
+    series_names = names_of([one.key for one in series])
     for axes, one in zip(panels, series, strict=True):
         keep = thinned(len(one))
         times_s = one.times_s[keep]
@@ -71,7 +77,7 @@ def time_figure(series: Sequence[Series], segments: Sequence[Segment] = ()) -> "
                 )
         _draw_segments(axes, one, [segment for segment in segments if segment.is_of(one)], colours)
         axes.axhline(0, color=GREY, lw=0.6)
-        axes.set(title=str(one.key), xlim=_span(one))
+        axes.set(title=series_names[one.key], xlim=_span(one))
         if np.nanmax(np.abs(one.values)) <= 1:  # not so of other programs' columns
             axes.set_ylim(-1.05, 1.05)
     panels[0].legend(loc="upper right", ncols=2)
@@ -97,8 +103,9 @@ def plane_figure(series: Sequence[Series]) -> "Figure":
     if len(series) == 1:
         _draw_path(figure, right, series[0])
     else:
+        names = names_of([one.key for one in series])
         for one, known in zip(series, values, strict=True):
-            name = str(one.key) if len(series) <= MAX_NAMED else None
+            name = legend_name(names[one.key]) if len(series) <= MAX_NAMED else None
             right.plot(*known[thinned(len(known))].T, lw=0.8, alpha=0.8, label=name)
         if len(series) <= MAX_NAMED:
             figure.legend(fontsize="small", loc="outside lower center", ncols=min(len(series), 3))
@@ -112,13 +119,19 @@ def quality_figure(series: Sequence[Series]) -> "Figure":
 
     figure, panels = _panels(series, 1.9)
     shown: dict[str, str] = {}
+    names = names_of([one.key for one in series])
     for axes, one in zip(panels, series, strict=True):
         for i, axis in enumerate(AXES):
             axes.plot(
                 one.times_s[thinned(len(one))], one.sds[thinned(len(one)), i], color=COLOURS[axis], lw=0.9
             )
         top = np.nanmax(one.sds) if np.isfinite(one.sds).any() else 0.3
-        axes.set(ylim=(-0.5 * top, 1.1 * top), xlim=_span(one), ylabel="sd", title=_quality_title(one))
+        axes.set(
+            ylim=(-0.5 * top, 1.1 * top),
+            xlim=_span(one),
+            ylabel="sd",
+            title=_quality_title(names[one.key], one),
+        )
         axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= 1.1 * top])
         for state in dict.fromkeys(one.state.tolist()):
             colour = STATE_COLOURS.get(state, OTHER_STATE)
@@ -147,7 +160,7 @@ def group_figure(groups: Sequence[GroupMean], since: str) -> "Figure":
                 group.mean[:, i],
                 color=colour,
                 lw=1.3,
-                label=f"{group.name} (n = {group.count})",
+                label=legend_name(f"{group.name} (n = {group.count})"),
             )
             axes.fill_between(
                 group.times_s, group.low[:, i], group.high[:, i], color=colour, alpha=0.18, lw=0
@@ -256,7 +269,7 @@ def _runs(series: Series, rows: Any) -> list[tuple[float, float]]:
     ]
 
 
-def _quality_title(series: Series) -> str:
+def _quality_title(name: str, series: Series) -> str:
     drifted = float((series.drift != "").mean())
     drift = f", drift in {100 * drifted:.0f} %" if drifted else ""
-    return f"{series.key}: {100 * series.valid.mean():.0f} % of {len(series):,} frames with a value{drift}"
+    return f"{name}: {100 * series.valid.mean():.0f} % of {len(series):,} frames with a value{drift}"

@@ -1,7 +1,7 @@
 """The tables of `segments`: long, with one row for each segment of a series, and wide, with one row for each series."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +72,11 @@ def wide_table(long: "DataFrame", statistics: Sequence[str] | None = None) -> "D
     return pandas.DataFrame(list(rows.values()))
 
 
+def key_of(row: Mapping[str, object]) -> Key:
+    """Whose row of a long table it is."""
+    return Key(*(str(row[name]) for name in KEYS))
+
+
 def as_csv(table: "DataFrame") -> bytes:
     """CSV in UTF-8; a missing value is an empty cell, and no name is a formula of a spreadsheet."""
     text = table.rename(columns=cell)
@@ -124,7 +129,7 @@ def _subtract_baseline(
         names = ", ".join(sorted({segment.name for segment in segments})) or "none"
         raise UsageError(f"no recording has a segment {name!r} with values", f"the segments: {names[:300]}")
     for row in rows:
-        base = _baseline_of(Key(*(str(row[field]) for field in KEYS)), found)
+        base = _baseline_of(key_of(row), found)
         independent = row["segment"] not in (name, WHOLE)
         for axis in AXES:
             mean, se = (float(str(row[f"{axis}_{figure}"])) for figure in ("mean", "mean_se"))

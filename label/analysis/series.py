@@ -1,5 +1,6 @@
 """The series of one face in one recording: times, values and states, without the columns that nothing here needs."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -31,13 +32,23 @@ class Key(NamedTuple):
     face: str = ""  # whose support set was used, otherwise the number of the track
 
     def __str__(self) -> str:
-        """For people: the recording, and what else tells it from others."""
-        return ", ".join(part for part in (self.recording, *self._names()) if part)
+        """For messages: all that is known."""
+        return self.named(("participant", "session", "stream", "face"))
 
-    def _names(self) -> tuple[str, ...]:
-        named = [("participant", self.participant), ("session", self.session), ("face", self.face)]
-        stream = "" if self.stream == self.recording else self.stream
-        return (stream, *(f"{name} {text}" for name, text in named if text))
+    def named(self, fields: Iterable[str]) -> str:
+        """The recording, and these fields where they are filled."""
+        known = [(name, getattr(self, name)) for name in fields]
+        return ", ".join([self.recording, *(f"{name} {text}" for name, text in known if text)])
+
+
+def names_of(keys: Sequence[Key]) -> dict[Key, str]:
+    """Short names: the recording, and of several in one recording what tells them apart."""
+    names = {}
+    for key in keys:
+        others = [other for other in keys if other.recording == key.recording]
+        differing = [name for name in Key._fields[1:] if len({getattr(other, name) for other in others}) > 1]
+        names[key] = key.named(differing)
+    return names
 
 
 @dataclass(frozen=True, eq=False)  # no slots: the cached properties

@@ -67,6 +67,7 @@ def test_the_same_series_give_the_same_bytes() -> None:
 def test_means_and_agreement_can_be_drawn() -> None:
     means = group_means([PLAIN, GAPPY], SEGMENTS[:2])
     assert len(figure_file({"m": group_figure(means, "the start")}, Path("m.png"))) > 1000
+    assert plane_figure([wave("_a"), wave("_b")]).legends[0].get_texts()[0].get_text() == " _a"
     for pairs in ([Pair(PLAIN, GAPPY)], [Pair(PLAIN, ONE_AXIS)], [Pair(PLAIN, GAPPY), Pair(GAPPY, PLAIN)]):
         assert len(figure_file({"a": agreement_figure(pairs, "a", "b", 2.0)}, Path("a.png"))) > 1000
 

@@ -7,7 +7,7 @@ import pytest
 
 from mtclar.engine.errors import UsageError
 from mtclar.label.analysis.segments import Segment, parse_segments, read_segments, segments_of_marks, whole
-from mtclar.label.analysis.series import Key, Series, series_of
+from mtclar.label.analysis.series import Key, Series, names_of, series_of
 
 
 def marked(marks: dict[float, str], seconds: float = 10.0) -> Series:
@@ -122,3 +122,13 @@ def test_unix_times_need_a_table_that_has_them() -> None:
 def test_the_whole_recording_has_every_frame() -> None:
     series = marked({})
     assert whole(series).rows(series).all()
+
+
+def test_short_names_have_what_tells_recordings_apart() -> None:
+    keys = [
+        Key("r1", "01", "a", "cam", "anna"),
+        Key("r1", "01", "a", "cam", "2"),
+        Key("r2", "01", "a", "cam", "1"),
+    ]
+    assert list(names_of(keys).values()) == ["r1, face anna", "r1, face 2", "r2"]
+    assert str(keys[0]) == "r1, participant 01, session a, stream cam, face anna"
