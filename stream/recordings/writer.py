@@ -143,16 +143,20 @@ class RecordingWriter:
         self.flush()
         if self._batches and self.trouble is None:
             self._finish_part()
-        self._finisher.shutdown()
-        self._events_file.close()
-        if self._part is not None:
-            self._part.close()
+        self.abandon()
         if self.trouble is not None:
             raise WriteError(
                 f"the last rows are missing: {self.trouble}", "the rows before them are complete"
             )
         self._manifest |= {"ended": datetime.now(UTC).isoformat(timespec="milliseconds"), "lost": self.lost}
         self._write_manifest()
+
+    def abandon(self) -> None:
+        """Closes the files as they are, after a failure."""
+        self._finisher.shutdown()
+        self._events_file.close()
+        if self._part is not None:
+            self._part.close()
 
     def _add_batch(self) -> None:
         if self._stream is None:

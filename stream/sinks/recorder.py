@@ -168,8 +168,12 @@ class Recorder(Sink):
             self.trouble = error.what
         except Exception as error:  # the run goes on without the recording
             log.exception("the recording failed")
-            self.trouble = f"the recording failed: {error}"
+            if self._writer is not None:
+                self._writer.abandon()
             self._writer = None
+            self._stop()
+            self.on_change(RecordingMessage(False))
+            self.trouble = f"the recording failed: {error}"
 
     def _with_writer(self, work: Callable[[RecordingWriter, float], None], t_s: float) -> None:
         if self._writer is not None:

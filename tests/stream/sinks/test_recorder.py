@@ -281,3 +281,21 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, files: dict[str, str], 
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=message):
         Recording(tmp_path)
+
+
+def test_a_failure_of_the_recording_does_not_end_the_run(
+    tmp_path: Path, make_message: Make, eventually: Any
+) -> None:
+    recorder = Recorder(tmp_path)
+    told: list[bool] = []
+    recorder.on_change = lambda message: told.append(message.recording)
+    recorder.open(STREAMS)
+    recorder.affect(replace(make_message(0), frame="no number"))  # type: ignore[arg-type]
+    eventually(lambda: recorder.trouble)
+    assert str(recorder.trouble).startswith("the recording failed: ")
+    recorder.start("again")
+    recorder.affect(make_message(1))
+    recorder.close()
+    assert told == [True, False, True, False]
+    again = next(path for path in tmp_path.iterdir() if path.name.endswith("again"))
+    assert [message.seq for _, message in Recording(again).frames()] == [1]
