@@ -105,7 +105,7 @@ def test_less_motion_where_a_person_asked_for_it(speaker: StartSpeaker, open_pag
     after = page.evaluate("[window.drawings, performance.now()]")
     cleared = 6  # four sheets, and the ends of the two that scroll
     assert after[0] - before[0] <= cleared * (4 * (after[1] - before[1]) / 1000 + 2)
-    assert page.locator(".dot").evaluate("dot => getComputedStyle(dot).animationName") == "none"
+    assert page.locator("#connection > .dot").evaluate("dot => getComputedStyle(dot).animationName") == "none"
 
 
 def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage) -> None:
