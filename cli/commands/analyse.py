@@ -1,7 +1,7 @@
 """`mtclar-stream analyse`: valence and arousal of recordings, offline, from a person's support set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,13 @@ from mtclar.cli.options import ParticipantOption, ScaleOption, SessionOption, ex
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.engine.files import expand_home
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mtclar.label.job import Job
+
 REPORT = "analyse-report.jsonl"
+LAYOUTS = ("tables", "bids")
 FORMATS = {"csv": ".csv", "parquet": ".parquet"}
 
 
@@ -48,6 +54,13 @@ def command(
             "--format", metavar="csv|parquet", help="Format of the tables; repeatable. By default csv."
         ),
     ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="tables|bids",
+            help="bids: also a BIDS data set in the folder `bids` of --out, with the segments as events.",
+        ),
+    ] = LAYOUTS[0],
     participant: ParticipantOption = "",
     session: SessionOption = "",
     start: Annotated[
@@ -110,6 +123,17 @@ def command(
 
     if unknown := [name for name in form or () if name not in FORMATS]:
         raise UsageError(f"there is no format '{unknown[0]}'", f"one of: {', '.join(FORMATS)}")
+    if layout not in LAYOUTS:
+        raise UsageError(f"there is no layout '{layout}'", f"one of: {', '.join(LAYOUTS)}")
+    data_set = out / layout
+    if layout == "bids":
+        from mtclar.label.analysis.bids import require_new_folder
+        from mtclar.label.analysis.tables import require_pandas
+
+        if shard is not None:
+            raise UsageError("a part of the videos is no data set", "after all parts: mtclar-stream bids")
+        require_pandas()
+        require_new_folder(data_set)
     chosen = None if support is None or str(support) == NO_SUPPORT else expand_home(support)
     common = Recorded(chosen, labels, participant, session, start, fps)
     suffixes = [FORMATS[name] for name in dict.fromkeys(form or ["csv"])]
@@ -131,3 +155,24 @@ def command(
         keep_going=keep_going,
         verb="analysed",
     )
+    if layout == "bids":
+        _write_data_set([job for job in jobs if job.outs[0].exists()], data_set)
+
+
+def _write_data_set(jobs: "Sequence[Job]", folder: Path) -> None:
+    """The tables of these jobs as a BIDS data set; of a recording with a support set, the face that it is of."""
+    from dataclasses import replace
+
+    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.label.analysis.bids import bids_files, write_bids
+    from mtclar.label.analysis.segments import read_segments
+    from mtclar.label.analysis.tables import Reading, read_series
+
+    series, segments = [], []
+    for job in jobs:
+        table = job.outs[0]
+        series += read_series([table], Reading(calibrated=job.support is not None))
+        if job.segments is not None:
+            segments += [replace(one, recording=table.stem) for one in read_segments(job.segments)]
+    write_bids(bids_files(series, segments), folder)
+    print_text(Terminal(), f"Written: {folder}")

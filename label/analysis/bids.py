@@ -105,8 +105,8 @@ def bids_files(
     return files
 
 
-def write_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
-    """Writes all files into a new or empty folder, or none of them. Raises UsageError or WriteError."""
+def require_new_folder(folder: Path) -> None:
+    """Raises UsageError for a folder that has files, or in which none can be written."""
     try:
         occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
@@ -116,6 +116,11 @@ def write_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
     if occupied:
         raise UsageError(f"{folder} is no empty folder", "name a new folder, or remove what is in it")
     require_writable(folder / "README.md")
+
+
+def write_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
+    """Writes all files into a new or empty folder, or none of them. Raises UsageError or WriteError."""
+    require_new_folder(folder)
     write_together({folder / path: bytes_writer(content) for path, content in files.items()})
 
 

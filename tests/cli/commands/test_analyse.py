@@ -223,3 +223,28 @@ def test_a_set_of_another_encoder_is_refused_with_the_reason(
     done = command("analyse", CLIP, "--support", other, "--out", tmp_path / "out")
     assert done.code == 1
     assert "their embeddings do not compare" in done.out
+
+
+def test_a_bids_data_set_beside_the_tables(command: Command, support: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is missing: pip install 'mtclar-stream[analysis]'")
+    (tmp_path / "segments.csv").write_text("name,start,end\nfilm,1,4\n")
+    manifest, out = tmp_path / "manifest.csv", tmp_path / "results"
+    manifest.write_text(
+        "participant,session,task,video,support,segments\n"
+        f"01,a,rest,{CLIP},{support},segments.csv\n02,a,rest,{OTHER},none,\n"
+    )
+    options = ("analyse", manifest, "--out", out, "--rate", "5", "--layout", "bids")
+    assert command(*options, "--shard", "1/2").code == 2
+    done = command(*options)
+    assert done.code == 0, done.err
+    found = {
+        path.relative_to(out / "bids").as_posix() for path in (out / "bids").rglob("*") if path.is_file()
+    }
+    for name in ("sub-01/ses-a/beh/sub-01_ses-a_task-rest", "sub-02/ses-a/beh/sub-02_ses-a_task-rest"):
+        assert f"{name}_recording-face_physio.tsv.gz" in found
+    assert [name for name in found if "events.tsv" in name] == [
+        "sub-01/ses-a/beh/sub-01_ses-a_task-rest_events.tsv"
+    ]
+    again = command(*options)
+    assert again.code == 2
+    assert "no empty folder" in again.err
