@@ -132,7 +132,9 @@ def load_labels(job: Job, recording: Recording) -> tuple[Label, ...]:
             "its label times belong to that recording; apply it to other recordings with `analyse`",
         )
     times_and_values = zip(loaded.times_s.tolist(), loaded.labels.tolist(), strict=True)
-    labels = [Label(t_s, *value) for t_s, value in times_and_values]
+    labels = [
+        Label(t_s, round(v, 4), round(a, 4)) for t_s, (v, a) in times_and_values
+    ]  # as a label file has them
     return tuple(sorted(labels, key=lambda label: label.time_s))
 
 

@@ -49,6 +49,7 @@ SLOW = (
     "label/analysis/test_bids.py",
     "label/analysis/test_figures.py",
     "label/corpus",
+    "label/test_analysed.py",
     "label/test_labelling.py",
     "label/test_suggest.py",
     "packaging/test_deploy.py",
