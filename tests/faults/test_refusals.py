@@ -62,7 +62,7 @@ def corpus(inputs: Path, out: Path) -> list[str | Path]:
     return ["label", "--corpus", manifest]
 
 
-def in_process(jobs: Sequence[tuple[Job, str]], settings: Settings, _: int) -> Iterator[Any]:
+def in_process(jobs: Sequence[tuple[Job, str]], settings: Settings, *_: object) -> Iterator[Any]:
     """The engine `local` without processes, in which nothing could be refused."""
     one = worker.Worker(settings)
     for job, key in jobs:
