@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +16,16 @@ from support.peers.websocket_client import join, receive, say, until, until_clos
 from support.recordings import FRAMES, MARKS, START_S, STREAMS
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.protocol.messages import DEFAULT_FIELDS, AffectMessage
+from mtclar.stream.protocol.messages import (
+    DEFAULT_FIELDS,
+    AffectMessage,
+    ClockMessage,
+    SubjectInfo,
+    SubjectsMessage,
+)
 from mtclar.stream.recordings.player import Player
 from mtclar.stream.recordings.reader import Recording
+from mtclar.stream.recordings.writer import RecordingWriter
 from mtclar.stream.server.config import ServerConfig
 
 ANY_PORT = ServerConfig(port=0)
@@ -52,21 +59,21 @@ def replayed(recording: Path, **options: Any) -> list[dict[str, Any]]:
     return [first[0], *got]
 
 
+def frames_and_others(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Each in its order. Other messages overtake frames that wait for a client, as they do live."""
+    frames = [message for message in messages if message["type"] == "affect"]
+    return frames, [message for message in messages if message["type"] not in ("affect", "hello", "bye")]
+
+
 def test_clients_get_what_was_recorded_and_twice_the_same(recording: Path) -> None:
-    first, second = (replayed(recording, speed=1000.0) for _ in range(2))
-    assert first[1:] == second[1:]
     expected = [
         json.loads(message.encode(DEFAULT_FIELDS) if isinstance(message, AffectMessage) else message.encode())
         for _, message in Recording(recording).messages()
     ]
-    assert [message for message in first if message["type"] == "affect"] == [
-        message for message in expected if message["type"] == "affect"
-    ]
-    # Other messages overtake frames that a client has not got yet, as they do live.
-    assert [message for message in first[1:-1] if message["type"] != "affect"] == [
-        message for message in expected if message["type"] != "affect"
-    ]
-    assert first[-1] == {"type": "bye", "code": "ended", "reason": "the recording has ended"}
+    for _ in range(2):
+        got = replayed(recording, speed=1000.0)
+        assert frames_and_others(got) == frames_and_others(expected)
+        assert got[-1] == {"type": "bye", "code": "ended", "reason": "the recording has ended"}
 
 
 def test_hello_announces_the_recorded_streams_and_clock(recording: Path) -> None:
@@ -121,3 +128,33 @@ def test_a_recording_without_messages_is_refused(recording: Path) -> None:
     (recording / "manifest.json").write_text(json.dumps(manifest | {"parts": []}))
     with pytest.raises(UsageError, match="has no message"):
         Player(Recording(recording), ANY_PORT)
+
+
+def test_a_later_client_gets_the_support_sets_and_clock_of_that_moment(
+    tmp_path: Path, make_message: Callable[..., AffectMessage]
+) -> None:
+    new = (SubjectInfo("ben", 1, ((0.25, -0.5),)),)
+    changed: list[SubjectsMessage | ClockMessage] = [
+        SubjectsMessage("cam", 1, new),
+        ClockMessage(1_800_003_601.0, START_S + 1.0),  # the wall clock was set an hour ahead
+    ]
+    writer = RecordingWriter(
+        tmp_path,
+        session="",
+        streams=STREAMS,
+        model=None,
+        support_sets={},
+        clock=(1_800_000_000.0, START_S),
+    )
+    for seq in range(3):
+        writer.affect(START_S + seq, make_message(seq, t_s=START_S + seq))
+        for message in changed if seq == 1 else ():
+            writer.event(START_S + seq, message)
+    writer.close()
+    messages = replayed(tmp_path, speed=1000.0)
+    assert [one for one in messages if one["type"] in ("subjects", "clock")] == [
+        json.loads(message.encode()) for message in changed
+    ]
+    hello = replayed(tmp_path, speed=1000.0, start_s=1.5)[0]
+    assert hello["streams"][0]["subjects"] == [{"subject": "ben", "frames": 1, "labels": [[0.25, -0.5]]}]
+    assert hello["clock"]["unix"] - hello["clock"]["monotonic"] == pytest.approx(1_800_003_600.0 - START_S)
