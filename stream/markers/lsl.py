@@ -117,25 +117,34 @@ class LslMarkers:
         except RuntimeError:  # pylsl's errors: the outlet has gone, or cannot be reached; `_find` tries again
             return
         self._tell(f"{where}: connected")
+        clock = _SenderClock(inlet, where, self._offset_s)
+        waiting: list[tuple[str, float, float]] = []  # in the first second: label, stamp, arrival
         try:
-            clock = _SenderClock(inlet, where, self._offset_s)
             while not self._ended.is_set():
                 values, stamp_s = inlet.pull_sample(PULL_TIMEOUT_S)
                 if values is not None:
-                    self._pass_on(_label(values), clock.capture_s(stamp_s, time.monotonic()))
+                    waiting.append((_label(values), stamp_s, time.monotonic()))
+                if clock.is_compared():
+                    self._pass_on(waiting, clock)
         except pylsl.util.LostError:
             self._tell(f"{where}: ended; waiting for it to return")
+        self._pass_on(waiting, clock)
 
-    def _pass_on(self, label: str, time_s: float) -> None:
-        if not label:
-            return
+    def _pass_on(self, waiting: list[tuple[str, float, float]], clock: "_SenderClock") -> None:
+        """Makes marks of the markers that wait."""
+        for label, stamp_s, arrival_s in waiting:
+            if label and self._is_within_rate():
+                self._on_marker(label, clock.capture_s(stamp_s, arrival_s))
+        waiting.clear()
+
+    def _is_within_rate(self) -> bool:
         with self._lock:
-            within_rate = self._bucket.take()
-            self._dropped += not within_rate
-            if self._dropped == 1 and not within_rate:
+            if self._bucket.take():
+                return True
+            self._dropped += 1
+            if self._dropped == 1:
                 log.warning("more than %g LSL markers a second: the others are dropped", MARKERS_PER_S)
-        if within_rate:
-            self._on_marker(label, time_s)
+        return False
 
     def _tell(self, text: str) -> None:
         log.info(text, extra={"fields": {"event": "markers"}})
@@ -150,11 +159,16 @@ class _SenderClock:
         self._where = where
         self._offset_s = offset_s  # LSL's clock here minus the monotonic one
         self._is_told = False
-        self._correction_s(CORRECTION_TIMEOUT_S)  # the first takes several exchanges, the others are at once
+        self._latest_s = time.monotonic() + CORRECTION_TIMEOUT_S
+        self._correction_s()  # begins the exchanges
+
+    def is_compared(self) -> bool:
+        """Whether the two clocks have been compared, which takes about a second, or it has been given up."""
+        return self._correction_s() is not None or time.monotonic() > self._latest_s
 
     def capture_s(self, stamp_s: float, arrival_s: float) -> float:
         """The time of a sample with this stamp on the monotonic clock; that of its arrival where the stamp is none."""
-        correction_s = self._correction_s(0.0)
+        correction_s = self._correction_s()
         if correction_s is not None:
             time_s = stamp_s + correction_s - self._offset_s
             if PLAUSIBLE_AGE_S[0] <= arrival_s - time_s <= PLAUSIBLE_AGE_S[1]:
@@ -169,10 +183,10 @@ class _SenderClock:
             log.warning("%s: %s, the time of arrival is used", self._where, reason)
         return arrival_s
 
-    def _correction_s(self, timeout_s: float) -> float | None:
+    def _correction_s(self) -> float | None:
         try:
-            return float(self._inlet.time_correction(timeout_s))
-        except pylsl.util.TimeoutError:
+            return float(self._inlet.time_correction(0.0))
+        except RuntimeError:  # pylsl's errors: not known yet, or the outlet has gone
             return None
 
 
