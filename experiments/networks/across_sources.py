@@ -322,9 +322,7 @@ def main() -> None:
     )
     for option in ("ferplus", "people", "rendered", "rendered-test"):
         parser.add_argument(f"--{option}", type=Path, required=True)
-    parser.add_argument(
-        "--steps", type=count, default=500, help=f"a multiple of {EPOCH_STEPS} (%(default)s)"
-    )
+    parser.add_argument("--steps", type=count, default=500, help=f"a multiple of {EPOCH_STEPS} (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=RUNS, metavar="RUN", help="by name; all by default")
     parser.add_argument("--write", action="store_true", help="write docs/results/across-sources.*")
     parser.add_argument("--out", type=Path, required=True)
