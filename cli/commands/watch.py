@@ -22,7 +22,7 @@ Wait = Callable[[str], None]
 
 
 def command(
-    url: Annotated[str, typer.Argument(help="The server's websocket: ws://127.0.0.1:8765/ws")],
+    url: Annotated[str, typer.Argument(help="The server: localhost:8765, or wss://HOST:PORT.")],
     token: ServerTokenOption = None,
     token_file: TokenFileOption = None,
     as_json: Annotated[

@@ -42,7 +42,9 @@ class NotAServerError(MtclarError):
 
 
 def websocket_address(url: str) -> str:
-    """`url` as a websocket address, `/ws` added where the path is missing; raises UsageError."""
+    """`url` as a websocket address, also of HOST:PORT; `/ws` is added where the path is missing. Raises UsageError."""
+    if re.search(r"^[^/]+:\d+(/|$)", url):
+        url = f"ws://{url}"
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0

@@ -192,7 +192,7 @@ class LiveView(Sink):
         ascii_only = not self._console.encoding.lower().startswith("utf")
         table = Table.grid(padding=(0, 1))
         for name, face in faces:
-            style = _STATE_STYLE.get(face["state"], "yellow")
+            style = _style(face)
             spread = face.get("sd") or (None, None)
             row: list[Text] = [Text(name, style="bold", overflow="ellipsis", no_wrap=True)]
             for letter, value, sd in (
@@ -267,6 +267,12 @@ def _name(face: Json, stream: str | None) -> str:
     """The subject of a face, or its number; with its stream where there are several."""
     who = face["subject"] or f"face {face['id']}"
     return printable(who if stream is None else f"{stream}: {who}")
+
+
+def _style(face: Json) -> str:
+    """The colour of a face; a clear one that the calibration does not cover is no better than a warning."""
+    uncovered = face["calibrated"] and (face.get("in_support") is False or face.get("drift"))
+    return "yellow" if face["state"] == "ok" and uncovered else _STATE_STYLE.get(face["state"], "yellow")
 
 
 def _state(face: Json) -> str:

@@ -91,6 +91,7 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
     expect(row).to_contain_text("calibrated on 3 frames")
     server.say(server.face(0.1, 0.1, in_support=False))
     expect(state).to_have_text("Seen clearly, but unlike the support set")
+    expect(state).to_have_attribute("data-state", "drift")  # amber
     server.say(server.face(0.1, 0.1, state="low_quality", faults=("turned away", "too dark")))
     expect(state).to_have_text("Low quality: turned away, too dark")
     server.say(server.face(0.1, 0.1, state="held"))

@@ -36,7 +36,7 @@ export function faceState(face) {
     return { state: "drift", text: text[0].toUpperCase() + text.slice(1) };
   }
   if (face.state === "ok" && face.calibrated && face.in_support === false) {
-    return { state: face.state, text: "Seen clearly, but unlike the support set" };
+    return { state: "drift", text: "Seen clearly, but unlike the support set" };
   }
   return { state: face.state, text: FACE[face.state] ?? face.state };
 }

@@ -241,7 +241,7 @@ async def collect(client: Client) -> list[object]:
     return [item async for item in client]
 
 
-@pytest.mark.parametrize("url", ["http://h", "h:8765", "ws://", "ws://me:secret@h", "ws://h/ws?token=secret"])
+@pytest.mark.parametrize("url", ["http://h", "h:x", "ws://", "ws://me:secret@h", "ws://h/ws?token=secret"])
 def test_an_address_is_checked_before_anything_is_sent(url: str) -> None:
     with pytest.raises(UsageError) as refused:
         Client(url)
@@ -250,5 +250,6 @@ def test_an_address_is_checked_before_anything_is_sent(url: str) -> None:
 
 def test_the_path_is_added() -> None:
     assert websocket_address("ws://[::1]:8765") == "ws://[::1]:8765/ws"
+    assert websocket_address("localhost:8765") == "ws://localhost:8765/ws"
     assert websocket_address("wss://host/") == "wss://host/ws"
     assert websocket_address("ws://host/other") == "ws://host/other"

@@ -101,6 +101,23 @@ def test_what_to_do_about_a_face_that_left_its_support_set_is_said() -> None:
     assert "more light, or add a frame" in written(console)
 
 
+def test_a_clear_face_that_the_calibration_does_not_cover_is_not_green() -> None:
+    green, yellow = f"{ESCAPE}[32m", f"{ESCAPE}[33m"
+    for changes, colour in (
+        ({}, green),
+        ({"in_support": True}, green),
+        ({"in_support": False}, yellow),
+        ({"drift": ["expressions"]}, yellow),
+        ({"calibrated": False, "in_support": False}, green),
+    ):
+        console = Console(
+            file=io.StringIO(), force_terminal=True, width=120, height=20, color_system="standard"
+        )
+        with LiveView("camera", console) as view:
+            view.affect(affect(face(**changes)))
+        assert f"{colour}ok" in written(console), changes
+
+
 def test_names_are_text_not_markup() -> None:
     console = terminal()
     with LiveView("[bold]t[/bold]", console) as view:
