@@ -1,6 +1,7 @@
 """Shared by the commands of `calibrate`: the support set that they write, and the frames that they read."""
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from mtclar.cli.options import (
 from mtclar.cli.outputs import Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.cli.terminal import counted, print_text
-from mtclar.engine.errors import UsageError
+from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ KeepCropsOption = Annotated[
 EncryptOption = Annotated[
     bool,
     typer.Option("--encrypt", help="Encrypt the file with a passphrase; a file that is encrypted stays so."),
+]
+AcceptPoorOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-poor",
+        help="Write it also if its leave-one-out error is no better than the uncalibrated error, or if labels "
+        "contradict each other.",
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the file named with --out.")]
 FpsOption = Annotated[
@@ -137,6 +146,22 @@ class PageOptions:
         set_up_logs("plain", [source], token)
         warn_if_readable(self.token_file, self.tls_key)
         return ServerConfig(self.host, self.port, token, self.tls_cert, self.tls_key)
+
+
+def require_accepted(console: "Console", warning: str, accept_poor: bool) -> None:
+    """Asks whether to write a support set with this warning; CalibrationError for no, and where nobody can be asked."""
+    if not warning:
+        return
+    if accept_poor:
+        print_text(console, f"Warning: {warning}.", "yellow")
+        return
+    hint = "check the labels, or add --accept-poor to write the support set all the same"
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        print_text(console, f"Values may be no better than without a calibration: {warning}.", "yellow")
+        if typer.confirm("Write the support set all the same?"):
+            return
+        raise CalibrationError("nothing was written", hint)
+    raise CalibrationError(f"nothing was written: {warning}", hint)
 
 
 @contextmanager

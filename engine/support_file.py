@@ -84,6 +84,7 @@ def pack(support: "SupportSet") -> bytes:
         "model": {"name": support.encoder.name, "sha256": support.encoder.sha256},
         "framing": asdict(support.encoder.framing),
         "notes": support.notes,
+        "warning": support.warning,
         "members": described,
     }
     buffer = io.BytesIO()
@@ -116,6 +117,7 @@ def unpack(payload: bytes) -> dict[str, Any]:
             expected = {MANIFEST, *(f"{name}.npy" for name in described)}
             complete = set(ARRAYS) - OPTIONAL <= set(described) <= set(ARRAYS)
             texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
+            texts["warning"] = manifest.get("warning", "")  # not in files of earlier versions
             encoder = EncoderIdentity(
                 manifest["model"]["name"], manifest["model"]["sha256"], framing_from(manifest["framing"])
             )

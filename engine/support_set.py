@@ -4,6 +4,7 @@ The file holds biometric data: mode 0600, and face crops only when asked for; wi
 encrypted (mtclar.engine.encryption).
 """
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from mtclar.engine.text import printable
 if TYPE_CHECKING:
     from mtclar.engine.tracker import Tracker
 
+log = logging.getLogger(__name__)
+
 # Columns of `conditions`, as FaceCrop has them.
 CONDITIONS = ("brightness", "sharpness", "yaw_deg", "pitch_deg")
 RECORD_AGAIN = "run `mtclar-stream calibrate` to record a new one"
@@ -58,6 +61,7 @@ class SupportSet:
     conditions: NDArray[np.float32] | None = None  # [N, 4] light and pose of each frame: CONDITIONS
     crops: NDArray[np.uint8] | None = None  # [N, S, S] grey, kept only when the person asked for it
     notes: str = ""
+    warning: str = ""  # why its values may be no better than uncalibrated ones, as found when it was written
 
     def __post_init__(self) -> None:
         count = len(np.atleast_1d(self.labels))
@@ -68,6 +72,7 @@ class SupportSet:
             "source": printable(without_credentials(self.source)),
             "created": printable(self.created) or datetime.now(UTC).isoformat(timespec="seconds"),
             "notes": printable(self.notes),
+            "warning": printable(self.warning),
             "encoder": replace(
                 self.encoder,
                 name=printable(self.encoder.name),
@@ -176,6 +181,11 @@ class SupportSet:
         """The frames at these rows, in that order."""
         kept = {name: value[rows] for name in ARRAYS if (value := getattr(self, name)) is not None}
         return replace(self, **kept)
+
+    def log_warning(self) -> None:
+        """Logs in one line why its values may be no better than uncalibrated ones; nothing if no reason is known."""
+        if self.warning:
+            log.warning("the support set of '%s' is poor: %s", self.subject, self.warning)
 
     def require_encoder(self, encoder: EncoderIdentity) -> None:
         """Raises SupportSetError unless this set was made with that encoder and framing."""

@@ -145,7 +145,9 @@ def load_support(job: Job) -> SupportSet | None:
 
 def _load_set(path: Path, job: Job) -> SupportSet:
     passphrase = job.passphrase
-    return SupportSet.load(path, None if passphrase is None else lambda: passphrase)
+    loaded = SupportSet.load(path, None if passphrase is None else lambda: passphrase)
+    loaded.log_warning()
+    return loaded
 
 
 def job_digest(job: Job, scanner: FaceScanner, settings: Settings) -> str:

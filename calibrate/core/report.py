@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
-from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer
+from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, bundled_params
 from mtclar.engine.estimate.metrics import rmse
+from mtclar.engine.estimate.residual_gp import unit
 from mtclar.engine.support_set import SupportSet
 
 MIN_LABELS = 3  # with fewer different labels the errors mean little
 NEUTRAL_RADIUS = 0.25  # labels within it count as neutral
 LARGE_LABEL_ERROR = 0.35  # in V or A: worth another try at that expression
+SMALL_ERROR = 0.15  # RMSE: with a smaller one a calibration is good, whatever the uncalibrated error is
+CONTRADICTION = (
+    0.7  # distance of two labels of one face; 0.43 at most on rendered clips with their true values
+)
 
 QUADRANTS = (
     ("a neutral face", "neutral"),
@@ -49,11 +54,23 @@ class LeaveOneOutReport:
     calibrated: tuple[float, float]  # with the other labels of the set
     absolute: tuple[float, float]  # without any support
     advice: tuple[str, ...]
+    contradiction: str  # of two labels, in words; empty: none
 
     @property
     def conclusive(self) -> bool:
         """False with so few different labels that the errors mean little."""
         return len(self.labels) >= MIN_LABELS
+
+    @property
+    def warning(self) -> str:
+        """Why the values may be no better than uncalibrated ones; empty: nothing was found."""
+        reasons = [self.contradiction] if self.contradiction else []
+        calibrated, absolute = mean_rmse(self.calibrated), mean_rmse(self.absolute)
+        if self.conclusive and calibrated >= max(absolute, SMALL_ERROR):
+            reasons.append(
+                f"the leave-one-out error ({calibrated:.2f}) is no better than the uncalibrated error ({absolute:.2f})"
+            )
+        return "; ".join(reasons)
 
 
 def make_report(
@@ -84,6 +101,7 @@ def make_report(
         calibrated=_rmse(predicted, labels),
         absolute=_rmse(np.clip(support.absolute.astype(np.float64), -1, 1), labels),
         advice=_advice(left_out),
+        contradiction=_contradiction(support),
     )
 
 
@@ -130,6 +148,19 @@ def mean_rmse(rmse_va: tuple[float, float]) -> float:
 
 def _rmse(predicted: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
     return float(rmse(predicted[:, 0], labels[:, 0])), float(rmse(predicted[:, 1], labels[:, 1]))
+
+
+def _contradiction(support: SupportSet) -> str:
+    """The two labels that differ most on faces that are the same to the encoder; empty if none differ much."""
+    known = unit(support.embeddings)
+    labels = support.labels.astype(np.float64)
+    distance = np.linalg.norm(labels[:, None] - labels, axis=2)
+    distance[known @ known.T < bundled_params().same_cosine] = 0.0
+    one, other = np.unravel_index(distance.argmax(), distance.shape)
+    if distance[one, other] <= CONTRADICTION:
+        return ""
+    where = (f"V {v:+.2f}, A {a:+.2f}" for v, a in labels[[one, other]])
+    return f"labels contradict each other: faces that look the same are at {' and at '.join(where)}"
 
 
 def _advice(labels: list[LeftOutLabel]) -> tuple[str, ...]:

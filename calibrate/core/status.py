@@ -64,6 +64,11 @@ class CalibrationStatus:
         """None while there are too few labels for one."""
         return self._report if self._report is not None and self._report.conclusive else None
 
+    @property
+    def warning(self) -> str:
+        """Why the values may be no better than uncalibrated ones; empty: nothing was found."""
+        return "" if self._report is None else self._report.warning
+
     def left_out(self, sample: Sample) -> LeftOutLabel | None:
         """The report on one label."""
         labels = () if self.report is None else self.report.labels

@@ -106,6 +106,7 @@ class Save(_PageMessage):
     """Writes the support set."""
 
     type: Literal["calibrate.save"]
+    accept_poor: bool = False  # also if the state has a warning
 
 
 class Play(_PageMessage):

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -264,7 +264,7 @@ class CalibrationSession:
             case messages.Clear():
                 self._clear()
             case messages.Save():
-                self._write()
+                self._write(message.accept_poor)
                 log_action(client, "saved", subject=self.subject, file=str(self.saved))
             case _:
                 if not self.feed.handle(client, message):
@@ -349,9 +349,13 @@ class CalibrationSession:
         unfinished = UnfinishedCalibration(self.status.labels.snapshot, self.feed.ratings)
         self._journal.write(unfinished, self.tracker.model.sha256)
 
-    def _write(self) -> None:
+    def _write(self, accept_poor: bool) -> None:
+        if self.status.warning and not accept_poor:
+            raise CalibrationError(
+                f"not saved: {self.status.warning}", "save with `accept_poor` all the same"
+            )
         self.feed.stop()
-        support = self.support_set()
+        support = replace(self.support_set(), warning=self.status.warning)
         self.saved = self._save(support)
         self._journal.remove()
         if self._on_saved is not None:

@@ -39,6 +39,7 @@ def label_state(status: CalibrationStatus) -> dict[str, Any]:
             "absolute": round(mean_rmse(report.absolute), 4),
             "calibrated": round(mean_rmse(report.calibrated), 4),
         },
+        "warning": status.warning or None,
         "errors": [round(error, 4) for error in status.labels.snapshot.errors],
         "enough": {"enough": stopping.stop, "why": stopping.reason},
         "to_check": [sample.number for sample in status.to_check()],

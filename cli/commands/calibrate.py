@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from mtclar.calibrate.core.prompts import FRAMES_PER_PROMPT
 from mtclar.cli.calibration_target import (
+    AcceptPoorOption,
     CalibrationTarget,
     EncryptOption,
     ForceOption,
@@ -16,6 +18,7 @@ from mtclar.cli.calibration_target import (
     KeepCropsOption,
     SubjectOption,
     open_frames,
+    require_accepted,
     require_person,
 )
 from mtclar.cli.commands import calibrate_page, calibrate_recording
@@ -69,6 +72,7 @@ def command(
     encrypt: EncryptOption = False,
     passphrase_file: PassphraseFileOption = None,
     force: ForceOption = False,
+    accept_poor: AcceptPoorOption = False,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
@@ -127,6 +131,7 @@ def command(
         raise
     print_rejected(console, selection)
     print_report(console, report)
+    require_accepted(console, report.warning, accept_poor)
     previous = None if target.named else keep_predecessor(target.path, secret)
     support.save(target.path, secret)
     notes = () if previous is None else (f"The previous calibration is kept: {previous}",)
@@ -239,4 +244,5 @@ def _evaluated(
         )
     except CalibrationError as error:
         raise CalibrationError("; ".join([error.what, *reasons(selection)]), advice(selection)) from error
-    return support, make_report(support)
+    report = make_report(support)
+    return replace(support, warning=report.warning), report

@@ -78,6 +78,8 @@ def show(
     if warning:
         print_text(console, warning, "yellow")
     print_report(console, report)
+    if report.warning:
+        print_text(console, f"Warning: {report.warning}.", "yellow")
     if html is not None:
         from mtclar.cli.reports.calibration_html import html as page
 
@@ -334,15 +336,20 @@ def _rewrite(
     change: "Callable[..., SupportSet]",
 ) -> "tuple[list[SupportSet], SupportSet]":
     """Loads the sets, writes what `change` makes of them, encrypted if one of them is, and returns both."""
+    from dataclasses import replace
+
+    from mtclar.calibrate.core.report import make_report
     from mtclar.engine.support_set import is_encrypted
 
     _require(out, force)
     sets = [_load(path, passphrase_file) for path in paths]
     changed = change(*sets)
+    changed = replace(changed, warning=make_report(changed).warning)
     secret = new_passphrase(out, passphrase_file) if any(map(is_encrypted, paths)) else None
     changed.save(out, secret)
     how = "" if secret is None else ", encrypted"
     _print(f"Written: {out} ({counted(len(changed), 'frame')} of '{changed.subject}'){how}")
+    changed.log_warning()
     return sets, changed
 
 

@@ -34,6 +34,7 @@ def print_supports(
 ) -> None:
     """Prints the support sets, or that there is none."""
     for path, support in zip(paths, supports, strict=True):
+        support.log_warning()
         print_text(console, f"Support    {path} ({counted(len(support), 'frame')} of '{support.subject}')")
     if len(supports) > 1:
         print_text(

@@ -75,6 +75,13 @@ def open_page(
         yield open_one
 
 
+def save(page: Page) -> None:
+    """Saves the labels, and answers that they are to be saved though they do not fit if the page asks."""
+    page.locator("#save").click()
+    if page.locator("#poor").is_visible():
+        page.locator("#poor-save").click()
+
+
 @contextmanager
 def watching(browser: Browser) -> Iterator[OpenPage]:
     opened = []

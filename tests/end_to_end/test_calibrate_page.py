@@ -22,7 +22,7 @@ from mtclar.engine.encryption import is_sealed
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
 
-from .conftest import watching
+from .conftest import save, watching
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
@@ -159,7 +159,7 @@ def test_from_the_first_label_to_values_that_move(
     expect(page.locator("#labels li").nth(0)).to_contain_text("on new frames")
     expect(page.locator("#step")).to_have_text("Test 2 of 3")
 
-    page.locator("#save").click()
+    save(page)
     expect(page.locator("#saved")).to_contain_text("anna.mtclar")
     done = running.end()
     assert done.code == 0, done.out
@@ -201,7 +201,7 @@ def test_run_offers_it_and_uses_the_new_set_at_once(
     expect(values.locator(".face").first).to_contain_text("not calibrated")
     take(dashboard, 1)
     take(dashboard, 2)
-    dashboard.locator("#save").click()
+    save(dashboard)
     expect(dashboard.locator("#saved")).to_contain_text("default.mtclar")
     expect(values.locator(".face").first).to_contain_text("me")
     expect(values.locator(".face").first).not_to_contain_text("not calibrated")
@@ -209,7 +209,7 @@ def test_run_offers_it_and_uses_the_new_set_at_once(
     hint = values.locator("#why-hint")  # a dashboard that was open before shows the new labels
     expect(hint).to_have_text("similarity of me to the 6 calibration frames")
     take(dashboard, 3)
-    dashboard.locator("#save").click()
+    save(dashboard)
     expect(hint).to_have_text("similarity of me to the 9 calibration frames")
     expect(values.locator(".face").first).to_contain_text("calibrated on 9 frames")
 
@@ -251,7 +251,7 @@ def test_who_and_where_is_chosen_and_a_reload_remembers_it(
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     ready(page)
     take(page, 2)
-    page.locator("#save").click()
+    save(page)
     expect(page.locator("#saved")).to_contain_text("ben.mtclar")
     row = values.locator("[data-stream='synthetic-2'] .face").first
     expect(row).to_contain_text("ben")
@@ -314,7 +314,7 @@ def test_an_encrypted_set_is_saved_encrypted(
     take(page, 1)
     unfinished = target.with_name("default.unfinished.json")
     assert is_sealed(unfinished.read_bytes())
-    page.locator("#save").click()
+    save(page)
     expect(page.locator("#saved")).to_contain_text("default.mtclar")
     assert is_encrypted(target)
     assert len(SupportSet.load(target, lambda: secret)) == 3
@@ -342,6 +342,32 @@ def test_a_calibration_continues_after_its_server_was_killed(
     done = again.end()
     assert done.code == 1
     assert "the labels are kept" in done.out
+
+
+def test_labels_that_do_not_fit_are_saved_only_after_a_question(
+    open_page: OpenPage,
+    server: Callable[..., Any],
+    camera_of: Callable[[NDArray[np.uint8]], str],
+    tmp_path: Path,
+) -> None:
+    _, url = server(source=camera_of(next(iter(open_source("demo").frames())).image))
+    page = open_page(url, gone=True)
+    ready(page)
+    for count, share in ((1, 0.2), (2, 0.8)):  # of one picture
+        box = page.locator("#grid").bounding_box()
+        assert box is not None
+        page.locator("#grid").click(position={"x": box["width"] * share, "y": box["height"] * 0.5})
+        take(page, count)
+    page.locator("#save").click()
+    dialog = page.locator("#poor")
+    expect(dialog).to_contain_text("labels contradict each other")
+    dialog.get_by_role("button", name="Go on labelling").click()
+    expect(dialog).to_be_hidden()
+    assert not (tmp_path / "anna.mtclar").exists()
+    page.locator("#save").click()
+    dialog.get_by_role("button", name="Save anyway").click()
+    expect(page.locator("#saved")).to_contain_text("anna.mtclar")
+    assert "labels contradict" in SupportSet.load(tmp_path / "anna.mtclar").warning
 
 
 @pytest.mark.parametrize(

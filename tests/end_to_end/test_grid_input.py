@@ -16,6 +16,8 @@ from support.media.video_clips import encode
 from mtclar.stream.label_file import read_labels
 from mtclar.stream.sources import open_source
 
+from .conftest import save
+
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
 PAD = """
@@ -139,7 +141,7 @@ def test_a_finger_rates_while_it_plays(
     expect(page.locator("#play")).to_have_text("Play")
     page.locator("#finish").tap()
     expect(page.locator("#where-title")).to_have_text("Your reaction time of 0.5 s (--lag) has been removed.")
-    page.locator("#save").tap()
+    save(page)
     done = running.end()
     assert done.code == 0, done.out
     labels = read_labels(tmp_path / "anna.labels.csv")

@@ -14,6 +14,8 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.label_file import read_labels
 
+from .conftest import save
+
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
 
@@ -65,7 +67,7 @@ def test_every_nth_frame_is_labelled_and_saved(
     page.locator("#take").click()
     expect(page.locator("#labels li").nth(2)).to_contain_text("+0.10")
     expect(page.locator("#labels").get_by_role("button", name="Redo")).to_have_count(0)
-    page.locator("#save").click()
+    save(page)
     done = running.end()
     assert done.code == 0, done.out
     assert len(SupportSet.load(tmp_path / "anna.mtclar")) == 5
@@ -119,7 +121,7 @@ def test_a_person_rates_while_it_plays(
         re.compile(r"writes \d+ labels, two a second, and a support set")
     )
     expect(page.locator("#count-words")).to_have_text("Frames in the support set")
-    page.locator("#save").click()
+    save(page)
     done = running.end()
     assert done.code == 0, done.out
     found = re.search(r"reaction time of (\d\.\d) s \(r = ", done.out)

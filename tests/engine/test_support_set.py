@@ -49,6 +49,7 @@ def support_sets(draw: st.DrawFn) -> SupportSet:
         conditions=draw(st.none() | conditions),
         crops=draw(st.none() | crops),
         notes=draw(st.text(max_size=20)),
+        warning=draw(st.text(max_size=20)),
     )
 
 
@@ -250,6 +251,17 @@ def test_another_version_is_refused_as_such(tmp_path, payload) -> None:
         members["manifest.json"] = members["manifest.json"].replace(b'"version": 1', b'"version": 2')
 
     assert "version 2" in refused(tmp_path, rewritten(payload, newer))
+
+
+def test_a_file_of_a_version_without_warnings_is_read(anna, tmp_path, payload) -> None:
+    def older(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members["manifest.json"])
+        del manifest["warning"]
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    path = tmp_path / "old.mtclar"
+    path.write_bytes(rewritten(payload, older))
+    assert equal(SupportSet.load(path), anna)
 
 
 def test_a_changed_or_missing_member_is_refused(tmp_path, payload) -> None:

@@ -97,7 +97,15 @@ element("cancel").addEventListener("click", () => {
 element("skip").addEventListener("click", () => send("skip"));
 element("undo").addEventListener("click", () => send("undo"));
 element("clear").addEventListener("click", () => send("clear"));
-element("save").addEventListener("click", () => send("save"));
+element("save").addEventListener("click", () => {
+  if (!state?.warning) return send("save");
+  setText(element("poor-text"), `Values may be no better than without a calibration: ${state.warning}. Redo or delete the labels with long arrows.`);
+  element("poor").returnValue = "back";
+  element("poor").showModal();
+});
+element("poor").addEventListener("close", () => {
+  if (element("poor").returnValue === "save") send("save", { accept_poor: true });
+});
 element("check").addEventListener("click", () => {
   chosen = null;
   test = state?.to_check.length ? { numbers: state.to_check, index: 0 } : null;

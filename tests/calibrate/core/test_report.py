@@ -1,5 +1,7 @@
 """The leave-one-out report: its predictions, and its advice on missing labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -86,3 +88,25 @@ def test_a_label_that_the_others_contradict_is_named() -> None:
 )
 def test_regions_of_the_affect_plane(label: tuple[float, float], region: str) -> None:
     assert quadrant_of(*label) == region
+
+
+def test_only_labels_that_do_not_fit_give_a_warning() -> None:
+    fitting = [NEUTRAL] * 3 + [HAPPY] * 3 + [SAD] * 3 + [ANGRY] * 3
+    assert make_report(make_set(fitting)).warning == ""
+    # The encoder is right, and the labels are all over the place.
+    own = np.array(fitting, np.float32)
+    worse = make_report(make_set([HAPPY] * 3 + [SAD] * 3 + [ANGRY] * 3 + [NEUTRAL] * 3, own))
+    assert "is no better than the uncalibrated error" in worse.warning
+    assert worse.contradiction == ""
+
+
+def test_two_labels_far_apart_on_one_face_contradict_each_other() -> None:
+    support = make_set([SAD] * 3 + [HAPPY] * 3)
+    same = np.repeat(support.embeddings[:1], 6, axis=0)
+    warning = make_report(
+        replace(support, embeddings=same)
+    ).warning  # two labels are too few to compare errors
+    assert warning.startswith("labels contradict each other: faces that look the same are at V ")
+    assert "V +0.67, A +0.08" in warning
+    near = replace(support, embeddings=same, labels=support.labels / 4)
+    assert make_report(near).warning == ""

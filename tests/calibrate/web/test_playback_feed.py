@@ -110,7 +110,7 @@ def test_ratings_become_labels_and_a_support_set(
             }
         assert state["replay"]["labels"] == len(labels_of(session)) >= 2
         assert all(label.arousal == -label.valence for label in labels_of(session))
-        rater.do("save")
+        rater.do("save", accept_poor=True)
         assert 0 < len(saved[0]) <= 20
         assert set(saved[0].times_s.tolist()) <= {still.time_s for still in stills}
         rater.do("clear", lambda replay: replay["rated"] == 0)
@@ -200,7 +200,7 @@ def test_a_finished_rating_can_be_continued_and_its_labels_edited(
         assert (emptied["samples"], emptied["replay"]["rated"], emptied["replay"]["labels"]) == ([], 0, 0)
         back = second.do("undo")
         assert (back["samples"], back["replay"]) == (state["samples"], state["replay"])
-        second.do("save")
+        second.do("save", accept_poor=True)
         assert len(saved[0]) == len(samples) - 2
         assert labels_of(again) == corrected
     assert [entry.name for entry in tmp_path.iterdir()] == []

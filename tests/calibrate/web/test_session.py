@@ -159,10 +159,14 @@ def test_from_the_first_label_to_a_saved_set(session: Running) -> None:
 
     journalled = journal_path(session.target)
     assert journalled.stat().st_mode & 0o777 == 0o600
-    state = session.do("save")
+    error = session.page.next("error", session.ask("save"))
+    assert error["message"].startswith("not saved: labels contradict each other")
+    assert not session.target.exists()
+    state = session.do("save", accept_poor=True)
     assert state["saved"] == str(session.target)
     assert not journalled.exists()
     saved = SupportSet.load(session.target)
+    assert saved.warning == state["warning"]
     assert saved.subject == "me"
     assert len(saved) == 4 * LABEL_FRAMES
     assert {tuple(np.round(label, 2)) for label in saved.labels.astype(np.float64)} == {

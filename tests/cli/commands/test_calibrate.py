@@ -188,6 +188,68 @@ def test_one_frame_is_one_frame(command: Command, face_clip: Path, tmp_path: Pat
     assert f"Written: {out} (1 frame of 'a')" in done.out
 
 
+@pytest.fixture
+def contradicting(tmp_path: Path) -> Path:
+    """Labels of the face clip, in which one face hardly moves."""
+    path = tmp_path / "contradicting.csv"
+    path.write_text("time,valence,arousal\n0.2,-0.9,0.1\n0.8,0.6,0.2\n1.5,0.1,-0.8\n")
+    return path
+
+
+def test_a_poor_set_is_written_only_on_request_and_every_later_command_says_so(
+    command: Command, face_clip: Path, contradicting: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "poor.mtclar"
+    arguments = ("calibrate", "--source", face_clip, "--labels", contradicting, "--out", out)
+    done = command(*arguments)
+    assert (done.code, out.exists()) == (1, False)
+    assert "nothing was written: labels contradict each other" in done.err
+    assert "is no better than the uncalibrated error" in done.err
+    assert "--accept-poor" in done.err
+    done = command(*arguments, "--accept-poor")
+    assert done.code == 0
+    assert "Warning: labels contradict each other" in done.out
+    warning = "the support set of 'poor' is poor: labels contradict each other"
+    for later in (
+        ("run", "--source", face_clip, "--support", out, "--port", 0, "--no-live"),
+        ("label", face_clip, "--support", out, "--out", tmp_path / "rows.csv"),
+        ("support", "prune", out, "--keep", 3, "--out", tmp_path / "kept.mtclar"),
+    ):
+        caplog.clear()
+        assert command(*later).code == 0
+        assert caplog.text.count(warning) == 1, later
+    assert "Warning: labels contradict each other" in command("support", "show", out).out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX terminal")
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])
+def test_somebody_at_a_terminal_is_asked_about_a_poor_set(
+    face_clip: Path, contradicting: Path, tmp_path: Path, answer: str, code: int
+) -> None:
+    import pty
+
+    out = tmp_path / "poor.mtclar"
+    program = [sys.executable, "-m", "mtclar.cli.main", "calibrate", "--source", str(face_clip)]
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [*program, "--labels", str(contradicting), "--out", str(out)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 65536)
+    os.write(ours, f"{answer}\n".encode())
+    with contextlib.suppress(OSError):  # Linux says EIO when the other side has closed
+        while os.read(ours, 65536):
+            pass
+    os.close(ours)
+    assert running.wait(timeout=60) == code
+    assert out.exists() == (code == 0)
+
+
 def test_a_disk_that_is_full_leaves_the_calibration_before(
     command: Command, face_clip: Path, labels: Path, tmp_path: Path, full_disk: Path
 ) -> None:
@@ -197,7 +259,7 @@ def test_a_disk_that_is_full_leaves_the_calibration_before(
     before = out.read_bytes()
     many = tmp_path / "many.csv"  # too many for this disk
     many.write_text("time,valence,arousal\n" + "".join(f"{i / 25},{i / 25},0\n" for i in range(25)))
-    done = command(*arguments, many)
+    done = command(*arguments, many, "--accept-poor")
     assert done.code == 1
     assert f"cannot write {out}: " in done.err
     assert out.read_bytes() == before
@@ -223,7 +285,8 @@ def test_the_largest_face_is_taken_unless_a_track_is_named(
     """Two equal faces: naming their tracks takes one each."""
     (tmp_path / "labels.csv").write_text("time,valence,arousal,track\n0.4,0.5,0,0\n0.4,-0.5,0,1\n0.8,0,0,\n")
     out = tmp_path / "a.mtclar"
-    done = command("calibrate", "--source", two_faces_clip, "--labels", tmp_path / "labels.csv", "--out", out)
+    named = ("--labels", tmp_path / "labels.csv", "--out", out)
+    done = command("calibrate", "--source", two_faces_clip, "--accept-poor", *named)
     assert done.code == 0, done.err
     assert len(SupportSet.load(out)) == 3
 
