@@ -39,7 +39,7 @@ A = waves(Key("a"))
 @settings(max_examples=30)
 @given(TWO)
 def test_icc_is_pingouins(ratings: np.ndarray) -> None:
-    pingouin = pytest.importorskip("pingouin", reason="pingouin is missing: `make setup`")
+    pingouin = pytest.importorskip("pingouin", reason="pingouin is missing: `make setup-all`")
     if np.ptp(ratings.mean(axis=1)) < 1e-2 or np.ptp(ratings[:, 0] - ratings[:, 1]) < 1e-2:
         return  # nothing varies, or nothing disagrees: F is infinite
     n = len(ratings)

@@ -29,7 +29,7 @@ def wave(key: Key, rate_hz: float = 25, frames: int = 100) -> Series:
 def validate(folder: Path) -> list[dict[str, Any]]:
     """What the validator finds, errors first."""
     if not VALIDATOR.exists():
-        pytest.skip("the BIDS validator is missing: `make setup` installs it")
+        pytest.skip("the BIDS validator is missing: `make setup-all` installs it")
     done = subprocess.run(
         [VALIDATOR, folder, "--format", "json"], capture_output=True, text=True, timeout=200
     )

@@ -84,7 +84,7 @@ def test_effective_n_hardly_changes_when_frames_are_missing() -> None:
 @given(SOME)
 def test_effective_n_is_that_of_statsmodels_autocorrelation(values: np.ndarray) -> None:
     stattools = pytest.importorskip(
-        "statsmodels.tsa.stattools", reason="statsmodels is missing: `make setup`"
+        "statsmodels.tsa.stattools", reason="statsmodels is missing: `make setup-all`"
     )
     if values.max() - values.min() < 1e-3:
         return

@@ -14,7 +14,7 @@ import pytest
 from support.faults.tracker_process import Running
 
 pytest.importorskip("pylsl", reason="pylsl is not installed; `make setup-all` brings it")
-pyxdf = pytest.importorskip("pyxdf", reason="pyxdf is not installed; `make setup` brings it")
+pyxdf = pytest.importorskip("pyxdf", reason="pyxdf is not installed; `make setup-all` brings it")
 
 PEERS = Path(__file__).parents[2] / "support" / "peers"
 WAIT_S = 60.0
