@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from mtclar.cli.old_spellings import current_spelling
 from mtclar.engine.errors import MtclarError, machine_refusal
@@ -42,6 +42,7 @@ PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
 MIN_ADDRESS_SPACE = 800 * 2**20  # measured: `label` needs 750 MiB, `run` 950
+MAX_WIDTH = 120  # columns of help
 INTERRUPTED = 130  # 128 + SIGINT, the shell convention
 
 
@@ -50,6 +51,20 @@ class _InOrder(TyperGroup):
 
     def list_commands(self, _: object) -> list[str]:
         return list(COMMANDS)
+
+
+class _PlainCommand(TyperCommand):
+    """Help without panels: at 80 columns their type column leaves too little room for names and texts."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | {"rich_markup_mode": None})
+
+
+class _PlainGroup(TyperGroup):
+    """The same for a command that has subcommands."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | {"rich_markup_mode": None})
 
 
 def version() -> str:
@@ -67,20 +82,24 @@ def make_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
     )
     app.callback()(_root)
     for name in COMMANDS:
         module = import_module(f"mtclar.cli.commands.{name}")
         command = _interruptible(module.command)
         if not (subcommands := getattr(module, "SUBCOMMANDS", {})):
-            app.command(name, help=_help_text(command))(command)
+            app.command(name, cls=_PlainCommand, help=_help_text(command))(command)
             continue
         has_parameters = bool(inspect.signature(module.command).parameters)
-        group = typer.Typer(no_args_is_help=not has_parameters, invoke_without_command=has_parameters)
+        group = typer.Typer(
+            cls=_PlainGroup if has_parameters else None,
+            no_args_is_help=not has_parameters,
+            invoke_without_command=has_parameters,
+        )
         group.callback(help=_help_text(command))(command)
         for subname, subcommand in subcommands.items():
-            group.command(subname, help=_help_text(subcommand))(_interruptible(subcommand))
+            group.command(subname, cls=_PlainCommand, help=_help_text(subcommand))(_interruptible(subcommand))
         app.add_typer(group, name=name)
     return app
 

@@ -84,7 +84,7 @@ def command(
     Examples:
       mtclar-stream calibrate
       mtclar-stream calibrate --grid --out anna.mtclar
-      mtclar-stream calibrate --source video.mp4 --labels labels.csv --out anna.mtclar
+      mtclar-stream calibrate --source a.mp4 --labels a.csv --out anna.mtclar
     """
 
     if context.invoked_subcommand is not None:

@@ -174,7 +174,14 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Send the valence and arousal of every frame over websockets, and show them on the dashboard."""
+    """Send the valence and arousal of every frame over websockets, and show them on the dashboard.
+
+    \b
+    Examples:
+      mtclar-stream run
+      mtclar-stream run --source video.mp4 --support anna.mtclar --csv anna.csv
+      mtclar-stream run --source browser --host 0.0.0.0 --token-file token.txt
+    """
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.main import version
     from mtclar.cli.outputs import require_safe

@@ -47,8 +47,18 @@ def test_paragraphs_of_help_are_filled(command: Command, monkeypatch: pytest.Mon
     """Line breaks of a docstring do not show; those of the examples do."""
     monkeypatch.setenv("COLUMNS", "140")
     text = command("calibrate", "recording", "--help").out
-    assert "An interrupted calibration continues with the same command." in text
+    assert "An interrupted calibration continues with the same command." in " ".join(text.split())
     assert text.count("  mtclar-stream calibrate recording video.mp4") == 3
+
+
+def test_help_fits_80_columns_with_whole_names(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name, option in (("run", "--max-clients-per-address"), ("calibrate", "--frames-per-prompt")):
+        lines = command(name, "--help").out.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert any(option in line for line in lines)
+        assert len(lines) < 150  # panels take twice as many
+        assert sum(f"  mtclar-stream {name}" in line for line in lines) >= 3
 
 
 @pytest.mark.parametrize(
