@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def test_every_flag_of_run_is_a_key(command: Command) -> None:
-    flags = set(re.findall(r"^│\s{1,4}--([\w-]+)", command("run", "--help").out, re.MULTILINE))
+    flags = set(re.findall(r"^  (?:-\w, )?--([\w-]+)", command("run", "--help").out, re.MULTILINE))
     assert set(BY_KEY) == flags - {"config", "help"}
     assert BY_KEY["source"].many
     assert (BY_KEY["port"].kind, BY_KEY["port"].least, BY_KEY["port"].most) == (int, 0, 65535)
