@@ -25,7 +25,7 @@ from mtclar.cli.options import (
     default_support_path,
     read_token,
 )
-from mtclar.cli.outputs import Output, always, never, require_safe
+from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.cli.terminal import counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
@@ -89,10 +89,9 @@ class CalibrationTarget:
     def require_writable(self, inputs: Mapping[str, Iterable[Path]], *more_outputs: Path) -> None:
         """Checks the files to write, before the person spends a minute in front of the camera; raises UsageError."""
 
-        hint = "choose another name, or --force to overwrite it"
         may_replace = always if self.may_replace else never
         require_safe(
-            [Output("--out", path, may_replace, hint) for path in (self.path, *more_outputs)], inputs
+            [Output("--out", path, may_replace, OVERWRITE) for path in (self.path, *more_outputs)], inputs
         )
 
     def passphrase(self, encrypt: bool, passphrase_file: Path | None) -> str | None:

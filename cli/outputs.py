@@ -19,6 +19,10 @@ def always(_: Path) -> bool:
     return True
 
 
+OVERWRITE = "choose another name, or --force to overwrite it"
+"""Hint of commands that have --force."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One file that a command writes."""

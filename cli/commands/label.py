@@ -135,6 +135,9 @@ def command(
             callback=expanded,
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the files of --out and --render; for one video.")
+    ] = False,
     passphrase_file: PassphraseFileOption = None,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
@@ -161,6 +164,8 @@ def command(
     if segments is not None and render is None:
         raise UsageError("--segments names the parts of a rendered video", "add --render FILE.mp4")
     videos, supports, outs = ([expand_home(path) for path in paths or ()] for paths in (video, support, out))
+    if force and (suggest is not None or corpus is not None or len(videos) > 1):
+        raise UsageError("--force works with one video only", "name other files, or remove the old ones")
     if suggest is not None:
         from mtclar.cli.commands.label_suggest import run as run_suggest
 
@@ -211,7 +216,7 @@ def command(
             "one video needs one --support and --out", "label VIDEO --support labels.csv --out out.csv"
         )
     job = Job(videos[0], supports[0], tuple(outs), fps, choice, in_scale)
-    _label_one(job, settings, render, segments, passphrase_file, backend, threads)
+    _label_one(job, settings, render, segments, force, passphrase_file, backend, threads)
 
 
 def _label_one(
@@ -219,6 +224,7 @@ def _label_one(
     settings: "Settings",
     render: Path | None,
     segments: Path | None,
+    force: bool,
     passphrase_file: Path | None,
     backend: str,
     threads: int,
@@ -228,7 +234,7 @@ def _label_one(
 
     import cv2
 
-    from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
     from mtclar.cli.passphrase import passphrase_if_encrypted, passphrase_of_job
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
@@ -241,12 +247,14 @@ def _label_one(
     from mtclar.stream.table.provenance import is_sidecar
 
     outputs = [
-        Output("--out", file, may_replace=is_sidecar) for path in job.outs for file in output_files(path)
+        Output("--out", file, always if force else is_sidecar, OVERWRITE)
+        for path in job.outs
+        for file in output_files(path)
     ]
     if render is not None:
         if render.suffix.lower() != RENDER_SUFFIX:
             raise UsageError(f"--render {render} does not end in {RENDER_SUFFIX}", "the only format is MP4")
-        outputs.append(Output("--render", render))
+        outputs.append(Output("--render", render, always if force else never, OVERWRITE))
     inputs = {
         "VIDEO": [file_of(job.video)],
         "--support": [path for path in (job.labels,) if path is not None],

@@ -8,7 +8,7 @@ import typer
 
 from mtclar.cli import predecessors
 from mtclar.cli.options import default_support_path, expanded
-from mtclar.cli.outputs import Output, always, never, require_safe
+from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
 from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import SupportSetError, UsageError
@@ -16,8 +16,6 @@ from mtclar.engine.files import expand_home
 
 if TYPE_CHECKING:
     from mtclar.engine.support_set import SupportSet
-
-OVERWRITE = "choose another name, or --force to overwrite it"
 
 FileArgument = Annotated[
     Path | None,

@@ -87,6 +87,8 @@ def test_invalid_options_are_rejected_before_the_scan(
         (("label", support, "--support", support, "--out", out), "not a video"),
         (("label", video, "--support", support, "--out", out, "--render", tmp_path / "r.avi"), "end in .mp4"),
         (("label", video, "--support", support, "--out", out, "--segments", support), "add --render"),
+        (("label", video, "--suggest", 3, "--out", out, "--force"), "--force works with one video only"),
+        (("label", video, "--support", support, "--out", video, "--force"), "would be overwritten"),
         (
             (
                 *("label", video, "--support", support, "--out", out, "--render", tmp_path / "r.mp4"),
@@ -274,8 +276,7 @@ def test_a_run_killed_during_rendering_keeps_its_scan(
     assert not video.exists()
     assert journal.stat().st_size > 10_000
     assert "exists already" in command(*asked).err  # complete outputs are not overwritten
-    out.unlink()
-    done = command(*asked)
+    done = command(*asked, "--force")
     assert done.code == 0, done.err
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "drawn.mp4",
