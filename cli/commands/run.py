@@ -118,6 +118,7 @@ def command(
         ),
     ] = False,
     csv: CsvOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --csv.")] = False,
     record: RecordOption = None,
     participant: ParticipantOption = "",
     session: SessionOption = "",
@@ -265,7 +266,7 @@ def command(
             "--tls-cert": _given(tls_cert),
             "--tls-key": _given(tls_key),
         }
-        require_safe(outputs_of_a_run(csv, summary_json), inputs)
+        require_safe(outputs_of_a_run(csv, summary_json, force), inputs)
         streams = open_streams(
             stack,
             sources,
@@ -319,7 +320,7 @@ def command(
                     "blendshapes": blendshapes,
                 },
             )
-            sinks.append(CsvSink(csv, blendshapes=blendshapes, origin=table_origin))
+            sinks.append(CsvSink(csv, overwrite=force, blendshapes=blendshapes, origin=table_origin))
         if recorder is not None:
             sinks.append(recorder)
             print_text(console, f"Recording  {record}{' with video' if record_video else ''}")

@@ -11,7 +11,7 @@ from typing import Self
 
 from mtclar.cli.logs import event, logs_json
 from mtclar.cli.main import version
-from mtclar.cli.outputs import Output
+from mtclar.cli.outputs import OVERWRITE, Output, always, never
 from mtclar.cli.service.systemd import Supervisor
 from mtclar.cli.terminal import Terminal, counted, on_keys, print_text, reads_keys
 from mtclar.engine.backends.session import NO_DRIVER
@@ -50,11 +50,14 @@ def freshness_named(name: str, choices: Sequence[Freshness]) -> Freshness:
     raise UsageError(f"there is no freshness '{name}' here", f"one of: {', '.join(choices)}")
 
 
-def outputs_of_a_run(csv: Path | None, summary: Path | None) -> list[Output]:
-    """The files that `run` and `demo` write: rows never replace a file, others only an older one of their kind."""
+def outputs_of_a_run(csv: Path | None, summary: Path | None, force: bool = False) -> list[Output]:
+    """The files that `run` and `demo` write: rows replace one only with `force`, others an older one of their kind."""
     outputs = []
     if csv is not None:
-        outputs = [Output("--csv", csv), Output("--csv", sidecar_path(csv), is_sidecar)]
+        outputs = [
+            Output("--csv", csv, always if force else never, OVERWRITE),
+            Output("--csv", sidecar_path(csv), is_sidecar),
+        ]
     if summary is not None:
         hint = "name another file: only the summary of an earlier run is overwritten"
         outputs.append(Output("--summary-json", summary, is_summary, hint))

@@ -131,13 +131,20 @@ def test_a_port_in_use_leaves_nothing_behind(command: Command, face_clip: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_csv_that_is_there_is_not_overwritten(command: Command, face_clip: Path, tmp_path: Path) -> None:
+def test_a_csv_that_is_there_is_overwritten_with_force_alone(
+    command: Command, face_clip: Path, tmp_path: Path
+) -> None:
     rows = tmp_path / "values.csv"
     rows.write_text("mine")
-    done = command("run", "--source", face_clip, "--port", "0", "--csv", rows)
+    arguments = ("run", "--source", face_clip, "--port", "0", "--no-live", "--csv", rows)
+    done = command(*arguments)
     assert done.code == 2
     assert "exists already" in done.err
+    assert "--force" in done.err
     assert rows.read_text() == "mine"
+    assert command(*arguments, "--force").code == 0
+    assert len(rows.read_text().splitlines()) == 51
+    assert "mine" not in rows.read_text()
 
 
 @pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
