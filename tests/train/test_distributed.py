@@ -127,7 +127,7 @@ def fail(folder: Path, group: DistributedGroup) -> None:
 
 def test_error_of_a_process_is_reported_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with (
-        pytest.raises(UsageError, match=r"^it cannot be$") as raised,
+        pytest.raises(UsageError, match=r"(?m)^it cannot be$") as raised,
         process_group(3, partial(fail, tmp_path)) as group,
     ):
         step(tmp_path, group)
@@ -151,7 +151,7 @@ def test_process_that_ends_before_joining_ends_the_run(
 
     monkeypatch.setattr(torch.distributed, "init_process_group", closed)
     with (
-        pytest.raises(MtclarError, match=r"a training process ended: Connection closed by peer$"),
+        pytest.raises(MtclarError, match=r"(?m)a training process ended: Connection closed by peer$"),
         process_group(2, vanish),
     ):
         pass

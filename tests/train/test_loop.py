@@ -150,12 +150,12 @@ def test_resume_requires_the_same_settings(data: TrainData, tmp_path: Path) -> N
     loop.train(data, once, tmp_path, say=silent)
     other = replace(once, seed=9, label_smoothing=replace(once.label_smoothing, distil=0.4))
     with pytest.raises(
-        UsageError, match=r"another run: label_smoothing\.distil was 0\.0, is 0\.4; seed was 1, is 9$"
+        UsageError, match=r"(?m)another run: label_smoothing\.distil was 0\.0, is 0\.4; seed was 1, is 9$"
     ):
         loop.train(data, other, tmp_path, resume=True, say=silent)
-    with pytest.raises(UsageError, match=r"another run: data\.rendered was 30, is 0$"):
+    with pytest.raises(UsageError, match=r"(?m)another run: data\.rendered was 30, is 0$"):
         loop.train(replace(data, rendered=None), once, tmp_path, resume=True, say=silent)
-    with pytest.raises(UsageError, match=r"network\.fusion was both, is published.*; and \d+ more$"):
+    with pytest.raises(UsageError, match=r"(?m)network\.fusion was both, is published.*; and \d+ more$"):
         loop.train(data, PRESETS["paper"], tmp_path, resume=True, say=silent)
     assert epochs_in(tmp_path) == [1]
     loop.train(data, replace(once, epochs=2), tmp_path, resume=True, say=silent)  # its length may change
@@ -170,7 +170,7 @@ def test_missing_settings_of_older_runs_have_defaults(data: TrainData, tmp_path:
         del stored["config"][missing]
     del stored["config"]["network"]["pair_hidden"]
     torch.save(stored, tmp_path / LATEST)
-    with pytest.raises(UsageError, match=r"another run: clip_norm was 5\.0, is 1\.0$"):
+    with pytest.raises(UsageError, match=r"(?m)another run: clip_norm was 5\.0, is 1\.0$"):
         loop.train(data, replace(standard, clip_norm=1.0), tmp_path, resume=True, say=silent)
     loop.train(data, replace(standard, epochs=2), tmp_path, resume=True, say=silent)
     assert epochs_in(tmp_path) == [1, 2]
@@ -226,7 +226,7 @@ def test_second_stage_with_larger_pictures(data: TrainData, tmp_path: Path) -> N
 def test_a_second_stage_of_another_network_is_refused(data: TrainData, tmp_path: Path) -> None:
     first = loop.train(data, replace(CONFIG, epochs=1), tmp_path / "first", say=silent)
     other = replace(CONFIG, network=replace(SMALL, enlarged_size=64, fusion="both and product"))
-    message = r"start from differs from the network of this run: fusion was both, is both and product$"
+    message = r"(?m)start from differs from the network of this run: fusion was both, is both and product$"
     with pytest.raises(UsageError, match=message):
         loop.train(data, other, tmp_path / "second", initial=first, say=silent)
     assert not (tmp_path / "second").exists()
@@ -258,7 +258,7 @@ def test_invalid_checkpoints_are_refused(data: TrainData, tmp_path: Path) -> Non
     with pytest.raises(MtclarError, match="holds no network of this kind"):
         checkpoint.load_checkpoint(tmp_path / "run" / LATEST)
     wider = replace(CONFIG, network=replace(SMALL, embedding=24))
-    with pytest.raises(UsageError, match=r"another run: network\.embedding was 16, is 24$"):
+    with pytest.raises(UsageError, match=r"(?m)another run: network\.embedding was 16, is 24$"):
         loop.train(data, wider, tmp_path / "run", resume=True, say=silent)
     stored = torch.load(tmp_path / "run" / LATEST, weights_only=True)
     del stored["optimiser"]

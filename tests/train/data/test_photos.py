@@ -81,7 +81,7 @@ def test_invalid_table_is_reported(folder: Path) -> None:
     with pytest.raises(UsageError, match="line 1: 2 columns are called valence"):
         photos.load(write(folder, "path,valence,Valence,arousal\n"))
     (folder / "photos.csv").write_bytes(b"path,valence,arousal\n\xff\xfe\n")
-    with pytest.raises(UsageError, match=r"photos\.csv is not a CSV file: it is not text in UTF-8$"):
+    with pytest.raises(UsageError, match=r"(?m)photos\.csv is not a CSV file: it is not text in UTF-8$"):
         photos.load(folder / "photos.csv")
 
 
