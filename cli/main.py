@@ -17,27 +17,39 @@ from typer.core import TyperCommand, TyperGroup
 from mtclar.cli.old_spellings import current_spelling
 from mtclar.engine.errors import MtclarError, machine_refusal
 
-COMMANDS = (
-    "demo",
-    "calibrate",
-    "run",
-    "label",
-    "analyse",
-    "segments",
-    "compare",
-    "plot",
-    "bids",
-    "replay",
-    "watch",
-    "mark",
-    "bench",
-    "doctor",
-    "evaluate",
-    "train",
-    "export",
-    "config",
-    "support",
-)
+GROUPS = {
+    "calibration": "Calibrate",
+    "live": "Track",
+    "recordings": "Work on recordings",
+    "tables": "Tables, statistics, plots",
+    "networks": "Networks",
+    "machine": "This machine",
+}
+"""Folder of cli/commands -> the heading of its commands in --help."""
+
+COMMANDS = {
+    "calibrate": "calibration",
+    "support": "calibration",
+    "demo": "live",
+    "run": "live",
+    "replay": "live",
+    "watch": "live",
+    "mark": "live",
+    "label": "recordings",
+    "analyse": "recordings",
+    "segments": "tables",
+    "compare": "tables",
+    "plot": "tables",
+    "bids": "tables",
+    "evaluate": "networks",
+    "train": "networks",
+    "export": "networks",
+    "bench": "machine",
+    "doctor": "machine",
+    "config": "machine",
+}
+"""Command -> its folder."""
+
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
 DEBUG_FLAG = "--debug"
@@ -85,11 +97,13 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
     )
     app.callback()(_root)
-    for name in COMMANDS:
-        module = import_module(f"mtclar.cli.commands.{name}")
+    for name, folder in COMMANDS.items():
+        module = import_module(f"mtclar.cli.commands.{folder}.{name}")
         command = _interruptible(module.command)
         if not (subcommands := getattr(module, "SUBCOMMANDS", {})):
-            app.command(name, cls=_PlainCommand, help=_help_text(command))(command)
+            app.command(name, cls=_PlainCommand, help=_help_text(command), rich_help_panel=GROUPS[folder])(
+                command
+            )
             continue
         has_parameters = bool(inspect.signature(module.command).parameters)
         group = typer.Typer(
@@ -100,7 +114,7 @@ def make_app() -> typer.Typer:
         group.callback(help=_help_text(command))(command)
         for subname, subcommand in subcommands.items():
             group.command(subname, cls=_PlainCommand, help=_help_text(subcommand))(_interruptible(subcommand))
-        app.add_typer(group, name=name)
+        app.add_typer(group, name=name, rich_help_panel=GROUPS[folder])
     return app
 
 

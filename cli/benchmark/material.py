@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mtclar.cli.commands.demo import calibrated
+from mtclar.cli.commands.live.demo import calibrated
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Frame

@@ -183,7 +183,7 @@ def evaluate(
 
 def print_report(console: "Console", report: ClipReport) -> None:
     """Print the counts, the scores with intervals, the baselines with a lower error, and the curve."""
-    from mtclar.cli.commands.evaluate import COMPARISON, LABELLING, warn_of_other_encoder
+    from mtclar.cli.commands.networks.evaluate import COMPARISON, LABELLING, warn_of_other_encoder
     from mtclar.cli.terminal import counted, print_text
 
     score = report.score
@@ -233,7 +233,7 @@ def _table(title: str) -> "Table":
 
 def _tables(score: "Score") -> "list[Table]":
     """The scores and their bootstrap intervals; each table fits 80 columns."""
-    from mtclar.cli.commands.evaluate import decimal, percent
+    from mtclar.cli.commands.networks.evaluate import decimal, percent
     from mtclar.label.evaluation_protocol import MTCLAR
 
     scores = _table("valence/arousal")
@@ -261,7 +261,7 @@ def _tables(score: "Score") -> "list[Table]":
 
 def _curve_tables(curve: "Mapping[int, Score]") -> "list[Table]":
     """One table for each dimension with the RMSE by percent of labels."""
-    from mtclar.cli.commands.evaluate import decimal
+    from mtclar.cli.commands.networks.evaluate import decimal
 
     tables = []
     for i, axis in enumerate(AXES):

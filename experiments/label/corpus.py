@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mtclar.cli.commands.evaluate import CACHE
+from mtclar.cli.commands.networks.evaluate import CACHE
 from mtclar.engine.files import user_folder
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtclar.cli.commands.evaluate import CACHE, decimal
+from mtclar.cli.commands.networks.evaluate import CACHE, decimal
 from mtclar.engine.files import user_folder
 from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, LabelledClip, Score, score
 from mtclar.label.face_scan import RATE_HZ, FaceScanner

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtclar.cli.commands import doctor
+from mtclar.cli.commands.machine import doctor
 from mtclar.cli.main import COMMANDS, main
 from mtclar.engine.errors import MtclarError, UsageError
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from mtclar.cli.commands import run
+from mtclar.cli.commands.live import run
 from mtclar.cli.config_file import read_config, settings_of
 from mtclar.engine import encryption
 from mtclar.engine.data_types import Encoded

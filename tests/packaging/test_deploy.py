@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mtclar.cli.commands.run import command as run
+from mtclar.cli.commands.live.run import command as run
 from mtclar.cli.config_file import settings_of
 from mtclar.stream.runner import STUCK_S
 

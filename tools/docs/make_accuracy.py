@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtclar.cli.commands.evaluate import decimal, percent
+from mtclar.cli.commands.networks.evaluate import decimal, percent
 from mtclar.train.accuracy.methods import MTCLAR
 from tools.docs.generated import replace_section
 

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from mtclar.cli.commands.run import _calibrated_on
+from mtclar.cli.commands.live.run import _calibrated_on
 from mtclar.cli.predecessors import KEPT, predecessors
 from mtclar.cli.service.calibration import make_registry, replacing_support, saving_to, subjects_of
 from mtclar.engine.data_types import Encoded

@@ -13,7 +13,7 @@ import pytest
 from support.media.video_clips import face_pictures
 from support.networks.exported_networks import exported, of_another_name
 
-from mtclar.cli.commands.evaluate import decimal
+from mtclar.cli.commands.networks.evaluate import decimal
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.estimate.comparer import bundled_params
@@ -359,7 +359,7 @@ def test_clips_by_the_protocol(command: Command, tmp_path: Path) -> None:
 
 
 def two_people(root: Path) -> Path:
-    clips = Path(__file__).parents[2] / "label" / "clips"
+    clips = Path(__file__).parents[3] / "label" / "clips"
     for number, person in (("001", "1002"), ("002", "1003")):
         folder = root / number
         folder.mkdir(parents=True)

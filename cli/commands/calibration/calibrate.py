@@ -21,7 +21,7 @@ from mtclar.cli.calibration_target import (
     require_accepted,
     require_person,
 )
-from mtclar.cli.commands import calibrate_page, calibrate_recording
+from mtclar.cli.commands.calibration import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, ScaleOption, SourceOption, ThreadsOption
 from mtclar.cli.passphrase import PassphraseFileOption

@@ -167,7 +167,7 @@ def command(
     if force and (suggest is not None or corpus is not None or len(videos) > 1):
         raise UsageError("--force works with one video only", "name other files, or remove the old ones")
     if suggest is not None:
-        from mtclar.cli.commands.label_suggest import run as run_suggest
+        from mtclar.cli.commands.recordings.label_suggest import run as run_suggest
 
         others = (corpus, shard, report, render)
         if any(other is not None for other in others) or len(videos) != 1 or len(supports) > 1:
@@ -179,7 +179,7 @@ def command(
         )
         return
     if corpus is not None or len(videos) > 1:
-        from mtclar.cli.commands.label_many import jobs_of_manifest, jobs_of_videos, run_many
+        from mtclar.cli.commands.recordings.label_many import jobs_of_manifest, jobs_of_videos, run_many
 
         if render is not None:
             raise UsageError("--render works with one video only", "remove --render")

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from mtclar.cli.commands import label as command_file
+from mtclar.cli.commands.recordings import label as command_file
 from mtclar.label.face_scan import RATE_HZ
 
 Command = Callable[..., Any]
 
-CLIP = Path(__file__).parents[2] / "label" / "clips" / "1002.mp4"
+CLIP = Path(__file__).parents[3] / "label" / "clips" / "1002.mp4"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def run(
 
     import cv2
 
-    from mtclar.cli.commands.label import frame_progress, print_people
+    from mtclar.cli.commands.recordings.label import frame_progress, print_people
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, print_text

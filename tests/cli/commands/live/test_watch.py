@@ -19,7 +19,7 @@ from websockets.sync.server import Server as WebsocketServer
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from mtclar.cli.commands.watch import command
+from mtclar.cli.commands.live.watch import command
 from mtclar.engine.data_types import Affect
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.protocol.messages import AffectMessage, ByeMessage, Hello, LatencyMs, StreamInfo

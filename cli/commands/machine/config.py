@@ -15,7 +15,7 @@ def command(
     ] = None,
 ) -> None:
     """Show or check the TOML file that `run --config FILE` reads."""
-    from mtclar.cli.commands.run import command as run
+    from mtclar.cli.commands.live.run import command as run
     from mtclar.cli.config_file import EXAMPLE_HINT, read_config, readable_secrets, settings_of
     from mtclar.cli.config_file import example as example_of
     from mtclar.cli.main import PROGRAM

@@ -13,7 +13,7 @@ import pytest
 from support.terminal import on_a_terminal, shows_typed_signs
 
 ENDLESS = "synthetic:160x120@10?faces=0"
-OUTLET = Path(__file__).parents[2] / "support" / "peers" / "lsl_outlet.py"
+OUTLET = Path(__file__).parents[3] / "support" / "peers" / "lsl_outlet.py"
 
 
 def marks_of(rows: Path) -> list[str]:

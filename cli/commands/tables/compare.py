@@ -123,7 +123,7 @@ def _shown(agreement: "DataFrame") -> "Table":
     from rich import box
     from rich.table import Table
 
-    from mtclar.cli.commands.evaluate import decimal
+    from mtclar.cli.commands.networks.evaluate import decimal
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("recording", overflow="fold")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-from mtclar.cli.commands import demo
+from mtclar.cli.commands.live import demo
 from mtclar.cli.options import HOST, PORT
 from mtclar.engine import models
 from mtclar.engine.data_types import Frame

@@ -9,7 +9,7 @@ from support.command_line import Run
 
 pytest.importorskip("pandas", reason="pandas is missing: pip install 'mtclar-stream[analysis]'")
 
-from mtclar.cli.commands import compare as command_file
+from mtclar.cli.commands.tables import compare as command_file
 from mtclar.label.analysis.agreement import MAX_LAG_S
 
 

@@ -114,7 +114,7 @@ def command(
     """
     from dataclasses import replace
 
-    from mtclar.cli.commands.label_many import run_many
+    from mtclar.cli.commands.recordings.label_many import run_many
     from mtclar.engine.errors import UsageError
     from mtclar.label.corpus.recordings import NO_SUPPORT, Recorded, recording_jobs
     from mtclar.label.labelling import Settings
