@@ -96,7 +96,7 @@ def test_unknown_fields_and_types_are_ignored() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"stream": MISSING}, {"size": [1]}, {"size": 7}, {"faces": {"id": 1}}, {"faces": [7]}, {"pts": "soon"}],
-    ids=str,
+    ids=["no stream", "one size", "a size", "an object of faces", "a number for a face", "words for pts"],
 )
 def test_another_shape_is_an_error_that_names_the_message(change: dict[str, Any]) -> None:
     lines = (EXCHANGES / "ordinary.jsonl").read_text().splitlines()
