@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtclar.cli.benchmark.material import as_source
+from mtclar.engine.errors import MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.mailbox import Freshness
@@ -51,4 +52,7 @@ def serve(
 
 
 if __name__ == "__main__":
-    serve(**json.loads(sys.argv[1]))
+    try:
+        serve(**json.loads(sys.argv[1]))
+    except MtclarError as error:
+        sys.exit(error.what)

@@ -76,7 +76,7 @@ def _publish_then_end(server: Server, make_message: Make) -> None:
 
 def test_errors_come_from_the_loop(publishing: ServerProcess) -> None:
     with pytest.raises(UsageError, match="not the address"):
-        next(watch("localhost:8765"))
+        next(watch("http://localhost:8765"))
     with pytest.raises(RefusedError, match="there is no stream 'attic'"):
         next(watch(publishing.url, streams="attic"))
     assert threads() == []
