@@ -17,7 +17,9 @@ from mtclar.cli.options import (
     PORT,
     WEBCAM,
     BackendOption,
+    HostOption,
     OutOption,
+    PortOption,
     ThreadsOption,
     TlsCertOption,
     TlsKeyOption,
@@ -62,8 +64,6 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the file n
 FpsOption = Annotated[
     float | None, typer.Option(min=0.01, help="Frame rate of an image folder, in frames per second.")
 ]
-HostOption = Annotated[str, typer.Option(help="Address to listen on; other machines need a token.")]
-PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ SOURCES = (
     "demo or synthetic"
 )
 
+HostOption = Annotated[
+    str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
+]
+PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 SourceOption = Annotated[
     str,
     typer.Option(

@@ -8,6 +8,8 @@ import typer
 from mtclar.cli.options import (
     HOST,
     PORT,
+    HostOption,
+    PortOption,
     TlsCertOption,
     TlsKeyOption,
     TokenFileOption,
@@ -31,12 +33,8 @@ def command(
         str, typer.Option(metavar="[[H:]MM:]SS", help="Where to begin, counted from the beginning.")
     ] = "0",
     wait: Annotated[bool, typer.Option("--wait", help="Begin when the first client connects.")] = False,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
-    ] = HOST,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = PORT,
+    host: HostOption = HOST,
+    port: PortOption = PORT,
     token_file: TokenFileOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,

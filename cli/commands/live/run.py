@@ -13,9 +13,11 @@ from mtclar.cli.options import (
     WEBCAM,
     BackendOption,
     CsvOption,
+    HostOption,
     LogOption,
     NoLiveOption,
     ParticipantOption,
+    PortOption,
     ProviderOption,
     ReadOnlyOption,
     RecordOnRequestOption,
@@ -68,12 +70,8 @@ def command(
             "sources, all for files.",
         ),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
-    ] = HOST,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = PORT,
+    host: HostOption = HOST,
+    port: PortOption = PORT,
     token: Annotated[
         str | None,
         typer.Option(help="Secret that clients must send. Other users can see it in the process list."),
