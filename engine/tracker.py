@@ -351,7 +351,8 @@ def _open_blendshapes(sessions: ExitStack, threads: int) -> BlendshapeNetwork:
 def _through_blink(track: _Track, t_s: float, blinking: bool, estimate: Estimate) -> tuple[float, float]:
     """Arousal and its sd: in a blink not below that of the open eyes before it, since closed eyes read as low arousal.
 
-    The sd grows until the eyes open. Valence and rising arousal stay: docs/faces.md has what holding them costs.
+    The sd grows until the eyes open. Valence and rising arousal stay: docs/explanation/faces.md has the cost of
+    holding them.
     """
     if not blinking or track.open_arousal is None:
         track.open_arousal, track.open_s = estimate.arousal, t_s

@@ -35,7 +35,7 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True, eq=False)
 class AnalysedRecording:
-    """The values of every face in every frame; the columns are those of docs/columns.md."""
+    """The values of every face in every frame; the columns are those of docs/reference/columns.md."""
 
     video: Path
     table: RecordingTable
@@ -54,7 +54,7 @@ class AnalysedRecording:
     def segments(
         self, segments: "PathLike | Sequence[Segment] | None" = None, baseline: str | None = None
     ) -> "DataFrame":
-        """Statistics of each segment and of the whole recording: a row each (docs/analysis.md).
+        """Statistics of each segment and of the whole recording: a row each (docs/analysis/tables.md).
 
         `segments`: a table or ELAN file of segments, or the segments themselves. Raises UsageError.
         """

@@ -8,7 +8,7 @@ from mtclar.engine.face.crop import Points
 LIDS = (((159, 145), (158, 153), (160, 144)), ((386, 374), (385, 380), (387, 373)))
 CORNERS = ((33, 133), (362, 263))
 
-# Chosen on rendered clips with known blinks (docs/faces.md).
+# Chosen on rendered clips with known blinks (docs/explanation/faces.md).
 BLINK_OPENING = 0.75  # share of the open eyes' ratio below which the eyes are closing or closed
 LONGEST_BLINK_S = 0.4  # eyes that stay narrow for longer are not blinking: the reference follows them
 OPEN_FOLLOW_S = 0.1  # how fast the reference follows eyes that open further ...

@@ -7,7 +7,7 @@ first half, the face whose script is nearest to what the page asks for; it label
 arousal. The validation step shows faces of the second half. Counted are the seconds from the first label to the rule's
 `enough`, as the machine needs them; reading a prompt and making a face comes on top, and is put at READING_S a label.
 The support set is then tried on the clip's second half.
-With --pictures, Chromium looks on and takes the pictures of docs/calibrate.md.
+With --pictures, Chromium looks on and takes the pictures of docs/live/calibrate.md.
 """
 
 import argparse
@@ -182,7 +182,7 @@ def take_pictures(url: str, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--pictures", type=Path, metavar="FOLDER", help="take the pictures of docs/calibrate.md"
+        "--pictures", type=Path, metavar="FOLDER", help="take the pictures of docs/live/calibrate.md"
     )
     folder = parser.parse_args().pictures
     person = Person()

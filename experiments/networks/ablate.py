@@ -9,8 +9,8 @@ calibration split and on rendered people that were not trained on and are not th
 table spends no test. The base with
 other seeds says which differences are noise. A run that is already in OUT is not repeated, one that was stopped goes
 on, and an OUT whose runs had another number of epochs is refused; results.json and table.md are written after every
-run. With --write all runs together become the section of docs/training.md. --share 0/2 and 1/2 divide the runs between
-two processes (with an OUT each).
+run. With --write all runs together become the section of docs/development/training.md. --share 0/2 and 1/2 divide
+the runs between two processes (with an OUT each).
 """
 
 import argparse
@@ -39,7 +39,7 @@ from mtclar.train.network.checkpoint import LATEST, WEIGHTS, Checkpoint, load_ch
 from mtclar.train.presets import PRESETS
 from tools.docs.generated import replace_section
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "development" / "training.md"
 QUARTER = NetworkConfig(stem=16, stages=((24, 1), (48, 1), (96, 1), (160, 1)))
 BASE = replace(PRESETS["best"], network=replace(QUARTER, temperature=PRESETS["best"].network.temperature))
 
@@ -153,7 +153,9 @@ def main() -> None:
         "--only", nargs="+", choices=variants(), metavar="RUN", help="by name; all by default"
     )
     parser.add_argument("--share", type=share_of, metavar="I/N", help="every N-th run from the I-th on")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/training.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/development/training.md"
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if options.write and (options.only or options.share):

@@ -1,4 +1,4 @@
-"""Accuracy and speed of the networks: the figures of docs/training.md and of the encoder's card.
+"""Accuracy and speed of the networks: the figures of docs/development/training.md and of the encoder's card.
 
     python -m experiments.networks.accuracy_and_speed --ferplus FERPLUS --people test_people.npz
         [--models DIR] [--dump DIR] [--backend onnxruntime]

@@ -1,4 +1,4 @@
-"""Accuracy of the encoder by group of people: the generated part of docs/model-card.md.
+"""Accuracy of the encoder by group of people: the generated part of docs/reference/model-card.md.
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m experiments.networks.model_card --ferplus FERPLUS --people test_people.npz [--write]
@@ -28,7 +28,7 @@ from tools.fit.fewshot_people import rendered
 
 Array = NDArray[Any]
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "model-card.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "model-card.md"
 BATCH = 256
 RESAMPLES = 2000
 
@@ -109,7 +109,7 @@ def main() -> None:
     )
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PrivateTest is used)")
     parser.add_argument("--people", type=Path, required=True, help="pictures of rendered test people")
-    parser.add_argument("--write", action="store_true", help="into docs/model-card.md")
+    parser.add_argument("--write", action="store_true", help="into docs/reference/model-card.md")
     options = parser.parse_args()
     card = models.card("encoder")
     with open_session(models.path("encoder")) as session:

@@ -1,4 +1,4 @@
-"""What each sink adds and costs, and what 20 restarts and a minute's block of its other end do: docs/sinks.md.
+"""What each sink adds and costs, and what 20 restarts and a minute's block of its other end do: docs/live/sinks.md.
 
     python -m experiments.server.sinks --write                # latency, cost, restarts, blocks: 10 minutes
     python -m experiments.server.sinks --clock 10 --write     # LSL's clock over 10 minutes
@@ -36,7 +36,7 @@ from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "sinks.md"
+PAGE = ROOT / "docs" / "live" / "sinks.md"
 RESULT = ROOT / "docs" / "results" / "sinks.json"
 
 RATE_HZ = 30.0
@@ -324,7 +324,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def page(result: dict[str, Any]) -> str:
-    """The section of docs/sinks.md."""
+    """The section of docs/live/sinks.md."""
     rows = []
     for name, one in result["sinks"].items():
         latency, restart, block = one["latency_ms"], one.get("restarts"), one["blocked"]

@@ -2,7 +2,7 @@
 
     build/mediapipe/bin/python -m experiments.tracking.face_finders [--photos ZIP [--every N]] [--clip FILE]
 
-(`make setup-mediapipe` makes that environment.) The tables of docs/faces.md come from it.
+(`make setup-mediapipe` makes that environment.) The tables of docs/explanation/faces.md come from it.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 In the order of the data: `connection` (the handshake and its refusals), `client` (reconnects, subscribes), `inbox`
 (what waits for the program, and gaps), `script` (a plain loop over it). Messages are those of `mtclar.stream.protocol`.
-docs/clients.md has examples.
+docs/live/clients.md has examples.
 """
 
 from mtclar.stream.client.client import Client

@@ -1,7 +1,7 @@
 """Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`, `player` (serves one), `video`.
 
 A recording is a folder: `manifest.json`, `faces/00001.parquet` and further parts, `events.jsonl` and perhaps videos.
-docs/recordings.md describes it.
+docs/live/recordings.md describes it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""All limits of a server on its clients, in one place; docs/security.md has them as a table."""
+"""All limits of a server on its clients, in one place; docs/server/security.md has them as a table."""
 
 from dataclasses import dataclass, replace
 

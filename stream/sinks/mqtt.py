@@ -50,7 +50,7 @@ RETRY_S = (1, 30)
 MARKS_WAITING = 1000
 FAREWELL_S = 1.0
 
-FORM = "write mqtt://HOST:PORT/TOPIC or mqtts://USER@HOST:PORT/TOPIC?password-file=FILE (docs/sinks.md)"
+FORM = "write mqtt://HOST:PORT/TOPIC or mqtts://USER@HOST:PORT/TOPIC?password-file=FILE (docs/live/sinks.md)"
 
 
 @dataclass(frozen=True, slots=True)

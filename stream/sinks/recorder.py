@@ -1,4 +1,4 @@
-"""`--record FOLDER`: records the run as Parquet parts with a manifest (docs/recordings.md).
+"""`--record FOLDER`: records the run as Parquet parts with a manifest (docs/live/recordings.md).
 
 A killed process loses at most a second. Messages wait in memory for the sink's thread, however slow the disk is.
 """

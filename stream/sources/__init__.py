@@ -35,9 +35,9 @@ def open_source(
     """The source that `spec` names, checked as far as that is possible without waiting for a network.
 
     `spec` is a path, `/dev/videoN`, or one of SOURCES followed by nothing, `:`, `?` or `://`; `module:factory://...`
-    opens a source of your own. The options of docs/sources.md may follow. `realtime` plays a file as if it were live,
-    by its own times (`run --freshness paced` does the same in the pipeline). `loop` repeats a file without end. Raises
-    UsageError for an invalid spec, SourceError for a camera or file that cannot be read.
+    opens a source of your own. The options of docs/live/sources.md may follow. `realtime` plays a file as if it were
+    live, by its own times (`run --freshness paced` does the same in the pipeline). `loop` repeats a file without end.
+    Raises UsageError for an invalid spec, SourceError for a camera or file that cannot be read.
     """
     if not spec.strip():
         raise UsageError("the source is empty", f"write {FORMS}")

@@ -1,7 +1,7 @@
 """The columns of every table of values: `run --csv`, `label`, `analyse`, Parquet and the dashboard's export.
 
 One row is one face of one frame; a frame without a face is one row without a track. A cell is empty where there is no
-value. docs/columns.md shows this list to users; a test compares the two, and the dashboard's list with this one.
+value. docs/reference/columns.md shows this list to users; a test compares the two, and the dashboard's list with this.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The JSON beside each table: where its values come from. docs/columns.md describes the fields.
+"""The JSON beside each table: where its values come from. docs/reference/columns.md describes the fields.
 
 `out.csv` has `out.csv.json`. It is written again when the table is complete, with the table's checksum.
 """

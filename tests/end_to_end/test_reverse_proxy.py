@@ -1,4 +1,4 @@
-"""Behind a real nginx with the configuration of docs/reverse-proxy.md: prefix, Host, Origin, TLS, websocket."""
+"""Behind a real nginx with the configuration of docs/server/reverse-proxy.md: prefix, Host, Origin, TLS, websocket."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.pages import camera_pages
 from mtclar.stream.server.server import Server
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reverse-proxy.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "server" / "reverse-proxy.md").read_text()
 SAMPLE = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)[0]
 NAME = "lab.example"
 TOKEN = "a-long-enough-token"

@@ -28,7 +28,7 @@ ENVIRONMENT = {
         for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")
     },
 }
-PAGES = ("README.md", "docs/protocol/README.md", "docs/clients.md")
+PAGES = ("README.md", "docs/protocol/README.md", "docs/live/clients.md")
 CLIENTS = {
     f"{page}-{number}": text
     for page in PAGES

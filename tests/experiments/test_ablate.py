@@ -33,7 +33,7 @@ def rendered(path: Path, people: list[int]) -> Path:
 
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Arguments for two runs of a tiny network on data in miniature; docs/training.md is a page of the test."""
+    """Arguments for two runs of a tiny network on data in miniature; the page is one of the test."""
     page = tmp_path / "training.md"
     page.write_text("before\n<!-- ablations -->\nan older table\n<!-- end of ablations -->\nafter\n")
     monkeypatch.setattr(ablate, "variants", lambda: RUNS)

@@ -48,7 +48,9 @@ def test_the_architecture_page_lists_every_package_and_nothing_else() -> None:
 
 
 def test_the_glossary_is_short() -> None:
-    terms = re.findall(r"^- \*\*(.+?)\*\*", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    terms = re.findall(
+        r"^- \*\*(.+?)\*\*", (ROOT / "docs" / "reference" / "glossary.md").read_text(), re.MULTILINE
+    )
     assert len(terms) == len(set(terms))
     assert len(terms) <= MAX_TERMS
 
@@ -116,7 +118,7 @@ def test_the_readmes_commands_and_program_run_on_files(tmp_path: Path) -> None:
 def test_the_commands_and_program_of_the_analysis_page_run(tmp_path: Path) -> None:
     for package in ("pandas", "scipy", "matplotlib"):
         pytest.importorskip(package, reason=f"{package} is missing: pip install 'mtclar-stream[analysis]'")
-    page = (ROOT / "docs" / "analysis.md").read_text()
+    page = (ROOT / "docs" / "analysis" / "tables.md").read_text()
     for folder in ("labelled", "rater"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "anna.csv").write_bytes(demo_clip.script_path().read_bytes())

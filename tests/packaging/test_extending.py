@@ -1,4 +1,4 @@
-"""docs/extending.md: every recipe is followed with the files of the page, by its own command and by an entry."""
+"""docs/development/extending.md: every recipe is followed with the page's files, by its own command and by an entry."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from mtclar.stream import demo_clip
 from mtclar.stream.sinks import SINKS
 from mtclar.stream.sources import SOURCES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "development" / "extending.md").read_text()
 FILES = dict(re.findall(r"```(?:python|js|html)\n(?:#|//|<!--) (\S+?)(?: -->)?\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = re.findall(r"^    PYTHONPATH=\. mtclar-stream (.*)$", PAGE, re.MULTILINE)
 FRAMES = 25

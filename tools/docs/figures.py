@@ -39,7 +39,7 @@ VOTED = "FER+ votes, majority"  # the recall with all classes
 BEFORE_AFTER = (FACES_BEFORE, FACES)
 PAGES = (
     ROOT / "README.md",
-    ROOT / "docs" / "accuracy.md",
+    ROOT / "docs" / "explanation" / "accuracy.md",
     RESULTS / "performance.md",
     RESULTS / "real-faces.md",
 )

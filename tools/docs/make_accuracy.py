@@ -1,4 +1,4 @@
-"""Makes the tables and the plot of docs/accuracy.md again, with the bundled networks: `mtclar-stream evaluate`.
+"""Makes tables and plot of docs/explanation/accuracy.md again, with the bundled networks: `mtclar-stream evaluate`.
 
     python -m tools.docs.make_accuracy --ferplus path/to/ferplus
 
@@ -19,7 +19,7 @@ from mtclar.train.accuracy.methods import MTCLAR
 from tools.docs.generated import replace_section
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGE = DOCS / "accuracy.md"
+PAGE = DOCS / "explanation" / "accuracy.md"
 PLOT = DOCS / "images" / "accuracy.png"
 RENDERED, FERPLUS = (DOCS / "results" / f"accuracy-{name}.json" for name in ("rendered", "ferplus"))
 FIELDS = ("ccc", "pcc", "rmse", "sagr")

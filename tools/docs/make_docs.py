@@ -135,7 +135,7 @@ def save_with_camera(name: str, screenshot: bytes, affect: dict[str, Any]) -> No
 
 
 def scene_pictures(browser: "Browser") -> None:
-    """The pictures of docs/dashboard.md; every face and value of them is scripted."""
+    """The pictures of docs/live/dashboard.md; every face and value of them is scripted."""
     phones = []
     for name, scene in dashboard_scenes.SCENES.items():
         player = dashboard_scenes.Player(scene, start_s=40.0)

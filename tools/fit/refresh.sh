@@ -5,7 +5,7 @@
 #     FERPLUS=... LONDON=... tools/fit/refresh.sh figures INPUTS                          # 15 minutes
 #
 # INPUTS holds people_crops.npz, people.npz (rendered, for training), test_people.npz, tune.npz, tune_people.npz,
-# tune_clips, test_clips, test_scenes, tune_scenes and frames.npz; the commands that make them are in docs/training.md.
+# tune_clips, test_clips, test_scenes, tune_scenes and frames.npz; the commands that make them are in docs/development/training.md.
 # A page whose inputs are missing keeps its figures, and says of which encoder they are.
 set -eu
 what=$1 inputs=$2

@@ -126,9 +126,9 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME[://ARGUMENT]",
-            help="Send the results to another sink as well (docs/sinks.md): csv://FILE, record://FOLDER, live, lsl, "
-            "osc://HOST:PORT, mqtt://HOST:PORT/TOPIC, metrics://HOST:PORT, websocket://HOST:PORT, or module:factory "
-            "for your own; repeatable.",
+            help="Send the results to another sink as well (docs/live/sinks.md): csv://FILE, record://FOLDER, live, "
+            "lsl, osc://HOST:PORT, mqtt://HOST:PORT/TOPIC, metrics://HOST:PORT, websocket://HOST:PORT, or "
+            "module:factory for your own; repeatable.",
         ),
     ] = None,
     markers: Annotated[

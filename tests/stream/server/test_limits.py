@@ -1,4 +1,4 @@
-"""docs/security.md lists every limit with the value that it has."""
+"""docs/server/security.md lists every limit with the value that it has."""
 
 import re
 from dataclasses import fields
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mtclar.stream.server.limits import KIB, MIB, Limits
 
-PAGE = Path(__file__).parents[3] / "docs" / "security.md"
+PAGE = Path(__file__).parents[3] / "docs" / "server" / "security.md"
 UNITS = {"KiB": KIB, "MiB": MIB, "s": 1, "": 1}
 
 

@@ -20,7 +20,7 @@ STREAMS = [StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")]
 WAIT_S = 60.0
 EXTRAS = {"lsl": "pylsl", "osc": "pythonosc", "mqtt": "paho.mqtt", "mqtts": "paho.mqtt"}
 LAB_SINK = '''
-"""The sink of docs/extending.md: one file of one's own."""
+"""The sink of docs/development/extending.md: one file of one's own."""
 
 from pathlib import Path
 

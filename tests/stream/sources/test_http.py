@@ -64,7 +64,7 @@ def test_a_user_name_and_password_are_sent(camera: MjpegServer) -> None:
 
 @pytest.mark.parametrize(("algorithm", "answered"), [("MD5", True), ("SHA-256", False)])
 def test_digest_authentication_is_md5(camera: MjpegServer, algorithm: str, answered: bool) -> None:
-    """docs/sources.md says so; a later FFmpeg that answers SHA-256 fails here."""
+    """docs/live/sources.md says so; a later FFmpeg that answers SHA-256 fails here."""
     camera.authorization = "never"
     camera.challenge = f'Digest realm="camera", nonce="abc", qop="auth", algorithm={algorithm}'
     with pytest.raises(SourceError):

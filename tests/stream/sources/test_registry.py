@@ -9,7 +9,7 @@ from mtclar.engine.errors import SourceError, UsageError
 from mtclar.stream.sources import NETWORK, SOURCES, Source, open_source
 
 LAB_SOURCE = '''
-"""The source of docs/extending.md: one file of one's own."""
+"""The source of docs/development/extending.md: one file of one's own."""
 
 import numpy as np
 from mtclar.engine.data_types import Frame

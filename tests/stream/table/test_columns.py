@@ -8,7 +8,7 @@ import pytest
 from mtclar.engine.data_types import BLENDSHAPES
 from mtclar.stream.table.columns import COLUMNS, NAMES, Value, chosen_columns, csv_cells, read_types
 
-PAGE = Path(__file__).parents[3] / "docs" / "columns.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "columns.md"
 
 
 @pytest.mark.parametrize(
