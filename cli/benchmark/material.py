@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mtclar.cli.commands.live.demo import calibrated
+from mtclar.calibrate.core.demo_clip import demo_support
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Frame
@@ -44,7 +44,7 @@ class Material:
     def prepare(cls, clip: str | None, support: Path | None) -> "Material":
         """The bundled clip with a support set of its first seconds, unless a clip and a support set are named."""
         if clip is None and support is None:
-            return cls(str(demo_clip.clip_path()), calibrated("onnxruntime", 1))
+            return cls(str(demo_clip.clip_path()), demo_support("onnxruntime", 1))
         return cls(clip or str(demo_clip.clip_path()), None if support is None else SupportSet.load(support))
 
     def frames(self, count: int) -> list[Frame]:

@@ -1,24 +1,15 @@
-"""The calibration page of `run` and `calibrate page`: its sessions, how they save, and its files."""
+"""The people whom `run` can calibrate, and their calibration sessions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.opening import make_session, replacing_support
 from mtclar.calibrate.web.registry import CalibrationRegistry
-from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
-from mtclar.cli.predecessors import keep_predecessor
-from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
-from mtclar.engine.tracker import Tracker
-from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source
-from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.streams import Stream, supports_of
-
-CALIBRATE_PAGE = "calibrate"
 
 
 @dataclass(slots=True, eq=False)
@@ -84,71 +75,3 @@ def make_registry(
                 )
             )
     return CalibrationRegistry(sessions) if sessions else None
-
-
-def replacing_support(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
-    """Has all of them take over a support set."""
-
-    def replace_support(support: SupportSet) -> None:
-        for tracker in trackers:
-            tracker.replace_support(support)
-
-    return replace_support
-
-
-def make_session(
-    sources: Sequence[Source],
-    target: Path,
-    *,
-    subject: str,
-    backend: str,
-    threads: int,
-    keep_crops: bool = False,
-    on_saved: Callable[[SupportSet], None] | None = None,
-    passphrase: str | None = None,
-) -> CalibrationSession:
-    """A session that calibrates on one of `sources` and saves with `saving_to`."""
-    return CalibrationSession(
-        lambda: Tracker.open(backend=backend, threads=threads),
-        saving_to(target, passphrase),
-        target=target,
-        subject=subject,
-        streams=[
-            CalibrationStream(
-                source.stream_id, source.label, "browser" if isinstance(source, BrowserSource) else "server"
-            )
-            for source in sources
-        ],
-        feed=LiveFeed,
-        keep_crops=keep_crops,
-        on_saved=on_saved,
-        passphrase=passphrase,
-    )
-
-
-def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
-    """A function that saves at `target`, and keeps the previous files, encrypted if the new one is.
-
-    Without a passphrase it refuses to replace an encrypted support set.
-    """
-
-    def save(support: SupportSet) -> Path:
-        if passphrase is None and is_encrypted(target):
-            raise CalibrationError(
-                f"{target} is encrypted, and this page was started without a passphrase",
-                "the labels are kept: start the command again, which asks for the passphrase and continues",
-            )
-        keep_predecessor(target, passphrase)
-        support.save(target, passphrase)
-        return target
-
-    return save
-
-
-def calibration_pages() -> dict[str, Page]:
-    """The calibration page's files, and the schema of its messages."""
-    return {
-        **web_folder("mtclar.calibrate.web.page", CALIBRATE_PAGE),
-        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
-        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),
-    }

@@ -1,1 +1,4 @@
-"""The result of `label`: `table` (a row a frame, CSV), `exports` (Parquet, ELAN, NOVA), `render` (video with chart)."""
+"""Results as files. Of `label`: `table` (a row a frame, CSV), `exports` (Parquet, ELAN, NOVA), `render` (video, chart).
+
+`recorded` and `recording_files` export a recording of `run --record`.
+"""

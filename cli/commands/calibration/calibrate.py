@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.calibrate.core.predecessors import keep_predecessor
 from mtclar.calibrate.core.prompts import FRAMES_PER_PROMPT
 from mtclar.cli.calibration_target import (
     AcceptPoorOption,
@@ -25,7 +26,6 @@ from mtclar.cli.commands.calibration import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, ScaleOption, SourceOption, ThreadsOption
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.predecessors import keep_predecessor
 from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 

@@ -20,8 +20,8 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
       mtclar-stream calibrate page --source browser --out anna.mtclar
       mtclar-stream calibrate page --source rtsp://camera/stream --keep-crops
     """
+    from mtclar.calibrate.web.opening import CALIBRATE_PAGE, calibration_pages, make_session
     from mtclar.cli.main import version
-    from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages, make_session
     from mtclar.cli.service.service import Service
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.engine.support_set import SupportSet

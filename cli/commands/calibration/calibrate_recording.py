@@ -63,12 +63,12 @@ def command(
       mtclar-stream calibrate recording video.mp4 --pick 12 --out anna.mtclar
       mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar
     """
+    from mtclar.calibrate.web.opening import CALIBRATE_PAGE, calibration_pages
     from mtclar.calibrate.web.playback_feed import PlaybackFeed
     from mtclar.calibrate.web.recording_scan import pick_most_useful
     from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
     from mtclar.calibrate.web.still_feed import StillFeed
     from mtclar.cli.main import PROGRAM, version
-    from mtclar.cli.service.calibration import CALIBRATE_PAGE, calibration_pages
     from mtclar.cli.service.service import NOTICE_WITH_PICTURES
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.engine.support_set import SupportSet
@@ -162,7 +162,7 @@ def saving_labels_too(
     target: Path, passphrase: str | None, labels_of: "Callable[[SupportSet], Sequence[Label]]"
 ) -> "Callable[[SupportSet], Path]":
     """Saves the labels beside `target`, then the set: a failure leaves the set as it was."""
-    from mtclar.cli.service.calibration import saving_to
+    from mtclar.calibrate.web.opening import saving_to
     from mtclar.engine.files import write_whole
     from mtclar.stream.label_file import write_labels
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli import predecessors
+from mtclar.calibrate.core import predecessors
 from mtclar.cli.options import default_support_path, expanded
 from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of

@@ -9,20 +9,15 @@ import typer
 from mtclar.cli.options import HOST, PORT, BackendOption, NoLiveOption, SummaryOption, ThreadsOption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
     from mtclar.cli.reports.demo_recorder import LatencyClient
     from mtclar.cli.reports.demo_scores import Row, Scores
-    from mtclar.engine.data_types import Frame
-    from mtclar.engine.support_set import SupportSet
-    from mtclar.stream.pipeline import Truth
-    from mtclar.stream.sources import Source
     from mtclar.stream.summary import Summary
 
 MIN_SCORED = 50  # frames; fewer give no accuracy
-SUPPORT_MARGIN_S = 0.2  # between the last support frame and the first tracked one: none of them is scored
 
 
 def command(
@@ -41,6 +36,7 @@ def command(
     threads: ThreadsOption = 1,
 ) -> None:
     """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
+    from mtclar.calibrate.core.demo_clip import SUPPORT_MARGIN_S, SkippedStart, demo_support, script
     from mtclar.cli.main import version
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.reports.demo_recorder import LatencyClient, Recorder
@@ -66,7 +62,7 @@ def command(
         "A rendered face, not a person: its valence and arousal follow a script, with which the estimate is compared.",
     )
     with stop_on_signals() as stopped, ExitStack() as stack:
-        support = calibrated(backend, threads)
+        support = demo_support(backend, threads)
         last_s = float(support.times_s.max())
         print_text(
             console, f"Calibrated on {counted(len(support), 'labelled frame')} of its first {last_s:.1f} s."
@@ -109,63 +105,6 @@ def command(
             tracker.reset()
             service.runner.set_streams([Stream(play(), tracker)])
             service.run(stopped)  # which closes the source
-
-
-def calibrated(backend: str, threads: int) -> "SupportSet":
-    """The support set of the clip's first seconds, made as by `calibrate --labels`."""
-    from mtclar.calibrate.core.labelled_frames import select_labelled
-    from mtclar.calibrate.core.support_builder import make_support
-    from mtclar.engine.tracker import Tracker
-    from mtclar.stream import demo_clip
-    from mtclar.stream.label_file import read_labels
-    from mtclar.stream.sources import open_source
-
-    labels = read_labels(demo_clip.calibration_path())
-    with closing(open_source("demo")) as source, Tracker.open(backend=backend, threads=threads) as tracker:
-        recording = select_labelled(source.frames(), labels, tracker)
-        return make_support(recording.accepted, tracker, subject="rendered", source=source.label)
-
-
-class SkippedStart:
-    """A source without the frames before `from_s`, which are decoded and skipped."""
-
-    def __init__(self, source: "Source", from_s: float) -> None:
-        self._source = source
-        self._from_s = from_s
-        self.stream_id = source.stream_id
-        self.label = source.label
-        self.live = source.live
-        self.size = source.size
-        self.fps = source.fps
-        self.files = source.files
-
-    def frames(self) -> "Iterator[Frame]":
-        return (frame for frame in self._source.frames() if frame.pts_s >= self._from_s)
-
-    def reachable(self) -> bool | None:
-        return self._source.reachable()
-
-    def close(self) -> None:
-        self._source.close()
-
-
-def script() -> "Truth":
-    """The clip's valence and arousal by source time, from the line of the nearest frame."""
-    import csv
-
-    import numpy as np
-
-    from mtclar.stream import demo_clip
-
-    with demo_clip.script_path().open(newline="", encoding="utf-8") as file:
-        lines = [(line["time"], line["valence"], line["arousal"]) for line in csv.DictReader(file)]
-    times_s, valence, arousal = np.array(lines, np.float64).T
-
-    def at(t_s: float) -> tuple[float, float]:
-        index = int(np.abs(times_s - t_s).argmin())
-        return float(valence[index]), float(arousal[index])
-
-    return at
 
 
 def _report(

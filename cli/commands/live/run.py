@@ -181,16 +181,12 @@ def command(
       mtclar-stream run --source video.mp4 --support anna.mtclar --csv anna.csv
       mtclar-stream run --source browser --host 0.0.0.0 --token-file token.txt
     """
+    from mtclar.calibrate.web.opening import CALIBRATE_PAGE, calibration_pages
     from mtclar.cli.logs import set_up_logs
     from mtclar.cli.main import version
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.passphrase import passphrase_of
-    from mtclar.cli.service.calibration import (
-        CALIBRATE_PAGE,
-        calibration_pages,
-        make_registry,
-        subjects_of,
-    )
+    from mtclar.cli.service.calibration import make_registry, subjects_of
     from mtclar.cli.service.given_supports import print_supports, support_paths
     from mtclar.cli.service.service import (
         Service,

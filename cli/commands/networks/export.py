@@ -66,7 +66,7 @@ def command(
             raise UsageError(f"--to {to} needs a recording", "name a folder that `run --record` has written")
         if compute_capability or precision is not None or force:
             raise UsageError("--compute-capability, --precision and --force are for networks", "remove them")
-        from mtclar.cli.commands.recordings.export_recording import export_recording
+        from mtclar.label.output.recording_files import export_recording
 
         for written in export_recording(path, to, out):
             typer.echo(str(written))

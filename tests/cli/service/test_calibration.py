@@ -6,9 +6,10 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from mtclar.calibrate.core.predecessors import KEPT, predecessors
+from mtclar.calibrate.web.opening import replacing_support, saving_to
 from mtclar.cli.commands.live.run import _calibrated_on
-from mtclar.cli.predecessors import KEPT, predecessors
-from mtclar.cli.service.calibration import make_registry, replacing_support, saving_to, subjects_of
+from mtclar.cli.service.calibration import make_registry, subjects_of
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError, SupportSetError
 from mtclar.engine.face.crop import FRAMING

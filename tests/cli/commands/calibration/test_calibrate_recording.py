@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtclar.calibrate.core.predecessors import predecessors
 from mtclar.cli.commands.calibration.calibrate_recording import labels_path, saving_labels_too
-from mtclar.cli.predecessors import predecessors
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-from mtclar.cli.commands.live import demo
+from mtclar.calibrate.core import demo_clip as played
+from mtclar.calibrate.core.demo_clip import SUPPORT_MARGIN_S, SkippedStart, demo_support, script
 from mtclar.cli.options import HOST, PORT
 from mtclar.engine import models
 from mtclar.engine.data_types import Frame
@@ -58,7 +59,7 @@ def test_the_demo_ends_by_itself_above_both_baselines(command: Command, tmp_path
         assert key in summary
     frames = len(demo_clip.script_path().read_text().splitlines()) - 1
     last_s = float(demo_clip.calibration_path().read_text().splitlines()[-1].split(",")[0])
-    after = frames - int((last_s + demo.SUPPORT_MARGIN_S) * 25) - 1
+    after = frames - int((last_s + SUPPORT_MARGIN_S) * 25) - 1
     assert summary["frames"] == pytest.approx(after, abs=2)
     assert summary["scored_frames"] > 0.95 * after
     for dimension in ("valence", "arousal"):
@@ -85,7 +86,7 @@ def test_the_script_comes_with_every_message_and_ctrl_c_ends_it(process: Start, 
     path = tmp_path / "summary.json"
     running = process("demo", "--port", "0", "--summary-json", path)
     url = running.read_until("Websocket").split()[1]
-    truth = demo.script()
+    truth = script()
     answered = 0
     with connect(url, proxy=None, open_timeout=10) as client:
         for text in client:
@@ -124,7 +125,7 @@ def test_keep_serves_until_it_is_stopped(process: Start) -> None:
 def test_each_pass_is_closed_before_the_next(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[str] = []
 
-    class Glimpse(demo.SkippedStart):
+    class Glimpse(SkippedStart):
         """Five frames of it; stops the command in the third playing."""
 
         def frames(self) -> Iterator[Frame]:
@@ -137,7 +138,7 @@ def test_each_pass_is_closed_before_the_next(command: Command, monkeypatch: pyte
             happened.append("closed")
             super().close()
 
-    monkeypatch.setattr(demo, "SkippedStart", Glimpse)
+    monkeypatch.setattr(played, "SkippedStart", Glimpse)
     done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     assert done.code == 0, done.err
     # The last: of the first one once more, which would be open had the server not started.
@@ -149,7 +150,7 @@ def test_a_repeated_stream_continues_its_frame_numbers(
 ) -> None:
     seen: list[tuple[int, float]] = []
 
-    class Glimpse(demo.SkippedStart):
+    class Glimpse(SkippedStart):
         """Five frames of it."""
 
         def frames(self) -> Iterator[Frame]:
@@ -164,7 +165,7 @@ def test_a_repeated_stream_continues_its_frame_numbers(
             if len(seen) == 15:
                 signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(demo, "SkippedStart", Glimpse)
+    monkeypatch.setattr(played, "SkippedStart", Glimpse)
     monkeypatch.setattr(Server, "publish", watched)
     done = command("demo", "--port", "0", "--keep", "--freshness", "all", "--no-live")
     assert done.code == 0, done.err
@@ -173,7 +174,7 @@ def test_a_repeated_stream_continues_its_frame_numbers(
 
 
 def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
-    support = demo.calibrated("auto", 1)
+    support = demo_support("auto", 1)
     assert support.encoder.sha256 == models.card("encoder").sha256
     labelled = [float(line.split(",")[0]) for line in demo_clip.calibration_path().read_text().split()[1:]]
     assert set(np.round(support.times_s, 3)) <= set(np.round(labelled, 3))
@@ -183,14 +184,14 @@ def test_the_support_set_comes_from_the_labelled_frames_alone() -> None:
 def test_the_rest_of_a_source_keeps_its_own_times() -> None:
     with closing(open_source("demo")) as source:
         whole = [frame.pts_s for frame in source.frames()]
-    with closing(demo.SkippedStart(open_source("demo"), 30.0)) as rest:
+    with closing(SkippedStart(open_source("demo"), 30.0)) as rest:
         assert [frame.pts_s for frame in rest.frames()] == [t_s for t_s in whole if t_s >= 30.0]
         assert rest.size == (640, 480)
 
 
 def test_the_script_is_that_of_the_nearest_frame() -> None:
     lines = demo_clip.script_path().read_text().splitlines()[1:]
-    truth = demo.script()
+    truth = script()
     for line in (lines[0], lines[500], lines[-1]):
         t_s, valence, arousal = map(float, re.split(",", line)[:3])
         assert truth(t_s + 0.01) == (valence, arousal)
