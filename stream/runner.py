@@ -51,11 +51,11 @@ CAMERA_PAGE = "camera"
 
 
 class Runner:
-    """A server with the pipelines of one or more streams; a context manager that listens from enter to exit.
+    """A server with the pipelines of streams; a context manager that listens from enter to exit.
 
-    `run` answers frames until every source has ended. The streams' sources and trackers stay their owner's to close.
-    `version` and `pages` are what `hello` announces: the program, and paths of pages besides the dashboard. Clients may
-    start and stop `recorder`, which is one of the sinks of `run`. Raises
+    There may be no stream until `set_streams`. `run` answers frames until every source has ended. The streams' sources
+    and trackers stay their owner's to close. `version` and `pages` are what `hello` announces: the program, and paths
+    of pages besides the dashboard. Clients may start and stop `recorder`, one of the sinks of `run`. Raises
     UsageError for an unsafe configuration; entering raises ServeError when the port is taken.
     """
 
@@ -75,6 +75,7 @@ class Runner:
         self._options = options or PipelineOptions()
         self._metrics = Metrics()
         self._pipelines: Sequence[Pipeline] = ()
+        self._answered: dict[str, int] = {}  # frames of streams that ended, by stream
         self._meter = Meter()
         self._bye = ByeMessage("shutdown", "the server is stopping")
         self.server = Server(
@@ -119,9 +120,13 @@ class Runner:
         self.server.add_extension(extension, pages)
         self.pages.append(path)
 
-    def set_streams(self, streams: Sequence[Stream]) -> None:
-        """Makes the pipelines for another `run` before the same clients; a stream's messages are counted on."""
-        answered = {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
+    def set_streams(self, streams: Sequence[Stream], options: PipelineOptions | None = None) -> None:
+        """Makes the pipelines for another `run` before the same clients; a stream's messages are counted on.
+
+        Clients are told of other streams by `server.announce`. `options` replace those before.
+        """
+        self._options = options or self._options
+        self._answered |= {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
         self._streams = {stream.source.stream_id: stream for stream in streams}
         self._announced = {stream.source.stream_id: stream.tracker.supports for stream in streams}
         self._meter = Meter()
@@ -135,7 +140,7 @@ class Runner:
                 replace(
                     self._options,
                     retry=UPLOAD_RETRY if isinstance(stream.source, BrowserSource) else self._options.retry,
-                    first_seq=answered.get(stream.source.stream_id, 0),
+                    first_seq=self._answered.get(stream.source.stream_id, 0),
                 ),
                 meter=self._meter,
             )
@@ -144,9 +149,10 @@ class Runner:
         slots = {
             n: UploadSlot(s.source) for n, s in enumerate(streams) if isinstance(s.source, BrowserSource)
         }
-        if slots:
+        if slots or CAMERA_PAGE in self.pages:
             self.server.accept_uploads(slots)
-            self.pages.append(CAMERA_PAGE)
+            if CAMERA_PAGE not in self.pages:
+                self.pages.append(CAMERA_PAGE)
 
     def run(
         self,
@@ -160,9 +166,11 @@ class Runner:
         """
         pipelines = self._pipelines
         attached = self._sinks.attach(*sinks)
-        self._metrics.attach(pipelines, self.server, self._model(), self._version, attached)
+        model = self._model()
+        assert model is not None, "there is no stream to run"
+        self._metrics.attach(pipelines, self.server, model, self._version, attached)
         for sink in sinks:
-            sink.model, sink.supports = self._model(), self._announced
+            sink.model, sink.supports = model, self._announced
         with self._sinks, ExitStack() as running:
             self._sinks.open(self._infos())
             for pipeline in pipelines:
@@ -220,7 +228,9 @@ class Runner:
         running[0].wait(timeout_s)
         return False
 
-    def _model(self) -> ModelInfo:
+    def _model(self) -> ModelInfo | None:
+        if not self._streams:
+            return None
         tracker = self.trackers[0]
         return ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
 

@@ -300,6 +300,8 @@ class Client:
         if kind == "affect":
             await self._receive_affect(message)
             return
+        if kind == "hello" and isinstance(hello := _decoded(message), Hello):  # its streams have changed
+            self.hello, self._clock = hello, hello.clock
         if kind == "clock" and isinstance(clock := _decoded(message), ClockMessage):
             self._clock = ClockReading(clock.unix_s, clock.monotonic_s)
         self._inbox.put(message)

@@ -24,7 +24,7 @@ from mtclar.stream.server.uploads import FrameUploads
 class Router:
     """Lives on the event loop. `streams` returns the names of the announced streams; `on_mark` publishes a mark.
 
-    `uploads` and `extensions` are set before the first client connects, if at all.
+    `extensions` are set before the first client connects, if at all.
     """
 
     def __init__(
@@ -94,6 +94,17 @@ class Router:
             client.connection.admit_pictures()
             log_action(handle, "camera", stream=ready.stream)
             client.send_text(ready.encode())
+
+    def on_picture(self, client: Client, handle: ClientHandle, data: bytes) -> None:
+        """Takes one binary message; raises ProtocolError."""
+        if self.uploads is None:
+            raise ProtocolError("binary_not_expected", "messages are text frames of JSON")
+        self.uploads.on_frame(client, data, handle.send_text)
+
+    def on_too_large(self) -> None:
+        """Counts a picture that was larger than a message may be."""
+        if self.uploads is not None:
+            self.uploads.too_large()
 
     def on_disconnect(self, client: Client, handle: ClientHandle) -> None:
         """Releases the client's upload slot and notifies the extensions."""

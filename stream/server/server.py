@@ -148,7 +148,7 @@ class Server(Sink):
     # --- before it serves ---
 
     def accept_uploads(self, slots: Mapping[int, UploadSlot]) -> None:
-        """Serves the camera page and passes its pictures to the streams, by their place in `hello`."""
+        """Serves the camera page and passes its pictures to the streams, by their place in `hello`; no others do."""
         self._router.uploads = FrameUploads(slots, self._clock)
         self._filter.pages.add(camera_pages())
 
@@ -213,6 +213,12 @@ class Server(Sink):
             self._enqueue(Outgoing(message, message.encode_each(self._hub.wanted_fields)))
         else:
             self._enqueue(message)
+
+    def announce(self) -> None:
+        """Sends `hello` again to every client, because the streams have changed."""
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._announce)
 
     def close(self, bye: ByeMessage | None = None, timeout_s: float = 5.0) -> bool:
         """Ends the thread that `start` made: sends what is queued and `bye`, and closes every connection.
@@ -374,6 +380,10 @@ class Server(Sink):
             items = list(self._queued)
             self._queued.clear()
         self._hub.distribute(items)
+
+    def _announce(self) -> None:
+        self._distribute()  # messages of the streams before
+        self._hub.announce(self._encode_hello)
 
     async def _tick(self) -> None:
         while True:

@@ -48,7 +48,7 @@ def open_recorder(argument: str) -> "Recorder":
 
 class Recorder(Sink):
     """Writes recordings, each into a new folder in `folder`: one from `open` on if `at_once`, called `session`, then as
-    `start` asks.
+    `start` asks. After `close` it may be opened again.
 
     With `video` it also writes the frames that `frame` gets. `on_change` gets the state of the recording when it begins
     and ends, and once at `open`, on any thread. On a full disk the rows wait for room, and `close` raises WriteError
@@ -74,7 +74,8 @@ class Recorder(Sink):
         self._folder = folder
         self._at_once = at_once
         self._with_video = video
-        self._participant, self._session, self._program = participant, session, program
+        self.participant = participant
+        self._session, self._program = session, program
         self._clocks = clocks or ClockPair()
         self._streams: dict[str, StreamInfo] = {}
         self._writer: RecordingWriter | None = None
@@ -88,6 +89,7 @@ class Recorder(Sink):
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
         self._streams = {info.stream: info for info in streams}
+        self._closing = False
         if self._at_once:
             self._start(self._session)
         else:
@@ -183,7 +185,7 @@ class Recorder(Sink):
         self._stop()
         self._writer = RecordingWriter(
             self._folder,
-            participant=self._participant,
+            participant=self.participant,
             session=session,
             streams=list(self._streams.values()),
             model=self.model,

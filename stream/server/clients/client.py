@@ -16,6 +16,7 @@ from mtclar.stream.protocol.messages import (
     AffectMessage,
     ByeMessage,
     Delivery,
+    Role,
     SubscribedMessage,
 )
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, TRY_LATER, LimitedConnection
@@ -76,6 +77,7 @@ class Client:
         self.connection = connection
         self.subscription = Subscription()
         self.subscribed = False  # by a message of its own
+        self.role: Role = "viewer"  # until its token is known
         self.marks = TokenBucket(limits.marks_at_once, limits.marks_per_s)
         self.sent = 0
         self.missed = 0  # replaced by a newer one before they were written

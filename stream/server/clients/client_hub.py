@@ -12,6 +12,7 @@ from mtclar.stream.protocol.messages import (
     MarkMessage,
     ProtocolError,
     RecordingMessage,
+    Role,
     StatusMessage,
     SubjectsMessage,
 )
@@ -78,6 +79,12 @@ class ClientHub:
             client.send_text(self.recording.encode())
         self._clients.add(client)
         self._choose(client.subscription.fields, None)
+
+    def announce(self, hello: Callable[[Role], bytes]) -> None:
+        """Sends `hello` again to every client: the streams have changed. States of the streams before are forgotten."""
+        self.statuses.clear()
+        for client in self._clients:
+            client.send_text(hello(client.role))
 
     def remove(self, client: Client) -> None:
         """Removes a client; its count stays in the sum."""

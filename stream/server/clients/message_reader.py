@@ -47,13 +47,12 @@ class MessageReader:
     async def read(
         self,
         on_text: Callable[[str], None],
-        on_frame: Callable[[bytes], None] | None,
+        on_frame: Callable[[bytes], None],
         on_error: Callable[[ErrorMessage], None],
     ) -> None:
         """Passes on every message until the connection ends; raises ConnectionClosed unless the client closed it.
 
-        A ProtocolError of a callback goes to `on_error`; too many of them close the connection. Without `on_frame`
-        binary messages are errors.
+        A ProtocolError of a callback goes to `on_error`; too many of them close the connection.
         """
         limits = self._limits
         texts = TokenBucket(limits.messages_per_s, limits.messages_per_s)
@@ -69,8 +68,6 @@ class MessageReader:
             try:
                 if isinstance(data, str):
                     on_text(data)
-                elif on_frame is None:
-                    raise ProtocolError("binary_not_expected", "messages are text frames of JSON")
                 else:
                     on_frame(data)
             except ProtocolError as error:

@@ -40,7 +40,7 @@ class WebsocketHandler:
     async def handle(self, connection: LimitedConnection) -> None:
         """Returns when the connection has ended."""
         address = address_of(connection.remote_address)
-        requests, limits, uploads = self._requests, self._requests.limits, self._router.uploads
+        requests, limits, router = self._requests, self._requests.limits, self._router
         release = requests.websockets.acquire(address)
         reader = MessageReader(connection, address, limits)
         client = Client(connection, limits, self._hub.on_written)
@@ -49,18 +49,18 @@ class WebsocketHandler:
             role = await reader.authenticate(requests.access, requests.wrong_tokens)
             if role is None:
                 return
-            handle.role = role
+            handle.role = client.role = role
             self._hub.add(client, self._hello(role))
             self._log("a client joined", address)
             client.start()
             await reader.read(
-                lambda text: self._router.dispatch(client, handle, text),
-                None if uploads is None else lambda data: uploads.on_frame(client, data, handle.send_text),
+                lambda text: router.dispatch(client, handle, text),
+                lambda data: router.on_picture(client, handle, data),
                 lambda error: client.send_text(error.encode()),
             )
         except ConnectionClosed as error:  # the usual end of a connection
-            if uploads is not None and error.sent is not None and error.sent.code == TOO_BIG:
-                uploads.too_large()
+            if error.sent is not None and error.sent.code == TOO_BIG:
+                router.on_too_large()
         finally:
             release()
             if client in self._hub:
