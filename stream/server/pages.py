@@ -86,8 +86,16 @@ def dashboard_pages() -> dict[str, Page]:
         **pages,
         **charts,
         **web_folder("mtclar.stream.web.shared", "shared"),
+        **text_tables(),
         **web_folder("mtclar.stream.web.client", CLIENT_FOLDER),
     }
+
+
+def text_tables() -> dict[str, Page]:
+    """The words of the pages: a table for each language, and the languages' own names by their codes."""
+    tables = web_folder("mtclar.stream.web.shared.texts", "shared/texts")
+    names = {PurePath(path).stem: json.loads(page.body)["language.name"] for path, page in tables.items()}
+    return tables | {"/shared/texts/languages.json": json_page(dict(sorted(names.items())))}
 
 
 def protocol_pages() -> dict[str, Page]:

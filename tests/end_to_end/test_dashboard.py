@@ -295,3 +295,21 @@ def test_token_is_asked_for(speaker: StartSpeaker, open_page: OpenPage) -> None:
         page.evaluate("JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie")
         == "{}{}"
     )
+
+
+def test_the_page_speaks_the_browsers_language_or_the_chosen_one(
+    speaker: StartSpeaker, open_page: OpenPage
+) -> None:
+    server = speaker()
+    page = open_page(server.url, locale="de-AT")
+    connected(page)
+    server.say(server.face(0.5, -0.25, state="low_quality", faults=("too dark",)))
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.locator("#state")).to_have_text("Schlechte Qualität: zu dunkel")
+    expect(page.locator("#valence")).to_have_text("+0,50")
+    expect(page.get_by_role("button", name="Anhalten")).to_be_visible()
+    page.get_by_label("Sprache").select_option("English")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.get_by_label("Language")).to_have_value("en")

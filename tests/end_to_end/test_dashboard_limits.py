@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.engine.estimate.drift import ADVICE
-
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
 
@@ -138,12 +136,6 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
     assert sum(page.evaluate("window.still")) <= kept_s * 30 + 1
 
 
-def test_drift_is_said_in_the_words_of_the_terminal() -> None:
-    words = (resources.files("mtclar.stream.web.dashboard") / "words.js").read_text()
-    for reason, advice in ADVICE.items():
-        assert f'{reason}: "{advice}"' in words
-
-
 SCROLLED = """async ([seconds, span_s]) => {
     const { History } = await import("./dashboard/history.js");
     const { View } = await import("./dashboard/view.js");
@@ -202,7 +194,7 @@ def test_a_chart_that_scrolls_is_the_one_that_is_drawn_whole(
 def test_the_page_is_small_and_loads_nothing_from_elsewhere() -> None:
     texts = {
         f"{folder}/{file.name}": file.read_text()
-        for folder in ("dashboard", "shared")
+        for folder in ("dashboard", "dashboard.charts", "shared", "shared.texts")
         for file in resources.files(f"mtclar.stream.web.{folder}").iterdir()
         if file.is_file() and not file.name.endswith(".py")
     }

@@ -3,6 +3,7 @@
 import { Client } from "../client/client.js";
 import { refusalText, showConnection } from "../shared/connection-status.js";
 import { element } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 import { TokenPrompt } from "../shared/token.js";
 import { PageSurface, readTheme } from "./charts/canvas.js";
 import { drawCircumplex } from "./charts/circumplex.js";
@@ -164,7 +165,7 @@ function streamNow({ stream, label, subjects }) {
 
 /** The sentence above the circumplex: {state, text}. */
 function stateOf(viewport, streams) {
-  if (!viewport.live) return { state: "paused", text: `Paused, showing ${momentText(viewport.newest - viewport.at)}` };
+  if (!viewport.live) return { state: "paused", text: text("state.paused", { moment: momentText(viewport.newest - viewport.at) }) };
   if (connectionState !== "live") return disconnectedState(connectionState, byeText);
   if (streams.length === 1) return streams[0].state;
   return streamsState(streams.filter(({ live }) => live).length, streams.length, history.presentIn(null).length);
@@ -231,7 +232,7 @@ element("export-png").addEventListener("click", () => {
     focus,
     support: element("why").open ? similarityOf(viewport, focus) : null,
     title: ["mtclar-stream", ...shown.map(({ label, stream }) => label || stream)].join(" · "),
-    note: `${spanText(view.span_s)} until ${momentOf(viewport).replace("T", " ")} UTC`,
+    note: text("export.note", { span: spanText(view.span_s), moment: momentOf(viewport).replace("T", " ") }),
   });
   picture.toBlob((blob) => save(blob, fileName(viewport, "png")));
 });
@@ -283,10 +284,10 @@ const receive = {
     recordButton.show(message);
   },
   error({ code, message }) {
-    notice(`error ${code}`, `Server: ${message} (${code})`);
+    notice(`error ${code}`, text("dashboard.server-error", { message, code }));
   },
   bye(message) {
-    byeText = `Server closed: ${message.reason || message.code}`;
+    byeText = text("dashboard.server-closed", { reason: message.reason || message.code });
     refreshTexts();
   },
 };

@@ -1,6 +1,7 @@
 // Moving through time: the toolbar's buttons, and pointers, wheel and keys on the strip charts.
 
 import { element, setText } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 import { plotArea } from "./charts/strips.js";
 import { spanText } from "./words.js";
 
@@ -21,7 +22,7 @@ export function connectControls(view, strips) {
 
 export function showControls(view) {
   document.body.toggleAttribute("data-paused", view.paused);
-  setText(element("pause-text"), view.paused ? "Back to live" : "Pause");
+  setText(element("pause-text"), text(view.paused ? "time.live" : "time.pause"));
   setText(element("span"), spanText(view.span_s));
   for (const [id, can] of [["zoom-in", view.canZoomIn], ["zoom-out", view.canZoomOut]]) {
     element(id).setAttribute("aria-disabled", String(!can)); // not `disabled`: that would take the focus away

@@ -5,6 +5,7 @@ import { drawCircumplex } from "./charts/circumplex.js";
 import { drawSimilarity } from "./charts/similarity.js";
 import { Strips } from "./charts/strips.js";
 import { signed, textCell } from "../shared/format.js";
+import { text } from "../shared/texts.js";
 
 const COLUMNS = [ // those of mtclar.stream.table.columns, compared by a test; empty where the page does not know a value
   "t_unix", "time", "frame", "participant", "session", "stream", "track", "subject", "state", "faults", "drift",
@@ -62,8 +63,8 @@ const number = (value) => value?.toFixed(4).replace(/^-(0\.0*)$/, "$1");
 const flag = (value) => (typeof value === "boolean" ? Number(value) : null);
 
 function cell(value) {
-  const text = String(value ?? "");
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const content = String(value ?? "");
+  return /[",\r\n]/.test(content) ? `"${content.replaceAll('"', '""')}"` : content;
 }
 
 /** The charts on one canvas, under a title. `support` may be null. */
@@ -73,11 +74,11 @@ export function toPicture({ viewport, theme, focus, support, title, note }) {
   const { context } = sheet;
   context.fillStyle = theme.card;
   context.fillRect(0, 0, width, height);
-  const write = (text, x, y, font, colour) => {
+  const write = (words, x, y, font, colour) => {
     context.font = `${font} ${theme.font}`;
     context.fillStyle = colour;
-    context.fillText(text, x, y);
-    return context.measureText(text).width;
+    context.fillText(words, x, y);
+    return context.measureText(words).width;
   };
   write(title, margin, 38, "600 19px", theme.ink);
   context.textAlign = "right";
@@ -87,7 +88,7 @@ export function toPicture({ viewport, theme, focus, support, title, note }) {
   for (const face of viewport.faces) {
     const sample = viewport.sampleOf(face);
     if (!sample) continue;
-    const values = `valence ${signed(sample.v)}, arousal ${signed(sample.a)}`;
+    const values = text("export.values", { valence: signed(sample.v), arousal: signed(sample.a) });
     x += write(`${face.name}  `, x, 66, "600 14px", theme.slots[face.slot]);
     x += write(values, x, 66, "14px", theme.ink) + margin;
   }
@@ -101,14 +102,14 @@ export function toPicture({ viewport, theme, focus, support, title, note }) {
   place(circle, margin, top + (height - top - margin - plane) / 2);
   const strips = [0, 1].map(() => new Surface().resize(width - margin - right, strip_px, ratio));
   new Strips(...strips).draw(viewport, theme, focus);
-  ["Valence", "Arousal"].forEach((name, i) => {
+  [text("axis.valence"), text("axis.arousal")].forEach((name, i) => {
     const y = top + i * (strip_px + 22);
     write(name, right, y + 12, "600 14px", theme.ink);
     place(strips[i], right, y + 18);
   });
   if (support) {
     const y = height - margin - bars_px;
-    write(`Similarity of ${focus.name} to each calibration frame, above its valence and arousal`, right, y - 8, "600 14px", theme.ink);
+    write(text("export.similarity", { name: focus.name }), right, y - 8, "600 14px", theme.ink);
     const bars = new Surface().resize(width - margin - right, bars_px, ratio);
     drawSimilarity(bars, support, theme, theme.slots[focus.slot]);
     place(bars, right, y);

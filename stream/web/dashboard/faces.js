@@ -2,6 +2,7 @@
 
 import { make, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
+import { text } from "../shared/texts.js";
 import { faceState } from "./words.js";
 
 export class FaceList {
@@ -65,13 +66,13 @@ export class FaceList {
     const name = make("span", "face-name", title);
     const badge = make("span", "badge", title);
     const values = make("span", "face-values", button);
-    make("span", "", values).textContent = "valence";
+    make("span", "", values).textContent = text("face.valence");
     const valence = make("b", "", values);
-    make("span", "", values).textContent = "arousal";
+    make("span", "", values).textContent = text("face.arousal");
     const arousal = make("b", "", values);
     const note = make("span", "face-note", button);
     const who = make("label", "who", item);
-    make("span", "", who).textContent = "This is";
+    make("span", "", who).textContent = text("face.this-is");
     const choice = make("select", "", who);
     choice.addEventListener("change", () => this.onAssign(face, choice.value || null));
     return { item, button, name, badge, valence, arousal, note, who, choice };
@@ -85,12 +86,13 @@ function update(row, face, described, inFocus, current) {
   row.button.setAttribute("aria-pressed", String(inFocus));
   setText(row.name, face.name);
   row.badge.dataset.calibrated = described.calibrated;
-  setText(row.badge, described.calibrated ? `calibrated${frames ? ` on ${frames} frames` : ""}` : "not calibrated");
+  const calibrated = frames ? text("face.calibrated.on", { n: frames }) : text("face.calibrated");
+  setText(row.badge, described.calibrated ? calibrated : text("face.uncalibrated"));
   row.valence.dataset.value = described.valence ?? "";
   row.arousal.dataset.value = described.arousal ?? "";
   setText(row.valence, signed(described.valence));
   setText(row.arousal, signed(described.arousal));
-  setText(row.note, current ? faceState(described).text : "Last known value");
+  setText(row.note, current ? faceState(described).text : text("face.last"));
 }
 
 /** The choice of the face's subject; unchanged while a person has it open. */
@@ -99,7 +101,7 @@ function updateSubjects({ who, choice }, subject, people) {
   if (people === null || document.activeElement === choice) return;
   const names = ["", ...people];
   if (choice.options.length !== names.length || names.some((name, i) => choice.options[i].value !== name)) {
-    choice.replaceChildren(...names.map((name) => new Option(name || "none of these", name)));
+    choice.replaceChildren(...names.map((name) => new Option(name || text("face.nobody"), name)));
   }
   choice.value = subject ?? "";
 }

@@ -1,5 +1,7 @@
 // The samples of each face in the last five minutes, for the charts and the exports.
 
+import { text } from "../shared/texts.js";
+
 export const KEPT_S = 300;
 export const SLOTS = 8; // colours
 const GAP_S = 1; // longer without a sample: the line is broken
@@ -76,7 +78,7 @@ class Face extends Track {
   }
 
   get name() {
-    return this.latest?.subject || `Face ${this.id}`;
+    return this.latest?.subject || text("face.number", { id: this.id });
   }
 
   /** The face as a message would describe it at time t, or undefined if it was absent. */

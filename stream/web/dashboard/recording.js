@@ -2,6 +2,7 @@
 
 import { element, setText } from "../shared/dom.js";
 import { showRecordingNotice } from "../shared/recording-notice.js";
+import { text } from "../shared/texts.js";
 import { durationText } from "./words.js";
 
 export class RecordButton {
@@ -41,8 +42,8 @@ export class RecordButton {
     element("recording").hidden = !state || !(running || this.#operator);
     element("record").hidden = !this.#operator;
     element("recording").dataset.running = running;
-    setText(element("record"), running ? "Stop" : "Record");
-    element("record").setAttribute("aria-label", running ? "Stop the recording" : "Record what the server sends");
+    setText(element("record"), text(running ? "record.stop" : "record.start"));
+    element("record").setAttribute("aria-label", text(running ? "record.stop.label" : "record.start.label"));
     if (running || !state) this.#ask(false);
     showRecordingNotice(state);
     this.#showTime();
@@ -58,7 +59,7 @@ export class RecordButton {
   #showTime() {
     const { recording, session, since } = this.#state ?? {};
     const elapsed_s = performance.now() / 1000 + this.#serverAhead_s - since;
-    const what = session ? `Recording ${session}` : "Recording";
+    const what = session ? text("record.running.named", { session }) : text("record.running");
     element("recording-state").hidden = !recording;
     setText(element("recording-what"), recording ? what : "");
     setText(element("recording-time"), recording ? durationText(Math.max(0, elapsed_s)) : "");

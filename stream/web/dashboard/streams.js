@@ -1,6 +1,7 @@
 // The stream in view: its name if there is one, a choice with the state of each if there are several.
 
 import { element, make, setText } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 
 const ALL = "";
 
@@ -33,7 +34,7 @@ export class StreamChooser {
       if (!choice) continue;
       choice.dot.dataset.state = state.state;
       setText(choice.name, label);
-      setText(choice.rate, fps ? `${Math.round(fps)}/s` : "");
+      setText(choice.rate, fps ? text("dashboard.rate", { fps: Math.round(fps) }) : "");
       choice.label.title = `${label}: ${state.text}`;
     }
   }
@@ -49,7 +50,7 @@ export class StreamChooser {
     dot.setAttribute("aria-hidden", "true");
     dot.hidden = value === ALL;
     const name = make("span", "", label);
-    name.textContent = value === ALL ? "All" : value;
+    name.textContent = value === ALL ? text("dashboard.all-streams") : value;
     return { label, input, dot, name, rate: make("small", "", label) };
   }
 }

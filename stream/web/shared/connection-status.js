@@ -1,13 +1,13 @@
 // The connection's pill in the header, and the button that reconnects at once.
 
 import { element, setText } from "./dom.js";
-import { seconds } from "./format.js";
+import { optionalText, text } from "./texts.js";
 
 /** What a refused page says. */
-export const refusalText = ({ status, text }) => `The server refused this page (${status}): ${text}`;
+export const refusalText = ({ status, text: reason }) => text("connection.refusal", { status, reason });
 
 /** What a page for operators says to a viewer. */
-export const VIEWER_TEXT = "You may only watch: your token is the server's view token, or the server is read-only. Reload the page to enter another token.";
+export const VIEWER_TEXT = text("connection.viewer");
 
 export function showConnection(state, wait_s, refusal = null) {
   document.body.dataset.connection = state;
@@ -20,9 +20,6 @@ export function showConnection(state, wait_s, refusal = null) {
 }
 
 function connectionText(state, wait_s, refusal) {
-  if (state === "live") return "Connected";
-  if (refusal) return `Refused (${refusal.status}), trying again in ${seconds(wait_s)}`;
-  if (state === "waiting") return `Connection lost, trying again in ${seconds(wait_s)}`;
-  if (state === "denied") return "Token needed";
-  return "Connecting";
+  if (state !== "live" && refusal) return text("connection.refused", { status: refusal.status, seconds: wait_s });
+  return optionalText(`connection.${state}`, { seconds: wait_s }) ?? text("connection.connecting");
 }

@@ -1,13 +1,12 @@
 // Numbers as text, and text from elsewhere as a cell of a table.
 
-export const seconds = (number) => `${number} s`;
-export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+import { decimal } from "./texts.js";
 
 /** Two decimals with sign and a true minus; an en dash for nothing. */
 export function signed(number) {
   if (number === null || number === undefined) return "–";
-  const text = Math.abs(number).toFixed(2);
-  return Number(text) === 0 ? "0.00" : `${number > 0 ? "+" : "−"}${text}`;
+  const text = decimal(Math.abs(number), 2);
+  return Math.abs(number) < 0.005 ? text : `${number > 0 ? "+" : "−"}${text}`;
 }
 
 const MAX_TEXT = 200; // as engine/text.py

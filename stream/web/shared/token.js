@@ -1,6 +1,7 @@
 // The dialog that asks for the server's token; a page makes it when it is first needed.
 
 import { make, setText } from "./dom.js";
+import { text } from "./texts.js";
 
 export class TokenPrompt {
   #dialog = null;
@@ -15,7 +16,7 @@ export class TokenPrompt {
     this.#dialog ??= this.#build();
     const { dialog, message } = this.#dialog;
     message.dataset.wrong = wrong;
-    setText(message, wrong ? "That was not this server's token." : "It was printed or chosen when the server was started.");
+    setText(message, text(wrong ? "token.wrong" : "token.origin"));
     if (!dialog.open) dialog.showModal();
   }
 
@@ -24,16 +25,16 @@ export class TokenPrompt {
     dialog.setAttribute("aria-labelledby", "token-title");
     const form = named("form", "token-form", dialog);
     form.method = "dialog";
-    setText(named("h2", "token-title", form), "This server asks for its token");
+    setText(named("h2", "token-title", form), text("token.title"));
     const message = named("p", "token-message", form);
     const label = make("label", "", form);
     label.htmlFor = "token";
-    setText(label, "Token");
+    setText(label, text("token.label"));
     const input = named("input", "token", form);
     Object.assign(input, { type: "password", autocomplete: "off", spellcheck: false, required: true });
     const send = named("button", "token-send", make("div", "actions", form));
     send.type = "submit";
-    setText(send, "Connect");
+    setText(send, text("token.send"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const token = input.value;

@@ -1,6 +1,7 @@
 // The affect circumplex (Russell 1980): valence to the right, arousal upwards; each face a point, its trail and its sd.
 
 import { AXES, EMOTIONS } from "../../shared/affect-words.js";
+import { text } from "../../shared/texts.js";
 
 const TRAIL_S = 5;
 const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
@@ -155,7 +156,7 @@ function drawScript(context, circle, sample, theme, estimate) {
   const side = estimate && estimate.v > sample.v ? -1 : 1;
   context.textAlign = side > 0 ? "left" : "right";
   context.fillStyle = theme.script;
-  label(context, theme, "script", x + 13 * side, y);
+  label(context, theme, text("plane.script"), x + 13 * side, y);
 }
 
 function drawPoint(context, circle, sample, colour, theme) {
@@ -186,13 +187,13 @@ function drawNames(context, circle, points, theme) {
 }
 
 /** Text with a halo, so that it can be read on trails. */
-function label(context, theme, text, x, y) {
+function label(context, theme, words, x, y) {
   context.textBaseline = "middle";
   context.strokeStyle = theme.card;
   context.lineWidth = 4;
   context.lineJoin = "round";
   context.globalAlpha = 0.8;
-  context.strokeText(text, x, y);
+  context.strokeText(words, x, y);
   context.globalAlpha = 1;
-  context.fillText(text, x, y);
+  context.fillText(words, x, y);
 }

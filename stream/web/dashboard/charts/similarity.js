@@ -1,5 +1,7 @@
 // "Why this value?": a bar for each support frame, its height the face's similarity to it, ordered by the frame's label.
 
+import { decimal, text } from "../../shared/texts.js";
+
 const TOP = 6;
 const LEFT = 50; // room for the names of the label rows
 const RIGHT = 2;
@@ -69,8 +71,8 @@ export function drawSimilarity(surface, support, theme, colour) {
   if (labelled) {
     context.fillStyle = theme.muted;
     context.textAlign = "right";
-    context.fillText("valence", LEFT - 6, ground + 13);
-    context.fillText("arousal", LEFT - 6, ground + 26);
+    context.fillText(text("face.valence"), LEFT - 6, ground + 13);
+    context.fillText(text("face.arousal"), LEFT - 6, ground + 26);
     context.textAlign = "center";
     order.forEach((i, place) => {
       context.fillStyle = i === front ? theme.ink : theme.muted;
@@ -81,9 +83,9 @@ export function drawSimilarity(surface, support, theme, colour) {
   } else {
     context.fillStyle = theme.muted;
     context.textAlign = "left";
-    context.fillText("unpleasant labels", LEFT, surface.height - 3);
+    context.fillText(text("why.low-labels"), LEFT, surface.height - 3);
     context.textAlign = "right";
-    context.fillText("pleasant labels", surface.width - RIGHT, surface.height - 3);
+    context.fillText(text("why.high-labels"), surface.width - RIGHT, surface.height - 3);
   }
   if (support.selected !== null) {
     const left = LEFT + order.indexOf(front) * pitch;
@@ -96,15 +98,15 @@ function drawLevels(context, surface, theme, ground) {
   context.textAlign = "right";
   context.fillStyle = theme.muted;
   context.lineWidth = 1;
-  for (const [share, text, colour] of [[1, "100 %", theme.line], [0.5, "50 %", theme.line], [0, "", theme.muted]]) {
+  for (const [share, words, colour] of [[1, "100 %", theme.line], [0.5, "50 %", theme.line], [0, "", theme.muted]]) {
     const y = Math.round(ground - share * (ground - TOP)) + 0.5;
     context.strokeStyle = colour;
     context.beginPath();
     context.moveTo(LEFT, y);
     context.lineTo(surface.width - RIGHT, y);
     context.stroke();
-    context.fillText(text, LEFT - 6, y + 4);
+    context.fillText(words, LEFT - 6, y + 4);
   }
 }
 
-const short = (number) => (Math.abs(number) < 0.05 ? "0" : `${number > 0 ? "+" : "−"}${Math.abs(number).toFixed(1)}`);
+const short = (number) => (Math.abs(number) < 0.05 ? "0" : `${number > 0 ? "+" : "−"}${decimal(Math.abs(number), 1)}`);

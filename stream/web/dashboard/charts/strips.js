@@ -1,5 +1,6 @@
 // The strip charts of valence and arousal over the seconds in view: estimate, sd band, raw values as dots, script, cursor.
 
+import { decimal, text } from "../../shared/texts.js";
 import { Scroll } from "./scroll.js";
 
 const LEFT = 34;
@@ -163,15 +164,15 @@ function drawLevels(context, yOf, theme, plot) {
   context.lineWidth = 1;
   context.strokeStyle = theme.line;
   context.fillStyle = theme.muted;
-  for (const [level, text] of [[1, "+1"], [0.5, ""], [0, "0"], [-0.5, ""], [-1, "−1"]]) {
+  for (const [level, words] of [[1, "+1"], [0.5, ""], [0, "0"], [-0.5, ""], [-1, "−1"]]) {
     const y = Math.round(yOf(level)) + 0.5;
-    context.globalAlpha = text ? 1 : 0.55;
+    context.globalAlpha = words ? 1 : 0.55;
     context.beginPath();
     context.moveTo(plot.left, y);
     context.lineTo(plot.left + plot.width, y);
     context.stroke();
     context.globalAlpha = 1;
-    context.fillText(text, plot.left - 8, y);
+    context.fillText(words, plot.left - 8, y);
   }
 }
 
@@ -186,11 +187,12 @@ function drawTimes(context, surface, xOf, theme, plot, viewport) {
     const x = xOf(viewport.newest - mark * step_s);
     const fromRight = plot.left + plot.width - x;
     context.textAlign = fromRight < 24 ? "right" : x - plot.left < 24 ? "left" : "center";
-    context.fillText(mark ? ago(mark * step_s) : viewport.live ? "now" : "paused", x, surface.height - 3);
+    context.fillText(mark ? ago(mark * step_s) : text(viewport.live ? "time.now" : "time.paused"), x, surface.height - 3);
   }
 }
 
-const ago = (s) => (s < 60 ? `−${s} s` : `−${s / 60} min`);
+const whole = (s) => (Number.isInteger(s) ? s : decimal(s, 1));
+const ago = (s) => (s < 60 ? text("time.ago.seconds", { n: whole(s) }) : text("time.ago.minutes", { n: s / 60 }));
 
 function drawBand(context, scale, samples, { name, spread }) {
   context.globalAlpha = 0.18;

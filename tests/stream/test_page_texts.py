@@ -1,0 +1,88 @@
+"""The words of the pages: every key that a page uses is in every table, and no table has one that no page uses."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mtclar.engine.estimate.drift import ADVICE
+
+ROOT = Path(__file__).parents[2]
+TABLES = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted((ROOT / "stream/web/shared/texts").glob("*.json"))
+}
+PACKAGES = ("stream", "calibrate", "label", "cli")
+SOURCES = [
+    path
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("web/**/*")
+    if path.suffix in (".html", ".js")
+]
+IN_SCRIPTS = re.compile(r"""\b(?:text|optionalText)\(\s*(?:[^"'`(),]*\?\s*)?["'`](.*?)["'`]""", re.DOTALL)
+CHOSEN = re.compile(r"""\?\s*"([\w-]+(?:\.[\w-]+)+)"\s*:\s*"([\w-]+(?:\.[\w-]+)+)\"""")
+IN_PAGES = re.compile(r'data-(?:text|label|hint|placeholder)="([^"]*)"')
+PLACES = re.compile(r"\{(\w+)\}")
+
+
+def used() -> tuple[set[str], set[str]]:
+    """The keys that pages name, and patterns of those that scripts put together: `drift.${reason}`."""
+    keys = set[str]()
+    for path in SOURCES:
+        source = path.read_text()
+        if path.suffix == ".html":
+            keys |= set(IN_PAGES.findall(source))
+        else:
+            keys |= set(IN_SCRIPTS.findall(source))
+            keys |= {key for pair in CHOSEN.findall(source) for key in pair}
+    made = {key for key in keys if "${" in key}
+    return keys - made, {re.sub(r"\\\$\\\{.*?\\\}", ".+", re.escape(key)) for key in made}
+
+
+def wordings(entry: object) -> list[str]:
+    return [entry] if isinstance(entry, str) else list(entry.values())  # type: ignore[attr-defined]
+
+
+def test_every_key_is_in_the_table_and_used() -> None:
+    keys, patterns = used()
+    table = TABLES["en"]
+    assert len(keys) > 50
+    assert keys - table.keys() == set()
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, key) for key in table), pattern
+    unused = {
+        key
+        for key in table.keys() - keys
+        if not key.startswith("language.") and not any(re.fullmatch(pattern, key) for pattern in patterns)
+    }
+    assert unused == set()
+
+
+@pytest.mark.parametrize("language", sorted(TABLES.keys() - {"en"}))
+def test_every_language_says_the_same(language: str) -> None:
+    english, table = TABLES["en"], TABLES[language]
+    assert list(table) == list(english)
+    for key, entry in table.items():
+        assert type(entry) is type(english[key]), key
+        for wording in wordings(entry):
+            assert wording.strip() == wording != "", key
+            assert set(PLACES.findall(wording)) == set(PLACES.findall(wordings(english[key])[-1])), key
+        if isinstance(entry, dict):
+            assert "other" in entry, key
+
+
+def test_drift_has_the_sentences_of_the_terminal() -> None:
+    assert {reason: TABLES["en"][f"drift.{reason}"] for reason in ADVICE} == ADVICE
+
+
+def test_pages_have_their_words_from_the_table() -> None:
+    """Those that use it: what stands between their tags is a name or a sign."""
+    for path in SOURCES:
+        page = path.read_text()
+        if path.suffix != ".html" or "data-languages" not in page:
+            continue
+        page = re.sub(r"<!--.*?-->|<noscript>.*?</noscript>|<title.*?</title>", "", page, flags=re.DOTALL)
+        words = re.findall(r"[A-Za-z]{3,}", " ".join(re.findall(r">([^<]*)<", page)))
+        assert set(words) <= {"mtclar", "stream", "CSV", "PNG"}, path
+        assert not re.search(r'\s(?:aria-label|title|placeholder)="', page), path
