@@ -19,7 +19,7 @@ from mtclar.label.output.table import RecordingTable
 from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Recording, open_recording
 from mtclar.label.scan_journal import ScanJournal
-from mtclar.stream.label_file import Label, Scale, read_labels
+from mtclar.stream.label_formats.label_file import Label, Scale, read_labels
 from mtclar.stream.sources.base import stream_name
 from mtclar.stream.sources.options import file_of
 from mtclar.stream.table.provenance import GAP_S, FileIdentity, Gap, SetIdentity, TableOrigin

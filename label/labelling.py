@@ -42,7 +42,7 @@ from mtclar.label.person_values import PersonValues, values_from_labels, values_
 from mtclar.label.recording import Recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.temporal_gp import bundled_constants
-from mtclar.stream.label_file import PAST_END, Label, average, thinned
+from mtclar.stream.label_formats.label_file import PAST_END, Label, average, thinned
 from mtclar.stream.table.provenance import SetIdentity
 
 Array = NDArray[np.float64]

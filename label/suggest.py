@@ -15,7 +15,7 @@ from mtclar.label.modes import LabelledFrames
 from mtclar.label.people import FaceChoice
 from mtclar.label.recording import Image, Recording
 from mtclar.label.scan_journal import ScanJournal
-from mtclar.stream.label_file import Label, thinned
+from mtclar.stream.label_formats.label_file import Label, thinned
 
 MAX_CANDIDATES = 2000  # evenly selected from a longer recording
 COLUMNS = 4

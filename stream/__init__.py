@@ -1,8 +1,9 @@
 """Live streams: frames from cameras and files, through the tracker, to websocket clients and other sinks.
 
-In the order of the data: `sources`, `reader`, `mailbox`, `pipeline` (with `batching`), `markers`, `protocol`, `sinks`,
-`server` with the pages in `web`; `runner` puts the pipelines of several `streams` behind a server; `client` receives
-what a server sends. The public names are below; each is imported when it is first used.
+In the order of the data: `sources`, `pipeline` (reader, mailbox, tracker, and the runner of several streams behind a
+server), `markers`, `protocol`, `sinks`, `server` with the pages in `web`, `client`; `registry` finds sources, sinks and
+markers by name. Beside the live path: `recordings`, `label_formats`, `table`, and the bundled `demo_clip`. The public
+names are below; each is imported when it is first used.
 
     with Tracker.open() as tracker, Runner([Stream(open_source("webcam"), tracker)], ServerConfig(port=8765)) as runner:
         runner.run(sinks=[open_sink("csv://out.csv")])
@@ -12,27 +13,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtclar.stream.pipeline import Pipeline, PipelineOptions
+    from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+    from mtclar.stream.pipeline.runner import Runner
+    from mtclar.stream.pipeline.streams import Stream
     from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
-    from mtclar.stream.runner import Runner
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.server import Server
     from mtclar.stream.sinks import Sink, SinkGroup, open_sink
     from mtclar.stream.sources import open_source
-    from mtclar.stream.streams import Stream
 
 _MODULES = {
     "AffectMessage": "mtclar.stream.protocol.messages",
     "MarkMessage": "mtclar.stream.protocol.messages",
-    "Pipeline": "mtclar.stream.pipeline",
-    "PipelineOptions": "mtclar.stream.pipeline",
-    "Runner": "mtclar.stream.runner",
+    "Pipeline": "mtclar.stream.pipeline.pipeline",
+    "PipelineOptions": "mtclar.stream.pipeline.pipeline",
+    "Runner": "mtclar.stream.pipeline.runner",
     "Server": "mtclar.stream.server.server",
     "ServerConfig": "mtclar.stream.server.config",
     "Sink": "mtclar.stream.sinks",
     "SinkGroup": "mtclar.stream.sinks",
     "StatusMessage": "mtclar.stream.protocol.messages",
-    "Stream": "mtclar.stream.streams",
+    "Stream": "mtclar.stream.pipeline.streams",
     "open_sink": "mtclar.stream.sinks",
     "open_source": "mtclar.stream.sources",
 }

@@ -50,7 +50,7 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
     from mtclar.engine.backends.session import bind, open_session, open_sessions
     from mtclar.engine.errors import MtclarError
     from mtclar.engine.estimate.encoder import Encoder
-    from mtclar.stream.summary import percentiles
+    from mtclar.stream.pipeline.summary import percentiles
 
     rng = np.random.default_rng(0)
     started_s = time.perf_counter()

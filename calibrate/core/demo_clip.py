@@ -12,8 +12,8 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream import demo_clip
-from mtclar.stream.label_file import read_labels
-from mtclar.stream.pipeline import Truth
+from mtclar.stream.label_formats.label_file import read_labels
+from mtclar.stream.pipeline.pipeline import Truth
 from mtclar.stream.sources import Source, open_source
 
 SUPPORT_MARGIN_S = 0.2  # between the last support frame and the first tracked one: none of them is scored

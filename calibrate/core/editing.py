@@ -20,7 +20,7 @@ from mtclar.engine.files import write_together
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import ARRAYS
 from mtclar.engine.support_set import CONDITIONS, RECORD_AGAIN, SupportSet
-from mtclar.stream.label_file import Label, write_labels
+from mtclar.stream.label_formats.label_file import Label, write_labels
 
 Format = Literal["csv", "json"]
 FORMATS: Mapping[str, Format] = {".csv": "csv", ".json": "json"}  # by suffix

@@ -14,7 +14,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.face.thumbnail import thumbnail, thumbnail_distance
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.label_file import PAST_END, Label, average
+from mtclar.stream.label_formats.label_file import PAST_END, Label, average
 
 log = logging.getLogger(__name__)
 

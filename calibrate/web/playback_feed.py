@@ -28,7 +28,7 @@ from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, MtclarError
 from mtclar.engine.estimate.active_learning import propose
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.sources.pace import paced

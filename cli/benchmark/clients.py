@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from mtclar.stream.pipeline.summary import percentiles
 from mtclar.stream.protocol.messages import PROTOCOL
-from mtclar.stream.summary import percentiles
 
 
 @dataclass(slots=True)

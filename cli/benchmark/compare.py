@@ -10,7 +10,7 @@ import numpy as np
 from mtclar.cli.benchmark.material import Material
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.summary import percentiles
+from mtclar.stream.pipeline.summary import percentiles
 
 BLOCK_FRAMES = 10
 RESAMPLES = 2000

@@ -19,8 +19,8 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.streams import open_shared_encoder
-from mtclar.stream.summary import percentiles
+from mtclar.stream.pipeline.streams import open_shared_encoder
+from mtclar.stream.pipeline.summary import percentiles
 
 
 def measure(material: Material, backend: str, threads: int, sizes: Sizes) -> dict[str, list[dict[str, Any]]]:

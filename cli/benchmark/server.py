@@ -16,13 +16,13 @@ from mtclar.cli.benchmark.material import as_source
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.mailbox import Freshness
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.mailbox import Freshness
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.summary import Meter
 from mtclar.stream.protocol.messages import ByeMessage
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks import SinkGroup
-from mtclar.stream.summary import Meter
 
 TIMEOUT_S = 600.0
 

@@ -23,11 +23,11 @@ from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import MIN_SCORE
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.engine.face.track_registry import Track, TrackRegistry
+from mtclar.stream.pipeline.summary import percentiles
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage, LatencyMs
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sources import open_source
-from mtclar.stream.summary import percentiles
 
 STAGES = ("decode", "detect", "landmarks", "align", "encode", "pair", "smooth", "serialise", "send")
 WARM_UP_FRAMES = 10

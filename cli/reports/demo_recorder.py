@@ -13,9 +13,9 @@ from websockets.typing import Subprotocol
 
 from mtclar.cli.reports.demo_scores import Row
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.pipeline.summary import percentiles
 from mtclar.stream.protocol.messages import PROTOCOL, AffectMessage
 from mtclar.stream.sinks import Sink
-from mtclar.stream.summary import percentiles
 
 CLIENT_TIMEOUT_S = 5.0
 

@@ -8,8 +8,8 @@ from mtclar.calibrate.web.opening import make_session, replacing_support
 from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.cli.options import DEFAULT_SUBJECT, default_support_path
 from mtclar.engine.support_set import SupportSet, is_encrypted
+from mtclar.stream.pipeline.streams import Stream, supports_of
 from mtclar.stream.sources import Source
-from mtclar.stream.streams import Stream, supports_of
 
 
 @dataclass(slots=True, eq=False)

@@ -16,12 +16,12 @@ from mtclar.cli.service.systemd import Supervisor
 from mtclar.cli.terminal import Terminal, counted, on_keys, print_text, reads_keys
 from mtclar.engine.backends.session import NO_DRIVER
 from mtclar.engine.errors import UsageError
-from mtclar.stream.mailbox import Freshness
-from mtclar.stream.runner import Runner
+from mtclar.stream.pipeline.mailbox import Freshness
+from mtclar.stream.pipeline.runner import Runner
+from mtclar.stream.pipeline.summary import Summary, is_summary
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sinks.live_view import LiveView
-from mtclar.stream.summary import Summary, is_summary
 from mtclar.stream.table.provenance import is_sidecar, sidecar_path
 
 FILE_DROPS_WARNING = (

@@ -32,7 +32,7 @@ from mtclar.engine.estimate.metrics import ccc, rmse
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream import demo_clip
-from mtclar.stream.label_file import read_labels
+from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.server.uploads import write_header
 from mtclar.stream.sources import open_source
 from tests.support.peers import chromium

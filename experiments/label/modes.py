@@ -24,7 +24,7 @@ from mtclar.label.labelling import Outcome, Settings, label_recording
 from mtclar.label.modes import ModeContext
 from mtclar.label.recording import Recording, open_recording
 from mtclar.label.scan_journal import ScanJournal
-from mtclar.stream.label_file import Label, read_labels
+from mtclar.stream.label_formats.label_file import Label, read_labels
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut

@@ -24,7 +24,7 @@ from mtclar.cli.benchmark.compare import ratio
 from mtclar.cli.benchmark.material import Material, machine
 from mtclar.engine.data_types import Frame
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.summary import write_json
+from mtclar.stream.pipeline.summary import write_json
 
 HERE = Path(__file__).parent
 BLOCK_FRAMES = 10

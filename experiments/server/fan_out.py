@@ -24,12 +24,12 @@ import numpy as np
 import psutil
 
 from mtclar.engine.data_types import Affect, Estimate
+from mtclar.stream.pipeline.summary import percentiles
 from mtclar.stream.protocol.messages import AffectMessage, Hello, LatencyMs, StreamInfo
 from mtclar.stream.server.clients.quotas import allow_descriptors
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
-from mtclar.stream.summary import percentiles
 from tests.support.faults import bad_clients
 from tools.docs.generated import replace_section
 

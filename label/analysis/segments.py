@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files import read_ordinary
 from mtclar.label.analysis.series import Series
-from mtclar.stream.label_file import ELAN, MAX_BYTES, decoded
 from mtclar.stream.label_formats.elan import parse_document
 from mtclar.stream.label_formats.label import AXES, SHOWN, Place
+from mtclar.stream.label_formats.label_file import ELAN, MAX_BYTES, decoded
 from mtclar.stream.label_formats.table import SEPARATORS, seconds_of
 from mtclar.stream.table.columns import SEPARATOR
 

@@ -19,8 +19,8 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.files import open_ordinary, read_ordinary
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
 from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
-from mtclar.stream.label_file import decoded, read_labels
 from mtclar.stream.label_formats.label import Place, Scale
+from mtclar.stream.label_formats.label_file import decoded, read_labels
 from mtclar.stream.label_formats.table import BLANK, SEPARATORS, column_name, seconds_of
 from mtclar.stream.table.columns import COLUMNS
 

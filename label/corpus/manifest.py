@@ -14,7 +14,7 @@ from mtclar.engine.files import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter
 from mtclar.label.people import FaceChoice
-from mtclar.stream.label_file import Scale
+from mtclar.stream.label_formats.label_file import Scale
 
 COLUMNS = ("video", "support", "out")
 FPS, FACE, SCALE = "fps", "face", "scale"

@@ -1,1 +1,3 @@
-"""Formats of label files: `table` (CSV and its kin), `elan` (.eaf), `nova` (.annotation); all give `label.Label`s."""
+"""Label files: `label_file` reads every format and writes tables. `table` (CSV and its kin), `elan` (.eaf) and `nova`
+(.annotation) parse one format each; all give `label.Label`s.
+"""

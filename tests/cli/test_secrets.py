@@ -16,9 +16,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.protocol.messages import Hello, StatusMessage
-from mtclar.stream.reader import RetryPolicy
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks import Sink, SinkGroup

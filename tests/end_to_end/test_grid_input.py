@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 from support.media.video_clips import encode
 
-from mtclar.stream.label_file import read_labels
+from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.sources import open_source
 
 from .conftest import save

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
-from mtclar.stream.label_file import read_labels
+from mtclar.stream.label_formats.label_file import read_labels
 
 from .conftest import save
 

@@ -13,7 +13,7 @@ from support.faults.tracker_process import Running
 from support.media.video_clips import clips, face_clip, labels, long_clip
 from support.pipeline_parts import collector, eventually, make_message, tracker
 
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.sources import open_source
 
 Watch = Callable[..., AbstractContextManager[Pipeline]]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from support.faults.proxy import Proxy
 
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 
 from .conftest import Watch

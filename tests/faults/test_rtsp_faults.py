@@ -9,7 +9,7 @@ import cv2
 import psutil
 import pytest
 
-from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.pipeline.reader import RetryPolicy
 
 from .conftest import Watch
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources.webcam import Webcam
 
 pytestmark = [

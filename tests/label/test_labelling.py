@@ -28,7 +28,7 @@ from mtclar.label.labelling import (
 from mtclar.label.output.table import RecordingTable
 from mtclar.label.recording import VideoRecording, open_recording
 from mtclar.label.scan_journal import ScanJournal
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.table.columns import NAMES
 
 Z_90 = 1.6449

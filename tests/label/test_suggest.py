@@ -11,7 +11,7 @@ from mtclar.label.labelling import Settings, label_recording
 from mtclar.label.recording import open_recording
 from mtclar.label.scan_journal import ScanJournal
 from mtclar.label.suggest import COLUMNS, TILE_WIDTH, Suggestion, contact_sheet, suggest, template
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_formats.label_file import Label
 
 
 def suggested(

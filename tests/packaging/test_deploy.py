@@ -15,7 +15,7 @@ import pytest
 
 from mtclar.cli.commands.live.run import command as run
 from mtclar.cli.config_file import settings_of
-from mtclar.stream.runner import STUCK_S
+from mtclar.stream.pipeline.runner import STUCK_S
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

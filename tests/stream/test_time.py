@@ -8,7 +8,7 @@ import numpy as np
 from support.peers.websocket_client import Make, join, receive, say, until
 
 from mtclar.engine.data_types import Clock, Frame
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import ServerConfig

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mtclar.stream import demo_clip
-from mtclar.stream.label_file import Label, read_labels
+from mtclar.stream.label_formats.label_file import Label, read_labels
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mtclar.engine.data_types import Frame
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.label_file import Label
+    from mtclar.stream.label_formats.label_file import Label
     from mtclar.stream.sources import Source
 
 
@@ -157,7 +157,7 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
 
 
 def _read_labels(console: "Console", source: "Source", path: Path, scale: str | None) -> "Sequence[Label]":
-    from mtclar.stream.label_file import MAX_HZ, Scale, read_labels, thinned
+    from mtclar.stream.label_formats.label_file import MAX_HZ, Scale, read_labels, thinned
     from mtclar.stream.sources.folder import FolderSource
     from mtclar.stream.sources.media_file import MediaFile
 

@@ -26,10 +26,10 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.pipeline import PipelineOptions
-    from mtclar.stream.runner import Runner
+    from mtclar.stream.pipeline.pipeline import PipelineOptions
+    from mtclar.stream.pipeline.runner import Runner
+    from mtclar.stream.pipeline.streams import Stream
     from mtclar.stream.sources import open_source
-    from mtclar.stream.streams import Stream
 
     config = options.server_config(source)
     console = Terminal()

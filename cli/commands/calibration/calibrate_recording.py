@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mtclar.calibrate.web.recording_scan import RecordingScan
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.label_file import Label
+    from mtclar.stream.label_formats.label_file import Label
     from mtclar.stream.sources import Source
 
 
@@ -73,9 +73,9 @@ def command(
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.label_file import Label
+    from mtclar.stream.label_formats.label_file import Label
+    from mtclar.stream.pipeline.runner import TICK_S
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
-    from mtclar.stream.runner import TICK_S
     from mtclar.stream.server.server import Server
 
     config = options.server_config(file)
@@ -164,7 +164,7 @@ def saving_labels_too(
     """Saves the labels beside `target`, then the set: a failure leaves the set as it was."""
     from mtclar.calibrate.web.opening import saving_to
     from mtclar.engine.files import write_whole
-    from mtclar.stream.label_file import write_labels
+    from mtclar.stream.label_formats.label_file import write_labels
 
     save = saving_to(target, passphrase)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mtclar.cli.reports.demo_recorder import LatencyClient
     from mtclar.cli.reports.demo_scores import Row, Scores
-    from mtclar.stream.summary import Summary
+    from mtclar.stream.pipeline.summary import Summary
 
 MIN_SCORED = 50  # frames; fewer give no accuracy
 
@@ -45,12 +45,12 @@ def command(
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.pipeline import PipelineOptions
-    from mtclar.stream.runner import Runner
+    from mtclar.stream.pipeline.pipeline import PipelineOptions
+    from mtclar.stream.pipeline.runner import Runner
+    from mtclar.stream.pipeline.streams import Stream
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.server.listener import require_free
     from mtclar.stream.sources import open_source
-    from mtclar.stream.streams import Stream
 
     console = Terminal()
     policy = freshness_named(freshness, ("paced", "all"))
@@ -121,7 +121,7 @@ def _report(
     from mtclar.cli.reports.demo_scores import score
     from mtclar.cli.service.service import latency_words
     from mtclar.cli.terminal import counted, print_text
-    from mtclar.stream.summary import write_json
+    from mtclar.stream.pipeline.summary import write_json
 
     written = asdict(summary)
     written["support_frames"] = support_frames

@@ -201,14 +201,14 @@ def command(
     from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
-    from mtclar.stream.mailbox import FRESHNESS
     from mtclar.stream.markers import open_markers
-    from mtclar.stream.pipeline import PipelineOptions
-    from mtclar.stream.runner import Runner
+    from mtclar.stream.pipeline.mailbox import FRESHNESS
+    from mtclar.stream.pipeline.pipeline import PipelineOptions
+    from mtclar.stream.pipeline.runner import Runner
+    from mtclar.stream.pipeline.streams import open_sources, open_streams
     from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sinks import open_sink
     from mtclar.stream.sinks.csv_file import CsvSink
-    from mtclar.stream.streams import open_sources, open_streams
     from mtclar.stream.table.provenance import FileIdentity, SetIdentity, TableOrigin
 
     secret = read_token(token, token_file)

@@ -46,7 +46,7 @@ def command(
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_whole
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.summary import write_json
+    from mtclar.stream.pipeline.summary import write_json
 
     console = Terminal()
     if compare is not None and html_file is not None:

@@ -101,7 +101,7 @@ def command(
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.engine.files import user_folder
-    from mtclar.stream.summary import write_json
+    from mtclar.stream.pipeline.summary import write_json
     from mtclar.train.accuracy.answers import Networks
     from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
     from mtclar.train.accuracy.evaluation import evaluate

@@ -119,7 +119,7 @@ def command(
     from mtclar.label.corpus.recordings import NO_SUPPORT, Recorded, recording_jobs
     from mtclar.label.labelling import Settings
     from mtclar.label.people import FaceChoice
-    from mtclar.stream.label_file import Scale
+    from mtclar.stream.label_formats.label_file import Scale
 
     if unknown := [name for name in form or () if name not in FORMATS]:
         raise UsageError(f"there is no format '{unknown[0]}'", f"one of: {', '.join(FORMATS)}")

@@ -155,7 +155,7 @@ def command(
     from mtclar.label.labelling import Settings
     from mtclar.label.modes import require_mode
     from mtclar.label.people import FaceChoice
-    from mtclar.stream.label_file import Scale
+    from mtclar.stream.label_formats.label_file import Scale
 
     require_mode(mode)
     choice = None if face is None else FaceChoice.parse(face)
@@ -285,7 +285,7 @@ def _segments_of(path: Path, job: "Job") -> "list[Segment]":
     from mtclar.engine.errors import UsageError
     from mtclar.label.analysis.segments import read_segments
     from mtclar.label.recording import open_recording
-    from mtclar.stream.label_file import ELAN
+    from mtclar.stream.label_formats.label_file import ELAN
 
     recording = open_recording(job.video, job.fps)
     of_media_file = path.suffix.lower() == ELAN  # whose times count from the beginning of the file
@@ -335,7 +335,7 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
     from mtclar.cli.terminal import counted, print_text
     from mtclar.label.face_scan import OK, STATES
     from mtclar.label.modes import BEST, MIN_LABELS
-    from mtclar.stream.label_file import MAX_HZ
+    from mtclar.stream.label_formats.label_file import MAX_HZ
 
     outcome = finished.outcome
     table = outcome.table

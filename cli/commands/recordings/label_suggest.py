@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mtclar.label.people import FaceChoice
-    from mtclar.stream.label_file import Scale
+    from mtclar.stream.label_formats.label_file import Scale
 
 SHEET, TEMPLATE = ".png", ".csv"
 

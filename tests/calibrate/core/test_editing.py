@@ -19,7 +19,7 @@ from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
-from mtclar.stream.label_file import parse_labels
+from mtclar.stream.label_formats.label_file import parse_labels
 
 
 def test_merging_keeps_every_frame_in_order() -> None:

@@ -14,7 +14,7 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.face.quality import RUN_LIMITS
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_formats.label_file import Label
 
 FPS = 25.0
 

@@ -16,7 +16,7 @@ from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.engine.data_types import Frame
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.label_file import Label
+from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.server.uploads import read_header
 from mtclar.stream.sources import open_source
 

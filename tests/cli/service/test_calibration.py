@@ -15,8 +15,8 @@ from mtclar.engine.errors import CalibrationError, SupportSetError
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet, is_encrypted
+from mtclar.stream.pipeline.streams import Stream
 from mtclar.stream.sources import open_source
-from mtclar.stream.streams import Stream
 
 
 def support(subject: str = "anna", frames: int = 2) -> SupportSet:

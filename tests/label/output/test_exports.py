@@ -10,7 +10,7 @@ import pytest
 from mtclar.engine.errors import UsageError
 from mtclar.label.output.exports import exporter, output_files, write
 from mtclar.label.output.table import RecordingTable, Table
-from mtclar.stream.label_file import read_labels
+from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.table.columns import NAMES
 from mtclar.stream.table.provenance import TableOrigin, sidecar_path
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.peers.websocket_client import Eventually, Make, join, say, until
 
 from mtclar.engine.data_types import Affect
-from mtclar.stream.pipeline import Pipeline
+from mtclar.stream.pipeline.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server

@@ -9,8 +9,8 @@ from support.peers.mjpeg_server import MjpegServer
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 
 

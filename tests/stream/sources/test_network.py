@@ -13,8 +13,8 @@ from support.faults.rtsp import RtspServer, is_installed
 from mtclar.engine.address import without_credentials
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.network import NetworkStream
 

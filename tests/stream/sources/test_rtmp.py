@@ -8,8 +8,8 @@ import pytest
 from support.peers.rtmp_server import RtmpServer
 
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.reader import RetryPolicy
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.stream.label_file import Label, read_labels
+from mtclar.stream.label_formats.label_file import Label, read_labels
 
 CLIPS = Path(__file__).parents[2] / "label" / "clips"
 EVERY = 20  # frames to a label

@@ -12,7 +12,7 @@ from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
-from mtclar.stream.label_file import Label, read_labels
+from mtclar.stream.label_formats.label_file import Label, read_labels
 
 LABELS = (Label(0.5, 0.25, -0.5), Label(1.0, 0.5, -0.25))
 

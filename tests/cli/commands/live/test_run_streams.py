@@ -11,8 +11,8 @@ import pytest
 
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
 from mtclar.engine.support_set import SupportSet
-from mtclar.stream import streams
-from mtclar.stream.streams import open_sources, open_streams, supports_of
+from mtclar.stream.pipeline import streams
+from mtclar.stream.pipeline.streams import open_sources, open_streams, supports_of
 
 Command = Callable[..., Any]
 

@@ -16,9 +16,9 @@ from mtclar.cli.benchmark.gpu import GpuMeter
 from mtclar.cli.benchmark.material import Material
 from mtclar.cli.benchmark.stages import STAGES
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.stream import streams
-from mtclar.stream.batching import Batcher
-from mtclar.stream.summary import percentiles
+from mtclar.stream.pipeline import streams
+from mtclar.stream.pipeline.batching import Batcher
+from mtclar.stream.pipeline.summary import percentiles
 
 Command = Callable[..., Any]
 TINY = effort.Effort(

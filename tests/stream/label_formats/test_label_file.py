@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.label_file import Label, Scale, parse_labels, read_labels, thinned, write_labels
+from mtclar.stream.label_formats.label_file import (
+    Label,
+    Scale,
+    parse_labels,
+    read_labels,
+    thinned,
+    write_labels,
+)
 
 SCORE = st.floats(-1, 1)
 LABELS = st.lists(

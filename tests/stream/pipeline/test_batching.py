@@ -9,7 +9,7 @@ import pytest
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.errors import BackendError
-from mtclar.stream.batching import Batcher
+from mtclar.stream.pipeline.batching import Batcher
 
 PATIENCE_S = 60.0
 

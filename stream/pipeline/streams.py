@@ -10,7 +10,7 @@ from mtclar.engine.backends.session import ON_CPU, open_sessions
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import MAX_FACES, Tracker
-from mtclar.stream.batching import DEFAULT_WAIT_MS, Batcher
+from mtclar.stream.pipeline.batching import DEFAULT_WAIT_MS, Batcher
 from mtclar.stream.sources import Source, open_source
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.data_types import Frame
-from mtclar.stream.mailbox import Mailbox
+from mtclar.stream.pipeline.mailbox import Mailbox
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Self
 from mtclar.engine.errors import MtclarError, ServeError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import UPLOAD_RETRY
+from mtclar.stream.pipeline.streams import Stream
+from mtclar.stream.pipeline.summary import Meter, Summary, whole_summary
 from mtclar.stream.protocol.client_messages import Assign, Record
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -28,7 +31,6 @@ from mtclar.stream.protocol.messages import (
     SubjectInfo,
     SubjectsMessage,
 )
-from mtclar.stream.reader import UPLOAD_RETRY
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
 from mtclar.stream.server.pages import Page
@@ -37,8 +39,6 @@ from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sinks import Sink, SinkGroup
 from mtclar.stream.sinks.prometheus import Metrics
 from mtclar.stream.sources.browser import BrowserSource
-from mtclar.stream.streams import Stream
-from mtclar.stream.summary import Meter, Summary, whole_summary
 
 if TYPE_CHECKING:  # it needs an extra
     from mtclar.stream.sinks.recorder import Recorder

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError
-from mtclar.stream.mailbox import Mailbox
+from mtclar.stream.pipeline.mailbox import Mailbox
+from mtclar.stream.pipeline.reader import Reader, RetryPolicy, _Connection
 from mtclar.stream.protocol.messages import StatusMessage
-from mtclar.stream.reader import Reader, RetryPolicy, _Connection
 
 PIXEL = np.zeros((2, 2, 3), np.uint8)
 QUICK = RetryPolicy(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from support.peers.websocket_client import join, receive, until, until_closed
 
-from mtclar.stream.runner import STUCK_S, Runner
+from mtclar.stream.pipeline.runner import STUCK_S, Runner
+from mtclar.stream.pipeline.streams import Stream
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sources import open_source
-from mtclar.stream.streams import Stream
 
 FEW_FRAMES = "synthetic:64x48?faces=0&frames=5"
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import MtclarError
-from mtclar.stream.pipeline import Pipeline, PipelineOptions, default_freshness
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions, default_freshness
+from mtclar.stream.pipeline.summary import Meter
 from mtclar.stream.protocol.messages import AffectMessage
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks.base import Sink
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.pace import PacedSource, paced
-from mtclar.stream.summary import Meter
 
 MakeClip = Callable[..., Path]
 WAIT_S = 60.0

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from mtclar.engine.data_types import Affect, Faces, Frame
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.stream.mailbox import Freshness, Mailbox
+from mtclar.stream.pipeline.mailbox import Freshness, Mailbox
+from mtclar.stream.pipeline.reader import Reader, RetryPolicy
+from mtclar.stream.pipeline.summary import Meter, Summary
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StreamInfo, SubjectInfo
-from mtclar.stream.reader import Reader, RetryPolicy
 from mtclar.stream.sinks.base import Sink, SinkGroup
 from mtclar.stream.sources.base import Source
-from mtclar.stream.summary import Meter, Summary
 
 Truth = Callable[[float], tuple[float, float] | None]
 """Valence and arousal of a script by source time in seconds; None where the script has no value."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mtclar.engine.files import read_ordinary, write_whole
-from mtclar.stream.mailbox import Freshness
+from mtclar.stream.pipeline.mailbox import Freshness
 
 PERCENTILES = (50, 95, 99)
 SUMMARY_KEYS = frozenset({"frames", "fps", "latency_ms"})  # present in every summary

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, SourceError
-from mtclar.stream.mailbox import Mailbox
+from mtclar.stream.pipeline.mailbox import Mailbox
 from mtclar.stream.protocol.messages import SourceState, StatusMessage
 from mtclar.stream.sources.base import Source
 from mtclar.stream.sources.pace import paced

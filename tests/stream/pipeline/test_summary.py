@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import MtclarError
-from mtclar.stream.summary import LatencyHistogram, Meter, is_summary, peak_rss_mb
+from mtclar.stream.pipeline.summary import LatencyHistogram, Meter, is_summary, peak_rss_mb
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=300), st.sampled_from([50, 95, 99]))
