@@ -28,7 +28,7 @@ setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's o
 	$(BIN)/python -m tools.convert.mediapipe_env build/mediapipe
 
 setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network sinks, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,reference,tensorrt-rtx,ray,lsl,osc,mqtt]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,reference,tensorrt-rtx,ray,lsl,osc,mqtt,nats]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json

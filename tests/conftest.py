@@ -64,6 +64,7 @@ SLOW = (
     "stream/sinks/test_lsl.py",
     "stream/sinks/test_lsl_xdf.py",
     "stream/sinks/test_mqtt.py",
+    "stream/sinks/test_nats.py",
     "stream/sinks/test_prometheus.py",
     "stream/sinks/test_websocket.py",
     "stream/sources/test_folder.py",

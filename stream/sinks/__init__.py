@@ -1,4 +1,4 @@
-"""Sinks of results, opened by name: websocket clients, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT."""
+"""Sinks of results, opened by name: websocket, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT, NATS."""
 
 from mtclar.stream.registry import resolve_with_extra
 from mtclar.stream.sinks.base import Sink, SinkGroup
@@ -10,6 +10,8 @@ SINKS = {
     "metrics": "mtclar.stream.sinks.prometheus:open_metrics",
     "mqtt": "mtclar.stream.sinks.mqtt:open_mqtt",
     "mqtts": "mtclar.stream.sinks.mqtt:open_mqtts",
+    "nats": "mtclar.stream.sinks.nats:open_nats",
+    "nats+tls": "mtclar.stream.sinks.nats:open_nats_tls",
     "osc": "mtclar.stream.sinks.osc:open_osc",
     "record": "mtclar.stream.sinks.recorder:open_recorder",
     "websocket": "mtclar.stream.server.server:open_websocket",

@@ -127,7 +127,7 @@ def command(
         typer.Option(
             metavar="NAME[://ARGUMENT]",
             help="Send the results to another sink as well (docs/live/sinks.md): csv://FILE, record://FOLDER, live, "
-            "lsl, osc://HOST:PORT, mqtt://HOST:PORT/TOPIC, metrics://HOST:PORT, websocket://HOST:PORT, or "
+            "lsl, osc://HOST:PORT, mqtt://HOST:PORT/TOPIC, nats://HOST, metrics://HOST:PORT, websocket://HOST:PORT, or "
             "module:factory for your own; repeatable.",
         ),
     ] = None,

@@ -35,6 +35,7 @@ EXTRA_MODULES = {
     "lsl": (("pylsl",), "`run --sink lsl`"),
     "osc": (("pythonosc",), "`run --sink osc://HOST:PORT`"),
     "mqtt": (("paho",), "`run --sink mqtt://HOST:PORT/TOPIC`"),
+    "nats": (("nats", "nkeys"), "`run --sink nats://HOST`, a fleet of workers behind `gateway`"),
 }
 MARKUP = {"ok": "[green]ok[/]", "absent": "[yellow]-[/]", "broken": "[red]broken[/]"}
 

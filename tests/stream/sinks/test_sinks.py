@@ -18,7 +18,14 @@ from mtclar.stream.sources import open_source
 
 STREAMS = [StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")]
 WAIT_S = 60.0
-EXTRAS = {"lsl": "pylsl", "osc": "pythonosc", "mqtt": "paho.mqtt", "mqtts": "paho.mqtt"}
+EXTRAS = {
+    "lsl": "pylsl",
+    "osc": "pythonosc",
+    "mqtt": "paho.mqtt",
+    "mqtts": "paho.mqtt",
+    "nats": "nats",
+    "nats+tls": "nats",
+}
 LAB_SINK = '''
 """The sink of docs/development/extending.md: one file of one's own."""
 
@@ -252,6 +259,8 @@ def test_every_entry_can_be_opened(name: str, tmp_path: Path) -> None:
         "record": f"://{tmp_path}/recordings",
         "mqtt": "://127.0.0.1:9",
         "mqtts": "://127.0.0.1:9",
+        "nats": "://127.0.0.1:9",
+        "nats+tls": "://127.0.0.1:9",
     }
     sink = open_sink(name + arguments.get(name, ""))
     assert isinstance(sink, Sink)

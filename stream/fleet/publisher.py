@@ -1,0 +1,160 @@
+"""Publishes the messages of streams, their states and the heartbeat of this process."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from mtclar.stream.fleet.address import Bus
+from mtclar.stream.fleet.connection import BusConnection, words
+from mtclar.stream.fleet.history import keep_history
+from mtclar.stream.fleet.subjects import HEARTBEAT_S, stream_subject, worker_subject
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    ByeMessage,
+    ClockReading,
+    Hello,
+    MarkMessage,
+    Message,
+    ModelInfo,
+    StatusMessage,
+    StreamInfo,
+    SubjectsMessage,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Published:
+    """A stream that this process publishes."""
+
+    info: StreamInfo
+    epoch: int
+    status: StatusMessage | None = None
+
+
+class Publisher:
+    """The streams of one process on the bus. `worker` names it; the methods are for any thread.
+
+    What cannot be sent raises ConnectionError, but states, which the heartbeat brings later. `may_publish` is asked
+    before each message: False while a lease is in doubt.
+    """
+
+    def __init__(
+        self,
+        connection: BusConnection,
+        worker: str,
+        *,
+        server: str = "mtclar-stream",
+        may_publish: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.model: ModelInfo | None = None
+        self.fenced = 0  # messages that were not sent because a lease was in doubt
+        self._connection = connection
+        self._bus: Bus = connection.bus
+        self._worker = worker
+        self._server = server
+        self._may_publish = may_publish
+        self._session = uuid.uuid4().hex
+        self._streams: dict[str, _Published] = {}
+        self._lock = threading.Lock()  # of _streams
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the heartbeat."""
+        self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def add(self, info: StreamInfo, epoch: int) -> None:
+        """Publishes this stream from now on."""
+        with self._lock:
+            self._streams[info.stream] = _Published(info, epoch)
+        self.beat()
+
+    def remove(self, stream: str) -> None:
+        """Publishes it no longer."""
+        with self._lock:
+            self._streams.pop(stream, None)
+        self.beat()
+
+    def affect(self, message: AffectMessage) -> None:
+        """The faces of one frame."""
+        published = self._streams[message.stream]
+        if published.info.size != message.size:
+            published.info = replace(published.info, size=message.size)
+        self._send(published, "affect", message.encode())
+
+    def status(self, message: StatusMessage) -> None:
+        """The state of a source."""
+        published = self._streams[message.stream]
+        published.status = message
+        with suppress(ConnectionError):
+            self._send(published, "status", message.encode())
+
+    def subjects(self, message: SubjectsMessage) -> None:
+        """The support sets of a stream."""
+        published = self._streams[message.stream]
+        published.info = replace(published.info, subjects=message.subjects)
+        self._send(published, "subjects", message.encode())
+
+    def mark(self, message: MarkMessage) -> None:
+        """A mark, once for each of its streams."""
+        for stream in tuple(self._streams) if message.stream is None else (message.stream,):
+            self._send(self._streams[stream], "mark", replace(message, stream=stream).encode())
+
+    def beat(self) -> None:
+        """Sends `hello` and the states now, if the server is there."""
+        with self._lock:
+            published = tuple(self._streams.values())
+        hello = Hello(
+            tuple(one.info for one in published),
+            self.model,
+            self._server,
+            session=self._session,
+            role="viewer",
+            clock=ClockReading(time.time(), time.monotonic()),
+        )
+        with suppress(ConnectionError):
+            if not self._may_publish():
+                return
+            self._connection.publish(worker_subject(self._bus.prefix, self._worker, "hello"), hello.encode())
+            for one in published:
+                if one.status is not None:
+                    self._send(one, "status", one.status.encode())
+
+    def close(self, bye: ByeMessage | None = None) -> None:
+        """Ends the heartbeat and says goodbye; safe to call twice."""
+        self._stopping.set()
+        if self._thread is None:
+            return
+        self._thread.join()
+        self._thread = None
+        message: Message = bye or ByeMessage("shutdown", "the worker is stopping")
+        with suppress(ConnectionError):
+            self._connection.publish(worker_subject(self._bus.prefix, self._worker, "bye"), message.encode())
+
+    def _send(self, published: _Published, kind: str, payload: bytes) -> None:
+        if not self._may_publish():
+            self.fenced += 1
+            return
+        subject = stream_subject(self._bus.prefix, published.info.stream, published.epoch, kind)
+        self._connection.publish(subject, payload)
+
+    def _beat_on(self) -> None:
+        while not self._stopping.wait(HEARTBEAT_S):
+            self.beat()
+
+
+async def prepare_history(connection: BusConnection, _new: bool = True) -> None:
+    """After each connection: the history is there, if one was asked for; a server may have lost it."""
+    if connection.bus.history_s is None:
+        return
+    try:
+        await keep_history(connection.client, connection.bus)
+    except Exception as error:  # no JetStream, no quorum, no right: values are published all the same
+        log.warning("%s keeps no history: %s", connection.bus.name, words(error))

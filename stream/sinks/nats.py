@@ -1,0 +1,79 @@
+"""`--sink nats://HOST/PREFIX`, `nats+tls://`: the messages of mtclar.v1 on a bus. Needs the extra `[nats]`.
+
+    PREFIX.stream.STREAM.EPOCH.affect, .status, .subjects, .mark
+    PREFIX.worker.WORKER.hello                                      a heartbeat; .bye at the end
+
+With `?history=5m` JetStream keeps the last minutes. A gateway serves it all to clients (docs/server/fleet.md).
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+
+from mtclar.stream.fleet.address import Bus, bus_of
+from mtclar.stream.fleet.connection import BusConnection
+from mtclar.stream.fleet.publisher import Publisher, prepare_history
+from mtclar.stream.fleet.subjects import new_epoch
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    MarkMessage,
+    StatusMessage,
+    StreamInfo,
+    SubjectsMessage,
+)
+from mtclar.stream.sinks.base import Sink
+
+
+def open_nats(argument: str) -> "NatsSink":
+    """The sink of `nats://[USER@]HOST[:PORT][,HOST...][/PREFIX][?OPTIONS]`."""
+    return NatsSink(bus_of(argument, tls=False))
+
+
+def open_nats_tls(argument: str) -> "NatsSink":
+    """The sink of `nats+tls://`, with the same argument."""
+    return NatsSink(bus_of(argument, tls=True))
+
+
+class NatsSink(Sink):
+    """Publishes over a connection with a thread of its own; nothing here waits for the server.
+
+    A message that cannot be sent is lost and counted as a failure. A state comes again with the heartbeat.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._connection = BusConnection(bus, "mtclar-stream", prepare_history)
+        self._publisher = Publisher(self._connection, f"{socket.gethostname()}-{os.getpid()}")
+
+    @property
+    def trouble(self) -> str | None:  # type: ignore[override]  # read-only here
+        """Why the bus cannot be reached."""
+        return self._connection.trouble
+
+    def open(self, streams: Sequence[StreamInfo]) -> None:
+        """Begins to connect; a server that is away is tried again and again, as a camera is."""
+        self._publisher.model = self.model
+        self._connection.start()
+        for info in streams:
+            self._publisher.add(info, new_epoch())
+        self._publisher.start()
+
+    def affect(self, message: AffectMessage) -> None:
+        """One message for each frame."""
+        self._publisher.affect(message)
+
+    def status(self, message: StatusMessage) -> None:
+        """The state of a source."""
+        self._publisher.status(message)
+
+    def mark(self, message: MarkMessage) -> None:
+        """A mark, in its stream or in each."""
+        self._publisher.mark(message)
+
+    def subjects(self, message: SubjectsMessage) -> None:
+        """The support sets of a stream have changed."""
+        self._publisher.subjects(message)
+
+    def close(self) -> None:
+        """Says goodbye."""
+        self._publisher.close()
+        self._connection.close()
