@@ -1,8 +1,7 @@
 """Values for every frame of a recording, from labelled frames of it, a person's support set, or both.
 
-In data order: `recording` (frames and their times) -> `face_scan` (detect, crop, encode; `scan_journal` stores the
-finished part) -> `people` (who is who) -> `person_values` (from a support set) and `modes` with `temporal_gp` (from
-labels of the recording) -> `labelling` (interpolate, smooth) -> `output` (table, export, render). `job` runs all of it
+In data order: `scan` (frames, their faces, who is who) -> `values` (from a support set, from labels of the recording,
+or both) -> `labelling` (both in turn; interpolate, smooth) -> `output` (table, export, render). `job` runs all of it
 for one video, `corpus` for many, `analysed` for programs. `analysis` works on finished tables. `suggest` proposes
 frames to label, `evaluation_protocol` measures accuracy on clips with a label in every frame.
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.label.corpus.recordings import parse_start
-from mtclar.label.face_scan import Advance, FaceScanner
 from mtclar.label.job import Job, compute_job
 from mtclar.label.labelling import Settings
 from mtclar.label.output.exports import arrow_table, exporter, write
 from mtclar.label.output.table import RecordingTable
-from mtclar.label.people import FaceChoice
-from mtclar.label.recording import Recording
+from mtclar.label.scan.face_scan import Advance, FaceScanner
+from mtclar.label.scan.people import FaceChoice
+from mtclar.label.scan.recording import Recording
 from mtclar.stream.sources.options import file_of
 from mtclar.stream.table.provenance import TableOrigin
 

@@ -26,7 +26,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import make_query
 from mtclar.engine.estimate.metrics import Z_90
 from mtclar.label.labelling import smooth_zero_phase
-from mtclar.label.modes import (
+from mtclar.label.values.modes import (
     BEST,
     DEFAULT,
     MODES,

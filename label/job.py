@@ -12,13 +12,13 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.label.analysis.segments import read_segments
 from mtclar.label.analysis.tables import require_pandas
-from mtclar.label.face_scan import Advance, FaceScanner
 from mtclar.label.labelling import Outcome, Settings, input_digest, journal_path, label_recording
 from mtclar.label.output.exports import exporter, output_files, write
 from mtclar.label.output.table import RecordingTable
-from mtclar.label.people import FaceChoice
-from mtclar.label.recording import Recording, open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.face_scan import Advance, FaceScanner
+from mtclar.label.scan.people import FaceChoice
+from mtclar.label.scan.recording import Recording, open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
 from mtclar.stream.label_formats.label_file import Label, Scale, read_labels
 from mtclar.stream.sources.base import stream_name
 from mtclar.stream.sources.options import file_of

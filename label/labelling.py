@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.estimate.smoothing import Exponential, ExponentialParams
 from mtclar.engine.support_set import SupportSet
-from mtclar.label.face_scan import (
+from mtclar.label.output.table import LABELLED, Measurements, Table
+from mtclar.label.scan.face_scan import (
     BETWEEN,
     OK,
     RATE_HZ,
@@ -27,9 +28,7 @@ from mtclar.label.face_scan import (
     ScannedFrames,
     frames_to_scan,
 )
-from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext
-from mtclar.label.output.table import LABELLED, Measurements, Table
-from mtclar.label.people import (
+from mtclar.label.scan.people import (
     FaceChoice,
     Person,
     SeenFaces,
@@ -38,10 +37,11 @@ from mtclar.label.people import (
     faces_of,
     number_people,
 )
-from mtclar.label.person_values import PersonValues, values_from_labels, values_from_set
-from mtclar.label.recording import Recording
-from mtclar.label.scan_journal import ScanJournal
-from mtclar.label.temporal_gp import bundled_constants
+from mtclar.label.scan.recording import Recording
+from mtclar.label.scan.scan_journal import ScanJournal
+from mtclar.label.values.modes import DEFAULT, LabelledFrames, ModeContext
+from mtclar.label.values.person_values import PersonValues, values_from_labels, values_from_set
+from mtclar.label.values.temporal_gp import bundled_constants
 from mtclar.stream.label_formats.label_file import PAST_END, Label, average, thinned
 from mtclar.stream.table.provenance import SetIdentity
 

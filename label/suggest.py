@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.estimate.active_learning import propose
-from mtclar.label.face_scan import OK, Advance, FaceScanner
 from mtclar.label.labelling import FollowedFace, follow_face, labels_by_frame
-from mtclar.label.modes import LabelledFrames
-from mtclar.label.people import FaceChoice
-from mtclar.label.recording import Image, Recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.face_scan import OK, Advance, FaceScanner
+from mtclar.label.scan.people import FaceChoice
+from mtclar.label.scan.recording import Image, Recording
+from mtclar.label.scan.scan_journal import ScanJournal
+from mtclar.label.values.modes import LabelledFrames
 from mtclar.stream.label_formats.label_file import Label, thinned
 
 MAX_CANDIDATES = 2000  # evenly selected from a longer recording

@@ -149,8 +149,8 @@ def evaluate(
     """Encode every frame of the clips and score all methods. Raises UsageError; MtclarError without any face."""
     from mtclar.engine.errors import MtclarError
     from mtclar.label.evaluation_protocol import BUDGETS, WITH_BEST, score
-    from mtclar.label.modes import ModeContext
-    from mtclar.label.temporal_gp import bundled_constants
+    from mtclar.label.values.modes import ModeContext
+    from mtclar.label.values.temporal_gp import bundled_constants
 
     part = opened.clips or opened.main
     answers = part.answer(networks, progress("encoding clips", part.count))

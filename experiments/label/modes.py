@@ -19,11 +19,11 @@ import numpy as np
 from mtclar.cli.commands.networks.evaluate import CACHE, decimal
 from mtclar.engine.files import user_folder
 from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, LabelledClip, Score, score
-from mtclar.label.face_scan import RATE_HZ, FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
-from mtclar.label.modes import ModeContext
-from mtclar.label.recording import Recording, open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.face_scan import RATE_HZ, FaceScanner
+from mtclar.label.scan.recording import Recording, open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
+from mtclar.label.values.modes import ModeContext
 from mtclar.stream.label_formats.label_file import Label, read_labels
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.progress import silent

@@ -13,7 +13,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.files import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter
-from mtclar.label.people import FaceChoice
+from mtclar.label.scan.people import FaceChoice
 from mtclar.stream.label_formats.label_file import Scale
 
 COLUMNS = ("video", "support", "out")

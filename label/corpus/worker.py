@@ -7,10 +7,10 @@ import numpy as np
 
 from mtclar.engine.errors import MtclarError, machine_refusal
 from mtclar.label.corpus.ledger import LedgerEntry
-from mtclar.label.face_scan import Advance, FaceScanner
 from mtclar.label.job import Job, job_digest, run_job
 from mtclar.label.labelling import Settings
-from mtclar.label.recording import Recording
+from mtclar.label.scan.face_scan import Advance, FaceScanner
+from mtclar.label.scan.recording import Recording
 
 
 class Worker:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from mtclar.engine.errors import WriteError
 from mtclar.engine.files import write_whole
 from mtclar.label.analysis.segments import Segment
-from mtclar.label.face_scan import Advance
 from mtclar.label.output import chart
 from mtclar.label.output.sound import Sound
 from mtclar.label.output.table import Table
-from mtclar.label.recording import Recording
+from mtclar.label.scan.face_scan import Advance
+from mtclar.label.scan.recording import Recording
 
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]

@@ -46,7 +46,7 @@ class Table:
     times_s: Array  # [n] from the first frame
     values: Array  # [n, 2] estimated valence and arousal in [-1, 1]
     sds: Array  # [n, 2]
-    state: NDArray[np.str_]  # [n] LABELLED or one of mtclar.label.face_scan.STATES
+    state: NDArray[np.str_]  # [n] LABELLED or one of mtclar.label.scan.face_scan.STATES
     labels: Array  # [n, 2] given valence and arousal
     first_frame_s: float = 0.0  # time of the first frame in the media file
     track: int | None = None  # number of the person

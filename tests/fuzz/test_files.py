@@ -23,7 +23,7 @@ from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import MANIFEST
 from mtclar.engine.support_set import SupportSet
 from mtclar.label.analysis.segments import read_segments
-from mtclar.label.recording import open_recording
+from mtclar.label.scan.recording import open_recording
 from mtclar.stream.label_formats.label_file import Scale, parse_labels, read_labels
 from mtclar.stream.pipeline.summary import is_summary
 from mtclar.stream.sources.video import VideoFile

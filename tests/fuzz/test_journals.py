@@ -16,7 +16,7 @@ from mtclar.engine.errors import CalibrationError, MtclarError
 from mtclar.engine.secret_files import first_line
 from mtclar.label.corpus.ledger import Ledger
 from mtclar.label.corpus.manifest import read_manifest
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.scan_journal import ScanJournal
 
 from .conftest import JSON, Fuzz, damaged, is_readable
 

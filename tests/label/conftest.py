@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.media.known_clips import KnownClip, known_clips
 
-from mtclar.label.face_scan import FaceScanner
+from mtclar.label.scan.face_scan import FaceScanner
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.label import AnalysedRecording, analyse
 from mtclar.label.labelling import Settings, label_recording
-from mtclar.label.recording import open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.recording import open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
 from mtclar.stream.table.columns import NAMES
 from mtclar.stream.table.provenance import is_sidecar
 
@@ -24,7 +24,7 @@ CLIP = CLIPS / "1002.mp4"
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> AnalysedRecording:
     """A clip, analysed with a support set of its own person."""
-    from mtclar.label.face_scan import FaceScanner
+    from mtclar.label.scan.face_scan import FaceScanner
 
     clip = next(clip for clip in known_clips() if clip.video == CLIP)
     journal = tmp_path_factory.mktemp("scan") / "journal"

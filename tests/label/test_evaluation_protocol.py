@@ -20,7 +20,7 @@ from mtclar.label.evaluation_protocol import (
     labelled_mask,
     score,
 )
-from mtclar.label.modes import ModeContext
+from mtclar.label.values.modes import ModeContext
 
 CONTEXT = ModeContext.bundled(None)
 

@@ -15,7 +15,6 @@ from support.media.known_clips import EVERY, KnownClip
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.estimate.metrics import ccc, rmse
-from mtclar.label.face_scan import BETWEEN, NO_FACE, OK, UNREADABLE, FaceScan, FaceScanner
 from mtclar.label.labelling import (
     Outcome,
     Settings,
@@ -26,8 +25,9 @@ from mtclar.label.labelling import (
     smooth_zero_phase,
 )
 from mtclar.label.output.table import RecordingTable
-from mtclar.label.recording import VideoRecording, open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.face_scan import BETWEEN, NO_FACE, OK, UNREADABLE, FaceScan, FaceScanner
+from mtclar.label.scan.recording import VideoRecording, open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
 from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.table.columns import NAMES
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from support.media.known_clips import KnownClip
 
-from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Settings, label_recording
-from mtclar.label.recording import open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.face_scan import FaceScanner
+from mtclar.label.scan.recording import open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
 from mtclar.label.suggest import COLUMNS, TILE_WIDTH, Suggestion, contact_sheet, suggest, template
 from mtclar.stream.label_formats.label_file import Label
 

@@ -1,4 +1,4 @@
-"""Fits the time kernel, the smoothing and the sd of `label` to the bundled encoder and writes label/constants.json.
+"""Fits the time kernel, the smoothing and the sd of `label` to the bundled encoder: label/values/constants.json.
 
     python -m mtclar.train.rendered.clip_set tune_clips --people 950:958 --seconds 8
     python -m tools.fit.fit_label --clips tune_clips [--write]
@@ -20,8 +20,8 @@ import numpy as np
 
 from mtclar.engine.estimate.comparer import bundled_params
 from mtclar.label.evaluation_protocol import METHODS, MTCLAR, LabelledClip, score
-from mtclar.label.modes import ModeContext
-from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants, TimeKernel
+from mtclar.label.values.modes import ModeContext
+from mtclar.label.values.temporal_gp import CONSTANTS, LabellingConstants, TimeKernel
 from mtclar.train.accuracy.answers import Networks
 from tools.fit.label_clips import encoded_clips, folder_clips
 

@@ -118,7 +118,7 @@ def command(
     from mtclar.engine.errors import UsageError
     from mtclar.label.corpus.recordings import NO_SUPPORT, Recorded, recording_jobs
     from mtclar.label.labelling import Settings
-    from mtclar.label.people import FaceChoice
+    from mtclar.label.scan.people import FaceChoice
     from mtclar.stream.label_formats.label_file import Scale
 
     if unknown := [name for name in form or () if name not in FORMATS]:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.label.analysis.segments import Segment
-    from mtclar.label.face_scan import Advance
     from mtclar.label.job import FinishedJob, Job, OnStart
     from mtclar.label.labelling import FollowedFace, Settings
-    from mtclar.label.recording import Recording
+    from mtclar.label.scan.face_scan import Advance
+    from mtclar.label.scan.recording import Recording
 
 RENDER_SUFFIX = ".mp4"
 LATE_S = 0.02  # from here on a later first frame is said
 MAX_PEOPLE = 8  # that are listed
-RATE_HZ = 5.0  # that of mtclar.label.face_scan, which imports too much for --help; a test compares them
+RATE_HZ = 5.0  # that of mtclar.label.scan.face_scan, which imports too much for --help; a test compares them
 
 
 def command(
@@ -153,8 +153,8 @@ def command(
     from mtclar.engine.errors import UsageError
     from mtclar.label.job import Job
     from mtclar.label.labelling import Settings
-    from mtclar.label.modes import require_mode
-    from mtclar.label.people import FaceChoice
+    from mtclar.label.scan.people import FaceChoice
+    from mtclar.label.values.modes import require_mode
     from mtclar.stream.label_formats.label_file import Scale
 
     require_mode(mode)
@@ -238,11 +238,11 @@ def _label_one(
     from mtclar.cli.passphrase import passphrase_if_encrypted, passphrase_of_job
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
-    from mtclar.label.face_scan import FaceScanner
     from mtclar.label.job import run_job
     from mtclar.label.labelling import MAX_INTERPOLATION_S
     from mtclar.label.output.exports import exporter, output_files
     from mtclar.label.output.render import render as draw
+    from mtclar.label.scan.face_scan import FaceScanner
     from mtclar.stream.sources.options import file_of
     from mtclar.stream.table.provenance import is_sidecar
 
@@ -284,7 +284,7 @@ def _segments_of(path: Path, job: "Job") -> "list[Segment]":
     """The segments of the job's video, in seconds from its first frame. Raises MtclarError."""
     from mtclar.engine.errors import UsageError
     from mtclar.label.analysis.segments import read_segments
-    from mtclar.label.recording import open_recording
+    from mtclar.label.scan.recording import open_recording
     from mtclar.stream.label_formats.label_file import ELAN
 
     recording = open_recording(job.video, job.fps)
@@ -333,8 +333,8 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
     import numpy as np
 
     from mtclar.cli.terminal import counted, print_text
-    from mtclar.label.face_scan import OK, STATES
-    from mtclar.label.modes import BEST, MIN_LABELS
+    from mtclar.label.scan.face_scan import OK, STATES
+    from mtclar.label.values.modes import BEST, MIN_LABELS
     from mtclar.stream.label_formats.label_file import MAX_HZ
 
     outcome = finished.outcome

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mtclar.label.people import FaceChoice
+    from mtclar.label.scan.people import FaceChoice
     from mtclar.stream.label_formats.label_file import Scale
 
 SHEET, TEMPLATE = ".png", ".csv"
@@ -36,11 +36,11 @@ def run(
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files import write_together
-    from mtclar.label.face_scan import FaceScanner
     from mtclar.label.job import Job, load_labels
     from mtclar.label.output.exports import bytes_writer
-    from mtclar.label.recording import open_recording
-    from mtclar.label.scan_journal import ScanJournal
+    from mtclar.label.scan.face_scan import FaceScanner
+    from mtclar.label.scan.recording import open_recording
+    from mtclar.label.scan.scan_journal import ScanJournal
     from mtclar.label.suggest import contact_sheet, suggest, template
     from mtclar.stream.sources.options import file_of
 

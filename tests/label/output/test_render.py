@@ -13,7 +13,7 @@ from mtclar.label.analysis.segments import Segment
 from mtclar.label.output.chart import BOTTOM, HEIGHT, MARGIN, TOP
 from mtclar.label.output.render import render
 from mtclar.label.output.table import Table
-from mtclar.label.recording import Recording, open_recording
+from mtclar.label.scan.recording import Recording, open_recording
 
 CLIP = Path(__file__).parents[1] / "clips" / "1002.mp4"
 Images = list[NDArray[np.int64]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.label.recording import open_recording
+from mtclar.label.scan.recording import open_recording
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.folder import FolderSource
 

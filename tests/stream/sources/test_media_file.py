@@ -11,7 +11,7 @@ import pytest
 from support.media.video_clips import picture
 
 from mtclar.engine.errors import SourceError
-from mtclar.label.recording import VideoRecording, open_recording
+from mtclar.label.scan.recording import VideoRecording, open_recording
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.video import VideoFile
 

@@ -12,7 +12,7 @@ from support.media.video_clips import picture
 
 from mtclar.cli.calibration_target import open_frames
 from mtclar.engine.errors import UsageError
-from mtclar.label.recording import open_recording
+from mtclar.label.scan.recording import open_recording
 from mtclar.stream.sources import Source, open_source
 from mtclar.stream.sources.options import UNCHANGED, PictureOptions, take_options
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, SourceError, UsageError
-from mtclar.label.recording import open_recording
+from mtclar.label.scan.recording import open_recording
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.times import TimeLine
 from mtclar.stream.sources.video import VideoFile

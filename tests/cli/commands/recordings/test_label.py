@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mtclar.cli.commands.recordings import label as command_file
-from mtclar.label.face_scan import RATE_HZ
+from mtclar.label.scan.face_scan import RATE_HZ
 
 Command = Callable[..., Any]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.label.recording import open_recording
+from mtclar.label.scan.recording import open_recording
 from mtclar.stream.sources import open_source
 
-CLIP = Path(__file__).parent / "clips" / "1002.mp4"
+CLIP = Path(__file__).parents[1] / "clips" / "1002.mp4"
 
 
 def test_rows_equal_the_frames_and_times_of_the_source() -> None:

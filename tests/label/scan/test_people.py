@@ -14,12 +14,19 @@ from support.media.video_clips import encode
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
 from mtclar.engine.face.thumbnail import SIDE
-from mtclar.label import face_scan
-from mtclar.label.face_scan import FaceScanner
 from mtclar.label.labelling import Outcome, Settings, label_recording
-from mtclar.label.people import FaceChoice, FaceDetails, SeenFaces, choose_person, faces_of, number_people
-from mtclar.label.recording import open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan import face_scan
+from mtclar.label.scan.face_scan import FaceScanner
+from mtclar.label.scan.people import (
+    FaceChoice,
+    FaceDetails,
+    SeenFaces,
+    choose_person,
+    faces_of,
+    number_people,
+)
+from mtclar.label.scan.recording import open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
 
 Place = Callable[[int], tuple[int, int] | None]  # frame -> x and width in pixels; None: not in the picture
 

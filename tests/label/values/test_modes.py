@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
-from mtclar.label import modes
-from mtclar.label.modes import (
+from mtclar.label.values import modes
+from mtclar.label.values.modes import (
     BEST,
     DEFAULT,
     MODES,
@@ -20,7 +20,7 @@ from mtclar.label.modes import (
     leave_one_out_errors,
     propagate,
 )
-from mtclar.label.temporal_gp import CONSTANTS, LabellingConstants
+from mtclar.label.values.temporal_gp import CONSTANTS, LabellingConstants
 
 CONTEXT = ModeContext.bundled(None)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -17,7 +17,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import CompareParams, bundled_params, make_query
 from mtclar.engine.estimate.residual_gp import LabelledFaces
 from mtclar.engine.support_set import SupportSet
-from mtclar.label.temporal_gp import LabellingConstants, TemporalGp, bundled_constants
+from mtclar.label.values.temporal_gp import LabellingConstants, TemporalGp, bundled_constants
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]

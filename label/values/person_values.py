@@ -15,8 +15,8 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.comparer import Comparer, bundled_params, merging
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.support_set import SupportSet
-from mtclar.label.modes import DEFAULT, LabelledFrames, ModeContext, propagate
-from mtclar.label.people import FaceDetails
+from mtclar.label.scan.people import FaceDetails
+from mtclar.label.values.modes import DEFAULT, LabelledFrames, ModeContext, propagate
 
 Array = NDArray[np.float64]
 

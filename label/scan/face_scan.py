@@ -19,9 +19,9 @@ from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.face.quality import RUN_LIMITS, quality_issues
 from mtclar.engine.face.thumbnail import SIDE, thumbnail
 from mtclar.engine.tracker import Tracker
-from mtclar.label.people import DETAILS, FaceDetails, SeenFaces
-from mtclar.label.recording import Decoded, Recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.people import DETAILS, FaceDetails, SeenFaces
+from mtclar.label.scan.recording import Decoded, Recording
+from mtclar.label.scan.scan_journal import ScanJournal
 from mtclar.stream.protocol.messages import ModelInfo
 from mtclar.stream.table.columns import SEPARATOR
 

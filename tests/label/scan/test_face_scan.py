@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.media.known_clips import KnownClip
 
-from mtclar.label import face_scan
-from mtclar.label.face_scan import BETWEEN, OTHER_FACE, FaceScanner, ScannedFrames, frames_to_scan
-from mtclar.label.recording import open_recording
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan import face_scan
+from mtclar.label.scan.face_scan import BETWEEN, OTHER_FACE, FaceScanner, ScannedFrames, frames_to_scan
+from mtclar.label.scan.recording import open_recording
+from mtclar.label.scan.scan_journal import ScanJournal
 
 KEY = "c" * 64
 

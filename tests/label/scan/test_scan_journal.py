@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.label.scan_journal import ScanJournal
+from mtclar.label.scan.scan_journal import ScanJournal
 
 KEY, OTHER = "a" * 64, "b" * 64
 
