@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate label train cli
 
-.PHONY: help setup setup-train setup-mediapipe setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
+.PHONY: help site release setup setup-train setup-mediapipe setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
 help:                ## list these commands
@@ -27,8 +27,8 @@ setup-train: $(SETUP)  ## adds torch and what training needs
 setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's own face finder and its model
 	$(BIN)/python -m tools.convert.mediapipe_env build/mediapipe
 
-setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network sinks, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,reference,tensorrt-rtx,ray,lsl,osc,mqtt,nats]'
+setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network sinks, the site, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,reference,tensorrt-rtx,ray,lsl,osc,mqtt,nats,docs,release]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json
@@ -60,9 +60,11 @@ lint: $(SETUP)       ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(SETUP)      ## mypy over the packages, tools/, experiments/ and examples/
-	@rm -rf build/typing && mkdir -p build/typing/mtclar
-	@for p in $(PACKAGES); do ln -s ../../../$$p build/typing/mtclar/$$p; done
+build/typing/mtclar:  # the packages under their names, for programs that read sources
+	@mkdir -p $@
+	@for p in $(PACKAGES); do ln -sfn ../../../$$p $@/$$p; done
+
+types: $(SETUP) build/typing/mtclar  ## mypy over the packages, tools/, experiments/ and examples/
 	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p)) -p tools -p experiments -p examples
 
 bench: $(SETUP)      ## stages, latency, throughput and scaling on this machine -> build/bench.json and .html
@@ -73,6 +75,13 @@ gpu-check: $(SETUP)  ## everything that needs a graphics card, under 8 minutes -
 
 docs: $(SETUP)       ## run demo and benchmark, write their figures into README and docs/, take the pictures, check links
 	$(BIN)/python -m tools.docs.make_docs
+
+$(VENV)/.docs: $(SETUP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+site: $(VENV)/.docs build/typing/mtclar  ## the documentation as a site, links checked -> build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 clean:               ## remove everything that was built
 	rm -rf build dist $(VENV) *.egg-info

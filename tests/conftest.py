@@ -56,6 +56,8 @@ SLOW = (
     "packaging/test_docs.py",
     "packaging/test_extending.py",
     "packaging/test_privacy.py",
+    "packaging/test_site.py",
+    "packaging/test_snippets.py",
     "packaging/test_wheel.py",
     "stream/client",
     "stream/markers",

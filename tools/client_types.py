@@ -23,16 +23,16 @@ def _definition(name: str, schema: Json) -> str:
     kind = _name(name)
     comment = _comment(schema, "")
     if "properties" in schema:
-        return f"{comment}export interface {kind} {_type(schema, '')}\n"
-    return f"{comment}export type {kind} = {_type(schema, '')};\n"
+        return f"{comment}export interface {kind} {type_text(schema, '')}\n"
+    return f"{comment}export type {kind} = {type_text(schema, '')};\n"
 
 
-def _type(schema: Json, indent: str) -> str:
+def type_text(schema: Json, indent: str) -> str:
     """A schema as a type; what has members runs over several lines."""
     if "$ref" in schema:
         return _name(schema["$ref"].split("/")[-1])
     if "oneOf" in schema:
-        return " | ".join(_type(one, indent) for one in schema["oneOf"])
+        return " | ".join(type_text(one, indent) for one in schema["oneOf"])
     if "const" in schema or "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
     match schema["type"]:
@@ -41,7 +41,7 @@ def _type(schema: Json, indent: str) -> str:
         case "object" if "properties" in schema:
             return _object(schema, indent)
         case "object":
-            return f"Record<string, {_type(schema['additionalProperties'], indent)}>"
+            return f"Record<string, {type_text(schema['additionalProperties'], indent)}>"
         case "integer":
             return "number"
         case "number" | "string" | "boolean" | "null" as name:
@@ -50,7 +50,7 @@ def _type(schema: Json, indent: str) -> str:
 
 
 def _array(schema: Json, indent: str) -> str:
-    item = _type(schema["items"], indent)
+    item = type_text(schema["items"], indent)
     length = schema.get("minItems")
     if length and length == schema.get("maxItems"):
         return f"[{', '.join([item] * length)}]"
@@ -62,7 +62,7 @@ def _object(schema: Json, indent: str) -> str:
     lines = []
     for name, one in schema["properties"].items():
         optional = "" if name in schema.get("required", []) else "?"
-        lines.append(f"{_comment(one, inner)}{inner}{name}{optional}: {_type(one, inner)};")
+        lines.append(f"{_comment(one, inner)}{inner}{name}{optional}: {type_text(one, inner)};")
     return "\n".join(["{", *lines, indent + "}"])
 
 

@@ -7,8 +7,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import av
 import pytest
+from support.media.clip_beginning import CLIP_S, beginning
 
 from mtclar.stream import demo_clip
 from tools.docs import figures
@@ -23,7 +23,6 @@ COMMANDS = [
     if line.strip().removeprefix("$ ").startswith("mtclar-stream ")
 ]
 PROGRAM = (sys.executable, "-m", "mtclar.cli.main")
-CLIP_S = 12.0  # of the bundled clip; its calibration labels lie within
 MAX_TERMS = 40
 MAX_COLUMNS = 140
 GENERATED = re.compile(r"<!-- (?:figures: )?[a-z -]+ -->\n.*?<!-- end of [a-z -]+ -->", re.DOTALL)
@@ -135,17 +134,6 @@ def test_the_commands_and_program_of_the_analysis_page_run(tmp_path: Path) -> No
     ]:
         done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=110)
         assert done.returncode == 0, done.stderr
-
-
-def beginning(clip: Path, out: Path) -> None:
-    """The first CLIP_S seconds of a video, as they are."""
-    with av.open(str(clip)) as source, av.open(str(out), "w") as container:
-        stream = source.streams.video[0]
-        copied = container.add_stream_from_template(stream)
-        for packet in source.demux(stream):
-            if packet.pts is not None and packet.pts * packet.time_base < CLIP_S - 1e-6:
-                packet.stream = copied
-                container.mux(packet)
 
 
 @pytest.mark.parametrize("page", figures.PAGES, ids=lambda page: page.name)

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,6 +66,7 @@ def pictures() -> None:
     """Screenshots of the dashboard, in the middle of `mtclar-stream demo` and of scripted people, and of rating."""
     from playwright.sync_api import sync_playwright
 
+    tutorial_plot()
     if shutil.which(chromium.PATH) is None:
         print(f"no {chromium.PATH}: the pictures of the dashboard stay as they are", file=sys.stderr)
         return
@@ -102,6 +104,22 @@ def demo_picture(browser: "Browser") -> None:
             save_with_camera("demo", screenshot, affect)
         finally:
             demo.terminate()
+
+
+def tutorial_plot() -> None:
+    """The figure at the end of docs/tutorial.md, by its commands for the clip of the demo."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip, labels, values = (
+            str(demo_clip.clip_path()),
+            str(demo_clip.calibration_path()),
+            f"{folder}/values.csv",
+        )
+        for command in (
+            ["label", clip, "--support", labels, "--out", values],
+            ["plot", values, "--out", f"{folder}/values.png"],
+        ):
+            subprocess.run([*PROGRAM, *command], check=True)
+        shutil.copyfile(f"{folder}/values.png", ROOT / "docs" / "images" / "tutorial-plot.png")
 
 
 def latest_affect(messages: Sequence[str]) -> dict[str, Any]:

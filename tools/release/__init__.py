@@ -1,0 +1,1 @@
+"""Building and checking a release: files, wheels of the dependencies, other machines."""
