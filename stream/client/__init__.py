@@ -9,17 +9,21 @@ from mtclar.stream.client.client import Client
 from mtclar.stream.client.connection import NotAServerError, RefusedError, TokenError, UnreachableError
 from mtclar.stream.client.inbox import Disconnected, Gap
 from mtclar.stream.client.script import watch
+from mtclar.stream.protocol.events import EventMessage, HistoryMessage, Threshold
 from mtclar.stream.protocol.face import Face
 from mtclar.stream.protocol.messages import ReceivedAffect
 
 __all__ = [
     "Client",
     "Disconnected",
+    "EventMessage",
     "Face",
     "Gap",
+    "HistoryMessage",
     "NotAServerError",
     "ReceivedAffect",
     "RefusedError",
+    "Threshold",
     "TokenError",
     "UnreachableError",
     "watch",

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection
@@ -25,6 +25,7 @@ from mtclar.stream.client.connection import (
     websocket_address,
 )
 from mtclar.stream.client.inbox import Disconnected, Gap, Inbox, Json
+from mtclar.stream.protocol.events import HISTORY_S, HistoryMessage, Threshold, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     PROTOCOL,
     AssignedMessage,
@@ -206,6 +207,24 @@ class Client:
         async with self._one_request:
             message = {"type": "assign", **wish}
             return await self._ask("assignment", message, lambda told: answer.items() <= told.items())
+
+    async def history(self, seconds: float = HISTORY_S) -> HistoryMessage:
+        """What the server sent in the last `seconds`, at most 30: ten messages a second of each subscribed stream.
+
+        With the subscribed fields; raises as `mark` does.
+        """
+        message = {"type": "history", "seconds": seconds}
+        async with self._one_request:
+            return await self._ask("history", message, lambda told: told["type"] == "history")
+
+    async def set_thresholds(self, thresholds: Iterable[Threshold]) -> ThresholdsMessage:
+        """Replaces the thresholds that the server watches; each face that reaches one is an EventMessage to all.
+
+        Raises as `mark` does.
+        """
+        message = {"type": "thresholds", "thresholds": [asdict(one) for one in thresholds]}
+        async with self._one_request:
+            return await self._ask("thresholds", message, lambda told: told["type"] == "thresholds")
 
     async def _ask(self, name: str, message: Json, is_answer: Callable[[Json], bool]) -> Any:
         """Sends a message and returns the server's answer, decoded.

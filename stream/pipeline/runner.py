@@ -16,7 +16,9 @@ from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.pipeline.reader import UPLOAD_RETRY
 from mtclar.stream.pipeline.streams import Stream
 from mtclar.stream.pipeline.summary import Meter, Summary, whole_summary
-from mtclar.stream.protocol.client_messages import Assign, Record
+from mtclar.stream.pipeline.thresholds import ThresholdWatch
+from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
+from mtclar.stream.protocol.events import ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     AssignedMessage,
@@ -77,6 +79,7 @@ class Runner:
         self._pipelines: Sequence[Pipeline] = ()
         self._answered: dict[str, int] = {}  # frames of streams that ended, by stream
         self._meter = Meter()
+        self._thresholds = ThresholdWatch()
         self._bye = ByeMessage("shutdown", "the server is stopping")
         self.server = Server(
             config,
@@ -87,6 +90,7 @@ class Runner:
             on_assign=self._on_assign,
             on_mark=self._on_mark,
             on_record=None if recorder is None else self._on_record,
+            on_thresholds=self._on_thresholds,
         )
         self._recorder = recorder
         if recorder is not None:
@@ -279,6 +283,10 @@ class Runner:
         else:
             self._recorder.stop()
 
+    def _on_thresholds(self, request: Thresholds) -> None:
+        self._thresholds.set(request.chosen)
+        self.server.publish(ThresholdsMessage(request.chosen))
+
     # --- called by the sink below: the threads of the pipelines ---
 
     def _publish(self, message: AffectMessage) -> None:
@@ -290,6 +298,11 @@ class Runner:
             fields = {"event": "subjects", "stream": message.stream, "subjects": subjects}
             log.info("%s: new calibration", message.stream, extra={"fields": fields})
         self.server.publish(message)
+        for event in self._thresholds.update(message):
+            self.server.publish(event)
+            details = {"event": "threshold", "active": event.active, "stream": event.stream, "t": event.t}
+            log.info(event.label, extra={"fields": details})
+            self._sinks.mark(MarkMessage(event.label, event.t, event.stream))
 
     def _set_state(self, message: StatusMessage) -> None:
         if message.state == "live":

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from mtclar.stream.protocol.events import HISTORY_S, Axis, Side, Threshold
 from mtclar.stream.protocol.messages import DEFAULT_FIELDS, Delivery, OptionalField, ProtocolError
 
 LABEL_LENGTH = 500  # characters of a mark, at most
@@ -72,8 +73,35 @@ class Record(_ClientMessage):
     session: Annotated[str, StringConstraints(max_length=100)] = ""
 
 
-ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record
-_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera", "record")
+class History(_ClientMessage):
+    """Asks for the latest messages of the subscribed streams, with the subscribed fields."""
+
+    type: Literal["history"]
+    seconds: Annotated[float, Field(gt=0, le=HISTORY_S)] = HISTORY_S
+
+
+class ThresholdChoice(_ClientMessage):
+    """One threshold."""
+
+    axis: Axis
+    side: Side
+    value: Annotated[float, Field(ge=-1, le=1)]
+    seconds: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+
+class Thresholds(_ClientMessage):
+    """Replaces all thresholds."""
+
+    type: Literal["thresholds"]
+    thresholds: Annotated[list[ThresholdChoice], Field(max_length=8)]
+
+    @property
+    def chosen(self) -> tuple[Threshold, ...]:
+        return tuple(Threshold(one.axis, one.side, one.value, one.seconds) for one in self.thresholds)
+
+
+ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record | History | Thresholds
+_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera", "record", "history", "thresholds")
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
 )

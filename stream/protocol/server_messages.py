@@ -5,6 +5,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from mtclar.stream.protocol.events import EventMessage, HistoryMessage, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     AssignedMessage,
     ByeMessage,
@@ -31,6 +32,9 @@ ServerMessage = (
     | AssignedMessage
     | SubjectsMessage
     | RecordingMessage
+    | ThresholdsMessage
+    | EventMessage
+    | HistoryMessage
     | CameraReadyMessage
     | FrameTakenMessage
     | ErrorMessage

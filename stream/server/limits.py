@@ -65,6 +65,7 @@ class Limits:
 
     # All clients together
     shared_per_s: float = 50.0  # marks, assigns and all subscriptions but the first one of each client
+    histories_per_s: float = 5.0  # answers to `history`: each may be half a megabyte
     field_choices: int = 32  # different choices of `fields`: each is encoded for each message
     unfinished_bytes: int = 16 * MIB  # received of messages and requests that are not complete
 

@@ -1,14 +1,18 @@
 """Dispatches the text messages of clients: subscriptions, marks, recordings, cameras, those of extensions."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Collection
 
 from mtclar.stream.protocol.client_messages import (
     Assign,
     Camera,
     ClientHello,
+    History,
     Mark,
     Record,
     Subscribe,
+    Thresholds,
     decode_client,
     parse_client,
 )
@@ -19,6 +23,8 @@ from mtclar.stream.server.clients.quotas import TokenBucket
 from mtclar.stream.server.extension import ClientHandle, Extension, log_action
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.uploads import FrameUploads
+
+log = logging.getLogger(__name__)
 
 
 class Router:
@@ -36,6 +42,7 @@ class Router:
         on_mark: Callable[[MarkMessage], None],
         on_assign: Callable[[Assign, ClientHandle], None] | None,
         on_record: Callable[[Record], None] | None,
+        on_thresholds: Callable[[Thresholds], None] | None,
     ) -> None:
         self.uploads: FrameUploads | None = None
         self.extensions: dict[str, Extension] = {}
@@ -45,6 +52,9 @@ class Router:
         self._on_mark = on_mark
         self._on_assign = on_assign
         self._on_record = on_record
+        self._on_thresholds = on_thresholds
+        self._histories = TokenBucket(limits.histories_per_s, limits.histories_per_s)
+        self._encoding = set[asyncio.Future[bytes]]()  # of histories
         self._shared = TokenBucket(limits.shared_per_s, limits.shared_per_s)
         self._known: set[str] = set()  # streams, as of the last unknown name: `streams` may be slow
 
@@ -62,6 +72,9 @@ class Router:
                 self._require_shared()
             self._require_streams(message.streams or [])
             self._hub.subscribe(client, message)
+            return
+        if isinstance(message, History):
+            self._send_history(client, message)
             return
         if not isinstance(message, ClientHello):  # another one changes nothing
             _require_operator(handle, message.type)
@@ -85,6 +98,12 @@ class Router:
                 )
             log_action(handle, "record", recording=message.recording, session=message.session)
             self._on_record(message)
+        elif isinstance(message, Thresholds):
+            self._require_shared()
+            if self._on_thresholds is None:
+                raise ProtocolError("cannot_watch", "this server watches no thresholds")
+            log_action(handle, "thresholds", thresholds=[str(one) for one in message.chosen])
+            self._on_thresholds(message)
         elif isinstance(message, Camera):
             if self.uploads is None:
                 raise ProtocolError(
@@ -112,6 +131,28 @@ class Router:
             self.uploads.on_disconnect(client)
         for extension in self.extensions.values():
             extension.on_disconnect(handle)
+
+    def _send_history(self, client: Client, request: History) -> None:
+        """Answers when a thread has encoded the messages: that may take longer than those of a frame may wait."""
+        if not self._histories.take():
+            per_s = self._histories.per_s
+            raise ProtocolError(
+                "busy", f"all clients together have asked for more than {per_s:g} in a second"
+            )
+        encode = self._hub.recent.answer(client.subscription, request.seconds)
+        encoding = asyncio.get_running_loop().run_in_executor(None, encode)
+        self._encoding.add(encoding)
+
+        def send(done: asyncio.Future[bytes]) -> None:
+            self._encoding.discard(done)
+            if done.cancelled():
+                return
+            if done.exception() is not None:  # a bug: the client gets no answer
+                log.error("a history was not encoded", exc_info=done.exception())
+            elif client in self._hub:
+                client.send_text(done.result())
+
+        encoding.add_done_callback(send)
 
     def _require_streams(self, names: Collection[str]) -> None:
         if not self._known >= set(names):

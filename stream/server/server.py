@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from mtclar.engine.errors import ServeError, UsageError
-from mtclar.stream.protocol.client_messages import Assign, Record
+from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ByeMessage,
@@ -81,7 +81,8 @@ class Server(Sink):
     pages by path that need the token; a thread makes them. `failure` returns why the process should be restarted, for
     /health, or None. `on_sent(t_capture_s)` is called once per `affect`, when it is first written to a socket or no
     client wants it; `on_mark` for each `mark`; `on_assign` for each `assign` with its client, which gets an `error`,
-    or all clients get `assigned`; `on_record` for each `record`. Raises ServeError when it cannot listen.
+    or all clients get `assigned`; `on_record` for each `record`, `on_thresholds` for each
+    `thresholds`. Raises ServeError when it cannot listen.
 
     There is no compression: docs/results/performance.md ("Deflate") has what it would save and cost.
     """
@@ -100,6 +101,7 @@ class Server(Sink):
         on_mark: Callable[[MarkMessage], None] | None = None,
         on_assign: Callable[[Assign, ClientHandle], None] | None = None,
         on_record: Callable[[Record], None] | None = None,
+        on_thresholds: Callable[[Thresholds], None] | None = None,
         clocks: ClockPair | None = None,
     ) -> None:
         self.config = config or ServerConfig()
@@ -131,7 +133,14 @@ class Server(Sink):
         self._certificate = certificate(self.config.tls_cert, self.config.tls_key)
         self._hub = ClientHub(on_sent, self.limits)
         self._router = Router(
-            self._hub, self.limits, self._stream_names, self._clock, self._on_mark, on_assign, on_record
+            self._hub,
+            self.limits,
+            self._stream_names,
+            self._clock,
+            self._on_mark,
+            on_assign,
+            on_record,
+            on_thresholds,
         )
         states = {"/health": self._health, "/ready": self._readiness}
         self._filter = RequestFilter(self.access, self.limits, Pages(states, private))

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from mtclar.stream.protocol.client_messages import Subscribe
+from mtclar.stream.protocol.events import EventMessage, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     DEFAULT_FIELDS,
     AssignedMessage,
@@ -17,6 +18,7 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.server.clients.client import Client, Outgoing
+from mtclar.stream.server.clients.recent import RecentMessages
 from mtclar.stream.server.limits import Limits
 
 ToAll = (
@@ -26,12 +28,14 @@ ToAll = (
     | AssignedMessage
     | SubjectsMessage
     | RecordingMessage
+    | ThresholdsMessage
+    | EventMessage
     | ErrorMessage
 )
 
 
 class ClientHub:
-    """The connected clients, and for new ones the last `status` of each stream and the last `recording`.
+    """The connected clients, and for new ones the last `status` of each stream, `recording` and `thresholds`.
 
     `on_sent(t_capture_s)` is called once per `affect`: when it is first written to a socket, or no client wants it.
     """
@@ -39,6 +43,8 @@ class ClientHub:
     def __init__(self, on_sent: Callable[[float], None] | None = None, limits: Limits | None = None) -> None:
         self.statuses: dict[str, StatusMessage] = {}  # by stream
         self.recording: RecordingMessage | None = None
+        self.thresholds: ThresholdsMessage | None = None
+        self.recent = RecentMessages()
         self.wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
         self.published = 0
         self.written = 0
@@ -71,12 +77,13 @@ class ClientHub:
         return self._missed_reported
 
     def add(self, client: Client, hello: bytes) -> None:
-        """Sends `hello`, the streams' states and `recording`; the client receives all messages from now on."""
+        """Sends `hello` and what new clients learn of the present state; the client gets all messages from now on."""
         client.send_text(hello)
         for status in self.statuses.values():
             client.send_text(status.encode())
-        if self.recording is not None:
-            client.send_text(self.recording.encode())
+        for message in (self.recording, self.thresholds):
+            if message is not None:
+                client.send_text(message.encode())
         self._clients.add(client)
         self._choose(client.subscription.fields, None)
 
@@ -123,6 +130,7 @@ class ClientHub:
         for item in items:
             if isinstance(item, Outgoing):
                 self.published += 1
+                self.recent.add(item)
                 outdated = item is not newest[item.message.stream]
                 takers = [client.enqueue(item, outdated) for client in self._clients]
                 if not any(takers):
@@ -132,6 +140,10 @@ class ClientHub:
                     self.statuses[item.stream] = item
                 elif isinstance(item, RecordingMessage):
                     self.recording = item
+                elif isinstance(item, ThresholdsMessage):
+                    self.thresholds = item
+                elif isinstance(item, MarkMessage | EventMessage):
+                    self.recent.add_other(item)
                 data = item.encode()
                 for client in self._clients:
                     client.send_text(data)

@@ -1,4 +1,4 @@
-import type { Affect, Assigned, FromClient, FromServer, Hello, MarkTold, Subscribe, Subscribed } from "./messages.js";
+import type { Affect, Assigned, FromClient, FromServer, Hello, HistoryTold, MarkTold, Subscribe, Subscribed, Threshold, ThresholdsTold } from "./messages.js";
 
 export type * from "./messages.js";
 
@@ -81,6 +81,10 @@ export class Client implements AsyncIterable<Message> {
   mark(label: string, stream?: string | null): Promise<MarkTold>;
   /** Gives a face the support set of a subject, or none. Throws ClientError. */
   assign(stream: string, face: number, subject: string | null): Promise<Assigned>;
+  /** What the server sent in the last seconds, thinned, with the subscribed streams and fields. Throws ClientError. */
+  history(seconds?: number): Promise<HistoryTold>;
+  /** Replaces the thresholds that the server watches: a face that reaches one is an `event` to all. Throws ClientError. */
+  setThresholds(thresholds: Threshold[]): Promise<ThresholdsTold>;
   /** Sends any message as JSON, or bytes; false while there is no connection. */
   send(message: FromClient | object | ArrayBuffer | Blob): boolean;
   /** A time of capture in seconds since 1970. */

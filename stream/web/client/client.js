@@ -112,6 +112,14 @@ export class Client {
     return this.#ask({ type: "assign", stream, face, subject }, isAnswer);
   }
 
+  history(seconds = 30) {
+    return this.#ask({ type: "history", seconds }, (told) => told.type === "history");
+  }
+
+  setThresholds(thresholds) {
+    return this.#ask({ type: "thresholds", thresholds }, (told) => told.type === "thresholds");
+  }
+
   unixSeconds(t_capture) {
     const { unix, monotonic } = this.hello.clock;
     return t_capture - monotonic + unix;
@@ -176,7 +184,7 @@ export class Client {
   }
 
   #onAnswer(message) {
-    if (!["error", "subscribed", "mark", "assigned"].includes(message.type)) return;
+    if (!["error", "subscribed", "mark", "assigned", "history", "thresholds"].includes(message.type)) return;
     const refusal = message.type === "error" ? new ClientError(message.code, `the server refused it: ${message.message}`) : null;
     const request = this.#requests[0];
     if (this.#subscribing && (refusal || message.type === "subscribed")) {

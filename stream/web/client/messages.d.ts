@@ -149,6 +149,40 @@ export interface Recording {
   video: boolean;
 }
 
+/** A value of one axis, and for how many seconds a face must be on one side of it. */
+export interface Threshold {
+  axis: "valence" | "arousal";
+  side: "above" | "below";
+  value: number;
+  seconds: number;
+}
+
+/** All thresholds that are watched: sent when they change, and to new clients. */
+export interface ThresholdsTold {
+  type: "thresholds";
+  thresholds: Array<Threshold>;
+}
+
+/** A face has reached a threshold, or is no longer beyond it; sent to all. */
+export interface Event {
+  type: "event";
+  event: "threshold";
+  active: boolean;
+  t: number;
+  stream: string;
+  face: number;
+  subject: string | null;
+  threshold: Threshold;
+}
+
+/** The latest messages of the subscribed streams, thinned, in order of time. */
+export interface HistoryTold {
+  type: "history";
+  affect: Array<Affect>;
+  marks: Array<MarkTold>;
+  events: Array<Event>;
+}
+
 /** An error. */
 export interface ServerError {
   type: "error";
@@ -223,6 +257,23 @@ export interface RecordCommand {
   session?: string;
 }
 
-export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects | Recording;
+/** Ask for the latest messages of the subscribed streams. */
+export interface HistoryRequest {
+  type: "history";
+  seconds?: number;
+}
 
-export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand;
+/** Replace all thresholds. */
+export interface ThresholdsCommand {
+  type: "thresholds";
+  thresholds: Array<{
+    axis: "valence" | "arousal";
+    side: "above" | "below";
+    value: number;
+    seconds?: number;
+  }>;
+}
+
+export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects | Recording | ThresholdsTold | Event | HistoryTold;
+
+export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand | HistoryRequest | ThresholdsCommand;

@@ -14,13 +14,17 @@ from mtclar.engine.data_types import BLENDSHAPES
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.client import (
     Client,
+    EventMessage,
     NotAServerError,
     ReceivedAffect,
     RefusedError,
+    Threshold,
     TokenError,
     UnreachableError,
 )
 from mtclar.stream.client.connection import websocket_address
+from mtclar.stream.protocol.client_messages import Thresholds
+from mtclar.stream.protocol.events import ThresholdsMessage
 from mtclar.stream.protocol.messages import ByeMessage, ClockMessage, Hello, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
@@ -105,6 +109,31 @@ def test_every_kind_of_message_comes_decoded(server: Server) -> None:
         assert client.unix_s(2.0) == 1001.0
 
     run(work)
+
+
+def test_history_and_thresholds_are_answered(make_message: Make) -> None:
+    def publish(request: Thresholds) -> None:
+        server.publish(ThresholdsMessage(request.chosen))
+        server.publish(event)
+
+    wanted = Threshold("valence", "below", -0.25, 2.0)
+    event = EventMessage("threshold", True, 12.5, "cam", 3, None, wanted)
+
+    async def work() -> None:
+        async with Client(server.ws_url) as client:
+            server.publish(make_message(5, t_s=100.0))
+            await client.subscribe(fields=[])
+            history = await client.history(10)
+            assert [(one.seq, one.faces[0].sd) for one in history.affect] == [(5, None)]
+            assert (await client.set_thresholds([wanted])).thresholds == (wanted,)
+            async for message in client:
+                if isinstance(message, EventMessage):
+                    assert message == event
+                    assert message.label == "valence below -0.25 for 2 s: face 3"
+                    return
+
+    with Server(ServerConfig(port=0), on_thresholds=publish) as server:
+        run(work)
 
 
 def test_raw_messages_are_what_the_server_sent(server: Server, make_message: Make) -> None:

@@ -193,6 +193,7 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
             example["type"] in client_side
             or "token" in example
             or (example["type"] == "mark" and "t" not in example)
+            or example.keys() == {"type", "seconds"}
         ):
             FROM_CLIENT.validate(example)
             parse_client(json.dumps(example))
