@@ -35,6 +35,7 @@ COMMANDS = {
     "replay": "live",
     "watch": "live",
     "mark": "live",
+    "gateway": "live",
     "label": "recordings",
     "analyse": "recordings",
     "segments": "tables",

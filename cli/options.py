@@ -93,6 +93,14 @@ ReadOnlyOption = Annotated[
     ),
 ]
 
+NatsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        help="The bus: nats://HOST[:PORT][,HOST...][/PREFIX], or nats+tls:// with its options (docs/live/sinks.md).",
+    ),
+]
+
 TlsCertOption = Annotated[
     Path | None, typer.Option("--tls-cert", metavar="PEM", help="Certificate chain, for https:// and wss://.")
 ]

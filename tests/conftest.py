@@ -60,6 +60,7 @@ SLOW = (
     "packaging/test_snippets.py",
     "packaging/test_wheel.py",
     "stream/client",
+    "stream/fleet/test_gateway.py",
     "stream/markers",
     "stream/recordings",
     "stream/server",

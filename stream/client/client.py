@@ -25,6 +25,7 @@ from mtclar.stream.client.connection import (
     websocket_address,
 )
 from mtclar.stream.client.inbox import Disconnected, Gap, Inbox, Json
+from mtclar.stream.protocol.client_messages import matches
 from mtclar.stream.protocol.events import HISTORY_S, HistoryMessage, Threshold, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     PROTOCOL,
@@ -171,9 +172,10 @@ class Client:
     ) -> SubscribedMessage:
         """Chooses what comes from now on, also after each reconnection; returns when the server has agreed.
 
-        `streams` and optional `fields` of each face by name, None is all and the usual ones; `max_hz` messages of a
-        stream in a second. `latest`: a program that reads slowly gets fewer, fresher messages; `all`: every one, and a
-        program that falls more than a thousand behind loses the connection. Raises RefusedError for a wrong choice.
+        `streams` by name or pattern (`ward-*`), optional `fields` of each face by name; None is all, the usual ones;
+        `max_hz` messages of a stream in a second. `latest`: a program that reads slowly gets fewer, fresher messages;
+        `all`: every one, and a program that falls more than a thousand behind loses the connection. Raises
+        RefusedError for a wrong choice.
         """
         choices = {"streams": _listed(streams), "fields": _listed(fields), "max_hz": max_hz}
         chosen = {name: value for name, value in choices.items() if value is not None}
@@ -342,7 +344,7 @@ class Client:
         streams, stream = wanted.get("streams"), message.get("stream")
         if not isinstance(stream, str) or not isinstance(message.get("seq"), int):
             raise NotAServerError("the server sent an `affect` message without `stream` or `seq`")
-        if self._subscribing or (streams is not None and stream not in streams):
+        if self._subscribing or not _named(stream, streams):
             return  # sent before the server knew the subscription
         assert self.hello is not None
         came_by = self.hello.session, self._disconnected_s
@@ -384,6 +386,11 @@ def _listed(names: Iterable[str] | None) -> list[str] | None:
     if names is None:
         return None
     return [names] if isinstance(names, str) else list(names)
+
+
+def _named(stream: str, streams: list[str] | None) -> bool:
+    """Whether a subscription to these names and patterns has this stream."""
+    return streams is None or stream in streams or any(matches(name, stream) for name in streams)
 
 
 def _refusal(what: str, error: Json) -> RefusedError:

@@ -30,7 +30,7 @@ FILES = {
 }
 """Options that name a file -> what is in it."""
 
-OPTIONS = (*FILES, "history", "replicas")
+OPTIONS = (*FILES, "history", "replicas", "name")
 HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 SPAN = re.compile(r"([0-9]+)([smh])")
@@ -49,6 +49,7 @@ class Bus:
     files: dict[str, Path] = field(default_factory=dict)  # by option: FILES
     history_s: float | None = None  # how much a JetStream stream keeps; None: nothing is kept
     replicas: int = 1  # of what JetStream keeps
+    name_prefix: str = ""  # of the streams of this process, so that their names differ from others'
 
     @property
     def name(self) -> str:
@@ -140,6 +141,7 @@ def bus_of(argument: str, *, tls: bool) -> Bus:
         files=files,
         history_s=_history_s(options["history"]) if "history" in options else None,
         replicas=_replicas(options.get("replicas", "1")),
+        name_prefix=f"{options['name']}-" if options.get("name") else "",
     )
 
 

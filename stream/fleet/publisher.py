@@ -142,7 +142,7 @@ class Publisher:
         if not self._may_publish():
             self.fenced += 1
             return
-        subject = stream_subject(self._bus.prefix, published.info.stream, published.epoch, kind)
+        subject = stream_subject(self._bus.prefix, published.info.stream, self._worker, published.epoch, kind)
         self._connection.publish(subject, payload)
 
     def _beat_on(self) -> None:
@@ -150,7 +150,7 @@ class Publisher:
             self.beat()
 
 
-async def prepare_history(connection: BusConnection, _new: bool = True) -> None:
+async def prepare_history(connection: BusConnection) -> None:
     """After each connection: the history is there, if one was asked for; a server may have lost it."""
     if connection.bus.history_s is None:
         return

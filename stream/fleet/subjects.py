@@ -1,8 +1,8 @@
 """The subjects of the bus: what is published where.
 
-    PREFIX.stream.STREAM.EPOCH.KIND   `affect`, `status`, `subjects` and `mark` of mtclar.v1, as they are
-    PREFIX.worker.WORKER.hello        `hello` of mtclar.v1 once a second: the heartbeat; `bye` at the end
-    PREFIX.mark                       a mark of a gateway's client
+    PREFIX.stream.STREAM.WORKER.EPOCH.KIND   `affect`, `status`, `subjects` and `mark` of mtclar.v1, as they are
+    PREFIX.worker.WORKER.hello               `hello` of mtclar.v1 once a second: the heartbeat; `bye` at the end
+    PREFIX.gateway.GATEWAY.mark              a mark of a gateway's client; its time is Unix time
 
 An epoch is a number that grows with each owner of a stream; a message of an older one is dropped.
 """
@@ -21,6 +21,7 @@ class StreamSubject:
     """The parts of a stream's subject."""
 
     stream: str
+    worker: str
     epoch: int
     kind: str
 
@@ -40,17 +41,17 @@ def name_of(token_or_key: str) -> str:
     return unquote(token_or_key.replace("=", "%"))
 
 
-def stream_subject(prefix: str, stream: str, epoch: int, kind: str) -> str:
+def stream_subject(prefix: str, stream: str, worker: str, epoch: int, kind: str) -> str:
     """Where a message of a stream is published."""
-    return f"{prefix}.stream.{token(stream)}.{epoch}.{kind}"
+    return f"{prefix}.stream.{token(stream)}.{token(worker)}.{epoch}.{kind}"
 
 
 def parse_stream_subject(subject: str) -> StreamSubject | None:
     """The parts of a stream's subject; None for another subject."""
     parts = subject.split(".")
-    if len(parts) != 5 or parts[1] != "stream" or not parts[3].isdecimal():
+    if len(parts) != 6 or parts[1] != "stream" or not parts[4].isdecimal():
         return None
-    return StreamSubject(unquote(parts[2]), int(parts[3]), parts[4])
+    return StreamSubject(unquote(parts[2]), unquote(parts[3]), int(parts[4]), parts[5])
 
 
 def worker_subject(prefix: str, worker: str, kind: str) -> str:

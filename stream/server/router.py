@@ -14,6 +14,7 @@ from mtclar.stream.protocol.client_messages import (
     Subscribe,
     Thresholds,
     decode_client,
+    is_pattern,
     parse_client,
 )
 from mtclar.stream.protocol.messages import MarkMessage, ProtocolError
@@ -70,7 +71,7 @@ class Router:
         if isinstance(message, Subscribe):
             if client.subscribed:
                 self._require_shared()
-            self._require_streams(message.streams or [])
+            self._require_streams([name for name in message.streams or () if not is_pattern(name)])
             self._hub.subscribe(client, message)
             return
         if isinstance(message, History):

@@ -31,6 +31,7 @@ from mtclar.stream.protocol.messages import (
     StatusMessage,
     StreamInfo,
 )
+from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.server.access import NO_ORIGIN, is_loopback
 from mtclar.stream.server.clients.client import Outgoing
 from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
@@ -63,7 +64,7 @@ START_TIMEOUT_S = 10.0
 TICK_S = 1.0
 SHUTDOWN = ByeMessage("shutdown", "the server is stopping")
 
-Published = AffectMessage | ToAll
+Published = AffectMessage | RelayedAffect | ToAll
 
 
 def open_websocket(argument: str) -> "Server":
@@ -218,16 +219,16 @@ class Server(Sink):
 
     def publish(self, message: Published) -> None:
         """Queues a message for all clients that want it; an `affect` is encoded here, on the caller's thread."""
-        if isinstance(message, AffectMessage):
+        if isinstance(message, AffectMessage | RelayedAffect):
             self._enqueue(Outgoing(message, message.encode_each(self._hub.wanted_fields)))
         else:
             self._enqueue(message)
 
-    def announce(self) -> None:
-        """Sends `hello` again to every client, because the streams have changed."""
+    def announce(self, statuses: Sequence[StatusMessage] = ()) -> None:
+        """Sends `hello` again to every client, because the streams have changed, and the states that still hold."""
         with self._lock:
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._announce)
+                self._loop.call_soon_threadsafe(self._announce, statuses)
 
     def close(self, bye: ByeMessage | None = None, timeout_s: float = 5.0) -> bool:
         """Ends the thread that `start` made: sends what is queued and `bye`, and closes every connection.
@@ -390,9 +391,10 @@ class Server(Sink):
             self._queued.clear()
         self._hub.distribute(items)
 
-    def _announce(self) -> None:
+    def _announce(self, statuses: Sequence[StatusMessage]) -> None:
         self._distribute()  # messages of the streams before
         self._hub.announce(self._encode_hello)
+        self._hub.distribute(statuses)
 
     async def _tick(self) -> None:
         while True:

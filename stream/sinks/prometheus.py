@@ -154,7 +154,12 @@ class Metrics(Sink):
 
     def page(self) -> Page:
         """The page in Prometheus's text format: 5 ms of work for 8 streams, so never on the event loop's thread."""
-        return Page(generate_latest(_Paced(self._registry)), CONTENT_TYPE)
+        return exposition(self._registry)
+
+
+def exposition(registry: CollectorRegistry) -> Page:
+    """The page of a registry, made with pauses, so that other threads are not held up."""
+    return Page(generate_latest(_Paced(registry)), CONTENT_TYPE)
 
 
 class _Paced(Collector):
@@ -208,7 +213,7 @@ class _Live(Collector):
         if self.server is None or self.model is None:
             return
         yield from self._of_streams()
-        yield from self._of_server(self.server)
+        yield from server_metrics(self.server)
         yield from self._of_sinks()
         info = GaugeMetricFamily(
             "mtclar_info",
@@ -270,24 +275,26 @@ class _Live(Collector):
             trouble.add_metric([name], float(any(one.sink.trouble for one in sinks)))
         yield from (failures, dropped, trouble)
 
-    def _of_server(self, server: Server) -> Iterable[Metric]:
-        yield GaugeMetricFamily("mtclar_clients", "Websockets that are connected", value=server.clients)
-        yield GaugeMetricFamily(
-            "mtclar_connections",
-            "Connections, those of pages and handshakes included",
-            value=server.connections,
-        )
-        yield CounterMetricFamily(
-            "mtclar_messages_written", "`affect` messages written, over all clients", value=server.written
-        )
-        yield CounterMetricFamily(
-            "mtclar_messages_replaced",
-            "`affect` messages that a newer one replaced because a client was slower",
-            value=server.missed,
-        )
-        refused = CounterMetricFamily(
-            "mtclar_refused", "Connections and requests that were refused", labels=["reason"]
-        )
-        for reason, count in sorted(server.refused.items()):
-            refused.add_metric([reason], count)
-        yield refused
+
+def server_metrics(server: Server) -> Iterable[Metric]:
+    """Clients, connections, messages and refusals of a server."""
+    yield GaugeMetricFamily("mtclar_clients", "Websockets that are connected", value=server.clients)
+    yield GaugeMetricFamily(
+        "mtclar_connections",
+        "Connections, those of pages and handshakes included",
+        value=server.connections,
+    )
+    yield CounterMetricFamily(
+        "mtclar_messages_written", "`affect` messages written, over all clients", value=server.written
+    )
+    yield CounterMetricFamily(
+        "mtclar_messages_replaced",
+        "`affect` messages that a newer one replaced because a client was slower",
+        value=server.missed,
+    )
+    refused = CounterMetricFamily(
+        "mtclar_refused", "Connections and requests that were refused", labels=["reason"]
+    )
+    for reason, count in sorted(server.refused.items()):
+        refused.add_metric([reason], count)
+    yield refused

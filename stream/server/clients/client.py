@@ -10,7 +10,7 @@ from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from mtclar.stream.protocol.client_messages import Subscribe
+from mtclar.stream.protocol.client_messages import Subscribe, is_pattern, matches
 from mtclar.stream.protocol.messages import (
     DEFAULT_FIELDS,
     AffectMessage,
@@ -19,6 +19,7 @@ from mtclar.stream.protocol.messages import (
     Role,
     SubscribedMessage,
 )
+from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, TRY_LATER, LimitedConnection
 from mtclar.stream.server.clients.quotas import TokenBucket
 from mtclar.stream.server.limits import Limits
@@ -34,7 +35,7 @@ EncodedByFields = Mapping[frozenset[str], bytes]
 class Outgoing:
     """One `affect` to send, encoded for each set of fields that some client wants."""
 
-    message: AffectMessage
+    message: AffectMessage | RelayedAffect
     encoded: EncodedByFields
     sent: bool = False
 
@@ -47,13 +48,16 @@ class Subscription:
     max_hz: float | None = None
     fields: frozenset[str] = DEFAULT_FIELDS
     delivery: Delivery = "latest"
+    matched: dict[str, bool] = field(
+        default_factory=dict
+    )  # by stream: whether a pattern of `streams` matches
     due_s: dict[str, float] = field(default_factory=dict)  # by stream: no message before this capture time
 
     def follows(self, stream: str) -> bool:
         """Whether the client receives this stream at all."""
-        return self.streams is None or stream in self.streams
+        return self.streams is None or stream in self.streams or self._matches(stream)
 
-    def wants(self, message: AffectMessage) -> bool:
+    def wants(self, message: AffectMessage | RelayedAffect) -> bool:
         """Whether the client receives this message; counts it against `max_hz`, which applies to capture times."""
         if not self.follows(message.stream):
             return False
@@ -66,6 +70,12 @@ class Subscription:
         late_s = message.t_capture_s - due_s
         self.due_s[message.stream] = (due_s if late_s < period_s else message.t_capture_s) + period_s
         return True
+
+    def _matches(self, stream: str) -> bool:
+        if stream not in self.matched:
+            patterns = [name for name in self.streams or () if is_pattern(name)]
+            self.matched[stream] = any(matches(pattern, stream) for pattern in patterns)
+        return self.matched[stream]
 
 
 class Client:

@@ -230,6 +230,7 @@ export class Client {
 
   #onHello(message) {
     this.hello = message;
+    if (this.#live) return; // the streams have changed; the subscription stays as it was
     this.#failures = 0;
     this.#live = true;
     this.#subscribed = false;
@@ -246,7 +247,7 @@ export class Client {
   /** Not what was sent before the server knew the subscription. */
   #isWanted({ stream }) {
     if (this.#subscription && !this.#subscribed) return false;
-    return (this.#subscription?.streams ?? [stream]).includes(stream);
+    return (this.#subscription?.streams ?? [stream]).some((name) => matches(name, stream));
   }
 
   #deliver(message) {
@@ -358,6 +359,13 @@ function websocketUrl(url) {
   parts.protocol = parts.protocol.replace("http", "ws");
   if (parts.pathname === "/") parts.pathname = "/ws";
   return parts.href;
+}
+
+/** Whether a name or pattern of `subscribe` stands for this stream: each * is any text. */
+function matches(name, stream) {
+  if (!name.includes("*")) return name === stream;
+  const escaped = name.split("*").map((text) => text.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${escaped.join(".*")}$`, "s").test(stream);
 }
 
 function parsed(data) {

@@ -63,8 +63,8 @@ def test_another_client_gets_the_messages_of_mtclar_v1(
             eventually(lambda: len(of_kind(heard, "hello")) >= 2)
         eventually(lambda: of_kind(heard, "bye"))
         affects = of_kind(heard, "affect")
-        epoch = affects[0].subject.split(".")[3]
-        assert affects[0].subject == f"lab.stream.cam.{epoch}.affect"
+        worker, epoch = affects[0].subject.split(".")[3:5]
+        assert affects[0].subject == f"lab.stream.cam.{worker}.{epoch}.affect"
         assert affects[1].subject.startswith("lab.stream.back%20door%2E1.")
         assert affects[0].content == json.loads(message.encode())
         assert of_kind(heard, "status")[0].content["state"] == "live"
@@ -78,6 +78,21 @@ def test_another_client_gets_the_messages_of_mtclar_v1(
         assert of_kind(heard, "bye")[0].content["code"] == "shutdown"
 
 
+def test_streams_of_two_machines_have_different_names(
+    tmp_path: Path, make_message: Callable[..., AffectMessage], eventually: Any
+) -> None:
+    with (
+        nats_server(tmp_path) as server,
+        listener(server) as heard,
+        publishing(f"{server.url}?name=lab-1") as sinks,
+    ):
+        connected(sinks, eventually)
+        sinks.affect(make_message())
+        eventually(lambda: of_kind(heard, "affect") and of_kind(heard, "hello"))
+        assert of_kind(heard, "affect")[0].content["stream"] == "lab-1-cam"
+        assert of_kind(heard, "hello")[0].content["streams"][0]["stream"] == "lab-1-cam"
+
+
 def test_a_run_that_starts_again_has_a_later_epoch(
     tmp_path: Path, make_message: Callable[..., AffectMessage], eventually: Any
 ) -> None:
@@ -87,7 +102,7 @@ def test_a_run_that_starts_again_has_a_later_epoch(
                 connected(sinks, eventually)
                 sinks.affect(make_message())
                 eventually(lambda: len(of_kind(heard, "affect")) == count)  # noqa: B023
-        first, second = (int(one.subject.split(".")[3]) for one in of_kind(heard, "affect"))
+        first, second = (int(one.subject.split(".")[4]) for one in of_kind(heard, "affect"))
         assert second > first
 
 

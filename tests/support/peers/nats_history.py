@@ -29,7 +29,7 @@ def kept(server: NatsServer, name: str = "mtclar-history") -> Kept:
             messages = info.state.messages
             kind = ""
             if messages:
-                last = await jetstream.get_last_msg(name, "*.stream.*.*.affect")
+                last = await jetstream.get_last_msg(name, "*.stream.*.*.*.affect")
                 kind = (last.subject or "").rpartition(".")[2]
             return Kept(info.config.max_age or 0, info.config.max_bytes or 0, messages, kind)
         except NotFoundError:
