@@ -4,7 +4,7 @@ VENV   ?= .venv
 JOBS   ?= 2
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
-PACKAGES := engine stream calibrate label train cli
+PACKAGES := engine stream calibrate label studio train cli
 
 .PHONY: help site release setup setup-train setup-mediapipe setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help

@@ -30,6 +30,7 @@ GROUPS = {
 COMMANDS = {
     "calibrate": "calibration",
     "support": "calibration",
+    "studio": "live",
     "demo": "live",
     "run": "live",
     "replay": "live",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PRINT_EVERY_S = 0.5
 
 PathLike = str | os.PathLike[str]
+OnStart = Callable[[Recording], Advance]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,16 +105,17 @@ def analyse(
     blendshapes: bool = False,
     passphrase: str | None = None,
     threads: int = 1,
-    progress: bool | None = None,
+    progress: bool | OnStart | None = None,
 ) -> AnalysedRecording:
     """Valence and arousal of every face in every frame of a recording, as `mtclar-stream analyse` computes them.
 
     `support` is the person's support set, recorded anywhere; `labels` a label file of this recording; both count
     together, without either the values are those of the uncalibrated model. `start`: ISO 8601 with a time zone.
     `rate_hz`: scanned frames a second, 0 for every frame. `progress` prints to stderr, by default in a terminal and in
-    a notebook. Raises MtclarError, with the reason and what to do about it.
+    a notebook; a function is called with the recording, and what it returns with the number of frames finished since.
+    Raises MtclarError, with the reason and what to do about it.
     """
-    shown = progress if progress is not None else sys.stderr.isatty() or "ipykernel" in sys.modules
+    shown = progress if isinstance(progress, bool) else sys.stderr.isatty() or "ipykernel" in sys.modules
     path = Path(video)
     choice = None if face is None else FaceChoice.parse(face)
     start_unix_s = parse_start(start)
@@ -138,7 +140,7 @@ def analyse(
             start_unix_s=start_unix_s,
         )
         settings = Settings(rate_hz=rate_hz, smooth=smooth, everyone=True, blendshapes=blendshapes)
-        on_start = _printed if shown else _silent
+        on_start = progress if callable(progress) else _printed if shown else _silent
         done = compute_job(job, scanner, settings, on_start, Path(folder) / "unfinished")
         done.discard_journal()
     return AnalysedRecording(path, done.result, done.origin)

@@ -8,8 +8,10 @@ from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.live_feed import LiveFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.engine.errors import CalibrationError
+from mtclar.engine.files import write_whole
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.label_formats.label_file import Label, write_labels
 from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
@@ -74,6 +76,25 @@ def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Pa
         return target
 
     return save
+
+
+def labels_path(target: Path) -> Path:
+    """The label file beside a support set, for `label` and `calibrate --labels`."""
+    return target.with_suffix(".labels.csv")
+
+
+def saving_labels_too(
+    target: Path, passphrase: str | None, labels_of: Callable[[SupportSet], Sequence[Label]]
+) -> Callable[[SupportSet], Path]:
+    """Saves the labels of a recording beside `target`, then the set: a failure leaves the set as it was."""
+    save = saving_to(target, passphrase)
+
+    def save_both(support: SupportSet) -> Path:
+        text = write_labels(labels_of(support)).encode()
+        write_whole(labels_path(target), lambda file: file.write(text))
+        return save(support)
+
+    return save_both
 
 
 def calibration_pages() -> dict[str, Page]:

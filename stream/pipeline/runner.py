@@ -71,6 +71,7 @@ class Runner:
         recorder: "Recorder | None" = None,
     ) -> None:
         self.pages: list[str] = []
+        self.replayed: Sequence[StreamInfo] = ()  # further streams, whose messages their owner publishes
         self.states: dict[str, SourceState] = {}  # by stream
         self.trouble: str | None = None  # of a sink, such as a full disk
         self._version = version
@@ -246,7 +247,7 @@ class Runner:
 
     def _hello(self) -> Hello:
         return Hello(
-            streams=tuple(self._infos()),
+            streams=(*self._infos(), *self.replayed),
             model=self._model(),
             server=f"mtclar-stream {self._version}".strip(),
             pages=tuple(self.pages),

@@ -82,7 +82,7 @@ class Player:
         self.recording = recording
         self._version = version
         self._messages = recording.messages()
-        self._streams = {info.stream: _marked_as_recorded(info, recording) for info in recording.streams}
+        self._streams = {info.stream: marked_as_recorded(info, recording) for info in recording.streams}
         self.bye = ByeMessage("shutdown", "the server is stopping")
         first = next(self._messages, None)
         if first is None:
@@ -155,6 +155,6 @@ class Player:
         )
 
 
-def _marked_as_recorded(info: StreamInfo, recording: Recording) -> StreamInfo:
+def marked_as_recorded(info: StreamInfo, recording: Recording) -> StreamInfo:
     """Nobody should take a recording for the present."""
     return replace(info, label=f"{info.label}, recorded {recording.started[:16].replace('T', ' ')} UTC")

@@ -42,6 +42,7 @@ CONTENT_SECURITY_POLICY = (
 HSTS = "max-age=2592000"  # 30 days: a server that gives TLS up is not locked out for longer
 HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECASE)
 
+MAX_OFFERS = 4  # pages that wait to be downloaded, in memory
 CLIENT_FOLDER = "client"
 PROTOCOL_PATH = "/protocol"
 SCHEMA_FILE = "mtclar.v1.schema.json"
@@ -162,10 +163,17 @@ class Pages:
         self._static = dashboard_pages() | protocol_pages()
         self._states = dict(states)
         self._private = dict(private or {})
+        self._offers: dict[str, Page] = {}
 
     def add(self, pages: Mapping[str, Page]) -> None:
         """Adds static pages by path, open to everybody."""
         self._static |= pages
+
+    def offer(self, path: str, page: Page) -> None:
+        """Serves a page once, to whoever knows its path; the oldest of more than MAX_OFFERS is dropped."""
+        if len(self._offers) >= MAX_OFFERS:
+            del self._offers[next(iter(self._offers))]
+        self._offers[path] = page
 
     def is_private(self, path: str) -> bool:
         """Whether the page needs the token."""
@@ -175,6 +183,8 @@ class Pages:
         """The page of a path, or the route that makes it. `trusted`: the token was given, or none is needed."""
         if method != "GET":
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
+        if path in self._offers:
+            return self._offers.pop(path)
         if path in self._states:
             return self._states[path](trusted)
         if path in self._private:

@@ -6,6 +6,7 @@ Worker threads call `publish`, which only queues. Everything else runs on one ev
 
 import asyncio
 import logging
+import secrets
 import threading
 import uuid
 from collections import deque
@@ -62,6 +63,7 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 TICK_S = 1.0
+DOWNLOAD_PATH = "/download"
 SHUTDOWN = ByeMessage("shutdown", "the server is stopping")
 
 Published = AffectMessage | RelayedAffect | ToAll
@@ -229,6 +231,14 @@ class Server(Sink):
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._announce, statuses)
+
+    def offer(self, page: Page) -> str:
+        """Serves a page once at a path that nobody can guess, and returns the path; from any thread."""
+        path = f"{DOWNLOAD_PATH}/{secrets.token_urlsafe(24)}"
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._filter.pages.offer, path, page)
+        return path
 
     def close(self, bye: ByeMessage | None = None, timeout_s: float = 5.0) -> bool:
         """Ends the thread that `start` made: sends what is queued and `bye`, and closes every connection.

@@ -36,10 +36,10 @@ def test_every_relative_link_exists() -> None:
 
 def test_the_architecture_page_lists_every_package_and_nothing_else() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    named = set(re.findall(r"`((?:engine|stream|calibrate|label|train|cli)/[a-z_/]*(?:\.py)?)`", page))
+    named = set(re.findall(r"`((?:engine|stream|calibrate|label|studio|train|cli)/[a-z_/]*(?:\.py)?)`", page))
     packages = {
         f"{file.parent.relative_to(ROOT)}/"
-        for folder in ("engine", "stream", "calibrate", "label", "train", "cli")
+        for folder in ("engine", "stream", "calibrate", "label", "studio", "train", "cli")
         for file in (ROOT / folder).rglob("__init__.py")
     }
     assert packages <= named

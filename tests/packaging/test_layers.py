@@ -1,4 +1,4 @@
-"""The layering of the packages: engine <- stream <- calibrate, label; engine <- train; cli above all."""
+"""The layering of the packages: engine <- stream <- calibrate, label <- studio; engine <- train; cli above all."""
 
 import ast
 from pathlib import Path
@@ -11,8 +11,9 @@ MAY_IMPORT = {
     "stream": {"engine", "stream"},
     "calibrate": {"engine", "stream", "calibrate"},
     "label": {"engine", "stream", "label"},
+    "studio": {"engine", "stream", "calibrate", "label", "studio"},
     "train": {"engine", "train"},
-    "cli": {"engine", "stream", "calibrate", "label", "train", "cli"},
+    "cli": {"engine", "stream", "calibrate", "label", "studio", "train", "cli"},
 }
 CLOCKS_THREADS_SOCKETS = {"time", "threading", "socket", "asyncio", "multiprocessing", "websockets", "av"}
 

@@ -17,7 +17,7 @@ SHIPPED_SUFFIXES |= {".typed"}
 FOR_NPM = Path("stream/web/client")
 NPM_ALONE = {"LICENSE", "README.md", "client.d.ts", "messages.d.ts"}
 """What the server does not serve of the JavaScript client."""
-PACKAGES = ("engine", "stream", "calibrate", "label", "train", "cli")
+PACKAGES = ("engine", "stream", "calibrate", "label", "studio", "train", "cli")
 HEAVY = ("cv2", "av", "onnxruntime", "torch", "websockets", "numpy", "pydantic")
 
 pytestmark = pytest.mark.timeout(600)

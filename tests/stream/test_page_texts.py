@@ -13,7 +13,7 @@ TABLES = {
     path.stem: json.loads(path.read_text())
     for path in sorted((ROOT / "stream/web/shared/texts").glob("*.json"))
 }
-PACKAGES = ("stream", "calibrate", "label", "cli")
+PACKAGES = ("stream", "calibrate", "label", "studio", "cli")
 SOURCES = [
     path
     for package in PACKAGES

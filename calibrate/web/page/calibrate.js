@@ -2,9 +2,11 @@
 
 import { Client } from "../client/client.js";
 import { CameraSender } from "../shared/camera-sender.js";
+import { cameraRemembered, rememberCamera } from "../shared/browser-camera.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { element, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
+import { text } from "../shared/texts.js";
 import { TokenPrompt } from "../shared/token.js";
 import { AffectGrid } from "./affect-grid.js";
 import { ContinuousRating } from "./continuous-rating.js";
@@ -189,6 +191,13 @@ function show() {
   showNotice();
 }
 
+/** In the studio this page belongs to its home, not to a dashboard. */
+function showHome() {
+  const link = document.querySelector(".to-dashboard");
+  link.href = "studio";
+  setText(link, text("page.studio"));
+}
+
 /** What to do before there is a state. */
 function showStart(step, title, text) {
   setText(element("subject"), "");
@@ -280,7 +289,8 @@ function advanceTest(before, now) {
 }
 
 const receive = {
-  hello() {
+  hello({ pages = [] }) {
+    if (pages.includes("studio")) showHome();
     picker.setChoices([]);
     state = capture = null; // this may be another server, with other people and streams
     lastImage_ms = performance.now();
@@ -303,6 +313,7 @@ const receive = {
     capture = null;
     picker.setCurrent(message);
     sender.target = message.stream;
+    if (message.camera === "browser" && cameraRemembered() && !sender.on) sender.start();
     advanceTest(before, message);
     show();
   },
@@ -354,6 +365,9 @@ const sender = new CameraSender({
   },
 });
 const prompt = new TokenPrompt((token) => connection.useToken(token));
-element("camera-start").addEventListener("click", () => sender.start());
+element("camera-start").addEventListener("click", () => {
+  rememberCamera(true);
+  sender.start();
+});
 connection.subscribe({ streams: [] }); // this page shows no values
 connection.open();

@@ -2,13 +2,20 @@
 
 const STORAGE_KEY = "mtclar-calibrate"; // of this tab
 
+/** What the address names: #subject=anna, and perhaps &stream=... */
+function linkedChoice() {
+  const linked = new URLSearchParams(location.hash.slice(1));
+  if (!linked.has("subject")) return null;
+  return Object.fromEntries(["subject", "stream"].filter((name) => linked.has(name)).map((name) => [name, linked.get(name)]));
+}
+
 /** Calls onChoose() when the user chooses; `choice` goes into the `join` message. */
 export class SubjectPicker {
   constructor({ line, words, select }, onChoose) {
     Object.assign(this, { line, words, select });
     this.choices = [];
     this.subjects = 0;
-    this.choice = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "{}");
+    this.choice = linkedChoice() ?? JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "{}");
     select.addEventListener("change", () => {
       const { stream, subject } = this.choices[select.selectedIndex];
       this.choice = { stream, subject };

@@ -1,10 +1,9 @@
 """`mtclar-stream calibrate recording FILE`: a recording is labelled frame by frame, or rated while it plays."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,9 +16,7 @@ from mtclar.engine.errors import CalibrationError, UsageError
 if TYPE_CHECKING:
     from mtclar.calibrate.core.continuous_rating import ReactionLag
     from mtclar.calibrate.web.recording_scan import RecordingScan
-    from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.label_formats.label_file import Label
     from mtclar.stream.sources import Source
 
 
@@ -63,7 +60,12 @@ def command(
       mtclar-stream calibrate recording video.mp4 --pick 12 --out anna.mtclar
       mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar
     """
-    from mtclar.calibrate.web.opening import CALIBRATE_PAGE, calibration_pages
+    from mtclar.calibrate.web.opening import (
+        CALIBRATE_PAGE,
+        calibration_pages,
+        labels_path,
+        saving_labels_too,
+    )
     from mtclar.calibrate.web.playback_feed import PlaybackFeed
     from mtclar.calibrate.web.recording_scan import pick_most_useful
     from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
@@ -151,29 +153,6 @@ def command(
             f"Written: {labels_file}",
             *(() if lag_found is None else (_lag_sentence(lag_found),)),
         )
-
-
-def labels_path(target: Path) -> Path:
-    """The label file beside a support set, for `label` and `calibrate --labels`."""
-    return target.with_suffix(".labels.csv")
-
-
-def saving_labels_too(
-    target: Path, passphrase: str | None, labels_of: "Callable[[SupportSet], Sequence[Label]]"
-) -> "Callable[[SupportSet], Path]":
-    """Saves the labels beside `target`, then the set: a failure leaves the set as it was."""
-    from mtclar.calibrate.web.opening import saving_to
-    from mtclar.engine.files import write_whole
-    from mtclar.stream.label_formats.label_file import write_labels
-
-    save = saving_to(target, passphrase)
-
-    def save_both(support: "SupportSet") -> Path:
-        text = write_labels(labels_of(support)).encode()
-        write_whole(labels_path(target), lambda file: file.write(text))
-        return save(support)
-
-    return save_both
 
 
 def _lag_sentence(lag: "ReactionLag") -> str:

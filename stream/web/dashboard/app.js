@@ -1,6 +1,7 @@
 // The dashboard: each message adds to the history, and the next animation frame draws the part in view.
 
 import { Client } from "../client/client.js";
+import { BrowserCamera } from "../shared/browser-camera.js";
 import { refusalText, showConnection } from "../shared/connection-status.js";
 import { element } from "../shared/dom.js";
 import { text } from "../shared/texts.js";
@@ -294,16 +295,23 @@ const receive = {
 
 const connection = new Client(undefined, {
   keepTrying: true,
-  onMessage: (message) => receive[message.type]?.(message),
+  onMessage: (message) => {
+    camera.onMessage(message);
+    receive[message.type]?.(message);
+  },
   onState: (state, wait_s, refusal) => {
     connectionState = state;
     if (refusal) byeText = refusalText(refusal);
     showConnection(state, wait_s, refusal);
-    if (state !== "live") recordButton.show(null);
+    if (state !== "live") {
+      recordButton.show(null);
+      camera.onDisconnect();
+    }
     refreshTexts();
   },
   onTokenNeeded: (wrong) => prompt.ask(wrong),
 });
+const camera = new BrowserCamera(connection, element("camera"));
 const prompt = new TokenPrompt((token) => connection.useToken(token));
 
 element("retry").addEventListener("click", () => connection.retryNow());

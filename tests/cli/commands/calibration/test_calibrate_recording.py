@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtclar.calibrate.core.predecessors import predecessors
-from mtclar.cli.commands.calibration.calibrate_recording import labels_path, saving_labels_too
+from mtclar.calibrate.web.opening import labels_path, saving_labels_too
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING

@@ -1,0 +1,112 @@
+"""`mtclar-stream studio`: calibrate, watch, record, rate and export on one page in the browser."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtclar.cli.options import (
+    HOST,
+    PORT,
+    BackendOption,
+    HostOption,
+    PortOption,
+    ThreadsOption,
+    TlsCertOption,
+    TlsKeyOption,
+    TokenFileOption,
+    ViewTokenFileOption,
+    expanded,
+    read_token,
+)
+
+FOLDER = "studio"
+
+
+def command(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where participants and sessions are stored; by default in the user's data folder.",
+            callback=expanded,
+        ),
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in the browser.")] = False,
+    record_video: Annotated[
+        bool, typer.Option("--record-video", help="Store the video of recorded sessions too.")
+    ] = False,
+    host: HostOption = HOST,
+    port: PortOption = PORT,
+    token_file: TokenFileOption = None,
+    view_token_file: ViewTokenFileOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = 1,
+) -> None:
+    """Open the studio in the browser: choose a camera, calibrate people, watch, record, replay, rate and export.
+
+    Runs until Ctrl-C. Participants and recorded sessions stay in --folder.
+
+    \b
+    Examples:
+      mtclar-stream studio
+      mtclar-stream studio --folder study1 --no-open
+      mtclar-stream studio --host 0.0.0.0 --token-file token.txt --tls-cert cert.pem --tls-key key.pem
+    """
+    import importlib.util
+
+    from mtclar.calibrate.web.opening import calibration_pages
+    from mtclar.cli.browser import open_browser
+    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.main import version
+    from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
+    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.engine.files import require_writable, user_folder
+    from mtclar.engine.secret_files import warn_if_readable
+    from mtclar.stream.pipeline.runner import Runner
+    from mtclar.stream.server.config import ServerConfig
+    from mtclar.studio.folder import StudioFolder
+    from mtclar.studio.pages import HOME_PAGE, studio_pages
+    from mtclar.studio.studio import Studio
+
+    token, view_token = read_token(None, token_file), read_token(None, view_token_file)
+    set_up_logs("plain", [], token, view_token)
+    warn_if_readable(token_file, view_token_file, tls_key)
+    console = Terminal()
+    config = ServerConfig(host, port, token, tls_cert, tls_key, view_token=view_token)
+    chosen = StudioFolder(folder or user_folder("data") / FOLDER)
+    require_writable(chosen.participants / "name")
+    recorder = None
+    if importlib.util.find_spec("pyarrow") is not None:
+        from mtclar.stream.sinks.recorder import Recorder
+
+        recorder = Recorder(
+            chosen.sessions, at_once=False, video=record_video, program=f"mtclar-stream {version()}"
+        )
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        runner = Runner([], config, version=version(), recorder=recorder)
+        studio = stack.enter_context(
+            Studio(runner, chosen, recorder=recorder, backend=backend, threads=threads)
+        )
+        runner.server.accept_uploads({})
+        runner.add_page(HOME_PAGE, studio, studio_pages())
+        runner.server.add_extension(studio.calibrations, calibration_pages())
+        stack.enter_context(runner)
+        stack.enter_context(reload_on_hangup(runner.server))
+        print_text(console, f"Studio     {runner.server.url}")
+        print_text(console, f"Folder     {chosen.root}")
+        if recorder is None:
+            print_text(
+                console,
+                "Sessions cannot be recorded without pyarrow: pip install 'mtclar-stream[studio]'",
+                "yellow",
+            )
+        for warning in runner.server.warnings:
+            print_text(console, f"warning: {warning}", "yellow")
+        print_text(console, "Tell everyone in view that they are being analysed. Ctrl-C ends the studio.")
+        if not no_open:
+            open_browser(runner.server.url)
+        studio.tracking.run(stopped)

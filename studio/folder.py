@@ -1,0 +1,60 @@
+"""The data folder: a support set for each participant, a folder for each recorded session, tables of results."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtclar.engine.errors import UsageError
+
+SUFFIX = ".mtclar"
+LONGEST_NAME = 80
+NOT_IN_NAMES = set('/\\:*?"<>|')  # of files, on any system
+
+
+@dataclass(frozen=True, slots=True)
+class StudioFolder:
+    """Finds files by the names that the page knows them by. Every name is one file's, in its own folder."""
+
+    root: Path
+
+    @property
+    def participants(self) -> Path:
+        """Of support sets, NAME.mtclar."""
+        return self.root / "participants"
+
+    @property
+    def sessions(self) -> Path:
+        """Of recordings."""
+        return self.root / "sessions"
+
+    @property
+    def results(self) -> Path:
+        """Of tables of analysed files."""
+        return self.root / "results"
+
+    def participant(self, name: str) -> Path:
+        """The support set of a participant, which may not exist yet. Raises UsageError for a name of no file."""
+        return self.participants / f"{_checked(name)}{SUFFIX}"
+
+    def session(self, name: str) -> Path:
+        """The folder of a session. Raises UsageError when there is none."""
+        return _existing(self.sessions / _checked(name), "session")
+
+    def result(self, name: str) -> Path:
+        """A table. Raises UsageError when there is none."""
+        return _existing(self.results / _checked(name), "result")
+
+
+def _checked(name: str) -> str:
+    """A name that is one file in one folder; raises UsageError."""
+    fits = name.isprintable() and len(name) <= LONGEST_NAME and not NOT_IN_NAMES & set(name)
+    if not fits or name != name.strip() or name.startswith("."):
+        raise UsageError(
+            f"'{name}' cannot be a name", 'use letters, digits, spaces and - _ ., not / \\ : * ? " < > |'
+        )
+    return name
+
+
+def _existing(path: Path, kind: str) -> Path:
+    if path.is_symlink() or not path.exists():
+        raise UsageError(f"there is no {kind} '{path.name}'", "it may have been deleted meanwhile")
+    return path

@@ -1,0 +1,145 @@
+"""The studio's longer work on files: a session as a download, a video analysed, a video scanned for rating."""
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from mtclar.calibrate.web.opening import saving_labels_too
+from mtclar.calibrate.web.playback_feed import PlaybackFeed
+from mtclar.calibrate.web.recording_scan import pick_most_useful, scan_recording, spaced
+from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.still_feed import StillFeed
+from mtclar.engine.errors import UsageError
+from mtclar.engine.support_set import SupportSet
+from mtclar.engine.tracker import Tracker
+from mtclar.label.corpus.recordings import VIDEOS
+from mtclar.stream.label_formats.label_file import Label
+from mtclar.stream.server.pages import Page
+from mtclar.stream.sources import open_source
+from mtclar.studio.calibrations import RECORDING
+
+ZIP = "application/zip"
+PICKED = 20  # frames of a recording that are rated one by one
+
+Progress = Callable[[float], None]
+"""Gets the finished share of a job, 0 to 1."""
+
+
+def export_session(folder: Path, to: str) -> Page:
+    """The files of `mtclar-stream export FOLDER --to ...` in a zip archive. Raises UsageError."""
+    from mtclar.label.output.recording_files import export_recording  # needs an extra
+
+    with tempfile.TemporaryDirectory() as temporary:
+        files = export_recording(folder, to, Path(temporary))
+        return zipped(files)
+
+
+def zipped(files: Sequence[Path]) -> Page:
+    """Files of one folder as a zip archive to download."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return Page(packed.getvalue(), ZIP)
+
+
+def analyse_file(video: Path, support: Path | None, participant: str, out: Path, progress: Progress) -> None:
+    """Writes the table of `mtclar-stream analyse` to `out`, with its JSON beside it. Raises MtclarError."""
+    from mtclar.label.analysed import analyse
+    from mtclar.label.scan.recording import Recording
+
+    def on_start(recording: Recording) -> Callable[[int], None]:
+        total, finished = len(recording.times_s), 0
+
+        def advance(count: int) -> None:
+            nonlocal finished
+            finished += count
+            progress(finished / max(total, 1))
+
+        return advance
+
+    analyse(video, support, participant=participant, progress=on_start).save(out)
+
+
+def open_rating(
+    video: Path,
+    target: Path,
+    how: Literal["continuous", "pick"],
+    backend: str,
+    threads: int,
+    progress: Progress,
+    on_saved: Callable[[SupportSet], None],
+) -> CalibrationSession:
+    """A session in which a person rates a video for the support set `target`; reads the whole video first.
+
+    Raises MtclarError.
+    """
+    with closing(open_source(str(video))) as source:
+        if source.live:
+            raise UsageError(f"{video} is not a recording", "choose a video file")
+        label, frames, length_s = source.label, source.frames, 0.0
+        whole_s = duration_s(video)
+
+        def on_frame(time_s: float) -> None:
+            nonlocal length_s
+            length_s = time_s
+            progress(min(1.0, time_s / whole_s) if whole_s else 0.0)
+
+        with (
+            Tracker.open(backend=backend, threads=threads) as tracker,
+            closing(frames()) as read,  # type: ignore[type-var]  # an Iterator that is a generator
+        ):
+            stills = scan_recording(read, tracker, spaced(), on_frame).stills
+    feed: Any
+    if how == "pick":
+        feed = partial(StillFeed, stills=pick_most_useful(stills, PICKED))
+    else:
+        feed = partial(
+            PlaybackFeed, frames=lambda: open_source(str(video)).frames(), stills=stills, length_s=length_s
+        )
+
+    def labels_of(support: SupportSet) -> Sequence[Label]:
+        rated = session.feed.labels if isinstance(session.feed, PlaybackFeed) else ()
+        return rated or [
+            Label(float(t_s), float(v), float(a))
+            for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
+        ]
+
+    session = CalibrationSession(
+        lambda: Tracker.open(backend=backend, threads=threads),
+        saving_labels_too(target, None, labels_of),
+        target=target,
+        subject=target.stem,
+        streams=[CalibrationStream(RECORDING + video.name, label)],
+        feed=feed,
+        on_saved=on_saved,
+    )
+    return session
+
+
+def duration_s(video: Path) -> float | None:
+    """As the container says; None where it does not."""
+    import av
+
+    with av.open(str(video)) as container:
+        return None if container.duration is None else container.duration / av.time_base
+
+
+def contents(folder: Path) -> dict[str, list[str]]:
+    """The visible folders and the videos of a folder, by name. Raises UsageError."""
+    try:
+        entries = sorted(folder.iterdir(), key=lambda path: path.name.lower())
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {folder}: {error.strerror or error}", "choose another folder"
+        ) from error
+    visible = [path for path in entries if not path.name.startswith(".")]
+    return {
+        "folders": [path.name for path in visible if path.is_dir()],
+        "files": [path.name for path in visible if path.suffix.lower() in VIDEOS and path.is_file()],
+    }

@@ -1,0 +1,18 @@
+"""The files of the studio's pages: its home at `/`, the dashboard at `/live`, and the schema of its messages."""
+
+from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, dashboard_pages, web_folder
+from mtclar.studio import messages
+
+LIVE_PAGE = "live"
+HOME_PAGE = "studio"
+
+
+def studio_pages() -> dict[str, Page]:
+    """What the studio adds to the server's pages, and puts in place of the dashboard at `/`."""
+    pages = web_folder("mtclar.studio.web", HOME_PAGE)
+    return {
+        **pages,
+        "/": pages["/studio"],
+        f"/{LIVE_PAGE}": dashboard_pages()["/"],
+        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
+    }

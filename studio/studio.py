@@ -1,0 +1,365 @@
+"""The studio's Extension of the server: the state that its page shows, and what a person does there."""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtclar.calibrate.web.opening import make_session
+from mtclar.calibrate.web.session import CalibrationSession
+from mtclar.engine.data_types import Frame
+from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream.pipeline.runner import Runner
+from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
+from mtclar.stream.server.access import is_loopback
+from mtclar.stream.server.extension import ClientHandle, log_action
+from mtclar.stream.server.pages import Page
+from mtclar.stream.sources import name_of
+from mtclar.stream.sources.browser import BrowserSource
+from mtclar.stream.sources.webcam import list_cameras
+from mtclar.studio import jobs, messages
+from mtclar.studio.calibrations import StudioCalibrations
+from mtclar.studio.folder import StudioFolder
+from mtclar.studio.participants import Participants
+from mtclar.studio.tracking import BROWSER, SourceRequest, Tracking
+
+if TYPE_CHECKING:  # they need an extra
+    from mtclar.stream.sinks.recorder import Recorder
+    from mtclar.studio.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+PROGRESS_STEP = 0.01  # of a job between two states
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the thread for longer work does now."""
+
+    kind: str  # the message that asked for it, without its prefix
+    name: str
+    share: float = 0.0  # finished, 0 to 1
+
+
+class Studio:
+    """An Extension of the server; a context manager around its thread for longer work.
+
+    `tracking` is its main loop. `recorder` is None where recordings cannot be written. A page elsewhere may name files
+    of the data folder only; one on this machine any file.
+    """
+
+    prefix = messages.PREFIX
+
+    def __init__(
+        self,
+        runner: Runner,
+        folder: StudioFolder,
+        *,
+        recorder: "Recorder | None" = None,
+        backend: str = "auto",
+        threads: int = 1,
+    ) -> None:
+        self._runner = runner
+        self._folder = folder
+        self._recorder = recorder
+        self._backend, self._threads = backend, threads
+        self._local = is_loopback(runner.server.config.host)
+        self._participants = Participants(folder)
+        self._sessions = _sessions(folder) if recorder is not None else None
+        self._executor = ThreadPoolExecutor(1, "studio")  # of what takes a moment, and of states
+        self._jobs = ThreadPoolExecutor(1, "studio-job")
+        self._clients: set[ClientHandle] = set()
+        self._job: Job | None = None
+        self.calibrations = StudioCalibrations(self._open_calibration, self._executor)
+        self.tracking = Tracking(
+            runner,
+            lambda name: SupportSet.load(folder.participant(name)),
+            self._on_source,
+            self._on_frame,
+            recorder=recorder,
+            backend=backend,
+            threads=threads,
+        )
+        if recorder is not None:
+            recorder.on_change = self._on_recording(recorder.on_change)
+
+    def __enter__(self) -> "Studio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for executor in (self._jobs, self._executor):
+            executor.shutdown(cancel_futures=True)
+        self.calibrations.close()
+
+    # --- the event loop's thread ---
+
+    def on_message(self, client: ClientHandle, message: Mapping[str, Any]) -> None:
+        """Handles one message of the page."""
+        parsed = messages.parse(message)
+        details = parsed.model_dump(exclude={"type"})
+        if not isinstance(parsed, messages.Join | messages.Browse):
+            log_action(client, parsed.type, **details)
+        try:
+            self._handle(client, parsed)
+        except MtclarError as error:
+            raise ProtocolError("studio_failed", _sentence(error)) from error
+
+    def on_disconnect(self, client: ClientHandle) -> None:
+        """The client gets no more states."""
+        self._clients.discard(client)
+
+    def _handle(self, client: ClientHandle, message: messages.PageMessage) -> None:
+        match message:
+            case messages.Join():
+                self._clients.add(client)
+                self._send_state()
+            case messages.Start():
+                request = SourceRequest(message.source, tuple(message.participants))
+                request.require_allowed()
+                if name_of(message.source) == "file":
+                    request = replace(request, source=str(self._file(message.source)))
+                for name in message.participants:
+                    self._folder.participant(name)
+                self.tracking.start(request)
+            case messages.Stop():
+                self.tracking.stop()
+            case messages.DeleteParticipant():
+                self._do(client, lambda: self._participants.delete(message.participant))
+            case messages.DeleteSession():
+                sessions = self._require_sessions()
+                self._do(client, lambda: sessions.delete(message.session))
+            case messages.Replay():
+                self.tracking.replay(self._folder.session(message.session))
+            case messages.Export():
+                folder = self._folder.session(message.session)
+                self._start_job(
+                    client,
+                    Job("export", message.session),
+                    lambda _: self._offer(
+                        client, f"{folder.name}-{message.to}.zip", jobs.export_session(folder, message.to)
+                    ),
+                )
+            case messages.Download():
+                table = self._folder.result(message.result)
+                beside = table.with_name(f"{table.name}.json")
+                self._do(
+                    client,
+                    lambda: self._offer(
+                        client,
+                        f"{table.stem}.zip",
+                        jobs.zipped([table, *([beside] if beside.exists() else [])]),
+                    ),
+                )
+            case messages.Browse():
+                self._browse(client, message.folder)
+            case messages.Analyse():
+                self._analyse(client, message)
+            case messages.Rate():
+                self._rate(client, message)
+            case messages.Phone():
+                raise ProtocolError("studio_failed", "not yet")
+
+    def _browse(self, client: ClientHandle, folder: str | None) -> None:
+        chosen = self._folder.root if folder is None else self._file(folder)
+        if folder is None and self._local:
+            chosen = Path.home()
+        inside = not self._local and chosen == self._folder.root.resolve()
+        parent = None if inside or chosen.parent == chosen else str(chosen.parent)
+        client.send_text(
+            messages.encode("folder", folder=str(chosen), parent=parent, **jobs.contents(chosen))
+        )
+
+    def _analyse(self, client: ClientHandle, message: messages.Analyse) -> None:
+        video = self._file(message.file)
+        support = None if message.participant is None else self._folder.participant(message.participant)
+        out = _free(self._folder.results / f"{video.stem}.csv")
+
+        def work(progress: jobs.Progress) -> None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            jobs.analyse_file(video, support, message.participant or "", out, progress)
+
+        self._start_job(client, Job("analyse", video.name), work)
+
+    def _rate(self, client: ClientHandle, message: messages.Rate) -> None:
+        video, target = self._file(message.file), self._folder.participant(message.participant)
+
+        def work(progress: jobs.Progress) -> None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            session = jobs.open_rating(
+                video, target, message.how, self._backend, self._threads, progress, self._on_saved
+            )
+            self.calibrations.add(session)
+            stream = session.streams[0].stream_id
+            client.send_text(messages.encode("rating", participant=message.participant, stream=stream))
+
+        self._start_job(client, Job("rate", video.name), work)
+
+    def _file(self, name: str) -> Path:
+        """A file or folder that a page may name. Raises UsageError."""
+        path = Path(name).expanduser().resolve()
+        if not self._local and not path.is_relative_to(self._folder.root.resolve()):
+            raise UsageError(
+                "a page elsewhere may only open files of the data folder", f"copy them to {self._folder.root}"
+            )
+        return path
+
+    def _require_sessions(self) -> "Sessions":
+        if self._sessions is None:
+            raise UsageError(
+                "sessions need pyarrow, which is not installed", "pip install 'mtclar-stream[studio]'"
+            )
+        return self._sessions
+
+    # --- the thread for longer work ---
+
+    def _start_job(self, client: ClientHandle, job: Job, work: Callable[[jobs.Progress], None]) -> None:
+        if self._job is not None:
+            raise ProtocolError("busy", f"wait for {self._job.name}")
+        self._job = job
+
+        def progress(share: float) -> None:
+            if self._job is not None and share - self._job.share >= PROGRESS_STEP:
+                self._job = replace(self._job, share=round(share, 3))
+                self._send_state()
+
+        def run() -> None:
+            try:
+                work(progress)
+            finally:
+                self._job = None
+
+        self._do(client, run, self._jobs)
+
+    def _do(self, client: ClientHandle, work: Callable[[], object], on: Executor | None = None) -> None:
+        """Does something on a thread, and sends the state before and after it, or the client the reason why not."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:
+                client.send_text(ErrorMessage("studio_failed", _reason(error)).encode())
+            self._send_state()
+
+        self._send_state()
+        (on or self._executor).submit(run)
+
+    def _send_state(self) -> None:
+        """From any thread; reading the support sets takes time."""
+        with suppress(RuntimeError):  # the studio is closing
+            self._executor.submit(self._send_state_now)
+
+    def _send_state_now(self) -> None:
+        try:
+            state = self._state()
+        except Exception:
+            log.exception("the state of the studio cannot be sent")
+            return
+        for client in tuple(self._clients):
+            client.send_text(state)
+
+    def _state(self) -> bytes:
+        now = self.tracking.now
+        results = sorted(
+            self._folder.results.glob("*.csv"), key=lambda path: path.stat().st_mtime, reverse=True
+        )
+        return messages.encode(
+            "state",
+            folder=str(self._folder.root),
+            local=self._local,
+            cameras=[{"source": f"webcam:{camera.index}", "name": camera.name} for camera in list_cameras()],
+            now=None
+            if now is None
+            else {
+                "source": now.request.source,
+                "label": now.label,
+                "kind": now.kind,
+                "opening": now.opening,
+                "participants": list(now.request.participants),
+            },
+            problem=self.tracking.problem,
+            participants=self._participants.list(),
+            can_record=self._sessions is not None,
+            sessions=[] if self._sessions is None else self._sessions.list(),
+            results=[path.name for path in results],
+            job=None if self._job is None else asdict(self._job),
+        )
+
+    def _offer(self, client: ClientHandle, name: str, page: Page) -> None:
+        path = self._runner.server.offer(page)
+        client.send_text(messages.encode("download", path=path, name=name))
+
+    # --- any thread ---
+
+    def _on_frame(self, frame: Frame) -> None:
+        if self._recorder is not None:
+            self._recorder.frame(frame)
+        self.calibrations.enqueue_frame(frame)
+
+    def _on_source(self) -> None:
+        now = self.tracking.now
+        if now is None or not now.opening:
+            self.calibrations.close_cameras({source.stream_id for source in self.tracking.sources()})
+        self._send_state()
+
+    def _on_recording(self, then: Callable[[Any], None]) -> Callable[[Any], None]:
+        def on_change(message: Any) -> None:
+            then(message)
+            self._send_state()
+
+        return on_change
+
+    def _open_calibration(self, name: str) -> CalibrationSession:
+        """A session on what is tracked; on this browser's camera if nothing is."""
+        target = self._folder.participant(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sources = [source for source in self.tracking.sources() if source.live]
+        if not sources:
+            if self.tracking.now is None or not self.tracking.now.opening:
+                self.tracking.start(SourceRequest(BROWSER))
+            sources = [BrowserSource()]
+        return make_session(
+            sources,
+            target,
+            subject=name,
+            backend=self._backend,
+            threads=self._threads,
+            on_saved=self._on_saved,
+        )
+
+    def _on_saved(self, support: SupportSet) -> None:
+        self.tracking.use(support)
+        self._send_state()
+
+
+def _sessions(folder: StudioFolder) -> "Sessions":
+    from mtclar.studio.sessions import Sessions
+
+    return Sessions(folder)
+
+
+def _free(path: Path) -> Path:
+    """The path, or with a number if there is such a file."""
+    number = 2
+    free = path
+    while free.exists():
+        free, number = path.with_stem(f"{path.stem}-{number}"), number + 1
+    return free
+
+
+def _sentence(error: MtclarError) -> str:
+    return f"{error.what}. {error.hint}".rstrip(". ")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ProtocolError):
+        return error.message
+    if isinstance(error, MtclarError):
+        return _sentence(error)
+    if refusal := machine_refusal(error):
+        return refusal.what
+    log.exception("the studio failed")
+    return "an internal error; the server's log says more"
