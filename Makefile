@@ -30,7 +30,7 @@ setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's o
 setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network sinks, the site, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,reference,tensorrt-rtx,ray,lsl,osc,mqtt,nats,docs,release]'
 
-demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; ends by itself
+demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; in a terminal until Ctrl-C
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json
 
 unit: $(SETUP)       ## fast tests, under a minute: no browser, server, process, wheel or network

@@ -12,8 +12,11 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def is_watched() -> bool:
+    """Whether a person seems to read the output: a terminal, and not in CI."""
+    return sys.stdout.isatty() and not os.environ.get("CI")
+
+
 def open_browser(url: str) -> bool:
-    """Opens the page unless there is no display, or no person: in CI, or without a terminal. False if not."""
-    if os.environ.get("CI") or not sys.stdout.isatty() or not has_display():
-        return False
-    return webbrowser.open(url)
+    """Opens the page where a person and a display are; False if not."""
+    return is_watched() and has_display() and webbrowser.open(url)

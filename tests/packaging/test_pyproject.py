@@ -10,7 +10,19 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = ("engine", "stream", "calibrate", "label", "studio", "train", "cli")
 NOT_SHIPPED = {"mtclar.train.checkpoints"}  # for `export`, from a checkout
-IN_CI = ("test", "lint", "train", "studio", "analysis", "reference", "tensorrt-rtx", "ray", "lsl", "osc", "mqtt")
+IN_CI = (
+    "test",
+    "lint",
+    "train",
+    "studio",
+    "analysis",
+    "reference",
+    "tensorrt-rtx",
+    "ray",
+    "lsl",
+    "osc",
+    "mqtt",
+)
 
 
 def test_every_folder_of_a_package_is_listed() -> None:

@@ -37,7 +37,17 @@ PLEASANT = 0.7  # valence
 
 def results() -> None:
     """Runs the demo in real time, then the benchmark: some two minutes."""
-    demo = [*PROGRAM, "demo", "--port", "0", "--no-live", "--summary-json", str(figures.DEMO)]
+    demo = [
+        *PROGRAM,
+        "demo",
+        "--once",
+        "--no-open",
+        "--port",
+        "0",
+        "--no-live",
+        "--summary-json",
+        str(figures.DEMO),
+    ]
     bench = [*PROGRAM, "bench", "--backend", "onnxruntime:int8", "--json", str(figures.BENCH)]
     for command in (demo, bench):
         subprocess.run(command, cwd=ROOT, check=True)
@@ -83,7 +93,7 @@ def demo_picture(browser: "Browser") -> None:
     """The dashboard in the middle of the demo, alone and beside the frame of the clip that it shows (README)."""
     messages: list[str] = []
     with subprocess.Popen(
-        [*PROGRAM, "demo", "--port", "0"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [*PROGRAM, "demo", "--once", "--port", "0"], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as demo:
         try:
             assert demo.stdout is not None

@@ -21,12 +21,27 @@ MIN_SCORED = 50  # frames; fewer give no accuracy
 
 
 def command(
-    keep: Annotated[bool, typer.Option("--keep", help="Repeat the clip until Ctrl-C.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End with the clip, as without a terminal and in CI.")
+    ] = False,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Repeat the clip until Ctrl-C also without a terminal; in a terminal it does so anyway.",
+        ),
+    ] = False,
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help=f"Port of the dashboard, by default {PORT}; 0 takes a free one."),
     ] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the dashboard in the browser.")] = False,
+    open_page: Annotated[
+        bool | None,
+        typer.Option(
+            "--open/--no-open",
+            help="Open the dashboard in the browser; by default where there is a terminal and a display.",
+        ),
+    ] = None,
     freshness: Annotated[
         str, typer.Option(metavar="paced|all", help="Play in real time, or as fast as possible.")
     ] = "paced",
@@ -35,15 +50,21 @@ def command(
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
-    """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script."""
+    """Calibrate on the first seconds of a rendered face, track the rest, and compare with its script.
+
+    In a terminal it opens the dashboard and repeats the clip until Ctrl-C; elsewhere it ends with the clip.
+    """
+    import webbrowser
+
     from mtclar.calibrate.core.demo_clip import SUPPORT_MARGIN_S, SkippedStart, demo_support, script
+    from mtclar.cli.browser import is_watched, open_browser
     from mtclar.cli.main import version
     from mtclar.cli.outputs import require_safe
     from mtclar.cli.reports.demo_recorder import LatencyClient, Recorder
     from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, print_text
-    from mtclar.engine.errors import ServeError
+    from mtclar.engine.errors import ServeError, UsageError
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.pipeline.pipeline import PipelineOptions
     from mtclar.stream.pipeline.runner import Runner
@@ -52,6 +73,9 @@ def command(
     from mtclar.stream.server.listener import require_free
     from mtclar.stream.sources import open_source
 
+    if once and keep:
+        raise UsageError("--once and --keep exclude each other", "choose one")
+    keep = keep or (is_watched() and not once)
     console = Terminal()
     policy = freshness_named(freshness, ("paced", "all"))
     require_safe(outputs_of_a_run(None, summary_json), {})
@@ -92,9 +116,9 @@ def command(
             print_text(console, f"Port {PORT} is in use: the dashboard uses another one.", "yellow")
         service.announce()
         if open_page:
-            import webbrowser
-
             webbrowser.open(service.runner.server.url)
+        elif open_page is None:
+            open_browser(service.runner.server.url)
         with LatencyClient(service.runner.server.ws_url) as client:
             summary = service.run(stopped, [recorder])
         service.print_summary(summary)

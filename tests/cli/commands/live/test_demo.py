@@ -1,6 +1,7 @@
 """`mtclar-stream demo`: ends by itself, above both baselines, and never scores a frame that it was calibrated on."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -8,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from select import select
 from typing import Any
 
 import numpy as np
 import pytest
+from support.terminal import on_a_terminal
 from websockets.sync.client import connect
 
 from mtclar.calibrate.core import demo_clip as played
@@ -195,3 +198,21 @@ def test_the_script_is_that_of_the_nearest_frame() -> None:
     for line in (lines[0], lines[500], lines[-1]):
         t_s, valence, arousal = map(float, re.split(",", line)[:3])
         assert truth(t_s + 0.01) == (valence, arousal)
+
+
+def test_in_a_terminal_it_repeats_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "CI"):  # opens no browser; nobody watches in CI
+        monkeypatch.delenv(name, raising=False)
+    written = tmp_path / "summary.json"
+    arguments = ["demo", "--port", "0", "--freshness", "all", "--summary-json", str(written)]
+    with on_a_terminal("-m", "mtclar.cli.main", *arguments, output=None) as (process, person):
+        shown, asked = "", False
+        while process.poll() is None:
+            if select([person], [], [], 0.2)[0]:  # else the program waits: a full terminal would hold it up
+                shown += os.read(person, 4096).decode(errors="replace")
+            if "Repeating the clip" in shown and not asked:
+                asked = True
+                process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert asked
+    assert json.loads(written.read_text())["stopped"] is False
