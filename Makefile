@@ -83,5 +83,12 @@ $(VENV)/.docs: $(SETUP)
 site: $(VENV)/.docs build/typing/mtclar  ## the documentation as a site, links checked -> build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+$(VENV)/.release: $(SETUP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
+	@touch $@
+
+release: $(VENV)/.release  ## wheel and sdist, built twice and compared, requirements with hashes, SBOM -> dist/
+	$(BIN)/python -m tools.release.build --out dist
+
 clean:               ## remove everything that was built
 	rm -rf build dist $(VENV) *.egg-info

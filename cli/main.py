@@ -54,6 +54,7 @@ COMMANDS = {
 
 PROGRAM = "mtclar-stream"
 DISTRIBUTION = "mtclar-stream"
+NETWORKS = ("encoder", "pair", "face_detector", "face_mesh", "face_blendshapes")
 DEBUG_FLAG = "--debug"
 MIN_ADDRESS_SPACE = 800 * 2**20  # measured: `label` needs 750 MiB, `run` 950
 MAX_WIDTH = 120  # columns of help
@@ -156,16 +157,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+def build_text() -> str:
+    """Program, commit and networks, a line each."""
+    import json
+    from importlib import resources
+
+    from mtclar.engine.build_info import commit
+
+    cards = resources.files("mtclar.engine") / "models"
+    networks = {name: json.loads((cards / f"{name}.json").read_text())["sha256"] for name in NETWORKS}
+    lines = [f"{PROGRAM} {version()}", f"commit {commit()}"]
+    return "\n".join([*lines, *(f"{name} sha256 {digest}" for name, digest in networks.items())])
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{PROGRAM} {version()}")
+        typer.echo(build_text())
         raise typer.Exit
 
 
 def _root(
     show_version: Annotated[  # handled by its callback
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print version, commit and networks, and stop.",
+        ),
     ] = False,
     debug: Annotated[  # main() removes it from the arguments; declared here for --help
         bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")

@@ -56,6 +56,7 @@ SLOW = (
     "packaging/test_docs.py",
     "packaging/test_extending.py",
     "packaging/test_privacy.py",
+    "packaging/test_release.py",
     "packaging/test_site.py",
     "packaging/test_snippets.py",
     "packaging/test_wheel.py",

@@ -14,6 +14,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+from mtclar.engine.build_info import commit
 from mtclar.engine.files import read_ordinary, write_whole
 from mtclar.engine.support_file import ARRAYS
 from mtclar.engine.support_set import SupportSet
@@ -166,8 +167,8 @@ def write_sidecar(table: Path, description: Mapping[str, Any]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of this program, Python and the packages that may change a value."""
-    found = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    """The versions of this program with its commit, of Python and the packages that may change a value."""
+    found = {"commit": commit(), "python": platform.python_version(), "system": platform.platform(terse=True)}
     for name in (DISTRIBUTION, *PACKAGES):
         try:
             found[name] = installed_version(name)

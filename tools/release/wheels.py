@@ -3,9 +3,9 @@
     python -m tools.release.wheels                  # the program's own dependencies, on every platform and Python
     python -m tools.release.wheels --extra analysis --platform windows-x86_64
 
-`pip download --only-binary` resolves the dependencies with constraints.txt as a machine of that platform would; what
-it says is the answer. pip evaluates markers such as `sys_platform` for the machine on which it runs, so a dependency
-of one platform alone would be missed; pip names none today that this project has. Nothing is kept.
+`pip install --dry-run --only-binary` resolves the dependencies with constraints.txt as a machine of that platform
+would; what it says is the answer. pip evaluates markers such as `sys_platform` for the machine on which it runs, so
+what one platform alone needs is named in ONLY_THERE (the requirements of a release show it). Nothing is kept.
 """
 
 import argparse
@@ -30,6 +30,7 @@ PLATFORMS = {
     "windows-arm64": ["win_arm64"],
 }
 """Platform -> tags that pip accepts there, best first: glibc 2.28 and macOS 14 are the oldest systems meant."""
+ONLY_THERE = {"windows-x86_64": ["colorama"], "windows-arm64": ["colorama"]}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
@@ -59,6 +60,7 @@ def missing(platform: str, python: str, wanted: Sequence[str], constraints: Path
     """Requirements without a wheel there, as pip names them; empty if all are there."""
     options = pip_platform_options(PLATFORMS[platform], python)
     with tempfile.TemporaryDirectory() as folder:
+        wanted = [*wanted, *ONLY_THERE.get(platform, [])]
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
         done = subprocess.run(
             [*command, "--target", folder, "--constraint", str(constraints), *options, *wanted],

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtclar.engine.build_info import commit
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, StatusMessage, StreamInfo
@@ -53,6 +54,7 @@ def test_it_is_there_from_the_start_and_complete_at_the_end(tmp_path: Path, make
     assert tuple(found["columns"]) == NAMES
     assert found["sources"][0]["frames"] == 3
     assert found["made_by"]["versions"]["numpy"] == np.__version__
+    assert found["made_by"]["versions"]["commit"] == commit()
     assert sidecar_path(table).stat().st_mode & 0o777 == 0o600
     assert is_sidecar(sidecar_path(table))
     assert not is_sidecar(table)
