@@ -106,9 +106,10 @@ class Download(_PageMessage):
 
 
 class Phone(_PageMessage):
-    """Asks for a link with which a phone becomes the camera."""
+    """Asks for a link with which a phone becomes the camera; `origin` is the page's own."""
 
     type: Literal["studio.phone"]
+    origin: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+$", max_length=300)]
 
 
 PageMessage = (

@@ -25,6 +25,7 @@ from mtclar.studio import jobs, messages
 from mtclar.studio.calibrations import StudioCalibrations
 from mtclar.studio.folder import StudioFolder
 from mtclar.studio.participants import Participants
+from mtclar.studio.phone import phone_link
 from mtclar.studio.tracking import BROWSER, SourceRequest, Tracking
 
 if TYPE_CHECKING:  # they need an extra
@@ -161,7 +162,17 @@ class Studio:
             case messages.Rate():
                 self._rate(client, message)
             case messages.Phone():
-                raise ProtocolError("studio_failed", "not yet")
+                self._invite_phone(client, message.origin)
+
+    def _invite_phone(self, client: ClientHandle, origin: str) -> None:
+        server = self._runner.server
+        if self._local:
+            raise UsageError(
+                "no phone can reach the studio: it serves this machine alone",
+                "start it with --host 0.0.0.0 --token-file FILE --tls-cert PEM --tls-key PEM",
+            )
+        link = phone_link(origin, server.port, server.access.add_camera())
+        client.send_text(messages.encode("phone_link", **asdict(link)))
 
     def _browse(self, client: ClientHandle, folder: str | None) -> None:
         chosen = self._folder.root if folder is None else self._file(folder)

@@ -6,7 +6,7 @@ message with an example, mtclar.v1.schema.json is the contract, client_messages.
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -20,7 +20,7 @@ PROTOCOL = "mtclar.v1"
 SourceState = Literal["connecting", "live", "stalled", "reconnecting", "ended"]
 Delivery = Literal["latest", "all"]
 
-Role = Literal["operator", "viewer"]
+Role = Literal["operator", "viewer", "camera"]
 """What a client may do: a viewer subscribes; an operator also marks, assigns, sends pictures and calibrates."""
 
 OptionalField = Literal[
@@ -128,6 +128,8 @@ class Hello:
     def encode(self) -> bytes:
         """The message as JSON."""
         pages = self.pages if self.role == "operator" else ()  # none of them is for viewers
+        camera = self.role == "camera"  # which learns nothing of the people
+        streams = [replace(info, subjects=()) for info in self.streams] if camera else self.streams
         hello = {
             "type": self.type,
             "protocol": PROTOCOL,
@@ -136,7 +138,7 @@ class Hello:
             "role": self.role,
             "clock": self.clock,
             "model": self.model,
-            "streams": self.streams,
+            "streams": streams,
         }
         return _json(_to_json(hello | {"pages": pages} if pages else hello))
 

@@ -2,8 +2,9 @@
 
 import hmac
 import ipaddress
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # with numpy, which --help does not load
     from mtclar.stream.protocol.messages import Role
 
 MIN_TOKEN_LENGTH = 8
+MAX_CAMERAS = 8
 NO_ORIGIN = "null"  # the Origin of a page from a file, as in OBS, and of any page in a sandboxed frame
 FROM_FILES = (["null"], ["file://"])  # the latter from older Chromium
 
@@ -36,6 +38,9 @@ class Access:
     origins: tuple[str, ...] = ()  # allowed besides the server's own: scheme://host[:port], or NO_ORIGIN
     view_token: str | None = None  # of viewers, beside `token`
     read_only: bool = False  # every client is a viewer
+    camera_tokens: dict[str, None] = field(
+        default_factory=dict, compare=False
+    )  # as a set in order: `add_camera`
 
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):
@@ -61,6 +66,14 @@ class Access:
                     "write scheme://host or scheme://host:port, or null for pages from files",
                 )
 
+    def add_camera(self) -> str:
+        """A new token, whose clients may only be a camera; it replaces the oldest of more than MAX_CAMERAS."""
+        while len(self.camera_tokens) >= MAX_CAMERAS:
+            del self.camera_tokens[next(iter(self.camera_tokens))]
+        token = secrets.token_urlsafe(16)
+        self.camera_tokens[token] = None
+        return token
+
     @property
     def open_role(self) -> "Role | None":
         """The role of every client where no token is needed; None where one is."""
@@ -68,10 +81,11 @@ class Access:
 
     def role_of(self, given: str) -> "Role | None":
         """The role that a token gives; None for a wrong one. Compares in constant time."""
-        tokens: dict[Role, str | None] = {"operator": self.token, "viewer": self.view_token}
+        tokens: list[tuple[Role, str | None]] = [("operator", self.token), ("viewer", self.view_token)]
+        tokens += [("camera", token) for token in tuple(self.camera_tokens)]
         right = [
             role
-            for role, token in tokens.items()
+            for role, token in tokens
             if token is not None and hmac.compare_digest(given.encode(), token.encode())
         ]
         return self._given(right[0]) if right else None

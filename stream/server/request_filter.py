@@ -36,13 +36,14 @@ class RequestFilter:
         given = headers.get_all("Authorization")
         trusted = self.access.token is None
         if given and not trusted:
-            if self.access.bearer(given) is None:
+            role = self.access.bearer(given)
+            if role is None:
                 if not self.wrong_tokens.take(address):
                     return self._refuse(
                         "guesses", HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: try again later"
                     )
                 return self._refuse("token", HTTPStatus.UNAUTHORIZED, "this is not the token")
-            trusted = True
+            trusted = role != "camera"
         if path != WEBSOCKET_PATH:
             return self._page(method, path, headers, trusted)
         exceeded = self.websockets.exceeded_by(address)

@@ -8,6 +8,7 @@ from mtclar.stream.protocol.client_messages import (
     Assign,
     Camera,
     ClientHello,
+    ClientMessage,
     History,
     Mark,
     Record,
@@ -68,6 +69,8 @@ class Router:
                 extension.on_message(handle, content)
                 return
         message = parse_client(content)
+        if handle.role == "camera":
+            _require_of_a_camera(message)
         if isinstance(message, Subscribe):
             if client.subscribed:
                 self._require_shared()
@@ -77,7 +80,7 @@ class Router:
         if isinstance(message, History):
             self._send_history(client, message)
             return
-        if not isinstance(message, ClientHello):  # another one changes nothing
+        if not isinstance(message, ClientHello) and handle.role != "camera":  # another hello changes nothing
             _require_operator(handle, message.type)
         if isinstance(message, Mark):
             if not client.marks.take():
@@ -170,6 +173,14 @@ class Router:
             raise ProtocolError(
                 "busy", f"all clients together have sent more than {self._shared.per_s:g} in a second"
             )
+
+
+def _require_of_a_camera(message: ClientMessage) -> None:
+    """A client that is only a camera sends pictures, and may subscribe to nothing."""
+    if not isinstance(message, ClientHello | Camera) and not (
+        isinstance(message, Subscribe) and message.streams == []
+    ):
+        raise ProtocolError("not_allowed", f"'{message.type}': this client's token is for a camera alone")
 
 
 def _require_operator(client: ClientHandle, message_type: str) -> None:

@@ -33,6 +33,9 @@ ToAll = (
     | ErrorMessage
 )
 
+OF_A_CAMERA = (StatusMessage, ClockMessage, RecordingMessage, ErrorMessage)
+"""What a client gets that is only a camera."""
+
 
 class ClientHub:
     """The connected clients, and for new ones the last `status` of each stream, `recording` and `thresholds`.
@@ -146,7 +149,8 @@ class ClientHub:
                     self.recent.add_other(item)
                 data = item.encode()
                 for client in self._clients:
-                    client.send_text(data)
+                    if client.role != "camera" or isinstance(item, OF_A_CAMERA):
+                        client.send_text(data)
 
     def on_written(self, outgoing: Outgoing) -> None:
         """An `affect` was written to one client's socket."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from websockets.exceptions import ConnectionClosed
 
 from mtclar.stream.protocol.messages import Role
-from mtclar.stream.server.clients.client import Client
+from mtclar.stream.server.clients.client import Client, Subscription
 from mtclar.stream.server.clients.client_hub import ClientHub
 from mtclar.stream.server.clients.connection import TOO_BIG, LimitedConnection
 from mtclar.stream.server.clients.message_reader import MessageReader
@@ -50,6 +50,8 @@ class WebsocketHandler:
             if role is None:
                 return
             handle.role = client.role = role
+            if role == "camera":
+                client.subscription = Subscription(streams=frozenset())
             self._hub.add(client, self._hello(role))
             self._log("a client joined", address)
             client.start()

@@ -41,7 +41,7 @@ export interface Hello {
   server: string;
   session: string;
   /** What this client may do: a viewer only subscribes. */
-  role?: "operator" | "viewer";
+  role?: "operator" | "viewer" | "camera";
   /** One moment on two clocks, seconds. */
   clock: {
     unix: number;

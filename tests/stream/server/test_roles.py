@@ -11,7 +11,8 @@ from support.peers.websocket_client import join, receive, say, until
 from websockets.sync.client import ClientConnection
 
 from mtclar.stream.protocol.client_messages import Assign
-from mtclar.stream.protocol.messages import AffectMessage, Hello, MarkMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, Hello, MarkMessage, StreamInfo, SubjectInfo
+from mtclar.stream.server.access import MAX_CAMERAS
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.server import Server
@@ -45,8 +46,9 @@ class Done:
         pass
 
 
-def serving(done: Done, **options: Any) -> Server:
-    info = StreamInfo("cam", "browser", True, None, None, "latest")
+def serving(done: Done, *, subjects: bool = False, **options: Any) -> Server:
+    people = (SubjectInfo("anna", 1, ((0.5, 0.5),)),) if subjects else ()
+    info = StreamInfo("cam", "browser", True, None, None, "latest", people)
     server = Server(
         ServerConfig(port=0, **options),
         hello=lambda: Hello((info,), pages=("camera", "calibrate")),
@@ -124,3 +126,31 @@ def test_an_operator_may_do_all_and_the_log_says_who_did_what(
     assert [fields["action"] for fields in actions] == ["mark", "assign", "camera"]
     assert {(fields["address"], fields["role"]) for fields in actions} == {("127.0.0.1", "operator")}
     assert actions[0]["label"] == "begins"
+
+
+def test_a_camera_sends_pictures_and_learns_nothing(make_message: Callable[..., AffectMessage]) -> None:
+    done = Done()
+    with serving(done, token=OPERATOR, subjects=True) as server:
+        token = server.access.add_camera()
+        with joined(server, token) as (client, hello):
+            assert hello["role"] == "camera"
+            assert "pages" not in hello
+            assert [stream["subjects"] for stream in hello["streams"]] == [[]]
+            for command in (*COMMANDS, {"type": "subscribe"}, {"type": "history", "seconds": 10}):
+                if command["type"] != "camera":
+                    client.send(json.dumps(command))
+                    assert until(client, "error")["code"] == "not_allowed"
+            say(client, type="subscribe", streams=[])
+            until(client, "subscribed")
+            server.publish(make_message(0))
+            server.publish(MarkMessage("secret", 1.0))
+            say(client, type="camera")
+            following = receive(client)
+            assert following["type"] == "camera_ready"  # neither the values nor the mark
+    assert (done.marks, done.assigned, done.messages) == ([], [], [])
+
+
+def test_the_oldest_token_of_many_cameras_ends() -> None:
+    with serving(Done(), token=OPERATOR) as server:
+        tokens = [server.access.add_camera() for _ in range(MAX_CAMERAS + 1)]
+        assert [server.access.role_of(token) for token in tokens] == [None, *["camera"] * MAX_CAMERAS]
