@@ -86,6 +86,7 @@ def dashboard_pages() -> dict[str, Page]:
         "/": pages.pop("/dashboard"),
         **pages,
         **charts,
+        **web_folder("mtclar.stream.web.dashboard.panels", "dashboard/panels"),
         **web_folder("mtclar.stream.web.shared", "shared"),
         **text_tables(),
         **web_folder("mtclar.stream.web.client", CLIENT_FOLDER),

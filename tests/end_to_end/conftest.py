@@ -133,6 +133,7 @@ class Speaker:
         port: int = 0,
         token: str | None = None,
         truth: bool = False,
+        live: bool = False,
         streams: tuple[str, ...] = (STREAM,),
         on_assign: Callable[[Assign, ClientHandle], None] | None = None,
     ) -> None:
@@ -141,7 +142,7 @@ class Speaker:
             StreamInfo(
                 stream=stream,
                 label=f"{stream}: a rendered face",
-                live=False,
+                live=live,
                 size=(640, 480),
                 fps=25.0,
                 freshness="paced",

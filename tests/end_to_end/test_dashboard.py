@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.stream.protocol.messages import ByeMessage, ErrorMessage, StatusMessage
+from mtclar.stream.protocol.messages import ByeMessage, ErrorMessage, MarkMessage, StatusMessage
 
 OpenPage = Callable[..., Page]
 StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
@@ -67,8 +67,9 @@ def test_values_move_and_are_those_of_the_last_message(speaker: StartSpeaker, op
 def test_the_person_is_told_of_being_analysed(
     speaker: StartSpeaker, open_page: OpenPage, size: tuple[int, int]
 ) -> None:
-    page = open_page(speaker().url, size)
+    page = open_page(speaker(live=True).url, size)
     banner = page.locator("#banner")
+    connected(page)
     expect(banner).to_have_text(
         re.compile("You are being analysed: faces in this video are turned into valence and arousal")
     )
@@ -313,3 +314,68 @@ def test_the_page_speaks_the_browsers_language_or_the_chosen_one(
     page.reload()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.get_by_label("Language")).to_have_value("en")
+
+
+def test_a_page_that_is_opened_late_shows_the_last_half_minute(
+    speaker: StartSpeaker, open_page: OpenPage
+) -> None:
+    server = speaker()
+    for i in range(500):
+        server.say(server.face(0.5 * (-1) ** (i // 250), 0.0), dropped=i // 10)
+    server.server.publish(MarkMessage("trial 1", 110.0))
+    page = open_page(server.url)
+    expect(page.locator("#banner")).to_contain_text("A recording is analysed")
+    expect(page.locator("#valence-statistics")).to_have_text("mean 0.00, −0.50 to +0.50")
+    has_drawn(page, server.say(server.face(0.3, 0.1)))
+    page.locator("#valence-strip").focus()
+    page.keyboard.press("Home")  # the oldest moment
+    expect(page.locator("#state")).to_have_text(re.compile(r"Paused, showing (19|20)\.\d s before the pause"))
+    expect(page.locator("#valence")).to_have_text("+0.50")
+
+
+LISTEN = """() => new Promise((resolve) => {
+    window.marks = [];
+    const socket = new WebSocket(new URL("ws", location.href.replace("http", "ws")));
+    socket.onmessage = ({ data }) => {
+        const message = JSON.parse(data);
+        if (message.type === "mark") window.marks.push(message.label);
+        else resolve();
+    };
+})"""
+
+
+def test_marks_are_set_by_key_and_button_and_come_to_every_page(
+    speaker: StartSpeaker, open_page: OpenPage
+) -> None:
+    server = speaker()
+    page, other = open_page(server.url), open_page(server.url)
+    for one in (page, other):
+        connected(one)
+    has_drawn(page, server.say(server.face(0.3, 0.1)))
+    other.evaluate(LISTEN)
+    other.wait_for_timeout(500)
+    before = pixels(other, "valence-strip")
+    page.keyboard.press("m")
+    page.get_by_label("Label of the mark").fill("smile m")
+    page.get_by_label("Label of the mark").press("Enter")
+    page.get_by_role("button", name="Mark M").click()
+    other.wait_for_function("window.marks.length === 3")
+    assert other.evaluate("window.marks") == ["mark 1", "smile m", "smile m"]
+    server.server.publish(MarkMessage("trial 1", 100.0))  # marks of clients have the real time
+    other.wait_for_timeout(300)
+    assert pixels(other, "valence-strip") != before
+
+
+def test_the_vertical_axes_can_be_fitted(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url)
+    connected(page)
+    for i in range(20):
+        last = server.say(server.face(0.1 + i / 200, 0.1))
+    has_drawn(page, last)
+    page.wait_for_timeout(300)
+    whole = pixels(page, "valence-strip")
+    page.get_by_role("button", name="Fit").click()
+    expect(page.get_by_role("button", name="Fit")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_timeout(300)
+    assert pixels(page, "valence-strip") != whole

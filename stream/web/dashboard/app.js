@@ -15,7 +15,10 @@ import { History } from "./history.js";
 import { Meter } from "./meter.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
-import { showHello, showMoment, showNumbers, showReading, showState, showWhy } from "./readout.js";
+import { eventMark, MarkButton } from "./panels/marks.js";
+import { showStatistics } from "./panels/statistics.js";
+import { ThresholdList } from "./panels/thresholds.js";
+import { showHello, showMoment, showNumbers, showPurpose, showReading, showState, showWhy } from "./readout.js";
 import { RecordButton } from "./recording.js";
 import { barOrder, connectBars, drawSimilarity, frontFrame } from "./charts/similarity.js";
 import { StreamChooser } from "./streams.js";
@@ -24,6 +27,7 @@ import { View } from "./view.js";
 import { disconnectedState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
 const REDUCED_MOTION_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
+const HISTORY_TIMEOUT_MS = 2000; // for the answer to `history`; then the page starts without it
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
 const FIELDS = ["faults", "raw", "sd", "in_support", "drift", "box", "pose", "nearest_similarity"];
 
@@ -136,6 +140,7 @@ function showTexts() {
   const others = viewport.faces.some((face) => face !== focus && viewport.described(face));
   showReading(described, others ? focus : null, latestSeq, current);
   showMoment(viewport, focus?.name, described);
+  showStatistics(viewport, focus);
   showWhy(described, focus?.name, support, support && frontFrame(support));
   chooser.show(streams);
   const groups = shown.map((stream) => ({ ...stream, faces: facesIn(viewport, stream.stream) }));
@@ -188,6 +193,8 @@ const faceList = new FaceList(element("faces"), {
   onAssign: (face, subject) => connection.send({ type: "assign", stream: face.stream, face: face.id, subject }),
 });
 
+const markButton = new MarkButton((label) => connection.send({ type: "mark", label, stream: view.stream }));
+const thresholds = new ThresholdList((list) => connection.send({ type: "thresholds", thresholds: list }));
 const recordButton = new RecordButton((request) => connection.send({ type: "record", ...request }));
 
 function selectFrame(frame) {
@@ -195,6 +202,12 @@ function selectFrame(frame) {
   refreshTexts();
   requestDraw();
 }
+
+element("fit").addEventListener("click", () => {
+  strips.fitted = !strips.fitted;
+  element("fit").setAttribute("aria-pressed", String(strips.fitted));
+  requestDraw();
+});
 
 connectControls(view, [element("valence-strip"), element("arousal-strip")]);
 
@@ -245,7 +258,10 @@ const receive = {
     if (message.session !== hello?.session) {
       history.clear();
       meter.clear();
+      lastSeqs.clear();
       latestSeq = -1;
+      strips.thresholds = [];
+      thresholds.clear();
     }
     hello = message;
     byeText = null;
@@ -254,6 +270,10 @@ const receive = {
     for (const { stream, subjects } of message.streams) storeSupports(stream, subjects, 0);
     view.choose(chooser.setStreams(message.streams));
     showHello(message);
+    showPurpose(message.streams);
+    markButton.onHello(message);
+    thresholds.onHello(message);
+    asked = false;
     showPages(message.pages);
     recordButton.onHello(message);
   },
@@ -266,14 +286,29 @@ const receive = {
     storeSupports(stream, subjects, seq);
     selectFrame(null); // its index is that of another frame now
   },
+  subscribed() {
+    askForHistory();
+  },
   affect(message) {
-    for (const face of message.faces) face.support = supportOf(message, face);
     meter.count(message);
-    latestSeq = message.seq;
-    history.addAffect(message);
-    if (message.truth) element("legend-script").hidden = false;
+    if (early) early.push(message);
+    else addAffect(message);
     if (view.paused) return;
     refreshTexts();
+    requestDraw();
+  },
+  mark({ t, label, stream }) {
+    history.addMark({ t, label, stream });
+    requestDraw();
+  },
+  thresholds(message) {
+    strips.thresholds = message.thresholds;
+    thresholds.show(message.thresholds);
+    requestDraw();
+  },
+  event(message) {
+    thresholds.onEvent(message);
+    history.addMark(eventMark(message));
     requestDraw();
   },
   status(message) {
@@ -292,6 +327,43 @@ const receive = {
     refreshTexts();
   },
 };
+
+// --- what was sent before this page was opened, or while it was not connected ----------------------------------------
+
+let asked = false; // for the history, on this connection
+let early = null; // messages that have come since, until the answer is here
+const lastSeqs = new Map(); // stream -> of its last message that was added
+
+function addAffect(message) {
+  if (message.seq <= lastSeqs.get(message.stream)) return;
+  lastSeqs.set(message.stream, message.seq);
+  for (const face of message.faces) face.support = supportOf(message, face);
+  latestSeq = message.seq;
+  history.addAffect(message);
+  if (message.truth) element("legend-script").hidden = false;
+}
+
+async function askForHistory() {
+  if (asked) return;
+  asked = true;
+  early = [];
+  const timer = setTimeout(start, HISTORY_TIMEOUT_MS);
+  const answer = await connection.history().catch(() => null); // without it, the page begins now
+  clearTimeout(timer);
+  start(answer);
+}
+
+/** Adds the answer, and what has come meanwhile. */
+function start(answer) {
+  if (!early) return;
+  const messages = [...(answer?.affect ?? []), ...early];
+  early = null;
+  messages.forEach(addAffect);
+  for (const mark of answer?.marks ?? []) history.addMark(mark);
+  for (const event of answer?.events ?? []) receive.event(event);
+  refreshTexts();
+  requestDraw();
+}
 
 const connection = new Client(undefined, {
   keepTrying: true,

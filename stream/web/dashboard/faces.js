@@ -92,7 +92,9 @@ function update(row, face, described, inFocus, current) {
   row.arousal.dataset.value = described.arousal ?? "";
   setText(row.valence, signed(described.valence));
   setText(row.arousal, signed(described.arousal));
-  setText(row.note, current ? faceState(described).text : text("face.last"));
+  const { state, text: words } = current ? faceState(described) : { state: "stale", text: text("face.last") };
+  row.note.dataset.state = state;
+  setText(row.note, words);
 }
 
 /** The choice of the face's subject; unchanged while a person has it open. */

@@ -109,6 +109,7 @@ export class History {
     this.scripts = new Map(); // stream -> Track of the known truth
     this.slotOfSubject = new Map(); // a subject keeps its colour when its track gets a new id
     this.times = new Map(); // stream -> the newest capture time
+    this.marks = []; // {t, label, stream} in order of time; events of thresholds have `active` too
   }
 
   /** The newest capture time of all streams, on the server's clock; 0 before the first. */
@@ -120,12 +121,14 @@ export class History {
     this.faces.clear();
     this.scripts.clear();
     this.times.clear();
+    this.marks = [];
   }
 
   /** A copy that later messages do not change. */
   snapshot() {
     const copy = new History();
     copy.times = new Map(this.times);
+    copy.marks = [...this.marks];
     for (const [key, face] of this.faces) {
       const one = new Face(key, face.stream, face.id, face.slot).copy(face);
       one.latest = face.latest;
@@ -151,6 +154,12 @@ export class History {
       if (!this.scripts.has(message.stream)) this.scripts.set(message.stream, new Track());
       this.scripts.get(message.stream).add({ t, v: message.truth[0], a: message.truth[1] });
     }
+  }
+
+  /** Adds a mark {t, label, stream}, unless it is there already. */
+  addMark(mark) {
+    if (this.marks.some(({ t, label }) => t === mark.t && label === mark.label)) return;
+    this.marks = [...this.marks.filter(({ t }) => t > mark.t - KEPT_S), mark].sort((a, b) => a.t - b.t);
   }
 
   /** The faces that are present now, of one stream or of all (null). */

@@ -25,10 +25,11 @@ export function showHello(hello) {
   element("legend-script").hidden = !hello.streams.some((stream) => stream.truth);
 }
 
-export function showNumbers({ fps, latency_ms, dropped, missed }) {
+export function showNumbers({ fps, latency_ms, dropped, droppedPerSecond, missed }) {
   setText(element("fps"), fps === null ? "–" : decimal(fps, 1));
   setText(element("latency"), latency_ms === null ? "–" : decimal(latency_ms, 1));
   setText(element("dropped"), dropped === null ? "–" : String(dropped));
+  setText(element("dropped-rate"), droppedPerSecond === null ? "" : text("dashboard.rate", { fps: decimal(droppedPerSecond, 1) }));
   setText(element("missed"), String(missed));
 }
 
@@ -49,6 +50,12 @@ export function showReading(described, whose, seq, measured) {
     setText(output, signed(value));
     setText(element(`${name}-sd`), described?.sd ? `± ${decimal(described.sd[axis], 2)}` : "");
   }
+}
+
+/** Who is analysed: somebody in front of a camera, or the people of a recording. */
+export function showPurpose(streams) {
+  const recording = streams.length > 0 && streams.every(({ live }) => !live);
+  setText(element("analysed"), text(recording ? "dashboard.recording-analysed" : "dashboard.analysed"));
 }
 
 /** The cursor's moment for screen readers: the strips are sliders over time. */

@@ -12,6 +12,7 @@ class Viewport {
     const shown = (name) => stream === null || name === stream;
     this.faces = [...history.faces.values()].filter((face) => shown(face.stream));
     this.scripts = [...history.scripts].filter(([name]) => shown(name)).map(([name, track]) => ({ stream: name, track }));
+    this.marks = history.marks.filter((mark) => mark.stream === null || shown(mark.stream));
     this.newest = history.now;
     Object.assign(this, { from: to - span_s, to, at, span_s, live });
   }

@@ -26,7 +26,8 @@ export function facesState(faces) {
   if (faces.length === 0) return { state: "none", text: text("state.no-face") };
   if (faces.length === 1) return faceState(faces[0]);
   const clear = faces.filter((face) => face.state === "ok").length;
-  return { state: clear ? "ok" : faces[0].state, text: text("state.faces", { count: text("face.count", { n: faces.length }), clear }) };
+  const doubtful = faces.map(faceState).find(({ state }) => state !== "ok");
+  return { state: doubtful?.state ?? "ok", text: text("state.faces", { count: text("face.count", { n: faces.length }), clear }) };
 }
 
 /** The state of a source that is not live: {state, text}. */

@@ -23,15 +23,15 @@ export class Surface {
     return this;
   }
 
-  /** Clears the surface and returns its context. `drawBackground(context)` runs only for a new size or theme. */
-  clear(theme, drawBackground) {
+  /** Clears the surface and returns its context. `drawBackground(context)` runs only for a new size or key. */
+  clear(key, drawBackground) {
     this.context.clearRect(0, 0, this.width, this.height);
     if (drawBackground && this.width > 0 && this.height > 0) {
-      const isNew = this.#background?.theme !== theme;
+      const isNew = this.#background?.key !== key;
       if (isNew) {
         const surface = new Surface().resize(this.width, this.height, this.ratio);
         drawBackground(surface.context);
-        this.#background = { theme, canvas: surface.canvas };
+        this.#background = { key, canvas: surface.canvas };
       }
       this.drawUnder(this.#background.canvas, isNew);
     }
@@ -48,16 +48,34 @@ export class Surface {
 export class PageSurface extends Surface {
   constructor(canvas, onResize) {
     super(canvas);
-    new ResizeObserver(() => {
-      this.resize(canvas.clientWidth, canvas.clientHeight, window.devicePixelRatio || 1);
+    const observer = new ResizeObserver(([entry]) => {
+      const ratio = window.devicePixelRatio || 1;
+      // Whole device pixels, where the browser tells them: a canvas of another size is scaled, and blurred.
+      const [pixels] = entry.devicePixelContentBoxSize ?? [];
+      const { width, height } = entry.contentRect;
+      this.resize(pixels ? pixels.inlineSize / ratio : width, pixels ? pixels.blockSize / ratio : height, ratio);
       onResize();
-    }).observe(canvas);
+    });
+    try {
+      observer.observe(canvas, { box: "device-pixel-content-box" }); // also when the ratio changes
+    } catch {
+      observer.observe(canvas);
+    }
   }
 
   /** As the CSS background: copying it into every drawing would take a millisecond of the main thread. */
   drawUnder(background, isNew) {
     if (isNew) this.canvas.style.background = `0 0 / 100% 100% url(${background.toDataURL()})`;
   }
+}
+
+/** As much of a text as fits into so many pixels. */
+export function fitting(context, words, width_px) {
+  if (width_px < 12) return "";
+  if (context.measureText(words).width <= width_px) return words;
+  let length = words.length - 1;
+  while (length > 1 && context.measureText(`${words.slice(0, length)}…`).width > width_px) length -= 1;
+  return length > 1 ? `${words.slice(0, length)}…` : "";
 }
 
 /** The style sheet's variables, as the charts need them. */
@@ -71,6 +89,7 @@ export function readTheme() {
     muted: value("muted"),
     line: value("line"),
     script: value("script"),
+    warn: value("warn"),
     slots: Array.from({ length: SLOTS }, (_, slot) => value(`slot-${slot}`)),
     tints: { joy: value("tint-joy"), anger: value("tint-anger"), sadness: value("tint-sadness"), calm: value("tint-calm") },
     tintStrength: Number(value("tint-strength")),

@@ -2,10 +2,14 @@
 
 import { AXES, EMOTIONS } from "../../shared/affect-words.js";
 import { text } from "../../shared/texts.js";
+import { fitting } from "./canvas.js";
 
 const TRAIL_S = 5;
 const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
-const RING = 0.88; // radius of valence or arousal 1, as a share of half the sheet
+const FADE_PX = 12; // from here on, a word fades
+const NAME_PX = 16; // between a point and its name
+const NAME_LENGTH_PX = 140;
+const RING = 0.9; // radius of valence or arousal 1, as a share of half the sheet
 
 /**
  * Draws the faces of `viewport`. `focus` is the face in front; `support` its support frames with similarities,
@@ -25,7 +29,10 @@ export function drawCircumplex(surface, viewport, theme, focus, support) {
     if (script) drawScript(context, circle, script, theme, points.find(({ face }) => face.stream === stream)?.sample);
   }
   for (const { face, sample } of points) drawPoint(context, circle, sample, theme.slots[face.slot], theme);
-  if (points.length > 1) drawNames(context, circle, points, theme);
+  const rings = support ? support.labels.map((label) => boxAround(toPixels(circle, ...label), 6)) : [];
+  const taken = [...rings, ...points.map(({ sample }) => boxAround(toPixels(circle, sample.v, sample.a), 10))];
+  if (points.length > 1) taken.push(...drawNames(context, circle, points, surface.width, theme));
+  drawEmotions(context, circle, taken, theme);
 }
 
 const toPixels = (circle, v, a) => [circle.x + circle.r * v, circle.y - circle.r * a];
@@ -61,15 +68,10 @@ function drawCircle(context, circle, theme) {
   context.lineTo(x, y + r);
   context.stroke();
 
-  const size = Math.max(11, Math.min(13.5, r / 15));
+  const size = wordSize(circle);
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.fillStyle = theme.muted;
-  context.font = `${size}px ${theme.font}`;
-  for (const [word, degrees] of EMOTIONS) {
-    const angle = (degrees * Math.PI) / 180;
-    context.fillText(word, x + 0.84 * r * Math.cos(angle), y - 0.86 * r * Math.sin(angle));
-  }
   context.font = `600 ${size}px ${theme.font}`;
   context.fillText(AXES.arousal[1], x, y - r - 0.9 * size);
   context.fillText(AXES.arousal[0], x, y + r + 0.9 * size);
@@ -80,6 +82,37 @@ function drawCircle(context, circle, theme) {
     context.fillText(word, 0, 0);
     context.restore();
   }
+}
+
+const wordSize = ({ r }) => Math.max(11, Math.min(17, r / 16));
+
+const boxAround = ([x, y], radius) => ({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
+
+/** How many pixels lie between two boxes; 0 where they touch. */
+function apart(one, other) {
+  const across = Math.max(one.left - other.right, other.left - one.right, 0);
+  const down = Math.max(one.top - other.bottom, other.top - one.bottom, 0);
+  return Math.hypot(across, down);
+}
+
+/** The words of the emotions; one fades where a ring, a point or a name comes near, so that none is written over another. */
+function drawEmotions(context, circle, taken, theme) {
+  const size = wordSize(circle);
+  context.font = `${size}px ${theme.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillStyle = theme.muted;
+  for (const [word, degrees] of EMOTIONS) {
+    const angle = (degrees * Math.PI) / 180;
+    const [x, y] = [circle.x + 0.84 * circle.r * Math.cos(angle), circle.y - 0.86 * circle.r * Math.sin(angle)];
+    const half = context.measureText(word).width / 2;
+    const box = { left: x - half, right: x + half, top: y - size / 2, bottom: y + size / 2 };
+    const nearest = Math.min(FADE_PX, ...taken.map((other) => apart(box, other)));
+    if (nearest === 0) continue;
+    context.globalAlpha = nearest / FADE_PX;
+    context.fillText(word, x, y);
+  }
+  context.globalAlpha = 1;
 }
 
 /** The labels of the support frames as rings, filled by similarity. */
@@ -172,18 +205,36 @@ function drawPoint(context, circle, sample, colour, theme) {
   context.globalAlpha = 1;
 }
 
-/** Each name beside its point: on the right, unless the canvas ends or another point is there. */
-function drawNames(context, circle, points, theme) {
+/**
+ * Each name beside its point, on the first side where it hides no point and no other name; without such a side it is left
+ * out, since the list of faces has it. Returns the boxes of the names.
+ */
+function drawNames(context, circle, points, sheet_px, theme) {
   context.font = `600 12.5px ${theme.font}`;
   const positions = points.map(({ sample }) => toPixels(circle, sample.v, sample.a));
-  points.forEach(({ face, sample }, i) => {
-    const [x, y] = positions[i];
-    const blocked = positions.some(([otherX, otherY], j) => j !== i && otherX > x && otherX < x + 60 && Math.abs(otherY - y) < 16);
-    const side = sample.v > 0.6 || blocked ? -1 : 1;
-    context.textAlign = side > 0 ? "left" : "right";
+  const spots = positions.map((position) => boxAround(position, 8));
+  const names = [];
+  for (let i = points.length - 1; i >= 0; i -= 1) { // the face in front is the last one
+    const { face, sample } = points[i];
+    const name = fitting(context, face.name, NAME_LENGTH_PX);
+    const width = context.measureText(name).width;
+    const sides = sample.v > 0.6 ? ["left", "below", "above", "right"] : ["right", "left", "below", "above"];
+    const free = ({ box }) => box.left >= 0 && box.right <= sheet_px && !names.some((other) => apart(other, box) === 0) && !spots.some((spot, j) => j !== i && apart(spot, box) === 0);
+    const place = sides.map((side) => placeOf(side, positions[i], width)).find(free);
+    if (!place) continue;
+    names.push(place.box);
+    context.textAlign = "left";
     context.fillStyle = theme.slots[face.slot];
-    label(context, theme, face.name, x + 13 * side, y);
-  });
+    label(context, theme, name, place.box.left, (place.box.top + place.box.bottom) / 2);
+  }
+  return names;
+}
+
+/** The box of a name so wide on one side of a point. */
+function placeOf(side, [x, y], width) {
+  const left = { right: x + NAME_PX - 3, left: x - NAME_PX + 3 - width, above: x - width / 2, below: x - width / 2 }[side];
+  const middle = { right: y, left: y, above: y - NAME_PX - 4, below: y + NAME_PX + 4 }[side];
+  return { box: { left, right: left + width, top: middle - 8, bottom: middle + 8 } };
 }
 
 /** Text with a halo, so that it can be read on trails. */

@@ -3,7 +3,7 @@
 import { decimal, text } from "../../shared/texts.js";
 
 const TOP = 6;
-const LEFT = 50; // room for the names of the label rows
+const LEFT = 56; // room for the names of the label rows
 const RIGHT = 2;
 const LABEL_PX = 32; // a bar this wide has room for its label
 

@@ -1,6 +1,9 @@
 // The strip charts of valence and arousal over the seconds in view: estimate, sd band, raw values as dots, script, cursor.
 
+import { signed } from "../../shared/format.js";
 import { decimal, text } from "../../shared/texts.js";
+import { statisticsOf } from "../panels/statistics.js";
+import { fitting } from "./canvas.js";
 import { Scroll } from "./scroll.js";
 
 const LEFT = 34;
@@ -12,9 +15,11 @@ const MARK_PX = 72; // the least that lies between two of them
 const SLICE_PX = 3;
 const DASH_PX = 7;
 const DOTS_A_PX = 1.5; // closer together, dots are no dots any more
+const WHOLE = { low: -1, high: 1 };
+const FIT_STEP = 0.25; // of the ends of a fitted axis
 const AXES = [
-  { name: "v", spread: "sv", raw: 0 },
-  { name: "a", spread: "sa", raw: 1 },
+  { name: "v", of: "valence", spread: "sv", raw: 0 },
+  { name: "a", of: "arousal", spread: "sa", raw: 1 },
 ];
 
 /** Where the plot lies in a strip `width` wide; a pointer's position gives its moment. */
@@ -25,6 +30,8 @@ export class Strips {
   #surfaces;
   #scrolls = [new Scroll(), new Scroll()];
   #drawn = new Map(); // track -> the time until which it was drawn
+  thresholds = []; // lines of the charts
+  fitted = false; // whether the vertical axes fit the values in view
 
   constructor(valence, arousal) {
     this.#surfaces = [valence, arousal];
@@ -41,7 +48,10 @@ export class Strips {
     const margin_s = (3 * SLICE_PX * viewport.span_s) / width;
     const change = { dirty: this.#dirty(tracks, viewport.to) - margin_s, key: viewport.live ? `${key} ${theme.card} ${viewport.span_s}` : null };
     this.#surfaces.forEach((surface, i) => {
-      drawStrip(surface, this.#scrolls[i], viewport, theme, AXES[i], { series, scripts, ...change });
+      const axis = AXES[i];
+      const range = this.fitted ? rangeOf(viewport, axis) : WHOLE;
+      const thresholds = this.thresholds.filter((threshold) => threshold.axis === axis.of);
+      drawStrip(surface, this.#scrolls[i], viewport, theme, axis, { series, scripts, thresholds, range, focus, ...change });
     });
   }
 
@@ -57,6 +67,15 @@ export class Strips {
     this.#drawn = new Map(tracks.map(({ track }) => [track, track.last?.t]));
     return dirty;
   }
+}
+
+/** Around the values in view, in steps that do not change with every frame. */
+function rangeOf(viewport, { name }) {
+  const found = viewport.faces.map((face) => statisticsOf(face, name, viewport)).filter(Boolean);
+  if (found.length === 0) return WHOLE;
+  const low = Math.max(-1, Math.floor((Math.min(...found.map(({ min }) => min)) - 0.05) / FIT_STEP) * FIT_STEP);
+  const high = Math.min(1, Math.ceil((Math.max(...found.map(({ max }) => max)) + 0.05) / FIT_STEP) * FIT_STEP);
+  return { low, high };
 }
 
 /**
@@ -109,25 +128,32 @@ function mean({ seen, gap, n, t, v, a, sv, sa }) {
   return { seen, gap, t: t / n, v: v / n, a: a / n, sv: sv / n, sa: sa / n };
 }
 
-function drawStrip(surface, scroll, viewport, theme, axis, { series, scripts, key, dirty }) {
+function drawStrip(surface, scroll, viewport, theme, axis, { series, scripts, thresholds, range, focus, key, dirty }) {
   const plot = plotArea(surface.width);
   const height = surface.height - TOP - BOTTOM;
-  const y = (number) => TOP + (height * (1 - number)) / 2;
-  const context = surface.clear(theme, (background) => drawLevels(background, y, theme, plot));
+  const y = (number) => TOP + (height * (range.high - number)) / (range.high - range.low);
+  const context = surface.clear(`${theme.card} ${range.low} ${range.high}`, (background) => drawLevels(background, y, theme, plot, range));
   if (height <= 0) return;
   const lines = scroll.draw({
     width: plot.width,
     height: surface.height,
     ratio: surface.ratio,
-    key: key && `${key} ${surface.width} ${surface.height} ${surface.ratio}`,
+    key: key && `${key} ${range.low} ${range.high} ${surface.width} ${surface.height} ${surface.ratio}`,
     to: viewport.to,
     span_s: viewport.span_s,
     dirty,
-    paint: (onto, x, from) => drawLines(onto, { x, y }, axis, from, viewport, series, scripts),
+    paint: (onto, x, from) => {
+      onto.beginPath();
+      onto.rect(0, TOP - 3, plot.width, height + 6); // what lies beyond a fitted axis
+      onto.clip();
+      drawLines(onto, { x, y }, axis, from, viewport, series, scripts);
+    },
   });
   context.drawImage(lines, plot.left, 0, plot.width, surface.height);
   const x = (t) => plot.left + (plot.width * (t - viewport.from)) / viewport.span_s;
   drawTimes(context, surface, x, theme, plot, viewport);
+  for (const threshold of thresholds) drawThreshold(context, y(threshold.value), threshold, theme, plot, height);
+  drawMarks(context, x, axis, focus, viewport, theme, plot, height);
   if (!viewport.live) drawCursor(context, x(viewport.at), theme, height);
   for (const face of viewport.faces) {
     const sample = viewport.sampleOf(face);
@@ -157,14 +183,58 @@ function drawLines(context, scale, axis, from, viewport, series, scripts) {
 /** Dashes at fixed times: those of the canvas begin where a path does, and that is elsewhere in every drawing. */
 const dashed = (dash_s) => (sample) => sample.t % dash_s < dash_s / 2;
 
-function drawLevels(context, yOf, theme, plot) {
+/** A dashed line, and ticks on the side that counts. */
+function drawThreshold(context, y, { side }, theme, plot, height) {
+  if (y < TOP || y > TOP + height) return;
+  context.strokeStyle = theme.warn;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let x = plot.left; x < plot.left + plot.width; x += 12) {
+    context.moveTo(x, Math.round(y) + 0.5);
+    context.lineTo(Math.min(x + 7, plot.left + plot.width), Math.round(y) + 0.5);
+  }
+  for (let x = plot.left + 3; x < plot.left + plot.width; x += 48) {
+    context.moveTo(x + 0.5, y);
+    context.lineTo(x + 0.5, y + (side === "above" ? -4 : 4));
+  }
+  context.stroke();
+}
+
+/** A line for each mark in view and each event of the face in focus, with its label where that does not run into the next one. */
+function drawMarks(context, xOf, { of }, focus, viewport, theme, plot, height) {
+  const marks = viewport.marks.filter(({ t, axis, face }) => t >= viewport.from && t <= viewport.to && [undefined, of].includes(axis) && [undefined, focus?.key].includes(face));
+  context.font = `10.5px ${theme.font}`;
+  context.textBaseline = "top";
+  context.textAlign = "left";
+  context.lineWidth = 1;
+  marks.forEach(({ t, label, active }, i) => {
+    const x = Math.round(xOf(t)) + 0.5;
+    const colour = active === undefined ? theme.ink : theme.warn;
+    context.strokeStyle = colour;
+    context.globalAlpha = active === false ? 0.45 : 0.8;
+    context.beginPath();
+    context.moveTo(x, TOP);
+    context.lineTo(x, TOP + height);
+    context.stroke();
+    const next = marks[i + 1] ? xOf(marks[i + 1].t) : plot.left + plot.width;
+    const words = active === false ? "" : fitting(context, label, next - x - 6);
+    context.globalAlpha = 1;
+    context.fillStyle = colour;
+    context.fillText(words, x + 3, TOP + 1);
+  });
+  context.globalAlpha = 1;
+}
+
+function drawLevels(context, yOf, theme, plot, { low, high }) {
   context.font = `11px ${theme.font}`;
   context.textBaseline = "middle";
   context.textAlign = "right";
   context.lineWidth = 1;
   context.strokeStyle = theme.line;
   context.fillStyle = theme.muted;
-  for (const [level, words] of [[1, "+1"], [0.5, ""], [0, "0"], [-0.5, ""], [-1, "−1"]]) {
+  for (let level = -1; level <= 1; level += 0.25) {
+    if (level < low || level > high || (high - low === 2 && level % 0.5 !== 0)) continue;
+    const words = [-1, 0, 1, low, high].includes(level) ? levelText(level) : "";
     const y = Math.round(yOf(level)) + 0.5;
     context.globalAlpha = words ? 1 : 0.55;
     context.beginPath();
@@ -175,6 +245,8 @@ function drawLevels(context, yOf, theme, plot) {
     context.fillText(words, plot.left - 8, y);
   }
 }
+
+const levelText = (level) => (Number.isInteger(level) ? `${level < 0 ? "−" : level > 0 ? "+" : ""}${Math.abs(level)}` : signed(level));
 
 function drawTimes(context, surface, xOf, theme, plot, viewport) {
   const perMark_s = (viewport.span_s * MARK_PX) / plot.width;
