@@ -28,7 +28,7 @@ export class MarkButton {
   }
 
   onHello({ role }) {
-    element("mark-form").hidden = role === "viewer";
+    element("mark-form").hidden = role !== "operator";
   }
 }
 

@@ -31,7 +31,7 @@ export class ThresholdList {
   }
 
   onHello({ role }) {
-    this.#operator = role !== "viewer";
+    this.#operator = role === "operator";
     this.show(this.#thresholds);
   }
 
