@@ -2,10 +2,13 @@
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered.clip_set test_clips --people 1000:1024
-    python -m experiments.few_shot.measure --people test_people.npz --clips test_clips --ferplus FERPLUS [--write]
+    python -m mtclar.train.data.real_people PEOPLE people_crops.npz
+    python -m experiments.few_shot.measure --real-people people_crops.npz --people test_people.npz --clips test_clips \
+        --ferplus FERPLUS [--write]
 
-Everybody here is new to the networks and to the constants (tools/fit/fit_fewshot.py): rendered people of the test split
-and FER+ PrivateTest. For each person, K of their faces are drawn as support and others are predicted. `styled`
+Everybody here is new to the networks and to the constants (tools/fit/fit_fewshot.py): real and rendered people of the
+test split and FER+ PrivateTest. For each person, K of their faces are drawn as support and others are predicted. Most
+real people have few pictures: each K scores the people who have more than K, so its rows are of other people. `styled`
 repeats that after every person's labels were given an offset and a gain of their own. FER+ knows no persons: its faces
 are dealt into groups at random, a control in which support of other people must do no harm. `--write` puts the tables
 into docs/results/few-shot.md and the plot beside it; without it they are printed.
@@ -31,7 +34,7 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
-from tools.fit.fewshot_people import People, clips, rendered, strangers
+from tools.fit.fewshot_people import People, Rows, clips, real, rendered, strangers
 
 Array = NDArray[Any]
 
@@ -40,6 +43,7 @@ PAGE = ROOT / "docs" / "results" / "few-shot.md"
 PLOT = ROOT / "docs" / "results" / "few-shot.png"
 KS = (1, 2, 3, 5, 10, 20)
 DRAWS = 72  # of all people together, about
+FEW_PICTURES_DRAWS = 6  # of each person, where most have few pictures
 EVERY = 20  # frames of a clip to a label
 
 
@@ -48,9 +52,21 @@ def both(score: Callable[[Array, Array], float], predicted: Array, truth: Array,
     return " / ".join(f"{score(predicted[:, i], truth[:, i]):.{digits}f}" for i in (0, 1))
 
 
+def few_pictures(people: People) -> bool:
+    """Whether most of these people have too few pictures to score all K on the same ones."""
+    return float(np.median([len(rows) for rows in people.rows_of()])) < max(KS)
+
+
 def draws_of(people: People) -> int:
     """Draws of each person."""
-    return max(1, DRAWS // len(people.rows_of()))
+    return FEW_PICTURES_DRAWS if few_pictures(people) else max(1, DRAWS // len(people.rows_of()))
+
+
+def drawn(people: People, k: int) -> Iterator[tuple[Rows, Rows]]:
+    """Support [k] and queries of each person and draw; the same queries for every k where people have enough."""
+    if few_pictures(people):
+        return people.draws(k, k, draws_of(people) if k else 1, least=1)
+    return people.draws(k, max(KS), draws_of(people) if k else 1)
 
 
 def bold(text: str, name: str) -> str:
@@ -66,7 +82,7 @@ def by_rule(
     """RMSE of valence and arousal of each rule."""
     predicted: dict[str, list[Array]] = {name: [] for name in rules}
     truth = []
-    for support_rows, query_rows in people.draws(k, max(KS), draws_of(people)):
+    for support_rows, query_rows in drawn(people, k):
         support, faces = people.support(support_rows), people.encoded(query_rows)
         for name, rule in rules.items():
             predicted[name].append(rule(pair, support, faces))
@@ -151,7 +167,7 @@ def interval_table(everyone: Sequence[People], pair: InferenceSession) -> str:
     for people in everyone:
         for k in (0, 1, 3, 5, 10, 20):
             error, sd, inside, alone = [], [], [], []
-            for support_rows, query_rows in people.draws(k, max(KS), draws_of(people) if k else 1):
+            for support_rows, query_rows in drawn(people, k):
                 support = people.support(support_rows) if k else None
                 estimates = Comparer(pair, support)(people.encoded(query_rows))
                 error.append(values(estimates) - people.va[query_rows])
@@ -183,10 +199,10 @@ def neutral_table(everyone: Sequence[People], pair: InferenceSession) -> str:
         truth = []
         for own in people.rows_of():
             before, after = np.array_split(own, 2)
-            faces = people.encoded(after)
             neutral = before[np.hypot(*people.va[before].T) < 0.05]
-            if not len(neutral):
+            if not len(neutral) or not len(after):
                 continue
+            faces = people.encoded(after)
             typical, at_rest = (np.median(people.absolute[seen], axis=0) for seen in (before, neutral))
             for label in neutral[:: max(len(neutral) // draws_of(people), 1)]:
                 support = people.support(np.array([label]))
@@ -325,6 +341,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--real-people", type=Path, required=True, help="crops of real people (test split)")
     parser.add_argument("--people", type=Path, required=True, help="pictures of rendered test people")
     parser.add_argument("--clips", type=Path, required=True, help="folder of clips of rendered test people")
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PrivateTest is used)")
@@ -334,21 +351,23 @@ def main() -> None:
     options = parser.parse_args()
     with open_session(models.path("encoder")) as session, open_session(models.path("pair")) as pair:
         encoder = Encoder(session)
+        photographed = real(options.real_people, "test", encoder)
         faces = rendered(options.people, encoder)
         others = strangers(options.ferplus, "PrivateTest", encoder)
-        everyone = [faces, faces.styled(seed=2), others, others.styled(seed=2)]
+        everyone = [kind for one in (photographed, faces, others) for kind in (one, one.styled(seed=2))]
         film = clips(options.clips)
         found = figures_by_k(everyone, pair)
         parts = [
-            f"Encoder `{models.card('encoder').sha256[:12]}`; {len(faces):,} pictures of {len(faces.rows_of())} "
-            f"rendered people, {len(others):,} FER+ photos, {len(film):,} frames of {len(film.rows_of())} clips.",
+            f"Encoder `{models.card('encoder').sha256[:12]}`; {len(photographed):,} press photos of "
+            f"{len(photographed.rows_of())} real people,\n{len(faces):,} pictures of {len(faces.rows_of())} rendered "
+            f"people, {len(others):,} FER+ photos, {len(film):,} frames of {len(film.rows_of())} clips.",
             "### Single pictures: RMSE, valence / arousal",
             pictures_table(found),
             "### The 90 % interval, and `in_support`",
             interval_table(everyone, pair),
             coverage_table(film, faces),
             "### One neutral face, and what was usual before without any label: RMSE",
-            neutral_table([faces, others, film], pair),
+            neutral_table([photographed, faces, others, film], pair),
             f"### Clips: frame 0 and every {EVERY}th labelled, the others scored",
             clips_table(film, pair),
             "### Several frames of one prompt",

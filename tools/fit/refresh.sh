@@ -34,7 +34,7 @@ figures() {
     run experiments.networks.model_card --ferplus "$FERPLUS" $people --write
     run tools.docs.make_accuracy --ferplus "$FERPLUS"
     run experiments.label.modes --write
-    here test_clips && run experiments.few_shot.measure $people --clips "$inputs/test_clips" --ferplus "$FERPLUS" --write
+    here test_clips && run experiments.few_shot.measure $people --real-people "$inputs/people_crops.npz" --clips "$inputs/test_clips" --ferplus "$FERPLUS" --write
     here test_clips tune_people.npz && run experiments.few_shot.active_learning $people --clips "$inputs/test_clips" \
         --ferplus "$FERPLUS" --tune-people "$inputs/tune_people.npz" --tune-clips "$inputs/tune_clips" --write
     here test_scenes tune_scenes tune_people.npz && run experiments.calibration.enough $people --write \
