@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import require_writable, write_together
+from mtclar.engine.files import read_ordinary, require_writable, write_together
 from mtclar.engine.text import printable
 from mtclar.label.analysis.segments import Segment
 from mtclar.label.analysis.series import Series, at_times
@@ -31,6 +31,8 @@ PROGRAM = "mtclar-stream"
 DEFAULT_TASK = "affect"
 ENTITY = re.compile(r"(?<![^_])(task|run)-([0-9a-zA-Z]+)")
 RECORDING = "face"
+DESCRIPTION, PARTICIPANTS = "dataset_description.json", "participants.tsv"
+MAX_DESCRIPTION_BYTES = 2**24
 NOT_A_NUMBER = "n/a"
 DECIMALS = 4
 
@@ -69,7 +71,7 @@ def bids_files(
     for several faces of one participant at a time.
     """
     files: dict[PurePosixPath, bytes] = {
-        PurePosixPath("dataset_description.json"): _json(_description(name)),
+        PurePosixPath(DESCRIPTION): _json(_description(name)),
         PurePosixPath("README.md"): README.encode(),
     }
     groups: dict[tuple[str, str], list[Series]] = {}
@@ -97,9 +99,7 @@ def bids_files(
                 files[folder / f"{stem}_events.tsv"] = events
                 files[folder / f"{stem}_events.json"] = _json(_events_sidecar(of_task, names))
     participants = sorted({participant for participant, _ in groups})
-    files[PurePosixPath("participants.tsv")] = _tsv(
-        [["participant_id"], *([f"sub-{p}"] for p in participants)]
-    )
+    files[PurePosixPath(PARTICIPANTS)] = _tsv([["participant_id"], *([f"sub-{p}"] for p in participants)])
     about = {"participant_id": {"Description": "The participant, as named when the recordings were made"}}
     files[PurePosixPath("participants.json")] = _json(about)
     return files
@@ -118,10 +118,51 @@ def require_new_folder(folder: Path) -> None:
     require_writable(folder / "README.md")
 
 
+def require_own_or_new_folder(folder: Path) -> None:
+    """Raises UsageError as `require_new_folder`, but for a data set that an earlier run wrote."""
+    try:
+        about = json.loads(read_ordinary(folder / DESCRIPTION, MAX_DESCRIPTION_BYTES))
+        ours = any(one["Name"] == PROGRAM for one in about["GeneratedBy"])
+    except (OSError, UsageError, ValueError, LookupError, TypeError):
+        ours = False
+    if not ours:
+        require_new_folder(folder)
+    require_writable(folder / DESCRIPTION)
+
+
 def write_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
     """Writes all files into a new or empty folder, or none of them. Raises UsageError or WriteError."""
     require_new_folder(folder)
     write_together({folder / path: bytes_writer(content) for path, content in files.items()})
+
+
+def update_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
+    """Writes a data set, new or over that of an earlier run; all files or none. Raises UsageError or WriteError.
+
+    Of an earlier data set, the files at its top stay as they are, because people complete them (authors, licence, age),
+    except that new participants are added to participants.tsv. Recordings that `files` lacks stay, too.
+    """
+    require_own_or_new_folder(folder)
+    contents = {}
+    for path, content in files.items():
+        kept = folder / path
+        if len(path.parts) == 1 and kept.exists():
+            if path.name != PARTICIPANTS:
+                continue
+            content = _with_participants(read_ordinary(kept, MAX_DESCRIPTION_BYTES), content)
+        contents[kept] = bytes_writer(content)
+    write_together(contents)
+
+
+def _with_participants(present: bytes, wanted: bytes) -> bytes:
+    """The table `present` with the participants that only `wanted` has."""
+    lines = present.decode(errors="replace").rstrip("\n").split("\n")
+    there = {line.split("\t")[0] for line in lines}
+    more = [row for row in wanted.decode().splitlines() if row not in there]
+    if not more:
+        return present
+    others = [NOT_A_NUMBER] * lines[0].count("\t")
+    return _tsv([*(line.split("\t") for line in lines), *([row, *others] for row in more)])
 
 
 def _participant(series: Series) -> str:

@@ -1,6 +1,8 @@
 """Figures of series: over time, on the affect plane, means of groups, and quality."""
 
+import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,10 +44,23 @@ MARGIN = 1.15  # of the affect plane
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of a size in inches."""
+    """An empty figure of a size in inches, which a notebook shows."""
+    return _shown_figure()(figsize=(width, height), layout="constrained")
+
+
+@cache
+def _shown_figure() -> "type[Figure]":
+    """A Figure with a picture for notebooks: those that pyplot did not make have none."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            """Called by Jupyter."""
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    return ShownFigure
 
 
 def thinned(count: int) -> slice:

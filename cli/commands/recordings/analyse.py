@@ -127,13 +127,13 @@ def command(
         raise UsageError(f"there is no layout '{layout}'", f"one of: {', '.join(LAYOUTS)}")
     data_set = out / layout
     if layout == "bids":
-        from mtclar.label.analysis.bids import require_new_folder
+        from mtclar.label.analysis.bids import require_own_or_new_folder
         from mtclar.label.analysis.tables import require_pandas
 
         if shard is not None:
             raise UsageError("a part of the videos is no data set", "after all parts: mtclar-stream bids")
         require_pandas()
-        require_new_folder(data_set)
+        require_own_or_new_folder(data_set)
     chosen = None if support is None or str(support) == NO_SUPPORT else expand_home(support)
     common = Recorded(chosen, labels, participant, session, start, fps)
     suffixes = [FORMATS[name] for name in dict.fromkeys(form or ["csv"])]
@@ -164,7 +164,7 @@ def _write_data_set(jobs: "Sequence[Job]", folder: Path) -> None:
     from dataclasses import replace
 
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.label.analysis.bids import bids_files, write_bids
+    from mtclar.label.analysis.bids import bids_files, update_bids
     from mtclar.label.analysis.segments import read_segments
     from mtclar.label.analysis.tables import Reading, read_series
 
@@ -173,6 +173,7 @@ def _write_data_set(jobs: "Sequence[Job]", folder: Path) -> None:
         table = job.outs[0]
         series += read_series([table], Reading(calibrated=job.support is not None))
         if job.segments is not None:
-            segments += [replace(one, recording=table.stem) for one in read_segments(job.segments)]
-    write_bids(bids_files(series, segments), folder)
+            own = [one for one in read_segments(job.segments) if one.recording in ("", table.stem)]
+            segments += [replace(one, recording=table.stem) for one in own]
+    update_bids(bids_files(series, segments), folder)
     print_text(Terminal(), f"Written: {folder}")

@@ -245,6 +245,38 @@ def test_a_bids_data_set_beside_the_tables(command: Command, support: Path, tmp_
     assert [name for name in found if "events.tsv" in name] == [
         "sub-01/ses-a/beh/sub-01_ses-a_task-rest_events.tsv"
     ]
-    again = command(*options)
-    assert again.code == 2
-    assert "no empty folder" in again.err
+    (out / "bids" / "README.md").write_text("Mine.")
+    (out / "bids" / "participants.tsv").write_text("participant_id\tage\nsub-01\t30\n")
+    done = command(*options)
+    assert done.code == 0, done.err
+    assert "2 kept from an earlier run" in done.out
+    assert (out / "bids" / "README.md").read_text() == "Mine."
+    participants = (out / "bids" / "participants.tsv").read_text()
+    assert participants == "participant_id\tage\nsub-01\t30\nsub-02\tn/a\n"
+
+
+def test_a_folder_of_somebody_else_is_no_data_set(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is missing: pip install 'mtclar-stream[analysis]'")
+    (tmp_path / "out" / "bids").mkdir(parents=True)
+    (tmp_path / "out" / "bids" / "dataset_description.json").write_text('{"Name": "other"}')
+    done = command("analyse", CLIP, "--out", tmp_path / "out", "--layout", "bids")
+    assert done.code == 2
+    assert "no empty folder" in done.err
+
+
+def test_one_table_of_segments_serves_all_recordings(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is missing: pip install 'mtclar-stream[analysis]'")
+    (tmp_path / "segments.csv").write_text("recording,name,start,end\nsub-01,film,1,4\nsub-02,rest,0,2\n")
+    (tmp_path / "manifest.csv").write_text(
+        f"participant,video,segments\n01,{CLIP},segments.csv\n02,{OTHER},segments.csv\n"
+    )
+    options = ("--out", tmp_path / "out", "--rate", "5", "--layout", "bids")
+    done = command("analyse", tmp_path / "manifest.csv", *options)
+    assert done.code == 0, done.err
+    events = sorted((tmp_path / "out" / "bids").rglob("*_events.tsv"))
+    assert [path.read_text().split("\n")[1].split("\t")[2] for path in events] == ["film", "rest"]
+    names = {
+        row["segment"]
+        for row in csv.DictReader((tmp_path / "out" / "sub-02_segments.csv").read_text().splitlines())
+    }
+    assert names == {"recording", "rest"}
