@@ -37,6 +37,8 @@ COMMANDS = {
     "watch": "live",
     "mark": "live",
     "gateway": "live",
+    "worker": "live",
+    "fleet": "live",
     "label": "recordings",
     "analyse": "recordings",
     "segments": "tables",

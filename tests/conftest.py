@@ -62,6 +62,7 @@ SLOW = (
     "packaging/test_wheel.py",
     "stream/client",
     "stream/fleet/test_gateway.py",
+    "stream/fleet/test_workers.py",
     "stream/markers",
     "stream/recordings",
     "stream/server",

@@ -1,4 +1,4 @@
-"""Streams over NATS: address and connection, what is on the bus, the gateway, the placement of streams on workers.
+"""Many cameras on a bus: a gateway for their clients, and workers that share the cameras. Needs the extra `[nats]`.
 
-address -> connection -> subjects -> relayed -> directory -> gateway; fleet_file -> placement -> leases -> worker.
+directory -> gateway; fleet_file -> placement -> store -> leases -> worker; control shows and changes the store.
 """

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mtclar.stream.fleet.subjects import StreamSubject
+from mtclar.stream.bus.subjects import StreamSubject
 from mtclar.stream.protocol.messages import (
     Hello,
     MarkMessage,

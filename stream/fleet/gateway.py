@@ -9,11 +9,11 @@ import uuid
 from typing import Any, Self
 
 from mtclar.engine.errors import ServeError
-from mtclar.stream.fleet.address import Bus
-from mtclar.stream.fleet.connection import BusConnection
+from mtclar.stream.bus.address import Bus
+from mtclar.stream.bus.connection import BusConnection
+from mtclar.stream.bus.subjects import name_of, parse_stream_subject
 from mtclar.stream.fleet.directory import Directory
 from mtclar.stream.fleet.gateway_metrics import GatewayMetrics
-from mtclar.stream.fleet.subjects import name_of, parse_stream_subject
 from mtclar.stream.protocol.messages import Hello, MarkMessage, StatusMessage, SubjectsMessage
 from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.protocol.server_messages import decode_server

@@ -241,7 +241,7 @@ class Runner:
 
     def _infos(self) -> list[StreamInfo]:
         return [
-            pipeline.info(_subjects(tracker.supports))
+            pipeline.info(subject_infos(tracker.supports))
             for pipeline, tracker in zip(self._pipelines, self.trackers, strict=True)
         ]
 
@@ -294,7 +294,7 @@ class Runner:
         supports = self._streams[message.stream].tracker.supports
         if supports is not self._announced[message.stream]:  # the first message with these support sets
             self._announced[message.stream] = supports
-            self._sinks.subjects(SubjectsMessage(message.stream, message.seq, _subjects(supports)))
+            self._sinks.subjects(SubjectsMessage(message.stream, message.seq, subject_infos(supports)))
             subjects = [support.subject for support in supports]
             fields = {"event": "subjects", "stream": message.stream, "subjects": subjects}
             log.info("%s: new calibration", message.stream, extra={"fields": fields})
@@ -333,7 +333,8 @@ class _Clients(Sink):
         self._runner.server.publish(message)
 
 
-def _subjects(supports: Sequence[SupportSet]) -> tuple[SubjectInfo, ...]:
+def subject_infos(supports: Sequence[SupportSet]) -> tuple[SubjectInfo, ...]:
+    """What `hello` says of support sets."""
     return tuple(
         SubjectInfo(support.subject, len(support), tuple(map(tuple, support.labels.tolist())))
         for support in supports

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from mtclar.stream.fleet.address import Bus, bus_of
-from mtclar.stream.fleet.connection import BusConnection
-from mtclar.stream.fleet.publisher import Publisher, prepare_history
-from mtclar.stream.fleet.subjects import new_epoch
+from mtclar.stream.bus.address import Bus, bus_of
+from mtclar.stream.bus.connection import BusConnection
+from mtclar.stream.bus.publisher import Publisher, prepare_history
+from mtclar.stream.bus.subjects import new_epoch
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     MarkMessage,

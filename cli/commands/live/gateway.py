@@ -57,7 +57,7 @@ def command(
     from mtclar.cli.service.systemd import Supervisor
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.secret_files import warn_if_readable
-    from mtclar.stream.fleet.address import parse_bus
+    from mtclar.stream.bus.address import parse_bus
     from mtclar.stream.server.config import ServerConfig
 
     secret, view_secret = read_token(None, token_file), read_token(None, view_token_file)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mtclar.stream.fleet.directory import FORGOTTEN_S, GONE_S, SILENT_S, Directory
-from mtclar.stream.fleet.subjects import (
+from mtclar.stream.bus.subjects import (
     StreamSubject,
     key,
     name_of,
@@ -15,6 +14,7 @@ from mtclar.stream.fleet.subjects import (
     stream_subject,
     token,
 )
+from mtclar.stream.fleet.directory import FORGOTTEN_S, GONE_S, SILENT_S, Directory
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockReading,

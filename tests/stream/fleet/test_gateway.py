@@ -17,8 +17,8 @@ from mtclar.stream.sinks import SinkGroup, open_sink
 
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
 
+from mtclar.stream.bus.address import parse_bus
 from mtclar.stream.client import Client
-from mtclar.stream.fleet.address import parse_bus
 from mtclar.stream.fleet.gateway import Gateway
 
 Make = Callable[..., AffectMessage]

@@ -13,7 +13,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from mtclar.engine.errors import ServeError
-from mtclar.stream.fleet.address import Bus
+from mtclar.stream.bus.address import Bus
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from mtclar.stream.fleet.address import Bus
+from mtclar.stream.bus.address import Bus
 
 log = logging.getLogger(__name__)
 

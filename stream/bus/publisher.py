@@ -4,14 +4,13 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mtclar.stream.fleet.address import Bus
-from mtclar.stream.fleet.connection import BusConnection, words
-from mtclar.stream.fleet.history import keep_history
-from mtclar.stream.fleet.subjects import HEARTBEAT_S, stream_subject, worker_subject
+from mtclar.stream.bus.address import Bus
+from mtclar.stream.bus.connection import BusConnection, words
+from mtclar.stream.bus.history import keep_history
+from mtclar.stream.bus.subjects import HEARTBEAT_S, stream_subject, worker_subject
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ByeMessage,
@@ -40,8 +39,8 @@ class _Published:
 class Publisher:
     """The streams of one process on the bus. `worker` names it; the methods are for any thread.
 
-    What cannot be sent raises ConnectionError, but states, which the heartbeat brings later. `may_publish` is asked
-    before each message: False while a lease is in doubt.
+    What cannot be sent raises ConnectionError, but states, which the heartbeat brings later. Messages of a stream that
+    was removed are dropped.
     """
 
     def __init__(
@@ -50,15 +49,12 @@ class Publisher:
         worker: str,
         *,
         server: str = "mtclar-stream",
-        may_publish: Callable[[], bool] = lambda: True,
     ) -> None:
         self.model: ModelInfo | None = None
-        self.fenced = 0  # messages that were not sent because a lease was in doubt
         self._connection = connection
         self._bus: Bus = connection.bus
         self._worker = worker
         self._server = server
-        self._may_publish = may_publish
         self._session = uuid.uuid4().hex
         self._streams: dict[str, _Published] = {}
         self._lock = threading.Lock()  # of _streams
@@ -76,6 +72,17 @@ class Publisher:
             self._streams[info.stream] = _Published(info, epoch)
         self.beat()
 
+    def set_epoch(self, stream: str, epoch: int) -> None:
+        """The stream has another epoch from now on, if it is published."""
+        with self._lock:
+            if (published := self._streams.get(stream)) is not None:
+                published.epoch = epoch
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the bus cannot be reached."""
+        return self._connection.trouble
+
     def remove(self, stream: str) -> None:
         """Publishes it no longer."""
         with self._lock:
@@ -84,21 +91,24 @@ class Publisher:
 
     def affect(self, message: AffectMessage) -> None:
         """The faces of one frame."""
-        published = self._streams[message.stream]
+        if (published := self._streams.get(message.stream)) is None:
+            return
         if published.info.size != message.size:
             published.info = replace(published.info, size=message.size)
         self._send(published, "affect", message.encode())
 
     def status(self, message: StatusMessage) -> None:
         """The state of a source."""
-        published = self._streams[message.stream]
+        if (published := self._streams.get(message.stream)) is None:
+            return
         published.status = message
         with suppress(ConnectionError):
             self._send(published, "status", message.encode())
 
     def subjects(self, message: SubjectsMessage) -> None:
         """The support sets of a stream."""
-        published = self._streams[message.stream]
+        if (published := self._streams.get(message.stream)) is None:
+            return
         published.info = replace(published.info, subjects=message.subjects)
         self._send(published, "subjects", message.encode())
 
@@ -120,8 +130,6 @@ class Publisher:
             clock=ClockReading(time.time(), time.monotonic()),
         )
         with suppress(ConnectionError):
-            if not self._may_publish():
-                return
             self._connection.publish(worker_subject(self._bus.prefix, self._worker, "hello"), hello.encode())
             for one in published:
                 if one.status is not None:
@@ -139,9 +147,6 @@ class Publisher:
             self._connection.publish(worker_subject(self._bus.prefix, self._worker, "bye"), message.encode())
 
     def _send(self, published: _Published, kind: str, payload: bytes) -> None:
-        if not self._may_publish():
-            self.fenced += 1
-            return
         subject = stream_subject(self._bus.prefix, published.info.stream, self._worker, published.epoch, kind)
         self._connection.publish(subject, payload)
 
