@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup
 PACKAGES := engine stream calibrate label studio train cli
 
-.PHONY: help site release setup setup-train setup-mediapipe setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
+.PHONY: help site release setup setup-train setup-mediapipe setup-cuda setup-all demo unit check format test faults soak fuzz lint types bench gpu-check docs clean
 .DEFAULT_GOAL := help
 
 help:                ## list these commands
@@ -27,7 +27,10 @@ setup-train: $(SETUP)  ## adds torch and what training needs
 setup-mediapipe: $(SETUP)  ## build/mediapipe, an environment with MediaPipe's own face finder and its model
 	$(BIN)/python -m tools.convert.mediapipe_env build/mediapipe
 
-setup-all: setup-train setup-mediapipe  ## adds tables and figures, the network sinks, the site, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
+setup-cuda: $(SETUP)  ## build/cuda, an environment with NVIDIA's driver library and pycuda, for tests without a card (Debian)
+	$(BIN)/python -m tools.cuda_env build/cuda
+
+setup-all: setup-train setup-mediapipe setup-cuda  ## adds tables and figures, the network sinks, the site, Ray, and TensorRT for RTX, which compiles without a card: with these, no test is skipped
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[analysis,reference,tensorrt-rtx,ray,lsl,osc,mqtt,nats,docs,release]'
 
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; in a terminal until Ctrl-C

@@ -35,6 +35,7 @@ SLOW = (
     "end_to_end",
     "engine/backends/test_engine_cache.py",
     "engine/backends/test_quantized_onnx.py",
+    "engine/backends/test_real_cuda.py",
     "engine/backends/test_tensorrt_builder.py",
     "engine/backends/test_tensorrt_session.py",
     "engine/estimate/test_label_convergence.py",

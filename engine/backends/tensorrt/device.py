@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 NO_DRIVER = "install NVIDIA's driver on a machine with an NVIDIA card, or use --backend onnxruntime"
+NO_CARD = (
+    "NVIDIA's driver is installed and finds no card",
+    "check with `nvidia-smi` (in a container: start it with access to the card), or use --backend onnxruntime",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

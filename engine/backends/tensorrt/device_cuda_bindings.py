@@ -2,21 +2,13 @@
 
 import ctypes
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from mtclar.engine.backends.tensorrt.cuda_driver import NON_BLOCKING, CudaDriver
 from mtclar.engine.backends.tensorrt.device import NO_DRIVER, Bytes, Pinned
 from mtclar.engine.errors import BackendError
-
-HINTS = {
-    "CUDA_ERROR_OUT_OF_MEMORY": "free memory on the card, or use --backend onnxruntime",
-    "CUDA_ERROR_NO_DEVICE": NO_DRIVER,
-    "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "reboot, so that the driver's two halves are of one version",
-    "CUDA_ERROR_INSUFFICIENT_DRIVER": "install a newer NVIDIA driver",
-}
-ANY_HINT = "check the card with `nvidia-smi`, or use --backend onnxruntime"
 
 
 class CudaBindingsDevice:
@@ -29,15 +21,8 @@ class CudaBindingsDevice:
 
         `driver` is the module cuda.bindings.driver unless given.
         """
-        if driver is None:
-            try:
-                driver = import_module("cuda.bindings.driver")
-            except ImportError as error:
-                raise BackendError(
-                    "device memory cannot be reached: the package cuda-bindings is missing",
-                    "pip install 'mtclar-stream[tensorrt-rtx]'",
-                ) from error
-        self._driver = driver
+        self._driver = CudaDriver(driver)
+        self._call = self._driver.call
         try:
             self._call("cuInit", 0)
         except RuntimeError as error:  # cuda-bindings: libcuda cannot be found
@@ -47,7 +32,7 @@ class CudaBindingsDevice:
             raise BackendError(f"there is no CUDA device {index}: the driver sees {count}", NO_DRIVER)
         self._device = self._call("cuDeviceGet", index)
         self.name = self._call("cuDeviceGetName", 256, self._device).split(b"\0")[0].decode()
-        attribute = driver.CUdevice_attribute
+        attribute = self._driver.module.CUdevice_attribute
         major = self._call(
             "cuDeviceGetAttribute", attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, self._device
         )
@@ -63,7 +48,7 @@ class CudaBindingsDevice:
         self._call("cuCtxSetCurrent", self._context)
 
     def new_stream(self) -> int:
-        return int(self._call("cuStreamCreate", self._driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
+        return int(self._call("cuStreamCreate", NON_BLOCKING))
 
     def free_stream(self, stream: int) -> None:
         self._call("cuStreamDestroy", stream)
@@ -92,40 +77,15 @@ class CudaBindingsDevice:
         self._call("cuStreamSynchronize", stream)
 
     def capture(self, stream: int, queue: Callable[[], None]) -> Any:
-        mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        self._call("cuStreamBeginCapture", stream, mode)
-        try:
-            queue()
-        except BaseException:
-            self._abandon_capture(stream)
-            raise
-        graph = self._call("cuStreamEndCapture", stream)
-        try:
-            return self._call("cuGraphInstantiate", graph, 0)
-        finally:
-            self._call("cuGraphDestroy", graph)
+        return self._driver.capture(stream, queue)
 
     def launch(self, graph: Any, stream: int) -> None:
-        self._call("cuGraphLaunch", graph, stream)
+        self._driver.launch(graph, stream)
 
     def free_graph(self, graph: Any) -> None:
-        self._call("cuGraphExecDestroy", graph)
+        self._driver.free_graph(graph)
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._call("cuDevicePrimaryCtxRelease", self._device)
-
-    def _abandon_capture(self, stream: int) -> None:
-        """Ends a capture that failed, whose graph is of no use; the stream can be used again."""
-        result, graph = self._driver.cuStreamEndCapture(stream)
-        if int(result) == 0:
-            self._call("cuGraphDestroy", graph)
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """One call of the driver; its value, if it has one."""
-        result, *values = getattr(self._driver, name)(*arguments)
-        if int(result) != 0:
-            code = getattr(result, "name", str(result))
-            raise BackendError(f"CUDA: {name} failed with {code}", HINTS.get(code, ANY_HINT))
-        return values[0] if values else None

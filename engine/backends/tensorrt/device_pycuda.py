@@ -1,28 +1,35 @@
-"""Device memory through pycuda, for those who have it; CUDA graphs are not in its interface."""
+"""Device memory through pycuda, for those who have it; CUDA graphs, which it lacks, through cuda-bindings beside it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from mtclar.engine.backends.tensorrt.device import NO_DRIVER, Bytes, Pinned
+from mtclar.engine.backends.tensorrt.cuda_driver import NON_BLOCKING, CudaDriver
+from mtclar.engine.backends.tensorrt.device import NO_CARD, NO_DRIVER, Bytes, Pinned
 from mtclar.engine.errors import BackendError
 
 
 class PycudaDevice:
     """One card in its primary context, which TensorRT uses too. Implements device.Device."""
 
-    captures = False
+    def __init__(self, driver: Any = None, index: int = 0, graphs: CudaDriver | None = None) -> None:
+        """Raises BackendError when pycuda cannot be used here.
 
-    def __init__(self, driver: Any = None, index: int = 0) -> None:
-        """Raises BackendError when pycuda cannot be used here. `driver` is pycuda.driver."""
+        `driver` is pycuda.driver, and `graphs` opened from cuda-bindings where they are installed, unless given.
+        """
         if driver is None:
             try:
                 driver = import_module("pycuda.driver")
             except ImportError as error:  # also: libcuda cannot be found
                 raise BackendError(f"pycuda is installed and cannot be used: {error}", NO_DRIVER) from error
+            with suppress(BackendError):  # without cuda-bindings there are no graphs
+                graphs = CudaDriver()
         self._driver = driver
+        self._graphs = graphs
+        self.captures = graphs is not None
         try:
             driver.init()
             device = driver.Device(index)
@@ -31,6 +38,8 @@ class PycudaDevice:
             self.capability = (int(major), int(minor))
             self._context = device.retain_primary_context()
         except driver.Error as error:
+            if "no CUDA-capable device" in str(error):
+                raise BackendError(*NO_CARD) from error
             raise BackendError(f"CUDA: {error}", NO_DRIVER) from error
         self._streams: dict[int, Any] = {}
         self._memory: dict[int, Any] = {}
@@ -42,7 +51,7 @@ class PycudaDevice:
             self._try(self._context.push)
 
     def new_stream(self) -> int:
-        stream = self._try(self._driver.Stream)
+        stream = self._try(self._driver.Stream, NON_BLOCKING)
         self._streams[int(stream.handle)] = stream
         return int(stream.handle)
 
@@ -73,14 +82,20 @@ class PycudaDevice:
     def synchronize(self, stream: int) -> None:
         self._try(self._streams[stream].synchronize)
 
-    def capture(self, stream: int, queue: Callable[[], None]) -> Any:  # noqa: ARG002
-        raise BackendError("pycuda has no CUDA graphs", "pip uninstall pycuda, so that cuda-bindings is used")
+    def capture(self, stream: int, queue: Callable[[], None]) -> Any:
+        if self._graphs is None:
+            raise BackendError(
+                "pycuda has no CUDA graphs", "pip install cuda-bindings, whose graphs are used beside it"
+            )
+        return self._graphs.capture(stream, queue)
 
-    def launch(self, graph: Any, stream: int) -> None:  # noqa: ARG002
-        raise AssertionError("nothing was captured")
+    def launch(self, graph: Any, stream: int) -> None:
+        assert self._graphs is not None, "nothing was captured"
+        self._graphs.launch(graph, stream)
 
-    def free_graph(self, graph: Any) -> None:  # noqa: ARG002
-        raise AssertionError("nothing was captured")
+    def free_graph(self, graph: Any) -> None:
+        assert self._graphs is not None, "nothing was captured"
+        self._graphs.free_graph(graph)
 
     def close(self) -> None:
         if not self._closed:
