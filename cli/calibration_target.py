@@ -31,7 +31,7 @@ from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.cli.terminal import counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
-from mtclar.engine.secret_files import warn_if_readable
+from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,7 +97,7 @@ class CalibrationTarget:
     def passphrase(self, encrypt: bool, passphrase_file: Path | None) -> str | None:
         """The passphrase to encrypt with; None for a file that stays in clear. Raises UsageError."""
         from mtclar.cli.passphrase import new_passphrase
-        from mtclar.engine.encryption import seal
+        from mtclar.engine.files.encryption import seal
         from mtclar.engine.support_set import is_encrypted
 
         if not (encrypt or is_encrypted(self.path)):

@@ -18,7 +18,7 @@ from typing import Any
 
 from mtclar.engine.address import secrets_of
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import expand_home, read_ordinary, readable_by_others
+from mtclar.engine.files.reading import expand_home, read_ordinary, readable_by_others
 
 CONFIG_FLAG = "--config"
 WIDTH = 100

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mtclar.engine.files import expand_home
-from mtclar.engine.secret_files import first_line
+from mtclar.engine.files.reading import expand_home
+from mtclar.engine.files.secret_files import first_line
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
 
 DEFAULT_SUPPORT = "default.mtclar"
@@ -223,7 +223,7 @@ def default_support_path() -> Path:
 
     Raises UsageError for a user without a home folder.
     """
-    from mtclar.engine.files import user_folder
+    from mtclar.engine.files.reading import user_folder
 
     return user_folder("data") / DEFAULT_SUPPORT
 

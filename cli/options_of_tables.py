@@ -81,7 +81,7 @@ def segments_of(
 ) -> "list[Segment]":
     """The segments that --segments names. Raises UsageError."""
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import expand_home
+    from mtclar.engine.files.reading import expand_home
     from mtclar.label.analysis.segments import read_segments, segments_of_marks
 
     if option == MARKS:
@@ -106,7 +106,7 @@ def keep_font_cache() -> None:
     from contextlib import suppress
 
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import user_folder
+    from mtclar.engine.files.reading import user_folder
 
     with suppress(UsageError):  # without a home folder matplotlib uses a temporary one
         os.environ.setdefault("MPLCONFIGDIR", str(user_folder("cache") / "matplotlib"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import require_writable
+from mtclar.engine.files.writing import require_writable
 
 
 def never(_: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.engine.secret_files import first_line, warn_if_readable
+from mtclar.engine.files.secret_files import first_line, warn_if_readable
 
 if TYPE_CHECKING:
     from mtclar.label.job import Job

@@ -18,9 +18,10 @@ In the order of the data:
     estimate      crop -> embedding -> valence and arousal, corrected by a support set and smoothed
     one_euro      the adaptive low-pass of crops and estimates
     tracker       both stages in one call, for one stream
-    support_set   the labelled frames of one person, and their file (support_file, files, encryption, address)
+    support_set   the labelled frames of one person; support_file packs them into their file
     backends      runs the networks: ONNX Runtime, TensorRT, torch
     models        the bundled networks and their cards
+    files         reading and writing of every file, encryption; address and text: nothing secret, nothing harmful
     errors        every error that a user can cause, with a hint
 """
 

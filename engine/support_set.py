@@ -1,7 +1,7 @@
 """The support set: the labelled frames of one person, and their .mtclar file (format: mtclar.engine.support_file).
 
 The file holds biometric data: mode 0600, and face crops only when asked for; with a passphrase the whole of it is
-encrypted (mtclar.engine.encryption).
+encrypted (mtclar.engine.files.encryption).
 """
 
 import logging
@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtclar.engine.address import without_credentials
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
-from mtclar.engine.encryption import SealedError, is_sealed, seal, unseal
 from mtclar.engine.errors import CalibrationError, SupportSetError, UsageError
 from mtclar.engine.face.quality import (
     CALIBRATION_LIMITS,
@@ -26,7 +25,9 @@ from mtclar.engine.face.quality import (
     crop_quality,
     quality_issues,
 )
-from mtclar.engine.files import MAX_SUPPORT_BYTES, open_ordinary, read_ordinary, write_whole
+from mtclar.engine.files.encryption import SealedError, is_sealed, seal, unseal
+from mtclar.engine.files.reading import MAX_SUPPORT_BYTES, open_ordinary, read_ordinary
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
 from mtclar.engine.support_file import ARRAYS, DamagedError, damage, pack, unpack
 from mtclar.engine.text import printable

@@ -8,7 +8,7 @@ from mtclar.calibrate.core.report import make_report, mean_rmse
 from mtclar.calibrate.core.traces import find_traces
 from mtclar.engine import models
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.files import delete_together
+from mtclar.engine.files.writing import delete_together
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.studio.folder import SUFFIX, StudioFolder
 

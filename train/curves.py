@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 
 LOSSES = ("expression", "absolute", "delta", "similarity", "cosine")
 

@@ -16,7 +16,7 @@ from mtclar.calibrate.core.report import group_labels, predict_left_out, quadran
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.files import write_together
+from mtclar.engine.files.writing import write_together
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import ARRAYS
 from mtclar.engine.support_set import CONDITIONS, RECORD_AGAIN, SupportSet

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from mtclar.calibrate.core.continuous_rating import Ratings, ReactionLag
 from mtclar.calibrate.core.label_store import LabelCheck, Sample, Snapshot
-from mtclar.engine.encryption import SealedError, Sealer, is_sealed, unseal
 from mtclar.engine.errors import CalibrationError, MtclarError
-from mtclar.engine.files import read_ordinary, sweep_parts, write_whole
+from mtclar.engine.files.encryption import SealedError, Sealer, is_sealed, unseal
+from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.files.writing import sweep_parts, write_whole
 
 MARK = ".unfinished."  # in the names of journals, also of those set aside
 FORMAT, VERSION = "mtclar-calibration", 1

@@ -2,14 +2,14 @@
 
 import glob
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mtclar.engine.encryption import is_sealed, seal
-from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import MAX_SUPPORT_BYTES, read_ordinary, write_whole
+from mtclar.engine.errors import UsageError
+from mtclar.engine.files.encryption import is_sealed, seal
+from mtclar.engine.files.reading import MAX_SUPPORT_BYTES, read_ordinary
+from mtclar.engine.files.writing import disk_errors, write_whole
 
 KEPT = 5
 STAMP = "%Y%m%dT%H%M%SZ"  # sorts by time
@@ -85,12 +85,8 @@ def _successor(file: Path) -> Path | None:
     return None if match is None else file.with_name(match[1] + file.suffix)
 
 
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(
-            f"cannot keep, encrypt or remove the previous calibration {path}: {error.strerror or error}",
-            "the present one is unchanged; write to another file with --out",
-        ) from error
+def _disk_errors(path: Path) -> AbstractContextManager[None]:
+    return disk_errors(
+        f"cannot keep, encrypt or remove the previous calibration {path}",
+        "the present one is unchanged; write to another file with --out",
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from mtclar.calibrate.core import journal
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.files import read_ordinary
+from mtclar.engine.files.reading import read_ordinary
 from mtclar.engine.support_set import SupportSet, is_encrypted
 
 SUFFIX, PICTURE = ".mtclar", ".png"

@@ -8,7 +8,7 @@ from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.live_feed import LiveFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.engine.errors import CalibrationError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.label_formats.label_file import Label, write_labels

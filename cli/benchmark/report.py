@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mtclar.cli.benchmark.compare import Comparison
 from mtclar.cli.benchmark.material import FPS
-from mtclar.engine.files import read_ordinary
+from mtclar.engine.files.reading import read_ordinary
 
 BAR_WIDTH, BAR_HEIGHT, LABEL_WIDTH, ROOM = 420, 22, 100, 170
 SIDE = 260  # of a line plot

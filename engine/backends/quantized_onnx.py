@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mtclar.engine.errors import ModelError, UsageError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.models import sha256
 
 KINDS = ("int8", "fp8")

@@ -17,7 +17,7 @@ from mtclar.engine.backends.tensorrt.builder import BATCH, MAX_BATCH, SUPPORT
 from mtclar.engine.backends.tensorrt.network import Binding, bindings_of
 from mtclar.engine.backends.typed_onnx import parse, with_precision
 from mtclar.engine.errors import ModelError
-from mtclar.engine.files import write_together
+from mtclar.engine.files.writing import write_together
 
 ENSEMBLE, ENCODER, PAIR = "mtclar", "mtclar_encoder", "mtclar_pair"
 QUEUE_DELAY_US = 2000  # how long a request may wait for others to be answered with

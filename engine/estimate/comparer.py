@@ -27,7 +27,7 @@ from mtclar.engine.estimate.residual_gp import (
     cross_kernel,
     unit,
 )
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.support_set import SupportSet
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from mtclar.engine.errors import ModelError
 from mtclar.engine.face.crop import FRAMING, Framing, framing_from
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 
 NAMES = ("face_detector", "face_mesh", "encoder", "pair")
 BLENDSHAPES = "face_blendshapes"

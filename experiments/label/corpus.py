@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from mtclar.cli.commands.networks.evaluate import CACHE
-from mtclar.engine.files import user_folder
+from mtclar.engine.files.reading import user_folder
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
 from tools.docs.figures import table

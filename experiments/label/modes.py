@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mtclar.cli.commands.networks.evaluate import CACHE, decimal
-from mtclar.engine.files import user_folder
+from mtclar.engine.files.reading import user_folder
 from mtclar.label.evaluation_protocol import BUDGETS, METHODS, MTCLAR, WITH_BEST, LabelledClip, Score, score
 from mtclar.label.labelling import Outcome, Settings, label_recording
 from mtclar.label.scan.face_scan import RATE_HZ, FaceScanner

@@ -29,7 +29,7 @@ from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.train import loop
 from mtclar.train.accuracy import answers
 from mtclar.train.accuracy.answers import Networks

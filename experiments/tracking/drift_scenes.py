@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import FaceCrop, Frame
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.tracker import Tracker
 from mtclar.train.rendered.__main__ import people as people_range
 from mtclar.train.rendered.clip_set import SIZE, SPAN

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import read_ordinary, require_writable, write_together
+from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.files.writing import require_writable, write_together
 from mtclar.engine.text import printable
 from mtclar.label.analysis.segments import Segment
 from mtclar.label.analysis.series import Series, at_times

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import read_ordinary
+from mtclar.engine.files.reading import read_ordinary
 from mtclar.label.analysis.series import Series
 from mtclar.stream.label_formats.elan import parse_document
 from mtclar.stream.label_formats.label import AXES, SHOWN, Place

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import open_ordinary, read_ordinary
+from mtclar.engine.files.reading import open_ordinary, read_ordinary
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
 from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
 from mtclar.stream.label_formats.label import Place, Scale

@@ -8,7 +8,8 @@ from typing import Literal
 
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import append_whole, open_private, read_ordinary
+from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.files.writing import append_whole, open_private
 from mtclar.label.job import Job
 from mtclar.label.labelling import journal_path
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import read_ordinary
+from mtclar.engine.files.reading import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter
 from mtclar.label.scan.people import FaceChoice

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import Write, write_together
+from mtclar.engine.files.writing import Write, write_together
 from mtclar.engine.text import printable
 from mtclar.label.output.table import RecordingTable, Table
 from mtclar.stream.table.provenance import TableOrigin, encode, sidecar_path
@@ -219,7 +219,7 @@ def write(
 
 
 def bytes_writer(content: bytes) -> Write:
-    """A callback for `mtclar.engine.files` that writes these bytes."""
+    """A callback for `mtclar.engine.files.writing` that writes these bytes."""
     return lambda file: file.write(content)
 
 

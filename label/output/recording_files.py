@@ -41,7 +41,7 @@ def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
     from pyarrow import csv as arrow_csv
     from pyarrow import float64, parquet, string, types
 
-    from mtclar.engine.files import write_whole
+    from mtclar.engine.files.writing import write_whole
     from mtclar.stream.table.columns import read_types
     from mtclar.stream.table.provenance import FileIdentity, sidecar_path, write_sidecar
 
@@ -68,7 +68,7 @@ def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
 
 def _annotations(recording: "Recording", out: Path, to: str) -> list[Path]:
     """A file for each stream and person."""
-    from mtclar.engine.files import write_together
+    from mtclar.engine.files.writing import write_together
     from mtclar.label.output.exports import bytes_writer, output_files, to_elan, to_nova
     from mtclar.label.output.recorded import marks_of, tables_of
     from mtclar.stream.recordings import file_name
@@ -133,7 +133,7 @@ def _write_values(recording: "Recording", path: Path) -> None:
 
 def _write_events(recording: "Recording", path: Path) -> None:
     """Marks and states, a row each."""
-    from mtclar.engine.files import write_whole
+    from mtclar.engine.files.writing import write_whole
     from mtclar.engine.text import cell
     from mtclar.stream.protocol.messages import MarkMessage, StatusMessage
 
@@ -153,7 +153,7 @@ def _write_events(recording: "Recording", path: Path) -> None:
 
 
 def _require_new(*paths: Path) -> None:
-    from mtclar.engine.files import require_new
+    from mtclar.engine.files.writing import require_new
 
     for path in paths:
         require_new(path)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import WriteError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.label.analysis.segments import Segment
 from mtclar.label.output import chart
 from mtclar.label.output.sound import Sound

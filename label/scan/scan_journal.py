@@ -14,7 +14,7 @@ from typing import IO
 
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.errors import MtclarError, UsageError, WriteError
-from mtclar.engine.files import PRIVATE, append_whole
+from mtclar.engine.files.writing import PRIVATE, append_whole
 
 try:
     import fcntl

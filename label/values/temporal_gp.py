@@ -29,7 +29,7 @@ from mtclar.engine.estimate.residual_gp import (
     outlier_weights,
     posterior_weights,
 )
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 
 Array = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import expand_home
-from mtclar.engine.secret_files import first_line, warn_if_readable
+from mtclar.engine.files.reading import expand_home
+from mtclar.engine.files.secret_files import first_line, warn_if_readable
 from mtclar.stream.server.access import is_loopback
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import expand_home, read_ordinary
+from mtclar.engine.files.reading import expand_home, read_ordinary
 
 MAX_BYTES = 16 * 2**20
 NAME_LENGTH = 128  # characters of a stream's name, as in `subscribe`

@@ -8,9 +8,9 @@ from pathlib import Path
 import nats.errors
 from nats.js.errors import BucketNotFoundError, NotFoundError, ObjectNotFoundError
 
-from mtclar.engine.encryption import is_sealed
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import MAX_SUPPORT_BYTES
+from mtclar.engine.files.encryption import is_sealed
+from mtclar.engine.files.reading import MAX_SUPPORT_BYTES
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.bus.connection import BusConnection, words
 

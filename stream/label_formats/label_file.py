@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import read_ordinary
+from mtclar.engine.files.reading import read_ordinary
 from mtclar.stream.label_formats.elan import parse_elan
 from mtclar.stream.label_formats.label import Label as Label
 from mtclar.stream.label_formats.label import Scale as Scale

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtclar.engine.files import read_ordinary, write_whole
+from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.files.writing import write_whole
 from mtclar.stream.pipeline.mailbox import Freshness
 
 PERCENTILES = (50, 95, 99)

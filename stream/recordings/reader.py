@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from pyarrow import parquet
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import open_ordinary, read_ordinary
+from mtclar.engine.files.reading import open_ordinary, read_ordinary
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,

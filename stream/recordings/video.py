@@ -12,7 +12,7 @@ from typing import IO, Any
 import av
 
 from mtclar.engine.data_types import Frame
-from mtclar.engine.files import open_private
+from mtclar.engine.files.writing import open_private
 from mtclar.stream.recordings import VIDEO, file_name
 
 log = logging.getLogger(__name__)

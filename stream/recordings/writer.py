@@ -19,7 +19,7 @@ import pyarrow
 from pyarrow import parquet
 
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import append_whole, open_private, write_whole
+from mtclar.engine.files.writing import append_whole, open_private, write_whole
 from mtclar.engine.text import printable
 from mtclar.stream.protocol.messages import AffectMessage, Message, ModelInfo, StreamInfo
 from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION, file_name

@@ -17,7 +17,8 @@ from typing import IO, Any
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import append_whole, expand_home, open_private
+from mtclar.engine.files.reading import expand_home
+from mtclar.engine.files.writing import append_whole, open_private
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.sinks.base import Sink

@@ -24,8 +24,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from mtclar.engine.data_types import Affect
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import expand_home
-from mtclar.engine.secret_files import first_line, warn_if_readable
+from mtclar.engine.files.reading import expand_home
+from mtclar.engine.files.secret_files import first_line, warn_if_readable
 from mtclar.stream.protocol.messages import (
     DECIMALS,
     AffectMessage,

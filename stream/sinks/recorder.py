@@ -13,7 +13,8 @@ from typing import Any
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.files import expand_home, require_writable
+from mtclar.engine.files.reading import expand_home
+from mtclar.engine.files.writing import require_writable
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,

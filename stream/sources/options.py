@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import expand_home
+from mtclar.engine.files.reading import expand_home
 from mtclar.stream.sources.base import Source, WrappedSource
 
 Image = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.engine.files import expand_home
+from mtclar.engine.files.reading import expand_home
 from mtclar.stream.sources.base import FORMS, stream_name
 from mtclar.stream.sources.decoding import UNDECODABLE_PACKETS, CodecChanged, Picture, pictures
 from mtclar.stream.sources.media_file import MediaFile

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.build_info import commit
-from mtclar.engine.files import read_ordinary, write_whole
+from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.support_file import ARRAYS
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.text import printable

@@ -18,7 +18,7 @@ from support.peers.fake_camera import browser_with_camera, write_mjpeg
 from support.peers.mjpeg_server import MjpegServer
 from websockets.sync.client import connect
 
-from mtclar.engine.encryption import is_sealed
+from mtclar.engine.files.encryption import is_sealed
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.sources import open_source
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from mtclar.cli.commands.live import run
 from mtclar.cli.config_file import read_config, settings_of
-from mtclar.engine import encryption
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
 from mtclar.engine.face.crop import FRAMING
+from mtclar.engine.files import encryption
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_file import MANIFEST
 from mtclar.engine.support_set import SupportSet

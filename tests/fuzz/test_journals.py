@@ -13,7 +13,7 @@ from mtclar.calibrate.core.continuous_rating import Ratings
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration, subject_of
 from mtclar.calibrate.core.label_store import LabelStore
 from mtclar.engine.errors import CalibrationError, MtclarError
-from mtclar.engine.secret_files import first_line
+from mtclar.engine.files.secret_files import first_line
 from mtclar.label.corpus.ledger import Ledger
 from mtclar.label.corpus.manifest import read_manifest
 from mtclar.label.scan.scan_journal import ScanJournal

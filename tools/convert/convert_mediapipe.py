@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.engine.models import Card
 from tools.convert.plain_mixer import plain_mixer
 from tools.convert.plain_prelu import rewrite

@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from mtclar.engine import models
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 
 
 def without_prelu(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -32,7 +32,7 @@ from mtclar.engine.backends.typed_onnx import parse, with_precision
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import rmse
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.accuracy.encoder_figures import VaFigures, photo_figures
 from mtclar.train.command_line import in_words

@@ -12,7 +12,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-from mtclar.engine.files import require_new
+from mtclar.engine.files.writing import require_new
 from mtclar.train.accuracy.encoder_figures import PhotoFigures, card_figures
 from mtclar.train.command_line import in_words
 from mtclar.train.data import ferplus, rendered_people

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.class_centres import class_centres
-from mtclar.engine.files import require_new
+from mtclar.engine.files.writing import require_new
 from mtclar.train.accuracy.encoder_figures import VaFigures, card_figures
 from mtclar.train.command_line import in_words
 from mtclar.train.data import ferplus, real_people, rendered_people

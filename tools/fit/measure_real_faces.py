@@ -27,7 +27,7 @@ from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.comparer import CompareParams, Comparer
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import Z_90, ccc, rmse
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.train.accuracy import answers
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.data import ferplus, real_people

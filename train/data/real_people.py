@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mtclar.engine.data_types import EXPRESSIONS
 from mtclar.engine.face.crop import FRAMING, cut
 from mtclar.engine.face.detector import PORTRAIT_BORDER
-from mtclar.engine.files import require_new, write_whole
+from mtclar.engine.files.writing import require_new, write_whole
 from mtclar.train.command_line import in_words
 from mtclar.train.data.labelled import DatasetError, csv_rows, is_file, read_picture
 from mtclar.train.rendered.face_crop import FaceCropper

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.train.network.architecture import NetworkConfig, Siamese
 
 VERSION = 1

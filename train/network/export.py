@@ -21,7 +21,7 @@ from mtclar.engine.errors import ModelError, MtclarError
 from mtclar.engine.estimate import encoder
 from mtclar.engine.estimate.comparer import PAIR_INPUTS, PAIR_OUTPUTS
 from mtclar.engine.face.crop import FRAMING
-from mtclar.engine.files import write_together
+from mtclar.engine.files.writing import write_together
 from mtclar.train.network.architecture import Encoder, Siamese
 from mtclar.train.network.checkpoint import Checkpoint
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtclar.engine.files import require_new
+from mtclar.engine.files.writing import require_new
 from mtclar.train import extra
 from mtclar.train.command_line import count, in_words
 from mtclar.train.rendered.splits import split_of

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import require_writable
+from mtclar.engine.files.writing import require_writable
 from mtclar.train import extra
 from mtclar.train.command_line import in_words
 from mtclar.train.rendered.__main__ import people

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.files import write_whole
+from mtclar.engine.files.writing import write_whole
 from mtclar.train.rendered.drawing.paint import Look, linear
 from mtclar.train.rendered.drawing.renderer import Light, View, unit_rows
 from mtclar.train.rendered.face_crop import CROP_SIDE, FaceCropper

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.files import require_writable, write_whole
+from mtclar.engine.files.writing import require_writable, write_whole
 from mtclar.train import extra
 from mtclar.train.command_line import in_words
 from mtclar.train.rendered.splits import TEST

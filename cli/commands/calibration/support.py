@@ -12,7 +12,7 @@ from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
 from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import SupportSetError, UsageError
-from mtclar.engine.files import expand_home
+from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
     from mtclar.engine.support_set import SupportSet
@@ -61,7 +61,7 @@ def show(
     """
     from mtclar.calibrate.core.report import make_report
     from mtclar.cli.reports.calibration import print_report
-    from mtclar.engine.files import write_whole
+    from mtclar.engine.files.writing import write_whole
 
     console = Terminal()
     path = _path(file)
@@ -183,7 +183,7 @@ def export(
 ) -> None:
     """Export labels as .csv (for `calibrate --labels`), or labels, errors and conditions as .json."""
     from mtclar.calibrate.core import editing
-    from mtclar.engine.files import write_whole
+    from mtclar.engine.files.writing import write_whole
 
     path = _path(file)
     form = editing.FORMATS.get(out.suffix.lower())
@@ -258,7 +258,7 @@ def forget(
 
     from mtclar.calibrate.core.traces import find_traces
     from mtclar.cli.passphrase import is_given
-    from mtclar.engine.files import delete_together
+    from mtclar.engine.files.writing import delete_together
 
     folder = default_support_path().parent
     asked = passphrase_of(folder, passphrase_file) if is_given(passphrase_file) else None

@@ -80,7 +80,7 @@ def put(
 ) -> None:
     """Store encrypted support sets on the bus, for the workers that own their streams."""
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import MAX_SUPPORT_BYTES, expand_home, read_ordinary
+    from mtclar.engine.files.reading import MAX_SUPPORT_BYTES, expand_home, read_ordinary
 
     contents = {}
     for file in files:

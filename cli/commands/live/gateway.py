@@ -56,7 +56,7 @@ def command(
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.service.systemd import Supervisor
     from mtclar.cli.terminal import Terminal, counted, print_text
-    from mtclar.engine.secret_files import warn_if_readable
+    from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.stream.bus.address import parse_bus
     from mtclar.stream.server.config import ServerConfig
 

@@ -6,7 +6,7 @@ import typer
 
 from mtclar.cli.options import HOST, PORT, ServerTokenOption, TokenFileOption, read_token
 from mtclar.engine.errors import UsageError
-from mtclar.engine.secret_files import warn_if_readable
+from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from mtclar.stream.protocol.messages import MarkMessage

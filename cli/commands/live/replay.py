@@ -43,7 +43,7 @@ def command(
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.terminal import Terminal, counted, print_text
-    from mtclar.engine.secret_files import warn_if_readable
+    from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.stream.recordings.player import Player
     from mtclar.stream.recordings.reader import Recording
     from mtclar.stream.server.config import ServerConfig

@@ -34,8 +34,8 @@ from mtclar.cli.options import (
     read_token,
 )
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.engine.files import expand_home
-from mtclar.engine.secret_files import warn_if_readable
+from mtclar.engine.files.reading import expand_home
+from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from mtclar.stream.sources import Source

@@ -64,8 +64,9 @@ def command(
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.engine.files import require_writable, user_folder
-    from mtclar.engine.secret_files import warn_if_readable
+    from mtclar.engine.files.reading import user_folder
+    from mtclar.engine.files.secret_files import warn_if_readable
+    from mtclar.engine.files.writing import require_writable
     from mtclar.stream.pipeline.runner import Runner
     from mtclar.stream.server.config import ServerConfig
     from mtclar.studio.folder import StudioFolder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtclar.cli.options import ServerTokenOption, TokenFileOption, read_token
-from mtclar.engine.secret_files import warn_if_readable
+from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from mtclar.cli.terminal import Terminal

@@ -44,7 +44,7 @@ def command(
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import write_whole
+    from mtclar.engine.files.writing import write_whole
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.pipeline.summary import write_json
 

@@ -100,7 +100,7 @@ def command(
     from mtclar.cli.reports import clip_protocol
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError, UsageError
-    from mtclar.engine.files import user_folder
+    from mtclar.engine.files.reading import user_folder
     from mtclar.stream.pipeline.summary import write_json
     from mtclar.train.accuracy.answers import Networks
     from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
@@ -198,7 +198,7 @@ def is_report(path: Path) -> bool:
     """Whether the file at `path` is empty or an earlier report, which may be overwritten."""
     import json
 
-    from mtclar.engine.files import read_ordinary
+    from mtclar.engine.files.reading import read_ordinary
 
     try:
         content = read_ordinary(path, MAX_REPORT_BYTES)

@@ -55,7 +55,7 @@ def command(
 ) -> None:
     """Export a recording as tables, a trained network to ONNX, or compile the networks in use for a GPU."""
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import require_writable
+    from mtclar.engine.files.writing import require_writable
 
     if to is None:
         to = "csv" if path is not None and path.is_dir() else "onnx"

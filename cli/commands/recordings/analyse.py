@@ -7,7 +7,7 @@ import typer
 
 from mtclar.cli.options import ParticipantOption, ScaleOption, SessionOption, expanded
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.engine.files import expand_home
+from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import typer
 
 from mtclar.cli.options import BackendOption, ScaleOption, ThreadsOption, expanded
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.engine.files import expand_home
+from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -35,7 +35,7 @@ def run(
     from mtclar.cli.passphrase import passphrase_if_encrypted
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import write_together
+    from mtclar.engine.files.writing import write_together
     from mtclar.label.job import Job, load_labels
     from mtclar.label.output.exports import bytes_writer
     from mtclar.label.scan.face_scan import FaceScanner

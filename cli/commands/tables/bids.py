@@ -51,7 +51,7 @@ def command(
     """
     from mtclar.cli.options_of_tables import reading_of, segments_of
     from mtclar.cli.terminal import Terminal, counted, print_text
-    from mtclar.engine.files import expand_home
+    from mtclar.engine.files.reading import expand_home
     from mtclar.label.analysis.bids import bids_files, write_bids
     from mtclar.label.analysis.tables import read_series, table_files
 

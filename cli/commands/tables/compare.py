@@ -71,7 +71,7 @@ def command(
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import write_together
+    from mtclar.engine.files.writing import write_together
     from mtclar.label.analysis.agreement import agreement_table, pair_up
     from mtclar.label.analysis.segment_table import as_csv
     from mtclar.label.analysis.tables import read_series, table_files

@@ -73,7 +73,8 @@ def command(
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import expand_home, write_whole
+    from mtclar.engine.files.reading import expand_home
+    from mtclar.engine.files.writing import write_whole
     from mtclar.label.analysis.figure_file import figure_file, require_format
     from mtclar.label.analysis.segment_table import long_table
     from mtclar.label.analysis.tables import read_series, table_files

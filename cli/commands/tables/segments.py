@@ -63,7 +63,8 @@ def command(
     from mtclar.cli.outputs import Output, require_safe
     from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files import expand_home, write_together
+    from mtclar.engine.files.reading import expand_home
+    from mtclar.engine.files.writing import write_together
     from mtclar.label.analysis.segment_table import as_csv, long_table, wide_table
     from mtclar.label.analysis.tables import read_series, table_files
     from mtclar.label.output.exports import bytes_writer

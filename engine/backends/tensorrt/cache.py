@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 
 from mtclar.engine.backends.tensorrt.builder import Progress
 from mtclar.engine.errors import WriteError
-from mtclar.engine.files import user_folder, write_whole
+from mtclar.engine.files.reading import user_folder
+from mtclar.engine.files.writing import write_whole
 
 FORMAT = "mtclar-engine 1"
 ANY_CARD = "any"  # of its compute capability: compiled ahead of time, without a card

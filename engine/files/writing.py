@@ -1,10 +1,9 @@
-"""Reading files that others wrote, atomic writes, and checks before the work begins that a path can be written.
+"""Atomic writes, and checks before the work begins that a path can be written.
 
 All files that the project writes go through here. A new file has mode 0600 unless it contains nothing about a person,
 such as a network or a benchmark.
 """
 
-import errno
 import os
 import re
 import secrets
@@ -13,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO, Literal
+from typing import IO
 
 from mtclar.engine.errors import UsageError, WriteError
 
@@ -26,44 +25,6 @@ Write = Callable[[IO[bytes]], object]
 
 PRIVATE, ORDINARY = 0o600, 0o666  # before the umask
 PROBE_BYTES = 4096  # a full disk still makes empty files
-MAX_SUPPORT_BYTES = 256 * 2**20  # 10,000 frames with their crops fit; a larger file is not a support set
-BINARY = getattr(os, "O_BINARY", 0)
-
-
-def open_ordinary(path: Path) -> BinaryIO:
-    """Opens a file for reading. Raises OSError, also for a folder, device, pipe or socket, without waiting for it."""
-    _require_ordinary(path.stat())  # a device is not even opened
-    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY), "rb")
-    try:
-        _require_ordinary(os.fstat(file.fileno()))  # it may have been exchanged since
-    except OSError:
-        file.close()
-        raise
-    return file
-
-
-def read_ordinary(path: Path, most_bytes: int) -> bytes:
-    """The content of a file of at most `most_bytes`. Raises OSError as `open_ordinary`, and for a larger file."""
-    with open_ordinary(path) as file:
-        content = file.read(most_bytes + 1) if os.fstat(file.fileno()).st_size <= most_bytes else None
-    if content is None or len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 2**20:g} MiB")
-    return content
-
-
-def _require_ordinary(found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is a device, pipe or socket, not an ordinary file")
-
-
-def readable_by_others(path: Path) -> bool:
-    """Whether other users of the machine may read the file."""
-    try:
-        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
-    except OSError:
-        return False
 
 
 def write_whole(path: Path, write: Write, *, private: bool = True) -> None:
@@ -82,7 +43,7 @@ def write_together(writes: Mapping[Path, Write], *, private: bool = True) -> Non
         finished: dict[Path, Path] = {}
         locked: set[Path] = set()
         for path, write in writes.items():
-            with _disk_errors(path):
+            with disk_errors(f"cannot write {path}"):
                 target = Path(os.path.realpath(path))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if target.parent not in locked:
@@ -96,7 +57,7 @@ def write_together(writes: Mapping[Path, Write], *, private: bool = True) -> Non
                     os.fsync(file.fileno())
                 finished[temporary] = target
         for temporary, target in finished.items():
-            with _disk_errors(target):
+            with disk_errors(f"cannot write {target}"):
                 temporary.replace(target)
                 _flush_folder(target.parent)
 
@@ -230,37 +191,11 @@ def _remove(temporary: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """An error of the disk as a WriteError that names `path`."""
+def disk_errors(
+    failure: str, hint: str = "choose another place, or make room; a file that was there before is unchanged"
+) -> Iterator[None]:
+    """An OSError as a WriteError: `failure`, such as "cannot write out.csv", then the system's reason."""
     try:
         yield
     except OSError as error:
-        raise WriteError(
-            f"cannot write {path}: {error.strerror or error}",
-            "choose another place, or make room; a file that was there before is unchanged",
-        ) from error
-
-
-def expand_home(path: Path | str) -> Path:
-    """A path with `~` replaced by the home folder; a file that is really called so is left as it is.
-
-    Raises UsageError where there is no such home folder, also for an account without one.
-    """
-    try:
-        return Path(path) if Path(path).exists() else Path(path).expanduser()
-    except (RuntimeError, ValueError) as error:
-        user = str(path).partition("/")[0]
-        raise UsageError(f"unknown home folder {user!r}", "write the whole path") from error
-
-
-def user_folder(kind: Literal["data", "cache"]) -> Path:
-    """The program's folder of the user's data or cache. Raises UsageError for a user without a home folder."""
-    from platformdirs import user_cache_path, user_data_path
-
-    try:
-        return (user_data_path if kind == "data" else user_cache_path)("mtclar-stream", appauthor=False)
-    except (RuntimeError, KeyError) as error:
-        raise UsageError(
-            f"this account has no home folder, so there is no {kind} folder",
-            f"set HOME or XDG_{kind.upper()}_HOME to an absolute path, or name every file",
-        ) from error
+        raise WriteError(f"{failure}: {error.strerror or error}", hint) from error

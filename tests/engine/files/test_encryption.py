@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtclar.engine import encryption
-from mtclar.engine.encryption import HEAD_BYTES, MAGIC, SealedError, is_sealed, seal, unseal
 from mtclar.engine.errors import UsageError
+from mtclar.engine.files import encryption
+from mtclar.engine.files.encryption import HEAD_BYTES, MAGIC, SealedError, is_sealed, seal, unseal
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError, WriteError
-from mtclar.engine.files import (
-    open_ordinary,
+from mtclar.engine.files.reading import open_ordinary, read_ordinary, readable_by_others
+from mtclar.engine.files.writing import (
     open_private,
-    read_ordinary,
-    readable_by_others,
     require_new,
     require_writable,
     sweep_parts,
@@ -130,7 +128,7 @@ def test_only_a_place_where_nothing_is_is_new(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
     path = tmp_path / "anna.mtclar"
     code = (
-        "import os, sys, time; from pathlib import Path; from mtclar.engine.files import write_whole\n"
+        "import os, sys, time; from pathlib import Path; from mtclar.engine.files.writing import write_whole\n"
         "def fill(file): file.write(b'half'); file.flush(); print(flush=True); time.sleep(600)\n"
         "write_whole(Path(sys.argv[1]), fill)"
     )

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files import expand_home, read_ordinary, readable_by_others
+from mtclar.engine.files.reading import expand_home, read_ordinary, readable_by_others
 
 MAX_BYTES = 2**16
 
