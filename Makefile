@@ -63,9 +63,10 @@ lint: $(SETUP)       ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-build/typing/mtclar:  # the packages under their names, for programs that read sources
+build/typing/mtclar: Makefile  # the packages under their names, for programs that read sources
 	@mkdir -p $@
 	@for p in $(PACKAGES); do ln -sfn ../../../$$p $@/$$p; done
+	@touch $@
 
 types: $(SETUP) build/typing/mtclar  ## mypy over the packages, tools/, experiments/ and examples/
 	$(BIN)/mypy $(foreach p,$(PACKAGES),-p mtclar.$(p)) -p tools -p experiments -p examples

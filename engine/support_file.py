@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import struct
+import tokenize
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ DAMAGE = (
     OSError,  # a seek to before the start
     OverflowError,
     struct.error,
+    tokenize.TokenError,  # numpy's reader of .npy headers
 )
 
 
