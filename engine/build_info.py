@@ -31,9 +31,6 @@ def _checked_out(folder: Path) -> str:
         return head
     if (loose := folder / reference[1]).is_file():
         return loose.read_text().strip()
-    packed = dict(
-        reversed(line.split())
-        for line in (folder / "packed-refs").read_text().splitlines()
-        if line[:1] not in "#^"
-    )
+    rows = (folder / "packed-refs").read_text().splitlines()
+    packed = {name: commit for commit, name in (row.split() for row in rows if row[:1] not in "#^")}
     return packed[reference[1]]
