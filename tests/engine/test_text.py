@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtclar.engine.text import MAX_TEXT, cell, printable
 
-FORMAT_JS = Path(__file__).parents[2] / "stream" / "web" / "shared" / "format.js"
+TEXT_CELL_JS = Path(__file__).parents[2] / "stream" / "web" / "shared" / "text-cell.js"
 HOSTILE = (
     "=1+1",
     "+1",
@@ -74,7 +74,7 @@ def test_the_dashboard_makes_the_same_cells() -> None:
     if (node := shutil.which("node")) is None:
         pytest.skip("there is no node: `.ci/system` installs it")
     program = (
-        f"import {{ textCell }} from {json.dumps(FORMAT_JS.as_uri())};"
+        f"import {{ textCell }} from {json.dumps(TEXT_CELL_JS.as_uri())};"
         "let all = ''; for await (const part of process.stdin) all += part;"
         "console.log(JSON.stringify(JSON.parse(all).map(textCell)));"
     )

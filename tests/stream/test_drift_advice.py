@@ -1,13 +1,13 @@
 """The dashboard and the terminal give the same advice on drift."""
 
-import re
+import json
 from importlib.resources import files
 
 from mtclar.engine.estimate.drift import ADVICE
 
 
 def test_the_dashboard_has_the_advice_of_the_terminal() -> None:
-    script = (files("mtclar.stream.web.dashboard") / "words.js").read_text("utf-8")
-    table = re.search(r"^const DRIFT = \{(.*?)^\};", script, re.MULTILINE | re.DOTALL)
-    assert table
-    assert dict(re.findall(r'^  (\w+): "(.*)",$', table[1], re.MULTILINE)) == ADVICE
+    texts = json.loads((files("mtclar.stream.web.shared") / "texts" / "en.json").read_text("utf-8"))
+    assert {
+        key.removeprefix("drift."): text for key, text in texts.items() if key.startswith("drift.")
+    } == ADVICE

@@ -4,7 +4,8 @@ import { Surface } from "./charts/canvas.js";
 import { drawCircumplex } from "./charts/circumplex.js";
 import { drawSimilarity } from "./charts/similarity.js";
 import { Strips } from "./charts/strips.js";
-import { signed, textCell } from "../shared/format.js";
+import { signed } from "../shared/format.js";
+import { textCell } from "../shared/text-cell.js";
 import { text } from "../shared/texts.js";
 
 const COLUMNS = [ // those of mtclar.stream.table.columns, compared by a test; empty where the page does not know a value
