@@ -1,0 +1,198 @@
+"""A fleet whose workers are killed, frozen and cut off, and whose bus dies, loses its quorum and comes back empty."""
+
+import asyncio
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.faults.proxy import Proxy
+from support.peers.fleet_worker import WorkerProcess
+from support.peers.nats_server import nats_cluster, nats_server
+from support.peers.websocket_client import join, say
+from websockets.exceptions import ConnectionClosed
+
+pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
+
+from mtclar.stream.bus.address import parse_bus
+from mtclar.stream.fleet.gateway import Gateway
+from mtclar.stream.server.config import ServerConfig
+
+pytestmark = pytest.mark.faults
+
+STREAMS = ("cam-1", "cam-2", "cam-3")
+
+Start = Callable[..., WorkerProcess]
+
+
+class Network(Proxy):
+    """Between a worker and its NATS server: freezes and cuts."""
+
+    async def _take_rtsp(self, source: asyncio.StreamReader, way: Any, datagrams: Any) -> None:
+        await self._take(source, way, datagrams)
+
+
+class Seen:
+    """What a websocket client of a gateway gets."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, list[int]] = {stream: [] for stream in STREAMS}
+
+    def take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "affect":
+            self.numbers[message["stream"]].append(message["seq"])
+
+    def check(self) -> None:
+        """Nothing came twice or out of order."""
+        for numbers in self.numbers.values():
+            assert numbers == sorted(set(numbers))
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts worker processes, which end with the test."""
+    started: list[WorkerProcess] = []
+
+    def one(url: str, name: str) -> WorkerProcess:
+        started.append(WorkerProcess(url, name, STREAMS))
+        return started[-1]
+
+    yield one
+    for worker in started:
+        worker.kill()
+
+
+@contextmanager
+def watching(url: str) -> Iterator[tuple[Gateway, Seen]]:
+    """A gateway with a client that gets every message."""
+    seen = Seen()
+    with ExitStack() as stack:
+        gateway = stack.enter_context(Gateway(parse_bus(url), ServerConfig(port=0)))
+        client = stack.enter_context(join(gateway.server))
+        say(client, type="subscribe", delivery="all")
+
+        def read() -> None:
+            with suppress(ConnectionClosed):
+                while True:
+                    seen.take(json.loads(client.recv()))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        yield gateway, seen
+        client.close()
+        thread.join()
+    seen.check()
+
+
+def owners(gateway: Gateway) -> dict[str, str]:
+    return {name: state.worker for name, state in gateway.directory.streams.items()}
+
+
+def flows(gateway: Gateway, eventually: Any, worker: str | None = None) -> None:
+    """Every stream has new messages from now on, all of this worker if one is named."""
+    if worker is not None:
+        eventually(lambda: owners(gateway) == dict.fromkeys(STREAMS, worker))
+    before = {name: state.messages for name, state in list(gateway.directory.streams.items())}
+    eventually(
+        lambda: all(
+            (state := gateway.directory.streams.get(name)) is not None
+            and state.messages > before.get(name, 0) + 2
+            for name in STREAMS
+        )
+    )
+
+
+def outdated(gateway: Gateway) -> int:
+    return sum(state.outdated for state in gateway.directory.streams.values())
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path, start: Start, eventually: Any) -> None:
+    with nats_server(tmp_path) as server, watching(server.url) as (gateway, seen):
+        first = start(server.url, "first")
+        flows(gateway, eventually, "first")
+        start(server.url, "second")
+        eventually(lambda: "second" in gateway.directory.workers)
+        first.kill()
+        flows(gateway, eventually, "second")
+        assert all(state.epochs == 2 for state in gateway.directory.streams.values())
+        assert min(map(len, seen.numbers.values())) > 3
+
+
+def test_a_frozen_worker_is_replaced_and_does_not_double_when_it_returns(
+    tmp_path: Path, start: Start, eventually: Any
+) -> None:
+    with nats_server(tmp_path) as server, watching(server.url) as (gateway, _):
+        first = start(server.url, "first")
+        flows(gateway, eventually, "first")
+        start(server.url, "second")
+        eventually(lambda: "second" in gateway.directory.workers)
+        first.signal(signal.SIGSTOP)
+        flows(gateway, eventually, "second")
+        first.signal(signal.SIGCONT)
+        eventually(lambda: gateway.directory.workers["first"].streams == {})  # it has given up
+        flows(gateway, eventually, "second")
+
+
+def test_a_worker_that_is_cut_off_is_replaced_and_comes_back_empty_handed(
+    tmp_path: Path, start: Start, eventually: Any
+) -> None:
+    with (
+        nats_server(tmp_path) as server,
+        Network(server.port) as network,
+        watching(server.url) as (gateway, _),
+    ):
+        start(f"nats://127.0.0.1:{network.port}", "first")
+        flows(gateway, eventually, "first")
+        start(server.url, "second")
+        eventually(lambda: "second" in gateway.directory.workers)
+        network.freeze()
+        flows(gateway, eventually, "second")
+        network.refuse()
+        network.cut()
+        network.thaw()
+        network.refuse(False)
+        eventually(lambda: gateway.directory.workers["first"].streams == {})
+        flows(gateway, eventually, "second")
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["as it was", "empty"])
+def test_a_bus_that_comes_back_has_the_same_owners(
+    tmp_path: Path, start: Start, eventually: Any, empty: bool
+) -> None:
+    with nats_server(tmp_path) as server, watching(server.url) as (gateway, _):
+        start(server.url, "first")
+        flows(gateway, eventually, "first")
+        start(server.url, "second")
+        eventually(lambda: "second" in gateway.directory.workers)
+        server.kill()
+        eventually(lambda: not gateway.connection.connected)
+        if empty:
+            server.forget()
+        server.start()
+        flows(gateway, eventually, None if empty else "first")
+        if empty:  # a claim of the other may come first; there is one owner all the same
+            eventually(lambda: len(set(owners(gateway).values()) - {"first", "second"}) == 0)
+
+
+def test_a_cluster_loses_a_server_then_its_quorum_and_gets_it_back(
+    tmp_path: Path, start: Start, eventually: Any
+) -> None:
+    with nats_cluster(tmp_path) as servers:
+        url = f"nats://{','.join(server.url.removeprefix('nats://') for server in servers)}/mtclar?replicas=3"
+        with watching(url) as (gateway, _):
+            first = start(url, "first")
+            flows(gateway, eventually, "first")
+            start(url, "second")
+            eventually(lambda: "second" in gateway.directory.workers)
+            servers[0].kill()
+            flows(gateway, eventually, "first")
+            servers[1].kill()
+            eventually(lambda: gateway.connection.connected)
+            flows(gateway, eventually, "first")  # without a quorum nothing is placed, and everything runs
+            first.kill()
+            servers[1].start()
+            flows(gateway, eventually, "second")

@@ -1,0 +1,62 @@
+"""A worker of a fleet as a process of its own, whose tracker waits in place of networks.
+
+python -m tests.support.peers.fleet_worker URL NAME PAUSE_S HZ STREAM...
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+WAIT_S = 60.0
+
+
+class WorkerProcess:
+    """Started at once; `signal` freezes it, `kill` ends it as a crash does."""
+
+    def __init__(
+        self, url: str, name: str, streams: Sequence[str], *, pause_s: float = 0.0, hz: float = 10.0
+    ) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "tests.support.peers.fleet_worker", url, name, f"{pause_s}", f"{hz}"]
+        self.process = subprocess.Popen(
+            [*command, *streams], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+
+    def signal(self, number: int) -> None:
+        """Sends a signal such as SIGSTOP."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Ends it at once; safe to call twice."""
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+
+def main(url: str, name: str, pause_s: str, hz: str, *streams: str) -> None:
+    """Works until SIGTERM."""
+    from mtclar.stream.bus.address import parse_bus
+    from mtclar.stream.fleet.fleet_file import Camera
+    from mtclar.stream.fleet.worker import Worker
+    from tests.support.pipeline_parts import SmallTracker
+
+    cameras = {stream: Camera(stream, f"synthetic:64x48@{float(hz):g}") for stream in streams}
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    with Worker(
+        parse_bus(url),
+        cameras,
+        name,
+        open_tracker=lambda _: nullcontext(SmallTracker(pause_s=float(pause_s), keep=False)),
+        balance=False,
+    ):
+        stopped.wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
