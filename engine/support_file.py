@@ -87,6 +87,7 @@ def pack(support: "SupportSet") -> bytes:
         "framing": asdict(support.encoder.framing),
         "notes": support.notes,
         "warning": support.warning,
+        "sources": list(support.sources),
         "members": described,
     }
     buffer = io.BytesIO()
@@ -120,10 +121,12 @@ def unpack(payload: bytes) -> dict[str, Any]:
             complete = set(ARRAYS) - OPTIONAL <= set(described) <= set(ARRAYS)
             texts = {name: manifest[name] for name in ("subject", "source", "created", "notes")}
             texts["warning"] = manifest.get("warning", "")  # not in files of earlier versions
+            sources = tuple(manifest.get("sources", ()))
             encoder = EncoderIdentity(
                 manifest["model"]["name"], manifest["model"]["sha256"], framing_from(manifest["framing"])
             )
-            named = {**texts, "model name": encoder.name, "model sha256": encoder.sha256}
+            of_frames = {f"the source of frame {row}": source for row, source in enumerate(sources)}
+            named = {**texts, **of_frames, "model name": encoder.name, "model sha256": encoder.sha256}
             for name, text in named.items():
                 if not isinstance(text, str):
                     raise DamagedError(f"{name} is not a text")
@@ -133,7 +136,7 @@ def unpack(payload: bytes) -> dict[str, Any]:
         for name in described:
             with damage(f"the array {name} cannot be read"):
                 arrays[name] = _array(name, archive.read(f"{name}.npy"), described[name])
-    return {**arrays, **texts, "encoder": encoder}
+    return {**arrays, **texts, "sources": sources, "encoder": encoder}
 
 
 @contextmanager

@@ -62,6 +62,9 @@ class SupportSet:
     conditions: NDArray[np.float32] | None = None  # [N, 4] light and pose of each frame: CONDITIONS
     crops: NDArray[np.uint8] | None = None  # [N, S, S] grey, kept only when the person asked for it
     notes: str = ""
+    sources: tuple[
+        str, ...
+    ] = ()  # where each frame came from, in a set that was merged; empty: all from `source`
     warning: str = ""  # why its values may be no better than uncalibrated ones, as found when it was written
 
     def __post_init__(self) -> None:
@@ -73,6 +76,7 @@ class SupportSet:
             "source": printable(without_credentials(self.source)),
             "created": printable(self.created) or datetime.now(UTC).isoformat(timespec="seconds"),
             "notes": printable(self.notes),
+            "sources": tuple(printable(without_credentials(source)) for source in self.sources),
             "warning": printable(self.warning),
             "encoder": replace(
                 self.encoder,
@@ -181,7 +185,11 @@ class SupportSet:
     def only(self, rows: NDArray[np.integer[Any]]) -> Self:
         """The frames at these rows, in that order."""
         kept = {name: value[rows] for name in ARRAYS if (value := getattr(self, name)) is not None}
-        return replace(self, **kept)
+        return replace(self, **kept, sources=tuple(self.sources[row] for row in rows) if self.sources else ())
+
+    def source_of(self, row: int) -> str:
+        """Where the frame at this row came from."""
+        return self.sources[row] if self.sources else self.source
 
     def log_warning(self) -> None:
         """Logs in one line why its values may be no better than uncalibrated ones; nothing if no reason is known."""
@@ -272,6 +280,8 @@ def _problem(support: SupportSet) -> str | None:
         "quality": (count,),
         "times_s": (count,),
     }
+    if support.sources and len(support.sources) != count:
+        return f"it has {len(support.sources)} sources, expected {count}"
     if support.conditions is not None:
         shapes["conditions"] = (count, len(CONDITIONS))
     if support.crops is not None:

@@ -22,3 +22,8 @@ def cell(text: str) -> str:
     line = printable(text).replace(";", ",")
     start = unicodedata.normalize("NFKC", line.lstrip()[:1])
     return f"'{line}" if start[:1] in FORMULA_STARTS else line
+
+
+def uncell(text: str) -> str:
+    """The text that `cell` made a value of, but for semicolons."""
+    return text[1:] if text.startswith("'") and cell(text[1:]) == text else text

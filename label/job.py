@@ -19,7 +19,7 @@ from mtclar.label.scan.face_scan import Advance, FaceScanner
 from mtclar.label.scan.people import FaceChoice
 from mtclar.label.scan.recording import Recording, open_recording
 from mtclar.label.scan.scan_journal import ScanJournal
-from mtclar.stream.label_formats.label_file import Label, Scale, read_labels
+from mtclar.stream.label_formats.label_file import Label, Scale, of_video, read_labels
 from mtclar.stream.sources.base import stream_name
 from mtclar.stream.sources.options import file_of
 from mtclar.stream.table.provenance import GAP_S, FileIdentity, Gap, SetIdentity, TableOrigin
@@ -121,17 +121,20 @@ def load_labels(job: Job, recording: Recording) -> tuple[Label, ...]:
     if path is None:
         return ()
     if path.suffix.lower() != SUPPORT_SET:
-        return read_labels(path, job.scale, recording.first_frame_s)
+        read = read_labels(path, job.scale, recording.first_frame_s)
+        return of_video(read, file_of(video).name, path)
     if job.scale is not None:
         raise UsageError("--scale is for label files, and a support set is from -1 to 1", "remove --scale")
     loaded = _load_set(path, job)
-    made_from = loaded.source.rstrip("/")
-    if Path(made_from).name != file_of(video).resolve().name:
+    name = file_of(video).resolve().name
+    rows = [row for row in range(len(loaded)) if Path(loaded.source_of(row).rstrip("/")).name == name]
+    if not rows:
         raise UsageError(
-            f"the support set {path} was made from {made_from or 'an unknown recording'}, not from {video.name}",
+            f"the support set {path} was made from {loaded.source or 'an unknown recording'}, not from {video.name}",
             "its label times belong to that recording; apply it to other recordings with `analyse`",
         )
-    times_and_values = zip(loaded.times_s.tolist(), loaded.labels.tolist(), strict=True)
+    own = loaded.only(np.array(rows))
+    times_and_values = zip(own.times_s.tolist(), own.labels.tolist(), strict=True)
     labels = [
         Label(t_s, round(v, 4), round(a, 4)) for t_s, (v, a) in times_and_values
     ]  # as a label file has them

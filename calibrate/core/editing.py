@@ -58,13 +58,14 @@ def merge(sets: Sequence[tuple[str, SupportSet]], subject: str | None = None) ->
     for name in ARRAYS:
         parts = [getattr(support, name) for _, support in sets]
         joined[name] = None if any(part is None for part in parts) else np.concatenate(parts)
-    sources = list(dict.fromkeys(support.source for _, support in sets if support.source))
+    sources = tuple(support.source_of(row) for _, support in sets for row in range(len(support)))
     notes = [support.notes for _, support in sets if support.notes]
     return replace(
         first,
         **joined,
         subject=first.subject if subject is None else subject,
-        source=", ".join(sources),
+        source=", ".join(dict.fromkeys(source for source in sources if source)),
+        sources=sources,
         created=max(support.created for _, support in sets),
         notes="; ".join([*notes, f"merged from {len(sets)} support sets"]),
     )
@@ -135,12 +136,16 @@ def reembed(support: SupportSet, encoder: Encoder, identity: EncoderIdentity) ->
 def export(support: SupportSet, form: Format) -> str:
     """The text of a label file for `calibrate --labels` (csv), or everything except embeddings (json)."""
     if form == "csv":
-        rows = zip(support.times_s.tolist(), support.labels.tolist(), strict=True)
-        return write_labels(Label(time_s, _round(v), _round(a)) for time_s, (v, a) in rows)
+        rows = enumerate(zip(support.times_s.tolist(), support.labels.tolist(), strict=True))
+        return write_labels(
+            Label(time_s, _round(v), _round(a), video=support.source_of(row))
+            for row, (time_s, (v, a)) in rows
+        )
     errors = leave_one_out_errors(support)
     frames = []
     for i, label in enumerate(support.labels.tolist()):
         frame = {
+            "source": support.source_of(i),
             "time": _round(support.times_s[i]),
             "label": list(map(_round, label)),
             "region": quadrant_of(*label),

@@ -22,6 +22,7 @@ class Label:
     arousal: float  # [-1, 1]
     track: int | None = None  # which face; None: the labelled person
     line: int | None = None  # in its file, for messages
+    video: str = ""  # file name of the recording; empty: that of the other labels
 
     @property
     def where(self) -> str:
@@ -95,4 +96,4 @@ def average(labels: Sequence[Label]) -> Label:
         return first
     valence = sum(label.valence for label in labels) / count
     arousal = sum(label.arousal for label in labels) / count
-    return Label(first.time_s, valence, arousal, first.track, first.line)
+    return Label(first.time_s, valence, arousal, first.track, first.line, first.video)

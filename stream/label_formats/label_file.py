@@ -6,6 +6,7 @@ media file and are shifted by `first_frame_s`. A label refers to the nearest fra
 
 import csv
 import io
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,13 +14,16 @@ from pathlib import Path
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.text import cell
 from mtclar.stream.label_formats.elan import parse_elan
 from mtclar.stream.label_formats.label import Label as Label
 from mtclar.stream.label_formats.label import Scale as Scale
 from mtclar.stream.label_formats.label import average as average
 from mtclar.stream.label_formats.nova import SUFFIX as NOVA
 from mtclar.stream.label_formats.nova import parse_nova
-from mtclar.stream.label_formats.table import COLUMNS, EXAMPLE, TRACK, parse_table
+from mtclar.stream.label_formats.table import COLUMNS, EXAMPLE, TRACK, VIDEO, parse_table
+
+log = logging.getLogger(__name__)
 
 ELAN = ".eaf"
 MAX_BYTES = 16 * 2**20  # half a million labels
@@ -29,6 +33,7 @@ PAST_END = "times are in seconds from the first frame; a column in milliseconds 
 """Advice for a label past the end of the recording."""
 FEW = 50  # labels that are used however close they are
 TOLERANCE_S = 0.01
+SHOWN_VIDEOS = 200  # characters
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -57,15 +62,41 @@ def read_labels(path: Path, scale: Scale | None = None, first_frame_s: float = 0
 def parse_labels(text: str, name: str = "labels.csv", scale: Scale | None = None) -> tuple[Label, ...]:
     """The labels of a table, in order of time; `name` names it in messages. Raises UsageError."""
     labels = parse_table(text, name, scale or Scale())
-    lines_of: dict[tuple[float, int | None], int | None] = {}
+    lines_of: dict[tuple[str, float, int | None], int | None] = {}
     for label in labels:
-        earlier = lines_of.setdefault((label.time_s, label.track), label.line)
+        earlier = lines_of.setdefault((label.video, label.time_s, label.track), label.line)
         if earlier != label.line:
             raise UsageError(
                 f"{name}, line {label.line}: the time {label.time_s:g} was labelled before, in line {earlier}",
-                "one label for each time (and track)",
+                "one label for each time (and track, and video)",
             )
     return tuple(sorted(labels, key=lambda label: label.time_s))
+
+
+def of_video(labels: Sequence[Label], video: str, file: Path) -> tuple[Label, ...]:
+    """The labels of the video with this file name, and those that name none; logs how many are left out.
+
+    Raises UsageError if all are of other videos.
+    """
+    own = tuple(label for label in labels if _file_name(label.video) in ("", _file_name(video)))
+    if len(own) == len(labels):
+        return own
+    others = ", ".join(sorted({label.video for label in labels} - {label.video for label in own}))
+    if not own:
+        raise UsageError(
+            f"{file} has labels of {others[:SHOWN_VIDEOS]}, and none of {video}",
+            "name one of these videos, or correct the column video",
+        )
+    log.warning(
+        "%s: %d of %d labels are of other videos (%s)",
+        file, len(labels) - len(own), len(labels), others[:SHOWN_VIDEOS],
+    )  # fmt: skip
+    return own
+
+
+def _file_name(video: str) -> str:
+    """How names are compared: without folder and case, and with commas, which `cell` writes for semicolons."""
+    return video.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold().replace(";", ",")
 
 
 def thinned(labels: Sequence[Label], max_hz: float = MAX_HZ) -> list[Label]:
@@ -83,14 +114,18 @@ def thinned(labels: Sequence[Label], max_hz: float = MAX_HZ) -> list[Label]:
 
 def write_labels(labels: Iterable[Label]) -> str:
     """The text of a label file; `parse_labels` returns the same labels."""
-    labels = sorted(labels, key=lambda label: label.time_s)
-    tracked = any(label.track is not None for label in labels)
+    labels = sorted(labels, key=lambda label: (label.video, label.time_s))
+    more = {
+        VIDEO: any(label.video for label in labels),
+        TRACK: any(label.track is not None for label in labels),
+    }
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, TRACK] if tracked else COLUMNS)
+    writer.writerow([*COLUMNS, *(name for name, wanted in more.items() if wanted)])
     for label in labels:
         row: list[object] = [repr(label.time_s), repr(label.valence), repr(label.arousal)]
-        writer.writerow([*row, "" if label.track is None else label.track] if tracked else row)
+        others = {VIDEO: cell(label.video), TRACK: "" if label.track is None else label.track}
+        writer.writerow([*row, *(others[name] for name, wanted in more.items() if wanted)])
     return out.getvalue()
 
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.text import uncell
 from mtclar.stream.label_formats.label import AXES, SHOWN, Label, Place, Scale
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("time", *AXES)
 TRACK = "track"
+VIDEO = "video"
 GIVEN = tuple(f"label_{axis}" for axis in AXES)  # what a person gave, in tables that have estimates as well
 SEPARATORS = "\t;,|"
 EXAMPLE = f"the first line is `{','.join(COLUMNS)}` (and `,{TRACK}` if needed), the next ones look like `1.20,0.5,-0.1`"
@@ -27,7 +29,7 @@ NAMES = {
     **dict.fromkeys(("time_ms", "milliseconds", "msec", "ms", "timestamp_ms", "zeit_ms"), "time_ms"),
     **dict.fromkeys(("valence", "val", "v", "pleasure", "valenz"), "valence"),
     **dict.fromkeys(("arousal", "aro", "ar", "a", "activation", "erregung"), "arousal"),
-    **{name: name for name in (TRACK, *GIVEN)},
+    **{name: name for name in (TRACK, VIDEO, *GIVEN)},
     **{f"{axis}_label": given for axis, given in zip(AXES, GIVEN, strict=True)},  # of older tables
 }
 """Spellings of the columns, in lower case; the first one of each group wins over the others."""
@@ -151,7 +153,8 @@ def _label(cells: list[str], columns: Columns, place: Place, scale: Scale) -> La
     if track and not (track.isdecimal() and len(track) < 10):
         raise at(TRACK).error(f"'{track[:SHOWN]}' is not the number of a face", "0, 1, ..., or left empty")
     valence, arousal = values
-    return Label(time_s, valence, arousal, int(track) if track else None, place.line)
+    video = cells[index[VIDEO]] if VIDEO in index else ""
+    return Label(time_s, valence, arousal, int(track) if track else None, place.line, uncell(video))
 
 
 def _is_filled(cells: Sequence[str], columns: Columns, name: str) -> bool:

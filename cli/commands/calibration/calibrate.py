@@ -157,7 +157,7 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
 
 
 def _read_labels(console: "Console", source: "Source", path: Path, scale: str | None) -> "Sequence[Label]":
-    from mtclar.stream.label_formats.label_file import MAX_HZ, Scale, read_labels, thinned
+    from mtclar.stream.label_formats.label_file import MAX_HZ, Scale, of_video, read_labels, thinned
     from mtclar.stream.sources.folder import FolderSource
     from mtclar.stream.sources.media_file import MediaFile
 
@@ -165,6 +165,7 @@ def _read_labels(console: "Console", source: "Source", path: Path, scale: str | 
     if len(source.files) == 1 and not isinstance(source, FolderSource):
         first_frame_s = MediaFile(source.files[0], source.label, lambda _: None).first_frame_s
     labels = read_labels(path, None if scale is None else Scale.parse(scale), first_frame_s)
+    labels = of_video(labels, source.label, path)
     used = thinned(labels)
     if len(used) < len(labels):
         print_text(console, f"{len(used)} of {len(labels)} labels are used: {MAX_HZ:g} a second are enough.")

@@ -19,6 +19,7 @@ from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
+from mtclar.engine.support_set import SupportSet
 from mtclar.stream.label_formats.label_file import parse_labels
 
 
@@ -144,3 +145,21 @@ def test_crops_are_written_whole_private_and_never_over_others(tmp_path: Path) -
         editing.write_crops(support, tmp_path / "faces")
     with pytest.raises(UsageError, match="has no face crops"):
         editing.write_crops(make_set(3, 1, crops=False), tmp_path / "more")
+
+
+def test_a_merged_set_keeps_which_video_each_frame_is_of(tmp_path) -> None:
+    parts = [("a", make_set(3, 1)), ("b", make_set(2, 2))]
+    merged = editing.merge(parts)
+    merged.save(tmp_path / "merged.mtclar")
+    loaded = SupportSet.load(tmp_path / "merged.mtclar")
+    pruned = loaded.only(np.array([4, 0]))
+    assert [pruned.source_of(row) for row in range(2)] == ["camera 2", "camera 1"]
+    labels = parse_labels(editing.export(loaded, "csv"))
+    for name, (_, support) in zip(("camera 1", "camera 2"), parts, strict=True):
+        own = sorted((label.time_s, label.valence) for label in labels if label.video == name)
+        expected = sorted(zip(support.times_s.tolist(), support.labels[:, 0].tolist(), strict=True))
+        np.testing.assert_allclose(own, expected, atol=1e-4)
+    again = editing.merge([("merged", merged), ("c", make_set(2, 3))])
+    assert [again.source_of(row) for row in range(7)] == ["camera 1"] * 3 + ["camera 2"] * 2 + [
+        "camera 3"
+    ] * 2

@@ -4,6 +4,7 @@ import itertools
 import logging
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.stream.label_formats.label_file import (
     Label,
     Scale,
+    of_video,
     parse_labels,
     read_labels,
     thinned,
@@ -338,3 +340,17 @@ def test_many_labels_are_thinned_to_five_a_second(hundredths: list[int]) -> None
     else:
         assert all(after - before > 0.189 for before, after in itertools.pairwise(times_s))
         assert all(any(abs(label.time_s - t_s) < 0.2 for t_s in times_s) for label in labels)
+
+
+def test_labels_of_several_videos_in_one_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "merged.csv"
+    file.write_text("video,time,valence,arousal\na.mp4,1,0.1,0\nold/B.mp4,1,0.2,0\n,2,0.3,0\n")
+    labels = read_labels(file)
+    assert [label.valence for label in of_video(labels, "a.mp4", file)] == [0.1, 0.3]
+    assert [label.valence for label in of_video(labels, "b.mp4", file)] == [0.2, 0.3]
+    assert "1 of 3 labels are of other videos (old/B.mp4)" in caplog.text
+    (tmp_path / "again.csv").write_text(write_labels(labels))
+    again = read_labels(tmp_path / "again.csv")
+    assert {replace(label, line=None) for label in again} == {replace(label, line=None) for label in labels}
+    with pytest.raises(UsageError, match=r"labels of a.mp4, old/B.mp4, and none of c.mp4"):
+        of_video(labels[:2], "c.mp4", file)

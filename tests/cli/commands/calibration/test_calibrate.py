@@ -166,6 +166,31 @@ def test_wrong_labels_are_refused_with_their_line(
     assert not out.exists()
 
 
+def test_labels_of_a_merged_set_are_read_back_for_each_video(
+    command: Command, face_clip: Path, labels: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(face_clip.read_bytes())
+    (tmp_path / "later.csv").write_text("time,valence,arousal\n0.4,-0.5,0.3\n")
+    sets = tmp_path / "a.mtclar", tmp_path / "b.mtclar"
+    for video, file, out in zip((face_clip, other), (labels, tmp_path / "later.csv"), sets, strict=True):
+        options = ("--labels", file, "--out", out, "--subject", "anna", "--accept-poor")
+        assert command("calibrate", "--source", video, *options).code == 0
+    merged, table = tmp_path / "merged.mtclar", tmp_path / "merged.csv"
+    assert command("support", "merge", *sets, "--out", merged).code == 0
+    assert command("support", "export", merged, "--out", table).code == 0
+    options = ("--labels", table, "--out", tmp_path / "again.mtclar", "--subject", "anna", "--accept-poor")
+    done = command("calibrate", "--source", other, *options)
+    assert done.code == 0, done.err
+    assert f"3 of 4 labels are of other videos ({face_clip.name})" in done.err
+    again, before = SupportSet.load(tmp_path / "again.mtclar"), SupportSet.load(sets[1])
+    np.testing.assert_allclose(again.labels, before.labels)
+    np.testing.assert_allclose(again.times_s, before.times_s)
+    done = command("calibrate", "--source", other.rename(tmp_path / "third.mp4"), *options, "--force")
+    assert done.code == 2
+    assert "none of third.mp4" in done.err
+
+
 def test_labels_without_a_face_are_listed(
     command: Command, face_clip: Path, empty_clip: Path, tmp_path: Path
 ) -> None:

@@ -106,7 +106,7 @@ def test_export_knows_its_form_by_the_ending(command: Run, tmp_path: Path) -> No
         command("support", "export", path, "--out", tmp_path / "a.csv", "--crops", tmp_path / "faces").code
         == 0
     )
-    assert (tmp_path / "a.csv").read_text().startswith("time,valence,arousal\n")
+    assert (tmp_path / "a.csv").read_text().startswith("time,valence,arousal,video\n")
     assert len(list((tmp_path / "faces").glob("*.png"))) == 5
     assert command("support", "export", path, "--out", tmp_path / "a.json").code == 0
     assert json.loads((tmp_path / "a.json").read_text())["subject"] == "anna"
