@@ -22,6 +22,9 @@ IN_CI = (
     "lsl",
     "osc",
     "mqtt",
+    "nats",
+    "docs",
+    "release",
 )
 
 
