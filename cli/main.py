@@ -167,7 +167,8 @@ def build_text() -> str:
     from mtclar.engine.build_info import commit
 
     cards = resources.files("mtclar.engine") / "models"
-    networks = {name: json.loads((cards / f"{name}.json").read_text())["sha256"] for name in NETWORKS}
+    texts = {name: (cards / f"{name}.json").read_text(encoding="utf-8") for name in NETWORKS}
+    networks = {name: json.loads(texts[name])["sha256"] for name in NETWORKS}
     lines = [f"{PROGRAM} {version()}", f"commit {commit()}"]
     return "\n".join([*lines, *(f"{name} sha256 {digest}" for name, digest in networks.items())])
 

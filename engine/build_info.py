@@ -15,7 +15,7 @@ REFERENCE = re.compile(r"ref: (refs/[\w./-]+)")
 def commit() -> str:
     """The commit as 40 hex digits; of a checkout with " (checkout)", since files may have changed; or "unknown"."""
     try:
-        return str(json.loads(FILE.read_text())["commit"])
+        return str(json.loads(FILE.read_text(encoding="utf-8"))["commit"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:
@@ -26,11 +26,20 @@ def commit() -> str:
 
 def _checked_out(folder: Path) -> str:
     """The commit of a .git folder, without running git. Raises OSError, LookupError."""
-    head = (folder / "HEAD").read_text().strip()
+    head = (folder / "HEAD").read_text(encoding="utf-8").strip()
     if not (reference := REFERENCE.fullmatch(head)):
         return head
     if (loose := folder / reference[1]).is_file():
+<<<<<<< HEAD
         return loose.read_text().strip()
     rows = (folder / "packed-refs").read_text().splitlines()
     packed = {name: commit for commit, name in (row.split() for row in rows if row[:1] not in "#^")}
+=======
+        return loose.read_text(encoding="utf-8").strip()
+    packed = dict(
+        reversed(line.split())
+        for line in (folder / "packed-refs").read_text(encoding="utf-8").splitlines()
+        if line[:1] not in "#^"
+    )
+>>>>>>> e8ed32a (The program runs where Python has no POSIX: a test takes modules, signals and open files' replacement away; workflows for hosted CI)
     return packed[reference[1]]

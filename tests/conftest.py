@@ -61,6 +61,7 @@ SLOW = (
     "packaging/test_site.py",
     "packaging/test_snippets.py",
     "packaging/test_wheel.py",
+    "packaging/test_without_posix.py",
     "stream/client",
     "stream/fleet/test_gateway.py",
     "stream/fleet/test_workers.py",

@@ -83,6 +83,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            encoding="utf-8",
         )
 
         def end() -> None:

@@ -46,7 +46,7 @@ class Ranges:
         path = ranges_path(graph)
         hint = "measure them: tools/convert/quantize.py; or use fp16"
         try:
-            ranges = cls(**json.loads(path.read_text()))
+            ranges = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
             raise UsageError(f"{graph.stem} has no measured ranges, which eight bits need", hint) from error
         except (ValueError, TypeError) as error:

@@ -73,7 +73,7 @@ class CompareParams:
     def read(cls, path: Path, hint: str = models.REINSTALL) -> Self:
         """Raises ModelError with that hint when the file is missing or holds something else."""
         try:
-            fields = json.loads(path.read_text())
+            fields = json.loads(path.read_text(encoding="utf-8"))
             fields["kernel"] = KernelParams(**fields.pop("likeness"))
             for name in ("valence", "arousal"):
                 components = tuple(MixtureComponent(**c) for c in fields[name].pop("explanations"))

@@ -74,7 +74,7 @@ class LabellingConstants:
     def read(cls, path: Path) -> Self:
         """Read from JSON. Raises ModelError if the file is missing or invalid."""
         try:
-            fields: dict[str, Any] = json.loads(path.read_text())
+            fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             for name in ("valence", "arousal"):
                 fields[name] = TimeKernel(**fields[name])
             return cls(**fields)

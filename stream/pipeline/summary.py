@@ -174,7 +174,7 @@ def peak_rss_mb() -> float | None:
     """The largest resident memory of this process so far, in MB; None where the system does not report it."""
     status = Path("/proc/self/status")
     if status.is_file():  # on Linux getrusage can report the parent's figure
-        for line in status.read_text().splitlines():
+        for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     if sys.platform == "win32":

@@ -106,7 +106,11 @@ def list_cameras(devices: Path = DEVICES, names: Path = NAMES) -> list[Camera]:
         if match := re.fullmatch(r"video(\d+)", path.name):
             name = names / path.name / "name"
             found.append(
-                Camera(int(match[1]), str(path), name.read_text().strip() if name.is_file() else path.name)
+                Camera(
+                    int(match[1]),
+                    str(path),
+                    name.read_text(encoding="utf-8").strip() if name.is_file() else path.name,
+                )
             )
     return sorted(found, key=lambda camera: camera.index)
 
