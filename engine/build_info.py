@@ -30,16 +30,7 @@ def _checked_out(folder: Path) -> str:
     if not (reference := REFERENCE.fullmatch(head)):
         return head
     if (loose := folder / reference[1]).is_file():
-<<<<<<< HEAD
-        return loose.read_text().strip()
-    rows = (folder / "packed-refs").read_text().splitlines()
-    packed = {name: commit for commit, name in (row.split() for row in rows if row[:1] not in "#^")}
-=======
         return loose.read_text(encoding="utf-8").strip()
-    packed = dict(
-        reversed(line.split())
-        for line in (folder / "packed-refs").read_text(encoding="utf-8").splitlines()
-        if line[:1] not in "#^"
-    )
->>>>>>> e8ed32a (The program runs where Python has no POSIX: a test takes modules, signals and open files' replacement away; workflows for hosted CI)
+    rows = (folder / "packed-refs").read_text(encoding="utf-8").splitlines()
+    packed = {name: commit for commit, name in (row.split() for row in rows if row[:1] not in "#^")}
     return packed[reference[1]]
