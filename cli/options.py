@@ -27,6 +27,17 @@ HostOption = Annotated[
     str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
 ]
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+PreviewOption = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Operators may open the camera's picture on the dashboard. It is recorded nowhere; only where no other "
+        "machine can reach the server.",
+    ),
+]
+PreviewRemoteOption = Annotated[
+    bool, typer.Option("--preview-remote", help="As --preview, for operators on other machines too.")
+]
 SourceOption = Annotated[
     str,
     typer.Option(

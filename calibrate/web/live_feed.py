@@ -10,12 +10,12 @@ from mtclar.calibrate.core.guided_session import CaptureKind, LabelCapture
 from mtclar.calibrate.core.label_store import LabelCheck
 from mtclar.calibrate.core.status import round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.preview import face_outline, image_message, preview
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.calibrate.web.state import capture_state
 from mtclar.engine.data_types import Encoded, Frame
 from mtclar.engine.errors import MtclarError
 from mtclar.stream.server.extension import ClientHandle
+from mtclar.stream.server.pictures import face_outline, image_message, small_jpeg
 
 
 class LiveFeed:
@@ -78,7 +78,7 @@ class LiveFeed:
             capture=capture_state(self._capture),
         )
         self._session.send(message)
-        self._session.send_image(image_message(frame.seq, frame.t_capture_s, preview(frame.image)))
+        self._session.send_image(image_message(frame.seq, frame.t_capture_s, small_jpeg(frame.image)))
 
     def _finish(self, capture: LabelCapture) -> None:
         session, labels = self._session, self._session.status.labels

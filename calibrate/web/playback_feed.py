@@ -22,7 +22,6 @@ from mtclar.calibrate.core.continuous_rating import (
 )
 from mtclar.calibrate.core.status import round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.preview import image_message, preview
 from mtclar.calibrate.web.recording_scan import Still, encoded_faces
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
@@ -31,6 +30,7 @@ from mtclar.engine.estimate.active_learning import propose
 from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.extension import ClientHandle
+from mtclar.stream.server.pictures import image_message, small_jpeg
 from mtclar.stream.sources.pace import paced
 
 MAX_FRAMES = 20  # of the support set: more of one recording hardly help
@@ -187,7 +187,7 @@ class PlaybackFeed:
         self._position_s = frame.pts_s
         self._sent_s[frame.seq] = frame.pts_s
         self._session.send(messages.frame_check(frame.seq, time=round(frame.pts_s, 4)))
-        self._session.send_image(image_message(frame.seq, frame.pts_s, preview(frame.image)))
+        self._session.send_image(image_message(frame.seq, frame.pts_s, small_jpeg(frame.image)))
 
     def on_state(self, joined: ClientHandle | None) -> None:
         """Shows the nearest still to a client that joins while nothing plays."""

@@ -56,6 +56,7 @@ class PipelineOptions:
     retry: RetryPolicy | None = None  # of a live source; None: the source's own
     truth: Truth | None = None  # the script of a rendered clip, sent with each message
     on_frame: Callable[[Frame], None] | None = None  # gets every answered frame, on the worker thread
+    on_faces: Callable[[Frame, Faces], None] | None = None  # the same, with the faces that were found
     first_seq: int = 0  # of the messages: a stream that continues before the same clients
 
 
@@ -92,6 +93,7 @@ class Pipeline:
         self._sinks = sinks if isinstance(sinks, SinkGroup) else SinkGroup(sinks)
         self._truth = options.truth
         self._on_frame = options.on_frame
+        self._on_faces = options.on_faces
         self._clock = clock
         self._mailbox = Mailbox(self.freshness)
         self._reader = Reader(
@@ -265,5 +267,7 @@ class Pipeline:
         self._sinks.affect(message)
         if self._on_frame is not None:
             self._on_frame(frame)
+        if self._on_faces is not None:
+            self._on_faces(frame, faces)
         self.meter.answered(frame.t_capture_s, with_face=any(face.state != "lost" for face in affects))
         self._frame_started_s = None

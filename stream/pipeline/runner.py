@@ -13,6 +13,7 @@ from mtclar.engine.errors import MtclarError, ServeError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.preview import Preview
 from mtclar.stream.pipeline.reader import UPLOAD_RETRY
 from mtclar.stream.pipeline.streams import Stream
 from mtclar.stream.pipeline.summary import Meter, Summary, whole_summary
@@ -69,6 +70,7 @@ class Runner:
         *,
         version: str = "",
         recorder: "Recorder | None" = None,
+        preview: Preview | None = None,
     ) -> None:
         self.pages: list[str] = []
         self.replayed: Sequence[StreamInfo] = ()  # further streams, whose messages their owner publishes
@@ -76,6 +78,9 @@ class Runner:
         self.trouble: str | None = None  # of a sink, such as a full disk
         self._version = version
         self._options = options or PipelineOptions()
+        self._preview = preview
+        if preview is not None:
+            self._options = replace(self._options, on_faces=preview.offer)
         self._metrics = Metrics()
         self._pipelines: Sequence[Pipeline] = ()
         self._answered: dict[str, int] = {}  # frames of streams that ended, by stream
@@ -92,6 +97,7 @@ class Runner:
             on_mark=self._on_mark,
             on_record=None if recorder is None else self._on_record,
             on_thresholds=self._on_thresholds,
+            on_preview=None if preview is None else preview.watch,
         )
         self._recorder = recorder
         if recorder is not None:
@@ -251,6 +257,7 @@ class Runner:
             model=self._model(),
             server=f"mtclar-stream {self._version}".strip(),
             pages=tuple(self.pages),
+            preview=self._preview is not None,
         )
 
     # --- called by the server: the event loop's thread; `_on_mark` by any ---

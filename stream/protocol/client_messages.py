@@ -91,6 +91,13 @@ class History(_ClientMessage):
     seconds: Annotated[float, Field(gt=0, le=HISTORY_S)] = HISTORY_S
 
 
+class Preview(_ClientMessage):
+    """Asks for the picture of a stream, or for none."""
+
+    type: Literal["preview"]
+    stream: StreamName | None
+
+
 class ThresholdChoice(_ClientMessage):
     """One threshold."""
 
@@ -111,8 +118,18 @@ class Thresholds(_ClientMessage):
         return tuple(Threshold(one.axis, one.side, one.value, one.seconds) for one in self.thresholds)
 
 
-ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record | History | Thresholds
-_CLIENT_TYPES = ("hello", "subscribe", "mark", "assign", "camera", "record", "history", "thresholds")
+ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record | History | Preview | Thresholds
+_CLIENT_TYPES = (
+    "hello",
+    "subscribe",
+    "mark",
+    "assign",
+    "camera",
+    "record",
+    "history",
+    "preview",
+    "thresholds",
+)
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
 )

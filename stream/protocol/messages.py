@@ -123,6 +123,7 @@ class Hello:
     pages: tuple[str, ...] = ()  # besides the dashboard; a name is also a path
     session: str = ""
     role: Role = "operator"
+    preview: bool = False  # operators may ask for the picture
     clock: ClockReading = ClockReading(0.0, 0.0)
 
     def encode(self) -> bytes:
@@ -140,7 +141,8 @@ class Hello:
             "model": self.model,
             "streams": streams,
         }
-        return _json(_to_json(hello | {"pages": pages} if pages else hello))
+        given = {"pages": pages, "preview": self.preview}
+        return _json(_to_json(hello | {name: value for name, value in given.items() if value}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from mtclar.stream.protocol.client_messages import (
     ClientMessage,
     History,
     Mark,
+    Preview,
     Record,
     Subscribe,
     Thresholds,
@@ -45,6 +46,7 @@ class Router:
         on_assign: Callable[[Assign, ClientHandle], None] | None,
         on_record: Callable[[Record], None] | None,
         on_thresholds: Callable[[Thresholds], None] | None,
+        on_preview: Callable[[ClientHandle, str | None], None] | None,
     ) -> None:
         self.uploads: FrameUploads | None = None
         self.extensions: dict[str, Extension] = {}
@@ -55,6 +57,7 @@ class Router:
         self._on_assign = on_assign
         self._on_record = on_record
         self._on_thresholds = on_thresholds
+        self._on_preview = on_preview
         self._histories = TokenBucket(limits.histories_per_s, limits.histories_per_s)
         self._encoding = set[asyncio.Future[bytes]]()  # of histories
         self._shared = TokenBucket(limits.shared_per_s, limits.shared_per_s)
@@ -108,6 +111,12 @@ class Router:
                 raise ProtocolError("cannot_watch", "this server watches no thresholds")
             log_action(handle, "thresholds", thresholds=[str(one) for one in message.chosen])
             self._on_thresholds(message)
+        elif isinstance(message, Preview):
+            self._require_broadcast(message.stream)
+            if self._on_preview is None:
+                raise ProtocolError("cannot_preview", "this server shows no picture: run --preview does")
+            log_action(handle, "preview", stream=message.stream)
+            self._on_preview(handle, message.stream)
         elif isinstance(message, Camera):
             if self.uploads is None:
                 raise ProtocolError(
@@ -133,6 +142,8 @@ class Router:
         """Releases the client's upload slot and notifies the extensions."""
         if self.uploads is not None:
             self.uploads.on_disconnect(client)
+        if self._on_preview is not None:
+            self._on_preview(handle, None)
         for extension in self.extensions.values():
             extension.on_disconnect(handle)
 

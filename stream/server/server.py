@@ -85,7 +85,7 @@ class Server(Sink):
     /health, or None. `on_sent(t_capture_s)` is called once per `affect`, when it is first written to a socket or no
     client wants it; `on_mark` for each `mark`; `on_assign` for each `assign` with its client, which gets an `error`,
     or all clients get `assigned`; `on_record` for each `record`, `on_thresholds` for each
-    `thresholds`. Raises ServeError when it cannot listen.
+    `thresholds`, `on_preview` for each `preview` with its client. Raises ServeError when it cannot listen.
 
     There is no compression: docs/results/performance.md ("Deflate") has what it would save and cost.
     """
@@ -105,6 +105,7 @@ class Server(Sink):
         on_assign: Callable[[Assign, ClientHandle], None] | None = None,
         on_record: Callable[[Record], None] | None = None,
         on_thresholds: Callable[[Thresholds], None] | None = None,
+        on_preview: Callable[[ClientHandle, str | None], None] | None = None,
         clocks: ClockPair | None = None,
     ) -> None:
         self.config = config or ServerConfig()
@@ -144,6 +145,7 @@ class Server(Sink):
             on_assign,
             on_record,
             on_thresholds,
+            on_preview,
         )
         states = {"/health": self._health, "/ready": self._readiness}
         self._filter = RequestFilter(self.access, self.limits, Pages(states, private))

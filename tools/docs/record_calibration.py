@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from mtclar.calibrate.web.live_feed import LiveFeed
-from mtclar.calibrate.web.preview import face_outline, preview
 from mtclar.calibrate.web.recording_scan import Still
 from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
@@ -28,6 +27,7 @@ from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
+from mtclar.stream.server.pictures import face_outline, small_jpeg
 from mtclar.stream.server.uploads import read_header
 from tools.docs import record_exchanges
 from tools.docs.record_exchanges import NOW_S, Conversation, Line, conversation
@@ -209,7 +209,9 @@ def rating() -> list[Line]:
     tracker = ScriptedTracker()
     face = crop()
     stills = [
-        Still(row, 0.04 * row, preview(PICTURE), face_outline(face, (160, 120)), face, tracker.encode([face]))
+        Still(
+            row, 0.04 * row, small_jpeg(PICTURE), face_outline(face, (160, 120)), face, tracker.encode([face])
+        )
         for row in (10, 30)
     ]
     with tempfile.TemporaryDirectory() as folder:

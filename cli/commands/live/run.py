@@ -18,6 +18,8 @@ from mtclar.cli.options import (
     NoLiveOption,
     ParticipantOption,
     PortOption,
+    PreviewOption,
+    PreviewRemoteOption,
     ProviderOption,
     ReadOnlyOption,
     RecordOnRequestOption,
@@ -38,6 +40,7 @@ from mtclar.engine.files.reading import expand_home
 from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
+    from mtclar.stream.pipeline.preview import Preview
     from mtclar.stream.sources import Source
 
 
@@ -152,6 +155,8 @@ def command(
             "only where no other machine can reach it.",
         ),
     ] = None,
+    preview: PreviewOption = False,
+    preview_remote: PreviewRemoteOption = False,
     batch_wait_ms: Annotated[
         float | None,
         typer.Option(
@@ -226,6 +231,9 @@ def command(
         server_config = ServerConfig(
             host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits, view_secret, read_only
         )
+        shown = None
+        if preview or preview_remote:
+            shown = stack.enter_context(_open_preview(host, preview_remote))
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = support_paths(support)
         asks = [passphrase_of(path, passphrase_file) for path in paths]
@@ -293,7 +301,7 @@ def command(
                 listener(frame)
 
         options = PipelineOptions(freshness=policy, on_frame=on_frame)
-        runner = Runner(streams, server_config, options, version=version(), recorder=recorder)
+        runner = Runner(streams, server_config, options, version=version(), recorder=recorder, preview=shown)
         if registry is not None:
             runner.add_page(CALIBRATE_PAGE, registry, calibration_pages())
         service = stack.enter_context(Service(runner, console, values=not no_live and log == "plain"))
@@ -331,6 +339,20 @@ def command(
         if summary_json is not None:
             summary.write(summary_json)
             print_text(console, f"Written: {summary_json}")
+
+
+def _open_preview(host: str, remote: bool) -> "Preview":
+    """The pictures for operators; raises UsageError where other machines could see them unasked."""
+    from mtclar.engine.errors import UsageError
+    from mtclar.stream.pipeline.preview import Preview
+    from mtclar.stream.server.access import is_loopback
+
+    if not (remote or is_loopback(host)):
+        raise UsageError(
+            f"--preview shows faces, and other machines can reach {host}",
+            "add --preview-remote to show them there too, or leave --host out",
+        )
+    return Preview()
 
 
 def _calibrated_on(requested: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":

@@ -40,7 +40,7 @@ export interface Hello {
   protocol: "mtclar.v1";
   server: string;
   session: string;
-  /** What this client may do: a viewer only subscribes. */
+  /** What this client may do: a viewer only subscribes, a camera only sends pictures. */
   role?: "operator" | "viewer" | "camera";
   /** One moment on two clocks, seconds. */
   clock: {
@@ -65,6 +65,8 @@ export interface Hello {
   }>;
   /** Pages in addition to the dashboard, by their paths. */
   pages?: Array<string>;
+  /** Operators may ask for the picture of a stream. */
+  preview?: boolean;
 }
 
 /** The faces of one frame. */
@@ -263,6 +265,12 @@ export interface HistoryRequest {
   seconds?: number;
 }
 
+/** Ask for the picture of a stream, as binary messages; null ends it. */
+export interface PreviewCommand {
+  type: "preview";
+  stream: string | null;
+}
+
 /** Replace all thresholds. */
 export interface ThresholdsCommand {
   type: "thresholds";
@@ -276,4 +284,4 @@ export interface ThresholdsCommand {
 
 export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects | Recording | ThresholdsTold | Event | HistoryTold;
 
-export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand | HistoryRequest | ThresholdsCommand;
+export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand | HistoryRequest | ThresholdsCommand | PreviewCommand;

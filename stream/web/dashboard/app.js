@@ -16,6 +16,7 @@ import { Meter } from "./meter.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
 import { eventMark, MarkButton } from "./panels/marks.js";
+import { PicturePanel } from "./panels/picture.js";
 import { showStatistics } from "./panels/statistics.js";
 import { ThresholdList } from "./panels/thresholds.js";
 import { showHello, showMoment, showNumbers, showPurpose, showReading, showState, showWhy } from "./readout.js";
@@ -141,6 +142,7 @@ function showTexts() {
   showReading(described, others ? focus : null, latestSeq, current);
   showMoment(viewport, focus?.name, described);
   showStatistics(viewport, focus);
+  picture.follow();
   showWhy(described, focus?.name, support, support && frontFrame(support));
   chooser.show(streams);
   const groups = shown.map((stream) => ({ ...stream, faces: facesIn(viewport, stream.stream) }));
@@ -195,6 +197,12 @@ const faceList = new FaceList(element("faces"), {
 
 const markButton = new MarkButton((label) => connection.send({ type: "mark", label, stream: view.stream }));
 const thresholds = new ThresholdList((list) => connection.send({ type: "thresholds", thresholds: list }));
+const picture = new PicturePanel({
+  ask: (stream) => connection.send({ type: "preview", stream }),
+  current: () => view.stream ?? history.faces.get(selectedFace)?.stream ?? hello?.streams[0]?.stream ?? null,
+  faces: (stream) => history.presentIn(stream),
+  colour: (slot) => theme.slots[slot],
+});
 const recordButton = new RecordButton((request) => connection.send({ type: "record", ...request }));
 
 function selectFrame(frame) {
@@ -273,6 +281,7 @@ const receive = {
     showPurpose(message.streams);
     markButton.onHello(message);
     thresholds.onHello(message);
+    picture.onHello(message);
     asked = false;
     showPages(message.pages);
     recordButton.onHello(message);
@@ -381,6 +390,7 @@ const connection = new Client(undefined, {
     }
     refreshTexts();
   },
+  onBytes: (bytes) => picture.show(bytes),
   onTokenNeeded: (wrong) => prompt.ask(wrong),
 });
 const camera = new BrowserCamera(connection, element("camera"));

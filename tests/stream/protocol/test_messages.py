@@ -168,7 +168,7 @@ def test_numpy_numbers_are_written_like_pythons() -> None:
 def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
     blocks = (DOCS / "README.md").read_text().split("```json\n")[1:]
     examples = [json.loads(block.split("```")[0]) for block in blocks]
-    client_side = {"subscribe", "camera", "assign", "record"}
+    client_side = {"subscribe", "camera", "assign", "record", "preview"}
     assert {e["type"] for e in examples} >= {
         "hello",
         "affect",
