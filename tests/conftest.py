@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Generator, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,6 +54,7 @@ SLOW = (
     "label/test_analysed.py",
     "label/test_labelling.py",
     "label/test_suggest.py",
+    "packaging/test_ci.py",
     "packaging/test_deploy.py",
     "packaging/test_docs.py",
     "packaging/test_extending.py",
@@ -86,15 +88,67 @@ SLOW = (
 )
 """Not in `make unit`: they start processes, servers or browsers, compile or train, or run the networks for seconds."""
 
+NO_EXTRAS = (
+    "calibrate/web",
+    "cli/commands/calibration",
+    "cli/commands/live",
+    "cli/service",
+    "cli/test_odd_files.py",
+    "cli/test_outputs.py",
+    "cli/test_secrets.py",
+    "cli/test_terminal.py",
+    "end_to_end",
+    "fuzz",
+    "packaging/test_docs.py",
+    "packaging/test_extending.py",
+    "packaging/test_wheel.py",
+    "stream/client",
+    "stream/recordings",
+    "stream/server",
+    "stream/sources",
+)
+"""Tests of code that imports nothing which only an extra brings (tests/packaging/test_ci.py): `.ci/run` does not repeat
+the slow ones that passed in its bare clone."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-seconds", type=float, default=1.0, help="how long each test of tests/fuzz looks for faults"
     )
+    parser.addoption("--passed-to", type=Path, help="add the names of the tests that passed to this file")
+    parser.addoption("--passed-in", type=Path, help="leave out slow tests of NO_EXTRAS that this file names")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.passed_to and not hasattr(config, "workerinput"):  # a worker reports to its controller
+        config.pluginmanager.register(Passed(config.option.passed_to))
+
+
+class Passed:
+    """Adds the names of the tests of a session that passed, and were not skipped, to a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._passed: set[str] = set()
+        self._others: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed:
+            self._others.add(report.nodeid)
+        elif report.when == "call":
+            self._passed.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        with self._file.open("a") as file:
+            file.writelines(f"{name}\n" for name in sorted(self._passed - self._others))
 
 
 def is_slow(path: Path) -> bool:
-    return str(path).startswith(tuple(str(TESTS / name) for name in SLOW))
+    return is_of(path, SLOW)
+
+
+def is_of(path: Path, names: tuple[str, ...]) -> bool:
+    return str(path).startswith(tuple(str(TESTS / name) for name in names))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -102,10 +156,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.markexpr == "unit" and is_slow(collection_path) else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if not is_slow(item.path):
             item.add_marker(pytest.mark.unit)
+    if config.option.passed_in:
+        passed = set(config.option.passed_in.read_text().split("\n"))
+        known = [
+            item.nodeid in passed and is_slow(item.path) and is_of(item.path, NO_EXTRAS) for item in items
+        ]
+        config.hook.pytest_deselected(items=list(compress(items, known)))
+        items[:] = [item for item, is_known in zip(items, known, strict=True) if not is_known]
 
 
 @pytest.hookimpl(optionalhook=True)
