@@ -66,6 +66,7 @@ SLOW = (
     "packaging/test_without_posix.py",
     "stream/client",
     "stream/fleet/test_gateway.py",
+    "stream/fleet/test_recorder.py",
     "stream/fleet/test_workers.py",
     "stream/markers",
     "stream/recordings",

@@ -139,7 +139,7 @@ def bus_of(argument: str, *, tls: bool) -> Bus:
         tls=tls,
         user=unquote(user) if at else None,
         files=files,
-        history_s=_history_s(options["history"]) if "history" in options else None,
+        history_s=span_s(options["history"]) if "history" in options else None,
         replicas=_replicas(options.get("replicas", "1")),
         name_prefix=f"{options['name']}-" if options.get("name") else "",
     )
@@ -152,7 +152,8 @@ def _server(host: str, tls: bool) -> str:
     return f"{'tls' if tls else 'nats'}://{match[1]}:{match[2] or PORT}"
 
 
-def _history_s(text: str) -> float:
+def span_s(text: str) -> float:
+    """A time such as 90s, 5m or 1h in seconds. Raises UsageError."""
     match = SPAN.fullmatch(text)
     seconds = 0 if match is None else int(match[1]) * UNITS_S[match[2]]
     if not 0 < seconds <= MOST_HISTORY_S:

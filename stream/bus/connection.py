@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
@@ -94,6 +95,13 @@ class BusConnection:
         )
         self._thread.start()
         started.wait()
+
+    def wait_connected(self, for_s: float) -> bool:
+        """Whether the server is reached within this time."""
+        until_s = time.monotonic() + for_s
+        while not self.connected and time.monotonic() < until_s:
+            time.sleep(0.05)
+        return self.connected
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Sends a message; returns at once. Raises ConnectionError when it cannot be sent now."""

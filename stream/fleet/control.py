@@ -40,12 +40,9 @@ class Control:
 
     def __enter__(self) -> "Control":
         self._connection.start()
-        until_s = time.monotonic() + CONNECT_S
-        while not self._connection.connected:
-            if time.monotonic() > until_s:
-                self._connection.close()
-                raise ServeError(self._connection.trouble or "the bus cannot be reached")
-            time.sleep(0.05)
+        if not self._connection.wait_connected(CONNECT_S):
+            self._connection.close()
+            raise ServeError(self._connection.trouble or "the bus cannot be reached")
         return self
 
     def __exit__(self, *_: object) -> None:

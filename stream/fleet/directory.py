@@ -51,6 +51,7 @@ class StreamState:
     away: bool = False
     gone: bool = False
     status: StatusMessage | None = None
+    last_s: float | None = None  # when its last message was captured, on the clock of this directory
     messages: int = 0
     missed: int = 0  # numbers that did not arrive
     repeated: int = 0  # messages that arrived again, or after a later one
@@ -125,7 +126,8 @@ class Directory:
         state.last_seq = message.seq
         state.messages += 1
         number = state.base + message.seq - state.first_seq
-        return message.moved(number, self._here_s(subject.worker, message.t_capture_s))
+        state.last_s = self._here_s(subject.worker, message.t_capture_s)
+        return message.moved(number, state.last_s)
 
     def status(self, subject: StreamSubject, message: StatusMessage) -> StatusMessage | None:
         """The state, if it is new."""

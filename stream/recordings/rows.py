@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow
 
 from mtclar.engine.data_types import Affect, Estimate
-from mtclar.stream.protocol.messages import AffectMessage, LatencyMs
+from mtclar.stream.protocol.face import Face
+from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, ReceivedAffect
 
 Row = dict[str, Any]
 
@@ -52,8 +53,11 @@ SCHEMA = pyarrow.schema(
 """The columns of a part; null where there is no value."""
 
 
-def rows_of(message: AffectMessage, t_message_s: float, unix_offset_s: float) -> list[Row]:
-    """The rows of one message; `unix_offset_s` is Unix time minus the monotonic clock."""
+def rows_of(message: AffectMessage | ReceivedAffect, t_message_s: float, unix_offset_s: float) -> list[Row]:
+    """The rows of one message; `unix_offset_s` is Unix time minus the monotonic clock.
+
+    A received message has only what mtclar.v1 has: no sd and no absolute value of the raw estimate, one similarity.
+    """
     truth_v, truth_a = message.truth or (None, None)
     frame: Row = {
         "t_unix": message.t_capture_s + unix_offset_s,
@@ -73,7 +77,8 @@ def rows_of(message: AffectMessage, t_message_s: float, unix_offset_s: float) ->
         "true_valence": truth_v,
         "true_arousal": truth_a,
     }
-    return [frame | _face_cells(face) for face in message.faces] or [frame]
+    cells = (_received_cells(face) if isinstance(face, Face) else _face_cells(face) for face in message.faces)
+    return [frame | one for one in cells] or [frame]
 
 
 def messages_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[float, AffectMessage]]:
@@ -118,6 +123,35 @@ def _face_cells(face: Affect) -> Row:
     return cells
 
 
+def _received_cells(face: Face) -> Row:
+    cells: Row = {
+        "track": face.id,
+        "subject": face.subject,
+        "state": face.state,
+        "faults": list(face.faults or ()),
+        "drift": None if face.drift is None else list(face.drift),
+        "valence": face.valence,
+        "arousal": face.arousal,
+    }
+    if face.sd is not None:
+        cells |= zip(("valence_sd", "arousal_sd"), face.sd, strict=True)
+    if face.box is not None:
+        x, y, width, height = face.box
+        cells |= {"x": x, "y": y, "right": x + width, "bottom": y + height}
+    if face.pose is not None:
+        cells |= zip(("yaw", "pitch", "roll"), face.pose, strict=True)
+    if face.raw is not None:
+        nearest = face.nearest_similarity
+        cells |= {
+            "raw_valence": face.raw[0],
+            "raw_arousal": face.raw[1],
+            "in_support": bool(face.in_support),
+            "nearest": None if nearest is None else 0,
+            "similarity": [] if nearest is None else [nearest],
+        }
+    return cells
+
+
 def _message(rows: Sequence[Mapping[str, Any]]) -> AffectMessage:
     row = rows[0]
     return AffectMessage(
@@ -141,12 +175,12 @@ def _face(row: Mapping[str, Any]) -> Affect:
         raw = Estimate(
             row["raw_valence"],
             row["raw_arousal"],
-            row["raw_valence_sd"],
-            row["raw_arousal_sd"],
+            _number(row["raw_valence_sd"]),
+            _number(row["raw_arousal_sd"]),
             np.asarray(row["similarity"], np.float32),
             row["nearest"],
             row["in_support"],
-            (row["absolute_valence"], row["absolute_arousal"]),
+            (_number(row["absolute_valence"]), _number(row["absolute_arousal"])),
         )
     return Affect(
         track_id=row["track"],
@@ -163,3 +197,8 @@ def _face(row: Mapping[str, Any]) -> Affect:
         drift=None if row["drift"] is None else tuple(row["drift"]),
         blendshapes=None if row["blendshapes"] is None else np.asarray(row["blendshapes"], np.float32),
     )
+
+
+def _number(cell: float | None) -> float:
+    """NaN where a received message had no value."""
+    return float("nan") if cell is None else cell

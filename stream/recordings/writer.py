@@ -21,7 +21,13 @@ from pyarrow import parquet
 from mtclar.engine.errors import UsageError, WriteError
 from mtclar.engine.files.writing import append_whole, open_private, write_whole
 from mtclar.engine.text import printable
-from mtclar.stream.protocol.messages import AffectMessage, Message, ModelInfo, StreamInfo
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    Message,
+    ModelInfo,
+    ReceivedAffect,
+    StreamInfo,
+)
 from mtclar.stream.recordings import EVENTS, FORMAT, MANIFEST, OPEN_PART, PART, VERSION, file_name
 from mtclar.stream.recordings.rows import SCHEMA, Row, rows_of
 
@@ -95,7 +101,12 @@ class RecordingWriter:
             [{}], SCHEMA
         )  # the first one imports pandas, if there is one: a second
 
-    def affect(self, t_s: float, message: AffectMessage) -> None:
+    def announce(self, streams: Sequence[StreamInfo]) -> None:
+        """Sets the streams of the manifest, where others have appeared."""
+        self._manifest["streams"] = [asdict(stream) for stream in streams]
+        self._write_manifest()
+
+    def affect(self, t_s: float, message: AffectMessage | ReceivedAffect) -> None:
         """Keeps the rows of one message, which left the tracker at `t_s`, for `flush`."""
         if self._buffer.tell() > MAX_WAITING:
             self.lost += 1

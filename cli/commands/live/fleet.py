@@ -7,6 +7,8 @@ import typer
 
 from mtclar.cli.options import NatsOption
 
+CONNECT_S = 5.0
+
 
 def command() -> None:
     """Look at a fleet of workers, move streams, empty a worker, store support sets."""
@@ -96,7 +98,61 @@ def put(
             typer.echo(f"Stored: {name}")
 
 
-SUBCOMMANDS = {"status": status, "move": move, "drain": drain, "put": put}
+def record(
+    folder: Annotated[Path, typer.Argument(help="Where the recording is made, in a folder of its own.")],
+    nats: NatsOption,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Begin so long ago: 90s, 5m, 1h; by default with all that is kept."
+        ),
+    ] = "",
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only these streams, such as ward-*; repeatable."),
+    ] = None,
+    name: Annotated[
+        str,
+        typer.Option(help="Name of this recorder on the bus: with the same name it goes on where it was."),
+    ] = "recorder",
+    until_now: Annotated[
+        bool, typer.Option("--until-now", help="End when everything that is kept was read.")
+    ] = False,
+) -> None:
+    """Record the streams of a bus that keeps its history, as Parquet; `replay` serves the recording."""
+    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.main import version
+    from mtclar.cli.service.fleet import fleet_module
+    from mtclar.cli.service.signals import stop_on_signals
+    from mtclar.engine.errors import ServeError, UsageError
+    from mtclar.stream.bus.address import TOKEN, parse_bus, span_s
+
+    set_up_logs("plain", [])
+    if not TOKEN.fullmatch(name):
+        raise UsageError("the name of a recorder is letters, digits, - and _", "such as night-1")
+    bus = parse_bus(nats)
+    module = fleet_module("recorder")
+    with stop_on_signals() as stopped, module.BusConnection(bus, "mtclar-stream recorder") as connection:
+        if not connection.wait_connected(CONNECT_S):
+            raise ServeError(connection.trouble or "the bus cannot be reached")
+        recorder = module.HistoryRecorder(
+            connection,
+            folder,
+            name=name,
+            since_s=span_s(since) if since else None,
+            streams=stream or (),
+            program=f"mtclar-stream {version()}",
+        )
+        recorder.run(stopped, to_the_end=until_now)
+    if recorder.writer is None:
+        typer.echo("Nothing was recorded: no worker has published anything.")
+    else:
+        typer.echo(
+            f"Written: {recorder.writer.folder} ({recorder.frames:,} frames, {recorder.missed:,} missed)"
+        )
+
+
+SUBCOMMANDS = {"status": status, "move": move, "drain": drain, "put": put, "record": record}
 
 
 def _control(nats: str) -> Any:

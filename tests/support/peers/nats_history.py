@@ -1,6 +1,7 @@
 """What JetStream of a test's nats-server keeps."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from support.peers.nats_server import NatsServer
@@ -28,7 +29,7 @@ def kept(server: NatsServer, name: str = "mtclar-history") -> Kept:
             info = await jetstream.stream_info(name)
             messages = info.state.messages
             kind = ""
-            if messages:
+            with suppress(NotFoundError):  # no value yet
                 last = await jetstream.get_last_msg(name, "*.stream.*.*.*.affect")
                 kind = (last.subject or "").rpartition(".")[2]
             return Kept(info.config.max_age or 0, info.config.max_bytes or 0, messages, kind)
