@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 
 
 def resolve(name: str, table: Mapping[str, str], kind: str) -> Any:
@@ -36,6 +37,4 @@ def resolve_with_extra(name: str, table: Mapping[str, str], kind: str) -> Any:
     except (ImportError, RuntimeError) as error:  # pylsl raises the second where liblsl is missing
         reason = str(error).partition("\n")[0]
         extra = table[name].partition(":")[0].rpartition(".")[2]
-        raise UsageError(
-            f"the {kind} '{name}' cannot be loaded: {reason}", f"pip install 'mtclar-stream[{extra}]'"
-        ) from error
+        raise UsageError(f"the {kind} '{name}' cannot be loaded: {reason}", install_command(extra)) from error

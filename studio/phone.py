@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.stream.server.access import is_loopback
 from mtclar.stream.server.listener import reachable
 
@@ -27,7 +28,7 @@ def phone_link(origin: str, port: int, token: str) -> PhoneLink:
         import segno
     except ImportError as error:
         raise UsageError(
-            "the QR code needs segno, which is not installed", "pip install 'mtclar-stream[studio]'"
+            "the QR code needs segno, which is not installed", install_command("studio")
         ) from error
     parts = urlsplit(origin)
     host = parts.netloc

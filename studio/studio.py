@@ -12,6 +12,7 @@ from mtclar.calibrate.web.opening import make_session
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
+from mtclar.engine.extras import install_command
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
@@ -220,9 +221,7 @@ class Studio:
 
     def _require_sessions(self) -> "Sessions":
         if self._sessions is None:
-            raise UsageError(
-                "sessions need pyarrow, which is not installed", "pip install 'mtclar-stream[studio]'"
-            )
+            raise UsageError("sessions need pyarrow, which is not installed", install_command("studio"))
         return self._sessions
 
     # --- the thread for longer work ---

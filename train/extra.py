@@ -3,10 +3,11 @@
 from importlib.util import find_spec
 
 from mtclar.engine.errors import MtclarError
+from mtclar.engine.extras import install_command
 
 
 def require(*modules: str, purpose: str) -> None:
     """Raises MtclarError with the pip command when one of the modules is not installed."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise MtclarError(f"{purpose} needs {' and '.join(missing)}", "pip install 'mtclar-stream[train]'")
+        raise MtclarError(f"{purpose} needs {' and '.join(missing)}", install_command("train"))

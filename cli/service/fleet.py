@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 
 
 def fleet_module(name: str) -> Any:
@@ -11,4 +12,4 @@ def fleet_module(name: str) -> Any:
     try:
         return import_module(f"mtclar.stream.fleet.{name}")
     except ImportError as error:
-        raise UsageError(f"NATS cannot be used: {error}", "pip install 'mtclar-stream[nats]'") from error
+        raise UsageError(f"NATS cannot be used: {error}", install_command("nats")) from error

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import BackendError, UsageError
+from mtclar.engine.extras import install_command
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Shape = tuple[int | None, ...]
@@ -204,10 +205,8 @@ def _open_all(
     try:
         load: Backend = getattr(importlib.import_module(module), cls)
     except ImportError as error:
-        package = f"'mtclar-stream[{EXTRAS[name]}]'" if name in EXTRAS else name
-        raise BackendError(
-            f"the backend {name} cannot be imported: {error}", f"pip install {package}"
-        ) from error
+        hint = install_command(EXTRAS[name]) if name in EXTRAS else f"pip install {name}"
+        raise BackendError(f"the backend {name} cannot be imported: {error}", hint) from error
     with ExitStack() as stack:
         sessions = tuple(
             stack.enter_context(

@@ -20,6 +20,7 @@ from mtclar.engine.backends.tensorrt.distribution import MODULES, TrtDistributio
 from mtclar.engine.backends.tensorrt.network import Binding, BuildContext, DeviceTensor, Network, bindings_of
 from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION, PRECISIONS, parse, partition, with_precision
 from mtclar.engine.errors import BackendError, ModelError, UsageError
+from mtclar.engine.extras import install_command
 
 
 def open_distribution(name: str) -> TrtDistribution:
@@ -37,7 +38,7 @@ def open_distribution(name: str) -> TrtDistribution:
             raise  # it is installed, and something is wrong with it
         raise BackendError(
             "neither tensorrt nor tensorrt-rtx is installed",
-            "pip install 'mtclar-stream[tensorrt-rtx]' for a GeForce or RTX card, 'mtclar-stream[tensorrt]' for others",
+            f"{install_command('tensorrt-rtx')} for a GeForce or RTX card, {install_command('tensorrt')} for others",
         ) from None
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
+from mtclar.engine.extras import install_command
 from mtclar.engine.face.boxes import same_face
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
 from mtclar.engine.face.face_tracker import MAX_FACES
@@ -79,7 +80,7 @@ class MediaPipeTracker(Closeable):
             mediapipe = importlib.import_module("mediapipe")
         except ImportError as error:
             raise BackendError(
-                f"MediaPipe cannot be imported: {error}", "pip install 'mtclar-stream[mediapipe]'"
+                f"MediaPipe cannot be imported: {error}", install_command("mediapipe")
             ) from error
         return cls(
             lambda: _FaceLandmarker(mediapipe, task, max_faces, blendshapes),

@@ -12,6 +12,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.extras import install_command
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -82,7 +83,7 @@ def _cipher(head: bytes, passphrase: str) -> "AESGCM":
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
     except ImportError as error:
         raise UsageError(
-            "encrypted support sets need the package cryptography", "pip install 'mtclar-stream[encrypt]'"
+            "encrypted support sets need the package cryptography", install_command("encrypt")
         ) from error
     log_n, r, p = head[len(MAGIC) : len(MAGIC) + 3]
     salt = head[len(MAGIC) + 3 : len(MAGIC) + 3 + SALT_BYTES]

@@ -58,9 +58,10 @@ def require_format(out: Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
+        from mtclar.engine.extras import install_command
         from mtclar.label.analysis.tables import EXTRA
 
-        raise UsageError("figures need matplotlib, which is not installed", EXTRA) from error
+        raise UsageError("figures need matplotlib, which is not installed", install_command(EXTRA)) from error
 
 
 def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.engine.files.reading import open_ordinary, read_ordinary
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
 from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
@@ -35,7 +36,9 @@ TEXTS = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXTS, PARQUET, *RATINGS)
 HEAD_BYTES = 2**16  # in which the header is
 NO_FACE = "no_face"
-EXTRA = "pip install 'mtclar-stream[analysis]'"
+EXTRA = "analysis"
+"""The extra that has pandas and matplotlib."""
+
 TABLE_HINT = (
     "a table has the columns time, valence, arousal; tables of OpenFace, Py-feat and FaceReader are read, too"
 )
@@ -59,7 +62,7 @@ def require_pandas() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise UsageError("tables need pandas, which is not installed", EXTRA) from error
+        raise UsageError("tables need pandas, which is not installed", install_command(EXTRA)) from error
     return pandas
 
 
@@ -337,7 +340,7 @@ def _parquet(path: Path) -> "DataFrame":
     try:
         return pandas.read_parquet(io.BytesIO(_read(path)))
     except ImportError as error:
-        raise UsageError("Parquet files need pyarrow", "pip install 'mtclar-stream[parquet]'") from error
+        raise UsageError("Parquet files need pyarrow", install_command("parquet")) from error
     except (ValueError, OSError) as error:
         raise UsageError(f"{path} is not a Parquet file: {error}", TABLE_HINT) from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.engine.files.reading import read_ordinary
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter
@@ -147,7 +148,7 @@ def _parquet_rows(
         from pyarrow import parquet
     except ImportError as error:
         raise UsageError(
-            "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
+            "Parquet files need pyarrow, which is not installed", install_command("parquet")
         ) from error
     if not path.is_file():
         raise UsageError(f"no such manifest: {path}", example)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.label.corpus.ledger import LedgerEntry
 from mtclar.label.corpus.worker import Worker
 from mtclar.label.job import Job
@@ -23,9 +24,7 @@ def run_on_ray(
         import ray
         import ray.data
     except ImportError as error:
-        raise UsageError(
-            "--engine ray needs Ray, which is not installed", "pip install 'mtclar-stream[ray]'"
-        ) from error
+        raise UsageError("--engine ray needs Ray, which is not installed", install_command("ray")) from error
     cluster = os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = (
         {"address": cluster} if cluster else {"num_cpus": workers, "include_dashboard": False}

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.engine.files.writing import Write, write_together
 from mtclar.engine.text import printable
 from mtclar.label.output.table import RecordingTable, Table
@@ -56,7 +57,7 @@ def arrow_table(result: RecordingTable, video: str) -> Any:
         import pyarrow
     except ImportError as error:
         raise UsageError(
-            "Parquet files need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
+            "Parquet files need pyarrow, which is not installed", install_command("parquet")
         ) from error
     kinds = {
         "text": pyarrow.string(),

@@ -7,13 +7,12 @@ docs/live/recordings.md describes it.
 import re
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 
 try:
     import pyarrow as _pyarrow  # noqa: F401
 except ImportError as error:
-    raise UsageError(
-        "recordings need pyarrow, which is not installed", "pip install 'mtclar-stream[parquet]'"
-    ) from error
+    raise UsageError("recordings need pyarrow, which is not installed", install_command("parquet")) from error
 
 MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"

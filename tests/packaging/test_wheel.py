@@ -89,6 +89,8 @@ def test_the_wheel_runs_in_an_empty_environment(wheel: Path, python: str, tmp_pa
     assert "calibrate" in run(command, "--help", cwd=tmp_path)
     report = json.loads(run(command, "doctor", "--json", cwd=tmp_path))
     assert report["ok"] is True
+    hints = {check["what"]: check["hint"] for check in report["checks"]}
+    assert "'pandas>=" in hints["extra [analysis]"]  # not mtclar-stream, which is on no index
     demo = [command, "demo", "--freshness", "all", "--no-live", "--port", "0", "--summary-json", "demo.json"]
     run(*demo, cwd=tmp_path)
     assert json.loads((tmp_path / "demo.json").read_text())["ccc"]["valence"]["mtclar"] > 0.9

@@ -8,6 +8,7 @@ import pytest
 from support.media import ferplus_folder
 
 from mtclar.cli.main import main
+from mtclar.engine.extras import install_command
 
 SHIPPED = Path(__file__).parents[2] / "train" / "checkpoints" / "mtclar.pt"
 TORCH = importlib.util.find_spec("torch") is not None
@@ -217,4 +218,4 @@ def test_missing_torch_names_the_extra(
         "mtclar.train.extra.find_spec", lambda name: None if name == "torch" else find_spec(name)
     )
     assert exit_code(*command) == 1
-    assert "pip install 'mtclar-stream[train]'" in capsys.readouterr().err
+    assert install_command("train") in capsys.readouterr().err

@@ -64,6 +64,7 @@ def command(
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.engine.extras import install_command
     from mtclar.engine.files.reading import user_folder
     from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.engine.files.writing import require_writable
@@ -102,7 +103,7 @@ def command(
         if recorder is None:
             print_text(
                 console,
-                "Sessions cannot be recorded without pyarrow: pip install 'mtclar-stream[studio]'",
+                f"Sessions cannot be recorded without pyarrow: {install_command('studio')}",
                 "yellow",
             )
         for warning in runner.server.warnings:

@@ -122,11 +122,13 @@ def _package(module: str, distribution: str) -> Check:
 def _extras() -> Iterator[Check]:
     from importlib.util import find_spec
 
+    from mtclar.engine.extras import install_command
+
     for extra, (modules, purpose) in EXTRA_MODULES.items():
         absent = [module for module in modules if find_spec(module) is None]
         if absent:
             detail = f"for {purpose}; without {', '.join(absent)}"
-            yield Check(f"extra [{extra}]", "absent", detail, f"pip install 'mtclar-stream[{extra}]'")
+            yield Check(f"extra [{extra}]", "absent", detail, install_command(extra))
         else:
             yield Check(f"extra [{extra}]", "ok", f"for {purpose}")
 
@@ -157,7 +159,9 @@ def _tensorrt() -> Check:
         finally:
             device.close()
     except ImportError as error:
-        return Check(what, "absent", f"without {error.name}", "pip install 'mtclar-stream[tensorrt-rtx]'")
+        from mtclar.engine.extras import install_command
+
+        return Check(what, "absent", f"without {error.name}", install_command("tensorrt-rtx"))
     except BackendError as error:
         return Check(what, "absent", error.what, error.hint)
     detail = f"{distribution.name} {distribution.version} on {device.name}; engines in {default_folder()}"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mtclar.cli.options import expanded
+from mtclar.engine.extras import install_command
 
 RECORDING_TARGETS = ("csv", "parquet", "elan", "nova")
 TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton", *RECORDING_TARGETS)
@@ -147,7 +148,7 @@ def _triton(precision: str | None, out: Path | None) -> None:
     except ImportError as error:
         raise BackendError(
             f"--to triton needs a missing package: {error.name}",
-            "pip install 'mtclar-stream[tensorrt-rtx]'",
+            install_command("tensorrt-rtx"),
         ) from error
     precision = precision or DEFAULT_PRECISION
     if precision not in PRECISIONS:
@@ -168,9 +169,7 @@ def _engines(to: str, capabilities: list[str], precision: str | None, out: Path 
         from mtclar.engine.backends.tensorrt.distribution import TrtDistribution, parse_capability
         from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION, PRECISIONS
     except ImportError as error:
-        raise BackendError(
-            f"--to {to} needs a missing package: {error.name}", f"pip install 'mtclar-stream[{to}]'"
-        ) from error
+        raise BackendError(f"--to {to} needs a missing package: {error.name}", install_command(to)) from error
 
     precision = precision or DEFAULT_PRECISION
     if precision not in PRECISIONS:

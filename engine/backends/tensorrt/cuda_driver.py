@@ -6,6 +6,7 @@ from typing import Any
 
 from mtclar.engine.backends.tensorrt.device import NO_CARD
 from mtclar.engine.errors import BackendError
+from mtclar.engine.extras import install_command
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: a stream that does not wait for the default stream
 
@@ -28,7 +29,7 @@ class CudaDriver:
             except ImportError as error:
                 raise BackendError(
                     "device memory cannot be reached: the package cuda-bindings is missing",
-                    "pip install 'mtclar-stream[tensorrt-rtx]'",
+                    install_command("tensorrt-rtx"),
                 ) from error
         self.module = module
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, Self
 
 from mtclar.engine.errors import BackendError, UsageError
+from mtclar.engine.extras import install_command
 
 Capability = tuple[int, int]
 
@@ -23,7 +24,7 @@ class TrtDistribution:
     @classmethod
     def load(cls, name: str) -> Self:
         """Raises BackendError when it is not installed, or its libraries cannot be loaded."""
-        install = f"pip install 'mtclar-stream[{name}]'"
+        install = install_command(name)
         try:
             return cls(name, import_module(MODULES[name]))
         except ModuleNotFoundError as error:

@@ -10,6 +10,7 @@ import pytest
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
+from mtclar.engine.extras import install_command
 from mtclar.engine.face.crop import cut
 from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker, meshes_of
 
@@ -132,7 +133,7 @@ def test_a_missing_package_says_how_to_install_it(tmp_path: Path, monkeypatch: p
         archive.writestr("face_detector.tflite", b"")
     with pytest.raises(BackendError) as caught:
         MediaPipeTracker.open(tmp_path / "some.task")
-    assert caught.value.hint == "pip install 'mtclar-stream[mediapipe]'"
+    assert caught.value.hint == install_command("mediapipe")
 
 
 def test_a_bundle_of_other_networks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

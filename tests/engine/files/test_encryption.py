@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.engine.files import encryption
 from mtclar.engine.files.encryption import HEAD_BYTES, MAGIC, SealedError, is_sealed, seal, unseal
 
@@ -71,4 +72,4 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UsageError) as error:
         seal(b"x", "p")
-    assert "mtclar-stream[encrypt]" in error.value.hint
+    assert error.value.hint == install_command("encrypt")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.extras import install_command
 from mtclar.stream.markers import open_markers
 from mtclar.stream.protocol.client_messages import LABEL_LENGTH
 from mtclar.stream.protocol.messages import MarkMessage, StreamInfo
@@ -173,7 +174,7 @@ def test_what_cannot_be_opened_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "pylsl", None)
     with pytest.raises(UsageError, match="'lsl' cannot be loaded") as raised:
         open_markers("lsl", print)
-    assert raised.value.hint == "pip install 'mtclar-stream[lsl]'"
+    assert raised.value.hint == install_command("lsl")
 
 
 def test_markers_of_ones_own_are_one_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

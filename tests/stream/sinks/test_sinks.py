@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.extras import install_command
 from mtclar.stream.pipeline.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.sinks import SINKS, Sink, SinkGroup, open_sink
@@ -243,7 +244,7 @@ def test_a_missing_extra_is_one_error_with_the_command(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "pylsl", None)
     with pytest.raises(UsageError, match=r"cannot be loaded: .*pylsl") as raised:
         open_sink("lsl")
-    assert raised.value.hint == "pip install 'mtclar-stream[lsl]'"
+    assert raised.value.hint == install_command("lsl")
 
 
 @pytest.mark.parametrize("name", SINKS)

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("numba", reason="the [train] extra is not installed")
 
+from mtclar.engine.extras import install_command
 from mtclar.train import extra
 from mtclar.train.rendered import clip_set, pictures
 from mtclar.train.rendered.__main__ import main as picture_main
@@ -107,7 +108,7 @@ def test_missing_numba_names_the_extra(
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
     code, message = command(main, tmp_path / "out", "--people", "0:1")
     assert code == 1
-    assert "rendering people needs numba hint: pip install 'mtclar-stream[train]'" in message
+    assert f"rendering people needs numba hint: {install_command('train')}" in message
 
 
 def test_ctrl_c_prints_no_traceback(

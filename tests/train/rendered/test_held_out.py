@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("numba", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import MtclarError
+from mtclar.engine.extras import install_command
 from mtclar.train import extra
 from mtclar.train.data.labelled import DatasetError
 from mtclar.train.progress import silent
@@ -164,7 +165,7 @@ def test_missing_numba_names_the_extra(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
     with pytest.raises(MtclarError, match="rendering the test people needs numba") as caught:
         HeldOut(tmp_path).load_pictures(silent)
-    assert "mtclar-stream[train]" in caught.value.hint
+    assert caught.value.hint == install_command("train")
     assert not list(tmp_path.iterdir())
 
 
