@@ -19,15 +19,18 @@ from tests.support.peers import chromium
 from tools.docs.dashboard_scenes import SCENES, Player, playing
 
 CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline"]
+SENT = (".html", ".css", ".js", ".svg")
 HISTORY_S, LONG_HISTORY_S = 31.0, 301.0
 SETTLE_S = 3.0
 SECONDS = 12.0
 
 
 def kilobytes() -> float:
-    """All files of the page as they are sent; kB of 1,000 bytes."""
-    folders = (resources.files(f"mtclar.stream.web.{name}") for name in ("dashboard", "shared"))
-    files = [file for folder in folders for file in folder.iterdir() if not file.name.endswith(".py")]
+    """All files of the page as they are sent, with the words of one language; kB of 1,000 bytes."""
+    names = ("dashboard", "dashboard.charts", "dashboard.panels", "shared", "client")
+    folders = [resources.files(f"mtclar.stream.web.{name}") for name in names]
+    files = [file for folder in folders for file in folder.iterdir() if file.name.endswith(SENT)]
+    files.append(resources.files("mtclar.stream.web.shared.texts") / "en.json")
     return sum(len(file.read_bytes()) for file in files if file.is_file()) / 1e3
 
 
