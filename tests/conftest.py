@@ -57,6 +57,7 @@ SLOW = (
     "packaging/test_ci.py",
     "packaging/test_deploy.py",
     "packaging/test_docs.py",
+    "packaging/test_fleet_deploy.py",
     "packaging/test_extending.py",
     "packaging/test_privacy.py",
     "packaging/test_release.py",

@@ -54,6 +54,7 @@ def command(
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.service.systemd import Supervisor
     from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.engine.errors import ServeError
     from mtclar.stream.bus.address import parse_bus
     from mtclar.stream.fleet.fleet_file import read_fleet
 
@@ -84,8 +85,9 @@ def command(
             if words != said:
                 print_text(console, words)
                 said = words
-            if worker.failure() is None:
-                supervisor.alive(words)
+            if (failure := worker.failure()) is not None:
+                raise ServeError(failure, "the process ends, so that it is started again")
+            supervisor.alive(words)
         supervisor.stopping()
         print_text(console, "Giving the streams away.")
     print_text(console, "Stopped.")
