@@ -204,3 +204,24 @@ def test_similarity_is_subscribed_to_only_while_it_is_shown(
     server.say(server.face(0.5, 0.25))
     expect(page.locator("#valence")).to_have_text("+0.50")
     assert "similarity" not in [message for message in got if message["type"] == "affect"][-1]["faces"][0]
+
+
+def test_a_wall_of_all_faces_and_one_of_them_selected(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker(streams=("door", "desk", "hall"))
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    server.say(server.face(0.1, 0.1), server.face(0.5, 0.5, track=1, subject="ben"), stream="door")
+    server.say(
+        server.face(-0.25, 0.1, track=7, subject=None, state="low_quality", faults=("too dark",)),
+        stream="desk",
+    )
+    page.get_by_role("button", name="Wall").click()
+    tiles = page.locator(".tile")
+    expect(tiles).to_have_count(4)  # and the stream without a face
+    expect(page.locator("#circumplex")).to_be_hidden()
+    expect(tiles.nth(2)).to_contain_text("Low quality: too dark")
+    expect(tiles.nth(3)).to_contain_text("Waiting for the first frame")
+    page.get_by_role("button", name="Face 7").click()
+    expect(tiles.first).to_be_hidden()
+    expect(page.locator("#valence")).to_have_text("−0.25")
+    expect(page.locator(".face")).to_have_count(1)  # of its stream alone

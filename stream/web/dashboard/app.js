@@ -108,6 +108,10 @@ function draw(now_ms) {
   const viewport = view.viewport();
   const focus = focusedFace(viewport);
   const support = similarityOf(viewport, focus);
+  if (wallShown()) {
+    wall?.draw(viewport, theme, now_ms);
+    if (viewport.live) return;
+  }
   drawCircumplex(surfaces.plane, viewport, theme, focus, support);
   strips.draw(viewport, theme, focus);
   if (element("why").open) drawSimilarity(surfaces.similarity, support, theme, theme.slots[focus?.slot]);
@@ -147,6 +151,9 @@ function showTexts() {
   chooser.show(streams);
   const groups = shown.map((stream) => ({ ...stream, faces: facesIn(viewport, stream.stream) }));
   faceList.show(groups, focus, current);
+  const several = groups.length > 1 || groups.some(({ faces }) => faces.length > 1);
+  element("wall-button").hidden = !several && !wallShown();
+  if (wallShown()) wall?.show(groups, current);
 }
 
 function facesIn(viewport, stream) {
@@ -210,6 +217,34 @@ function selectFrame(frame) {
   refreshTexts();
   requestDraw();
 }
+
+// --- the wall: a tile for each face -----------------------------------------------------------------------------------
+
+let wall = null;
+
+const wallShown = () => !element("wall").hidden;
+
+async function showWall(shown) {
+  element("wall").hidden = !shown;
+  element("wall-button").setAttribute("aria-pressed", String(shown));
+  document.body.toggleAttribute("data-wall", shown);
+  if (shown && !wall) {
+    const { Wall } = await import("./panels/wall.js");
+    wall = new Wall({ onSelect: leaveWall, onResize: requestDraw });
+  }
+  refreshTexts();
+  requestDraw();
+}
+
+function leaveWall({ stream, key }) {
+  if (key) selectedFace = key;
+  showWall(false);
+  if (chooser.select(stream)) view.choose(stream);
+  element("wall-button").focus();
+  selectFrame(null);
+}
+
+element("wall-button").addEventListener("click", () => showWall(!wallShown()));
 
 element("fit").addEventListener("click", () => {
   strips.fitted = !strips.fitted;

@@ -27,6 +27,13 @@ export class StreamChooser {
     return now === ALL ? null : now;
   }
 
+  /** Selects a stream as a click on it does; false where there is no choice. */
+  select(stream) {
+    const choice = this.choices.get(stream);
+    if (choice) choice.input.checked = true;
+    return choice !== undefined;
+  }
+
   /** Shows the state and rate of each {stream, label, state, fps}. */
   show(streams) {
     for (const { stream, label, state, fps } of streams) {
