@@ -10,7 +10,6 @@ error over that quantity has grown by GROWTH. Jitter: a still face with sensor n
 """
 
 import argparse
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.networks.degradations import KINDS, Degrade, clipped
+from experiments.networks.turned_frames import SIDE, YAWS, frames
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Encoded, Frame
+from mtclar.engine.estimate.comparer import bundled_params
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.estimate.metrics import ccc
+from mtclar.engine.estimate.metrics import Z_90, ccc
 from mtclar.engine.estimate.smoothing import SMOOTHERS
 from mtclar.engine.face.crop import box_of, brightness, cut, pose_deg, sharpness
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, RUN_LIMITS
@@ -36,9 +37,8 @@ from mtclar.train.rendered.clips import SENSOR_NOISE
 from mtclar.train.rendered.drawing.renderer import View
 from mtclar.train.rendered.face_crop import FaceCropper
 from mtclar.train.rendered.person.expressions import mixed
-from mtclar.train.rendered.person.head import load_head
 from mtclar.train.rendered.person.people import Person
-from mtclar.train.rendered.pictures import sample_background, sample_light, sample_mixture
+from mtclar.train.rendered.pictures import sample_background, sample_light
 from mtclar.train.rendered.splits import TEST
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
@@ -49,13 +49,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "robustness.md"
 PLOT = ROOT / "docs" / "results" / "robustness.png"
 
-SIDE = 224  # pixels of a rendered frame; the face takes about 60 % of it
-PICTURES = 4  # of each person
-YAWS = (0, 15, 25, 35, 45)  # degrees, to either side in turn
 GROWTH = {"run": 1.5, "calibration": 1.25}  # of the RMSE, at the quality limits
 BATCH = 256
 STILL_PEOPLE, STILL_S, FPS = 4, 10.0, 25
 STILL_SIZE = (320, 240)
+COLUMNS = (
+    "CCC, V / A",
+    "RMSE, V / A",
+    "mean sd, V / A",
+    "in 90 %, V / A",
+    "shorter embedding",
+    "sharpness",
+    "brightness",
+)
 
 
 # --- estimates of degraded faces ----------------------------------------------------------------------------------
@@ -76,17 +82,36 @@ class Seen:
     asked: int  # faces that there were, found or not
     right: Array | None = None  # [m] of the majority subset: whether the expression is the crowd's
 
-    def row(self) -> list[str]:
+    def row(self, good: "Seen") -> list[str]:
+        """The cells of this line; `good` are the same faces as they are."""
         if not len(self.va):
-            return [self.kind, str(self.level), "0 %", "-", "-", "-", "-"]
-        error = np.sqrt(np.mean((self.encoded.absolute - self.va) ** 2, axis=0))
+            return [self.kind, str(self.level), "0 %", *"-" * (len(COLUMNS))]
+        error = self.encoded.absolute - self.va
+        rmse = np.sqrt(np.mean(error**2, axis=0))
         scores = [float(ccc(self.encoded.absolute[:, i], self.va[:, i])) for i in (0, 1)]
         found = f"{100 * len(self.va) / self.asked:.0f} %"
         if self.right is not None:
             found = f"{self.right.mean():.3f}"
+        sd = bundled_params().prior_sd(self.encoded)
+        held = 100 * (np.abs(error) <= Z_90 * sd).mean(0)
         middle = [f"{np.median(value):.0f}" for value in (self.sharpness, self.brightness)]
-        shown = [f"{scores[0]:.3f} / {scores[1]:.3f}", f"{error[0]:.3f} / {error[1]:.3f}"]
-        return [self.kind, str(self.level), found, *shown, *middle]
+        shown = [f"{a:.3f} / {b:.3f}" for a, b in (scores, rmse, sd.mean(0))]
+        return [
+            self.kind,
+            str(self.level),
+            found,
+            *shown,
+            f"{held[0]:.0f} / {held[1]:.0f}",
+            f"{_share_shorter(self.encoded, good.encoded):.2f}",
+            *middle,
+        ]
+
+
+def _share_shorter(encoded: Encoded, good: Encoded) -> float:
+    """How often an embedding is shorter than one of a good picture: the AUC of its length as a sign of bad pictures."""
+    lengths, usual = (np.linalg.norm(one.embedding, axis=1) for one in (encoded, good))
+    below, up_to = (np.searchsorted(np.sort(usual), lengths, side) for side in ("left", "right"))
+    return float(1 - (below + up_to).mean() / (2 * len(usual)))
 
 
 def encoded_of(encoder: Encoder, crops: NDArray[np.uint8]) -> Encoded:
@@ -125,34 +150,6 @@ def photos(folder: Path, encoder: Encoder) -> list[Seen]:
     for kind, (make, levels, _) in KINDS.items():
         found += [seen(kind, level, make(level, size)) for level in levels if level != size]
     return found
-
-
-def frames(path: Path) -> dict[str, Array]:
-    """Rendered test people at every yaw, the same faces in the same light; from the file, or made and kept there."""
-    if not path.is_file():
-        head, images, labels, yaws, faces = load_head(), [], [], [], []
-        for person_id in TEST:
-            person, rng = Person.sample(person_id), np.random.default_rng([29, person_id])
-            renderer = person.renderer((SIDE, SIDE))
-            light, background = sample_light(rng, person.look), sample_background(rng)
-            for number in range(PICTURES):
-                mixture = sample_mixture(rng)
-                weights, va = mixed(mixture)
-                shown = person.shows(weights, head)
-                for yaw in YAWS:
-                    turned = math.radians(yaw) * (-1) ** number
-                    view = View(yaw=turned, pitch=0.0, roll=0.0, shift=(0.0, 0.0), distance=12.0, span=3.4)
-                    picture = renderer.render(shown, view, light, background)
-                    images.append(clipped(picture + rng.normal(0, SENSOR_NOISE, picture.shape)))
-                    labels.append(np.clip(va, -1, 1))
-                    yaws.append(yaw)
-                    faces.append(person_id)
-            print(f"person {person_id} rendered", flush=True)
-        np.savez_compressed(
-            path, images=np.array(images), va=np.array(labels), yaw=np.array(yaws), person=np.array(faces)
-        )
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
 
 
 def people(path: Path, encoder: Encoder) -> list[Seen]:
@@ -360,16 +357,20 @@ def main() -> None:
             "photos": photos(options.ferplus, encoder),
             "rendered": people(options.frames, encoder),
         }
-    columns = ["CCC, V / A", "RMSE, V / A", "sharpness", "brightness"]
     text = "\n\n".join(
         part.strip()
         for part in (
             f"Encoder `{models.card('encoder').sha256[:12]}`, no support set.",
             f"### FER+ PrivateTest ({sets['photos'][0].asked:,} crops; accuracy on the majority subset, "
             "the crowd's prior put back)",
-            table(["", "level", "accuracy", *columns], [one.row() for one in sets["photos"]]),
+            table(
+                ["", "level", "accuracy", *COLUMNS], [one.row(sets["photos"][0]) for one in sets["photos"]]
+            ),
             f"### Rendered test people ({sets['rendered'][0].asked} frames at each level)",
-            table(["", "level", "face found", *columns], [one.row() for one in sets["rendered"]]),
+            table(
+                ["", "level", "face found", *COLUMNS],
+                [one.row(sets["rendered"][0]) for one in sets["rendered"]],
+            ),
             "### Quality limits",
             limits_table(sets),
             f"### A still face for {STILL_S:g} s at {FPS} frames/s, {STILL_PEOPLE} people",
