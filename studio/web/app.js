@@ -6,7 +6,7 @@ import { refusalText, showConnection } from "../shared/connection-status.js";
 import { element, setText } from "../shared/dom.js";
 import { showRecordingNotice } from "../shared/recording-notice.js";
 import { text } from "../shared/texts.js";
-import { TokenPrompt } from "../shared/token.js";
+import { openWithToken, TokenPrompt } from "../shared/token.js";
 import { Files } from "./files.js";
 import { Participants } from "./participants.js";
 import { Sessions } from "./sessions.js";
@@ -85,6 +85,7 @@ const receive = {
     Object.assign(link, { href: path, download: name });
     link.click();
   },
+  "studio.phone_link": (message) => source.showPhone(message),
   "studio.rating"({ participant, stream }) {
     location.assign(`calibrate#${new URLSearchParams({ subject: participant, stream })}`);
   },
@@ -118,4 +119,4 @@ const files = new Files(send);
 element("retry").addEventListener("click", () => connection.retryNow());
 globalThis.addEventListener("hashchange", showLinked);
 connection.subscribe({ streams: [] }); // this page shows no values
-connection.open();
+openWithToken(connection);

@@ -41,6 +41,15 @@ export class Source {
     element("who").hidden = names.length === 0;
   }
 
+  /** Shows the link for a phone, and waits for its pictures. */
+  showPhone({ url, image, secure }) {
+    this.#start("browser");
+    element("phone-code").src = image;
+    setText(element("phone-url"), url);
+    setText(element("phone-words"), text(secure ? "studio.phone.scan" : "studio.phone.insecure"));
+    element("phone").showModal();
+  }
+
   #nowText({ kind, label, participants }) {
     const what = kind === "browser" ? text("studio.this-camera") : kind === "demo" ? text("studio.demo") : label;
     return participants.length ? text("studio.with", { what, who: participants.join(", ") }) : what;
@@ -59,6 +68,9 @@ export class Source {
     for (const { source, name } of cameras) {
       choice(list, name, text("studio.server-camera.words", { source }), text("studio.use-camera"), false, () => this.#start(source));
     }
+    choice(list, text("studio.phone"), text("studio.phone.words"), text("studio.phone.link"), false, () => {
+      this.send("phone", { origin: location.origin });
+    });
     choice(list, text("studio.demo"), text("studio.demo.words"), text("studio.play"), false, () => this.#start("demo"));
   }
 }

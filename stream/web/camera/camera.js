@@ -10,6 +10,18 @@ import { TokenPrompt } from "../shared/token.js";
 const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };
 const COLOUR = { sending: "ok", failed: "gone", waiting: "source" };
 
+const STORAGE_KEY = "mtclar.camera-token"; // of this tab: a reload needs it again
+
+/** The token of a phone's link, #token=..., which is taken out of the address; null without one. */
+function linkedToken() {
+  const linked = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (linked) {
+    sessionStorage.setItem(STORAGE_KEY, linked);
+    history.replaceState(null, "", location.pathname);
+  }
+  return linked ?? sessionStorage.getItem(STORAGE_KEY);
+}
+
 const shownWords = () => element("camera-words").textContent;
 const FIRST_WORDS = shownWords();
 let serversWords = null; // why the server refuses this page
@@ -31,6 +43,7 @@ const connection = new Client(undefined, {
     if (message.type === "hello") {
       const viewer = message.role === "viewer";
       if (!sender.on) element("start").hidden = viewer;
+      element("to-dashboard").hidden = message.role === "camera"; // it may see nothing there
       if (viewer && !sender.on) showServersWords(VIEWER_TEXT);
       else if (shownWords() === serversWords) showWords(FIRST_WORDS, false); // why a camera failed stays
     }
@@ -57,7 +70,8 @@ const sender = new CameraSender({
     element("start").hidden = sender.on;
     element("stop").hidden = !sender.on;
   },
-  onFigures: ({ perSecond, roundTrip_ms, refused }) => {
+  onFigures: ({ perSecond, roundTrip_ms, refused, size }) => {
+    element("size").textContent = size;
     element("sent").textContent = perSecond.toFixed(1);
     element("round-trip").textContent = roundTrip_ms === null ? "–" : roundTrip_ms.toFixed(0);
     element("refused").textContent = refused;
@@ -69,4 +83,6 @@ element("retry").addEventListener("click", () => connection.retryNow());
 element("start").addEventListener("click", () => sender.start());
 element("stop").addEventListener("click", () => sender.stop());
 connection.subscribe({ streams: [] }); // this page draws no values
-connection.open();
+const invited = linkedToken();
+if (invited) connection.useToken(invited);
+else connection.open();

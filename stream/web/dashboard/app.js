@@ -5,7 +5,7 @@ import { BrowserCamera } from "../shared/browser-camera.js";
 import { refusalText, showConnection } from "../shared/connection-status.js";
 import { element } from "../shared/dom.js";
 import { text } from "../shared/texts.js";
-import { TokenPrompt } from "../shared/token.js";
+import { forgetToken, openWithToken, TokenPrompt } from "../shared/token.js";
 import { PageSurface, readTheme } from "./charts/canvas.js";
 import { drawCircumplex } from "./charts/circumplex.js";
 import { connectControls, showControls } from "./controls.js";
@@ -298,6 +298,7 @@ element("export-png").addEventListener("click", () => {
 
 const receive = {
   hello(message) {
+    if (message.role === "viewer") forgetToken(); // a reload asks for another one
     if (message.session !== hello?.session) {
       history.clear();
       meter.clear();
@@ -434,4 +435,4 @@ const prompt = new TokenPrompt((token) => connection.useToken(token));
 element("retry").addEventListener("click", () => connection.retryNow());
 subscribeToFields();
 showControls(view);
-connection.open();
+openWithToken(connection);

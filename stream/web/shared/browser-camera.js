@@ -50,9 +50,9 @@ export class BrowserCamera {
         this.words.dataset.kind = state === "failed" ? "bad" : "";
         if (!this.sender.on) setText(this.facts, "");
       },
-      onFigures: ({ perSecond, roundTrip_ms }) => {
+      onFigures: ({ perSecond, roundTrip_ms, size }) => {
         const delay = roundTrip_ms === null ? "–" : decimal(roundTrip_ms, 0);
-        setText(this.facts, text("camera.figures", { rate: decimal(perSecond, 0), delay }));
+        setText(this.facts, text("camera.figures", { rate: decimal(perSecond, 0), size, delay }));
       },
     });
     video.hidden = true;

@@ -14,7 +14,7 @@ const now_s = () => performance.now() / 1000;
 /**
  * Sends what `video` shows over `connection` while it is on. Calls
  *   onState(state, text)   off | asking | waiting | sending | failed, with plain words
- *   onFigures({ perSecond, roundTrip_ms, refused })   twice a second while sending
+ *   onFigures({ perSecond, roundTrip_ms, refused, size })   twice a second while sending; size: pixels and kilobytes of a picture
  * The page calls `onMessage` with every message of the server and `onDisconnect` when the connection is lost.
  */
 export class CameraSender {
@@ -35,6 +35,7 @@ export class CameraSender {
     this.quality = 0;
     this.taken = []; // when the last pictures were accepted
     this.refused = 0;
+    this.bytes = 0; // of the last picture
     this.claimTimer = null;
     setInterval(() => this.#reportFigures(), 500);
   }
@@ -156,6 +157,7 @@ export class CameraSender {
     header.setUint16(4, this.ready.number);
     header.setUint32(8, this.seq);
     header.setFloat64(12, this.clock.toServer(captured_s));
+    this.bytes = jpeg.size;
     const waiting = { seq: this.seq, sent_s: now_s() };
     if (this.connection.send(new Blob([header.buffer, jpeg]))) this.pending = waiting;
     this.seq = (this.seq + 1) % 2 ** 32;
@@ -165,7 +167,12 @@ export class CameraSender {
     if (!this.on) return;
     const since_s = now_s() - 2;
     this.taken = this.taken.filter((taken_s) => taken_s > since_s);
-    this.onFigures({ perSecond: this.taken.length / 2, roundTrip_ms: this.clock.roundTrip_ms, refused: this.refused });
+    this.onFigures({ perSecond: this.taken.length / 2, roundTrip_ms: this.clock.roundTrip_ms, refused: this.refused, size: this.#size() });
+  }
+
+  /** "640 × 480, 34 kB": what is sent. */
+  #size() {
+    return this.bytes ? `${this.canvas.width} × ${this.canvas.height}, ${Math.round(this.bytes / 1000)} kB` : "–";
   }
 
   async #keepScreenOn() {

@@ -3,6 +3,18 @@
 import { make, setText } from "./dom.js";
 import { text } from "./texts.js";
 
+const STORAGE_KEY = "mtclar.token"; // of this tab, until it is closed
+
+/** Opens the connection of a page, with the token that this tab has used on another one of the server's pages. */
+export function openWithToken(connection) {
+  const token = sessionStorage.getItem(STORAGE_KEY);
+  if (token === null) connection.open();
+  else connection.useToken(token);
+}
+
+/** Forgets the token: the next page asks for one. */
+export const forgetToken = () => sessionStorage.removeItem(STORAGE_KEY);
+
 export class TokenPrompt {
   #dialog = null;
 
@@ -13,6 +25,7 @@ export class TokenPrompt {
 
   /** `wrong`: the last token was refused. */
   ask(wrong) {
+    forgetToken();
     this.#dialog ??= this.#build();
     const { dialog, message } = this.#dialog;
     message.dataset.wrong = wrong;
@@ -38,6 +51,7 @@ export class TokenPrompt {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const token = input.value;
+      sessionStorage.setItem(STORAGE_KEY, token);
       input.value = "";
       dialog.close();
       this.onToken(token);

@@ -1,0 +1,206 @@
+"""The studio as a person uses it: from the first page to an exported session, with a camera that shows a face."""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.media.clip_beginning import CLIP_S, beginning
+from support.peers.certificates import make_certificate
+from support.peers.fake_camera import browser_with_camera, write_mjpeg
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
+pytest.importorskip("segno", reason="segno is not installed; `make setup` brings it")
+
+from mtclar.engine.support_set import SupportSet
+from mtclar.stream import demo_clip
+from mtclar.stream.recordings.reader import Recording
+from mtclar.stream.sources import open_source
+
+from .conftest import DESKTOP, save, watching
+
+OpenPage = Callable[..., Page]
+PHONE = (390, 844)
+OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    images = [frame.image for frame in open_source("demo").frames() if frame.seq % 2 == 0][:100]
+    clip = write_mjpeg(tmp_path_factory.mktemp("camera") / "face.mjpeg", images, fps=15)
+    with browser_with_camera(clip) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser, process: Callable[..., Any]) -> Iterator[OpenPage]:
+    with watching(browser) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def studio(process: Callable[..., Any], tmp_path: Path) -> Callable[..., str]:
+    """Starts the studio and returns its address."""
+
+    def start(*arguments: str | Path) -> str:
+        running = process("studio", "--no-open", "--port", "0", "--folder", tmp_path / "study", *arguments)
+        return str(running.read_until("Studio ").split()[-1])
+
+    return start
+
+
+def tables(page: Page, session: str, to: str) -> dict[str, bytes]:
+    """The files of an exported session, as the browser downloads them."""
+    with page.expect_download() as started:
+        page.get_by_label(f"Export {session}").select_option(to)
+    with zipfile.ZipFile(started.value.path()) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_from_the_first_page_to_an_exported_session(
+    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    url = studio()
+    page = open_page(url, size)
+    expect(page.locator("#now-words")).to_contain_text("Nothing is tracked")
+
+    # Calibrate: a new name leads to the calibration page, which starts this browser's camera.
+    page.get_by_label("New participant").fill("anna")
+    page.get_by_label("New participant").press("Enter")
+    page.locator("#camera-start").click()
+    expect(page.locator("#advice")).to_have_text("Good image")
+    for count in (1, 2, 3):
+        page.locator("#take").click()
+        expect(page.locator("#count")).to_have_text(str(count))
+    save(page)
+    expect(page.locator("#saved")).to_contain_text("anna.mtclar")
+    assert SupportSet.load(tmp_path / "study" / "participants" / "anna.mtclar").subject == "anna"
+
+    # Home: the camera goes on, and the participant is listed and used.
+    page.goto(url)
+    expect(page.locator("#now-words")).to_have_text("This browser's camera, with the calibration of anna")
+    expect(page.locator("#participant-list")).to_contain_text("3 labels")
+    expect(page.locator("#camera .camera-facts-line")).to_contain_text("pictures a second")
+
+    # Watch and record, with two marks.
+    page.locator("#watch").click()
+    expect(page.locator(".face").first).to_contain_text("anna")
+    page.locator("#record").click()
+    page.locator("#record-session").fill("first")
+    page.locator("#record-session").press("Enter")
+    expect(page.locator("#recording-what")).to_have_text("Recording first")
+    for label in ("film begins", "film ends"):
+        page.locator("#mark-label").fill(label)
+        page.locator("#mark-label").press("Enter")
+    page.locator("#record").click()
+    expect(page.locator("#recording-what")).to_have_text("")
+
+    # Home again, by the browser's own history: export, replay, delete after a question.
+    page.go_back()
+    row = page.locator("#session-list li")
+    expect(row).to_contain_text("anna")
+    files = tables(page, "first", "csv")
+    events = list(csv.DictReader(io.StringIO(files["events.csv"].decode())))
+    assert [event["text"] for event in events if event["type"] == "mark"] == ["film begins", "film ends"]
+    subjects = {value["subject"] for value in csv.DictReader(io.StringIO(files["values.csv"].decode()))}
+    assert subjects == {"anna"}
+    assert any(name.endswith(".eaf") for name in tables(page, "first", "elan"))
+    row.get_by_role("button", name="Replay").click()
+    expect(page.locator("#stream")).to_contain_text("recorded 20")
+    expect(page.locator(".face").first).to_contain_text("anna")
+    page.goto(url)
+    row.get_by_role("link", name="first").click()
+    assert page.url.startswith(f"{url}#sessions/")
+    page.reload()
+    expect(row).to_have_attribute("data-linked", "true")
+    row.get_by_role("button", name="Delete").click()
+    page.locator("#ask").get_by_role("button", name="Keep").click()
+    assert Recording(tmp_path / "study" / "sessions").session == "first"
+    row.get_by_role("button", name="Delete").click()
+    page.locator("#ask").get_by_role("button", name="Delete").click()
+    expect(page.locator("#session-list")).to_contain_text("No session is recorded yet")
+    assert list((tmp_path / "study" / "sessions").iterdir()) == []
+
+
+def test_the_demo_starts_with_one_press_and_stops(studio: Callable[..., str], open_page: OpenPage) -> None:
+    page = open_page(studio())
+    page.get_by_role("button", name="Play: Demo").click()
+    expect(page.locator("#now-state")).to_have_text("tracking")
+    page.locator("#watch").click()
+    expect(page.locator(".face").first).to_contain_text("rendered")
+    page.get_by_role("link", name="Home").click()
+    page.locator("#end").click()
+    expect(page.locator("#now-words")).to_contain_text("Nothing is tracked")
+
+
+def test_a_file_is_analysed_downloaded_and_rated(
+    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # the first folder that the page shows
+    beginning(demo_clip.clip_path(), tmp_path / "trial.mp4")
+    page = open_page(studio())
+    page.locator("#choose").click()
+    page.get_by_role("button", name="trial.mp4").click()
+    expect(page.locator("#chosen")).to_have_text("trial.mp4")
+    page.reload()
+    expect(page.locator("#chosen")).to_have_text("trial.mp4")
+    page.locator("#file-analyse").click()
+    expect(page.locator("#job-words")).to_contain_text("Analysing trial.mp4")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download: trial.csv").click()
+    with zipfile.ZipFile(started.value.path()) as archive:
+        assert archive.namelist() == ["trial.csv", "trial.csv.json"]
+        assert len(archive.read("trial.csv").splitlines()) == 1 + round(CLIP_S * 25)
+    page.locator("#file-rate").click()
+    expect(page.locator("#subject")).to_have_text("trial")
+    expect(page.locator("#play")).to_be_visible()
+
+
+def test_a_phone_is_a_camera_and_nothing_else_and_a_viewer_only_watches(
+    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path
+) -> None:
+    cert, key = make_certificate(tmp_path)
+    arguments: list[str | Path] = []
+    for name, token in (("--token-file", OPERATOR), ("--view-token-file", VIEWER)):
+        file = tmp_path / name.strip("-")
+        file.write_text(token)
+        file.chmod(0o600)
+        arguments += [name, file]
+    url = studio(*arguments, "--host", "0.0.0.0", "--tls-cert", cert, "--tls-key", key)
+    secure = {"ignore_https_errors": True}
+
+    operator = open_page(url, **secure)
+    enter(operator, OPERATOR)
+    operator.get_by_role("button", name="Show the link").click()
+    expect(operator.locator("#phone-code")).to_have_attribute("src", re.compile("^data:image/svg"))
+    link = urlsplit(operator.locator("#phone-url").inner_text())
+    assert (link.scheme, link.path) == ("https", "/camera")
+    operator.locator("#phone").get_by_role("button", name="Close").click()
+    expect(operator.locator("#now-state")).to_have_text("tracking")
+
+    phone = open_page(link._replace(netloc=urlsplit(url).netloc).geturl(), PHONE, **secure)
+    expect(phone.locator("#connection")).to_have_attribute("data-state", "live")
+    assert "#" not in phone.url
+    phone.reload()
+    phone.get_by_role("button", name="Start the camera").click()
+    expect(phone.locator("#size")).to_contain_text("640 × 480")
+    expect(phone.locator("#to-dashboard")).to_be_hidden()
+
+    viewer = open_page(url, **secure)
+    enter(viewer, VIEWER)
+    viewer.wait_for_url("**/live")
+    expect(viewer.locator(".face").first).to_be_visible()
+    expect(viewer.get_by_role("link", name="Home")).to_have_count(0)
+    expect(viewer.locator("#record")).to_be_hidden()
+
+
+def enter(page: Page, token: str) -> None:
+    page.locator("#token").fill(token)
+    page.locator("#token-send").click()
