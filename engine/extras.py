@@ -4,7 +4,7 @@ import json
 import shlex
 import shutil
 import sys
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,13 +16,12 @@ def install_command(extra: str) -> str:
 
     In a checkout it names that folder. Otherwise it names the packages: mtclar-stream itself is on no package index.
     """
-    try:
-        installed = distribution(DISTRIBUTION)
-    except PackageNotFoundError:  # imported from a folder that was never installed
+    found = list(distributions(name=DISTRIBUTION))  # two where a build left its metadata in the working folder
+    if not found:  # imported from a folder that was never installed
         return f"{_pip()} install '{DISTRIBUTION}[{extra}]'"
-    if (checkout := _checkout(installed)) is not None:
+    for checkout in filter(None, map(_checkout, found)):
         return f"{_pip()} install -e {shlex.quote(f'{checkout}[{extra}]')}"
-    return f"{_pip()} install {' '.join(map(shlex.quote, _requirements(installed, extra)))}"
+    return f"{_pip()} install {' '.join(map(shlex.quote, _requirements(found[0], extra)))}"
 
 
 def _pip() -> str:

@@ -26,7 +26,7 @@ def test_of_a_wheel_it_names_the_packages(tmp_path: Path, monkeypatch: pytest.Mo
         f"Requires-Dist: {text}" for text in metadata("mtclar-stream").get_all("Requires-Dist") or ()
     )
     (tmp_path / "METADATA").write_text(f"Metadata-Version: 2.4\nName: mtclar-stream\nVersion: 1\n{about}\n")
-    monkeypatch.setattr(extras, "distribution", lambda _: Distribution.at(tmp_path))
+    monkeypatch.setattr(extras, "distributions", lambda **_: [Distribution.at(tmp_path)])
     *_, install, package = shlex.split(install_command("parquet"))
     assert install == "install"
     assert package.startswith("pyarrow>=")
