@@ -38,6 +38,15 @@ PreviewOption = Annotated[
 PreviewRemoteOption = Annotated[
     bool, typer.Option("--preview-remote", help="As --preview, for operators on other machines too.")
 ]
+PortOrFreeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help=f"Port to listen on, by default {PORT}, or a free one if that is in use; 0 takes a free one.",
+        show_default=False,
+    ),
+]
 SourceOption = Annotated[
     str,
     typer.Option(

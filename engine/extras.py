@@ -16,7 +16,9 @@ def install_command(extra: str) -> str:
 
     In a checkout it names that folder. Otherwise it names the packages: mtclar-stream itself is on no package index.
     """
-    found = list(distributions(name=DISTRIBUTION))  # two where a build left its metadata in the working folder
+    found = list(
+        distributions(name=DISTRIBUTION)
+    )  # two where a build left its metadata in the working folder
     if not found:  # imported from a folder that was never installed
         return f"{_pip()} install '{DISTRIBUTION}[{extra}]'"
     for checkout in filter(None, map(_checkout, found)):

@@ -15,7 +15,7 @@ class ServerConfig:
     """Raises UsageError when clients elsewhere could connect without a token, or a token or origin is invalid."""
 
     host: str = DEFAULT_HOST
-    port: int = DEFAULT_PORT  # 0: a free one
+    port: int | None = DEFAULT_PORT  # 0: a free one; None: the default, or a free one if it is in use
     token: str | None = None
     tls_cert: Path | None = None  # PEM files
     tls_key: Path | None = None
@@ -28,6 +28,11 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         _ = self.access  # validates
+
+    @property
+    def usual_port(self) -> int:
+        """The port to try first."""
+        return DEFAULT_PORT if self.port is None else self.port
 
     @property
     def access(self) -> Access:

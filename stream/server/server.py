@@ -5,6 +5,7 @@ Worker threads call `publish`, which only queues. Everything else runs on one ev
 """
 
 import asyncio
+import errno
 import logging
 import secrets
 import threading
@@ -198,7 +199,7 @@ class Server(Sink):
         self._thread = threading.Thread(target=run, name="server", daemon=True)
         self._thread.start()
         if not ready.wait(START_TIMEOUT_S):
-            where = f"{self.config.host}:{self.config.port}"
+            where = f"{self.config.host}:{self.config.usual_port}"
             raise ServeError(f"{where} could not be opened in {START_TIMEOUT_S:g} s")
         if errors:
             raise errors[0]
@@ -264,7 +265,7 @@ class Server(Sink):
     @property
     def port(self) -> int:
         """The port it listens on; for port 0 the one that the system chose."""
-        return self.config.port if self._listener is None else self._port
+        return self.config.usual_port if self._listener is None else self._port
 
     @property
     def url(self) -> str:
@@ -374,11 +375,17 @@ class Server(Sink):
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        limits, tls, port = self.limits, self._certificate, self.config.port
+        limits, tls, port = self.limits, self._certificate, self.config.usual_port
         # 'localhost' is two addresses, and port 0 would give each a port of its own.
         host = DEFAULT_HOST if self.config.host == "localhost" else self.config.host
         try:
-            self._listener = open_listener(host, port, limits)
+            try:
+                self._listener = open_listener(host, port, limits)
+            except OSError as error:
+                if self.config.port is not None or error.errno != errno.EADDRINUSE:
+                    raise
+                self._listener = open_listener(host, 0, limits)
+                self.warnings.append(f"port {port} is in use, so this server has another one")
         except (OSError, OverflowError) as error:
             raise start_error(error, self.config.host, port) from error
         self._port: int = self._listener.getsockname()[1]

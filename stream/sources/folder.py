@@ -1,11 +1,13 @@
 """A folder of pictures as a source: in the order of their names, one every 1/fps seconds."""
 
 import logging
+import math
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from mtclar.stream.sources.base import HEIF_HINT, HEIF_SUFFIXES
 
 log = logging.getLogger(__name__)
 
+MIN_FPS, MAX_FPS = 0.01, 1000.0
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -29,8 +32,15 @@ class FolderSource:
     live = False
     size: tuple[int, int] | None = None
 
-    def __init__(self, folder: Path, fps: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.stream_id = folder.resolve().name or "folder"
+    def __init__(
+        self,
+        folder: Path,
+        fps: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        stream_id: str | None = None,
+    ) -> None:
+        self.stream_id = stream_id or folder.resolve().name or "folder"
         self.label = f"{folder.name or folder}/"
         self.fps: float | None = fps
         self._period_s = 1.0 / fps
@@ -76,6 +86,33 @@ class FolderSource:
 
     def close(self) -> None:
         self._closed.set()
+
+
+def rate_of(folder: Path, options: str) -> float:
+    """The frame rate that the options of a folder give: `fps=25`. Raises UsageError."""
+    given = dict(parse_qsl(options, keep_blank_values=True))
+    text = given.pop("fps", None)
+    if given:
+        raise UsageError(f"an image folder has no option '{next(iter(given))}'", "options: fps, rotate, flip")
+    if text is None:
+        holds = {path.suffix.lower() for path in folder.iterdir() if not path.name.startswith(".")}
+        if not holds & SUFFIXES:
+            raise UsageError(
+                f"{folder} is not a file, and a folder without pictures",
+                f"for all videos of a folder: mtclar-stream analyse {folder} --out results",
+            )
+        raise UsageError(
+            f"{folder} is an image folder, and its frame rate is not given", f"'{folder}?fps=25' gives it"
+        )
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = math.nan
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise UsageError(
+            f"'{text}' is not a frame rate", f"pictures a second, from {MIN_FPS:g} to {MAX_FPS:g}: fps=25"
+        )
+    return fps
 
 
 def _sort_key(name: str) -> list[tuple[int, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.files.reading import expand_home
-from mtclar.stream.sources.base import FORMS, stream_name
+from mtclar.stream.sources.base import FORMS, Source, stream_name
 from mtclar.stream.sources.decoding import UNDECODABLE_PACKETS, CodecChanged, Picture, pictures
 from mtclar.stream.sources.media_file import MediaFile
 from mtclar.stream.sources.options import split_file, stream_number
@@ -17,10 +17,14 @@ from mtclar.stream.sources.options import split_file, stream_number
 log = logging.getLogger(__name__)
 
 
-def open_file_source(spec: str, stream_id: str | None, loop: bool) -> "VideoFile":
-    """The source of a path."""
+def open_file_source(spec: str, stream_id: str | None, loop: bool) -> Source:
+    """The source of a path: a video file, or a folder of pictures with `?fps=25`. Raises UsageError."""
     name, options = split_file(spec)
     path = expand_home(name)
+    if path.is_dir():
+        from mtclar.stream.sources.folder import FolderSource, rate_of
+
+        return FolderSource(path, rate_of(path, options), stream_id=stream_id)
     number = stream_number(options, "a file")
     return VideoFile(path, stream_id or stream_name(path.stem), loop=loop, stream=number)
 

@@ -9,7 +9,6 @@ import typer
 
 from mtclar.cli.options import (
     HOST,
-    PORT,
     WEBCAM,
     BackendOption,
     CsvOption,
@@ -17,7 +16,7 @@ from mtclar.cli.options import (
     LogOption,
     NoLiveOption,
     ParticipantOption,
-    PortOption,
+    PortOrFreeOption,
     PreviewOption,
     PreviewRemoteOption,
     ProviderOption,
@@ -74,7 +73,7 @@ def command(
         ),
     ] = None,
     host: HostOption = HOST,
-    port: PortOption = PORT,
+    port: PortOrFreeOption = None,
     token: Annotated[
         str | None,
         typer.Option(help="Secret that clients must send. Other users can see it in the process list."),

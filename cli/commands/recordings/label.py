@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import BackendOption, ScaleOption, ThreadsOption, expanded
+from mtclar.cli.options import NO_SUPPORT, BackendOption, ScaleOption, ThreadsOption, expanded
 from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.engine.files.reading import expand_home
 
@@ -215,7 +215,8 @@ def command(
         raise UsageError(
             "one video needs one --support and --out", "label VIDEO --support labels.csv --out out.csv"
         )
-    job = Job(videos[0], supports[0], tuple(outs), fps, choice, in_scale)
+    labels = None if str(supports[0]) == NO_SUPPORT else supports[0]
+    job = Job(videos[0], labels, tuple(outs), fps, choice, in_scale)
     _label_one(job, settings, render, segments, force, passphrase_file, backend, threads)
 
 

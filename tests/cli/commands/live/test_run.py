@@ -17,6 +17,8 @@ import cv2
 import pytest
 from websockets.sync.client import connect
 
+from support.media.video_clips import face_pictures
+
 from mtclar.cli.options import default_support_path
 from mtclar.engine.support_set import SupportSet
 
@@ -312,3 +314,20 @@ def make_clip(face_clip: Path, tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+def test_a_folder_of_pictures_is_a_source_with_a_frame_rate(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(face_pictures(5)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    done = command("run", "--source", folder)
+    assert done.code == 2
+    assert "pictures?fps=25' gives it" in done.err
+    done = command(
+        "run", "--source", f"{folder}?fps=4", "--support", "none", "--csv", tmp_path / "values.csv"
+    )
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader((tmp_path / "values.csv").read_text().splitlines()))
+    assert [row["time"] for row in rows] == ["0.0000", "0.2500", "0.5000", "0.7500", "1.0000"]
+    assert {row["stream"] for row in rows} == {"pictures"}

@@ -1,7 +1,9 @@
 """`mtclar-stream run`: each thing that can be wrong is said in a sentence, and nothing is left behind."""
 
+import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from mtclar.cli.options import PORT
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
@@ -20,7 +23,7 @@ Command = Callable[..., Any]
     ("arguments", "code", "says"),
     [
         (("--source", "/no/such/file.mp4"), 2, "there is no file"),
-        (("--source", "/tmp"), 2, "is not a file"),
+        (("--source", "/etc"), 2, "is not a file"),
         (("--source", "ftp://host/x"), 2, "there is no source 'ftp'"),
         (("--source", "webcam:77"), 1, "there is no camera 77"),
         (("--source", "demo", "--freshness", "soon"), 2, "there is no freshness 'soon'"),
@@ -129,6 +132,19 @@ def test_a_port_in_use_leaves_nothing_behind(command: Command, face_clip: Path, 
     assert done.code == 1
     assert f"port {port} is in use" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_at_once_have_a_port_each(command: Command, face_clip: Path, tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # another run of this machine has it
+            holder.bind(("127.0.0.1", PORT))
+            holder.listen()
+        done = command("run", "--source", face_clip, "--support", "none", "--csv", tmp_path / "values.csv")
+    assert done.code == 0, done.err
+    assert f"warning: port {PORT} is in use" in done.out
+    assert re.search(r"Dashboard  http://127\.0\.0\.1:(?!8765)\d+/", done.out)
+    assert len((tmp_path / "values.csv").read_text().splitlines()) > 50
 
 
 def test_a_csv_that_is_there_is_overwritten_with_force_alone(

@@ -46,6 +46,17 @@ def test_one_row_for_each_frame(command: Command, support: Path, tmp_path: Path)
     assert out.stat().st_mode & 0o777 == 0o600
 
 
+def test_without_a_support_set_values_are_uncalibrated(
+    command: Command, face_clip: Path, tmp_path: Path
+) -> None:
+    done = command("label", face_clip, "--support", "none", "--out", tmp_path / "out.csv")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert len(rows) == 50
+    assert {row["calibrated"] for row in rows} == {"0"}
+    assert all(row["valence"] for row in rows)
+
+
 def test_an_image_folder(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
