@@ -15,9 +15,8 @@ from typing import Any
 import av
 import cv2
 import pytest
-from websockets.sync.client import connect
-
 from support.media.video_clips import face_pictures
+from websockets.sync.client import connect
 
 from mtclar.cli.options import default_support_path
 from mtclar.engine.support_set import SupportSet
