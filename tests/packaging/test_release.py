@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -62,6 +63,24 @@ def test_requirements_have_a_hash_each_and_the_bill_lists_them(release: Path) ->
     assert bill["bomFormat"] == "CycloneDX"
     assert sorted(one["name"] for one in bill["components"]) == sorted(pinned)
     assert bill["metadata"]["component"]["name"] == "mtclar-stream"
+
+
+def test_uv_installs_the_wheel_by_hashes_for_an_empty_home(release: Path, tmp_path: Path) -> None:
+    """As the page says: `uv tool install`, in a home without anything; the demo runs."""
+    environment = os.environ | {"HOME": str(tmp_path), "UV_TOOL_DIR": str(tmp_path / "tools")}
+    environment |= {"UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
+    (wheel,) = release.glob("*.whl")
+    options = ["--python", sys.executable, "--constraints", str(release / "requirements.txt")]
+    uv = Path(sys.executable).with_name("uv")
+    installed = subprocess.run(
+        [uv, "tool", "install", *options, wheel], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert installed.returncode == 0, installed.stderr
+    demo = ["demo", "--freshness", "all", "--no-live", "--port", "0", "--summary-json", "demo.json"]
+    program = tmp_path / "bin" / "mtclar-stream"
+    done = subprocess.run([program, *demo], cwd=tmp_path, env=environment, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "demo.json").read_text())["ccc"]["valence"]["mtclar"] > 0.9
 
 
 def test_version_names_commit_and_networks() -> None:
