@@ -32,6 +32,7 @@ SUITE, MIRROR, PYTHON = "bookworm", "http://deb.debian.org/debian", "3.11"
 QEMU = "qemu-aarch64-static"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 NEEDED = ("debootstrap", QEMU, "update-binfmts")
+MAX_DIFFERENCE = 0.05  # of a valence or arousal
 PRECISIONS = {"int8": "onnxruntime:int8", "fp32": "onnxruntime:cpu"}
 
 
@@ -151,6 +152,12 @@ def main() -> None:
         subprocess.run(["umount", str(SYSTEM / "proc")], check=False)
     (FOLDER / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
+    for precision in PRECISIONS:
+        found = result[precision]
+        if found["states that differ"] or found["largest"] > MAX_DIFFERENCE or not found["with a face"]:
+            sys.exit(
+                f"{precision} differs from this machine: by {found['largest']}, allowed is {MAX_DIFFERENCE}"
+            )
 
 
 def compare(wheel: Path, frames: int) -> dict[str, Any]:
