@@ -6,7 +6,7 @@ import { fitting } from "./canvas.js";
 
 const TRAIL_S = 5;
 const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
-const FADE_PX = 12; // from here on, a word fades
+const FADE_PX = 6; // from here on, a word fades
 const NAME_PX = 16; // between a point and its name
 const NAME_LENGTH_PX = 140;
 const RING = 0.9; // radius of valence or arousal 1, as a share of half the sheet
