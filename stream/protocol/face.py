@@ -24,6 +24,7 @@ class Face:
     drift: tuple[str, ...] | None = None  # how the face differs from its support set for some seconds
     nearest_similarity: float | None = None  # 0..1
     similarity: tuple[float, ...] | None = None  # 0..1, to each support frame
+    absolute: tuple[float, float] | None = None  # valence and arousal of the encoder alone, not corrected
     blendshapes: dict[str, float] | None = None  # 0..1, by ARKit's names
 
     @classmethod
@@ -56,5 +57,6 @@ class Face:
                 None if raw is None or raw.nearest is None else float(raw.similarity[raw.nearest])
             ),
             similarity=similarity,
+            absolute=None if raw is None else raw.absolute,
             blendshapes=blendshapes,
         )

@@ -33,12 +33,13 @@ OptionalField = Literal[
     "drift",
     "nearest_similarity",
     "similarity",
+    "absolute",
     "blendshapes",
 ]
 """The fields of a face that `subscribe` may choose; the others are always there."""
 
 ALL_FIELDS: frozenset[str] = frozenset(OptionalField.__args__)  # type: ignore[attr-defined]
-DEFAULT_FIELDS = ALL_FIELDS - {"similarity", "blendshapes"}
+DEFAULT_FIELDS = ALL_FIELDS - {"similarity", "absolute", "blendshapes"}
 
 DECIMALS = 4
 

@@ -10,7 +10,7 @@ import cv2
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtclar.stream.protocol.messages import ClockMessage
+from mtclar.stream.protocol.messages import ClockMessage, MarkMessage
 from mtclar.stream.table.columns import NAMES
 
 OpenPage = Callable[..., Page]
@@ -205,6 +205,10 @@ def test_csv_is_what_is_in_view(speaker: StartSpeaker, open_page: OpenPage, tmp_
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     name = 'anna, called "the first"'
     told(server, page, subject=name)
+    marked = FRAMES - 50
+    for label, frame in (("=1+1", marked), ("early", 2)):
+        server.server.publish(MarkMessage(label, 100.0 + frame * FRAME_S - 0.01))
+    page.wait_for_timeout(500)
     page.locator("#zoom-in").click()
     page.locator("#zoom-in").click()  # 5 of the 8 seconds
     page.locator("#pause").click()
@@ -222,6 +226,8 @@ def test_csv_is_what_is_in_view(speaker: StartSpeaker, open_page: OpenPage, tmp_
         assert float(row["valence"]) == value(i)
         assert float(row["arousal"]) == -value(i)
         assert float(row["raw_valence"]) == pytest.approx(value(i) + 0.03)
+        assert float(row["absolute_valence"]) == value(i)
+        assert row["mark"] == ("'=1+1" if i == marked else "")
         assert float(row["valence_sd"]) == 0.08
         assert float(row["nearest_similarity"]) == pytest.approx(0.9)
         assert [row[name] for name in ("x", "y", "width", "height")] == ["100.0", "80.0", "200.0", "240.0"]

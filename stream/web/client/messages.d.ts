@@ -22,6 +22,7 @@ export interface Face {
   drift?: Array<"unlike" | "darker" | "brighter" | "blurred" | "turned"> | null;
   nearest_similarity?: number | null;
   similarity?: Array<number>;
+  absolute?: [number, number] | null;
   /** Coefficients by ARKit's names; null where the server computes none or the face was not seen. */
   blendshapes?: Record<string, number> | null;
 }
@@ -113,7 +114,7 @@ export interface Subscribed {
   type: "subscribed";
   streams: Array<string> | null;
   max_hz: number | null;
-  fields: Array<"faults" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "blendshapes">;
+  fields: Array<"faults" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "absolute" | "blendshapes">;
   delivery: "latest" | "all";
 }
 
@@ -227,7 +228,7 @@ export interface Subscribe {
   type: "subscribe";
   streams?: Array<string> | null;
   max_hz?: number | null;
-  fields?: Array<"faults" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "blendshapes"> | null;
+  fields?: Array<"faults" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "absolute" | "blendshapes"> | null;
   delivery?: "latest" | "all";
 }
 

@@ -30,7 +30,7 @@ import { disconnectedState, momentText, SILENCE_S, spanText, streamsState, strea
 const REDUCED_MOTION_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
 const HISTORY_TIMEOUT_MS = 2000; // for the answer to `history`; then the page starts without it
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
-const FIELDS = ["faults", "raw", "sd", "in_support", "drift", "box", "pose", "nearest_similarity"];
+const FIELDS = ["faults", "raw", "sd", "in_support", "drift", "box", "pose", "nearest_similarity", "absolute"];
 
 const history = new History();
 const view = new View(history, () => {

@@ -25,11 +25,27 @@ export function toCsv(viewport, unix) {
     }
   }
   rows.sort((one, other) => one.sample.t - other.sample.t);
-  const lines = rows.map(({ face, sample }) => {
-    const values = cellsOf(face, sample, unix(sample.t));
+  const marks = marksOf(rows, viewport);
+  const lines = rows.map((row) => {
+    const values = { ...cellsOf(row.face, row.sample, unix(row.sample.t)), mark: marks.get(row) };
     return COLUMNS.map((name) => cell(values[name]));
   });
   return [COLUMNS, ...lines].map((cells) => cells.join(",")).join("\r\n") + "\r\n";
+}
+
+/** The marks of a row: those since the frame before it, in the first row of a frame of each stream, as `run --csv`. */
+function marksOf(rows, { marks, from }) {
+  const before = new Map(); // stream -> time of its last frame
+  const found = new Map();
+  for (const row of rows) {
+    const { face: { stream }, sample: { t } } = row;
+    const since = before.get(stream) ?? from;
+    if (t === since) continue;
+    before.set(stream, t);
+    const labels = marks.filter((mark) => [null, stream].includes(mark.stream) && mark.t > since && mark.t <= t);
+    if (labels.length) found.set(row, labels.map(({ label, exported }) => textCell(exported ?? label)).join("; "));
+  }
+  return found;
 }
 
 /** The cells of one row by column. */
@@ -52,6 +68,8 @@ function cellsOf(face, sample, t_unix) {
     arousal_sd: number(sample.sa),
     raw_valence: number(sample.raw?.[0]),
     raw_arousal: number(sample.raw?.[1]),
+    absolute_valence: number(sample.absolute?.[0]),
+    absolute_arousal: number(sample.absolute?.[1]),
     in_support: flag(sample.inSupport),
     calibrated: flag(sample.calibrated),
     nearest_similarity: number(sample.nearest),

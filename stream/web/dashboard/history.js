@@ -195,6 +195,7 @@ export class History {
       sv: description.sd ? description.sd[0] : 0,
       sa: description.sd ? description.sd[1] : 0,
       raw: description.raw,
+      absolute: description.absolute,
       box: description.box,
       pose: description.pose,
       nearest: description.nearest_similarity,

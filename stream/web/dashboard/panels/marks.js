@@ -32,8 +32,9 @@ export class MarkButton {
   }
 }
 
-/** An `event` as a mark on the charts: {t, label, stream, active, axis, face}. */
+/** An `event` as a mark on the charts: {t, label, stream, active, axis, face, exported}, the last as `run --csv` has it. */
 export function eventMark({ t, stream, face, subject, threshold, active }) {
   const words = { name: subject || text("face.number", { id: face }), threshold: thresholdText(threshold) };
-  return { t, stream, active, axis: threshold.axis, face: `${stream}/${face}`, label: text(active ? "threshold.reached" : "threshold.left", words) };
+  const exported = `${active ? "" : "end of "}${threshold.axis} ${threshold.side} ${threshold.value} for ${threshold.seconds} s: ${subject || `face ${face}`}`;
+  return { t, stream, active, exported, axis: threshold.axis, face: `${stream}/${face}`, label: text(active ? "threshold.reached" : "threshold.left", words) };
 }
