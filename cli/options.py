@@ -36,7 +36,8 @@ PreviewOption = Annotated[
     ),
 ]
 PreviewRemoteOption = Annotated[
-    bool, typer.Option("--preview-remote", help="As --preview, for operators on other machines too.")
+    bool,
+    typer.Option("--preview-remote", help="Operators on other machines, too, may open the camera's picture."),
 ]
 PortOrFreeOption = Annotated[
     int | None,

@@ -79,8 +79,6 @@ class Runner:
         self._version = version
         self._options = options or PipelineOptions()
         self._preview = preview
-        if preview is not None:
-            self._options = replace(self._options, on_faces=preview.offer)
         self._metrics = Metrics()
         self._pipelines: Sequence[Pipeline] = ()
         self._answered: dict[str, int] = {}  # frames of streams that ended, by stream
@@ -137,6 +135,8 @@ class Runner:
         Clients are told of other streams by `server.announce`. `options` replace those before.
         """
         self._options = options or self._options
+        if self._preview is not None:
+            self._options = replace(self._options, on_faces=self._preview.offer)
         self._answered |= {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
         self._streams = {stream.source.stream_id: stream for stream in streams}
         self._announced = {stream.source.stream_id: stream.tracker.supports for stream in streams}

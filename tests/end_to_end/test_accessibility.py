@@ -99,10 +99,15 @@ def test_rating(process: Callable[..., Any], open_page: OpenPage, axe: str, tmp_
 
 
 def test_the_studio(process: Callable[..., Any], open_page: OpenPage, axe: str, tmp_path: Path) -> None:
-    running = process("studio", "--folder", tmp_path / "studio", "--port", 0, "--no-open")
-    found = re.search(r"http://\S+", running.read_until("http://"))
-    assert found is not None
-    page = open_page(found[0], gone=True)
-    expect(page.locator("h2").first).to_be_visible()
-    page.wait_for_timeout(1000)  # cameras are looked for
+    people = tmp_path / "participants"
+    people.mkdir()
+    (people / "anna.mtclar").write_bytes(b"damaged")
+    running = process("studio", "--no-open", "--port", "0", "--folder", tmp_path)
+    page = open_page(str(running.read_until("Studio ").split()[-1]))
+    expect(page.locator("#participant-list")).to_contain_text("damaged")
+    assert serious(page, axe) == []
+    page.get_by_role("button", name="Play: Demo").click()
+    expect(page.locator("#now-state")).to_have_text("tracking")
+    assert serious(page, axe) == []
+    page.get_by_role("button", name="Delete: anna").click()
     assert serious(page, axe) == []

@@ -12,6 +12,7 @@ from mtclar.cli.options import (
     BackendOption,
     HostOption,
     PortOption,
+    PreviewRemoteOption,
     ThreadsOption,
     TlsCertOption,
     TlsKeyOption,
@@ -37,6 +38,7 @@ def command(
     record_video: Annotated[
         bool, typer.Option("--record-video", help="Store the video of recorded sessions too.")
     ] = False,
+    preview_remote: PreviewRemoteOption = False,
     host: HostOption = HOST,
     port: PortOption = PORT,
     token_file: TokenFileOption = None,
@@ -68,7 +70,9 @@ def command(
     from mtclar.engine.files.reading import user_folder
     from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.engine.files.writing import require_writable
+    from mtclar.stream.pipeline.preview import Preview
     from mtclar.stream.pipeline.runner import Runner
+    from mtclar.stream.server.access import is_loopback
     from mtclar.stream.server.config import ServerConfig
     from mtclar.studio.folder import StudioFolder
     from mtclar.studio.pages import HOME_PAGE, studio_pages
@@ -89,7 +93,8 @@ def command(
             chosen.sessions, at_once=False, video=record_video, program=f"mtclar-stream {version()}"
         )
     with stop_on_signals() as stopped, ExitStack() as stack:
-        runner = Runner([], config, version=version(), recorder=recorder)
+        shown = stack.enter_context(Preview()) if preview_remote or is_loopback(host) else None
+        runner = Runner([], config, version=version(), recorder=recorder, preview=shown)
         studio = stack.enter_context(
             Studio(runner, chosen, recorder=recorder, backend=backend, threads=threads)
         )

@@ -32,6 +32,7 @@ EXTRA_MODULES = {
         "`--backend tensorrt` on GeForce and RTX GPUs",
     ),
     "tensorrt": (("tensorrt", "cuda", "onnx", "filelock"), "`--backend tensorrt` on data-centre GPUs"),
+    "studio": (("pyarrow", "segno"), "`studio`: recorded sessions, and a code for phones"),
     "lsl": (("pylsl",), "`run --sink lsl`"),
     "osc": (("pythonosc",), "`run --sink osc://HOST:PORT`"),
     "mqtt": (("paho",), "`run --sink mqtt://HOST:PORT/TOPIC`"),
