@@ -22,6 +22,7 @@ from mtclar.stream.pipeline.summary import Summary, is_summary
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sinks.live_view import LiveView
+from mtclar.stream.sources.base import length_of
 from mtclar.stream.table.provenance import is_sidecar, sidecar_path
 
 FILE_DROPS_WARNING = (
@@ -131,11 +132,13 @@ class Service:
         """Answers frames until every source has ended or `stopped` is set; raises what Runner.run raises."""
         runner = self.runner
         keys = {MARK_KEY: self._mark} if self._values and self._console.is_terminal and reads_keys() else {}
+        sources = [pipeline.source for pipeline in runner.pipelines]
         view = LiveView(
             console=self._console,
             clients=lambda: runner.server.clients,
             values=self._values,
             hint=f"{MARK_KEY}: mark" if keys else "",
+            lengths_s={source.stream_id: length_s for source in sources if (length_s := length_of(source))},
         )
         live = all(pipeline.source.live for pipeline in runner.pipelines)
 

@@ -27,6 +27,7 @@ from mtclar.stream.sinks.base import Sink
 REDRAWS_PER_S = 8
 PLAIN_INTERVAL_S = 1.0
 RATE_WINDOW_S = 2.0
+MINUTES_FROM_S = 120  # from here on remaining time is in minutes
 BAR_CELLS = ((96, 21), (72, 11))  # (least columns of the terminal, cells of a bar); narrower: no bars
 
 CONNECTING = "connecting"  # the state of a source before its first message
@@ -49,7 +50,8 @@ class LiveView(Sink):
     `open` takes title and queue from the streams; a client without streams enters it as a context manager instead.
     `clients`, where given, returns the number of connected clients. Without `values` only changes of a source's state
     and marks are written, a line each. `queued`: latencies include a wait in a full queue (freshness `all`), and the
-    view states it. `hint`, such as which key does what, is shown on a terminal. `clock` is monotonic.
+    view states it. `hint`, such as which key does what, is shown on a terminal. `lengths_s`: of recordings, by
+    stream; then the share that is done and the remaining time are shown. `clock` is monotonic.
     """
 
     own_thread = False
@@ -63,12 +65,15 @@ class LiveView(Sink):
         values: bool = True,
         queued: bool = False,
         hint: str = "",
+        lengths_s: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
         self._console = console or Console()
         self.queued = queued
         self.hint = hint
+        self._lengths_s = dict(lengths_s or {})
+        self._started_s: float | None = None  # when the first message came
         self._clients = clients
         self._values = values
         self._clock = clock
@@ -121,6 +126,8 @@ class LiveView(Sink):
             stream, latency_ms = message["stream"], float(message["latency_ms"]["total"])
         now = self._clock()
         with self._lock:
+            if self._started_s is None:
+                self._started_s = now
             self._affects[stream] = message
             self._arrivals.append((now, latency_ms))
             self._drop_old(now)
@@ -236,7 +243,25 @@ class LiveView(Sink):
         if self._clients is not None:
             count = self._clients()
             parts.append(f"{count:,} client{'' if count == 1 else 's'}")
+        if self._lengths_s:
+            parts.append(self._progress())
         return ", ".join(parts)
+
+    def _progress(self) -> str:
+        """`43 %, 12 s left`: by the time within the recordings, and the time since the first message."""
+        with self._lock:
+            reached_s = {
+                stream: float(_as_mapping(affect)["pts"]) for stream, affect in self._affects.items()
+            }
+            started_s = self._started_s
+        done_s = sum(
+            min(reached_s.get(stream, 0.0), length_s) for stream, length_s in self._lengths_s.items()
+        )
+        share = done_s / sum(self._lengths_s.values())
+        if started_s is None or share <= 0:
+            return "0 %"
+        left_s = round((self._clock() - started_s) * (1 - share) / share)
+        return f"{100 * share:.0f} %, {f'{left_s // 60} min' if left_s >= MINUTES_FROM_S else f'{left_s} s'} left"
 
     def _drop_old(self, now: float) -> None:
         while self._arrivals and self._arrivals[0][0] < now - RATE_WINDOW_S:

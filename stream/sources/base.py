@@ -67,6 +67,11 @@ class Source(Protocol):
         ...
 
 
+def length_of(source: Source) -> float | None:
+    """How long a recording is, in seconds: the attribute `length_s`, which a source need not have; None if unknown."""
+    return getattr(source, "length_s", None)
+
+
 def stream_name(text: str) -> str:
     """A stream id from a path or address: letters, digits, dot, dash and underscore; never a number.
 
@@ -90,6 +95,10 @@ class WrappedSource:
     @property
     def fps(self) -> float | None:
         return self._source.fps
+
+    @property
+    def length_s(self) -> float | None:
+        return length_of(self._source)
 
     @property
     def files(self) -> tuple[Path, ...]:

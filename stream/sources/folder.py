@@ -32,6 +32,10 @@ class FolderSource:
     live = False
     size: tuple[int, int] | None = None
 
+    @property
+    def length_s(self) -> float | None:
+        return len(self.files) * self._period_s
+
     def __init__(
         self,
         folder: Path,

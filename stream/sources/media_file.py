@@ -70,6 +70,11 @@ class MediaFile:
             ]
 
     @property
+    def length_s(self) -> float | None:
+        """Seconds from the first frame to the end, as the header says; None if it does not."""
+        return None if self._end_s is None else max(self._end_s - (self._first_stamps_s or [0.0])[0], 0.0)
+
+    @property
     def fps(self) -> float | None:
         """Frames per second: announced, otherwise measured; None when unknown."""
         if self._announced_fps is None and len(self._first_stamps_s) > 1:

@@ -72,6 +72,7 @@ class VideoFile:
         # An unreadable file fails here, not in the reader's thread.
         self._file = MediaFile(path, self.label, self._warn, stream)
         self.fps: float | None = self._file.fps
+        self.length_s = None if loop else self._file.length_s
         with self._file.open() as (container, video):
             for picture in pictures(container, video, self.label, self._closed, self._warn):
                 self.size: tuple[int, int] | None = (picture.image.shape[1], picture.image.shape[0])

@@ -1,6 +1,7 @@
 """`mtclar-stream calibrate`: a short guided recording, or a labelled video, becomes a support set with a report."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from mtclar.cli.commands.calibration import calibrate_page, calibrate_recording
 from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, ScaleOption, SourceOption, ThreadsOption
 from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.terminal import Terminal, counted, print_text
+from mtclar.cli.terminal import Terminal, counted, print_text, progress_bars
 from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
@@ -175,8 +176,15 @@ def _read_labels(console: "Console", source: "Source", path: Path, scale: str | 
 def _select_labelled(source: "Source", labels: "Sequence[Label]", tracker: "Tracker") -> "FrameSelection":
     from mtclar.calibrate.core.labelled_frames import select_labelled
 
-    with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
-        return select_labelled(frames, labels, tracker)
+    with closing(source.frames()) as frames, progress_bars() as bars:  # type: ignore[type-var]  # a generator
+        task = bars.add_task(f"seconds of {source.label}", total=math.ceil(labels[-1].time_s))
+
+        def told() -> "Iterator[Frame]":
+            for frame in frames:
+                bars.update(task, completed=int(frame.pts_s))
+                yield frame
+
+        return select_labelled(told(), labels, tracker)
 
 
 def _guided(

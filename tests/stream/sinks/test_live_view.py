@@ -210,6 +210,20 @@ def test_that_a_queue_is_in_the_latency_is_said() -> None:
     assert "8.0 ms with the queue" in written(console)
 
 
+def test_of_recordings_the_share_and_the_remaining_time_are_shown() -> None:
+    now = 0.0
+    console = Console(file=io.StringIO(), force_terminal=False, width=200)
+    with LiveView("x", console, lengths_s={"door": 20.0, "hall": 20.0}, clock=lambda: now) as view:
+        view.affect(affect(face(), pts=0.0))
+        for now in (2.0, 4.0, 6.0):
+            view.affect(affect(face(), pts=2.5 * now))
+        view.affect(affect(face(), pts=17.0, stream="hall"))
+    lines = written(console).splitlines()
+    assert "25 %, 12 s left" in lines[2]  # 10 of 40 s after 4 s
+    assert "38 %, 10 s left" in lines[3]
+    assert "80 %, 2 s left" in lines[-1]
+
+
 def test_frames_per_second_come_from_the_clock() -> None:
     now = 0.0
     console = Console(file=io.StringIO(), force_terminal=False, width=80)

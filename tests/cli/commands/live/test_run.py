@@ -315,6 +315,14 @@ def make_clip(face_clip: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+def test_a_file_shows_how_far_it_is(command: Command, face_clip: Path) -> None:
+    done = command("run", "--source", face_clip, "--freshness", "paced", "--support", "none", "--port", "0")
+    assert done.code == 0, done.err
+    shares = [int(share) for share in re.findall(r"(\d+) %, \d+ s left", done.out)]
+    assert shares == sorted(shares)
+    assert 90 <= shares[-1] <= 100
+
+
 def test_a_folder_of_pictures_is_a_source_with_a_frame_rate(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
