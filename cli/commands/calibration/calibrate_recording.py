@@ -171,7 +171,11 @@ def _scan(
     stopped: threading.Event,
 ) -> "tuple[RecordingScan, float]":
     """The frames to label, and the length of the recording in seconds; Ctrl-C raises KeyboardInterrupt."""
+    import math
+
     from mtclar.calibrate.web.recording_scan import every_nth, scan_recording, spaced
+    from mtclar.cli.terminal import progress_bars
+    from mtclar.stream.sources.base import length_of
 
     print_text(console, f"Scanning {source.label} ...")
     length_s = 0.0
@@ -179,11 +183,16 @@ def _scan(
     def progress(time_s: float) -> None:
         nonlocal length_s
         length_s = time_s
+        bars.update(task, completed=int(time_s))
         if stopped.is_set():
             raise KeyboardInterrupt
 
     wanted = spaced() if every is None else every_nth(every)
-    with closing(source.frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
+    whole_s = length_of(source)
+    with closing(source.frames()) as frames, progress_bars() as bars:  # type: ignore[type-var]  # a generator
+        task = bars.add_task(
+            f"seconds of {source.label}", total=None if whole_s is None else math.ceil(whole_s)
+        )
         scan = scan_recording(frames, tracker, wanted, progress)
     if scan.rejected:
         count = counted(len(scan.rejected), "frame")
