@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.media.clip_beginning import beginning
+from support.media.clip_beginning import as_images, beginning
 from typer.main import get_command
 
 from mtclar.cli.main import PROGRAM, make_app
@@ -27,10 +27,17 @@ PAGES = sorted(
 )
 RUN = {
     "tutorial.md": ["matplotlib", "pandas"],
+    "analysis/analyse.md": ["pandas", "matplotlib", "pyarrow"],
+    "analysis/corpus.md": [],
+    "analysis/label.md": [],
+    "live/calibrate.md": [],
     "live/camera.md": [],
     "live/phone.md": [],
     "live/several-people.md": [],
     "live/lsl-with-eeg.md": ["pylsl"],
+    "reference/columns.md": ["pandas"],
+    "reference/versions.md": [],
+    "server/operation.md": [],
 }
 """Page -> packages of extras that its commands need."""
 TIMEOUT_S = 200
@@ -57,6 +64,8 @@ def test_the_commands_and_programs_of_a_page_run_in_order(name: str, tmp_path: P
     if name != "tutorial.md":  # which makes its own
         beginning(demo_clip.clip_path(), tmp_path / "video.mp4")
         shutil.copyfile(demo_clip.calibration_path(), tmp_path / "labels.csv")
+    if name in PREPARED:
+        PREPARED[name](tmp_path)
     blocks = snippets(DOCS / name)
     assert any(block.mark != "not run" for block in blocks)
     with ExitStack() as servers:
@@ -66,6 +75,36 @@ def test_the_commands_and_programs_of_a_page_run_in_order(name: str, tmp_path: P
                 servers.enter_context(serving(block, tmp_path))
             elif block.mark != "not run":
                 run(block, tmp_path)
+
+
+def for_label(folder: Path) -> None:
+    as_images(folder / "video.mp4", folder / "images")
+
+
+def for_corpus(folder: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copyfile(folder / "video.mp4", folder / f"{name}.mp4")
+        shutil.copyfile(folder / "labels.csv", folder / f"{name}.csv")
+    (folder / "manifest.csv").write_text("video,support,out\na.mp4,a.csv,out/a.csv\nb.mp4,b.csv,out/b.csv\n")
+
+
+def for_analyse(folder: Path) -> None:
+    """Short recordings of the person of the clip, their support set, and the files that the page names."""
+    calibrate = "mtclar-stream calibrate --source video.mp4 --labels labels.csv --out anna.mtclar"
+    run(Snippet("sh", calibrate, "", ""), folder)
+    (folder / "videos").mkdir()
+    for name in ("trial1.mp4", "trial2.mp4", "videos/a.mp4", "b.mp4"):
+        beginning(demo_clip.clip_path(), folder / name, seconds=3.0)
+    as_images(folder / "b.mp4", folder / "images")
+    (folder / "manifest.csv").write_text("video,support\nb.mp4,anna.mtclar\n")
+    (folder / "trials.csv").write_text("name,start,end\nrest,0,1\nfilm,1,2.5\n")
+
+
+PREPARED = {
+    "analysis/analyse.md": for_analyse,
+    "analysis/corpus.md": for_corpus,
+    "analysis/label.md": for_label,
+}
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The beginning of a video without encoding it again."""
+"""The beginning of a video without encoding it again, and as a folder of images."""
 
 from pathlib import Path
 
@@ -8,12 +8,20 @@ CLIP_S = 12.0
 """Of the bundled clip; its calibration labels lie within."""
 
 
-def beginning(clip: Path, out: Path) -> None:
-    """The first CLIP_S seconds of a video, as they are."""
+def beginning(clip: Path, out: Path, seconds: float = CLIP_S) -> None:
+    """The first seconds of a video, as they are."""
     with av.open(str(clip)) as source, av.open(str(out), "w") as container:
         stream = source.streams.video[0]
         copied = container.add_stream_from_template(stream)
         for packet in source.demux(stream):
-            if packet.pts is not None and packet.pts * packet.time_base < CLIP_S - 1e-6:
+            if packet.pts is not None and packet.pts * packet.time_base < seconds - 1e-6:
                 packet.stream = copied
                 container.mux(packet)
+
+
+def as_images(video: Path, folder: Path) -> None:
+    """Every frame of a video as a JPEG."""
+    folder.mkdir()
+    with av.open(str(video)) as source:
+        for number, frame in enumerate(source.decode(video=0)):
+            frame.to_image().save(folder / f"{number:05}.jpg", quality=90)
