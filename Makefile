@@ -49,7 +49,7 @@ test: $(SETUP)       ## all tests but the fault suite
 	$(BIN)/pytest -m 'not faults' -n $(JOBS)
 
 faults: $(SETUP)     ## the fault suite: killed servers, bad networks, frozen clients, kills at any moment, a short soak
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest -m faults -n $(JOBS)
 
 MINUTES ?= 60
 soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> docs/results/soak.json and .png
