@@ -100,7 +100,12 @@ def for_analyse(folder: Path) -> None:
     (folder / "trials.csv").write_text("name,start,end\nrest,0,1\nfilm,1,2.5\n")
 
 
+def for_columns(folder: Path) -> None:
+    run(Snippet("sh", "mtclar-stream label video.mp4 --support labels.csv --out out.csv", "", ""), folder)
+
+
 PREPARED = {
+    "reference/columns.md": for_columns,
     "analysis/analyse.md": for_analyse,
     "analysis/corpus.md": for_corpus,
     "analysis/label.md": for_label,
