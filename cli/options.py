@@ -54,8 +54,7 @@ SourceOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="webcam, webcam:N, /dev/videoN, rtsp://..., http://..., rtmp://..., browser, a video file, - (stdin), "
-        "demo or synthetic.",
+        help=f"webcam, {SOURCES}.",
     ),
 ]
 SourcesOption = Annotated[

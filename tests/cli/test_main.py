@@ -1,5 +1,6 @@
 """The entry point: cost of --help, one message per error, exit codes."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,10 @@ import pytest
 
 from mtclar.cli.commands.machine import doctor
 from mtclar.cli.main import COMMANDS, main
+from mtclar.engine.backends.session import BACKENDS
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.estimate.smoothing import SMOOTHERS
+from mtclar.stream.sources import SOURCES
 
 Command = Callable[..., Any]
 
@@ -35,6 +39,22 @@ def test_each_command_has_help(name: str, command: Command) -> None:
     done = command(name, "--help")
     assert done.code == 0
     assert f"mtclar-stream {name}" in done.out
+
+
+def test_the_help_of_run_names_what_can_be_chosen(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registries would cost --help the import of numpy."""
+    monkeypatch.setenv("COLUMNS", "300")
+    text = command("run", "--help").out
+    unnamed = {
+        "file",
+        "pipe",
+        "srt",
+        "rtsps",
+        "https",
+        "rtmps",
+    }  # a path, -, refused; each like its plain scheme
+    for name in [*SMOOTHERS, *BACKENDS, *(SOURCES.keys() - unnamed)]:
+        assert re.search(rf"\b{name}\b", text), name
 
 
 def test_version(command: Command) -> None:
