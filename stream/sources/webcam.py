@@ -172,14 +172,15 @@ class Webcam:
                 now_s = self._clock()
                 if not ok or image is None:
                     missed += 1
-                    if missed >= MISSED_READS:
+                    # Some drivers answer with an old picture at every second read of a camera that is gone.
+                    if missed >= MISSED_READS or self.reachable() is False:
                         raise SourceError(f"{self.label} gives no picture", "is it unplugged?")
                     self._closed.wait(0.02)
                     continue
                 missed = 0
                 if image.ndim == 2:
                     image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-                self.size = (image.shape[1], image.shape[0])
+                self._see((image.shape[1], image.shape[0]))
                 taken_s = driver_time(float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, now_s)
                 t_capture_s = now_s if taken_s is None else taken_s
                 pts_s = self._time_line(t_capture_s)
@@ -188,6 +189,12 @@ class Webcam:
                 yield Frame(image, seq, t_capture_s, clock, pts_s, self.stream_id)
         finally:
             capture.release()
+
+    def _see(self, size: tuple[int, int]) -> None:
+        """Takes the size of a picture; some drivers confirm every size, and give another."""
+        if self._mode is not None and self.size not in (None, size):
+            log.warning("%s: its driver announced %dx%d, gives %dx%d", self.label, *(self.size or ()), *size)
+        self.size = size
 
     def _index(self) -> int | None:
         """The camera's current number; None when no camera has that name."""
