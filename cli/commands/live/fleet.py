@@ -130,6 +130,7 @@ def record(
     set_up_logs("plain", [])
     if not TOKEN.fullmatch(name):
         raise UsageError("the name of a recorder is letters, digits, - and _", "such as night-1")
+    since_s = span_s(since) if since else None
     bus = parse_bus(nats)
     module = fleet_module("recorder")
     with stop_on_signals() as stopped, module.BusConnection(bus, "mtclar-stream recorder") as connection:
@@ -139,7 +140,7 @@ def record(
             connection,
             folder,
             name=name,
-            since_s=span_s(since) if since else None,
+            since_s=since_s,
             streams=stream or (),
             program=f"mtclar-stream {version()}",
         )
