@@ -105,8 +105,8 @@ class Leases:
 
     async def leave(self) -> None:
         """Gives everything away, so that others need not wait for the lease to end."""
-        for stream in list(self.owned):
-            await self._release(stream)
+        await self._store.put("worker", self.worker, self._entry() | {"leaving": True})
+        await asyncio.gather(*map(self._release, list(self.owned)))
         await self._store.delete("worker", self.worker)
 
     async def _tick(self) -> None:

@@ -1,6 +1,7 @@
 """The facts of a fleet in NATS' key-value store, watched: workers, owners of streams, wishes, drains.
 
-worker.NAME    {"load": 0.4, "streams": [...]}, put again and again: it proves that the worker lives
+worker.NAME    {"load": 0.4, "streams": [...]}, put again and again: it proves that the worker lives; at its end
+                   with "leaving", so that nobody expects it to take a stream
 stream.NAME    {"worker": NAME or null, "epoch": N}, changed only by compare and set
 wish.NAME      the worker that should have the stream
 drain.NAME     the worker takes no stream and gives its own away
@@ -117,7 +118,12 @@ class Store:
         }
         counts = Counter(owner.worker for owner in owners.values())
         members = {
-            name: Member(name, float(seen.value.get("load", 0)), counts[name], name in drains)
+            name: Member(
+                name,
+                float(seen.value.get("load", 0)),
+                counts[name],
+                name in drains or bool(seen.value.get("leaving")),
+            )
             for name, seen in self._named("worker").items()
             if now_s - max(seen.seen_s, since_s) < LEASE_S
         }
