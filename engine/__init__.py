@@ -22,7 +22,8 @@ In the order of the data:
     backends      runs the networks: ONNX Runtime, TensorRT, torch
     models        the bundled networks and their cards
     files         reading and writing of every file, encryption; address and text: nothing secret, nothing harmful
-    errors        every error that a user can cause, with a hint
+    errors        every error that a user can cause, with a hint (extras: how to install what is missing)
+    build_info    which commit this program was built from
 """
 
 import os

@@ -2,8 +2,8 @@
 
 In the order of the data: `sources`, `pipeline` (reader, mailbox, tracker, and the runner of several streams behind a
 server), `markers`, `protocol`, `sinks`, `server` with the pages in `web`, `client`; `registry` finds sources, sinks and
-markers by name. Beside the live path: `recordings`, `label_formats`, `table`, and the bundled `demo_clip`. The public
-names are below; each is imported when it is first used.
+markers by name. `bus` and `fleet` spread streams over machines. `recordings`, `table` and `label_formats` are files;
+`demo_clip` is bundled. The public names are below; each is imported when it is first used.
 
     with Tracker.open() as tracker, Runner([Stream(open_source("webcam"), tracker)], ServerConfig(port=8765)) as runner:
         runner.run(sinks=[open_sink("csv://out.csv")])

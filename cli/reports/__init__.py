@@ -1,1 +1,3 @@
-"""Printed reports of a calibration, a demo run and an evaluation."""
+"""Reports: `calibration` as text and `calibration_html` as a page; `demo_recorder` and `demo_scores` of a demo run;
+`clip_protocol` of an evaluation.
+"""

@@ -2,6 +2,7 @@
 
 In the order of the data:
 
+    class_centres       what valence and arousal mean here: those of each expression
     encoder             crop -> embedding, valence and arousal without support, expression
     comparer            corrects them by a support set, with one of several rules
     residual_gp         the Gaussian process of the default rule

@@ -1,1 +1,3 @@
-"""Label many videos: `manifest` (jobs) -> `engines` (each runs `worker`; `ray_engine` on Ray) -> `ledger` (results)."""
+"""Label many videos: `manifest` (jobs), or the `recordings` of `analyse` -> `engines` (each runs `worker`; `ray_engine`
+on Ray) -> `ledger` (results).
+"""

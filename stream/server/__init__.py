@@ -1,1 +1,13 @@
-"""The websocket and HTTP server: listener, access, pages, routing of messages; clients/ holds its connections."""
+"""The websocket and HTTP server.
+
+In the order in which a client meets it:
+
+    config, limits    the settings and every limit of a server, as objects
+    tls, listener     the certificate; connections within their quota
+    access            tokens, origins, and what each token allows
+    request_filter    answers a request with a page of `pages` or a refusal, or admits it as a websocket
+    clients           the connected clients
+    router            text messages of clients; an `extension` takes those with its prefix
+    uploads           pictures of clients for `--source browser`; pictures: small ones for pages
+    server            all of it on one thread, for a program's sinks; clock: both clocks at one moment
+"""

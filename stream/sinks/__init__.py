@@ -1,4 +1,9 @@
-"""Sinks of results, opened by name: websocket, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT, NATS."""
+"""Sinks of results, opened by name: websocket, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT, NATS.
+
+`base` is their base class and the group that delivers to them. The sinks are `csv_file`, `recorder`, `prometheus`,
+`live_view`, `lsl`, `osc`, `mqtt` and `nats`, and the websocket server of `stream/server`; `face_names` names faces for
+receivers that subscribe by name.
+"""
 
 from mtclar.stream.registry import resolve_with_extra
 from mtclar.stream.sinks.base import Sink, SinkGroup

@@ -1,4 +1,8 @@
-"""The sources of frames, opened by name: webcams, network streams, browsers, files, stdin, synthetic pictures."""
+"""The sources of frames, opened by name: webcams, network streams, browsers, files, stdin, synthetic pictures.
+
+`base` is their protocol, `options` are those behind any address. `webcam`, `network`, `browser`, `pipe`, `video`,
+`folder` and `synthetic` are the sources; `media_file`, `decoding` and `jpeg` decode, `times` and `pace` make times.
+"""
 
 import re
 from pathlib import Path

@@ -1,1 +1,3 @@
-"""The losses of a batch, and the softer targets that training computes from the network itself."""
+"""The losses: `objective` (of single pictures and pairs), `batch_losses` (those of one batch), and `label_smoothing`,
+the softer targets that training computes from the network itself.
+"""

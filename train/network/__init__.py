@@ -1,1 +1,1 @@
-"""The Siamese network, its checkpoints, and the export to ONNX."""
+"""The Siamese network: `architecture`, `evaluation` without a support set, `checkpoint`, and `export` to ONNX."""

@@ -1,1 +1,1 @@
-"""Draws a rendered person: surfaces, light, rasterization and the finished picture."""
+"""Draws a rendered person: `paint` (textures), `shading` (light), `raster` (triangles to pixels), `renderer` (all)."""

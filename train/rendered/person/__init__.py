@@ -1,1 +1,3 @@
-"""A rendered person: head, hair, expressions, motion without affect, and the parameters drawn from a person's id."""
+"""A rendered person, by number: `people` draws shape, look and strength of motion; `head`, `hair` and `expressions`
+give the shape; `idle` is motion without affect.
+"""
