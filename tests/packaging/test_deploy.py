@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mtclar.cli.commands.live.run import command as run
 from mtclar.cli.config_file import settings_of
@@ -127,3 +128,15 @@ def test_the_unit_reaches_private_networks_alone() -> None:
     assert networks
     assert all(network.is_private for network in networks)
     assert {"MemoryMax", "TasksMax"} <= {line.partition("=")[0] for line in lines}
+
+
+def test_the_compose_file_runs_an_existing_command_and_lets_it_write_nowhere_else() -> None:
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["tracker"]
+    name, *rest = service["command"]
+    assert name == "run"
+    assert {word for word in rest if word.startswith("--")} <= FLAGS
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert [port.split(":")[0] for port in service["ports"]] == ["127.0.0.1"]
+    (volume,) = re.findall(r"^VOLUME (\S+)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    assert service["volumes"] == [f"data:{volume}"]
