@@ -106,7 +106,7 @@ class Gateway:
     async def _on_message(self, message: Any) -> None:
         try:
             self._take(message.subject, message.data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             self.malformed += 1
             if self.malformed == 1:
                 log.warning("a message of the bus is not mtclar.v1: %s: %s", message.subject, error)

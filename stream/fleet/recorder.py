@@ -152,7 +152,7 @@ class HistoryRecorder:
                 if isinstance(mark, MarkMessage):
                     mark = replace(mark, t_s=mark.t_s - self._offset_s)
                     self.writer.event(mark.t_s, mark)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             log.warning("a message of the bus is not mtclar.v1: %s: %s", subject, error)
 
     def _on_hello(self, worker: str, hello: Hello) -> None:

@@ -1,10 +1,12 @@
 """The facts of a fleet in NATS' key-value store, watched: workers, owners of streams, wishes, drains.
 
-worker.NAME    {"load": 0.4, "streams": [...]}, put again and again: it proves that the worker lives; at its end
-                   with "leaving", so that nobody expects it to take a stream
-stream.NAME    {"worker": NAME or null, "epoch": N}, changed only by compare and set
-wish.NAME      the worker that should have the stream
-drain.NAME     the worker takes no stream and gives its own away
+Entries, as JSON:
+
+    worker.NAME    {"load": 0.4, "streams": [...]}, put again and again: it proves that the worker lives;
+                   at its end with "leaving", so that nobody expects it to take a stream
+    stream.NAME    {"worker": NAME or null, "epoch": N}, changed only by compare and set
+    wish.NAME      the worker that should have the stream
+    drain.NAME     the worker takes no stream and gives its own away
 """
 
 import asyncio

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,15 +14,18 @@ from typing import Any
 import pytest
 from support.faults.proxy import Proxy
 from support.peers.fleet_worker import WorkerProcess
-from support.peers.nats_server import nats_cluster, nats_server
+from support.peers.nats_server import free_port, nats_cluster, nats_server
 from support.peers.websocket_client import join, say
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
 
 from mtclar.stream.bus.address import parse_bus
 from mtclar.stream.fleet.gateway import Gateway
+from mtclar.stream.protocol.messages import AffectMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.sinks import SinkGroup, open_sink
 
 pytestmark = pytest.mark.faults
 
@@ -196,3 +201,72 @@ def test_a_cluster_loses_a_server_then_its_quorum_and_gets_it_back(
             first.kill()
             servers[1].start()
             flows(gateway, eventually, "second")
+
+
+@contextmanager
+def gateway_process(url: str, port: int) -> Iterator[subprocess.Popen[str]]:
+    """`mtclar-stream gateway` as a process, when it serves."""
+    command = [sys.executable, "-m", "mtclar.cli.main", "gateway", "--nats", url, "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("Websocket") for line in process.stdout)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_number(port: int) -> int:
+    """The number of the first message of cam-1 that a new client gets."""
+    with connect(f"ws://127.0.0.1:{port}/ws", proxy=None, open_timeout=60) as client:
+        while True:
+            message = json.loads(client.recv(60))
+            if message["type"] == "affect" and message["stream"] == "cam-1":
+                return int(message["seq"])
+
+
+def test_a_gateway_that_is_a_slow_consumer_then_killed(tmp_path: Path, start: Start, eventually: Any) -> None:
+    """NATS closes the connection of a frozen gateway; it comes back, and another one in its place serves the same."""
+    port = free_port()
+    with (
+        nats_server(tmp_path, 'write_deadline: "1s"\nmax_pending: 2MB') as server,
+        watching(server.url) as (other, _),
+    ):
+        start(server.url, "first")
+        flows(other, eventually, "first")
+        with gateway_process(server.url, port) as gateway:
+            before = first_number(port)
+            gateway.send_signal(signal.SIGSTOP)
+            for _ in range(60):  # more than both systems' buffers hold
+                other.connection.publish("mtclar.noise", bytes(500_000))
+            eventually(lambda: "Slow Consumer" in server.log)
+            flows(other, eventually, "first")  # neither the worker nor the other gateway waits
+            gateway.send_signal(signal.SIGCONT)
+            assert first_number(port) > before
+        with gateway_process(server.url, port):
+            assert first_number(port) >= 0
+        assert other.directory.streams["cam-1"].missed == 0
+
+
+def test_a_frozen_bus_delays_no_tracker(
+    tmp_path: Path, make_message: Callable[..., AffectMessage], eventually: Any
+) -> None:
+    info = StreamInfo("cam-1", "webcam:0", True, (640, 480), 30.0, "latest")
+    with nats_server(tmp_path) as server, watching(server.url) as (gateway, seen):
+        sink = open_sink(server.url)
+        with SinkGroup([sink]) as sinks:
+            sinks.open([info])
+            (delivery,) = sinks.deliveries
+            eventually(lambda: sink.trouble is None and "cam-1" in gateway.directory.streams)
+            sinks.affect(make_message(0, stream="cam-1"))
+            eventually(lambda: seen.numbers["cam-1"] == [0])
+            server.signal(signal.SIGSTOP)
+            number = iter(range(1, 10**9))
+            eventually(lambda: sinks.affect(make_message(next(number), stream="cam-1")) or sink.trouble)
+            assert delivery.dropped == 0
+            server.signal(signal.SIGCONT)
+            eventually(lambda: sink.trouble is None and gateway.connection.connected)
+            last = next(number)
+            eventually(
+                lambda: sinks.affect(make_message(last, stream="cam-1")) or len(seen.numbers["cam-1"]) > 1
+            )

@@ -166,9 +166,10 @@ def test_what_is_not_mtclar_v1_is_counted_and_sent_to_nobody(
             (f"{place}.1.affect", b'{"type":"affect"}'),
             (f"{place}.1.status", b"no JSON"),
             (f"{place}.x.affect", b"{}"),
+            (f"{prefix}.gateway", b"{}"),
             (f"{prefix}.worker.w.hello", b'{"type":"hello"}'),
         ):
             publish(subject, payload)
-        eventually(lambda: gateway.malformed == 4)
+        eventually(lambda: gateway.malformed == 5)
         sinks.affect(make_message())
         assert until(client, "affect")["seq"] == 0

@@ -49,6 +49,11 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self._log.read_text()
+
+    @property
     def pid(self) -> int:
         """Its process."""
         assert self._process is not None
