@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.calibrate.core.report import make_report, mean_rmse
-from mtclar.calibrate.core.traces import find_traces
 from mtclar.engine import models
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.files.writing import delete_together
@@ -57,12 +56,10 @@ class Participants:
         self._folder = folder
         self._known: dict[Path, tuple[tuple[int, int], Participant]] = {}
 
-    def list(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[dict[str, Any]]:
         """By name, as the state shows them."""
         found = []
-        for path in sorted(self._folder.participants.glob(f"*{SUFFIX}")):
-            if ".previous" in path.name or path.name.startswith("."):
-                continue
+        for path in self._paths():
             try:
                 stat = path.stat()
             except OSError:  # deleted meanwhile
@@ -75,6 +72,23 @@ class Participants:
         return found
 
     def delete(self, name: str) -> None:
-        """Deletes the support set, its predecessors, journals and label files. Raises UsageError or WriteError."""
+        """Deletes the support set and what is named after it: predecessors, journals, label files.
+
+        Raises UsageError or WriteError.
+        """
         self._folder.participant(name)  # raises for a name of no file
-        delete_together(find_traces(self._folder.participants, name).found)
+        names = {path.stem for path in self._paths()} | {name}
+        files = [path for path in self._folder.participants.iterdir() if not path.is_dir()]
+        delete_together([path for path in files if _named_after(path, names) == name])
+
+    def _paths(self) -> list[Path]:
+        found = self._folder.participants.glob(f"*{SUFFIX}")
+        return sorted(
+            path for path in found if ".previous" not in path.name and not path.name.startswith(".")
+        )
+
+
+def _named_after(path: Path, names: set[str]) -> str | None:
+    """The participant whose file this is: the longest name that begins the file's."""
+    file = path.name.removeprefix(".")
+    return max((name for name in names if file.startswith(f"{name}.")), key=len, default=None)

@@ -18,7 +18,7 @@ class Sessions:
         self._folder = folder
         self._finished: dict[str, dict[str, Any]] = {}
 
-    def list(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[dict[str, Any]]:
         """As the state shows them, the newest first."""
         names = [path.parent.name for path in self._folder.sessions.glob(f"*/{MANIFEST}")]
         return [self._read(name) for name in sorted(names, reverse=True)]

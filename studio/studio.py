@@ -1,6 +1,7 @@
 """The studio's Extension of the server: the state that its page shows, and what a person does there."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
@@ -79,7 +80,7 @@ class Studio:
         self.calibrations = StudioCalibrations(self._open_calibration, self._executor)
         self.tracking = Tracking(
             runner,
-            lambda name: SupportSet.load(folder.participant(name)),
+            lambda name: replace(SupportSet.load(folder.participant(name)), subject=name),
             self._on_source,
             self._on_frame,
             recorder=recorder,
@@ -280,7 +281,14 @@ class Studio:
             "state",
             folder=str(self._folder.root),
             local=self._local,
-            cameras=[{"source": f"webcam:{camera.index}", "name": camera.name} for camera in list_cameras()],
+            cameras=[
+                {
+                    "source": f"webcam:{camera.index}",
+                    "name": camera.name,
+                    "usable": os.access(camera.path, os.R_OK | os.W_OK),
+                }
+                for camera in list_cameras()
+            ],
             now=None
             if now is None
             else {
@@ -291,9 +299,9 @@ class Studio:
                 "participants": list(now.request.participants),
             },
             problem=self.tracking.problem,
-            participants=self._participants.list(),
+            participants=self._participants.listed(),
             can_record=self._sessions is not None,
-            sessions=[] if self._sessions is None else self._sessions.list(),
+            sessions=[] if self._sessions is None else self._sessions.listed(),
             results=[path.name for path in results],
             job=None if self._job is None else asdict(self._job),
         )

@@ -86,6 +86,7 @@ SLOW = (
     "stream/sources/test_webcam_drivers.py",
     "stream/test_node_client.py",
     "stream/test_time.py",
+    "studio/test_studio.py",
     "tools",
     "train",
 )

@@ -65,8 +65,9 @@ export class Source {
       this.#start("browser");
       this.onCamera();
     });
-    for (const { source, name } of cameras) {
-      choice(list, name, text("studio.server-camera.words", { source }), text("studio.use-camera"), false, () => this.#start(source));
+    for (const { source, name, usable } of cameras) {
+      const words = usable ? text("studio.server-camera.words", { source }) : text("studio.server-camera.locked");
+      choice(list, name, words, text("studio.use-camera"), false, () => this.#start(source), !usable);
     }
     choice(list, text("studio.phone"), text("studio.phone.words"), text("studio.phone.link"), false, () => {
       this.send("phone", { origin: location.origin });
@@ -75,12 +76,12 @@ export class Source {
   }
 }
 
-function choice(list, name, words, action, main, onClick) {
+function choice(list, name, words, action, main, onClick, disabled = false) {
   const item = make("li", "", list);
   setText(make("strong", "", item), name);
   setText(make("p", "", item), words);
   const button = make("button", main ? "main-action" : "", item);
-  button.type = "button";
+  Object.assign(button, { type: "button", disabled });
   setText(button, action);
   button.setAttribute("aria-label", `${action}: ${name}`);
   button.addEventListener("click", onClick);
