@@ -83,9 +83,8 @@ class Participants:
 
     def _paths(self) -> list[Path]:
         found = self._folder.participants.glob(f"*{SUFFIX}")
-        return sorted(
-            path for path in found if ".previous" not in path.name and not path.name.startswith(".")
-        )
+        own = [path for path in found if ".previous" not in path.name and not path.name.startswith(".")]
+        return sorted(own, key=lambda path: path.stem)
 
 
 def _named_after(path: Path, names: set[str]) -> str | None:
