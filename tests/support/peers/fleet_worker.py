@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 60.0
@@ -45,6 +46,9 @@ def main(url: str, name: str, pause_s: str, hz: str, *streams: str) -> None:
     from mtclar.stream.fleet.worker import Worker
     from tests.support.pipeline_parts import SmallTracker
 
+    def open_small(_: Sequence[Any]) -> AbstractContextManager[Any]:
+        return nullcontext(SmallTracker(pause_s=float(pause_s), keep=False))
+
     cameras = {stream: Camera(stream, f"synthetic:64x48@{float(hz):g}") for stream in streams}
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -52,7 +56,7 @@ def main(url: str, name: str, pause_s: str, hz: str, *streams: str) -> None:
         parse_bus(url),
         cameras,
         name,
-        open_tracker=lambda _: nullcontext(SmallTracker(pause_s=float(pause_s), keep=False)),
+        open_tracker=open_small,
         balance=False,
     ):
         stopped.wait()
