@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtclar.stream.server.access import Access
+from mtclar.stream.server.access import NO_ORIGIN, Access, is_loopback
 from mtclar.stream.server.limits import Limits
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
@@ -38,3 +38,16 @@ class ServerConfig:
     def access(self) -> Access:
         """Who may connect."""
         return Access(self.host, self.token, self.origins, self.view_token, self.read_only)
+
+    def warnings(self) -> list[str]:
+        """What is allowed and still unwise, in sentences."""
+        warnings = []
+        if not is_loopback(self.host) and self.tls_cert is None:
+            warnings.append(
+                "the stream leaves this machine unencrypted: add --tls-cert and --tls-key, or use a tunnel"
+            )
+        if NO_ORIGIN in self.origins and self.token is None:
+            warnings.append(
+                "--origin null lets any web page connect, from a sandboxed frame: add --token-file"
+            )
+        return warnings

@@ -19,6 +19,7 @@ from mtclar.engine.errors import ServeError, UsageError, machine_refusal
 from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, LimitedConnection, Unfinished
 from mtclar.stream.server.clients.quotas import AddressBuckets, ConnectionQuota, address_of
+from mtclar.stream.server.config import DEFAULT_HOST, ServerConfig
 from mtclar.stream.server.limits import (
     ACCEPT_BACKLOG,
     ACCEPTED_AT_ONCE,
@@ -90,6 +91,24 @@ def open_listener(host: str, port: int, limits: Limits) -> LimitedListener:
         address = (found[0], port, *found[2:])
     sock = socket.create_server(address, family=family, backlog=ACCEPT_BACKLOG, dualstack_ipv6=both)
     return LimitedListener(sock.detach(), limits)
+
+
+def open_configured(config: ServerConfig, limits: Limits) -> LimitedListener:
+    """Listens where `config` says; without a port of its own, on a free one if the usual one is in use.
+
+    Raises ServeError, UsageError.
+    """
+    # 'localhost' is two addresses, and port 0 would give each a port of its own.
+    host = DEFAULT_HOST if config.host == "localhost" else config.host
+    try:
+        try:
+            return open_listener(host, config.usual_port, limits)
+        except OSError as error:
+            if config.port is not None or error.errno != errno.EADDRINUSE:
+                raise
+            return open_listener(host, 0, limits)
+    except (OSError, OverflowError) as error:
+        raise start_error(error, config.host, config.usual_port) from error
 
 
 async def serve_on(

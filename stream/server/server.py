@@ -5,20 +5,16 @@ Worker threads call `publish`, which only queues. Everything else runs on one ev
 """
 
 import asyncio
-import errno
 import logging
 import secrets
 import threading
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
 from websockets.asyncio.server import Server as WebsocketServer
-from websockets.asyncio.server import ServerConnection
-from websockets.http11 import Request, Response
 
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
@@ -34,26 +30,25 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
 )
 from mtclar.stream.protocol.relayed import RelayedAffect
-from mtclar.stream.server.access import NO_ORIGIN, is_loopback
 from mtclar.stream.server.clients.client import Outgoing
 from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S
-from mtclar.stream.server.clients.quotas import address_of, allow_descriptors
+from mtclar.stream.server.clients.quotas import allow_descriptors
 from mtclar.stream.server.clients.websocket import WebsocketHandler
 from mtclar.stream.server.clock import ClockPair
-from mtclar.stream.server.config import DEFAULT_HOST, ServerConfig
+from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
-from mtclar.stream.server.limits import DESCRIPTORS_KEPT, MAX_QUEUED
+from mtclar.stream.server.limits import DESCRIPTORS_KEPT
 from mtclar.stream.server.listener import (
     LimitedListener,
-    limit_unsent,
     on_loop_error,
-    open_listener,
+    open_configured,
     reachable,
     serve_on,
-    start_error,
 )
-from mtclar.stream.server.pages import Page, Pages, Route, camera_pages, health_page, readiness_page, response
+from mtclar.stream.server.outbox import Outbox
+from mtclar.stream.server.page_responder import PageResponder
+from mtclar.stream.server.pages import Page, Pages, Route, camera_pages, health_page, readiness_page
 from mtclar.stream.server.request_filter import WEBSOCKET_PATH, RequestFilter
 from mtclar.stream.server.router import Router
 from mtclar.stream.server.tls import certificate, keep_fresh
@@ -111,15 +106,7 @@ class Server(Sink):
     ) -> None:
         self.config = config or ServerConfig()
         self.access = self.config.access
-        self.warnings: list[str] = []
-        if not is_loopback(self.config.host) and self.config.tls_cert is None:
-            self.warnings.append(
-                "the stream leaves this machine unencrypted: add --tls-cert and --tls-key, or use a tunnel"
-            )
-        if NO_ORIGIN in self.config.origins and self.access.token is None:
-            self.warnings.append(
-                "--origin null lets any web page connect, from a sandboxed frame: add --token-file"
-            )
+        self.warnings = self.config.warnings()
         wanted = self.config.limits
         # A descriptor for each connection: beyond the system's limit cameras could not reconnect either.
         most = allow_descriptors(wanted.clients + wanted.pages + DESCRIPTORS_KEPT)
@@ -150,14 +137,12 @@ class Server(Sink):
         )
         states = {"/health": self._health, "/ready": self._readiness}
         self._filter = RequestFilter(self.access, self.limits, Pages(states, private))
+        self._outbox: Outbox[Outgoing | ToAll] = Outbox(self._distribute)
         self._handler = WebsocketHandler(
-            self._filter, self._hub, self._router, self._encode_hello, self._call_soon
+            self._filter, self._hub, self._router, self._encode_hello, self._outbox.call
         )
         self._listener: LimitedListener | None = None
         self._last_tick_s = 0.0  # when the event loop last ran
-        self._queued: deque[Outgoing | ToAll] = deque()
-        self._lock = threading.Lock()  # of _queued and _loop
-        self._loop: asyncio.AbstractEventLoop | None = None  # while it serves
         self._thread: threading.Thread | None = None
 
     # --- before it serves ---
@@ -207,7 +192,7 @@ class Server(Sink):
     def open(self, streams: Sequence[StreamInfo]) -> None:
         """Announces these streams, unless `hello` was given, and starts if it does not serve yet."""
         self._streams = tuple(streams)
-        if self._loop is None:
+        if not self._outbox.is_open:
             self.start()
 
     def affect(self, message: AffectMessage) -> None:
@@ -225,22 +210,18 @@ class Server(Sink):
     def publish(self, message: Published) -> None:
         """Queues a message for all clients that want it; an `affect` is encoded here, on the caller's thread."""
         if isinstance(message, AffectMessage | RelayedAffect):
-            self._enqueue(Outgoing(message, message.encode_each(self._hub.wanted_fields)))
+            self._outbox.put(Outgoing(message, message.encode_each(self._hub.wanted_fields)))
         else:
-            self._enqueue(message)
+            self._outbox.put(message)
 
     def announce(self, statuses: Sequence[StatusMessage] = ()) -> None:
         """Sends `hello` again to every client, because the streams have changed, and the states that still hold."""
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._announce, statuses)
+        self._outbox.call(self._announce, statuses)
 
     def offer(self, page: Page) -> str:
         """Serves a page once at a path that nobody can guess, and returns the path; from any thread."""
         path = f"{DOWNLOAD_PATH}/{secrets.token_urlsafe(24)}"
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._filter.pages.offer, path, page)
+        self._outbox.call(self._filter.pages.offer, path, page)
         return path
 
     def close(self, bye: ByeMessage | None = None, timeout_s: float = 5.0) -> bool:
@@ -251,9 +232,7 @@ class Server(Sink):
         thread = self._thread
         if thread is None:
             return True
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._request_stop, bye or SHUTDOWN)
+        self._outbox.call(self._request_stop, bye or SHUTDOWN)
         thread.join(timeout_s)
         return not thread.is_alive()
 
@@ -296,7 +275,7 @@ class Server(Sink):
     @property
     def silent_s(self) -> float:
         """For how many seconds the event loop has not run."""
-        return 0.0 if self._loop is None else self._clock() - self._last_tick_s
+        return self._clock() - self._last_tick_s if self._outbox.is_open else 0.0
 
     @property
     def refused(self) -> dict[str, int]:
@@ -306,28 +285,12 @@ class Server(Sink):
     @property
     def queued(self) -> int:
         """How many messages wait for the event loop; `publish` raises ServeError beyond MAX_QUEUED."""
-        return len(self._queued)
+        return len(self._outbox)
 
     @property
     def connections(self) -> int:
         """How many connections are open, including those of pages and unfinished handshakes."""
         return 0 if self._listener is None else len(self._listener.quota)
-
-    def _enqueue(self, item: Outgoing | ToAll) -> None:
-        with self._lock:
-            if self._loop is None:  # not serving: there are no clients
-                return
-            if len(self._queued) >= MAX_QUEUED:
-                raise ServeError("the server's event loop does not process messages any more")
-            self._queued.append(item)
-            if len(self._queued) == 1:  # otherwise a wake-up is already scheduled
-                self._loop.call_soon_threadsafe(self._distribute)
-
-    def _call_soon(self, work: Callable[[bytes], None], data: bytes) -> None:
-        """Calls `work(data)` on the event loop while it serves."""
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(work, data)
 
     # --- the event loop's thread ---
 
@@ -340,14 +303,12 @@ class Server(Sink):
 
     async def aclose(self, bye: ByeMessage | None = None) -> None:
         """Ends serving on the running loop: as `close`, for `async with`. Safe to call twice."""
-        with self._lock:
-            if self._loop is None:
-                return
-            self._loop = None
+        if not self._outbox.close():
+            return
         for task in self._tasks:
             task.cancel()
         self._distribute()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._responder.close()
         writers = [
             writer for client in self._hub.clients if (writer := client.finish(bye or SHUTDOWN)) is not None
         ]
@@ -375,40 +336,28 @@ class Server(Sink):
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        limits, tls, port = self.limits, self._certificate, self.config.usual_port
-        # 'localhost' is two addresses, and port 0 would give each a port of its own.
-        host = DEFAULT_HOST if self.config.host == "localhost" else self.config.host
-        try:
-            try:
-                self._listener = open_listener(host, port, limits)
-            except OSError as error:
-                if self.config.port is not None or error.errno != errno.EADDRINUSE:
-                    raise
-                self._listener = open_listener(host, 0, limits)
-                self.warnings.append(f"port {port} is in use, so this server has another one")
-        except (OSError, OverflowError) as error:
-            raise start_error(error, self.config.host, port) from error
+        limits, tls = self.limits, self._certificate
+        self._listener = open_configured(self.config, limits)
         self._port: int = self._listener.getsockname()[1]
+        if self.config.port is None and self._port != self.config.usual_port:
+            self.warnings.append(f"port {self.config.usual_port} is in use, so this server has another one")
+        self._responder = PageResponder(self._filter, tls is not None)
         self._websockets: WebsocketServer = await serve_on(
-            self._listener, limits, tls, self._handler.handle, self._answer_request
+            self._listener, limits, tls, self._handler.handle, self._responder
         )
-        self._executor = ThreadPoolExecutor(1, "pages")  # requests for private pages wait for one another
         self._stop_requested: asyncio.Future[ByeMessage] = loop.create_future()
         self._tasks = [asyncio.create_task(self._tick())]
         if tls is not None:
             self._tasks.append(asyncio.create_task(keep_fresh(tls)))
         self._last_tick_s = self._clock()
-        self._loop = loop
+        self._outbox.open(loop)
 
     def _request_stop(self, bye: ByeMessage) -> None:
         if not self._stop_requested.done():
             self._stop_requested.set_result(bye)
 
     def _distribute(self) -> None:
-        with self._lock:
-            items = list(self._queued)
-            self._queued.clear()
-        self._hub.distribute(items)
+        self._hub.distribute(self._outbox.take())
 
     def _announce(self, statuses: Sequence[StatusMessage]) -> None:
         self._distribute()  # messages of the streams before
@@ -423,27 +372,6 @@ class Server(Sink):
                 self._hub.distribute([ClockMessage(*pair)])
             await asyncio.sleep(TICK_S)
 
-    def _answer_request(
-        self, connection: ServerConnection, request: Request
-    ) -> Response | Awaitable[Response] | None:
-        """A page or a refusal; None continues the websocket handshake."""
-        address = address_of(connection.remote_address)
-        page = self._filter.answer(request.method, request.path, request.headers, address)
-        if page is None:
-            limit_unsent(connection.transport)
-            return None
-        hosts = request.headers.get_all("Host")
-        if not isinstance(page, Page):
-            return self._make_page(page, hosts)
-        return self._response(page, hosts, self._filter.reader(request.path, request.headers))
-
-    async def _make_page(self, route: Route, hosts: Sequence[str]) -> Response:
-        page = await asyncio.get_running_loop().run_in_executor(self._executor, route)
-        return self._response(page, hosts)
-
-    def _response(self, page: Page, hosts: Sequence[str], reader: str | None = None) -> Response:
-        return response(page, hosts, self._certificate is not None, reader)
-
     def _encode_hello(self, role: Role) -> bytes:
         clock = ClockReading(*self._clocks.read())
         return replace(self._hello(), session=self._session, role=role, clock=clock).encode()
@@ -451,7 +379,7 @@ class Server(Sink):
     def _on_mark(self, mark: MarkMessage) -> None:
         if self._user_on_mark is not None:
             self._user_on_mark(mark)
-        self._enqueue(mark)
+        self._outbox.put(mark)
 
     def _stream_names(self) -> list[str]:
         return [stream.stream for stream in self._hello().streams]

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from support.peers.held_server import HeldServer
 from support.peers.websocket_client import WAIT_S, Eventually, Make, join, receive, say, until, until_closed
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -82,24 +83,16 @@ def test_a_flood_and_a_huge_message_end_the_connection_of_the_one_who_sent_them(
         assert until(bystander, "mark")["label"] == "still here"
 
 
-def test_many_marks_at_once_close_no_other_client(
-    server: Server, make_message: Make, eventually: Eventually
-) -> None:
-    loop = server._loop
-    assert loop is not None
+def test_many_marks_at_once_close_no_other_client(make_message: Make, eventually: Eventually) -> None:
     mark = b'{"type":"mark","label":"x"}'
     frame = bytes([0x81, 0x80 | len(mark), 0, 0, 0, 0]) + mark
-    with join(server) as bystander, contextlib.ExitStack() as stack:
+    with HeldServer() as server, join(server) as bystander, contextlib.ExitStack() as stack:
         until(bystander, "hello")
         crowd = [stack.enter_context(contextlib.closing(raw_client(server))) for _ in range(25)]
         eventually(lambda: server.clients == 26)
-        released = threading.Event()
-        loop.call_soon_threadsafe(released.wait, WAIT_S)  # so that all of it arrives in one turn of the loop
-        try:
+        with server.held():
             for client in crowd:
                 client.sendall(45 * frame)
-        finally:
-            released.set()
         eventually(lambda: server.clients < 26)  # closed for its faults
         server.publish(make_message())
         assert until(bystander, "affect")["seq"] == 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.peers.certificates import make_certificate
+from support.peers.held_server import HeldServer
 from support.peers.websocket_client import (
     SCHEMA,
     WAIT_S,
@@ -399,19 +400,13 @@ def test_nothing_is_left_running_after_close(make_message: Make) -> None:
 def test_what_a_client_did_not_ask_for_is_not_counted_as_missed(
     make_message: Make, eventually: Eventually
 ) -> None:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as server, join(server) as client:
+    with HeldServer() as server, join(server) as client:
         until(client, "hello")
         say(client, type="subscribe", streams=["cam"])
         until(client, "subscribed")
-        held = threading.Event()
-        assert server._loop is not None
-        server._loop.call_soon_threadsafe(held.wait, WAIT_S)  # so that all of it is distributed in one turn
-        try:
+        with server.held():
             for seq in range(3):
                 server.publish(make_message(seq, stream="door"))
                 server.publish(make_message(seq))
-        finally:
-            held.set()
         assert until(client, "affect")["seq"] == 2
         assert eventually(lambda: server.missed) == 2
