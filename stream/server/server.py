@@ -80,8 +80,8 @@ class Server(Sink):
     pages by path that need the token; a thread makes them. `failure` returns why the process should be restarted, for
     /health, or None. `on_sent(t_capture_s)` is called once per `affect`, when it is first written to a socket or no
     client wants it; `on_mark` for each `mark`; `on_assign` for each `assign` with its client, which gets an `error`,
-    or all clients get `assigned`; `on_record` for each `record`, `on_thresholds` for each
-    `thresholds`, `on_preview` for each `preview` with its client. Raises ServeError when it cannot listen.
+    or all clients get `assigned`; `on_record` for each `record`, `on_thresholds` for each `thresholds`, `on_preview`
+    for each `preview` with its client. Raises ServeError when it cannot listen.
 
     There is no compression: docs/results/performance.md ("Deflate") has what it would save and cost.
     """

@@ -14,6 +14,7 @@ class Listener:
 
     def __init__(self, wants: bool = True, fields: frozenset[str] = DEFAULT_FIELDS) -> None:
         self.subscription = Subscription(fields=fields)
+        self.role = "operator"
         self.missed = 0
         self.sent: list[bytes] = []
         self.enqueued: list[tuple[int, bool]] = []
