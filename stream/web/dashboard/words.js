@@ -25,9 +25,10 @@ export function faceState(face) {
 export function facesState(faces) {
   if (faces.length === 0) return { state: "none", text: text("state.no-face") };
   if (faces.length === 1) return faceState(faces[0]);
-  const clear = faces.filter((face) => face.state === "ok").length;
-  const doubtful = faces.map(faceState).find(({ state }) => state !== "ok");
-  return { state: doubtful?.state ?? "ok", text: text("state.faces", { count: text("face.count", { n: faces.length }), clear }) };
+  const states = faces.map((face) => faceState(face).state);
+  const clear = states.filter((state) => state === "ok").length;
+  const words = text("state.faces", { count: text("face.count", { n: faces.length }), clear });
+  return { state: states.find((state) => state !== "ok") ?? "ok", text: words };
 }
 
 /** The state of a source that is not live: {state, text}. */
