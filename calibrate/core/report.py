@@ -123,11 +123,7 @@ def predict_left_out(
     predicted = np.zeros((len(support), 2))
     for group in np.unique(groups):
         inside = groups == group
-        others = None
-        if not inside.all():
-            others = support
-            for index in sorted(np.flatnonzero(inside), reverse=True):
-                others = others.without(int(index))
+        others = None if inside.all() else support.only(np.flatnonzero(~inside))
         with Comparer(pair, others, rule) as comparer:
             estimates = comparer(support.encoded[inside])
         predicted[inside] = [(estimate.valence, estimate.arousal) for estimate in estimates]

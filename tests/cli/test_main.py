@@ -1,5 +1,6 @@
 """The entry point: cost of --help, one message per error, exit codes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -125,3 +126,16 @@ def test_an_interrupted_command_ends_with_130(command: Command, monkeypatch: pyt
 
     monkeypatch.setattr(doctor, "command", interrupted)
     assert command("doctor").code == 130
+
+
+def test_matrix_products_of_the_command_line_take_one_thread() -> None:
+    program = (
+        "import mtclar.cli.main, psutil, numpy\n"
+        "numpy.ones((600, 600)) @ numpy.ones((600, 600))\n"
+        "print(psutil.Process().num_threads())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "1", done.stderr
