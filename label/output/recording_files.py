@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TABLE, EVENTS = "values", "events"
 EVENT_COLUMNS = ("t_unix", "t", "type", "stream", "text", "reason")
+FILE_SUFFIXES = (".csv", ".parquet", ".eaf", ".annotation")
 SUFFIXES = {"elan": ".eaf", "nova": ".annotation"}
 
 
@@ -23,6 +24,10 @@ def export_recording(path: Path, to: str, out: Path | None) -> list[Path]:
     """Writes the files of one format to `out`, by default to the recording itself; returns them. Raises UsageError."""
     from mtclar.stream.recordings.reader import Recording
 
+    if out is not None and out.suffix.lower() in FILE_SUFFIXES and not out.is_dir():
+        raise UsageError(
+            f"--out {out} is the name of a file, and --to {to} writes several", "name a folder for them"
+        )
     recording = Recording(path)
     return FORMATS[to](recording, recording.folder if out is None else out, to)
 

@@ -62,6 +62,13 @@ def test_marks_and_states_are_a_table_of_their_own(command: Command, recording: 
     assert command("export", recording).code == 2  # nothing is overwritten
 
 
+def test_a_file_name_is_no_output_folder(command: Command, recording: Path, tmp_path: Path) -> None:
+    done = command("export", recording, "--out", tmp_path / "out.csv")
+    assert done.code == 2
+    assert "out.csv is the name of a file, and --to csv writes several" in done.err
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_parquet_has_the_same_columns(command: Command, recording: Path, tmp_path: Path) -> None:
     from pyarrow import parquet
 
