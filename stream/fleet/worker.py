@@ -182,7 +182,8 @@ class Worker:
                 model = tracker.model
                 self.publisher.model = ModelInfo(model.name, model.sha256, tracker.backend)
             pipeline = Pipeline(source, tracker, [_BusSink(self.publisher)])
-            self.publisher.add(pipeline.info(subject_infos(supports)), epoch)
+            now = self._wanted.get(stream) or epoch  # another one, if the store was emptied meanwhile
+            self.publisher.add(pipeline.info(subject_infos(supports)), now)
             pipeline.start()
             self._running[stream] = _Running(pipeline, stack.pop_all())
 
