@@ -75,7 +75,7 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
     expect(page.locator(".face")).to_have_count(2)
     expect(page.locator("#similarity")).to_be_visible()
     way = []
-    for _ in range(14):
+    for _ in range(19):
         page.keyboard.press("Tab")
         node = page.locator(":focus")
         way.append(
@@ -88,6 +88,7 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
         assert ring == "solid2px", way[-1]
     assert way == [
         "stream",
+        "wall-button",
         "face",
         "select",  # who it is
         "face",
@@ -95,12 +96,16 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
         "pause",
         "zoom-out",
         "zoom-in",
+        "fit",
+        "mark-label",
+        "quiet",  # Mark
         "export-csv",
         "export-png",
         "valence-strip",
         "arousal-strip",
         "summary",
         "similarity",
+        "summary",  # thresholds
     ]
 
 

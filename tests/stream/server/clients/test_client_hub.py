@@ -16,7 +16,6 @@ class Listener:
         self.subscription = Subscription(fields=fields)
         self.role = "operator"
         self.missed = 0
-        self.role = "operator"
         self.sent: list[bytes] = []
         self.enqueued: list[tuple[int, bool]] = []
         self._wants = wants
