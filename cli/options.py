@@ -12,16 +12,13 @@ import typer
 from mtclar.engine.files.reading import expand_home
 from mtclar.engine.files.secret_files import first_line
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
+from mtclar.stream.sources.base import FORMS
 
 DEFAULT_SUPPORT = "default.mtclar"
 DEFAULT_SUBJECT = "me"
 WEBCAM = "webcam"
 NO_SUPPORT = "none"
 HOST, PORT = DEFAULT_HOST, DEFAULT_PORT
-SOURCES = (
-    "webcam:N, /dev/videoN, an address (rtsp://, http://, rtmp://), browser, a video file, - (standard input), "
-    "demo or synthetic"
-)
 
 HostOption = Annotated[
     str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
@@ -54,7 +51,7 @@ SourceOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help=f"webcam, {SOURCES}.",
+        help=f"{FORMS}.",
     ),
 ]
 SourcesOption = Annotated[
@@ -63,7 +60,7 @@ SourcesOption = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help=f"webcam (the default), {SOURCES}; repeat it for several streams.",
+        help=f"{FORMS}; webcam is the default. Repeat it for several streams.",
     ),
 ]
 BackendOption = Annotated[

@@ -10,7 +10,6 @@ from pathlib import Path
 from mtclar.engine.errors import UsageError
 from mtclar.stream.registry import resolve
 from mtclar.stream.sources.base import FORMS, Source
-from mtclar.stream.sources.options import UNCHANGED, changed, take_options
 
 SOURCES = {
     "webcam": "mtclar.stream.sources.webcam:open_webcam",
@@ -45,6 +44,8 @@ def open_source(
     """
     if not spec.strip():
         raise UsageError("the source is empty", f"write {FORMS}")
+    from mtclar.stream.sources.options import UNCHANGED, changed, take_options  # it brings numpy
+
     name = name_of(spec)
     spec = spec if name == "file" else spec.strip()
     change = UNCHANGED

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mtclar.engine.data_types import Frame
+if TYPE_CHECKING:  # it brings numpy: help texts need FORMS alone
+    from mtclar.engine.data_types import Frame
 
 FORMS = (
-    "webcam[:N or name], /dev/videoN, /dev/v4l/by-id/NAME, rtsp://..., http://..., rtmp://..., browser, a file, "
+    "webcam[:N or name], /dev/videoN, an address (rtsp://, http://, rtmp://), browser, a video file or folder, "
     "- (standard input), demo or synthetic[:WxH@FPS][?faces=N]"
 )
-"""How a source is written, for people."""
+"""How a source is written: in errors and in the help of every command."""
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 HEIF_HINT = "convert them to JPEG, for example with `heif-convert IN.heic OUT.jpg` (Debian: libheif-examples)"
@@ -54,7 +55,7 @@ class Source(Protocol):
         """The user's files that it reads, which nothing may overwrite; empty for live and generated sources."""
         ...
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> "Iterator[Frame]":
         """One connection, from connecting to its end; raises SourceError when it fails. May be called again."""
         ...
 
@@ -104,7 +105,7 @@ class WrappedSource:
     def files(self) -> tuple[Path, ...]:
         return self._source.files
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> "Iterator[Frame]":
         return self._source.frames()
 
     def reachable(self) -> bool | None:
