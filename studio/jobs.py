@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from mtclar.calibrate.web.opening import saving_labels_too
 from mtclar.calibrate.web.playback_feed import PlaybackFeed
+from mtclar.calibrate.web.rating_files import labels_of, saving_labels_too
 from mtclar.calibrate.web.recording_scan import pick_most_useful, scan_recording, spaced
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.still_feed import StillFeed
+from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
-from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.server.pages import Page
 from mtclar.stream.sources import open_source
 from mtclar.studio.calibrations import RECORDING
@@ -103,21 +103,14 @@ def open_rating(
             PlaybackFeed, frames=lambda: open_source(str(video)).frames(), stills=stills, length_s=length_s
         )
 
-    def labels_of(support: SupportSet) -> Sequence[Label]:
-        rated = session.feed.labels if isinstance(session.feed, PlaybackFeed) else ()
-        return rated or [
-            Label(float(t_s), float(v), float(a))
-            for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
-        ]
-
     session = CalibrationSession(
         lambda: Tracker.open(backend=backend, threads=threads),
-        saving_labels_too(target, None, labels_of),
+        saving_labels_too(target, None, lambda: labels_of(session)),
         target=target,
         subject=target.stem,
         streams=[CalibrationStream(RECORDING + video.name, label)],
         feed=feed,
-        on_saved=on_saved,
+        surroundings=Surroundings(on_saved=on_saved),
     )
     return session
 

@@ -58,6 +58,7 @@ class Ratings:
     lag: ReactionLag | None = None  # None: no labels were made yet
     labels: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [L, 3] time, valence, arousal
     kept: Array = field(default_factory=lambda: np.zeros((0, 3)))  # [K, 3] of frames for the support set
+    notes: tuple[tuple[float, str], ...] = ()  # (time, text), in order of time
 
 
 class RatingTrace:

@@ -53,6 +53,11 @@ def nearest_region(valence: float, arousal: float) -> Prompt:
     return min(REGIONS, key=lambda p: (p.valence - valence) ** 2 + (p.arousal - arousal) ** 2)
 
 
+def region_called(title: str) -> Prompt:
+    """The region of a title; KeyError when there is none."""
+    return {region.title: region for region in REGIONS}[title]
+
+
 def covered_regions(labels: Sequence[AffectPoint]) -> set[str]:
     """The titles of the regions with at least one label."""
     return {nearest_region(*label).title for label in labels}

@@ -166,6 +166,8 @@ def _pack(sample: Sample) -> dict[str, Any]:
         "number": sample.number,
         "valence": sample.valence,
         "arousal": sample.arousal,
+        "category": sample.category,
+        "note": sample.note,
         "frames": len(sample),
         **arrays,
         "crops": None if sample.crops is None else _text(sample.crops),
@@ -196,6 +198,8 @@ def _unpack(packed: dict[str, Any]) -> Sample:
             count, packed["side"], packed["side"]
         ),
         None if check is None else LabelCheck(*map(float, check)),
+        str(packed.get("category", "")),
+        str(packed.get("note", "")),
     )
 
 
@@ -205,6 +209,7 @@ def _pack_ratings(ratings: Ratings) -> dict[str, Any]:
         "length_s": ratings.length_s,
         "at_s": ratings.position_s,
         "lag": None if lag is None else [lag.seconds, lag.correlation, lag.origin],
+        "notes": ratings.notes,
         **{name: _text(getattr(ratings, name).astype("<f8")) for name in RATINGS_COLUMNS},
     }
 
@@ -215,6 +220,7 @@ def _unpack_ratings(packed: dict[str, Any]) -> Ratings:
         float(packed["length_s"]),
         float(packed["at_s"]),
         lag=None if lag is None else ReactionLag(*lag),
+        notes=tuple((float(t_s), str(text)) for t_s, text in packed.get("notes", ())),
         **{
             name: np.frombuffer(base64.b64decode(packed[name]), "<f8").reshape(-1, columns)
             for name, columns in RATINGS_COLUMNS.items()

@@ -1,6 +1,6 @@
 """The labels of a calibration with their frames; every change can be undone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.face.quality import conditions, crop_quality
 from mtclar.engine.models import UNKNOWN_ENCODER, EncoderIdentity
-from mtclar.engine.support_set import SupportSet
+from mtclar.engine.support_set import CONDITIONS, SupportSet
 
 MAX_SAMPLES = 200
 MAX_UNDO = 100
@@ -43,6 +43,8 @@ class Sample:
     conditions: NDArray[np.float32]  # [F, 4] light and pose: mtclar.engine.support_set.CONDITIONS
     crops: NDArray[np.uint8] | None = None  # [F, S, S], with --keep-crops only
     check: LabelCheck | None = None
+    category: str = ""  # the word that the person chose, if it was one
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -84,13 +86,19 @@ class LabelStore:
         frames: Sequence[AcceptedFrame],
         encoded: Encoded,
         keep_crops: bool,
+        *,
+        category: str = "",
+        note: str = "",
+        instead_of: Collection[int] = (),
     ) -> int:
-        """Adds a sample and returns its number; CalibrationError when the store is full."""
-        if len(self.samples) >= MAX_SAMPLES:
+        """Adds a sample in place of those numbers; returns its number. CalibrationError if the store is full."""
+        kept = [sample for sample in self.samples if sample.number not in instead_of]
+        if len(kept) >= MAX_SAMPLES:
             raise CalibrationError(f"{MAX_SAMPLES} labels are the most", "save them")
         number = self._next_number
         self._next_number += 1
-        self._change((*self.samples, _sample(number, valence, arousal, frames, encoded, keep_crops)))
+        added = _sample(number, valence, arousal, frames, encoded, keep_crops)
+        self._change((*kept, replace(added, category=category, note=note)))
         return number
 
     def replace_frames(
@@ -98,11 +106,29 @@ class LabelStore:
     ) -> None:
         """Replaces the frames of a label; its check is dropped."""
         old = self[number]
-        self._change(self._with(_sample(number, old.valence, old.arousal, frames, encoded, keep_crops)))
+        new = _sample(number, old.valence, old.arousal, frames, encoded, keep_crops)
+        self._change(self._with(replace(new, category=old.category, note=old.note)))
 
-    def relabel(self, number: int, valence: float, arousal: float) -> None:
-        """Changes the label of the same frames; its check is dropped."""
-        self._change(self._with(replace(self[number], valence=valence, arousal=arousal, check=None)))
+    def relabel(
+        self,
+        number: int,
+        valence: float,
+        arousal: float,
+        category: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Changes the label of the same frames; its check is dropped. None: category and note stay."""
+        old = self[number]
+        category, note = old.category if category is None else category, old.note if note is None else note
+        changed = replace(old, valence=valence, arousal=arousal, category=category, note=note, check=None)
+        self._change(self._with(changed))
+
+    def load(self, support: SupportSet) -> None:
+        """Replaces all samples by those of a support set, as one change; its frames of one label are one sample."""
+        first = self._next_number
+        samples = tuple(_samples_of(support, first))
+        self._next_number += len(samples)
+        self._change(samples, errors=())
 
     def delete(self, number: int) -> None:
         self[number]
@@ -181,6 +207,31 @@ class LabelStore:
         if errors is None:
             errors = () if not samples else self.snapshot.errors
         self.snapshot = Snapshot(samples, errors)
+
+
+def _samples_of(support: SupportSet, first_number: int) -> list[Sample]:
+    """The frames of a support set, one sample for each run of frames with the same label."""
+    starts = np.flatnonzero(np.any(np.diff(support.labels, axis=0) != 0, axis=1)) + 1
+    samples = []
+    for number, rows in enumerate(np.split(np.arange(len(support)), starts), first_number):
+        valence, arousal = (round(value, 4) + 0.0 for value in support.labels[rows[0]].tolist())
+        conditions_of = np.zeros((len(support), len(CONDITIONS)), np.float32)
+        if support.conditions is not None:
+            conditions_of = support.conditions
+        samples.append(
+            Sample(
+                number,
+                valence,
+                arousal,
+                support.embeddings[rows],
+                support.absolute[rows],
+                support.quality[rows],
+                support.times_s[rows],
+                conditions_of[rows],
+                None if support.crops is None else support.crops[rows],
+            )
+        )
+    return samples
 
 
 def _sample(

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from mtclar.calibrate.core.coverage import STOPPING_RULE, StoppingVerdict, check_stopping, next_region
+from mtclar.calibrate.core.coverage import (
+    STOPPING_RULE,
+    StoppingVerdict,
+    check_stopping,
+    nearest_region,
+    next_region,
+    region_called,
+)
 from mtclar.calibrate.core.label_store import LabelStore, Sample, Snapshot
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.calibrate.core.report import LeaveOneOutReport, LeftOutLabel, make_report, mean_rmse
@@ -23,6 +30,7 @@ class CalibrationStatus:
         self._report: LeaveOneOutReport | None = None
         self._change: float | None = None  # by the latest labels; None while there are too few
         self._skipped: list[str] = []  # titles of prompted regions that got no label
+        self.replacing = ""  # title of the region whose labels the next one replaces
 
     def resume(self, snapshot: Snapshot) -> None:
         """Starts from an unfinished calibration."""
@@ -53,11 +61,25 @@ class CalibrationStatus:
 
     def next_prompt(self) -> Prompt:
         """The region to label next."""
+        if self.replacing:
+            return region_called(self.replacing)
         return next_region(self.labels.points, self._skipped)
 
     def skip(self) -> None:
-        """Moves the prompted region behind the others."""
+        """Moves the prompted region behind the others; a region that was to be replaced keeps its labels."""
+        if self.replacing:
+            self.replacing = ""
+            return
         self._skipped.append(self.next_prompt().title)
+
+    @property
+    def replaced(self) -> list[int]:
+        """The numbers of the labels that the next one replaces."""
+        return [
+            sample.number
+            for sample in self.labels.samples
+            if nearest_region(sample.valence, sample.arousal).title == self.replacing
+        ]
 
     @property
     def report(self) -> LeaveOneOutReport | None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mtclar.calibrate.core.continuous_rating import Ratings
+from mtclar.calibrate.core.coverage import REGIONS
 from mtclar.calibrate.core.frame_check import FrameCheck, advise, check_frame
 from mtclar.calibrate.core.guided_session import CaptureKind, LabelCapture
 from mtclar.calibrate.core.label_store import LabelCheck
@@ -24,12 +25,14 @@ class LiveFeed:
     def __init__(self, session: CalibrationSession) -> None:
         self._session = session
         self._capture: LabelCapture | None = None
+        self._words: dict[str, str] = {}  # category and note of the label that is captured
         self.ratings: Ratings | None = None
 
     def handle(self, _: ClientHandle, message: messages.FeedMessage) -> bool:
         match message:
             case messages.Take():
                 self._start("take", None, round_label(message.valence), round_label(message.arousal))
+                self._words = {"category": message.category, "note": message.note}
             case messages.Redo() | messages.CheckLabel():
                 sample = self._session.sample(message.number)
                 kind: CaptureKind = "redo" if isinstance(message, messages.Redo) else "check"
@@ -38,9 +41,16 @@ class LiveFeed:
                 self._capture = None
             case messages.Skip():
                 self._session.status.skip()
+            case messages.Recalibrate():
+                self._recalibrate(message.region)
             case _:
                 raise MtclarError("no recording is played here", "`calibrate recording` plays one")
         return True
+
+    def _recalibrate(self, region: str) -> None:
+        if region and region not in {one.title for one in REGIONS}:
+            raise MtclarError(f"there is no region '{region}'")
+        self._session.status.replacing = region
 
     def _start(self, kind: CaptureKind, number: int | None, valence: float, arousal: float) -> None:
         self._capture = LabelCapture(kind, number, valence, arousal)
@@ -89,10 +99,19 @@ class LiveFeed:
             raise MtclarError("No usable frame was captured", ". ".join(advise(issues)))
         encoded = session.tracker.encode([frame.crop for frame in frames])
         if capture.number is None:
-            prompt = session.status.next_prompt()
-            labels.add(capture.valence, capture.arousal, frames, encoded, session.keep_crops)
-            if prompt is session.status.next_prompt():
-                session.status.skip()
+            status = session.status
+            replaced, prompt = status.replaced, status.next_prompt()
+            labels.add(
+                capture.valence,
+                capture.arousal,
+                frames,
+                encoded,
+                session.keep_crops,
+                **self._words,
+                instead_of=replaced,
+            )
+            if status.replacing or prompt is status.next_prompt():
+                status.skip()
             session.labels_changed(added=True)
             return
         number = session.sample(capture.number).number

@@ -19,6 +19,8 @@ ASYNCAPI_FILE = "calibrate.v1.asyncapi.yaml"  # refers to the schema by its file
 
 Unit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1)]
+Text = Annotated[str, StringConstraints(max_length=500)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _PageMessage(BaseModel):
@@ -30,7 +32,7 @@ class Join(_PageMessage):
 
     type: Literal["calibrate.join"]
     stream: StreamName | None = None
-    subject: Annotated[str, StringConstraints(max_length=500)] | None = None
+    subject: Text | None = None
     take_over: bool = False  # from another page that calibrates this person
 
 
@@ -41,11 +43,13 @@ class Leave(_PageMessage):
 
 
 class Take(_PageMessage):
-    """Takes frames for a new label."""
+    """Takes frames for a new label; of a recording, labels the shown frame."""
 
     type: Literal["calibrate.take"]
     valence: Unit
     arousal: Unit
+    category: Text = ""  # the word that the person chose, if it was one
+    note: Text = ""
 
 
 class Redo(_PageMessage):
@@ -82,6 +86,34 @@ class Relabel(_PageMessage):
     number: Number
     valence: Unit
     arousal: Unit
+    category: Text | None = None  # None: as it was
+    note: Text | None = None
+
+
+class Recalibrate(_PageMessage):
+    """Prompts for one region; the next label replaces the labels of that region. Empty: none."""
+
+    type: Literal["calibrate.recalibrate"]
+    region: Text
+
+
+class Load(_PageMessage):
+    """Continues with the labels of the saved support set."""
+
+    type: Literal["calibrate.load"]
+
+
+class Compare(_PageMessage):
+    """Compares the labels with an earlier support set."""
+
+    type: Literal["calibrate.compare"]
+    name: Text
+
+
+class Done(_PageMessage):
+    """The person needs the page no longer: a command that serves nothing else ends."""
+
+    type: Literal["calibrate.done"]
 
 
 class Skip(_PageMessage):
@@ -110,16 +142,39 @@ class Save(_PageMessage):
 
 
 class Play(_PageMessage):
-    """Plays the recording from a time on."""
+    """Plays the recording from a time on; ratings are recorded at speed 1 alone."""
 
     type: Literal["calibrate.play"]
-    time: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    time: Seconds
+    speed: Annotated[float, Field(ge=0.1, le=4, allow_inf_nan=False)] = 1.0
 
 
 class Pause(_PageMessage):
     """Stops playing."""
 
     type: Literal["calibrate.pause"]
+
+
+class Show(_PageMessage):
+    """Shows the frame at a time."""
+
+    type: Literal["calibrate.show"]
+    time: Seconds
+
+
+class Step(_PageMessage):
+    """Shows a frame so many frames later, or earlier."""
+
+    type: Literal["calibrate.step"]
+    frames: Annotated[int, Field(ge=-1000, le=1000)]
+
+
+class Note(_PageMessage):
+    """A note about a moment of the recording; an empty text deletes the one at that time."""
+
+    type: Literal["calibrate.note"]
+    time: Seconds
+    text: Text
 
 
 class Rate(_PageMessage):
@@ -137,8 +192,10 @@ class Finish(_PageMessage):
     type: Literal["calibrate.finish"]
 
 
-FeedMessage = Take | Redo | CheckLabel | Cancel | Skip | Play | Pause | Rate | Finish
-PageMessage = Join | Leave | Delete | Relabel | Undo | Clear | Save | FeedMessage
+FeedMessage = (
+    Take | Redo | CheckLabel | Cancel | Skip | Recalibrate | Play | Pause | Show | Step | Note | Rate | Finish
+)
+PageMessage = Join | Leave | Delete | Relabel | Undo | Clear | Load | Compare | Save | Done | FeedMessage
 _PAGE_MESSAGE: TypeAdapter[PageMessage] = TypeAdapter(Annotated[PageMessage, Field(discriminator="type")])
 
 

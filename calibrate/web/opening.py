@@ -1,22 +1,24 @@
-"""Opens the calibration session of a camera, says how it saves, and lists the files of its page."""
+"""Opens the calibration session of a camera, says how it saves, and lists the files of the pages."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from mtclar.calibrate.core.predecessors import keep_predecessor
+from mtclar.calibrate.core.predecessors import keep_predecessor, predecessors
 from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.live_feed import LiveFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.errors import CalibrationError
-from mtclar.engine.files.writing import write_whole
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.label_formats.label_file import Label, write_labels
 from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
 
 CALIBRATE_PAGE = "calibrate"
+RATE_PAGE = "rate"
+SOUND_PATH = f"/{RATE_PAGE}/sound.webm"
 
 
 def replacing_support(trackers: Sequence[Tracker]) -> Callable[[SupportSet], None]:
@@ -37,10 +39,14 @@ def make_session(
     backend: str,
     threads: int,
     keep_crops: bool = False,
-    on_saved: Callable[[SupportSet], None] | None = None,
+    on_saved: Callable[[SupportSet], None] = lambda _: None,
+    on_done: Callable[[], None] | None = None,
     passphrase: str | None = None,
 ) -> CalibrationSession:
-    """A session that calibrates on one of `sources` and saves with `saving_to`."""
+    """A session that calibrates on one of `sources` and saves with `saving_to`.
+
+    `on_saved` has the streams use a saved set; `on_done` ends a command that serves nothing else.
+    """
     return CalibrationSession(
         lambda: Tracker.open(backend=backend, threads=threads),
         saving_to(target, passphrase),
@@ -54,9 +60,18 @@ def make_session(
         ],
         feed=LiveFeed,
         keep_crops=keep_crops,
-        on_saved=on_saved,
+        surroundings=Surroundings(
+            stored=partial(stored_sets, target, passphrase), on_saved=on_saved, on_done=on_done, tracks=True
+        ),
         passphrase=passphrase,
     )
+
+
+def stored_sets(target: Path, passphrase: str | None) -> list[StoredSet]:
+    """The support set at `target` and its predecessors."""
+    ask = None if passphrase is None else lambda: passphrase
+    paths = [*([target] if target.exists() else []), *predecessors(target)]
+    return [StoredSet(path.name, partial(SupportSet.load, path, ask), path == target) for path in paths]
 
 
 def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Path]:
@@ -78,29 +93,12 @@ def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Pa
     return save
 
 
-def labels_path(target: Path) -> Path:
-    """The label file beside a support set, for `label` and `calibrate --labels`."""
-    return target.with_suffix(".labels.csv")
-
-
-def saving_labels_too(
-    target: Path, passphrase: str | None, labels_of: Callable[[SupportSet], Sequence[Label]]
-) -> Callable[[SupportSet], Path]:
-    """Saves the labels of a recording beside `target`, then the set: a failure leaves the set as it was."""
-    save = saving_to(target, passphrase)
-
-    def save_both(support: SupportSet) -> Path:
-        text = write_labels(labels_of(support)).encode()
-        write_whole(labels_path(target), lambda file: file.write(text))
-        return save(support)
-
-    return save_both
-
-
 def calibration_pages() -> dict[str, Page]:
-    """The calibration page's files, and the schema of its messages."""
+    """The files of the calibration page and of the rating page, and the schema of their messages."""
     return {
         **web_folder("mtclar.calibrate.web.page", CALIBRATE_PAGE),
+        **web_folder("mtclar.calibrate.web.faces", f"{CALIBRATE_PAGE}/faces"),
+        **web_folder("mtclar.calibrate.web.rate", RATE_PAGE),
         f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
         f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),
     }

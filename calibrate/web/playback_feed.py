@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from mtclar.calibrate.core.continuous_rating import (
 )
 from mtclar.calibrate.core.status import round_label
 from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.frame_cursor import FrameCursor, Shot
 from mtclar.calibrate.web.recording_scan import Still, encoded_faces
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
@@ -30,7 +32,7 @@ from mtclar.engine.estimate.active_learning import propose
 from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.extension import ClientHandle
-from mtclar.stream.server.pictures import image_message, small_jpeg
+from mtclar.stream.server.pictures import RECORDED_WIDTH, image_message, small_jpeg
 from mtclar.stream.sources.pace import paced
 
 MAX_FRAMES = 20  # of the support set: more of one recording hardly help
@@ -69,6 +71,9 @@ class PlaybackFeed:
         self._position_s = 0.0
         self._sent_s: dict[int, float] = {}  # seq -> time of the images of this playback
         self._started_s = 0.0
+        self._speed = 1.0
+        self._cursor = FrameCursor(frames)
+        self._notes: dict[float, str] = {}  # by time
         self._player: threading.Thread | None = None
         self._halt = threading.Event()
         for still in self._stills:
@@ -84,7 +89,13 @@ class PlaybackFeed:
         """The labels made of the ratings, as corrected on the page; none before the first `finish`."""
         samples = self._session.status.labels.samples
         current = {float(sample.times_s[0]): (sample.valence, sample.arousal) for sample in samples}
-        return tuple(Label(*row) for row in apply_corrections(self._made, self._kept, current).tolist())
+        labels = [Label(*row) for row in apply_corrections(self._made, self._kept, current).tolist()]
+        for time_s, note in sorted(self._notes.items()):
+            if labels:
+                nearest = min(range(len(labels)), key=lambda i: abs(labels[i].time_s - time_s))
+                before = labels[nearest].note
+                labels[nearest] = replace(labels[nearest], note=f"{before}; {note}" if before else note)
+        return tuple(labels)
 
     def handle(self, client: ClientHandle, message: messages.FeedMessage) -> bool:
         match message:
@@ -92,9 +103,16 @@ class PlaybackFeed:
                 self._rate(message)
                 return False
             case messages.Play():
-                self._play(client, message.time)
+                self._play(client, message.time, message.speed)
             case messages.Pause():
                 self.stop()
+            case messages.Show():
+                self.stop()
+                self._show(self._cursor.show(message.time))
+            case messages.Step():
+                self._step(message.frames)
+            case messages.Note():
+                self._note(round(message.time, 2), message.text.strip())
             case messages.Finish():
                 self.stop()
                 self._make_labels()
@@ -108,8 +126,27 @@ class PlaybackFeed:
                 )
         return True
 
+    def _step(self, frames: int) -> None:
+        if self._player is not None or self._cursor.shown is None:  # paused somewhere, or never shown
+            self.stop()
+            self._cursor.show(self._position_s)
+        self._show(self._cursor.step(frames))
+
+    def _show(self, shot: Shot | None) -> None:
+        if shot is not None:
+            self._position_s = shot.time_s
+            self._session.send(messages.frame_check(shot.seq, time=round(shot.time_s, 4)))
+            self._session.send_image(shot.image())
+
+    def _note(self, time_s: float, text: str) -> None:
+        if text:
+            self._notes[time_s] = text
+        else:
+            self._notes.pop(time_s, None)
+        self._write_journal()
+
     def _rate(self, message: messages.Rate) -> None:
-        if (time_s := self._sent_s.get(message.seq)) is not None:
+        if self._speed == 1 and (time_s := self._sent_s.get(message.seq)) is not None:
             self._trace.add(time_s, message.valence, message.arousal)
             self._unwritten = True
             if self._session.clock() - self._journalled_s >= JOURNAL_EVERY_S:
@@ -120,7 +157,13 @@ class PlaybackFeed:
     @property
     def ratings(self) -> Ratings | None:
         return Ratings(
-            self._length_s, self._position_s, self._trace.rows, self._lag, labels=self._made, kept=self._kept
+            self._length_s,
+            self._position_s,
+            self._trace.rows,
+            self._lag,
+            labels=self._made,
+            kept=self._kept,
+            notes=tuple(sorted(self._notes.items())),
         )
 
     @ratings.setter
@@ -130,6 +173,7 @@ class PlaybackFeed:
         if abs(ratings.length_s - self._length_s) > LENGTH_TOLERANCE_S:
             raise CalibrationError("is of another recording")
         self._trace, self._position_s = RatingTrace(ratings.trace), ratings.position_s
+        self._notes = dict(ratings.notes)
         self._set_labels(ratings.lag, ratings.labels, ratings.kept)
 
     def _set_labels(self, lag: ReactionLag | None, made: Array, kept: Array) -> None:
@@ -141,12 +185,14 @@ class PlaybackFeed:
 
     # --- playback ---
 
-    def _play(self, client: ClientHandle, from_s: float) -> None:
+    def _play(self, client: ClientHandle, from_s: float, speed: float) -> None:
         self._halt_player()
+        self._cursor.close()
+        self._speed = speed
         self._position_s, self._sent_s, self._started_s = from_s, {}, time.monotonic()
         self._trace.start_run(from_s)
         self._halt = threading.Event()
-        arguments = (client, from_s, self._halt)
+        arguments = (client, from_s, speed, self._halt)
         self._player = threading.Thread(target=self._run_player, args=arguments, name="player", daemon=True)
         self._player.start()
 
@@ -161,7 +207,7 @@ class PlaybackFeed:
             self._player.join()
             self._player = None
 
-    def _run_player(self, client: ClientHandle, from_s: float, halt: threading.Event) -> None:
+    def _run_player(self, client: ClientHandle, from_s: float, speed: float, halt: threading.Event) -> None:
         """The player's thread: hands over frames at their own pace; those before `from_s` are only decoded."""
 
         def wanted(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -173,7 +219,7 @@ class PlaybackFeed:
 
         def play() -> None:
             with closing(self._frames()) as frames:  # type: ignore[type-var]  # an Iterator that is a generator
-                for frame in paced(wanted(frames), halt):
+                for frame in paced(wanted(frames), halt, speed=speed):
                     self._session.enqueue_frame(frame)
 
         self._session.guard(play)
@@ -187,7 +233,9 @@ class PlaybackFeed:
         self._position_s = frame.pts_s
         self._sent_s[frame.seq] = frame.pts_s
         self._session.send(messages.frame_check(frame.seq, time=round(frame.pts_s, 4)))
-        self._session.send_image(image_message(frame.seq, frame.pts_s, small_jpeg(frame.image)))
+        self._session.send_image(
+            image_message(frame.seq, frame.pts_s, small_jpeg(frame.image, RECORDED_WIDTH))
+        )
 
     def on_state(self, joined: ClientHandle | None) -> None:
         """Shows the nearest still to a client that joins while nothing plays."""
@@ -238,6 +286,7 @@ class PlaybackFeed:
                 "playing": self._player is not None,
                 "rated": round(self._trace.rated_s, 2),
                 "labels": len(self.labels),
+                "notes": [{"time": time_s, "text": text} for time_s, text in sorted(self._notes.items())],
                 "lag": None
                 if lag is None
                 else {

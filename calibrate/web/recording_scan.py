@@ -11,7 +11,7 @@ from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.server.pictures import face_outline, image_message, small_jpeg
+from mtclar.stream.server.pictures import RECORDED_WIDTH, face_outline, image_message, small_jpeg
 
 SPACING_S = 0.2  # between frames that `pick_most_useful` chooses from: closer ones are nearly the same
 MAX_STILLS = 3000  # ten minutes of them; previews of a longer recording would fill the memory
@@ -93,7 +93,14 @@ def scan_recording(
                 outline = face_outline(check.crop, (frame.image.shape[1], frame.image.shape[0]))
                 encoded = tracker.encode([check.crop])
                 stills.append(
-                    Still(frame.seq, frame.pts_s, small_jpeg(frame.image), outline, check.crop, encoded)
+                    Still(
+                        frame.seq,
+                        frame.pts_s,
+                        small_jpeg(frame.image, RECORDED_WIDTH),
+                        outline,
+                        check.crop,
+                        encoded,
+                    )
                 )
         before = [*before[1 - WARM_UP_FRAMES :], frame]
         progress(frame.pts_s)

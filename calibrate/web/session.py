@@ -11,14 +11,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
-from mtclar.calibrate.core.continuous_rating import Ratings
+from mtclar.calibrate.core.comparison import compare
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
 from mtclar.calibrate.core.label_store import Sample
 from mtclar.calibrate.core.status import CalibrationStatus, round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.state import label_state
+from mtclar.calibrate.web.feed import Feed
+from mtclar.calibrate.web.state import comparison_message, label_state
+from mtclar.calibrate.web.surroundings import ALONE, StoredSet, Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, MtclarError, machine_refusal
 from mtclar.engine.support_set import SupportSet
@@ -43,33 +45,6 @@ class CalibrationStream:
     camera: Literal["server", "browser"] = "server"  # "browser": the page has to send the images
 
 
-class Feed(Protocol):
-    """Where a session's images to label come from. Every method runs on the session's thread."""
-
-    ratings: Ratings | None
-    """The journal's ratings of a recording. Setting them raises CalibrationError when they do not fit this feed."""
-
-    def handle(self, client: ClientHandle, message: messages.FeedMessage, /) -> bool:
-        """Handles a message about images; False when the state stays as it was."""
-        ...
-
-    def on_frame(self, frame: Frame, /) -> None:
-        """Processes the newest frame of the session's stream."""
-        ...
-
-    def on_state(self, joined: ClientHandle | None, /) -> None:
-        """Called after a state was sent; `joined`: the client whose `join` it answers."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Further fields of `calibrate.state`."""
-        ...
-
-    def stop(self) -> None:
-        """Ends a running capture or playback, and writes its ratings to the journal."""
-        ...
-
-
 class CalibrationSession:
     """An Extension of the Server for messages `calibrate.*`; a context manager around its thread.
 
@@ -90,7 +65,7 @@ class CalibrationSession:
         streams: Sequence[CalibrationStream],
         feed: "Callable[[CalibrationSession], Feed]",
         keep_crops: bool = False,
-        on_saved: Callable[[SupportSet], None] | None = None,
+        surroundings: Surroundings = ALONE,
         passphrase: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,7 +75,9 @@ class CalibrationSession:
         self.subject = subject
         self.streams = tuple(streams)
         self.keep_crops = keep_crops
-        self._on_saved = on_saved
+        self.surroundings = surroundings
+        self._stored: Sequence[StoredSet] = ()
+        self._agreement: Mapping[str, Any] | None = None
         self.clock = clock
         self._changed = threading.Condition()
         self._page: ClientHandle | None = None  # one at a time
@@ -232,6 +209,12 @@ class CalibrationSession:
             "keep_crops": self.keep_crops,
             "notice": self._notice,
             "saved": None if self.saved is None else str(self.saved),
+            "stored": [{"name": one.name, "present": one.present} for one in self._stored],
+            "tracks": self.surroundings.tracks,
+            "ends": self.surroundings.on_done is not None,
+            "rater": self.surroundings.rater or None,
+            "agreement": self._agreement,
+            "sound": self.surroundings.sound or None,
         }
         self.send(messages.encode("state", **state, **label_state(self.status), **self.feed.state()))
         self.feed.on_state(joined)
@@ -251,13 +234,28 @@ class CalibrationSession:
         match message:
             case messages.Join():
                 self._choose(message.stream)
+                self._stored = self.surroundings.stored()
             case messages.Delete():
                 labels.delete(self.sample(message.number).number)
                 self.labels_changed()
             case messages.Relabel():
                 number = self.sample(message.number).number
-                labels.relabel(number, round_label(message.valence), round_label(message.arousal))
+                labels.relabel(
+                    number,
+                    round_label(message.valence),
+                    round_label(message.arousal),
+                    message.category,
+                    message.note,
+                )
                 self.labels_changed()
+            case messages.Load():
+                self._load()
+            case messages.Compare():
+                self._compare(message.name)
+                return
+            case messages.Done():
+                if self.surroundings.on_done is not None:
+                    self.surroundings.on_done()
             case messages.Undo():
                 if labels.undo():
                     self.labels_changed()
@@ -358,6 +356,25 @@ class CalibrationSession:
         support = replace(self.support_set(), warning=self.status.warning)
         self.saved = self._save(support)
         self._journal.remove()
-        if self._on_saved is not None:
-            self.send_state()
-            self._on_saved(support)
+        self._stored = self.surroundings.stored()
+        self._agreement = self.surroundings.agreement()
+        self.surroundings.on_saved(support)
+
+    # --- sets on disk ---
+
+    def _load(self) -> None:
+        present = next((one for one in self._stored if one.present), None)
+        if present is None:
+            raise CalibrationError("there is no saved support set", "capture labels, and save them")
+        support = present.load()
+        support.require_encoder(self.tracker.identity)
+        self.feed.stop()
+        self.status.labels.load(support)
+        self.labels_changed(added=True)
+        self._notice = f"Continues with the labels of {present.name}"
+
+    def _compare(self, name: str) -> None:
+        other = next((one for one in self._stored if one.name == name), None)
+        if other is None:
+            raise CalibrationError(f"there is no support set {name}")
+        self.send(comparison_message(compare(self.support_set(), other.load()), name))

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from mtclar.calibrate.core.comparison import Comparison, SetFigures
 from mtclar.calibrate.core.coverage import REGIONS, covered_regions, nearest_region
 from mtclar.calibrate.core.guided_session import LABEL_FRAMES, LabelCapture
 from mtclar.calibrate.core.label_store import Sample
 from mtclar.calibrate.core.report import LARGE_LABEL_ERROR, mean_rmse
 from mtclar.calibrate.core.status import CalibrationStatus
+from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.preview import thumbnail_url
 
 
@@ -42,6 +44,7 @@ def label_state(status: CalibrationStatus) -> dict[str, Any]:
         "warning": status.warning or None,
         "errors": [round(error, 4) for error in status.labels.snapshot.errors],
         "enough": {"enough": stopping.stop, "why": stopping.reason},
+        "replacing": status.replacing or None,
         "to_check": [sample.number for sample in status.to_check()],
         "check_error": round(float(np.mean(check_errors)), 4) if check_errors else None,
     }
@@ -54,6 +57,9 @@ def _sample_state(sample: Sample, status: CalibrationStatus) -> dict[str, Any]:
         "valence": sample.valence,
         "arousal": sample.arousal,
         "region": nearest_region(sample.valence, sample.arousal).title,
+        "category": sample.category,
+        "note": sample.note,
+        "time": round(float(sample.times_s[0]), 4),
         "frames": len(sample),
         "predicted": None
         if left_out is None
@@ -71,6 +77,24 @@ def _sample_state(sample: Sample, status: CalibrationStatus) -> dict[str, Any]:
         },
         "thumbnail": None if sample.crops is None else thumbnail_url(sample.crops[0]),
     }
+
+
+def comparison_message(comparison: Comparison, name: str) -> bytes:
+    """The message `calibrate.comparison` of the labels (`a`) with the set `name` (`b`)."""
+
+    def figures(of: SetFigures) -> dict[str, Any]:
+        errors = {"own_error": of.own_error, "other_error": of.other_error, "error": of.error}
+        counts = {"frames": of.frames, "labels": of.labels, "regions": of.regions}
+        return {**counts, **{key: round(error, 4) for key, error in errors.items()}}
+
+    return messages.encode(
+        "comparison",
+        name=name,
+        a=figures(comparison.a),
+        b=figures(comparison.b),
+        uncalibrated=round(comparison.uncalibrated, 4),
+        better=comparison.better,
+    )
 
 
 def capture_state(capture: LabelCapture | None) -> dict[str, Any] | None:

@@ -14,46 +14,76 @@ from mtclar.stream.server.extension import ClientHandle
 
 
 class StillFeed:
-    """Shows the first still that has no label and was not skipped."""
+    """Shows the still that the page chose, or else the first one that has no label and was not skipped."""
 
     def __init__(self, session: CalibrationSession, stills: Sequence[Still]) -> None:
         self._session = session
         self._stills = tuple(stills)
         self._skipped: set[float] = set()
+        self._chosen: Still | None = None
         self.ratings: Ratings | None = None
         for still in self._stills:
             session.status.unlabelled.add(still.time_s, still.encoded)
 
     def _current(self) -> Still | None:
+        if self._chosen is not None:
+            return self._chosen
         samples = self._session.status.labels.samples
         done = self._skipped | {float(t_s) for sample in samples for t_s in sample.times_s}
         return next((still for still in self._stills if still.time_s not in done), None)
 
+    def _number_of(self, still: Still | None) -> int | None:
+        """The number of a still's label."""
+        samples = self._session.status.labels.samples
+        return next((s.number for s in samples if still is not None and still.time_s in s.times_s), None)
+
+    def _step(self, frames: int) -> None:
+        current = self._current()
+        place = len(self._stills) if current is None else self._stills.index(current)
+        self._chosen = self._stills[min(max(place + frames, 0), len(self._stills) - 1)]
+
     def handle(self, _: ClientHandle, message: messages.FeedMessage) -> bool:
         match message:
             case messages.Take():
-                self._label(round_label(message.valence), round_label(message.arousal))
+                self._label(message)
             case messages.Redo() | messages.CheckLabel():
                 raise MtclarError("a recording has no new frames", "move the label, or delete it")
             case messages.Skip():
-                if (still := self._current()) is not None:
+                if (still := self._current()) is not None and self._number_of(still) is None:
                     self._skipped.add(still.time_s)
+                self._chosen = None
                 if self._current() is None:
                     self._skipped.clear()
+            case messages.Step():
+                self._step(message.frames)
+            case messages.Show():
+                self._chosen = min(self._stills, key=lambda still: abs(still.time_s - message.time))
             case messages.Cancel():
                 pass
             case _:
                 raise MtclarError("no recording is played here", "`calibrate recording` plays one")
         return True
 
-    def _label(self, valence: float, arousal: float) -> None:
+    def _label(self, take: messages.Take) -> None:
         still = self._current()
         if still is None:
             raise MtclarError("every frame is labelled or was skipped", "save the labels")
-        self._session.status.labels.add(
-            valence, arousal, [still.accepted(valence, arousal)], still.encoded, self._session.keep_crops
-        )
-        self._session.labels_changed(added=True)
+        labels, number = self._session.status.labels, self._number_of(still)
+        valence, arousal = round_label(take.valence), round_label(take.arousal)
+        if number is not None:
+            labels.relabel(number, valence, arousal, take.category, take.note)
+        else:
+            labels.add(
+                valence,
+                arousal,
+                [still.accepted(valence, arousal)],
+                still.encoded,
+                self._session.keep_crops,
+                category=take.category,
+                note=take.note,
+            )
+        self._chosen = None
+        self._session.labels_changed(added=number is None)
 
     def on_frame(self, _: Frame) -> None:
         """There is no camera."""
@@ -68,6 +98,7 @@ class StillFeed:
         return {
             "still": {
                 "time": None if still is None else round(still.time_s, 4),
+                "number": self._number_of(still),
                 "labelled": len(self._session.status.labels.samples),
                 "of": len(self._stills),
             }

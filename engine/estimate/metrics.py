@@ -1,7 +1,7 @@
-"""Agreement of predicted valence or arousal with the truth: CCC, PCC, RMSE and SAGR of two series.
+"""Agreement of two series, such as predicted valence and the truth: CCC, PCC, RMSE and SAGR; ICC of several raters.
 
-All take two arrays of one shape with n values and return one float. Variances are population variances (divided by n),
-as in the published figures that these are compared with.
+Those of two series take two arrays of one shape with n values and return one float. Variances are population variances
+(divided by n), as in the published figures that these are compared with.
 """
 
 import numpy as np
@@ -39,6 +39,29 @@ def sagr(predicted: ArrayLike, truth: ArrayLike) -> float:
     """Sign agreement (Nicolaou et al. 2011): share of equal signs, in [0, 1]; zero agrees only with zero."""
     p, t = _series(predicted, truth)
     return float(np.mean(np.sign(p) == np.sign(t)))
+
+
+def icc(ratings: ArrayLike) -> tuple[float, float]:
+    """ICC(2,1) and ICC(2,k) of Shrout and Fleiss (1979): absolute agreement of single ratings, and of their mean.
+
+    McGraw and Wong (1996) call them ICC(A,1) and ICC(A,k). `ratings` [n, k] of k >= 2 raters without nan; nan for fewer
+    than two values, or if nothing varies.
+    """
+    values = np.asarray(ratings, np.float64)
+    n, k = values.shape
+    if n < 2:
+        return float("nan"), float("nan")
+    centred = values - values.mean()
+    rows, columns = centred.mean(axis=1), centred.mean(axis=0)
+    between = k * float(rows @ rows) / (n - 1)
+    raters = n * float(columns @ columns) / (k - 1)
+    residual = centred - rows[:, None] - columns
+    error = float((residual**2).sum()) / ((n - 1) * (k - 1))
+    single = between + (k - 1) * error + k * (raters - error) / n
+    of_mean = between + (raters - error) / n
+    return tuple(  # type: ignore[return-value]
+        (between - error) / spread if spread > 1e-12 else float("nan") for spread in (single, of_mean)
+    )
 
 
 def _series(predicted: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

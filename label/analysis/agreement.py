@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.estimate.metrics import ccc, pcc, rmse
+from mtclar.engine.estimate.metrics import ccc, icc, pcc, rmse
 from mtclar.label.analysis.series import AXES, SAME_TIME_S, Array, Key, Series, at_times, names_of
 from mtclar.label.analysis.statistics import effective_n
 from mtclar.label.analysis.tables import require_pandas
@@ -101,25 +101,6 @@ def pair_up(a: Sequence[Series], b: Sequence[Series]) -> tuple[list[Pair], list[
     return [pair(a[i], b[partner[i]]) for i in sorted(partner)], left
 
 
-def icc(a: Array, b: Array) -> float:
-    """ICC(2,1) of Shrout and Fleiss (1979), ICC(A,1) of McGraw and Wong (1996): absolute agreement of single ratings.
-
-    Two series [n] without nan; nan for fewer than two values, or if nothing varies.
-    """
-    ratings = np.column_stack([a, b])
-    n, k = ratings.shape
-    if n < 2:
-        return float("nan")
-    centred = ratings - ratings.mean()
-    rows, columns = centred.mean(axis=1), centred.mean(axis=0)
-    between = k * float(rows @ rows) / (n - 1)
-    raters = n * float(columns @ columns) / (k - 1)
-    residual = centred - rows[:, None] - columns
-    error = float((residual**2).sum()) / ((n - 1) * (k - 1))
-    spread = between + (k - 1) * error + k * (raters - error) / n
-    return (between - error) / spread if spread > 1e-12 else float("nan")
-
-
 def cross_correlation(pair: Pair, axis: int, max_lag_s: float = MAX_LAG_S) -> tuple[Array, Array]:
     """Lags [m] in seconds, and the Pearson correlation of `a` with `b` that much later; nan with too few values.
 
@@ -173,7 +154,7 @@ def figures_of(a: Array, b: Array) -> dict[str, float]:
         "ccc": ccc(a, b),
         "pcc": pcc(a, b),
         "rmse": rmse(a, b),
-        "icc_2_1": icc(a, b),
+        "icc_2_1": icc(np.column_stack([a, b]))[0],
         "bias": bias,
         "bias_se": sd / np.sqrt(effective_n(difference)),
         "loa_low": bias - LIMITS_OF_AGREEMENT * sd,

@@ -8,10 +8,7 @@ value is nan with confidence 0. Times in both count from the beginning of the me
 
 import hashlib
 import io
-import os
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,12 +21,13 @@ from mtclar.engine.extras import install_command
 from mtclar.engine.files.writing import Write, write_together
 from mtclar.engine.text import printable
 from mtclar.label.output.table import RecordingTable, Table
+from mtclar.stream.label_formats.elan import write_elan
+from mtclar.stream.label_formats.nova import write_nova
 from mtclar.stream.table.provenance import TableOrigin, encode, sidecar_path
 
 STEP_S = 0.2
 MARK_MS = 500  # how long a mark is shown, at most until the next one
 AXES = ("valence", "arousal")
-ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 FULL_SD = 0.5  # sd at which the confidence in NOVA files is 0
 
 Contents = Mapping[Path, bytes]
@@ -82,27 +80,6 @@ def to_elan(table: Table, out: Path, video: Path | None, marks: Sequence[tuple[f
 
     `marks` (seconds from the beginning of the media file, label) become a third tier.
     """
-    document = ET.Element(
-        "ANNOTATION_DOCUMENT",
-        {
-            "AUTHOR": "mtclar-stream",
-            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
-            "FORMAT": "3.0",
-            "VERSION": "3.0",
-            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:noNamespaceSchemaLocation": ELAN_SCHEMA,
-        },
-    )
-    header = ET.SubElement(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    if video is not None:
-        relative = os.path.relpath(video.absolute(), out.absolute().parent)
-        media = {
-            "MEDIA_URL": video.absolute().as_uri(),
-            "RELATIVE_MEDIA_URL": f"./{Path(relative).as_posix()}",
-        }
-        kind = "video/mp4" if video.suffix.lower() == ".mp4" else "unknown"
-        ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
-    order = ET.SubElement(document, "TIME_ORDER")
     segments = _segments(table)
     tiers = {
         axis: [(start, end, f"{value[i] + 0.0:.3f}") for start, end, value in segments]
@@ -110,30 +87,7 @@ def to_elan(table: Table, out: Path, video: Path | None, marks: Sequence[tuple[f
     }
     if marks:
         tiers["mark"] = list(_mark_annotations(marks))
-    edges = sorted({edge for annotations in tiers.values() for one in annotations for edge in one[:2]})
-    slots = {ms: f"ts{number}" for number, ms in enumerate(edges, 1)}
-    for ms, slot in slots.items():
-        ET.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(ms)})
-    number = 0
-    for name, annotations in tiers.items():
-        tier = ET.SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "affect", "TIER_ID": name})
-        for start, end, text in annotations:
-            number += 1
-            annotation = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
-            annotation.set("ANNOTATION_ID", f"a{number}")
-            annotation.set("TIME_SLOT_REF1", slots[start])
-            annotation.set("TIME_SLOT_REF2", slots[end])
-            ET.SubElement(annotation, "ANNOTATION_VALUE").text = text
-    ET.SubElement(
-        document,
-        "LINGUISTIC_TYPE",
-        {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "affect", "TIME_ALIGNABLE": "true"},
-    )
-    ET.indent(document)
-    content = ET.tostring(document, "utf-8", xml_declaration=True)
-    return {
-        out: content.replace(b" />", b"/>")
-    }  # some readers, such as act for R, know no blank there; > is escaped in values
+    return {out: write_elan(tiers, out, video)}
 
 
 def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
@@ -147,20 +101,10 @@ def to_nova(table: Table, out: Path, video: Path) -> Contents:  # noqa: ARG001
     values = np.where(early[:, None], np.nan, table.values[rows])
     sds = np.nan_to_num(table.sds[rows])
     for i, axis in enumerate(AXES):
-        header = ET.Element("annotation", {"ssi-v": "3"})
-        ET.SubElement(header, "info", {"ftype": "ASCII", "size": str(len(sample_times))})
-        ET.SubElement(header, "meta", {"role": out.stem, "annotator": "mtclar-stream"})
-        scheme = {"name": axis, "type": "CONTINUOUS", "sr": f"{rate_hz:g}", "min": "-1", "max": "1"}
-        ET.SubElement(header, "scheme", scheme)
-        ET.indent(header, "\t")
         header_file, data_file = output_files(out)[2 * i : 2 * i + 2]
-        contents[header_file] = ET.tostring(header, "utf-8", xml_declaration=True)
         confidence = np.clip(1 - sds[:, i] / FULL_SD, 0.0, 1.0)
-        lines = [
-            "nan;0.0" if np.isnan(value) else f"{value + 0.0:.4f};{certainty:.3f}"
-            for value, certainty in zip(values[:, i], confidence, strict=True)
-        ]
-        contents[data_file] = ("\n".join(lines) + "\n").encode()
+        samples = list(zip(values[:, i].tolist(), confidence.tolist(), strict=True))
+        contents[header_file], contents[data_file] = write_nova(axis, out.stem, rate_hz, samples)
     return contents
 
 

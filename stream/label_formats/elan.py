@@ -4,14 +4,19 @@ Where an annotation of one tier overlaps one of the other, a label stands in the
 https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf.
 """
 
-from collections.abc import Mapping
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
 from mtclar.stream.label_formats.label import AXES, SHOWN, Label, Place, Scale
 from mtclar.stream.label_formats.table import NAMES
 
+SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 HINT = "two tiers, `valence` and `arousal`, each annotation with a number such as 0.25"
 
 
@@ -161,3 +166,80 @@ def parse_elan(data: bytes, file: str, scale: Scale) -> list[Label]:
     if not labels:
         raise Place(file, 1).error("no annotation of `valence` overlaps one of `arousal`", HINT)
     return labels
+
+
+Tier = Sequence[tuple[int, int, str]]
+"""Annotations that do not overlap: (start_ms, end_ms, text), from the beginning of the media file."""
+
+
+def write_elan(tiers: Mapping[str, Tier], out: Path, video: Path | None) -> bytes:
+    """The content of the .eaf file `out` (EAF 3.0), which refers to the video, if any, by its relative path."""
+    document = ET.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "mtclar-stream",
+            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": SCHEMA,
+        },
+    )
+    header = ET.SubElement(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    if video is not None:
+        relative = os.path.relpath(video.absolute(), out.absolute().parent)
+        media = {
+            "MEDIA_URL": video.absolute().as_uri(),
+            "RELATIVE_MEDIA_URL": f"./{Path(relative).as_posix()}",
+        }
+        kind = "video/mp4" if video.suffix.lower() == ".mp4" else "unknown"
+        ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
+    order = ET.SubElement(document, "TIME_ORDER")
+    edges = sorted({edge for annotations in tiers.values() for one in annotations for edge in one[:2]})
+    slots = {ms: f"ts{number}" for number, ms in enumerate(edges, 1)}
+    for ms, slot in slots.items():
+        ET.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(ms)})
+    number = 0
+    for name, annotations in tiers.items():
+        tier = ET.SubElement(document, "TIER", {"LINGUISTIC_TYPE_REF": "affect", "TIER_ID": name})
+        for start, end, text in annotations:
+            number += 1
+            annotation = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
+            annotation.set("ANNOTATION_ID", f"a{number}")
+            annotation.set("TIME_SLOT_REF1", slots[start])
+            annotation.set("TIME_SLOT_REF2", slots[end])
+            ET.SubElement(annotation, "ANNOTATION_VALUE").text = text
+    ET.SubElement(
+        document,
+        "LINGUISTIC_TYPE",
+        {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "affect", "TIME_ALIGNABLE": "true"},
+    )
+    ET.indent(document)
+    content = ET.tostring(document, "utf-8", xml_declaration=True)
+    # Some readers, such as act for R, know no blank there; > is escaped in values.
+    return content.replace(b" />", b"/>")
+
+
+MAX_SPAN_MS = 200  # of the annotation of a label
+
+
+def label_tiers(labels: Sequence[Label], first_frame_s: float) -> dict[str, Tier]:
+    """Tiers of labels in order of time; each label is in the middle of its annotations, where `parse_elan` reads it."""
+    starts: list[tuple[int, int]] = []
+    times_ms = [round(1000 * (label.time_s + first_frame_s)) for label in labels]
+    for i, middle in enumerate(times_ms):
+        gaps = [abs(middle - times_ms[j]) for j in (i - 1, i + 1) if 0 <= j < len(labels)]
+        half = max(1, min([MAX_SPAN_MS, *gaps]) // 2)
+        starts.append((max(0, middle - half), middle + max(1, min(half, middle))))
+    tiers: dict[str, Tier] = {
+        axis: [(*span, f"{getattr(label, axis) + 0.0:g}") for span, label in zip(starts, labels, strict=True)]
+        for axis in AXES
+    }
+    for name in ("category", "note"):
+        if texts := [
+            (*span, getattr(label, name))
+            for span, label in zip(starts, labels, strict=True)
+            if getattr(label, name)
+        ]:
+            tiers[name] = texts
+    return tiers

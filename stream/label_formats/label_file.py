@@ -15,17 +15,17 @@ from pathlib import Path
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files.reading import read_ordinary
 from mtclar.engine.text import cell
-from mtclar.stream.label_formats.elan import parse_elan
+from mtclar.stream.label_formats.elan import label_tiers, parse_elan, write_elan
 from mtclar.stream.label_formats.label import Label as Label
 from mtclar.stream.label_formats.label import Scale as Scale
 from mtclar.stream.label_formats.label import average as average
 from mtclar.stream.label_formats.nova import SUFFIX as NOVA
-from mtclar.stream.label_formats.nova import parse_nova
+from mtclar.stream.label_formats.nova import label_samples, pair_of, parse_nova, write_nova
 from mtclar.stream.label_formats.table import COLUMNS, EXAMPLE, TRACK, VIDEO, parse_table
 
 log = logging.getLogger(__name__)
 
-ELAN = ".eaf"
+CSV, ELAN = ".csv", ".eaf"
 MAX_BYTES = 16 * 2**20  # half a million labels
 MAX_HZ = 5.0  # of labels that are used: more of them hardly change an estimate, and the time that it takes grows fast
 EARLY_S = 0.5  # a label of a media file may lie this long before its first frame
@@ -113,20 +113,52 @@ def thinned(labels: Sequence[Label], max_hz: float = MAX_HZ) -> list[Label]:
 
 
 def write_labels(labels: Iterable[Label]) -> str:
-    """The text of a label file; `parse_labels` returns the same labels."""
+    """The text of a label file; `parse_labels` returns the same labels, without categories and notes."""
     labels = sorted(labels, key=lambda label: (label.video, label.time_s))
-    more = {
-        VIDEO: any(label.video for label in labels),
-        TRACK: any(label.track is not None for label in labels),
+    more: dict[str, list[object]] = {
+        VIDEO: [cell(label.video) if label.video else "" for label in labels],
+        TRACK: ["" if label.track is None else label.track for label in labels],
+        "category": [cell(label.category) if label.category else "" for label in labels],
+        "note": [cell(label.note) if label.note else "" for label in labels],
     }
+    more = {name: values for name, values in more.items() if any(value != "" for value in values)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(name for name, wanted in more.items() if wanted)])
-    for label in labels:
-        row: list[object] = [repr(label.time_s), repr(label.valence), repr(label.arousal)]
-        others = {VIDEO: cell(label.video), TRACK: "" if label.track is None else label.track}
-        writer.writerow([*row, *(others[name] for name, wanted in more.items() if wanted)])
+    writer.writerow([*COLUMNS, *more])
+    for i, label in enumerate(labels):
+        row = [repr(label.time_s), repr(label.valence), repr(label.arousal)]
+        writer.writerow([*row, *(values[i] for values in more.values())])
     return out.getvalue()
+
+
+def label_files(
+    labels: Iterable[Label], out: Path, video: Path | None = None, first_frame_s: float = 0.0
+) -> dict[Path, bytes]:
+    """The files (path -> content) that hold labels in the format of the suffix of `out`; `read_labels` reads them.
+
+    ELAN and NOVA files count from the beginning of the media file, whose first frame is at `first_frame_s`. Raises
+    UsageError for an unknown suffix.
+    """
+    labels = sorted(labels, key=lambda label: label.time_s)
+    suffix = out.suffix.lower()
+    if suffix == ELAN:
+        return {out: write_elan(label_tiers(labels, first_frame_s), out, video)}
+    if suffix == NOVA:
+        rate_hz, samples = label_samples(labels, first_frame_s)
+        return {
+            path: content
+            for axis, file in pair_of(out).items()
+            for path, content in zip(
+                (file, file.with_name(f"{file.name}~")),
+                write_nova(axis, out.stem, rate_hz, samples[axis]),
+                strict=True,
+            )
+        }
+    if suffix != CSV:
+        raise UsageError(
+            f"unknown format of labels: {out}", f"use one of the suffixes {CSV}, {ELAN} and {NOVA}"
+        )
+    return {out: write_labels(labels).encode()}
 
 
 def _read(path: Path) -> bytes:

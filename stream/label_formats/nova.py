@@ -4,9 +4,10 @@
 have confidence 0 are left out. The format: https://github.com/hcmlab/nova, docs.
 """
 
+import math
 import struct
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mtclar.engine.errors import UsageError
@@ -102,3 +103,44 @@ def _samples(
         there = value.strip().casefold() not in ("", "nan", "-nan", "nan(ind)", "-nan(ind)") and sure > 0
         values.append(in_scale(at.number(value.strip(), HINT), at) if there else None)
     return rate_hz, values
+
+
+def write_nova(
+    axis: str, role: str, rate_hz: float, samples: Sequence[tuple[float, float]]
+) -> tuple[bytes, bytes]:
+    """The contents of an annotation file and its data file: (value, confidence) of each sample, nan for none."""
+    header = ET.Element("annotation", {"ssi-v": "3"})
+    ET.SubElement(header, "info", {"ftype": "ASCII", "size": str(len(samples))})
+    ET.SubElement(header, "meta", {"role": role, "annotator": "mtclar-stream"})
+    scheme = {"name": axis, "type": "CONTINUOUS", "sr": f"{rate_hz:g}", "min": "-1", "max": "1"}
+    ET.SubElement(header, "scheme", scheme)
+    ET.indent(header, "\t")
+    lines = [
+        "nan;0.0" if math.isnan(value) else f"{value + 0.0:.4f};{confidence:.3f}"
+        for value, confidence in samples
+    ]
+    return ET.tostring(header, "utf-8", xml_declaration=True), ("\n".join(lines) + "\n").encode()
+
+
+RATES_HZ = (1.0, 2.0, 4.0, 5.0, 10.0, 25.0, 30.0, 50.0, 100.0)
+
+
+def label_samples(
+    labels: Sequence[Label], first_frame_s: float
+) -> tuple[float, dict[str, list[tuple[float, float]]]]:
+    """Samples a second, and the samples of each axis: a value at the times of labels, none between them.
+
+    The lowest rate on whose grid all labels lie, or else the highest.
+    """
+    times_s = [label.time_s + first_frame_s for label in labels]
+
+    def fits(rate_hz: float) -> bool:
+        return all(abs(t_s * rate_hz - round(t_s * rate_hz)) < 0.02 for t_s in times_s)
+
+    rate_hz = next((rate_hz for rate_hz in RATES_HZ if fits(rate_hz)), RATES_HZ[-1])
+    count = 1 + max((round(t_s * rate_hz) for t_s in times_s), default=0)
+    samples = {axis: [(math.nan, 0.0)] * count for axis in AXES}
+    for t_s, label in zip(times_s, labels, strict=True):
+        for axis in AXES:
+            samples[axis][round(t_s * rate_hz)] = (getattr(label, axis), 1.0)
+    return rate_hz, samples

@@ -21,6 +21,8 @@ CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".webp": "image/webp",
+    ".webm": "audio/webm",
     ".json": "application/json",
     ".yaml": "application/yaml",
 }
@@ -36,8 +38,8 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; connect-src 'self'{websocket}; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'self'; connect-src 'self'{websocket}; img-src 'self' data:; media-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HSTS = "max-age=2592000"  # 30 days: a server that gives TLS up is not locked out for longer
 HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECASE)

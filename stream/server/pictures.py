@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from mtclar.engine.data_types import FaceCrop
 from mtclar.stream.server.uploads import write_header
 
-WIDTH = 480
+WIDTH = 640
+RECORDED_WIDTH = 960  # of a frame that a rater looks at
 QUALITY = 70
 
 # Rows of the 468 points of Face Mesh, in drawing order (its canonical face model; the contours are closed).
@@ -26,12 +27,13 @@ def face_outline(crop: FaceCrop, size: tuple[int, int]) -> list[list[float]]:
     return [[round(float(value), 4) for value in points[list(line)].reshape(-1)] for line in LINES]
 
 
-def small_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """A JPEG of a frame, WIDTH pixels wide."""
+def small_jpeg(image: NDArray[np.uint8], most: int = WIDTH) -> bytes:
+    """A JPEG of a frame, at most so many pixels wide."""
     height, width = image.shape[:2]
-    interpolation = cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR
-    small = cv2.resize(image, (WIDTH, max(1, round(WIDTH * height / width))), interpolation=interpolation)
-    return encode_jpeg(np.asarray(small, np.uint8))
+    if width > most:
+        size = (most, max(1, round(most * height / width)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_jpeg(image)
 
 
 def image_message(seq: int, t_s: float, jpeg: bytes) -> bytes:

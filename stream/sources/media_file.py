@@ -75,6 +75,11 @@ class MediaFile:
         return None if self._end_s is None else max(self._end_s - (self._first_stamps_s or [0.0])[0], 0.0)
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
     def fps(self) -> float | None:
         """Frames per second: announced, otherwise measured; None when unknown."""
         if self._announced_fps is None and len(self._first_stamps_s) > 1:

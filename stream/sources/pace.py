@@ -10,9 +10,12 @@ from mtclar.stream.sources.base import Source, WrappedSource
 
 
 def paced(
-    frames: Iterator[Frame], stopped: threading.Event, clock: Callable[[], float] = time.monotonic
+    frames: Iterator[Frame],
+    stopped: threading.Event,
+    clock: Callable[[], float] = time.monotonic,
+    speed: float = 1.0,
 ) -> Iterator[Frame]:
-    """Releases frames at their `pts_s`; `t_capture_s` becomes the time of release.
+    """Releases frames at their `pts_s`, `speed` times as fast; `t_capture_s` becomes the time of release.
 
     The next frame is decoded during the wait for it. A reader that fell behind releases frames at once until it has
     caught up, and the mailbox drops the excess, as with a camera.
@@ -20,8 +23,8 @@ def paced(
     started_s: float | None = None
     for frame in frames:
         if started_s is None:
-            started_s = clock() - frame.pts_s
-        wait_s = started_s + frame.pts_s - clock()
+            started_s = clock() - frame.pts_s / speed
+        wait_s = started_s + frame.pts_s / speed - clock()
         if wait_s > 0 and stopped.wait(wait_s):
             return
         if stopped.is_set():

@@ -87,7 +87,7 @@ const receive = {
   },
   "studio.phone_link": (message) => source.showPhone(message),
   "studio.rating"({ participant, stream }) {
-    location.assign(`calibrate#${new URLSearchParams({ subject: participant, stream })}`);
+    location.assign(`rate#${new URLSearchParams({ subject: participant, stream })}`);
   },
   recording: (message) => showRecordingNotice(message),
   error: ({ message }) => showNotice(message),

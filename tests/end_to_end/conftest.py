@@ -82,6 +82,13 @@ def save(page: Page) -> None:
         page.locator("#poor-save").click()
 
 
+def save_and_end(page: Page) -> None:
+    """Saves the labels, and ends the command that serves the page."""
+    save(page)
+    page.locator("#done").click()
+    expect(page.locator("#finished")).to_contain_text("You can close this page")
+
+
 @contextmanager
 def watching(browser: Browser) -> Iterator[OpenPage]:
     opened = []

@@ -158,15 +158,36 @@ def test_from_the_first_label_to_values_that_move(
     expect(page.locator("#labels li").nth(0)).to_contain_text("on new frames")
     expect(page.locator("#step")).to_have_text("Test 2 of 3")
 
+    # Saved: what the error means, the values at once, more labels, and the comparison with the set before.
     save(page)
     expect(page.locator("#saved")).to_contain_text("anna.mtclar")
+    expect(page.locator("#finished-meaning")).to_contain_text("from the label that you would give")
+    page.locator("#start").click()
+    expect(page.locator(".face").first).to_contain_text("calibrated on 9 frames")
+    page.go_back()
+    page.locator("#more").click()
+    ready(page)  # the camera was on before
+    page.locator("#recalibrate").select_option("unpleasant, activated")
+    expect(page.locator("#step")).to_have_text("Again: unpleasant, activated")
+    expect(page.locator("#example")).to_have_attribute("alt", re.compile("unpleasant, activated, rendered"))
+    page.locator("#take").click()
+    expect(page.locator("#step")).not_to_contain_text("Again")
+    expect(page.locator("#count")).to_have_text("3")  # the new label is there instead of the old one
+    save(page)
+    expect(page.locator("#comparison-verdict")).to_contain_text("Uncalibrated")
+    expect(page.locator("#comparison-rows tr").first).to_have_text("Labels33")
+    page.locator("#done").click()
+    expect(page.locator("#finished")).to_contain_text("You can close this page")
     done = running.end()
     assert done.code == 0, done.out
     assert "9 frames of 'anna'" in done.out
     support = SupportSet.load(tmp_path / "anna.mtclar")
     assert len(support) == 9
     assert support.crops is not None
-    assert [entry.name for entry in tmp_path.iterdir()] == ["anna.mtclar"]
+    names = sorted(entry.name for entry in tmp_path.iterdir())
+    assert names[0] == "anna.mtclar"
+    assert re.fullmatch(r"anna\.previous-\w+\.mtclar", names[1])
+    assert len(names) == 2
 
     # And `run` uses it.
     run = process(
@@ -207,6 +228,7 @@ def test_run_offers_it_and_uses_the_new_set_at_once(
     assert len(SupportSet.load(home / "mtclar-stream" / "default.mtclar")) == 6
     hint = values.locator("#why-hint")  # a dashboard that was open before shows the new labels
     expect(hint).to_have_text("similarity of me to the 6 calibration frames")
+    dashboard.locator("#more").click()
     take(dashboard, 3)
     save(dashboard)
     expect(hint).to_have_text("similarity of me to the 9 calibration frames")
@@ -257,6 +279,7 @@ def test_who_and_where_is_chosen_and_a_reload_remembers_it(
     expect(row).to_contain_text("calibrated on 6 frames")
     expect(values.locator("[data-stream='synthetic'] .face").first).to_contain_text("calibrated on 2 frames")
     assert [len(SupportSet.load(path)) for path in paths] == [2, 6]
+    page.locator("#more").click()
     page.locator("#subject-select").select_option(people[0])
     expect(page.locator("#count")).to_have_text("1")
 

@@ -16,7 +16,7 @@ from support.media.video_clips import encode
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.sources import open_source
 
-from .conftest import save
+from .conftest import save_and_end
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
@@ -39,7 +39,7 @@ def rating(process: Callable[..., Any], clip: Path, tmp_path: Path) -> Callable[
         running = process(
             "calibrate", "recording", clip, "--port", 0, "--out", tmp_path / "anna.mtclar", *arguments
         )
-        found = re.search(r"http://\S+/calibrate", running.read_until("Open http"))
+        found = re.search(r"http://\S+/rate", running.read_until("Open http"))
         assert found is not None
         return running, found[0]
 
@@ -97,12 +97,14 @@ def test_a_finger_labels_drags_and_chooses(open_page: OpenPage, rating: Callable
     page = open_page(url, PHONE, has_touch=True, is_mobile=True)
     expect(page.locator("#step")).to_have_text("0 of 5 frames labelled")
     page.locator("#grid").scroll_into_view_if_needed()
-    finger, scrolled = Finger(page), page.evaluate("scrollY")
+    finger = Finger(page)
     finger.tap(-0.6, 0.5)
     at(page, -0.6, 0.5)
     expect(page.locator("#place")).to_have_text(re.compile(r"Valence −0\.[56]\d?, arousal \+0\.[45]"))
     page.locator("#take").tap()
     expect(page.locator("#count")).to_have_text("1")
+    page.locator("#grid").scroll_into_view_if_needed()
+    scrolled = page.evaluate("scrollY")
     finger.down(0.0, 0.8)  # a drag moves the mark, and not the page
     for step in range(1, 9):
         finger.move(0.0, 0.8 - 0.15 * step)
@@ -113,8 +115,11 @@ def test_a_finger_labels_drags_and_chooses(open_page: OpenPage, rating: Callable
     assert page.evaluate("scrollY") == scrolled
     page.locator("#take").tap()
     expect(page.locator("#count")).to_have_text("2")
-    finger.tap(-0.6, 0.5)  # on the first label
-    expect(page.locator("#where-title")).to_have_text("Where does label 1 belong?")
+    page.locator("#ratings summary").tap()
+    page.locator("#labels .number").first.tap()
+    expect(page.locator("#where-title")).to_have_text("Where does rating 1 belong?")
+    expect(page.locator("#place")).to_have_text(re.compile("Valence −0"))
+    page.locator("#grid").scroll_into_view_if_needed()
     finger.tap(0.2, 0.2)
     page.locator("#take").tap()
     expect(page.locator("#labels li").nth(0)).to_contain_text(
@@ -141,7 +146,7 @@ def test_a_finger_rates_while_it_plays(
     expect(page.locator("#play")).to_have_text("Play")
     page.locator("#finish").tap()
     expect(page.locator("#where-title")).to_have_text("Your reaction time of 0.5 s (--lag) has been removed.")
-    save(page)
+    save_and_end(page)
     done = running.end()
     assert done.code == 0, done.out
     labels = read_labels(tmp_path / "anna.labels.csv")

@@ -14,7 +14,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.label_formats.label_file import read_labels
 
-from .conftest import save
+from .conftest import save_and_end
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
@@ -26,7 +26,7 @@ def rating(process: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[A
         running = process(
             "calibrate", "recording", "demo", "--port", 0, "--out", tmp_path / "anna.mtclar", *arguments
         )
-        found = re.search(r"http://\S+/calibrate", running.read_until("Open http"))
+        found = re.search(r"http://\S+/rate", running.read_until("Open http"))
         assert found is not None
         return running, found[0]
 
@@ -42,10 +42,16 @@ def test_every_nth_frame_is_labelled_and_saved(
     expect(page.locator("#where-title")).to_have_text("Rate the face at 4.00 s")
     page.wait_for_timeout(500)
     before = page.evaluate("document.getElementById('picture').toDataURL()")
-    page.locator("#grid").focus()
+    expect(page.locator("#grid")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#place")).to_have_text("Move the mark first.")
+    expect(page.locator("#take")).to_be_disabled()
     page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    page.keyboard.type("looks =up")
     page.keyboard.press("Enter")
     expect(page.locator("#step")).to_have_text("1 of 5 frames labelled")
+    expect(page.locator("#place")).to_have_text("Not rated yet")  # the next frame has no answer
     page.wait_for_timeout(500)
     assert page.evaluate("document.getElementById('picture').toDataURL()") != before  # the next one
     page.locator("#skip").click()
@@ -57,28 +63,55 @@ def test_every_nth_frame_is_labelled_and_saved(
 
     running, url = rating("--every", "200")
     page = open_page(url, gone=True)
-    for count in range(2, 6):
-        page.locator("#take").click()
-        expect(page.locator("#count")).to_have_text(str(count))
+    expect(page.locator("#step")).to_have_text("1 of 5 frames labelled")
+    page.locator("#modes label", has_text="Words").click()
+    page.locator("#words .word", has_text="happy").click()
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("2")
+    page.locator("#modes label", has_text="SAM").click()
+    page.get_by_role("radio", name="valence 3 of 9").check(force=True)
+    expect(page.locator("#take")).to_be_disabled()  # arousal is missing
+    page.get_by_role("radio", name="arousal 7 of 9").check(force=True)
+    expect(page.locator("#place")).to_have_text("Valence −0.50, arousal +0.50")
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("3")
+    page.locator("#modes label", has_text="Sliders").click()
+    page.get_by_role("slider", name="valence, unpleasant to pleasant").fill("0.25")
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("4")
+    page.locator("#modes label", has_text="Grid").click()
+    page.locator("#grid").press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("5")
     expect(page.locator("#where-title")).to_have_text("Every frame is labelled")
     expect(page.locator("#take")).to_be_disabled()
-    page.locator("#labels .number").nth(2).click()  # moved afterwards
+    page.locator("#ratings summary").click()
+    expect(page.locator("#labels")).not_to_contain_text("error")  # blind
+    page.locator("#unblind").check()
+    expect(page.locator("#labels")).to_contain_text("error")
+    page.locator("#labels .number").nth(3).click()  # changed afterwards; its frame is shown
+    expect(page.locator("#where-title")).to_have_text("Where does rating 4 belong?")
+    expect(page.locator("#place")).to_have_text("Valence +0.25, arousal 0.00")
     page.keyboard.press("ArrowUp")
     page.locator("#take").click()
-    expect(page.locator("#labels li").nth(2)).to_contain_text("+0.10")
+    expect(page.locator("#labels li").nth(3)).to_contain_text("+0.10")
     expect(page.locator("#labels").get_by_role("button", name="Redo")).to_have_count(0)
-    save(page)
+    save_and_end(page)
     done = running.end()
     assert done.code == 0, done.out
     assert len(SupportSet.load(tmp_path / "anna.mtclar")) == 5
     labels = read_labels(tmp_path / "anna.labels.csv")
     assert [label.time_s for label in labels] == pytest.approx([4.0, 12.0, 20.0, 28.0, 36.0])
+    text = (tmp_path / "anna.labels.csv").read_text()
+    assert "looks =up" in text
+    assert "happy" in text
 
 
 def test_the_most_helpful_ones_are_picked_on_a_phone(open_page: OpenPage, rating: Callable[..., Any]) -> None:
     _, url = rating("--pick", "3")
     page = open_page(url, PHONE)
     expect(page.locator("#step")).to_have_text("0 of 3 frames labelled")
+    page.locator("#grid").click(position={"x": 60, "y": 60})
     page.locator("#take").click()
     expect(page.locator("#count")).to_have_text("1")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
@@ -121,7 +154,7 @@ def test_a_person_rates_while_it_plays(
         re.compile(r"writes \d+ labels, two a second, and a support set")
     )
     expect(page.locator("#count-words")).to_have_text("Frames in the support set")
-    save(page)
+    save_and_end(page)
     done = running.end()
     assert done.code == 0, done.out
     found = re.search(r"reaction time of (\d\.\d) s \(r = ", done.out)

@@ -55,7 +55,7 @@ def _served(*arguments: str) -> Iterator[str]:
                 yield next(
                     found[0]
                     for line in server.stdout
-                    if (found := re.findall(r"http://[\d.]+:\d+/calibrate", line))
+                    if (found := re.findall(r"http://[\d.]+:\d+/rate", line))
                 )
             finally:
                 server.terminate()

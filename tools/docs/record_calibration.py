@@ -22,6 +22,7 @@ from mtclar.calibrate.web.recording_scan import Still
 from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.still_feed import StillFeed
+from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.data_types import Encoded, FaceCrop, Faces, Frame
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.face.crop import FRAMING
@@ -53,7 +54,7 @@ class ScriptedTracker:
     """Every picture shows the same face; the encoder gives each a new embedding."""
 
     model = SimpleNamespace(name="encoder", sha256="5c2e" * 16)
-    identity = EncoderIdentity("encoder", "5c2e" * 16, FRAMING)
+    identity = EncoderIdentity("encoder", "5c2e" * 16, FRAMING, embedding_dim=8)
 
     def __init__(self) -> None:
         self.seen = True
@@ -140,12 +141,25 @@ def calibration(*people: tuple[str, list[CalibrationStream]]) -> Iterator[tuple[
     """A server that calibrates those people, and a page that has just connected."""
     now_s = [NOW_S]
     tracker = ScriptedTracker()
+    saved: list[SupportSet] = []
+
+    def save(support: SupportSet) -> Path:
+        saved.insert(0, support)
+        return Path(f"{support.subject}.mtclar")
+
+    def stored() -> list[StoredSet]:
+        return [
+            StoredSet(f"anna-{len(saved) - i}.mtclar", partial(saved.__getitem__, i), i == 0)
+            for i in range(len(saved))
+        ]
+
     with tempfile.TemporaryDirectory() as folder:
         registry = CalibrationRegistry(
             [
                 CalibrationSession(
                     lambda: tracker,  # type: ignore[arg-type,return-value]
-                    lambda support: Path(f"{support.subject}.mtclar"),
+                    save,
+                    surroundings=Surroundings(stored, on_done=lambda: None, tracks=True),
                     target=Path(folder) / f"{subject}.mtclar",
                     subject=subject,
                     streams=streams,
@@ -189,6 +203,13 @@ def calibrating() -> list[Line]:
         page.do("take", valence=-0.5, arousal=0.0)
         page.do("cancel")
         page.do("save")
+        page.do("recalibrate", region="pleasant")
+        page.capture("take", valence=0.6, arousal=0.0)
+        page.do("recalibrate", "error", region="elsewhere")
+        page.do("save")
+        page.do("compare", "comparison", name="anna-1.mtclar")
+        page.do("load")
+        page.do("done")
         page.send("leave")
         return lines_of(page)
 
@@ -228,7 +249,9 @@ def rating() -> list[Line]:
             page = Page(client, session, [NOW_S])
             shown = ("state", "look", "picture")
             page.do("join", *shown)
-            page.do("take", *shown, valence=0.5, arousal=-0.25)
+            page.do("take", *shown, valence=0.5, arousal=-0.25, category="content", note="looks away")
+            page.do("step", *shown, frames=-1)
+            page.do("show", *shown, time=1.2)
             page.do("skip", *shown)
             page.do("save", *shown)
             return client.lines

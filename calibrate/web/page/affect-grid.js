@@ -26,6 +26,7 @@ export class AffectGrid {
     this.svg = svg;
     this.valence = 0;
     this.arousal = 0;
+    this.placed = true; // false after `clearMark`, until the mark is moved
     this.hover = false; // whether the mark follows a mouse without its button
     this.onMove = onMove;
     this.onChoose = onChoose;
@@ -78,10 +79,19 @@ export class AffectGrid {
   setMark(valence, arousal) {
     this.valence = clamp(valence);
     this.arousal = clamp(arousal);
+    this.placed = true;
     this.#placeMark();
   }
 
-  show({ regions, ask, samples }, chosen) {
+  /** Puts the mark into the middle as no answer: it is drawn faintly until it is moved. */
+  clearMark() {
+    this.setMark(0, 0);
+    this.placed = false;
+    this.#placeMark();
+  }
+
+  /** `errors`: whether the predictions of labels are drawn. */
+  show({ regions, ask, samples }, chosen, errors = true) {
     this.regions.replaceChildren();
     for (const { title, valence, arousal, covered } of regions) {
       const asked = title === ask?.title;
@@ -89,7 +99,7 @@ export class AffectGrid {
     }
     this.arrows.replaceChildren();
     for (const { valence, arousal, predicted, check } of samples) {
-      if (predicted) this.#arrow([valence, arousal], predicted, "others");
+      if (predicted && errors) this.#arrow([valence, arousal], predicted, "others");
       if (check) this.#arrow([valence, arousal], [check.valence, check.arousal], "check");
     }
     this.samples.replaceChildren();
@@ -128,5 +138,6 @@ export class AffectGrid {
 
   #placeMark() {
     this.mark.setAttribute("transform", `translate(${this.valence} ${-this.arousal})`);
+    this.mark.setAttribute("data-placed", this.placed);
   }
 }

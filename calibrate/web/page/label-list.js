@@ -25,41 +25,47 @@ function quality({ frames, error, check }) {
     return { text: check.redo ? `${text}: redo it` : text, bad: check.redo };
   }
   const counted = `${frames} ${frames === 1 ? "frame" : "frames"}`;
-  return { text: error === null ? counted : `${counted}, error ${error.toFixed(2)}`, bad: false };
+  return { text: error === null ? counted : `error ${error.toFixed(2)}`, bad: false };
 }
 
-/** Calls onChoose, onRedo and onDelete with a label's number. */
+/** The moment of a label in a recording, and its error. */
+function moment({ time, error }, errors) {
+  return { text: `at ${time.toFixed(2)} s${errors && error !== null ? `, error ${error.toFixed(2)}` : ""}`, bad: false };
+}
+
+/** Calls onChoose, onRedo (where labels have new frames) and onDelete with a label's number. */
 export class LabelList {
-  constructor(list, { onChoose, onRedo, onDelete }) {
+  constructor(list, actions) {
     this.list = list;
-    this.actions = { onChoose, onRedo, onDelete };
+    this.actions = actions;
     this.rendered = "";
   }
 
-  show(samples, chosen) {
-    const now = JSON.stringify([samples.map(({ thumbnail, ...rest }) => rest), chosen]);
+  /** `errors`: whether the errors of labels are written. */
+  show(samples, chosen, errors = true) {
+    const now = JSON.stringify([samples.map(({ thumbnail, ...rest }) => rest), chosen, errors]);
     if (now === this.rendered) return; // a rebuilt list would lose the keyboard's focus
     this.rendered = now;
     const focused = document.activeElement?.closest?.("#labels button")?.getAttribute("aria-label");
     this.list.replaceChildren();
-    samples.forEach((sample, i) => this.#row(sample, i + 1, sample.number === chosen));
+    samples.forEach((sample, i) => this.#row(sample, i + 1, sample.number === chosen, errors));
     if (focused) [...this.list.querySelectorAll("button")].find((b) => b.getAttribute("aria-label") === focused)?.focus();
   }
 
-  #row(sample, place, chosen) {
-    const { number, valence, arousal, region } = sample;
-    const recording = document.body.dataset.still === "true"; // has no new frames
+  #row(sample, place, chosen, errors) {
+    const { number, valence, arousal, region, category, note } = sample;
     const row = make("li", "", this.list);
     row.dataset.number = number;
     row.dataset.chosen = chosen;
     const choose = button(row, String(place), `Move label ${place}`, () => this.actions.onChoose(number));
     choose.className = "number";
     choose.setAttribute("aria-pressed", String(chosen));
-    const description = make("p", "description", row, region);
-    const { text, bad } = quality(sample);
+    const description = make("p", "description", row, category || region);
+    const { text, bad } = this.actions.onRedo ? quality(sample) : moment(sample, errors);
     make("small", "", description, `(${signed(valence)}, ${signed(arousal)}) ${text}`).dataset.kind = bad ? "bad" : "";
+    if (note) make("small", "", description, note);
     const actions = make("span", "row-actions", row);
-    if (!recording) button(actions, "Redo", `Redo label ${place}`, () => this.actions.onRedo(number));
+    if (this.actions.onRedo) button(actions, "Redo", `Redo label ${place}`, () => this.actions.onRedo(number));
     button(actions, "Delete", `Delete label ${place}`, () => this.actions.onDelete(number));
   }
 }

@@ -3,7 +3,7 @@
 const STORAGE_KEY = "mtclar-calibrate"; // of this tab
 
 /** What the address names: #subject=anna, and perhaps &stream=... */
-function linkedChoice() {
+export function linkedChoice() {
   const linked = new URLSearchParams(location.hash.slice(1));
   if (!linked.has("subject")) return null;
   return Object.fromEntries(["subject", "stream"].filter((name) => linked.has(name)).map((name) => [name, linked.get(name)]));

@@ -23,7 +23,7 @@ from mtclar.cli.calibration_target import (
     require_accepted,
     require_person,
 )
-from mtclar.cli.commands.calibration import calibrate_page, calibrate_recording
+from mtclar.cli.commands.calibration import calibrate_page, calibrate_raters, calibrate_recording
 from mtclar.cli.logs import set_up_logs
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, ScaleOption, SourceOption, ThreadsOption
 from mtclar.cli.passphrase import PassphraseFileOption
@@ -44,7 +44,11 @@ if TYPE_CHECKING:
     from mtclar.stream.sources import Source
 
 
-SUBCOMMANDS = {"page": calibrate_page.command, "recording": calibrate_recording.command}
+SUBCOMMANDS = {
+    "page": calibrate_page.command,
+    "recording": calibrate_recording.command,
+    "raters": calibrate_raters.command,
+}
 
 
 def command(

@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 
 from mtclar.cli.calibration_target import PageOptions, require_person
 from mtclar.cli.options import WEBCAM, SourceOption, with_options
-from mtclar.cli.terminal import Terminal, print_text
+from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError
 
 
@@ -50,7 +50,12 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
 
         def on_saved(support: SupportSet) -> None:
             saved.append(support)
-            stopped.set()
+            tracker.replace_support(support)
+            print_text(
+                console,
+                f"Saved: {counted(len(support), 'frame')} of '{support.subject}'. {runner.server.url} shows values "
+                "with it; Done on the page or Ctrl-C ends.",
+            )
 
         session = make_session(
             [opened],
@@ -60,6 +65,7 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
             threads=options.threads,
             keep_crops=options.keep_crops,
             on_saved=on_saved,
+            on_done=stopped.set,
             passphrase=secret,
         )
         pipeline = PipelineOptions(on_frame=session.enqueue_frame)

@@ -1,9 +1,10 @@
 """`mtclar-stream calibrate recording FILE`: a recording is labelled frame by frame, or rated while it plays."""
 
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,37 +46,58 @@ def command(
             help="With --continuous: your reaction time; by default it is measured.",
         ),
     ] = None,
+    rater: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who rates, if several people do: the files are called NAME.RATER then, and the page shows their "
+            "agreement once two have saved.",
+        ),
+    ] = None,
+    labels_out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the labels there: .csv, ELAN (.eaf) or NOVA (.annotation); repeatable.",
+        ),
+    ] = None,
     fps: FpsOption = None,
     *,
     options: PageOptions,
 ) -> None:
-    """Label a recording on a page in the browser: with --every, --pick or --continuous.
+    """Rate a recording on a page in the browser: with --every, --pick or --continuous.
 
-    Writes the labels as NAME.labels.csv beside the support set. An interrupted calibration continues with the same
+    Writes the labels as NAME.labels.csv beside the support set. An interrupted rating continues with the same
     command.
 
     \b
     Examples:
       mtclar-stream calibrate recording video.mp4 --every 20 --out anna.mtclar
       mtclar-stream calibrate recording video.mp4 --pick 12 --out anna.mtclar
-      mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar
+      mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar --rater ben
     """
-    from mtclar.calibrate.web.opening import (
-        CALIBRATE_PAGE,
-        calibration_pages,
-        labels_path,
-        saving_labels_too,
-    )
+    from mtclar.calibrate.web.opening import RATE_PAGE, SOUND_PATH, calibration_pages
     from mtclar.calibrate.web.playback_feed import PlaybackFeed
+    from mtclar.calibrate.web.rating_files import (
+        agreement_with_others,
+        labels_of,
+        labels_path,
+        media_file_of,
+        path_of_rater,
+        saving_labels_too,
+        sound_page,
+    )
     from mtclar.calibrate.web.recording_scan import pick_most_useful
     from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
     from mtclar.calibrate.web.still_feed import StillFeed
+    from mtclar.calibrate.web.surroundings import Surroundings
     from mtclar.cli.main import PROGRAM, version
     from mtclar.cli.service.service import NOTICE_WITH_PICTURES
     from mtclar.cli.service.signals import stop_on_signals
+    from mtclar.engine.files.reading import expand_home
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.label_formats.label_file import Label
+    from mtclar.stream.label_formats.label_file import label_files
     from mtclar.stream.pipeline.runner import TICK_S
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
     from mtclar.stream.server.server import Server
@@ -87,10 +109,14 @@ def command(
     if lag is not None and not continuous:
         raise UsageError("--lag is your reaction time while the recording plays", "add --continuous")
     target = options.target()
+    if rater is not None:
+        target = replace(target, path=path_of_rater(target.path, rater), named=True)
+    outs = [expand_home(path) for path in labels_out or ()]
     labels_file = labels_path(target.path)
     with stop_on_signals() as stopped, ExitStack() as stack:
         source = stack.enter_context(open_frames(file, fps, recorded_for="labelling afterwards"))
-        target.require_writable({"FILE": source.files}, labels_file)
+        exports = [path for out in outs for path in label_files((), out)]  # raises for an unknown suffix
+        target.require_writable({"FILE": source.files}, labels_file, *exports)
         secret = target.passphrase(options.encrypt, options.passphrase_file)
         with Tracker.open(
             backend=options.backend, threads=options.threads, progress=lambda text: print_text(console, text)
@@ -100,20 +126,12 @@ def command(
         stills = scan.stills if pick is None else pick_most_useful(scan.stills, pick)
         saved: list[SupportSet] = []
 
-        def labels_of(support: SupportSet) -> Sequence[Label]:
-            labels = session.feed.labels if isinstance(session.feed, PlaybackFeed) else ()
-            return labels or [  # also for frames that were labelled one by one before
-                Label(float(t_s), float(v), float(a))
-                for t_s, (v, a) in zip(support.times_s, support.labels.round(2).tolist(), strict=True)
-            ]
-
-        def on_saved(support: SupportSet) -> None:
-            saved.append(support)
-            stopped.set()
+        media = media_file_of(source)
+        sound = None if media is None else sound_page(media)
 
         session = CalibrationSession(
             lambda: Tracker.open(backend=options.backend, threads=options.threads),
-            saving_labels_too(target.path, secret, labels_of),
+            saving_labels_too(target.path, secret, lambda: labels_of(session), outs, media),
             target=target.path,
             subject=target.subject,
             streams=[CalibrationStream(source.stream_id, source.label)],
@@ -121,12 +139,19 @@ def command(
             if continuous
             else partial(StillFeed, stills=stills),
             keep_crops=options.keep_crops,
-            on_saved=on_saved,
+            surroundings=Surroundings(
+                on_saved=saved.append,
+                on_done=stopped.set,
+                rater=rater or "",
+                agreement=partial(agreement_with_others, target.path, rater),
+                sound="" if sound is None else SOUND_PATH,
+            ),
             passphrase=secret,
         )
         server = Server(
             config,
-            hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (CALIBRATE_PAGE,)),
+            hello=lambda: Hello((), model, f"{PROGRAM} {version()}", (RATE_PAGE,)),
+            private={} if sound is None else {SOUND_PATH: sound},
         )
         server.add_extension(stack.enter_context(session), calibration_pages())
         server.start()
@@ -134,10 +159,11 @@ def command(
         for warning in server.warnings:
             print_text(console, f"warning: {warning}", "yellow")
         print_text(console, NOTICE_WITH_PICTURES)
-        what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to label"
+        what = f"{length_s:.0f} s to rate" if continuous else f"{counted(len(stills), 'picture')} to rate"
         print_text(
             console,
-            f"Open {server.url}{CALIBRATE_PAGE} in a browser: {what}; Ctrl-C stops and keeps the labels.",
+            f"Open {server.url}{RATE_PAGE} in a browser: {what}; Done on the page ends, Ctrl-C stops and "
+            "keeps the labels.",
         )
         while not stopped.wait(TICK_S) and not console.pipe_closed:
             pass
@@ -150,7 +176,7 @@ def command(
         target.print_written(
             console,
             saved[-1],
-            f"Written: {labels_file}",
+            *(f"Written: {path}" for path in (labels_file, *exports)),
             *(() if lag_found is None else (_lag_sentence(lag_found),)),
         )
 

@@ -35,7 +35,7 @@ ForceOption = Annotated[
 
 
 def command() -> None:
-    """Show, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
+    """Show, compare, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
 
 
 def show(
@@ -110,6 +110,30 @@ def merge(
     sets, merged = _rewrite(paths, out, force, passphrase_file, change)
     if merged.crops is None and any(support.crops is not None for support in sets):
         _print("Face crops are left out, since not every set has them.")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A support set.", callback=expanded)],
+    b: Annotated[
+        Path, typer.Argument(metavar="B", help="Another one of the same person.", callback=expanded)
+    ],
+    passphrase_file: PassphraseFileOption = None,
+) -> None:
+    """Compare two support sets of one person: coverage, and the errors of both over the labels of both.
+
+    A set predicts its own labels leave-one-out, and those of the other set as it would predict new faces.
+
+    \b
+    Example:
+      mtclar-stream support compare anna.mtclar anna.previous-20260102T030405Z.mtclar
+    """
+    from mtclar.calibrate.core.comparison import compare as compare_sets
+    from mtclar.cli.reports.set_comparison import print_comparison
+
+    one, other = (_load(path, passphrase_file) for path in (a, b))
+    if one.subject != other.subject:
+        _print(f"Note: the sets are of '{one.subject}' and '{other.subject}'.")
+    print_comparison(Terminal(), compare_sets(one, other), (a, b))
 
 
 def prune(
@@ -306,7 +330,7 @@ def restore(
 
 SUBCOMMANDS = {
     command.__name__: command
-    for command in (show, merge, prune, reembed, export, encrypt, decrypt, restore, forget)
+    for command in (show, compare, merge, prune, reembed, export, encrypt, decrypt, restore, forget)
 }
 
 

@@ -98,7 +98,7 @@ def test_every_message_but_those_of_playback_is_recorded() -> None:
     from_server = {line["server"]["type"] for line in lines if "server" in line}
     from_client = {line["client"]["type"] for line in lines if "client" in line}
     assert from_server >= {f"calibrate.{kind}" for kind in kinds("from_server")} | {"error"}
-    played = {"play", "pause", "rate", "finish"}  # in real time
+    played = {"play", "pause", "rate", "note", "finish"}  # in real time
     assert from_client == {f"calibrate.{kind}" for kind in kinds("from_client") - played}
     assert {path_of(one, FOLDER) for one in CONVERSATIONS} == set(FOLDER.glob("*.jsonl"))
     assert record_calibration.FOLDER.parent == DOCS / "exchanges"

@@ -13,6 +13,7 @@ from mtclar.calibrate.core.journal import journal_path
 from mtclar.calibrate.web.playback_feed import PlaybackFeed
 from mtclar.calibrate.web.recording_scan import Still, scan_recording, spaced
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
@@ -72,7 +73,9 @@ def test_ratings_become_labels_and_a_support_set(
 ) -> None:
     saved: list[SupportSet] = []
     rater = Rater()
-    rater.session = session = make_session(stills, tmp_path, lag_s=lag_s, on_saved=saved.append)
+    rater.session = session = make_session(
+        stills, tmp_path, lag_s=lag_s, surroundings=Surroundings(on_saved=saved.append)
+    )
     with session:
         replay = rater.do("join")["replay"]
         assert replay == {
@@ -81,6 +84,7 @@ def test_ratings_become_labels_and_a_support_set(
             "playing": False,
             "rated": 0,
             "labels": 0,
+            "notes": [],
             "lag": None,
         }
         rater.wait(lambda: rater.images)
@@ -190,7 +194,9 @@ def test_a_finished_rating_can_be_continued_and_its_labels_edited(
         first.do("delete", number=samples[2]["number"])
         corrected = labels_of(session)
         assert len(corrected) >= len(labels) - 2
-    second.session = again = make_session(stills, tmp_path, lag_s=0.5, on_saved=saved.append)
+    second.session = again = make_session(
+        stills, tmp_path, lag_s=0.5, surroundings=Surroundings(on_saved=saved.append)
+    )
     with again:
         state = second.do("join")
         assert state["replay"]["lag"] == {"seconds": 0.5, "from": "given", "correlation": None}

@@ -22,6 +22,7 @@ from mtclar.calibrate.core.label_store import Snapshot
 from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.live_feed import LiveFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
+from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.support_set import SupportSet
@@ -49,7 +50,7 @@ class Running:
             subject=options.pop("subject", "me"),
             streams=[CalibrationStream("demo", "demo")],
             feed=LiveFeed,
-            on_saved=self.saved.append,
+            surroundings=Surroundings(on_saved=self.saved.append),
             **options,
         )
         self._camera = threading.Thread(target=self._play, daemon=True)

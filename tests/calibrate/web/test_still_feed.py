@@ -12,6 +12,7 @@ from support.calibration_page import Page
 from mtclar.calibrate.web.recording_scan import Still, every_nth, pick_most_useful, scan_recording, spaced
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.still_feed import StillFeed
+from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.support_set import SupportSet
@@ -79,7 +80,7 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
             target=target,
             subject="anna",
             streams=[CalibrationStream("clip", "clip.mp4")],
-            on_saved=saved.append,
+            surroundings=Surroundings(on_saved=saved.append),
             feed=partial(StillFeed, stills=stills),
         )
 
@@ -93,23 +94,23 @@ def test_each_label_is_for_the_picture_that_is_shown(stills: tuple[Still, ...], 
 
     with session() as first:
         state = do(first, "join")
-        assert state["still"] == {"time": 0.4, "labelled": 0, "of": 5}
+        assert state["still"] == {"time": 0.4, "number": None, "labelled": 0, "of": 5}
         page.wait(lambda: page.images)
         assert read_header(page.images[-1])[1] == 10
         state = do(first, "take", valence=0.5, arousal=0.25)
-        assert state["still"] == {"time": 1.2, "labelled": 1, "of": 5}
+        assert state["still"] == {"time": 1.2, "number": None, "labelled": 1, "of": 5}
         assert do(first, "skip")["still"]["time"] == 2.0
         state = do(first, "take", valence=-0.5, arousal=0.0)
-        assert state["still"] == {"time": 2.8, "labelled": 2, "of": 5}
+        assert state["still"] == {"time": 2.8, "number": None, "labelled": 2, "of": 5}
         assert do(first, "undo")["still"]["time"] == 2.0  # it has no label again
         assert "no new frames" in do(first, "check", number=1)["message"]
         do(first, "take", valence=-0.5, arousal=0.0)
     with session() as second:  # resumes; a skipped frame is shown again
         state = do(second, "join")
-        assert state["still"] == {"time": 1.2, "labelled": 2, "of": 5}
+        assert state["still"] == {"time": 1.2, "number": None, "labelled": 2, "of": 5}
         for n in range(3):
             state = do(second, "take", valence=0.1 * n, arousal=0.0)
-        assert state["still"] == {"time": None, "labelled": 5, "of": 5}
+        assert state["still"] == {"time": None, "number": None, "labelled": 5, "of": 5}
         assert "save the labels" in do(second, "take", valence=0.0, arousal=0.0)["message"]
         do(second, "save")
         page.wait(lambda: saved)

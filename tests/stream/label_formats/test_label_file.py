@@ -16,6 +16,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.stream.label_formats.label_file import (
     Label,
     Scale,
+    label_files,
     of_video,
     parse_labels,
     read_labels,
@@ -354,3 +355,26 @@ def test_labels_of_several_videos_in_one_table(tmp_path: Path, caplog: pytest.Lo
     assert {replace(label, line=None) for label in again} == {replace(label, line=None) for label in labels}
     with pytest.raises(UsageError, match=r"labels of a.mp4, old/B.mp4, and none of c.mp4"):
         of_video(labels[:2], "c.mp4", file)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".eaf", ".annotation"])
+@pytest.mark.parametrize("times_s", [(0.0, 0.5, 1.0), (0.0, 0.04, 4.36), (2.5,)])
+def test_labels_come_back_from_every_format(tmp_path: Path, suffix: str, times_s: tuple[float, ...]) -> None:
+    """On the time line of the media file, whose first frame is a quarter of a second in."""
+    labels = [Label(t_s, 0.25, -0.125 * i, category="happy", note="=1+1") for i, t_s in enumerate(times_s)]
+    first_s = 0.0 if suffix == ".csv" else 0.25
+    for path, content in label_files(labels, tmp_path / f"anna{suffix}", None, first_s).items():
+        path.write_bytes(content)
+    found = read_labels(tmp_path / f"anna{suffix}", None, first_s)
+    assert [one.time_s for one in found] == pytest.approx(list(times_s), abs=0.011)
+    assert [(one.valence, one.arousal) for one in found] == [(one.valence, one.arousal) for one in labels]
+    texts = [path.read_text() for path in tmp_path.iterdir()]
+    if suffix != ".annotation":  # NOVA has no place for them
+        assert "happy" in texts[0]
+    if suffix == ".csv":
+        assert "'=1+1" in texts[0]  # no formula for a spreadsheet
+
+
+def test_an_unknown_format_of_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown format of labels: .*labels\.txt"):
+        label_files([], tmp_path / "labels.txt")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtclar.calibrate.core.predecessors import predecessors
-from mtclar.calibrate.web.opening import labels_path, saving_labels_too
+from mtclar.calibrate.web.rating_files import labels_path, saving_labels_too
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import WriteError
 from mtclar.engine.face.crop import FRAMING
@@ -31,7 +31,7 @@ def support(frames: int) -> SupportSet:
 
 def test_labels_are_private_and_a_failure_leaves_the_sets_alone(tmp_path: Path) -> None:
     target = tmp_path / "anna.mtclar"
-    save = saving_labels_too(target, None, lambda _: LABELS)
+    save = saving_labels_too(target, None, lambda: LABELS)
     save(support(2))
     save(support(3))
     beside = labels_path(target)

@@ -1,0 +1,130 @@
+// The connection of a calibration or rating page: joins its session, shows errors, takes over from another page.
+
+import { Client } from "../client/client.js";
+import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
+import { element, setText } from "../shared/dom.js";
+import { TokenPrompt } from "../shared/token.js";
+
+const NOTICE_MS = 8000;
+const OF_THE_CAMERA = ["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"];
+
+/**
+ * Calls `receive[type](message)` for messages of the server, and
+ *   onBytes(bytes)      for an image
+ *   onHello()           before the first `join` of a connection
+ *   onTaken(text)       another page has this session
+ *   onError(message)    of an action; its text is shown already. True: it is handled, and nothing is shown
+ *   onDisconnect()
+ *   onEnded()           the server has ended after `end`
+ */
+export class SessionPage {
+  #connection;
+  #failed = null; // { text, until_ms }
+  #notice = ""; // of the server's state
+  #token = null;
+
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.joined = false; // a state has arrived
+    this.choice = {}; // person and stream of the next `join`
+    this.saved = false; // the server may end
+    const prompt = new TokenPrompt((token) => {
+      this.#token = token;
+      this.#connection.useToken(token);
+    });
+    this.#connection = new Client(undefined, {
+      keepTrying: true,
+      onMessage: (message) => this.#receive(message),
+      onBytes: (bytes) => handlers.onBytes(bytes),
+      onState: (connected, wait_s, refusal) => {
+        showConnection(connected, wait_s, refusal);
+        if (refusal) this.fail(refusalText(refusal));
+        if (connected !== "live") handlers.onDisconnect?.();
+      },
+      onTokenNeeded: (wrong) => prompt.ask(wrong),
+    });
+    element("retry").addEventListener("click", () => this.#connection.retryNow());
+    element("take-over").addEventListener("click", () => this.send("join", { ...this.choice, take_over: true }));
+    setInterval(() => this.showNotice(), 500);
+    this.#connection.subscribe({ streams: [] }); // these pages show no values
+  }
+
+  /** Ends the connection when the server has ended because of `done`. */
+  end() {
+    this.send("done");
+    this.ending = true;
+  }
+
+  get connection() {
+    return this.#connection;
+  }
+
+  open() {
+    this.#connection.open();
+  }
+
+  /** Sends `calibrate.<kind>`; before a state the person is unknown, and only `join` is sent. */
+  send(kind, content = {}) {
+    if (this.joined || kind === "join") this.#connection.send({ type: `calibrate.${kind}`, ...content });
+  }
+
+  /** Fetches a page of this server that may need the token. */
+  fetch(path) {
+    return fetch(path, this.#token === null ? {} : { headers: { Authorization: `Bearer ${this.#token}` } });
+  }
+
+  /** Shows an error for some seconds, or until the next state. */
+  fail(text, for_ms = NOTICE_MS) {
+    this.#failed = { text, until_ms: performance.now() + for_ms };
+    this.showNotice();
+  }
+
+  showNotice() {
+    const failed = this.#failed && performance.now() < this.#failed.until_ms ? this.#failed.text : null;
+    const text = failed ?? this.#notice;
+    const node = element("notice");
+    node.hidden = text === "";
+    node.dataset.kind = failed ? "bad" : "";
+    setText(node, text);
+  }
+
+  #receive(message) {
+    this.handlers.onMessage?.(message);
+    if (message.type === "hello") {
+      this.joined = false;
+      this.handlers.onHello?.(message);
+      this.send("join", this.choice);
+    } else if (message.type === "calibrate.state") {
+      this.joined = true;
+      this.saved = message.saved !== null;
+      this.#notice = message.notice;
+      if (!element("take-over").hidden) this.#failed = null;
+      element("take-over").hidden = true;
+    } else if (message.type === "error") {
+      return this.#error(message);
+    } else if (message.type === "bye" && this.ending) {
+      this.#connection.close();
+      this.handlers.onEnded();
+    } else if (message.type === "bye" && !this.saved) {
+      this.fail(`The server has closed the connection: ${message.reason || message.code}`);
+    }
+    this.handlers.receive[message.type]?.(message);
+    this.showNotice();
+  }
+
+  #error(message) {
+    if (this.handlers.onError?.(message)) return;
+    if (message.code === "page_taken") {
+      this.joined = false;
+      element("take-over").hidden = false;
+      this.handlers.onTaken(message.message);
+      this.fail(`In use: ${message.message}. Press Calibrate here to take over; the labels stay.`, Infinity);
+    } else if (message.code === "not_allowed") {
+      this.fail(VIEWER_TEXT, Infinity);
+    } else if (message.code === "unknown_type") {
+      this.fail("This server does not calibrate: start it with `calibrate page`, `calibrate recording` or `run`.", Infinity);
+    } else if (!OF_THE_CAMERA.includes(message.code)) {
+      this.fail(message.message);
+    }
+  }
+}
