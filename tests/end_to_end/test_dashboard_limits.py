@@ -208,3 +208,39 @@ def test_the_page_is_small_and_loads_nothing_from_elsewhere() -> None:
     page = texts["dashboard/index.html"]
     assert not re.search(r"\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc=)", page)
     assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= set(texts)
+
+
+RECORD_WORDS = """
+window.words = {};
+const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+    if (this.canvas.id === "circumplex") window.words = {};
+    clearRect.apply(this, box);
+};
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    const { width } = this.measureText(text);
+    const left = this.textAlign === "center" ? x - width / 2 : this.textAlign === "right" ? x - width : x;
+    if (this.canvas.id === "circumplex") window.words[text] = [left, y - 5, left + width, y + 5];
+    fillText.call(this, text, x, y);
+};
+"""
+
+
+def test_no_word_of_the_circumplex_is_over_another(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker()
+    page = open_page(server.url, script=RECORD_WORDS)
+    connected(page)
+    people = ("anna", "ben", "chris", "someone with a rather long name")
+    for shift in (0.0, 0.05, 0.3, 0.6):
+        faces = [
+            server.face(0.2 + shift + 0.05 * n, shift - 0.06 * n, track=n, subject=name)
+            for n, name in enumerate(people)
+        ]
+        has_drawn(page, server.say(*faces))
+        page.wait_for_timeout(200)
+        words = list(page.evaluate("Object.entries(window.words)"))
+        assert len(words) >= 10  # those of the emotions that are free, and names
+        for i, (one, (left, top, right, bottom)) in enumerate(words):
+            for other, box in words[:i]:
+                apart = right <= box[0] or box[2] <= left or bottom <= box[1] or box[3] <= top
+                assert apart, (one, other)

@@ -24,13 +24,14 @@ export function drawCircumplex(surface, viewport, theme, focus, support) {
   for (const { track } of viewport.scripts) drawTrail(context, circle, track, viewport.at, theme.script, 1.2, 0.5);
   for (const face of faces) drawTrail(context, circle, face, viewport.at, theme.slots[face.slot], 3, 0.75);
   for (const { face, sample } of points) drawSpread(context, circle, sample, theme.slots[face.slot]);
+  const taken = []; // boxes of rings, points and names
   for (const { stream, track } of viewport.scripts) {
     const script = track.at(viewport.at);
-    if (script) drawScript(context, circle, script, theme, points.find(({ face }) => face.stream === stream)?.sample);
+    if (script) taken.push(drawScript(context, circle, script, theme, points.find(({ face }) => face.stream === stream)?.sample));
   }
   for (const { face, sample } of points) drawPoint(context, circle, sample, theme.slots[face.slot], theme);
   const rings = support ? support.labels.map((label) => boxAround(toPixels(circle, ...label), 6)) : [];
-  const taken = [...rings, ...points.map(({ sample }) => boxAround(toPixels(circle, sample.v, sample.a), 10))];
+  taken.push(...rings, ...points.map(({ sample }) => boxAround(toPixels(circle, sample.v, sample.a), 10)));
   if (points.length > 1) taken.push(...drawNames(context, circle, points, surface.width, theme));
   drawEmotions(context, circle, taken, theme);
 }
@@ -170,7 +171,7 @@ function drawSpread(context, circle, sample, colour) {
   context.globalAlpha = 1;
 }
 
-/** A cross, with its name on the side away from the estimate. */
+/** A cross, with its name on the side away from the estimate. Returns the box of both. */
 function drawScript(context, circle, sample, theme, estimate) {
   const [x, y] = toPixels(circle, sample.v, sample.a);
   const arm = 6.5;
@@ -190,6 +191,8 @@ function drawScript(context, circle, sample, theme, estimate) {
   context.textAlign = side > 0 ? "left" : "right";
   context.fillStyle = theme.script;
   label(context, theme, text("plane.script"), x + 13 * side, y);
+  const end = x + (13 + context.measureText(text("plane.script")).width) * side;
+  return { left: Math.min(x - arm, end), right: Math.max(x + arm, end), top: y - 8, bottom: y + 8 };
 }
 
 function drawPoint(context, circle, sample, colour, theme) {
