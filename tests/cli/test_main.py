@@ -68,7 +68,7 @@ def test_paragraphs_of_help_are_filled(command: Command, monkeypatch: pytest.Mon
     """Line breaks of a docstring do not show; those of the examples do."""
     monkeypatch.setenv("COLUMNS", "140")
     text = command("calibrate", "recording", "--help").out
-    assert "An interrupted calibration continues with the same command." in " ".join(text.split())
+    assert "An interrupted rating continues with the same command." in " ".join(text.split())
     assert text.count("  mtclar-stream calibrate recording video.mp4") == 3
 
 

@@ -90,12 +90,15 @@ def test_rating(process: Callable[..., Any], open_page: OpenPage, axe: str, tmp_
     running = process(
         "calibrate", "recording", "demo", "--port", 0, "--out", tmp_path / "anna.mtclar", "--every", "200"
     )
-    found = re.search(r"http://\S+/calibrate", running.read_until("Open http"))
+    found = re.search(r"http://\S+/rate", running.read_until("Open http"))
     assert found is not None
     page = open_page(found[0], gone=True)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     expect(page.locator("#step")).to_have_text("0 of 5 frames labelled")
-    assert serious(page, axe) == []
+    page.locator("#ratings summary").click()
+    for answer in ("Grid", "Sliders", "SAM", "Words"):
+        page.locator("#modes label", has_text=answer).click()
+        assert serious(page, axe) == []
 
 
 def test_the_studio(process: Callable[..., Any], open_page: OpenPage, axe: str, tmp_path: Path) -> None:
