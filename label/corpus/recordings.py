@@ -71,6 +71,8 @@ def recording_jobs(paths: Sequence[Path], out: Path, suffixes: Sequence[str], co
     jobs = [job for path in paths for job in _jobs_of(path, common)]
     if common.labels is not None and len(jobs) > 1:
         raise UsageError("--labels is for one video", "for several, add the column `labels` to a manifest")
+    if common.start and len(jobs) > 1:
+        raise UsageError("--start is for one video", "for several, add the column `start` to a manifest")
     names = [_name(job) for job in jobs]
     often = Counter(names)
     named = [

@@ -194,6 +194,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(
         (["clip.mp4", "clip.mp4"], "two videos have the output"),
         (["clip.mp4", "b.mp4", "--labels", "l.csv"], "--labels is for one video"),
         (["clip.mp4", "b.mp4", "--face", "1"], "--face is for one video"),
+        (["clip.mp4", "b.mp4", "--start", "2026-03-01T14:05:12Z"], "--start is for one video"),
         (["empty"], "has no video"),
         (["m.csv"], "there is no column video"),
     ],
