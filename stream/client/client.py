@@ -25,7 +25,6 @@ from mtclar.stream.client.connection import (
     websocket_address,
 )
 from mtclar.stream.client.inbox import Disconnected, Gap, Inbox, Json
-from mtclar.stream.protocol.client_messages import matches
 from mtclar.stream.protocol.events import HISTORY_S, HistoryMessage, Threshold, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     PROTOCOL,
@@ -40,6 +39,7 @@ from mtclar.stream.protocol.messages import (
     ReceivedAffect,
     SubscribedMessage,
 )
+from mtclar.stream.protocol.patterns import matches
 from mtclar.stream.protocol.server_messages import ServerMessage, decode_server
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from mtclar.stream.bus.connection import BusConnection, words
 from mtclar.stream.bus.history import stream_name
 from mtclar.stream.bus.subjects import name_of, parse_stream_subject
 from mtclar.stream.fleet.directory import Directory
-from mtclar.stream.protocol.client_messages import matches
 from mtclar.stream.protocol.messages import (
     Hello,
     MarkMessage,
@@ -28,6 +27,7 @@ from mtclar.stream.protocol.messages import (
     StatusMessage,
     SubjectsMessage,
 )
+from mtclar.stream.protocol.patterns import matches
 from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.protocol.server_messages import decode_server
 from mtclar.stream.recordings.writer import RecordingWriter

@@ -1,7 +1,6 @@
 """The messages of clients in `mtclar.v1`: their types, and a parser that refuses everything else with an error code."""
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -13,16 +12,6 @@ from mtclar.stream.protocol.messages import DEFAULT_FIELDS, Delivery, OptionalFi
 LABEL_LENGTH = 500  # characters of a mark, at most
 
 StreamName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-
-
-def is_pattern(name: str) -> bool:
-    """Whether the name in `subscribe` stands for any number of streams, those to come included."""
-    return "*" in name
-
-
-def matches(pattern: str, stream: str) -> bool:
-    """Whether a pattern stands for this stream: each `*` is any text."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), stream, re.DOTALL) is not None
 
 
 class _ClientMessage(BaseModel):

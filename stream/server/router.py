@@ -16,10 +16,10 @@ from mtclar.stream.protocol.client_messages import (
     Subscribe,
     Thresholds,
     decode_client,
-    is_pattern,
     parse_client,
 )
 from mtclar.stream.protocol.messages import MarkMessage, ProtocolError
+from mtclar.stream.protocol.patterns import is_pattern
 from mtclar.stream.server.clients.client import Client
 from mtclar.stream.server.clients.client_hub import ClientHub
 from mtclar.stream.server.clients.quotas import TokenBucket

@@ -10,7 +10,7 @@ from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from mtclar.stream.protocol.client_messages import Subscribe, is_pattern, matches
+from mtclar.stream.protocol.client_messages import Subscribe
 from mtclar.stream.protocol.messages import (
     DEFAULT_FIELDS,
     AffectMessage,
@@ -19,6 +19,7 @@ from mtclar.stream.protocol.messages import (
     Role,
     SubscribedMessage,
 )
+from mtclar.stream.protocol.patterns import is_pattern, matches
 from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, TRY_LATER, LimitedConnection
 from mtclar.stream.server.clients.quotas import TokenBucket
