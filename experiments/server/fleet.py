@@ -1,7 +1,7 @@
 """How fast a fleet recovers from faults, and what bus and gateway cost: docs/server/fleet.md.
 
     python -m experiments.server.fleet --faults --tries 20 --write
-    python -m experiments.server.fleet --scale 1 2 4 8 --write
+    python -m experiments.server.fleet --scale 1 2 4 8 4:10 --write      # workers, or workers:clients
 
 Real nats-servers on loopback; workers are processes whose networks are replaced by a sleep of their measured time.
 Recovery is from the fault to the moment at which the gateway has a message of a new owner of every stream. Needs
@@ -292,8 +292,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--tries", type=int, default=20)
-    parser.add_argument("--scale", type=int, nargs="*", default=[], metavar="WORKERS")
-    parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--scale", nargs="*", default=[], metavar="WORKERS[:CLIENTS]")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     asked = parser.parse_args()
     result: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
@@ -302,7 +301,10 @@ def main() -> None:
         result["recovery"] = recoveries(asked.tries)
     if asked.scale:
         result["scale_load"] = os.getloadavg()[0]
-        result["scale"] = [scale(workers, asked.clients) for workers in asked.scale]
+        result["scale"] = [
+            scale(int(workers), int(clients or 1))
+            for workers, _, clients in (size.partition(":") for size in asked.scale)
+        ]
     text = text_of(result)
     print(text)
     if asked.write:
