@@ -31,6 +31,11 @@ class StudioFolder:
         """Of tables of analysed files."""
         return self.root / "results"
 
+    @property
+    def ratings(self) -> Path:
+        """Of the labels of raters, VIDEO.RATER.labels.csv."""
+        return self.root / "ratings"
+
     def participant(self, name: str) -> Path:
         """The support set of a participant, which may not exist yet. Raises UsageError for a name of no file."""
         return self.participants / f"{_checked(name)}{SUFFIX}"
@@ -40,8 +45,14 @@ class StudioFolder:
         return _existing(self.sessions / _checked(name), "session")
 
     def result(self, name: str) -> Path:
-        """A table. Raises UsageError when there is none."""
-        return _existing(self.results / _checked(name), "result")
+        """A table of values, or the labels of a rater. Raises UsageError when there is none."""
+        rated = self.ratings / _checked(name)
+        return rated if rated.is_file() else _existing(self.results / name, "result")
+
+    def tables(self) -> list[str]:
+        """The names of all results, the newest first."""
+        found = [*self.results.glob("*.csv"), *self.ratings.glob("*.csv")]
+        return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def _checked(name: str) -> str:

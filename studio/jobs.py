@@ -3,23 +3,31 @@
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mtclar.calibrate.web.playback_feed import PlaybackFeed
-from mtclar.calibrate.web.rating_files import labels_of, saving_labels_too
+from mtclar.calibrate.web.rating_files import (
+    agreement_with_others,
+    labels_of,
+    media_file_of,
+    saving_labels_too,
+    sound_page,
+)
 from mtclar.calibrate.web.recording_scan import pick_most_useful, scan_recording, spaced
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.calibrate.web.surroundings import Surroundings
+from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.pages import Page, Route
 from mtclar.stream.sources import open_source
 from mtclar.studio.calibrations import RECORDING
 
@@ -66,24 +74,39 @@ def analyse_file(video: Path, support: Path | None, participant: str, out: Path,
     analyse(video, support, participant=participant, progress=on_start).save(out)
 
 
+@dataclass(frozen=True, slots=True)
+class RatingRequest:
+    """A video to rate for the support set `target`; with a rater, whose ratings are compared with those of others."""
+
+    video: Path
+    target: Path
+    subject: str
+    how: Literal["continuous", "pick"]
+    rater: str | None = None
+    sound: str = ""  # path of the page with its sound, if it has any
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRating:
+    """A session, and the page with the sound of its recording."""
+
+    session: CalibrationSession
+    sound: Route | None
+
+
 def open_rating(
-    video: Path,
-    target: Path,
-    how: Literal["continuous", "pick"],
+    request: RatingRequest,
     backend: str,
     threads: int,
     progress: Progress,
     on_saved: Callable[[SupportSet], None],
-) -> CalibrationSession:
-    """A session in which a person rates a video for the support set `target`; reads the whole video first.
-
-    Raises MtclarError.
-    """
+) -> OpenedRating:
+    """A session in which a person rates a video; reads the whole video first. Raises MtclarError."""
+    video = request.video
     with closing(open_source(str(video))) as source:
         if source.live:
             raise UsageError(f"{video} is not a recording", "choose a video file")
-        label, frames, length_s = source.label, source.frames, 0.0
-        whole_s = duration_s(video)
+        media, length_s, whole_s = media_file_of(source), 0.0, duration_s(video)
 
         def on_frame(time_s: float) -> None:
             nonlocal length_s
@@ -92,27 +115,34 @@ def open_rating(
 
         with (
             Tracker.open(backend=backend, threads=threads) as tracker,
-            closing(frames()) as read,  # type: ignore[type-var]  # an Iterator that is a generator
+            closing(source.frames()) as read,  # type: ignore[type-var]  # an Iterator that is a generator
         ):
             stills = scan_recording(read, tracker, spaced(), on_frame).stills
-    feed: Any
-    if how == "pick":
-        feed = partial(StillFeed, stills=pick_most_useful(stills, PICKED))
-    else:
-        feed = partial(
-            PlaybackFeed, frames=lambda: open_source(str(video)).frames(), stills=stills, length_s=length_s
-        )
-
+        label = source.label
+    sound = None if media is None else sound_page(media)
+    feed: Any = partial(StillFeed, stills=pick_most_useful(stills, PICKED))
+    if request.how == "continuous":
+        frames = partial(_frames, video)
+        feed = partial(PlaybackFeed, frames=frames, stills=stills, length_s=length_s)
     session = CalibrationSession(
         lambda: Tracker.open(backend=backend, threads=threads),
-        saving_labels_too(target, None, lambda: labels_of(session)),
-        target=target,
-        subject=target.stem,
+        saving_labels_too(request.target, None, lambda: labels_of(session)),
+        target=request.target,
+        subject=request.subject,
         streams=[CalibrationStream(RECORDING + video.name, label)],
         feed=feed,
-        surroundings=Surroundings(on_saved=on_saved),
+        surroundings=Surroundings(
+            on_saved=on_saved,
+            rater=request.rater or "",
+            agreement=partial(agreement_with_others, request.target, request.rater),
+            sound="" if sound is None else request.sound,
+        ),
     )
-    return session
+    return OpenedRating(session, sound)
+
+
+def _frames(video: Path) -> Iterator[Frame]:
+    return open_source(str(video)).frames()
 
 
 def duration_s(video: Path) -> float | None:

@@ -96,6 +96,7 @@ class Rate(_PageMessage):
     file: Path
     participant: Name
     how: Literal["continuous", "pick"]
+    rater: Name | None = None  # of several, who are compared; None: the ratings calibrate the participant
 
 
 class Download(_PageMessage):

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtclar.calibrate.web.opening import make_session
+from mtclar.calibrate.web.opening import RATE_PAGE, make_session
+from mtclar.calibrate.web.rating_files import path_of_rater
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
@@ -77,6 +78,7 @@ class Studio:
         self._jobs = ThreadPoolExecutor(1, "studio-job")
         self._clients: set[ClientHandle] = set()
         self._job: Job | None = None
+        self._ratings = 0
         self.calibrations = StudioCalibrations(self._open_calibration, self._executor)
         self.tracking = Tracking(
             runner,
@@ -199,14 +201,24 @@ class Studio:
 
     def _rate(self, client: ClientHandle, message: messages.Rate) -> None:
         video, target = self._file(message.file), self._folder.participant(message.participant)
+        if message.rater is not None:
+            target = path_of_rater(self._folder.ratings / f"{video.stem}{target.suffix}", message.rater)
+        self._ratings += 1
+        sound = f"/{RATE_PAGE}/sound-{self._ratings}.webm"
+        request = jobs.RatingRequest(video, target, message.participant, message.how, message.rater, sound)
+
+        def on_saved(support: SupportSet) -> None:
+            if message.rater is None:
+                self.tracking.use(support)
+            self._send_state()
 
         def work(progress: jobs.Progress) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
-            session = jobs.open_rating(
-                video, target, message.how, self._backend, self._threads, progress, self._on_saved
-            )
-            self.calibrations.add(session)
-            stream = session.streams[0].stream_id
+            opened = jobs.open_rating(request, self._backend, self._threads, progress, on_saved)
+            if opened.sound is not None:
+                self._runner.server.add_private(sound, opened.sound)
+            self.calibrations.add(opened.session)
+            stream = opened.session.streams[0].stream_id
             client.send_text(messages.encode("rating", participant=message.participant, stream=stream))
 
         self._start_job(client, Job("rate", video.name), work)
@@ -274,9 +286,6 @@ class Studio:
 
     def _state(self) -> bytes:
         now = self.tracking.now
-        results = sorted(
-            self._folder.results.glob("*.csv"), key=lambda path: path.stat().st_mtime, reverse=True
-        )
         return messages.encode(
             "state",
             folder=str(self._folder.root),
@@ -302,7 +311,7 @@ class Studio:
             participants=self._participants.listed(),
             can_record=self._sessions is not None,
             sessions=[] if self._sessions is None else self._sessions.listed(),
-            results=[path.name for path in results],
+            results=self._folder.tables(),
             job=None if self._job is None else asdict(self._job),
         )
 

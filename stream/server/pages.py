@@ -172,6 +172,10 @@ class Pages:
         """Adds static pages by path, open to everybody."""
         self._static |= pages
 
+    def add_private(self, path: str, route: Route) -> None:
+        """Adds a page that needs the token, or replaces it."""
+        self._private[path] = route
+
     def offer(self, path: str, page: Page) -> None:
         """Serves a page once, to whoever knows its path; the oldest of more than MAX_OFFERS is dropped."""
         if len(self._offers) >= MAX_OFFERS:

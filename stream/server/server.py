@@ -218,6 +218,10 @@ class Server(Sink):
         """Sends `hello` again to every client, because the streams have changed, and the states that still hold."""
         self._outbox.call(self._announce, statuses)
 
+    def add_private(self, path: str, route: Route) -> None:
+        """Serves a page that needs the token, from now on; from any thread."""
+        self._outbox.call(self._filter.pages.add_private, path, route)
+
     def offer(self, page: Page) -> str:
         """Serves a page once at a path that nobody can guess, and returns the path; from any thread."""
         path = f"{DOWNLOAD_PATH}/{secrets.token_urlsafe(24)}"

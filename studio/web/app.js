@@ -13,6 +13,7 @@ import { Sessions } from "./sessions.js";
 import { Source } from "./source.js";
 
 const NOTICE_MS = 12000;
+const OF_THE_CAMERA = ["unknown_stream", "stream_taken", "bad_frame", "frame_too_large"];
 
 let state = null; // the last studio.state
 let noticeTimer = null;
@@ -90,7 +91,9 @@ const receive = {
     location.assign(`rate#${new URLSearchParams({ subject: participant, stream })}`);
   },
   recording: (message) => showRecordingNotice(message),
-  error: ({ message }) => showNotice(message),
+  error({ code, message }) {
+    if (!OF_THE_CAMERA.includes(code)) showNotice(message); // the camera's panel says those
+  },
 };
 
 const connection = new Client(undefined, {

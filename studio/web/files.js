@@ -28,7 +28,7 @@ export class Files {
     for (const [id, how] of [["file-rate", "continuous"], ["file-label", "pick"]]) {
       element(id).addEventListener("click", () => {
         const participant = element("file-participant").value || baseName(this.#file).replace(/\.[^.]*$/, "");
-        send("rate", { file: this.#file, participant, how });
+        send("rate", { file: this.#file, participant, how, rater: element("file-rater").value.trim() || null });
       });
     }
   }

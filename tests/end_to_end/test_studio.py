@@ -158,9 +158,22 @@ def test_a_file_is_analysed_downloaded_and_rated(
     with zipfile.ZipFile(started.value.path()) as archive:
         assert archive.namelist() == ["trial.csv", "trial.csv.json"]
         assert len(archive.read("trial.csv").splitlines()) == 1 + round(CLIP_S * 25)
-    page.locator("#file-rate").click()
-    expect(page.locator("#subject")).to_have_text("trial")
-    expect(page.locator("#play")).to_be_visible()
+    for rater in ("ben", "cleo"):  # who rate the first of the proposed frames alike
+        page.locator("#file-rater").fill(rater)
+        page.locator("#file-label").click()
+        expect(page.locator("#subject")).to_have_text(f"trial, by {rater}")
+        for count in (1, 2, 3):
+            for _ in range(count):
+                page.locator("#grid").press("ArrowRight")
+            page.locator("#grid").press("ArrowUp")
+            page.locator("#grid").press("Enter")
+            expect(page.locator("#count")).to_have_text(str(count))
+        save(page)
+        expect(page.locator("#finished")).to_be_visible()
+        assert (tmp_path / "study" / "ratings" / f"trial.{rater}.labels.csv").exists()
+        if rater == "ben":
+            page.go_back()
+    expect(page.locator("#agreement-text")).to_contain_text("ben, cleo")
 
 
 def test_a_phone_is_a_camera_and_nothing_else_and_a_viewer_only_watches(

@@ -20,7 +20,9 @@ SOURCES = [
     for path in (ROOT / package).rglob("web/**/*")
     if path.suffix in (".html", ".js")
 ]
-IN_SCRIPTS = re.compile(r"""\b(?:text|optionalText)\(\s*(?:[^"'`(),]*\?\s*)?["'`](.*?)["'`]""", re.DOTALL)
+IN_SCRIPTS = re.compile(
+    r"""\b(?:text|words|optionalText)\(\s*(?:[^"'`(),]*\?\s*)?["'`](.*?)["'`]""", re.DOTALL
+)
 CHOSEN = re.compile(r"""\?\s*"([\w-]+(?:\.[\w-]+)+)"\s*:\s*"([\w-]+(?:\.[\w-]+)+)\"""")
 IN_PAGES = re.compile(r'data-(?:text|label|hint|placeholder)="([^"]*)"')
 PLACES = re.compile(r"\{(\w+)\}")

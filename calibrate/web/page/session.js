@@ -3,7 +3,7 @@
 import { Client } from "../client/client.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { element, setText } from "../shared/dom.js";
-import { TokenPrompt } from "../shared/token.js";
+import { openWithToken, rememberedToken, TokenPrompt } from "../shared/token.js";
 
 const NOTICE_MS = 8000;
 const OF_THE_CAMERA = ["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"];
@@ -21,7 +21,7 @@ export class SessionPage {
   #connection;
   #failed = null; // { text, until_ms }
   #notice = ""; // of the server's state
-  #token = null;
+  #token = rememberedToken();
 
   constructor(handlers) {
     this.handlers = handlers;
@@ -60,7 +60,7 @@ export class SessionPage {
   }
 
   open() {
-    this.#connection.open();
+    openWithToken(this.#connection);
   }
 
   /** Sends `calibrate.<kind>`; before a state the person is unknown, and only `join` is sent. */

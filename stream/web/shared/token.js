@@ -5,9 +5,12 @@ import { text } from "./texts.js";
 
 const STORAGE_KEY = "mtclar.token"; // of this tab, until it is closed
 
+/** The token that this tab has used; null without one. */
+export const rememberedToken = () => sessionStorage.getItem(STORAGE_KEY);
+
 /** Opens the connection of a page, with the token that this tab has used on another one of the server's pages. */
 export function openWithToken(connection) {
-  const token = sessionStorage.getItem(STORAGE_KEY);
+  const token = rememberedToken();
   if (token === null) connection.open();
   else connection.useToken(token);
 }
