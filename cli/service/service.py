@@ -32,8 +32,8 @@ FILE_DROPS_WARNING = (
 MARK_KEY = "m"
 NOTICE = "Tell everyone in view that they are being analysed. Pictures stay on this machine; only numbers leave it."
 NOTICE_WITH_PICTURES = (
-    "Tell everyone in view that they are being analysed. The calibration page shows pictures to everyone who may open "
-    "it; otherwise only numbers leave this machine."
+    "Tell everyone in view that they are being analysed. The calibration page, and the dashboard with --preview, show "
+    "pictures to operators; otherwise only numbers leave this machine."
 )
 
 

@@ -67,6 +67,7 @@ def command(
     from mtclar.engine.errors import ServeError, UsageError
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.pipeline.pipeline import PipelineOptions
+    from mtclar.stream.pipeline.preview import Preview
     from mtclar.stream.pipeline.runner import Runner
     from mtclar.stream.pipeline.streams import Stream
     from mtclar.stream.server.config import ServerConfig
@@ -104,7 +105,8 @@ def command(
         def service_at(chosen: int) -> Service:
             stream = Stream(stack.enter_context(closing(play())), tracker)
             options = PipelineOptions(policy, truth=truth)
-            runner = Runner([stream], ServerConfig(port=chosen), options, version=version())
+            preview = stack.enter_context(Preview())  # of a rendered face
+            runner = Runner([stream], ServerConfig(port=chosen), options, version=version(), preview=preview)
             return stack.enter_context(Service(runner, console, values=not no_live))
 
         try:

@@ -329,7 +329,7 @@ def command(
             stack.callback(opened_sink.close)  # also when nothing runs; a second call does nothing
         stack.enter_context(reload_on_hangup(runner.server))
         print_supports(console, paths, supports, asked_for_none=bool(support))
-        service.announce(pictures=registry is not None)
+        service.announce(pictures=registry is not None or shown is not None)
         with marking:
             summary = service.run(stopped, sinks)
         if summary.stopped:

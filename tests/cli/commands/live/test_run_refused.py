@@ -33,6 +33,11 @@ Command = Callable[..., Any]
         (("--source", "demo", "--support", "none", "--support", "a.mtclar"), 2, "cannot be combined"),
         (("--source", "demo", "--host", "0.0.0.0"), 2, "there is no token"),
         (
+            ("--source", "demo", "--preview", "--host", "0.0.0.0", "--token", "long enough"),
+            2,
+            "--preview-remote",
+        ),
+        (
             ("--source", "demo", "--host", "203.0.113.9", "--token", "long enough"),
             1,
             "not an address of this",
