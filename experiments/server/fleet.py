@@ -282,7 +282,7 @@ def text_of(result: dict[str, Any]) -> str:
         ]
         parts.append(
             f"{STREAMS_A_WORKER} synthetic streams a worker at {HZ:g} frames/s, the networks a sleep of "
-            f"{1e3 * NETWORK_S:g} ms; *added*: from the end of the networks to the client; load "
+            f"{1e3 * NETWORK_S:g} ms; *added*: from the end of\nthe networks to the client; load "
             f"{result['scale_load']:.0f} when it began.\n\n{table(head, rows)}"
         )
     return "\n\n".join(parts)
