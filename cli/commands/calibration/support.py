@@ -1,5 +1,6 @@
 """`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -110,6 +111,14 @@ def merge(
     sets, merged = _rewrite(paths, out, force, passphrase_file, change)
     if merged.crops is None and any(support.crops is not None for support in sets):
         _print("Face crops are left out, since not every set has them.")
+    names = Counter(name for support in sets for name in {support.source_of(i) for i in range(len(support))})
+    for name in sorted(name for name, times in names.items() if name and times > 1):
+        print_text(
+            Terminal(),
+            f"Several sets are from {name}. If these are different videos, an export cannot tell them apart: rename "
+            "them and calibrate again.",
+            "yellow",
+        )
 
 
 def compare(
@@ -398,8 +407,6 @@ def _previous(path: Path) -> list[str]:
 
 def _coverage(support: "SupportSet") -> str:
     """The number of different labels in each quadrant of the affect plane."""
-    from collections import Counter
-
     from mtclar.calibrate.core.report import QUADRANTS, quadrant_of
 
     labels = {(float(v), float(a)) for v, a in support.labels}

@@ -177,7 +177,25 @@ def test_labels_of_a_merged_set_are_read_back_for_each_video(
         options = ("--labels", file, "--out", out, "--subject", "anna", "--accept-poor")
         assert command("calibrate", "--source", video, *options).code == 0
     merged, table = tmp_path / "merged.mtclar", tmp_path / "merged.csv"
-    assert command("support", "merge", *sets, "--out", merged).code == 0
+    done = command("support", "merge", *sets, "--out", merged)
+    assert done.code == 0
+    assert "Several sets" not in done.out
+    (tmp_path / "copy").mkdir()
+    same = tmp_path / "copy" / other.name
+    same.write_bytes(face_clip.read_bytes())
+    (tmp_path / "third.csv").write_text("time,valence,arousal\n1.2,0.1,0.1\n")
+    third = (
+        "--labels",
+        tmp_path / "third.csv",
+        "--out",
+        tmp_path / "c.mtclar",
+        "--subject",
+        "anna",
+        "--accept-poor",
+    )
+    assert command("calibrate", "--source", same, *third).code == 0
+    done = command("support", "merge", sets[1], tmp_path / "c.mtclar", "--out", tmp_path / "same.mtclar")
+    assert "Several sets are from other.mp4" in done.out
     assert command("support", "export", merged, "--out", table).code == 0
     options = ("--labels", table, "--out", tmp_path / "again.mtclar", "--subject", "anna", "--accept-poor")
     done = command("calibrate", "--source", other, *options)
