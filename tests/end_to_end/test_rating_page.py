@@ -14,7 +14,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.label_formats.label_file import read_labels
 
-from .conftest import save_and_end
+from .conftest import save, save_and_end
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
@@ -186,3 +186,32 @@ def test_what_cannot_be_is_refused(
     done = process("calibrate", "recording", *arguments).end()
     assert done.code == 2
     assert words in done.out
+
+
+def test_raters_see_their_agreement_once_two_have_saved(
+    open_page: OpenPage, rating: Callable[..., Any], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    elan = tmp_path / "ben.eaf"
+    for rater, figures, more in (("ben", (2, 5, 8), ("--labels-out", elan)), ("cleo", (3, 5, 7), ())):
+        running, url = rating("--every", "300", "--rater", rater, *more)
+        page = open_page(url, gone=True)
+        expect(page.locator("#subject")).to_have_text(f"anna, by {rater}")
+        page.locator("#modes label", has_text="SAM").click()
+        for count, figure in enumerate(figures, 1):
+            for axis in ("valence", "arousal"):
+                page.get_by_role("radio", name=f"{axis} {figure} of 9").check(force=True)
+            page.locator("#take").click()
+            expect(page.locator("#count")).to_have_text(str(count))
+        save(page)
+        expect(page.locator("#saved")).to_contain_text(f"anna.{rater}.labels.csv")
+        if rater == "ben":
+            expect(page.locator("#agreement")).to_be_hidden()
+        else:
+            expect(page.locator("#agreement-text")).to_have_text("Agreement of ben, cleo over 3 moments:")
+            expect(page.locator("#agreement-rows tr").first).to_have_text("Valence0.920.950.97")
+        page.locator("#done").click()
+        assert running.end().code == 0
+    mean = tmp_path / "mean.csv"
+    done = command("calibrate", "raters", elan, tmp_path / "anna.cleo.labels.csv", "--out", mean)
+    assert done.code == 0, done.out + done.err
+    assert [label.valence for label in read_labels(mean)] == pytest.approx([-0.625, 0.0, 0.625])
