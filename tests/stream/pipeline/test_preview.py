@@ -13,6 +13,7 @@ from mtclar.engine.data_types import Faces, Frame
 from mtclar.stream.pipeline.preview import HEADER, MAGIC, Preview
 from mtclar.stream.protocol.messages import Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.pictures import WIDTH
 from mtclar.stream.server.server import Server
 
 
@@ -47,7 +48,7 @@ def test_a_client_gets_pictures_until_it_has_enough(preview: Preview) -> None:
         assert (content["type"], content["stream"], content["faces"]) == ("preview", "cam", [])
         picture = cv2.imdecode(np.frombuffer(data[HEADER.size + length :], np.uint8), cv2.IMREAD_COLOR)
         assert picture is not None
-        assert picture.shape == (360, 480, 3)
+        assert picture.shape == (round(0.75 * WIDTH), WIDTH, 3)
         say(client, type="preview", stream=None)
         say(client, type="mark", label="closed")
         until(client, "mark")
