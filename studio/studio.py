@@ -79,6 +79,7 @@ class Studio:
         self._clients: set[ClientHandle] = set()
         self._job: Job | None = None
         self._ratings = 0
+        self._closing = False
         self.calibrations = StudioCalibrations(self._open_calibration, self._executor)
         self.tracking = Tracking(
             runner,
@@ -96,6 +97,7 @@ class Studio:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing = True
         for executor in (self._jobs, self._executor):
             executor.shutdown(cancel_futures=True)
         self.calibrations.close()
@@ -245,6 +247,8 @@ class Studio:
         self._job = job
 
         def progress(share: float) -> None:
+            if self._closing:
+                raise MtclarError("the studio has ended")  # Ctrl-C must not wait for a long video
             if self._job is not None and share - self._job.share >= PROGRESS_STEP:
                 self._job = replace(self._job, share=round(share, 3))
                 self._send_state()

@@ -23,6 +23,7 @@ COMMANDS = {
     "library": ["-c", LIBRARY],
     "run": ["run", "--source", "synthetic:64x64@30", "--support", "none", *PORT],
     "demo": ["demo", "--no-live", *PORT],
+    "studio": ["studio", "--no-open", "--folder", "study", *PORT],
     "calibrate": ["calibrate", "--source", CLIP, "--labels", LABELS, "--out", "me.mtclar"],
     "calibrate page": ["calibrate", "page", "--source", "synthetic", *PORT, "--out", "me.mtclar"],
     "calibrate recording": ["calibrate", "recording", CLIP, "--every", "50", *PORT, "--out", "me.mtclar"],
@@ -43,7 +44,7 @@ COMMANDS = {
 NEEDS = {"segments": "pandas", "compare": "matplotlib", "plot": "matplotlib", "bids": "pandas"}
 """Command -> the package of the extra [analysis] without which it ends in an error."""
 
-BY_INTERRUPT = ("run", "demo", "calibrate page", "calibrate recording", "bench")
+BY_INTERRUPT = ("run", "demo", "studio", "calibrate page", "calibrate recording", "bench")
 """These end like a user's Ctrl-C, the others by themselves."""
 
 SECONDS = 12.0

@@ -188,3 +188,14 @@ def test_without_recordings_the_page_is_told_so(start: Start) -> None:
     assert "pyarrow" in until(client, "error")["message"]
     say(client, type="studio.phone", origin="http://127.0.0.1:8765")
     assert "this machine alone" in until(client, "error")["message"]
+
+
+def test_the_studio_ends_in_the_middle_of_an_analysis(folder: StudioFolder) -> None:
+    runner = Runner([], ServerConfig(port=0))
+    with Studio(runner, folder) as studio:
+        runner.server.add_extension(studio, {})
+        with runner, join(runner.server) as client:
+            say(client, type="studio.join")
+            say(client, type="studio.analyse", file=str(demo_clip.clip_path()))
+            until(client, "studio.state", lambda state: state["job"] and state["job"]["share"])
+    assert list(folder.results.glob("*")) == []

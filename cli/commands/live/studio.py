@@ -8,10 +8,9 @@ import typer
 
 from mtclar.cli.options import (
     HOST,
-    PORT,
     BackendOption,
     HostOption,
-    PortOption,
+    PortOrFreeOption,
     PreviewRemoteOption,
     ThreadsOption,
     TlsCertOption,
@@ -40,7 +39,7 @@ def command(
     ] = False,
     preview_remote: PreviewRemoteOption = False,
     host: HostOption = HOST,
-    port: PortOption = PORT,
+    port: PortOrFreeOption = None,
     token_file: TokenFileOption = None,
     view_token_file: ViewTokenFileOption = None,
     tls_cert: TlsCertOption = None,
