@@ -106,6 +106,7 @@ NO_EXTRAS = (
     "packaging/test_docs.py",
     "packaging/test_extending.py",
     "packaging/test_wheel.py",
+    "packaging/test_without_posix.py",
     "stream/client",
     "stream/recordings",
     "stream/server",
