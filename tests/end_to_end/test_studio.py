@@ -83,6 +83,9 @@ def test_from_the_first_page_to_an_exported_session(
     expect(page.locator("#saved")).to_contain_text("anna.mtclar")
     assert SupportSet.load(tmp_path / "study" / "participants" / "anna.mtclar").subject == "anna"
 
+    page.get_by_role("link", name="Start tracking").click()
+    page.wait_for_url("**/live")
+
     # Home: the camera goes on, and the participant is listed and used.
     page.goto(url)
     expect(page.locator("#now-words")).to_have_text("This browser's camera, with the calibration of anna")

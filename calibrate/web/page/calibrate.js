@@ -205,6 +205,7 @@ function showHome() {
   const link = document.querySelector(".to-dashboard");
   link.href = "studio";
   setText(link, words("page.studio"));
+  element("start").href = "live";
 }
 
 /** What to do before there is a state. */
