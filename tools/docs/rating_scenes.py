@@ -80,7 +80,7 @@ def _place(page: "Page", time_s: float) -> tuple[float, float]:
 
 def _label(page: "Page") -> None:
     for count in range(1, LABELLED + 1):
-        page.wait_for_selector("#take:enabled")
+        page.locator("#step", has_text=f"{count - 1} of").wait_for()
         found = re.search(r"at ([\d.]+) s", page.locator("#where-title").inner_text())
         assert found is not None
         page.mouse.click(*_place(page, float(found[1])))
