@@ -23,6 +23,7 @@ WINDOW_S = 4.0  # before and after the frame
 TRAIL_S = 2.0  # on the affect plane
 HEIGHT = 168  # pixels, also the width of the affect plane
 MARGIN = 34  # pixels left of the curves, for the numbers of the axis
+LETTER_PX = 8  # at most, of the name of a segment
 TOP, BOTTOM = 42, HEIGHT - 20  # of the curves; names of segments and the legend are above, times below
 COLOURS = {"valence": (200, 120, 20), "arousal": (40, 60, 210)}  # BGR
 BACKGROUND, FOREGROUND, GRID = (250, 250, 250), (40, 40, 40), (215, 215, 215)
@@ -50,6 +51,12 @@ class Chart:
         curves[:, : self._span - offset] = self._tile(number)[:, offset:]
         if offset:
             curves[:, self._span - offset :] = self._tile(number + 1)[:, :offset]
+        for segment in self._segments:  # a long one keeps its name, which the tiles have at its start
+            left, right = (
+                round(time_s * self._px_per_s) - first for time_s in (segment.start_s, segment.end_s)
+            )
+            if left < -LETTER_PX * len(segment.name) and right > 0:
+                _text(curves[:, :right], segment.name, (3, TOP - 4), 0.38)
         at = self._span // 2
         cv2.line(curves, (at, TOP), (at, BOTTOM), FOREGROUND, 1)
         for i, colour in enumerate(COLOURS.values()):

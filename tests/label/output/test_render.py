@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mtclar.label.analysis.segments import Segment
-from mtclar.label.output.chart import BOTTOM, HEIGHT, MARGIN, TOP
+from mtclar.label.output.chart import BOTTOM, HEIGHT, MARGIN, TOP, Chart
 from mtclar.label.output.render import render
 from mtclar.label.output.table import Table
 from mtclar.label.scan.recording import Recording, open_recording
@@ -121,6 +121,15 @@ def test_boxes_and_segments(tmp_path: Path) -> None:
     at = (-HEIGHT + TOP + 6, now + 8)
     assert np.abs(both[100][at] - plain[100][at]).max() > 8  # at 4 s, inside
     assert np.abs(both[200][at] - plain[200][at]).max() < 5  # at 8 s, behind
+
+
+def test_a_long_segment_keeps_its_name() -> None:
+    recording = open_recording(CLIP)
+    table = table_of(recording)
+    named, nameless = (Chart(table, 480, [Segment(name, 0.5, 9.5)]) for name in ("stress", " "))
+    corner = (slice(TOP - 16, TOP), slice(MARGIN, MARGIN + 50))
+    for row in (150, 200):  # its start has left the chart
+        assert np.abs(named(row)[corner].astype(int) - nameless(row)[corner]).max() > 80
 
 
 @pytest.mark.parametrize(
