@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from mtclar.engine.errors import MtclarError, UsageError
@@ -183,7 +183,9 @@ class Worker:
                 self.publisher.model = ModelInfo(model.name, model.sha256, tracker.backend)
             pipeline = Pipeline(source, tracker, [_BusSink(self.publisher)])
             now = self._wanted.get(stream) or epoch  # another one, if the store was emptied meanwhile
-            self.publisher.add(pipeline.info(subject_infos(supports)), now)
+            # Clients know the camera by its name; its address stays here.
+            info = replace(pipeline.info(subject_infos(supports)), label=stream)
+            self.publisher.add(info, now)
             pipeline.start()
             self._running[stream] = _Running(pipeline, stack.pop_all())
 

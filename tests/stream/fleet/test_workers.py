@@ -55,6 +55,10 @@ def test_two_workers_share_the_streams_and_one_takes_over_what_the_other_gives_a
                 == set(CAMERAS)
             )
         )
+    hello = next(
+        one.content for one in reversed(heard) if one.subject.endswith(".b.hello") and one.content["streams"]
+    )
+    assert all(info["label"] == info["stream"] for info in hello["streams"])  # no address of a camera
     affects = [one for one in heard if one.subject.endswith(".affect")]
     for name in CAMERAS:
         epochs = [int(one.subject.split(".")[4]) for one in affects if one.content["stream"] == name]
