@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
 SHIPPED_SUFFIXES = {".py", ".onnx", ".json", ".yaml", ".html", ".js", ".css", ".svg", ".mp4", ".csv", ".npz"}
-SHIPPED_SUFFIXES |= {".typed"}
+SHIPPED_SUFFIXES |= {".typed", ".webp"}
 FOR_NPM = Path("stream/web/client")
 NPM_ALONE = {"LICENSE", "README.md", "client.d.ts", "messages.d.ts"}
 """What the server does not serve of the JavaScript client."""
