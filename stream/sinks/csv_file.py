@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 FLUSH_EVERY_S = 1.0
 """A SIGKILL or a power cut loses the rows of at most this time."""
 
+FLUSH_CHARACTERS = 4096
+"""So many characters of rows are written at once without waiting: a fast run fills a disk to its last rows too."""
+
 MAX_WAITING = 16 * 2**20
 """Characters of rows that wait while the disk is full, about an hour of a face; later ones are lost and counted."""
 
@@ -145,7 +148,8 @@ class CsvSink(Sink):
             rows[0]["mark"] = self._marks_before(message) or None
             self._writer.writerows(csv_cells(row, self._columns) for row in rows)
             self._count += len(rows)
-            if self._clock() - self._flushed_s >= FLUSH_EVERY_S:
+            full = self.trouble is None and self._rows.tell() >= FLUSH_CHARACTERS
+            if full or self._clock() - self._flushed_s >= FLUSH_EVERY_S:
                 self._flush()
 
     def mark(self, message: MarkMessage) -> None:

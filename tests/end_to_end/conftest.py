@@ -32,6 +32,18 @@ WAIT_MS = 30_000  # for anything on a page; generous, because machines that test
 DESKTOP = (1280, 800)
 
 
+def wait_until(page: Page, script: str, argument: Any = None) -> None:
+    """Waits until a function of the page returns true.
+
+    Page.wait_for_function would let the page evaluate text, which its content security policy forbids.
+    """
+    for _ in range(WAIT_MS // 50):
+        if page.evaluate(script, argument):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not true within {WAIT_MS} ms: {script}")
+
+
 @pytest.fixture(scope="module")  # not the session: while it runs, no other test could start an event loop
 def browser() -> Iterator[Browser]:
     if shutil.which(chromium.PATH) is None:

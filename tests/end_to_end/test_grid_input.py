@@ -16,7 +16,7 @@ from support.media.video_clips import encode
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.sources import open_source
 
-from .conftest import save_and_end
+from .conftest import save_and_end, wait_until
 
 OpenPage = Callable[..., Page]
 PHONE = (390, 844)
@@ -77,19 +77,20 @@ class Finger:
 
 def at(page: Page, valence: float, arousal: float) -> None:
     """Waits until the mark is there, to what a fingertip can tell."""
-    page.wait_for_function(
+    wait_until(
+        page,
         """([v, a]) => {
           const place = document.querySelector("#grid .mark").getAttribute("transform");
           const [x, y] = place.match(/-?[\\d.]+/g).map(Number);
           return Math.hypot(x - v, -y - a) < 0.03;
         }""",
-        arg=[valence, arousal],
+        [valence, arousal],
     )
 
 
 def reached(page: Page, seconds: float) -> None:
     """Waits until the recording has played so far."""
-    page.wait_for_function("seconds => document.getElementById('position').value > seconds", arg=seconds)
+    wait_until(page, "seconds => document.getElementById('position').value > seconds", seconds)
 
 
 def test_a_finger_labels_drags_and_chooses(open_page: OpenPage, rating: Callable[..., Any]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from .conftest import wait_until
+
 OpenPage = Callable[..., Page]
 SUM = """() => {
     const { width, height } = document.getElementById("picture");
@@ -40,6 +42,6 @@ def test_the_picture_is_opened_by_an_operator_and_moves(
     page.locator("#picture-card summary").click()
     expect(page.locator("#picture-words")).to_contain_text("Face 0: ")
     before = page.evaluate(SUM)
-    page.wait_for_function(f"({SUM})() !== {before}")
+    wait_until(page, f"before => ({SUM})() !== before", before)
     page.locator("#picture-card summary").click()
-    page.wait_for_function(f"({SUM})() === 0")  # nothing of it stays
+    wait_until(page, f"() => ({SUM})() === 0")  # nothing of it stays

@@ -102,6 +102,9 @@ def test_from_the_first_page_to_an_exported_session(
     for label in ("film begins", "film ends"):
         page.locator("#mark-label").fill(label)
         page.locator("#mark-label").press("Enter")
+    expect(page.locator("#recording-time")).to_have_text(
+        re.compile("0:0[4-9]|0:[1-9].*")
+    )  # to be seen when replayed
     page.locator("#record").click()
     expect(page.locator("#recording-what")).to_have_text("")
 
