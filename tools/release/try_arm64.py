@@ -28,7 +28,7 @@ from tools.release.wheels import PLATFORMS, pip_platform_options
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "arm64"
 SYSTEM = FOLDER / "root"
-SUITE, MIRROR, PYTHON = "bookworm", "http://deb.debian.org/debian", "3.11"
+SUITE, PYTHON = "bookworm", "3.11"
 QEMU = "qemu-aarch64-static"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 NEEDED = ("debootstrap", QEMU, "update-binfmts")
@@ -66,7 +66,7 @@ def make_system() -> None:
         return
     shutil.rmtree(SYSTEM, ignore_errors=True)
     include = "--include=python3,ca-certificates"
-    run("debootstrap", "--arch=arm64", "--foreign", "--variant=minbase", include, SUITE, SYSTEM, MIRROR)
+    run("debootstrap", "--arch=arm64", "--foreign", "--variant=minbase", include, SUITE, SYSTEM)
     emulator = shutil.which(QEMU)
     assert emulator is not None
     shutil.copy2(emulator, SYSTEM / "usr/bin" / QEMU)

@@ -11,7 +11,7 @@ root=$PWD/build/$suite
 dist=${DIST:-dist}
 if [ ! -x "$root/usr/bin/$python" ]; then
   rm -rf "$root"
-  debootstrap --variant=minbase --include="$python,$python-venv,ca-certificates" "$suite" "$root" http://deb.debian.org/debian >/dev/null
+  debootstrap --variant=minbase --include="$python,$python-venv,ca-certificates" "$suite" "$root" >/dev/null
   chroot "$root" useradd --create-home visitor
 fi
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
