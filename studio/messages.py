@@ -3,14 +3,14 @@
 docs/protocol/studio.md describes each; studio/studio.v1.schema.json is the contract.
 """
 
-import json
 from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from mtclar.stream.protocol.messages import ProtocolError
+from mtclar.stream.protocol.client_messages import validated
+from mtclar.stream.protocol.messages import encode_json
 
 PREFIX = "studio."
 SCHEMA_FILE = "studio.v1.schema.json"
@@ -132,20 +132,12 @@ _PAGE_MESSAGE: TypeAdapter[PageMessage] = TypeAdapter(Annotated[PageMessage, Fie
 
 def parse(message: Mapping[str, Any]) -> PageMessage:
     """Parses a message of the page; ProtocolError `unknown_type` or `bad_message`."""
-    try:
-        return _PAGE_MESSAGE.validate_python(dict(message))
-    except ValidationError as error:
-        details = error.errors(include_url=False)[0]
-        if details["type"] == "union_tag_invalid":
-            raise ProtocolError("unknown_type", "the studio has no such message") from error
-        field = ".".join(str(part) for part in details["loc"][1:]) or "message"
-        raise ProtocolError("bad_message", f"{field[:100]}: {details['msg'][:200]}") from error
+    return validated(_PAGE_MESSAGE, message, "the studio has no such message")
 
 
 def encode(kind: str, **content: Any) -> bytes:
     """A message to the page, `studio.<kind>`."""
-    message = {"type": f"{PREFIX}{kind}", **content}
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return encode_json({"type": f"{PREFIX}{kind}", **content})
 
 
 def schema() -> bytes:

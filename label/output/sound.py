@@ -7,6 +7,7 @@ from typing import Any, Self
 import av
 import av.error
 
+from mtclar.stream.sources.decoding import readable_packets
 from mtclar.stream.sources.media_file import MediaFile
 
 COPIED = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "flac", "alac"})
@@ -40,7 +41,7 @@ class Sound:
                 self._source = None
             if self._source is not None:
                 self._begin_s = (opened.start_time or 0) / av.time_base
-                self._packets = _readable(opened.demux(self._source))
+                self._packets = readable_packets(opened.demux(self._source))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,12 +95,3 @@ class Sound:
             if frame.pts is not None:
                 frame.pts -= begin
             self._container.mux(self._stream.encode(frame))
-
-
-def _readable(packets: Iterator[Any]) -> Iterator[Any]:
-    """Packets up to the first read error."""
-    while True:
-        try:
-            yield next(packets)
-        except (StopIteration, av.error.FFmpegError, OSError):
-            return

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.decoding import Converter
+from mtclar.stream.sources.decoding import Converter, readable_frames
 from mtclar.stream.sources.media_file import MediaFile
 from mtclar.stream.sources.options import (
     UNCHANGED,
@@ -98,7 +97,7 @@ class VideoRecording:
         row = -1
         with self._file.open() as (container, stream):
             stream.thread_type = "NONE"  # videos in parallel are faster than threads
-            for frame in _decoded(container, stream):
+            for frame in readable_frames(container, stream):
                 # Frames come in order, and two may have the same stamp. One without a stamp follows the last.
                 row = next((other for other in self._rows_of.get(frame.pts, ()) if other > row), row + 1)
                 if not first <= row < len(selected) or getattr(frame, "is_corrupt", False):
@@ -162,19 +161,3 @@ def _with_options(digest: Any, change: PictureOptions, stream: int | None = None
     if (change, stream) != (UNCHANGED, None):
         digest.update(repr((change, stream)).encode())
     return str(digest.hexdigest())
-
-
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield decoded frames; skip packets that cannot be decoded."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError, OSError):
-            return
-        try:
-            yield from packet.decode()
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            continue

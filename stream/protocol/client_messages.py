@@ -1,8 +1,8 @@
 """The messages of clients in `mtclar.v1`: their types, and a parser that refuses everything else with an error code."""
 
 import json
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
@@ -107,6 +107,8 @@ class Thresholds(_ClientMessage):
         return tuple(Threshold(one.axis, one.side, one.value, one.seconds) for one in self.thresholds)
 
 
+Parsed = TypeVar("Parsed")
+
 ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record | History | Preview | Thresholds
 _CLIENT_TYPES = (
     "hello",
@@ -140,14 +142,20 @@ def parse_client(data: str | bytes | dict[str, Any]) -> ClientMessage:
     message = data if isinstance(data, dict) else decode_client(data)
     if message.get("type") not in _CLIENT_TYPES:
         raise ProtocolError("unknown_type", f"'type' is one of {', '.join(_CLIENT_TYPES)}")
+    return validated(_CLIENT_MESSAGE, message, f"'type' is one of {', '.join(_CLIENT_TYPES)}")
+
+
+def validated(messages: TypeAdapter[Parsed], message: Mapping[str, Any], unknown: str) -> Parsed:
+    """The message as one of those that are told apart by `type`; of an extension of the server too.
+
+    Raises ProtocolError: `unknown_type`, which says `unknown`, or `bad_message`, which says where and what is wrong,
+    without the client's own text, which may hold a token.
+    """
     try:
-        return _CLIENT_MESSAGE.validate_python(message)
+        return messages.validate_python(dict(message))
     except ValidationError as error:
-        raise ProtocolError("bad_message", _first_error(error.errors(include_url=False))) from error
-
-
-def _first_error(errors: Iterable[Any]) -> str:
-    """Where and what is wrong, without the client's own text, which may hold a token."""
-    error = next(iter(errors))
-    where = ".".join(str(part) for part in error["loc"][1:]) or "message"
-    return f"{where[:100]}: {error['msg'][:200]}"
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "union_tag_invalid":
+            raise ProtocolError("unknown_type", unknown) from error
+        where = ".".join(str(part) for part in first["loc"][1:]) or "message"
+        raise ProtocolError("bad_message", f"{where[:100]}: {first['msg'][:200]}") from error

@@ -61,7 +61,7 @@ class Message:
 
     def encode(self) -> bytes:
         """The message as JSON."""
-        return _json({"type": self.type, **_to_json(self)})
+        return encode_json({"type": self.type, **_to_json(self)})
 
 
 def _wire_name(name: str, **options: Any) -> Any:
@@ -143,7 +143,7 @@ class Hello:
             "streams": streams,
         }
         given = {"pages": pages, "preview": self.preview}
-        return _json(_to_json(hello | {name: value for name, value in given.items() if value}))
+        return encode_json(_to_json(hello | {name: value for name, value in given.items() if value}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ class AffectMessage(FrameMessage[Affect]):
             message["faces"] = [
                 {name: value for name, value in face.items() if name not in left_out} for face in faces
             ]
-            encoded[chosen] = _json(message)
+            encoded[chosen] = encode_json(message)
         return encoded
 
 
@@ -348,7 +348,8 @@ class ByeMessage(Message):
     reason: str
 
 
-def _json(message: dict[str, Any]) -> bytes:
+def encode_json(message: dict[str, Any]) -> bytes:
+    """A message as it is sent, of an extension of the server too."""
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -100,6 +100,26 @@ def first_frame_s(container: Any, stream: Any) -> float:
     return max(0.0, float(stream.start_time * stream.time_base) - container.start_time / av.time_base)
 
 
+def readable_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded frames, pictures or sound, up to the first read error; packets that cannot be decoded are left out."""
+    for packet in readable_packets(container.demux(stream)):
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            continue
+
+
+def readable_packets(packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets up to the first read error."""
+    while True:
+        try:
+            yield next(packets)
+        except (StopIteration, av.error.FFmpegError, OSError):
+            return
+
+
 def pictures(
     container: Any,
     stream: Any,

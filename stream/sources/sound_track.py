@@ -1,12 +1,10 @@
 """The sound of a media file as a track for browsers: Opus in WebM, mono, with times from the first frame."""
 
 import io
-from collections.abc import Iterator
-from typing import Any
 
 import av
-import av.error
 
+from mtclar.stream.sources.decoding import readable_frames
 from mtclar.stream.sources.media_file import MediaFile
 
 RATE_HZ = 48_000
@@ -26,7 +24,7 @@ def sound_track(file: MediaFile) -> bytes | None:
             stream = container.add_stream("libopus", rate=RATE_HZ)
             stream.layout = "mono"
             stream.bit_rate = BITS_PER_S
-            for frame in _frames(opened, source):
+            for frame in readable_frames(opened, source):
                 for part in resampler.resample(frame):
                     if part.pts is None or part.time_base is None:
                         continue
@@ -38,17 +36,3 @@ def sound_track(file: MediaFile) -> bytes | None:
                     written = True
             container.mux(stream.encode(None))
     return out.getvalue() if written else None
-
-
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded sound up to the first read error; damaged packets are left out."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError, OSError):
-            return
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError:
-            continue

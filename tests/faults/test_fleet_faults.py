@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from support.faults.proxy import Proxy
 from support.peers.fleet_worker import WorkerProcess
-from support.peers.nats_server import free_port, nats_cluster, nats_server
+from support.peers.nats_server import nats_cluster, nats_server
+from support.peers.server_program import free_port
 from support.peers.websocket_client import join, say
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect

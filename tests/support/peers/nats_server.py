@@ -2,93 +2,31 @@
 
 import asyncio
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-WAIT_S = 60.0
-DEBIAN_SBIN = "/usr/sbin"  # not in every user's PATH
+from .server_program import WAIT_S, ServerProgram, free_port, installed
 
 
-def _program() -> str:
-    found = shutil.which("nats-server", path=os.pathsep.join((os.environ.get("PATH", ""), DEBIAN_SBIN)))
-    if found is None:
-        pytest.skip("no nats-server command: `.ci/system` installs it")
-    return found
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-class NatsServer:
-    """A server on a port of 127.0.0.1, with JetStream in `folder`; `settings` are further lines of its file."""
+class NatsServer(ServerProgram):
+    """A server with JetStream in `folder`; `settings` are further lines of its file."""
 
     def __init__(self, folder: Path, settings: str = "", *, name: str = "n1", jetstream: bool = True) -> None:
-        self._program = _program()
-        self.port = free_port()
+        port, file = free_port(), folder / f"{name}.conf"
+        super().__init__([installed("nats-server"), "-c", str(file)], port, folder / f"{name}.log")
         self.store = folder / f"store-{name}"
-        self._config = folder / f"{name}.conf"
         keep = f'jetstream {{ store_dir: "{self.store}" }}\n' if jetstream else ""
-        self._config.write_text(f"server_name: {name}\nlisten: 127.0.0.1:{self.port}\n{keep}{settings}\n")
-        self._log = folder / f"{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> str:
-        """What it has logged."""
-        return self._log.read_text()
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        assert self._process is not None
-        return self._process.pid
+        file.write_text(f"server_name: {name}\nlisten: 127.0.0.1:{port}\n{keep}{settings}\n")
 
     @property
     def url(self) -> str:
         """Its address."""
         return f"nats://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Returns when it listens."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=log, stderr=log)
-        until_s = time.monotonic() + WAIT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert self._process.poll() is None, self._log.read_text()
-                assert time.monotonic() < until_s
-                time.sleep(0.01)
-
-    def signal(self, number: int) -> None:
-        """Sends a signal such as SIGSTOP."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """Ends it at once, as a crash does; safe to call twice."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(WAIT_S)
-            self._process = None
 
     def forget(self) -> None:
         """Deletes what JetStream kept, while it does not run."""

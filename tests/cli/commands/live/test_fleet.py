@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.peers.nats_server import free_port, nats_server
+from support.peers.nats_server import nats_server
+from support.peers.server_program import free_port
 from websockets.sync.client import connect
 
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
