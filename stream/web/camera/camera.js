@@ -5,9 +5,9 @@ import { CameraSender } from "../shared/camera-sender.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { element } from "../shared/dom.js";
 import { showRecordingNotice } from "../shared/recording-notice.js";
+import { decimal, text } from "../shared/texts.js";
 import { TokenPrompt } from "../shared/token.js";
 
-const STATE = { off: "Off", asking: "Asking", waiting: "Waiting", sending: "On", failed: "No camera" };
 const COLOUR = { sending: "ok", failed: "gone", waiting: "source" };
 
 const STORAGE_KEY = "mtclar.camera-token"; // of this tab: a reload needs it again
@@ -26,14 +26,14 @@ const shownWords = () => element("camera-words").textContent;
 const FIRST_WORDS = shownWords();
 let serversWords = null; // why the server refuses this page
 
-function showWords(text, bad) {
-  element("camera-words").textContent = text;
+function showWords(words, bad) {
+  element("camera-words").textContent = words;
   element("camera-words").dataset.kind = bad ? "bad" : "";
 }
 
-function showServersWords(text) {
-  serversWords = text;
-  showWords(text, true);
+function showServersWords(words) {
+  serversWords = words;
+  showWords(words, true);
 }
 
 const connection = new Client(undefined, {
@@ -63,17 +63,17 @@ const connection = new Client(undefined, {
 const sender = new CameraSender({
   connection,
   video: element("video"),
-  onState: (state, text) => {
-    element("camera-state").textContent = STATE[state];
+  onState: (state, words) => {
+    element("camera-state").textContent = text(`camera.state.${state}`);
     element("camera-state").dataset.state = COLOUR[state] ?? "waiting";
-    showWords(text, state === "failed");
+    showWords(words, state === "failed");
     element("start").hidden = sender.on;
     element("stop").hidden = !sender.on;
   },
   onFigures: ({ perSecond, roundTrip_ms, refused, size }) => {
     element("size").textContent = size;
-    element("sent").textContent = perSecond.toFixed(1);
-    element("round-trip").textContent = roundTrip_ms === null ? "–" : roundTrip_ms.toFixed(0);
+    element("sent").textContent = decimal(perSecond, 1);
+    element("round-trip").textContent = roundTrip_ms === null ? "–" : decimal(roundTrip_ms, 0);
     element("refused").textContent = refused;
   },
 });

@@ -1,6 +1,7 @@
 // The browser's camera as a source: one JPEG at a time, the next one when the server has accepted the last.
 
 import { ServerClock } from "./server-clock.js";
+import { decimal, text } from "./texts.js";
 
 const HEADER_BYTES = 20; // docs/protocol: "MTF1", number of the stream, 0, seq, t_capture
 const MAGIC = [0x4d, 0x54, 0x46, 0x31];
@@ -48,10 +49,10 @@ export class CameraSender {
   async start() {
     if (this.on) return;
     if (!navigator.mediaDevices?.getUserMedia) {
-      this.onState("failed", "A browser gives its camera only to pages of this machine or over https: open the server's https address (it is started with --tls-cert and --tls-key).");
+      this.onState("failed", text("camera.words.insecure"));
       return;
     }
-    this.onState("asking", "The browser asks you whether this page may use the camera.");
+    this.onState("asking", text("camera.words.asking"));
     try {
       this.stream = await navigator.mediaDevices.getUserMedia(CAMERA);
     } catch (error) {
@@ -60,7 +61,7 @@ export class CameraSender {
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => {
       this.stop();
-      this.onState("failed", "The camera was unplugged, or another program has taken it.");
+      this.onState("failed", text("camera.words.unplugged"));
     });
     this.video.srcObject = this.stream;
     await this.video.play().catch(() => {}); // stopped before it began
@@ -78,7 +79,7 @@ export class CameraSender {
     this.pending = null;
     clearTimeout(this.claimTimer);
     this.awake?.release().catch(() => {});
-    this.onState("off", "Nothing is sent.");
+    this.onState("off", text("camera.words.off"));
   }
 
   /** Forgets the picture that was not accepted yet. */
@@ -86,7 +87,7 @@ export class CameraSender {
     this.ready = null;
     this.pending = null;
     clearTimeout(this.claimTimer);
-    if (this.on) this.onState("waiting", "Connection lost. The camera resumes when the server is back.");
+    if (this.on) this.onState("waiting", text("camera.words.lost"));
   }
 
   onMessage(message) {
@@ -97,7 +98,7 @@ export class CameraSender {
         break;
       case "camera_ready":
         this.ready = message;
-        this.onState("sending", "Sending. Keep this page in front: a browser stops a hidden page's camera.");
+        this.onState("sending", text("camera.words.sending"));
         break;
       case "frame_taken":
         if (message.seq !== this.pending?.seq) break;
@@ -111,7 +112,7 @@ export class CameraSender {
           this.pending = null;
         } else if (["stream_taken", "unknown_stream", "not_allowed"].includes(message.code) && this.on && !this.ready) {
           const taken = message.code === "stream_taken";
-          this.onState("waiting", taken ? "Another page is the camera already. This one starts when that one is closed." : message.message);
+          this.onState("waiting", taken ? text("camera.words.taken") : message.message);
           if (taken) this.claimTimer = setTimeout(() => this.#claim(), 2000);
         }
         break;
@@ -120,7 +121,7 @@ export class CameraSender {
   }
 
   #claim() {
-    if (!this.connection.send({ type: "camera", stream: this.target })) this.onState("waiting", "Waiting for the server.");
+    if (!this.connection.send({ type: "camera", stream: this.target })) this.onState("waiting", text("camera.words.server"));
   }
 
   /** Repeats for every frame of the camera. */
@@ -172,7 +173,8 @@ export class CameraSender {
 
   /** "640 × 480, 34 kB": what is sent. */
   #size() {
-    return this.bytes ? `${this.canvas.width} × ${this.canvas.height}, ${Math.round(this.bytes / 1000)} kB` : "–";
+    if (!this.bytes) return "–";
+    return text("camera.size.value", { width: this.canvas.width, height: this.canvas.height, kilobytes: decimal(this.bytes / 1000, 0) });
   }
 
   async #keepScreenOn() {
@@ -189,14 +191,14 @@ function refusalText(error) {
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":
-      return "The browser was not allowed to use the camera. Allow it (the camera symbol beside the address), then press the button again.";
+      return text("camera.words.denied");
     case "NotFoundError":
     case "OverconstrainedError":
-      return "This machine has no camera that the browser can see. Plug one in, then press the button again.";
+      return text("camera.words.none");
     case "NotReadableError":
     case "AbortError":
-      return "The camera cannot be opened: another program may be using it. Close that, then press the button again.";
+      return text("camera.words.busy");
     default:
-      return `The camera cannot be opened (${error.name}).`;
+      return text("camera.words.failed", { error: error.name });
   }
 }
