@@ -65,13 +65,17 @@ Route = Callable[[], Page]
 
 
 def web_folder(package: str, name: str) -> dict[str, Page]:
-    """The web files of a package, read once, as `/name/file`; its `index.html` is `/name`."""
+    """The web files of a package and its folders, read once, as `/name/file`; its `index.html` is `/name`."""
     pages = {}
-    for file in resources.files(package).iterdir():
-        content_type = CONTENT_TYPES.get(PurePath(file.name).suffix)
-        if content_type is not None and file.is_file():
-            path = f"/{name}" if file.name == "index.html" else f"/{name}/{file.name}"
-            pages[path] = Page(file.read_bytes(), content_type)
+    folders = [(resources.files(package), f"/{name}")]
+    while folders:
+        folder, path = folders.pop()
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                folders.append((entry, f"{path}/{entry.name}"))
+            elif (content_type := CONTENT_TYPES.get(PurePath(entry.name).suffix)) is not None:
+                address = path if entry.name == "index.html" else f"{path}/{entry.name}"
+                pages[address] = Page(entry.read_bytes(), content_type)
     return pages
 
 
@@ -83,12 +87,9 @@ def camera_pages() -> dict[str, Page]:
 def dashboard_pages() -> dict[str, Page]:
     """The dashboard, which is `/`, the modules that all pages share, and the client, which pages elsewhere use too."""
     pages = web_folder("mtclar.stream.web.dashboard", "dashboard")
-    charts = web_folder("mtclar.stream.web.dashboard.charts", "dashboard/charts")
     return {
         "/": pages.pop("/dashboard"),
         **pages,
-        **charts,
-        **web_folder("mtclar.stream.web.dashboard.panels", "dashboard/panels"),
         **web_folder("mtclar.stream.web.shared", "shared"),
         **text_tables(),
         **web_folder("mtclar.stream.web.client", CLIENT_FOLDER),

@@ -112,8 +112,8 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
     connected(page)
     page.evaluate(
         """async () => {
-            const { History } = await import("./dashboard/history.js");
-            const { View } = await import("./dashboard/view.js");
+            const { History } = await import("./dashboard/data/history.js");
+            const { View } = await import("./dashboard/data/view.js");
             const history = new History();
             const face = { id: 0, subject: "anna", state: "ok", valence: 0, arousal: 0, sd: [0.1, 0.1], raw: [0, 0] };
             for (let i = 0; i < 100_000; i += 1) {
@@ -137,8 +137,8 @@ def test_memory_is_that_of_the_window(speaker: StartSpeaker, open_page: OpenPage
 
 
 SCROLLED = """async ([seconds, span_s]) => {
-    const { History } = await import("./dashboard/history.js");
-    const { View } = await import("./dashboard/view.js");
+    const { History } = await import("./dashboard/data/history.js");
+    const { View } = await import("./dashboard/data/view.js");
     const { Strips } = await import("./dashboard/charts/strips.js");
     const { Surface, readTheme } = await import("./dashboard/charts/canvas.js");
     const history = new History();

@@ -30,7 +30,7 @@ def test_the_panel_shows_the_mean_of_the_seconds_in_view(
     script = "text/javascript; charset=utf-8"
     page.route("**/dashboard/app.js", lambda route: route.fulfill(body=with_panel(), content_type=script))
     page.route(
-        "**/dashboard/mean.js", lambda route: route.fulfill(body=FILES["mean.js"], content_type=script)
+        "**/dashboard/panels/mean.js", lambda route: route.fulfill(body=FILES["mean.js"], content_type=script)
     )
     page.goto(server.url)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")

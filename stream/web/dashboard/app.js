@@ -8,27 +8,28 @@ import { text } from "../shared/texts.js";
 import { forgetToken, openWithToken, TokenPrompt } from "../shared/token.js";
 import { PageSurface, readTheme } from "./charts/canvas.js";
 import { drawCircumplex } from "./charts/circumplex.js";
+import { connectBars, drawSimilarity, frontFrame } from "./charts/similarity.js";
+import { Strips } from "./charts/strips.js";
 import { connectControls, showControls } from "./controls.js";
-import { save, toCsv, toPicture } from "./export.js";
-import { FaceList } from "./faces.js";
-import { History } from "./history.js";
-import { Meter } from "./meter.js";
+import { Backlog } from "./data/backlog.js";
+import { History } from "./data/history.js";
+import { Meter } from "./data/meter.js";
+import { SupportSets } from "./data/support-sets.js";
+import { View } from "./data/view.js";
+import { connectExports } from "./export.js";
 import { notice } from "./notices.js";
 import { showPages } from "./pages.js";
+import { FaceList } from "./panels/faces.js";
 import { eventMark, MarkButton } from "./panels/marks.js";
 import { PicturePanel } from "./panels/picture.js";
+import { RecordButton } from "./panels/record-button.js";
 import { showStatistics } from "./panels/statistics.js";
+import { StreamChooser } from "./panels/streams.js";
 import { ThresholdList } from "./panels/thresholds.js";
 import { showHello, showMoment, showNumbers, showPurpose, showReading, showState, showWhy } from "./readout.js";
-import { RecordButton } from "./recording.js";
-import { barOrder, connectBars, drawSimilarity, frontFrame } from "./charts/similarity.js";
-import { StreamChooser } from "./streams.js";
-import { Strips } from "./charts/strips.js";
-import { View } from "./view.js";
 import { disconnectedState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
 const REDUCED_MOTION_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
-const HISTORY_TIMEOUT_MS = 2000; // for the answer to `history`; then the page starts without it
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
 const FIELDS = ["faults", "raw", "sd", "in_support", "drift", "box", "pose", "nearest_similarity", "absolute"];
 
@@ -42,7 +43,7 @@ const meter = new Meter();
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 let theme = readTheme();
 let hello = null; // the server's first message
-const supports = new Map(); // "stream/subject" -> {frames, labels, order, since, before} of a support set
+const supports = new SupportSets();
 let connectionState = "connecting";
 const statuses = new Map(); // stream -> its source's last status, where that is not live
 let byeText = null; // the server's reason for closing
@@ -56,21 +57,6 @@ let latestSeq = -1;
 function focusedFace(viewport) {
   const present = viewport.faces.filter((face) => viewport.described(face));
   return present.find((face) => face.key === selectedFace) ?? present[0];
-}
-
-/** Stores the support sets of a stream, which its messages use from number `since` on. */
-function storeSupports(stream, subjects, since) {
-  for (const { subject, frames, labels = [] } of subjects) {
-    const key = `${stream}/${subject}`;
-    const before = since > 0 && supports.has(key) ? { ...supports.get(key), before: undefined } : undefined;
-    supports.set(key, { frames, labels, order: barOrder(labels), since, before });
-  }
-}
-
-/** The support set that a message used for a face; the message may be older than the last change. */
-function supportOf({ stream, seq }, { subject }) {
-  const support = supports.get(`${stream}/${subject}`);
-  return support && seq < support.since ? support.before : support;
 }
 
 /** The support frames of a face and its similarity to each; null where that is unknown. */
@@ -270,28 +256,12 @@ function subscribeToFields() {
 }
 element("why").addEventListener("toggle", subscribeToFields);
 
-const unix = (t) => t - (hello?.clock.monotonic ?? 0) + (hello?.clock.unix ?? 0);
-const momentOf = (viewport) => new Date(1000 * unix(viewport.to)).toISOString().slice(0, 19);
-const fileName = (viewport, ending) => `mtclar_${momentOf(viewport).replaceAll(":", "-")}.${ending}`;
-
-element("export-csv").addEventListener("click", () => {
-  const viewport = view.viewport();
-  save(new Blob([toCsv(viewport, unix)], { type: "text/csv" }), fileName(viewport, "csv"));
-});
-
-element("export-png").addEventListener("click", () => {
+connectExports(() => {
   const viewport = view.viewport();
   const focus = focusedFace(viewport);
-  const shown = (hello?.streams ?? []).filter(({ stream }) => view.stream === null || stream === view.stream);
-  const picture = toPicture({
-    viewport,
-    theme,
-    focus,
-    support: element("why").open ? similarityOf(viewport, focus) : null,
-    title: ["mtclar-stream", ...shown.map(({ label, stream }) => label || stream)].join(" · "),
-    note: text("export.note", { span: spanText(view.span_s), moment: momentOf(viewport).replace("T", " ") }),
-  });
-  picture.toBlob((blob) => save(blob, fileName(viewport, "png")));
+  const streams = (hello?.streams ?? []).filter(({ stream }) => view.stream === null || stream === view.stream);
+  const support = element("why").open ? similarityOf(viewport, focus) : null;
+  return { viewport, theme, focus, support, streams, clock: hello?.clock };
 });
 
 // --- messages -------------------------------------------------------------------------------------------------------
@@ -302,7 +272,7 @@ const receive = {
     if (message.session !== hello?.session) {
       history.clear();
       meter.clear();
-      lastSeqs.clear();
+      backlog.clear();
       latestSeq = -1;
       strips.thresholds = [];
       thresholds.clear();
@@ -311,14 +281,14 @@ const receive = {
     byeText = null;
     statuses.clear();
     supports.clear();
-    for (const { stream, subjects } of message.streams) storeSupports(stream, subjects, 0);
+    for (const { stream, subjects } of message.streams) supports.store(stream, subjects, 0);
     view.choose(chooser.setStreams(message.streams));
     showHello(message);
     showPurpose(message.streams);
     markButton.onHello(message);
     thresholds.onHello(message);
     picture.onHello(message);
-    asked = false;
+    backlog.onConnect();
     showPages(message.pages);
     recordButton.onHello(message);
   },
@@ -328,16 +298,15 @@ const receive = {
   subjects({ stream, seq, subjects }) {
     const known = hello.streams.find((one) => one.stream === stream);
     if (known) known.subjects = subjects;
-    storeSupports(stream, subjects, seq);
+    supports.store(stream, subjects, seq);
     selectFrame(null); // its index is that of another frame now
   },
   subscribed() {
-    askForHistory();
+    backlog.onSubscribed();
   },
   affect(message) {
     meter.count(message);
-    if (early) early.push(message);
-    else addAffect(message);
+    backlog.onAffect(message);
     if (view.paused) return;
     refreshTexts();
     requestDraw();
@@ -373,42 +342,23 @@ const receive = {
   },
 };
 
-// --- what was sent before this page was opened, or while it was not connected ----------------------------------------
-
-let asked = false; // for the history, on this connection
-let early = null; // messages that have come since, until the answer is here
-const lastSeqs = new Map(); // stream -> of its last message that was added
-
 function addAffect(message) {
-  if (message.seq <= lastSeqs.get(message.stream)) return;
-  lastSeqs.set(message.stream, message.seq);
-  for (const face of message.faces) face.support = supportOf(message, face);
+  for (const face of message.faces) face.support = supports.of(message, face);
   latestSeq = message.seq;
   history.addAffect(message);
   if (message.truth) element("legend-script").hidden = false;
 }
 
-async function askForHistory() {
-  if (asked) return;
-  asked = true;
-  early = [];
-  const timer = setTimeout(start, HISTORY_TIMEOUT_MS);
-  const answer = await connection.history().catch(() => null); // without it, the page begins now
-  clearTimeout(timer);
-  start(answer);
-}
-
-/** Adds the answer, and what has come meanwhile. */
-function start(answer) {
-  if (!early) return;
-  const messages = [...(answer?.affect ?? []), ...early];
-  early = null;
-  messages.forEach(addAffect);
-  for (const mark of answer?.marks ?? []) history.addMark(mark);
-  for (const event of answer?.events ?? []) receive.event(event);
-  refreshTexts();
-  requestDraw();
-}
+const backlog = new Backlog({
+  request: () => connection.history(),
+  onAffect: addAffect,
+  onMark: (mark) => history.addMark(mark),
+  onEvent: (event) => receive.event(event),
+  onAdded() {
+    refreshTexts();
+    requestDraw();
+  },
+});
 
 const connection = new Client(undefined, {
   keepTrying: true,

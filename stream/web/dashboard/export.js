@@ -4,9 +4,11 @@ import { Surface } from "./charts/canvas.js";
 import { drawCircumplex } from "./charts/circumplex.js";
 import { drawSimilarity } from "./charts/similarity.js";
 import { Strips } from "./charts/strips.js";
+import { element } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
 import { textCell } from "../shared/text-cell.js";
 import { text } from "../shared/texts.js";
+import { spanText } from "./words.js";
 
 const COLUMNS = [ // those of mtclar.stream.table.columns, compared by a test; empty where the page does not know a value
   "t_unix", "time", "frame", "participant", "session", "stream", "track", "subject", "state", "faults", "drift",
@@ -16,8 +18,26 @@ const COLUMNS = [ // those of mtclar.stream.table.columns, compared by a test; e
 ];
 const PICTURE = { width: 1280, height: 720, ratio: 2, margin: 24, plane: 470 };
 
+/** Connects the two buttons. `current()` returns {viewport, theme, focus, support, streams, clock}. */
+export function connectExports(current) {
+  const onClick = (id, make) => element(id).addEventListener("click", () => {
+    const { clock, ...shown } = current();
+    const unix = (t) => t - (clock?.monotonic ?? 0) + (clock?.unix ?? 0);
+    const moment = new Date(1000 * unix(shown.viewport.to)).toISOString().slice(0, 19);
+    make(shown, unix, moment, (ending) => `mtclar_${moment.replaceAll(":", "-")}.${ending}`);
+  });
+  onClick("export-csv", ({ viewport }, unix, _, name) => {
+    save(new Blob([toCsv(viewport, unix)], { type: "text/csv" }), name("csv"));
+  });
+  onClick("export-png", ({ streams, ...shown }, _, moment, name) => {
+    const title = ["mtclar-stream", ...streams.map(({ label, stream }) => label || stream)].join(" · ");
+    const note = text("export.note", { span: spanText(shown.viewport.span_s), moment: moment.replace("T", " ") });
+    toPicture({ ...shown, title, note }).toBlob((blob) => save(blob, name("png")));
+  });
+}
+
 /** The samples in view, in order of time. `unix(t)` maps a capture time to seconds since 1970. */
-export function toCsv(viewport, unix) {
+function toCsv(viewport, unix) {
   const rows = [];
   for (const face of viewport.faces) {
     for (let i = face.from(viewport.from); i < face.samples.length && face.samples[i].t <= viewport.to; i += 1) {
@@ -87,7 +107,7 @@ function cell(value) {
 }
 
 /** The charts on one canvas, under a title. `support` may be null. */
-export function toPicture({ viewport, theme, focus, support, title, note }) {
+function toPicture({ viewport, theme, focus, support, title, note }) {
   const { width, height, ratio, margin, plane } = PICTURE;
   const sheet = new Surface().resize(width, height, ratio);
   const { context } = sheet;
@@ -137,7 +157,7 @@ export function toPicture({ viewport, theme, focus, support, title, note }) {
 }
 
 /** Hands a file to the browser's downloads. */
-export function save(blob, name) {
+function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -1,6 +1,6 @@
 // A canvas that is sharp on every screen, and the style sheet's colours for charts.
 
-import { SLOTS } from "../history.js";
+import { SLOTS } from "../data/history.js";
 
 /** A drawing surface in CSS pixels, with a background that is drawn once. */
 export class Surface {

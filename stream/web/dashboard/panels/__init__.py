@@ -1,1 +1,1 @@
-"""Parts of the dashboard with controls of their own: marks, thresholds, the picture, the wall."""
+"""Parts of the dashboard with elements of their own: streams, faces, statistics, picture, thresholds, marks, wall, recording."""

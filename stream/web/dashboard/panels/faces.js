@@ -1,9 +1,9 @@
 // The list of faces, which is also the legend: a group for each stream with a button for each face.
 
-import { make, setText } from "../shared/dom.js";
-import { signed } from "../shared/format.js";
-import { text } from "../shared/texts.js";
-import { faceState } from "./words.js";
+import { make, setText } from "../../shared/dom.js";
+import { signed } from "../../shared/format.js";
+import { text } from "../../shared/texts.js";
+import { faceState } from "../words.js";
 
 export class FaceList {
   /** Calls onSelect(face) when a person chooses one, onAssign(face, subject) when they name its subject. */

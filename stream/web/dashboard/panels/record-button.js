@@ -1,9 +1,9 @@
 // The record button: an operator starts and stops a recording; everybody sees that one runs, its session and for how long.
 
-import { element, setText } from "../shared/dom.js";
-import { showRecordingNotice } from "../shared/recording-notice.js";
-import { text } from "../shared/texts.js";
-import { durationText } from "./words.js";
+import { element, setText } from "../../shared/dom.js";
+import { showRecordingNotice } from "../../shared/recording-notice.js";
+import { text } from "../../shared/texts.js";
+import { durationText } from "../words.js";
 
 export class RecordButton {
   #state = null; // the last `recording` message; null: the server cannot record

@@ -1,6 +1,6 @@
 // The samples of each face in the last five minutes, for the charts and the exports.
 
-import { text } from "../shared/texts.js";
+import { text } from "../../shared/texts.js";
 
 export const KEPT_S = 300;
 export const SLOTS = 8; // colours

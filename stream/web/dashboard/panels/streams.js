@@ -1,7 +1,7 @@
 // The stream in view: its name if there is one, a choice with the state of each if there are several.
 
-import { element, make, setText } from "../shared/dom.js";
-import { text } from "../shared/texts.js";
+import { element, make, setText } from "../../shared/dom.js";
+import { text } from "../../shared/texts.js";
 
 const ALL = "";
 
