@@ -1,1 +1,1 @@
-"""What the messages of the server add up to: history, support sets, rates, the part in view. No drawing, no elements."""
+"""What the messages of the server add up to: history, support sets, rates, and the part in view."""

@@ -1,1 +1,1 @@
-"""Parts of the dashboard with elements of their own: streams, faces, statistics, picture, thresholds, marks, wall, recording."""
+"""Parts of the dashboard with elements of their own: streams, faces, picture, thresholds, marks, wall, recording."""
