@@ -168,7 +168,7 @@ class Webcam:
         missed = 0
         try:
             while not self._closed.is_set():
-                ok, image = capture.read()
+                ok, image = _read(capture)
                 now_s = self._clock()
                 if not ok or image is None:
                     missed += 1
@@ -273,6 +273,16 @@ def _set_mode(capture: Any, mode: Mode) -> Mode:
 def _size_error(got: Mode, requested: Mode) -> int:
     """Difference of the sizes in pixels, over both sides."""
     return abs(got.size[0] - requested.size[0]) + abs(got.size[1] - requested.size[1])
+
+
+def _read(capture: Any) -> tuple[bool, Any]:
+    """The next picture, if there is one. For an empty Motion JPEG OpenCV raises an error, for others it says no."""
+    try:
+        ok, image = capture.read()
+    except cv2.error as error:
+        log.debug("a picture of the camera is missing: %s", error)
+        return False, None
+    return ok, image
 
 
 def _lists_devices() -> bool:

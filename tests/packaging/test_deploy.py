@@ -52,6 +52,17 @@ def test_an_image_runs_an_existing_command_as_its_own_user(file: Path) -> None:
     assert "HEALTHCHECK" in text
 
 
+@pytest.mark.parametrize(("extras", "installed"), [("", "."), ("nats,encrypt", ".[nats,encrypt]")])
+def test_an_image_installs_the_extras_that_are_named(extras: str, installed: str) -> None:
+    """Without one: pip before 24 refuses `.[]`."""
+    (word,) = re.findall(
+        r'pip install .* (".*EXTRAS.*")$', (DEPLOY / "Containerfile").read_text(), re.MULTILINE
+    )
+    command = ["sh", "-c", f"echo {word}"]
+    done = subprocess.run(command, env={"EXTRAS": extras}, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{installed}\n"
+
+
 def test_the_context_of_an_image_builds_a_whole_wheel(tmp_path: Path) -> None:
     """The same files and the same command as in the image, without a builder."""
     kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]

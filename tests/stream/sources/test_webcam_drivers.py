@@ -27,9 +27,13 @@ FOURCC = {cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*"YUYV"))}
 
 @dataclass
 class Driver:
-    """`accepts`: properties that keep what they are set to; all others keep their value. Every `set` says yes."""
+    """`accepts`: properties that keep what they are set to; all others keep their value. Every `set` says yes.
 
-    pictures: list[Image | None]
+    A picture as bytes is what the camera sent as Motion JPEG, which `read` decodes as OpenCV's V4L2 capture does: by
+    imdecode, whose errors reach the caller.
+    """
+
+    pictures: list[Image | bytes | None]
     properties: dict[int, float] = field(default_factory=dict)
     accepts: set[int] = field(default_factory=set)
 
@@ -50,6 +54,8 @@ class Driver:
 
     def read(self) -> tuple[bool, Image | None]:
         picture = self.pictures.pop(0) if self.pictures else None
+        if isinstance(picture, bytes):
+            picture = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
         return picture is not None, picture
 
     def release(self) -> None:
@@ -132,6 +138,46 @@ def test_flat_first_pictures_have_no_face_and_the_next_ones_do(
         found = [len(tracker(next(frames).image, number / 25)) for number in range(30)]
     assert found[:20] == [0] * 20
     assert found[-1] == 1
+
+
+def motion_jpeg(image: Image) -> bytes:
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+@pytest.mark.parametrize("mode", ["", "size=1280x720", "format=YUYV"])
+def test_a_camera_that_knows_motion_jpeg_alone_is_read_and_another_format_is_said(
+    mode: str, devices: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No raw format at all: jiangdongguo/AndroidUSBCamera#108 (18 June 2020), bellbind/node-v4l2camera#10."""
+    only = {cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*"MJPG"))}
+    sizes = {cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT}
+    size = (720, 1280) if "size" in mode else (480, 640)
+    sent = motion_jpeg(np.full((*size, 3), 128, np.uint8))
+    camera = webcam(Driver([sent] * 3, properties=only, accepts=sizes), devices, mode)
+    frames = camera.frames()
+    assert [next(frames).image.shape[:2] for _ in range(3)] == [size] * 3
+    assert ("gives 640x480 at 30/s MJPG" in caplog.text) == (mode == "format=YUYV")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.98], ids=["empty", "header", "half", "without its end"])
+def test_damaged_motion_jpegs_are_left_out_and_the_next_ones_are_read(share: float, devices: Path) -> None:
+    """The first one of a connection: libuvc/libuvc#122, FreeRDP/FreeRDP#10292. Without its end, now and then:
+    opencv/opencv#23311. Empty, of which OpenCV raises an error: ageitgey/face_recognition#326."""
+    faces = [frame.image for frame, _ in zip(open_source(str(demo_clip.clip_path())).frames(), range(10))]  # noqa: B905
+    whole = [motion_jpeg(image) for image in faces]
+    damaged = whole[0][: round(share * len(whole[0]))]
+    camera = webcam(Driver([damaged, *whole[:4], damaged, damaged, *whole[4:]]), devices)
+    frames = camera.frames()
+    with Tracker.open() as tracker:
+        found = [len(tracker(next(frames).image, number / 25)) for number in range(10)]
+    assert found[-1] == 1
+
+
+def test_a_camera_that_sends_empty_motion_jpegs_alone_is_connected_again(devices: Path) -> None:
+    """ageitgey/face_recognition#326: not a fault of the program, which would end a run."""
+    frames = webcam(Driver([b""] * 100), devices).frames()
+    with pytest.raises(SourceError, match="no picture"):
+        next(frames)
 
 
 def test_an_unplugged_camera_ends_after_some_missed_reads(devices: Path) -> None:
