@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtclar.calibrate.core.prompts import Prompt, affect_grid
+from mtclar.calibrate.core.sentence import Sentence
 
 AffectPoint = tuple[float, float]
 """Valence and arousal."""
@@ -42,10 +43,10 @@ LARGE_ERROR = 0.4
 
 @dataclass(frozen=True, slots=True)
 class StoppingVerdict:
-    """Whether there are enough labels, and why, in a sentence."""
+    """Whether there are enough labels, and why."""
 
     stop: bool
-    reason: str
+    why: Sentence
 
 
 def nearest_region(valence: float, arousal: float) -> Prompt:
@@ -91,22 +92,21 @@ def check_stopping(
     regions, count = len(covered_regions(labels)), len(labels)
     if count < MOST_LABELS:
         if change is None:
-            return StoppingVerdict(False, f"{count} of at least {rule.window} labels")
-        if regions < rule.min_regions:
+            values = {"n": count, "of": rule.window}
             return StoppingVerdict(
-                False, f"{regions} of at least {rule.min_regions} regions of the grid labelled"
+                False, Sentence("labels", f"{count} of at least {rule.window} labels", values)
             )
+        if regions < rule.min_regions:
+            text = f"{regions} of at least {rule.min_regions} regions of the grid labelled"
+            return StoppingVerdict(False, Sentence("regions", text, {"n": regions, "of": rule.min_regions}))
     if error is not None and error > LARGE_ERROR:
-        return StoppingVerdict(
-            False,
-            f"the labels contradict one another (error {error:.2f}): redo or move those with a large error",
-        )
+        text = f"the labels contradict one another (error {error:.2f}): redo or move those with a large error"
+        return StoppingVerdict(False, Sentence("contradict", text, {"error": f"{error:.2f}"}))
+    changed = {"n": rule.window, "change": "" if change is None else f"{change:.2f}"}
     if change is not None and rule.met(regions, change):
-        return StoppingVerdict(
-            True, f"the last {rule.window} labels hardly changed the estimates (by {change:.2f})"
-        )
+        text = f"the last {rule.window} labels hardly changed the estimates (by {change:.2f})"
+        return StoppingVerdict(True, Sentence("settled", text, changed))
     if count >= MOST_LABELS:
-        return StoppingVerdict(True, f"{count} labels")
-    return StoppingVerdict(
-        False, f"the last {rule.window} labels still changed the estimates (by {change:.2f})"
-    )
+        return StoppingVerdict(True, Sentence("many", f"{count} labels", {"n": count}))
+    text = f"the last {rule.window} labels still changed the estimates (by {change:.2f})"
+    return StoppingVerdict(False, Sentence("changing", text, changed))

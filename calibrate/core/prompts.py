@@ -32,7 +32,7 @@ class Prompt:
 def expressions(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
     """Neutral comes first and last: it is the reference, and a face drifts over a session."""
     prompts = (
-        ("neutral", "FrameCheck at the camera with your face at rest.", 0.0, 0.0),
+        ("neutral", "Look at the camera with your face at rest.", 0.0, 0.0),
         ("happy", "Smile as you do when a friend comes in.", 0.67, 0.08),
         ("surprised", "Be surprised: brows up, mouth open.", 0.18, 0.70),
         ("sad", "Think of something sad, and let it show.", -0.63, -0.27),
@@ -68,7 +68,7 @@ def affect_grid(frames: int = FRAMES_PER_PROMPT) -> tuple[Prompt, ...]:
 
 def neutral_only(seconds: float = NEUTRAL_S, slot_s: float = 1.0) -> tuple[Prompt, ...]:
     """One prompt: a face at rest, one frame per slot."""
-    instruction = "FrameCheck at the camera with your face at rest, until the bar is full."
+    instruction = "Look at the camera with your face at rest, until the bar is full."
     return (Prompt("neutral", instruction, 0.0, 0.0, max(round(seconds / slot_s), 1), slot_s),)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.calibrate.core.sentence import Sentence
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, bundled_params
 from mtclar.engine.estimate.metrics import rmse
@@ -21,6 +22,12 @@ LARGE_LABEL_ERROR = 0.35  # in V or A: worth another try at that expression
 SMALL_ERROR = 0.15  # RMSE: with a smaller one a calibration is good, whatever the uncalibrated error is
 CONTRADICTION = (
     0.7  # distance of two labels of one face; 0.43 at most on rendered clips with their true values
+)
+
+NO_BETTER = "the leave-one-out error ({calibrated}) is no better than the uncalibrated error ({absolute})"
+CONTRADICTING = (
+    "labels contradict each other: faces that look the same are at V {valence}, A {arousal} "
+    "and at V {other_valence}, A {other_arousal}"
 )
 
 QUADRANTS = (
@@ -54,7 +61,7 @@ class LeaveOneOutReport:
     calibrated: tuple[float, float]  # with the other labels of the set
     absolute: tuple[float, float]  # without any support
     advice: tuple[str, ...]
-    contradiction: str  # of two labels, in words; empty: none
+    contradiction: Sentence | None  # of two labels
 
     @property
     def conclusive(self) -> bool:
@@ -62,15 +69,19 @@ class LeaveOneOutReport:
         return len(self.labels) >= MIN_LABELS
 
     @property
-    def warning(self) -> str:
-        """Why the values may be no better than uncalibrated ones; empty: nothing was found."""
+    def warnings(self) -> tuple[Sentence, ...]:
+        """Why the values may be no better than uncalibrated ones."""
         reasons = [self.contradiction] if self.contradiction else []
         calibrated, absolute = mean_rmse(self.calibrated), mean_rmse(self.absolute)
         if self.conclusive and calibrated >= max(absolute, SMALL_ERROR):
-            reasons.append(
-                f"the leave-one-out error ({calibrated:.2f}) is no better than the uncalibrated error ({absolute:.2f})"
-            )
-        return "; ".join(reasons)
+            values = {"calibrated": f"{calibrated:.2f}", "absolute": f"{absolute:.2f}"}
+            reasons.append(Sentence("no-better", NO_BETTER.format(**values), values))
+        return tuple(reasons)
+
+    @property
+    def warning(self) -> str:
+        """The same in one line; empty: nothing was found."""
+        return "; ".join(map(str, self.warnings))
 
 
 def make_report(
@@ -146,17 +157,23 @@ def _rmse(predicted: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[
     return float(rmse(predicted[:, 0], labels[:, 0])), float(rmse(predicted[:, 1], labels[:, 1]))
 
 
-def _contradiction(support: SupportSet) -> str:
-    """The two labels that differ most on faces that are the same to the encoder; empty if none differ much."""
+def _contradiction(support: SupportSet) -> Sentence | None:
+    """The two labels that differ most on faces that are the same to the encoder; None if none differ much."""
     known = unit(support.embeddings)
     labels = support.labels.astype(np.float64)
     distance = np.linalg.norm(labels[:, None] - labels, axis=2)
     distance[known @ known.T < bundled_params().same_cosine] = 0.0
     one, other = np.unravel_index(distance.argmax(), distance.shape)
     if distance[one, other] <= CONTRADICTION:
-        return ""
-    where = (f"V {v:+.2f}, A {a:+.2f}" for v, a in labels[[one, other]])
-    return f"labels contradict each other: faces that look the same are at {' and at '.join(where)}"
+        return None
+    (valence, arousal), (other_valence, other_arousal) = labels[[one, other]]
+    values = {
+        "valence": f"{valence:+.2f}",
+        "arousal": f"{arousal:+.2f}",
+        "other_valence": f"{other_valence:+.2f}",
+        "other_arousal": f"{other_arousal:+.2f}",
+    }
+    return Sentence("contradiction", CONTRADICTING.format(**values), values)
 
 
 def _advice(labels: list[LeftOutLabel]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from mtclar.calibrate.core.coverage import (
 from mtclar.calibrate.core.label_store import LabelStore, Sample, Snapshot
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.calibrate.core.report import LeaveOneOutReport, LeftOutLabel, make_report, mean_rmse
+from mtclar.calibrate.core.sentence import Sentence
 from mtclar.calibrate.core.unlabelled_faces import UnlabelledFaces
 from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.support_set import SupportSet
@@ -89,7 +90,12 @@ class CalibrationStatus:
     @property
     def warning(self) -> str:
         """Why the values may be no better than uncalibrated ones; empty: nothing was found."""
-        return "" if self._report is None else self._report.warning
+        return "; ".join(map(str, self.warnings))
+
+    @property
+    def warnings(self) -> tuple[Sentence, ...]:
+        """Each reason of `warning`."""
+        return () if self._report is None else self._report.warnings
 
     def left_out(self, sample: Sample) -> LeftOutLabel | None:
         """The report on one label."""

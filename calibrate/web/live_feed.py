@@ -15,6 +15,7 @@ from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.calibrate.web.state import capture_state
 from mtclar.engine.data_types import Encoded, Frame
 from mtclar.engine.errors import MtclarError
+from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.pictures import face_outline, image_message, small_jpeg
 
@@ -85,6 +86,7 @@ class LiveFeed:
             [] if check.crop is None else face_outline(check.crop, (width, height)),
             usable=check.usable,
             advice=advise(check.issues),
+            issues=check.issues,
             capture=capture_state(self._capture),
         )
         self._session.send(message)
@@ -96,7 +98,9 @@ class LiveFeed:
         frames = selection.accepted
         if not frames:
             issues = selection.rejected[0].issues if selection.rejected else ()
-            raise MtclarError("No usable frame was captured", ". ".join(advise(issues)))
+            raise ProtocolError(
+                "no_usable_frame", ". ".join(("No usable frame was captured", *advise(issues)))
+            )
         encoded = session.tracker.encode([frame.crop for frame in frames])
         if capture.number is None:
             status = session.status

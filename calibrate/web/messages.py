@@ -211,7 +211,9 @@ def encode(kind: str, **content: Any) -> bytes:
 def frame_check(seq: int, outline: Sequence[Sequence[float]] = (), **content: Any) -> bytes:
     """The message `calibrate.look` before the image `seq`; as of a recording unless `content` says otherwise."""
     return encode(
-        "look", **{"seq": seq, "outline": outline, "usable": True, "advice": [], "capture": None} | content
+        "look",
+        **{"seq": seq, "outline": outline, "usable": True, "advice": [], "issues": [], "capture": None}
+        | content,
     )
 
 

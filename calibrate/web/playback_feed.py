@@ -250,7 +250,9 @@ class PlaybackFeed:
         """Removes the lag; makes labels twice a second, and the most useful frames the support set."""
         segments = self._trace.segments()
         if not segments:
-            raise MtclarError("nothing was rated yet", "play it, and move the mark on the grid")
+            raise ProtocolError(
+                "nothing_rated", "nothing was rated yet: play it, and move the mark on the grid"
+            )
         faces = encoded_faces(self._stills)
         times_s = np.array([still.time_s for still in self._stills])
         lag = estimate_lag(segments, times_s, np.asarray(faces.absolute, float))
@@ -260,9 +262,12 @@ class PlaybackFeed:
         labels_s = label_times(shifted)
         values = values_at(shifted, times_s)
         if not len(labels_s):
-            raise MtclarError("too little was rated", f"rate more than {lag.seconds:.1f} s without a pause")
+            raise ProtocolError(
+                "too_little_rated",
+                f"too little was rated: rate more than {lag.seconds:.1f} s without a pause",
+            )
         if np.isnan(values).all():
-            raise MtclarError("the rated part has no usable face", "rate another part")
+            raise ProtocolError("no_face_rated", "the rated part has no usable face: rate another part")
         proposals = propose(faces, None, MAX_FRAMES, allowed=np.isfinite(values[:, 0]))
         rows = sorted(proposal.index for proposal in proposals)
         made = np.column_stack([labels_s, values_at(shifted, labels_s).round(LABEL_DIGITS)])

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from mtclar.calibrate.core.comparison import compare
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
 from mtclar.calibrate.core.label_store import Sample
+from mtclar.calibrate.core.sentence import Sentence
 from mtclar.calibrate.core.status import CalibrationStatus, round_label
 from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.feed import Feed
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 FRAMES_PER_S = 15.0
 TICK_S = 0.5
+NOTHING = Sentence("", "")
 CLOSE_S = 10.0  # for the work in progress, the journal above all
 MAX_QUEUED = 64  # messages of all clients
 
@@ -91,7 +93,7 @@ class CalibrationSession:
         self._tracker: Tracker | None = None
         self.status = CalibrationStatus()
         self.saved: Path | None = None  # since the latest change
-        self._notice = ""
+        self._notice = NOTHING
         self.feed = feed(self)
 
     def __enter__(self) -> Self:
@@ -207,7 +209,8 @@ class CalibrationSession:
             "stream": self._stream.stream_id,
             "camera": self._stream.camera,
             "keep_crops": self.keep_crops,
-            "notice": self._notice,
+            "notice": self._notice.text,
+            "notice_key": self._notice.key,
             "saved": None if self.saved is None else str(self.saved),
             "stored": [{"name": one.name, "present": one.present} for one in self._stored],
             "tracks": self.surroundings.tracks,
@@ -278,7 +281,7 @@ class CalibrationSession:
                 if unfinished := self._journal.read(self._tracker.model.sha256):
                     self._resume(unfinished)
             except MtclarError as error:
-                self._notice = f"{error.what}: {error.hint}"
+                self._notice = Sentence("", f"{error.what}: {error.hint}")
         return self._tracker
 
     def _resume(self, unfinished: UnfinishedCalibration) -> None:
@@ -287,7 +290,7 @@ class CalibrationSession:
         except CalibrationError as error:
             raise self._journal.set_aside(error.what) from error
         self.status.resume(unfinished.snapshot)
-        self._notice = "An unfinished calibration was resumed"
+        self._notice = Sentence("resumed", "An unfinished calibration was resumed")
         self._update()
 
     def _give_page_to(self, client: ClientHandle, take_over: bool) -> None:
@@ -335,7 +338,7 @@ class CalibrationSession:
     def labels_changed(self, added: bool = False) -> None:
         """Evaluates the labels and writes the journal; `added`: one more label than before."""
         self.saved = None
-        self._notice = ""
+        self._notice = NOTHING
         self._update(added)
         self.write_journal()
 
@@ -371,7 +374,7 @@ class CalibrationSession:
         self.feed.stop()
         self.status.labels.load(support)
         self.labels_changed(added=True)
-        self._notice = f"Continues with the labels of {present.name}"
+        self._notice = Sentence("continues", f"Continues with the labels of {present.name}")
 
     def _compare(self, name: str) -> None:
         other = next((one for one in self._stored if one.name == name), None)

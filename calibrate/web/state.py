@@ -9,6 +9,7 @@ from mtclar.calibrate.core.coverage import REGIONS, covered_regions, nearest_reg
 from mtclar.calibrate.core.guided_session import LABEL_FRAMES, LabelCapture
 from mtclar.calibrate.core.label_store import Sample
 from mtclar.calibrate.core.report import LARGE_LABEL_ERROR, mean_rmse
+from mtclar.calibrate.core.sentence import Sentence
 from mtclar.calibrate.core.status import CalibrationStatus
 from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.preview import thumbnail_url
@@ -43,11 +44,21 @@ def label_state(status: CalibrationStatus) -> dict[str, Any]:
         },
         "warning": status.warning or None,
         "errors": [round(error, 4) for error in status.labels.snapshot.errors],
-        "enough": {"enough": stopping.stop, "why": stopping.reason},
+        "warnings": [sentence_state(sentence) for sentence in status.warnings],
+        "enough": {
+            "enough": stopping.stop,
+            "why": stopping.why.text,
+            **sentence_state(stopping.why),
+        },
         "replacing": status.replacing or None,
         "to_check": [sample.number for sample in status.to_check()],
         "check_error": round(float(np.mean(check_errors)), 4) if check_errors else None,
     }
+
+
+def sentence_state(sentence: Sentence) -> dict[str, Any]:
+    """The key and the values of a sentence."""
+    return {"key": sentence.key, "values": dict(sentence.values)}
 
 
 def _sample_state(sample: Sample, status: CalibrationStatus) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mtclar.calibrate.core import frame_check, report
+from mtclar.calibrate.core.coverage import REGIONS, check_stopping
 from mtclar.engine.estimate.drift import ADVICE
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,11 @@ IN_SCRIPTS = re.compile(
 )
 CHOSEN = re.compile(r"""\?\s*"([\w-]+(?:\.[\w-]+)+)"\s*:\s*"([\w-]+(?:\.[\w-]+)+)\"""")
 IN_PAGES = re.compile(r'data-(?:text|label|hint|placeholder)="([^"]*)"')
+SHOWN = re.compile(
+    r"""(?:setText\([^,()\n]*(?:\([^()]*\))?,|\.(?:textContent|title|alt|placeholder) =|"aria-label","""
+    r"""|\.append\(|new Option\()\s*["'`]([^"'`]*)"""
+)
+SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+")
 PLACES = re.compile(r"\{(\w+)\}")
 
 
@@ -78,13 +85,52 @@ def test_drift_has_the_sentences_of_the_terminal() -> None:
     assert {reason: TABLES["en"][f"drift.{reason}"] for reason in ADVICE} == ADVICE
 
 
+def test_sentences_of_the_server_are_in_the_table() -> None:
+    """What a calibration says, as tests read it in English, and the pages in any language."""
+    english = TABLES["en"]
+    assert {issue: english[f"advice.{issue}"] for issue in frame_check.ADVICE} == frame_check.ADVICE
+    for region in REGIONS:
+        assert english[f"region.{region.title}"] == region.title
+        assert english[f"prompt.{region.title}"] == region.instruction
+    assert english["warning.contradiction"] == report.CONTRADICTING
+    assert english["warning.no-better"] == report.NO_BETTER
+    grid, one = [(region.valence, region.arousal) for region in REGIONS], [(0.0, 0.0)]
+    verdicts = [
+        check_stopping(one, None, None),
+        check_stopping(one * 6, 0.1, 0.01),
+        check_stopping(grid, 0.5, 0.01),
+        check_stopping(grid, 0.1, 0.01),
+        check_stopping(grid, 0.1, 0.5),
+        check_stopping(one * 20, None, None),
+    ]
+    assert len({verdict.why.key for verdict in verdicts}) == len(verdicts)
+    for verdict in verdicts:
+        assert english[f"enough.{verdict.why.key}"].format(**verdict.why.values) == verdict.why.text
+
+
 def test_pages_have_their_words_from_the_table() -> None:
-    """Those that use it: what stands between their tags is a name or a sign."""
-    for path in SOURCES:
+    """What stands between their tags is a name or a sign, and each offers the choice of the language."""
+    pages = [path for path in SOURCES if path.suffix == ".html"]
+    assert {path.parent.name for path in pages} == {"dashboard", "camera", "page", "rate", "web"}
+    for path in pages:
         page = path.read_text()
-        if path.suffix != ".html" or "data-languages" not in page:
-            continue
+        assert "data-languages" in page, path
         page = re.sub(r"<!--.*?-->|<noscript>.*?</noscript>|<title.*?</title>", "", page, flags=re.DOTALL)
         words = re.findall(r"[A-Za-z]{3,}", " ".join(re.findall(r">([^<]*)<", page)))
         assert set(words) <= {"mtclar", "stream", "CSV", "PNG"}, path
-        assert not re.search(r'\s(?:aria-label|title|placeholder)="', page), path
+        assert not re.search(r'\s(?:aria-label|title|placeholder|alt)="[^"]', page), path
+
+
+def test_scripts_show_words_of_the_table_only() -> None:
+    """No text of a node, no aria-label and no sentence anywhere in a script is written there."""
+    for path in SOURCES:
+        if path.suffix != ".js" or path.parent.name == "client":  # which programs of others use, too
+            continue
+        script = re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        script = re.sub(r"(?:throw new Error|console\.\w+)\([^\n]*", "", script)  # for programmers
+        while script != (script := re.sub(r"\$\{[^{}]*\}|\{[^{}$`]*\}(?=[^`\n]*\}`)", "", script)):
+            pass  # from the inside outwards
+        shown = re.findall(SHOWN, script)
+        sentences = [one for one in re.findall(r"[\"'`]([^\"'`\n]*)[\"'`]", script) if SENTENCE.match(one)]
+        assert [one for one in shown if re.search("[A-Za-z]{3,}", one)] == [], path
+        assert sentences == [], path

@@ -4,19 +4,21 @@ import { cameraRemembered, rememberCamera } from "../shared/browser-camera.js";
 import { CameraSender } from "../shared/camera-sender.js";
 import { element, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
-import { text as words } from "../shared/texts.js";
+import { decimal, optionalText, text as words } from "../shared/texts.js";
 import { AffectGrid } from "./affect-grid.js";
 import { CaptureCue } from "./capture-cue.js";
 import { FacePreview } from "./face-preview.js";
 import { FinishedScreen } from "./finished.js";
 import { LabelList } from "./label-list.js";
+import { adviceText, regionText, stoppingText, warningText } from "./sentences.js";
 import { SessionPage } from "./session.js";
 import { SubjectPicker } from "./subject-picker.js";
 
 const SILENCE_MS = 3000;
 
 let state = null; // the latest calibrate.state
-let capture = null; // of the latest calibrate.look
+let lastCheck = null; // the latest calibrate.look
+let capture = null; // of it
 let chosen = null; // number of the label to move
 let test = null; // { numbers, index }: labels to test
 let prompted = null; // title of the region that the mark was set to
@@ -102,7 +104,7 @@ element("recalibrate").addEventListener("change", () => {
 });
 element("save").addEventListener("click", () => {
   if (!state?.warning) return send("save");
-  setText(element("poor-text"), `Values may be no better than without a calibration: ${state.warning}. Redo or delete the labels with long arrows.`);
+  setText(element("poor-text"), words("calibrate.poor.words", { warning: warningText(state) }));
   element("poor").returnValue = "back";
   element("poor").showModal();
 });
@@ -126,18 +128,24 @@ function task() {
   if (test) {
     const sample = samples.find((one) => one.number === test.numbers[test.index]);
     return {
-      step: `Test ${test.index + 1} of ${test.numbers.length}`,
-      title: `Show the ${sample.region} face again`,
-      text: `Show the face of label ${position(sample.number)}, look at the camera, press the button, and hold it.`,
+      step: words("calibrate.test.step", { n: test.index + 1, of: test.numbers.length }),
+      title: words("calibrate.test.title", { region: regionText(sample.region) }),
+      text: words("calibrate.test.words", { place: position(sample.number) }),
       region: sample.region,
       mark: sample,
     };
   }
-  if (chosen !== null) return { step: "Move a label", title: `Where does label ${position(chosen)} belong?`, text: "Choose its point on the grid.", region: null };
-  const text = replacing
-    ? "The next label replaces the labels of this region. Skip keeps them."
-    : "Show such a face, adjust the mark to match it, press Capture, and look at the camera.";
-  return { step: `${replacing ? "Again" : "Next"}: ${ask.title}`, title: ask.words, text, region: ask.title };
+  if (chosen !== null) {
+    const title = words("calibrate.move.title", { place: position(chosen) });
+    return { step: words("calibrate.move.step"), title, text: words("calibrate.move.words"), region: null };
+  }
+  const region = regionText(ask.title);
+  return {
+    step: words(replacing ? "calibrate.again" : "calibrate.next", { region }),
+    title: optionalText(`prompt.${ask.title}`) ?? ask.words,
+    text: words(replacing ? "calibrate.again.words" : "calibrate.next.words"),
+    region: ask.title,
+  };
 }
 
 function show() {
@@ -148,7 +156,7 @@ function show() {
   if (test || chosen !== null) prompted = null; // the mark goes back to the prompted region
   document.body.dataset.mode = test ? "check" : "label";
   setText(element("subject"), state.subject);
-  setText(element("kept"), state.keep_crops ? "Face crops are kept in the support set." : "Only numbers are kept, no images.");
+  setText(element("kept"), words(state.keep_crops ? "calibrate.kept.crops" : "calibrate.kept.numbers"));
 
   const { step, title, text, region, mark } = task();
   setText(element("step"), step);
@@ -167,13 +175,13 @@ function show() {
   showRegions();
 
   element("enough").dataset.enough = enough.enough;
-  setText(element("enough"), enough.enough ? `Enough: ${enough.why}. Test the calibration, then save.` : `Continue: ${enough.why}.`);
+  setText(element("enough"), words(enough.enough ? "calibrate.enough" : "calibrate.continue", { why: stoppingText(enough) }));
   element("warning").hidden = !state.warning;
-  setText(element("warning"), state.warning ? `Values may be no better than uncalibrated ones: ${state.warning}.` : "");
+  setText(element("warning"), state.warning ? words("calibrate.warning", { warning: warningText(state) }) : "");
   setText(element("count"), String(samples.length));
-  setText(element("error"), error ? error.calibrated.toFixed(2) : "–");
-  setText(element("absolute"), error ? error.absolute.toFixed(2) : "–");
-  setText(element("check-error"), state.check_error === null ? "–" : state.check_error.toFixed(2));
+  setText(element("error"), error ? decimal(error.calibrated, 2) : "–");
+  setText(element("absolute"), error ? decimal(error.absolute, 2) : "–");
+  setText(element("check-error"), state.check_error === null ? "–" : decimal(state.check_error, 2));
   element("undo").disabled = !state.can_undo;
   element("load").hidden = samples.length > 0 || !state.stored.some((one) => one.present);
   for (const id of ["clear", "check", "save"]) element(id).disabled = samples.length === 0;
@@ -187,7 +195,7 @@ function showExample(region) {
   if (region === null || image.dataset.region === region) return;
   image.dataset.region = region;
   image.src = `calibrate/faces/${region.replace(", ", "-")}.webp`;
-  image.alt = `An example of a face that is ${region}, rendered`;
+  image.alt = words("calibrate.example", { region: regionText(region) });
 }
 
 function showRegions() {
@@ -195,7 +203,7 @@ function showRegions() {
   const covered = state.regions.filter((region) => region.covered).map((region) => region.title);
   element("recalibrate-line").hidden = covered.length === 0;
   if ([...select.options].slice(1).map((option) => option.value).join("\n") !== covered.join("\n")) {
-    select.replaceChildren(new Option("a region…", ""), ...covered.map((title) => new Option(title, title)));
+    select.replaceChildren(new Option(words("calibrate.recalibrate.region"), ""), ...covered.map((title) => new Option(regionText(title), title)));
   }
   select.value = state.replacing ?? "";
 }
@@ -222,22 +230,23 @@ function showStart(step, title, text) {
 }
 
 function showMark() {
-  setText(element("place"), `Valence ${signed(grid.valence)}, arousal ${signed(grid.arousal)}`);
+  setText(element("place"), words("session.place", { valence: signed(grid.valence), arousal: signed(grid.arousal) }));
   const button = element("take");
-  setText(button, test ? "Test" : chosen !== null ? "Move label" : "Capture");
+  setText(button, words(test ? "calibrate.test" : chosen !== null ? "calibrate.move" : "calibrate.take"));
   button.disabled = !state || capture !== null;
   element("cancel").hidden = capture === null && test === null && chosen === null;
-  setText(element("cancel"), capture ? "Stop" : test ? "End test" : "Cancel");
+  setText(element("cancel"), words(capture ? "session.stop" : test ? "calibrate.test.end" : "session.cancel"));
   element("skip").hidden = !element("cancel").hidden || !state?.ask;
 }
 
 function showFrameCheck(check) {
   const before = capture;
+  lastCheck = check;
   capture = check.capture;
   lastImage_ms = performance.now();
   const advice = element("advice");
   advice.dataset.kind = check.usable ? "ok" : "bad";
-  setText(advice, check.usable ? "Good image" : check.advice.join(". "));
+  setText(advice, check.usable ? words("calibrate.image.good") : adviceText(check));
   element("camera-line").hidden = !sender.on; // another page may send the images
   cue.show(capture);
   if ((before === null) !== (capture === null)) showMark();
@@ -246,7 +255,7 @@ function showFrameCheck(check) {
 setInterval(() => {
   if (performance.now() - lastImage_ms > SILENCE_MS) {
     element("advice").dataset.kind = "waiting";
-    setText(element("advice"), state?.camera === "browser" && !sender.on ? "Start the camera below" : "No images from the camera");
+    setText(element("advice"), words(state?.camera === "browser" && !sender.on ? "calibrate.image.start" : "calibrate.image.none"));
     element("camera-line").hidden = state?.camera !== "browser";
     capture = null;
     cue.clear();
@@ -287,7 +296,12 @@ const page = new SessionPage({
     forget();
     preview.clear();
     if (sender.on) sender.stop();
-    showStart("In use", "Another page calibrates", "Press Calibrate here to take over; the labels stay.");
+    showStart(words("calibrate.taken.step"), words("calibrate.taken.title"), words("calibrate.taken.words"));
+  },
+  takenText: words("session.taken.calibrate"),
+  errorText({ code, message }) {
+    // The last image says why in the language of the page.
+    return code === "no_usable_frame" && !lastCheck?.usable ? `${words("session.error.no_usable_frame")} ${adviceText(lastCheck)}` : undefined;
   },
   onEnded: () => finished.end(),
   onError(message) {
@@ -307,7 +321,7 @@ const page = new SessionPage({
       if (message.still || message.replay) return location.replace(`rate${location.hash}`); // a recording has a page of its own
       if (picker.undecided) {
         state = null;
-        showStart("Start", "Who are you?", "Choose your name above the image. Your labels go into your own support set.");
+        showStart(words("calibrate.who.step"), words("calibrate.who.title"), words("calibrate.who.words"));
         return;
       }
       const before = state;

@@ -1,6 +1,7 @@
 // The cue over the picture while a label is captured: a countdown, then the frames taken; and its sounds.
 
 import { setText } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 
 const STORAGE_KEY = "mtclar-cue-sound";
 const COUNTDOWN_S = 1; // as mtclar.calibrate.core.guided_session
@@ -45,7 +46,7 @@ export class CaptureCue {
     const share = counting ? 1 - capture.left_s / COUNTDOWN_S : capture.taken / capture.of;
     this.cue.dataset.phase = phase;
     this.cue.style.setProperty("--share", Math.min(1, Math.max(0, share)).toFixed(2));
-    setText(this.cue, counting ? "Look at the camera" : `Hold: ${capture.taken} of ${capture.of}`);
+    setText(this.cue, counting ? text("calibrate.cue.look") : text("calibrate.cue.hold", { taken: capture.taken, of: capture.of }));
   }
 
   /** Ends without a sound. */
@@ -56,7 +57,7 @@ export class CaptureCue {
 
   #showButton() {
     this.button.setAttribute("aria-pressed", String(this.sound));
-    setText(this.button, this.sound ? "Sound on" : "Sound off");
+    setText(this.button, text(this.sound ? "session.sound.on" : "session.sound.off"));
   }
 
   #play(name) {

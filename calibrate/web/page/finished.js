@@ -1,21 +1,22 @@
 // The screen after saving: the error, what it means, the comparison with an earlier set, and what to do next.
 
 import { element, make, setText } from "../shared/dom.js";
-import { text as words } from "../shared/texts.js";
+import { decimal, language, text } from "../shared/texts.js";
 
 const GOOD = 0.15; // of mtclar.calibrate.core.report
 const USABLE = 0.3;
+const REGIONS = 9; // of the affect grid
+const dates = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 
-const two = (number) => number.toFixed(2);
+const two = (number) => decimal(number, 2);
 
-/** What a leave-one-out error means: {word, text}. */
-export function meaning(error) {
-  if (!error) return { word: "unknown", text: "The error can be measured from three different labels on. Add more labels." };
+/** What a leave-one-out error means: {quality, meaning}. */
+export function meaningOf(error) {
+  if (!error) return { quality: "unknown", meaning: text("finished.meaning.unknown") };
   const { calibrated, absolute } = error;
-  const word = calibrated <= GOOD ? "good" : calibrated <= USABLE && calibrated < absolute ? "usable" : "poor";
-  const typical = `On the scale from −1 to 1, a value typically lies ${two(calibrated)} from the label that you would give; without this calibration ${two(absolute)}.`;
-  const advice = { good: "", usable: " More labels of frequent expressions make it better.", poor: " Redo the labels with large errors, or add more." }[word];
-  return { word, text: typical + advice };
+  const quality = calibrated <= GOOD ? "good" : calibrated <= USABLE && calibrated < absolute ? "usable" : "poor";
+  const typical = text("finished.meaning", { calibrated: two(calibrated), absolute: two(absolute) });
+  return { quality, meaning: quality === "good" ? typical : `${typical} ${text(`finished.meaning.${quality}`)}` };
 }
 
 /** `stored` of the state: the name of the newest earlier set, or null. */
@@ -52,14 +53,15 @@ export class FinishedScreen {
     this.shown = state.saved;
     document.body.dataset.finished = "true";
     element("finished").hidden = false;
-    const { word, text } = meaning(state.error);
-    element("finished").dataset.quality = word;
+    const { quality, meaning } = meaningOf(state.error);
+    element("finished").dataset.quality = quality;
     setText(element("finished-error"), state.error ? two(state.error.calibrated) : "–");
-    setText(element("finished-word"), { good: "Good", usable: "Usable", poor: "Poor", unknown: "Not measured" }[word]);
-    setText(element("finished-meaning"), text);
+    setText(element("finished-word"), text(`finished.${quality}`));
+    setText(element("finished-meaning"), meaning);
     const covered = state.regions.filter((region) => region.covered).length;
-    setText(element("finished-coverage"), `${words("labels.count", { n: state.samples.length })} in ${covered} of ${state.regions.length} regions`);
-    setText(element("saved"), `Saved: ${state.saved}`);
+    const labels = text("labels.count", { n: state.samples.length });
+    setText(element("finished-coverage"), text("finished.coverage", { labels, covered, of: state.regions.length }));
+    setText(element("saved"), text("finished.file", { file: state.saved }));
     element("start").hidden = !state.tracks;
     element("done").hidden = !state.ends;
     this.#showSets(state.stored.filter((one) => !one.present));
@@ -69,7 +71,7 @@ export class FinishedScreen {
   /** The server has ended. */
   end() {
     for (const id of ["start", "more", "done"]) element(id).hidden = true;
-    setText(element("comparison-verdict"), "Finished. You can close this page.");
+    setText(element("comparison-verdict"), text("session.ended"));
   }
 
   hide() {
@@ -83,11 +85,11 @@ export class FinishedScreen {
     const body = element("comparison-rows");
     body.replaceChildren();
     const rows = [
-      ["Labels", a.labels, b.labels],
-      ["Regions of the grid", `${a.regions} of 9`, `${b.regions} of 9`],
-      ["Error of its own labels (leave-one-out)", two(a.own_error), two(b.own_error)],
-      ["Error of the other's labels", two(a.other_error), two(b.other_error)],
-      ["Error of the labels of both", two(a.error), two(b.error)],
+      [text("finished.compare.labels"), a.labels, b.labels],
+      [text("finished.compare.regions"), ...[a, b].map(({ regions }) => text("finished.compare.of", { n: regions, of: REGIONS }))],
+      [text("finished.compare.own"), two(a.own_error), two(b.own_error)],
+      [text("finished.compare.other"), two(a.other_error), two(b.other_error)],
+      [text("finished.compare.both"), two(a.error), two(b.error)],
     ];
     for (const [title, one, other] of rows) {
       const row = make("tr", "", body);
@@ -98,8 +100,8 @@ export class FinishedScreen {
       setText(make("td", "", row), String(other));
     }
     element("comparison").hidden = false;
-    const verdict = { a: "The new calibration is better.", b: "The earlier calibration is better. Add labels, or restore it with `mtclar-stream support restore`." }[better];
-    setText(element("comparison-verdict"), `${verdict ?? "Both are about equally good."} Uncalibrated, the error of all these labels is ${two(uncalibrated)}.`);
+    const verdict = better === "a" ? text("finished.compare.better") : better === "b" ? text("finished.compare.worse") : text("finished.compare.equal");
+    setText(element("comparison-verdict"), `${verdict} ${text("finished.compare.uncalibrated", { error: two(uncalibrated) })}`);
   }
 
   #showSets(sets) {
@@ -127,5 +129,6 @@ function dated(name) {
   const found = name.match(/previous-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/);
   if (!found) return name;
   const [, year, month, day, hour, minute, second] = found;
-  return `set of ${new Date(Date.UTC(year, month - 1, day, hour, minute, second)).toLocaleString()}`;
+  const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+  return text("finished.compare.dated", { date: dates.format(date) });
 }

@@ -3,7 +3,9 @@
 import { Client } from "../client/client.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { element, setText } from "../shared/dom.js";
+import { optionalText, text } from "../shared/texts.js";
 import { openWithToken, rememberedToken, TokenPrompt } from "../shared/token.js";
+import { noticeText } from "./sentences.js";
 
 const NOTICE_MS = 8000;
 const OF_THE_CAMERA = ["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"];
@@ -12,14 +14,15 @@ const OF_THE_CAMERA = ["bad_frame", "frame_too_large", "stream_taken", "token_re
  * Calls `receive[type](message)` for messages of the server, and
  *   onBytes(bytes)      for an image
  *   onHello()           before the first `join` of a connection
- *   onTaken(text)       another page has this session
- *   onError(message)    of an action; its text is shown already. True: it is handled, and nothing is shown
+ *   onTaken()           another page has this session, as `takenText` says
+ *   onError(message)    of an action. True: it is handled, and nothing is shown
+ *   errorText(message)  what is shown; undefined: its code, or its message, says it
  *   onDisconnect()
  *   onEnded()           the server has ended after `end`
  */
 export class SessionPage {
   #connection;
-  #failed = null; // { text, until_ms }
+  #failed = null; // { words, until_ms }
   #notice = ""; // of the server's state
   #token = rememberedToken();
 
@@ -74,18 +77,18 @@ export class SessionPage {
   }
 
   /** Shows an error for some seconds, or until the next state. */
-  fail(text, for_ms = NOTICE_MS) {
-    this.#failed = { text, until_ms: performance.now() + for_ms };
+  fail(words, for_ms = NOTICE_MS) {
+    this.#failed = { words, until_ms: performance.now() + for_ms };
     this.showNotice();
   }
 
   showNotice() {
-    const failed = this.#failed && performance.now() < this.#failed.until_ms ? this.#failed.text : null;
-    const text = failed ?? this.#notice;
+    const failed = this.#failed && performance.now() < this.#failed.until_ms ? this.#failed.words : null;
+    const words = failed ?? this.#notice;
     const node = element("notice");
-    node.hidden = text === "";
+    node.hidden = words === "";
     node.dataset.kind = failed ? "bad" : "";
-    setText(node, text);
+    setText(node, words);
   }
 
   #receive(message) {
@@ -97,7 +100,7 @@ export class SessionPage {
     } else if (message.type === "calibrate.state") {
       this.joined = true;
       this.saved = message.saved !== null;
-      this.#notice = message.notice;
+      this.#notice = noticeText(message);
       if (!element("take-over").hidden) this.#failed = null;
       element("take-over").hidden = true;
     } else if (message.type === "error") {
@@ -106,7 +109,7 @@ export class SessionPage {
       this.#connection.close();
       this.handlers.onEnded();
     } else if (message.type === "bye" && !this.saved) {
-      this.fail(`The server has closed the connection: ${message.reason || message.code}`);
+      this.fail(text("session.closed", { reason: message.reason || message.code }));
     }
     this.handlers.receive[message.type]?.(message);
     this.showNotice();
@@ -117,14 +120,14 @@ export class SessionPage {
     if (message.code === "page_taken") {
       this.joined = false;
       element("take-over").hidden = false;
-      this.handlers.onTaken(message.message);
-      this.fail(`In use: ${message.message}. Press Calibrate here to take over; the labels stay.`, Infinity);
+      this.handlers.onTaken();
+      this.fail(this.handlers.takenText, Infinity);
     } else if (message.code === "not_allowed") {
       this.fail(VIEWER_TEXT, Infinity);
     } else if (message.code === "unknown_type") {
-      this.fail("This server does not calibrate: start it with `calibrate page`, `calibrate recording` or `run`.", Infinity);
+      this.fail(text("session.none"), Infinity);
     } else if (!OF_THE_CAMERA.includes(message.code)) {
-      this.fail(message.message);
+      this.fail(this.handlers.errorText?.(message) ?? optionalText(`session.error.${message.code}`) ?? message.message);
     }
   }
 }

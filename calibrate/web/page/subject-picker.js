@@ -1,5 +1,7 @@
 // The choice of person and stream, where the server has more than one; a reload remembers it.
 
+import { text } from "../shared/texts.js";
+
 const STORAGE_KEY = "mtclar-calibrate"; // of this tab
 
 /** What the address names: #subject=anna, and perhaps &stream=... */
@@ -45,7 +47,7 @@ export class SubjectPicker {
     const streams = new Set(choices.map(({ stream }) => stream)).size > 1;
     const same = (one, other) => one !== other && one.label === other.label && one.stream !== other.stream;
     this.line.hidden = choices.length === 0;
-    this.words.textContent = people ? "Person" : "Camera";
+    this.words.textContent = text(people ? "calibrate.person" : "calibrate.camera");
     this.select.replaceChildren(
       ...choices.map((choice) => {
         const place = choices.some((other) => same(choice, other)) ? `${choice.label} (${choice.stream})` : choice.label;

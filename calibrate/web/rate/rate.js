@@ -2,11 +2,12 @@
 
 import { FacePreview } from "../calibrate/face-preview.js";
 import { LabelList } from "../calibrate/label-list.js";
+import { warningText } from "../calibrate/sentences.js";
 import { SessionPage } from "../calibrate/session.js";
 import { linkedChoice } from "../calibrate/subject-picker.js";
 import { element, make, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
-import { text as words } from "../shared/texts.js";
+import { decimal, optionalText, text as words } from "../shared/texts.js";
 import { RatingInput } from "./rating-input.js";
 import { RecordingSound } from "./sound.js";
 import { Transport } from "./transport.js";
@@ -50,7 +51,7 @@ function choose(number) {
 
 function submit() {
   if (!state) return;
-  if (!input.placed) return setText(element("place"), "Move the mark first.");
+  if (!input.placed) return setText(element("place"), words("rate.move-first"));
   const answer = { valence: input.valence, arousal: input.arousal, category: input.category, note: element("note").value.trim() };
   if (chosen !== null) {
     send("relabel", { number: chosen, ...answer });
@@ -86,7 +87,7 @@ element("note").addEventListener("keydown", (event) => {
 });
 element("save").addEventListener("click", () => {
   if (!state?.warning) return send("save");
-  setText(element("poor-text"), `Values from these ratings may be no better than uncalibrated ones: ${state.warning}. The ratings themselves are saved as they are.`);
+  setText(element("poor-text"), words("rate.poor.words", { warning: warningText(state) }));
   element("poor").returnValue = "back";
   element("poor").showModal();
 });
@@ -123,12 +124,15 @@ const position = (number) => state.samples.findIndex((sample) => sample.number =
 /** The words above the inputs. */
 function task() {
   const { still, replay } = state;
-  if (chosen !== null) return { step: "Rate again", title: `Where does rating ${position(chosen)} belong?`, text: "Change the answer, and press the button." };
+  if (chosen !== null) {
+    const title = words("rate.again.title", { place: position(chosen) });
+    return { step: words("rate.again.step"), title, text: words("rate.again.words") };
+  }
   if (replay) return transport.words();
-  const step = `${still.labelled} of ${still.of} frames labelled`;
-  if (still.time === null) return { step, title: "Every frame is labelled", text: "Save the ratings, or choose one in the list to change it." };
-  const again = still.number === null ? "" : " again";
-  return { step, title: `Rate the face at ${still.time.toFixed(2)} s${again}`, text: "Give your own answer, and press the button or Enter." };
+  const step = words("rate.frames.step", { n: still.labelled, of: still.of });
+  if (still.time === null) return { step, title: words("rate.frames.done"), text: words("rate.frames.done.words") };
+  const title = words(still.number === null ? "rate.frame.title" : "rate.frame.title.again", { time: decimal(still.time, 2) });
+  return { step, title, text: words("rate.frame.words") };
 }
 
 /** A new frame has no answer; a frame that was rated shows the rater's own. */
@@ -149,8 +153,8 @@ function show() {
   if (!state) return;
   const { samples, error, still, replay } = state;
   if (chosen !== null && !position(chosen)) chosen = null;
-  setText(element("subject"), state.rater ? `${state.subject}, by ${state.rater}` : state.subject);
-  setText(element("kept"), state.keep_crops ? "Face crops are kept in the support set." : "");
+  setText(element("subject"), state.rater ? words("rate.subject.by", { subject: state.subject, rater: state.rater }) : state.subject);
+  setText(element("kept"), state.keep_crops ? words("calibrate.kept.crops") : "");
   transport.show(replay ?? null);
   sound.show(replay ? state.sound : null);
   showAnswer();
@@ -158,29 +162,34 @@ function show() {
   setText(element("step"), step);
   setText(element("where-title"), title);
   setText(element("ask"), text);
-  setText(element("back"), still ? "Previous" : "−1 frame");
-  setText(element("forward"), still ? "Next" : "+1 frame");
+  setText(element("back"), words(still ? "rate.still.back" : "rate.frame.back"));
+  setText(element("forward"), words(still ? "rate.still.forward" : "rate.frame.forward"));
   input.grid.show({ ...state, regions: [], ask: null, samples: errors() ? samples : [] }, chosen, errors());
   labels.show(samples, chosen, errors());
   showNotes(replay?.notes ?? []);
   showMark();
-  setText(element("count-words"), replay ? "Frames in the support set" : "Ratings");
+  setText(element("count-words"), words(replay ? "rate.support-frames" : "rate.ratings"));
   setText(element("count"), String(samples.length));
   element("errors").hidden = !errors();
-  setText(element("error"), error ? error.calibrated.toFixed(2) : "–");
-  setText(element("absolute"), error ? error.absolute.toFixed(2) : "–");
+  const shownError = (axis) => (error ? decimal(error[axis], 2) : "–");
+  setText(element("errors"), words("rate.errors", { error: shownError("calibrated"), absolute: shownError("absolute") }));
   element("undo").disabled = !state.can_undo;
   element("clear").disabled = samples.length === 0 && !(replay?.rated > 0);
   element("save").disabled = samples.length === 0;
   showFinished();
 }
 
+function answerText({ valence, arousal, category }) {
+  const values = { valence: signed(valence), arousal: signed(arousal) };
+  if (!category) return words("session.place", values);
+  return words("rate.place.word", { ...values, word: optionalText(`emotion.${category}`) ?? category });
+}
+
 function showMark() {
   const { placed } = input;
-  const word = input.category ? `, ${input.category}` : "";
-  setText(element("place"), placed ? `Valence ${signed(input.valence)}, arousal ${signed(input.arousal)}${word}` : "Not rated yet");
+  setText(element("place"), placed ? answerText(input) : words("rate.none"));
   const button = element("take");
-  setText(button, chosen !== null ? "Change rating" : "Save rating");
+  setText(button, words(chosen !== null ? "rate.change" : "rate.take"));
   button.hidden = Boolean(state?.replay) && chosen === null; // playback follows the mark
   button.disabled = !state || !placed || (state.still?.time === null && chosen === null);
   element("cancel").hidden = chosen === null;
@@ -195,11 +204,11 @@ function showNotes(notes) {
   list.replaceChildren();
   for (const { time, text } of notes) {
     const row = make("li", "", list);
-    setText(make("span", "", row), `${time.toFixed(2)} s: ${text}`);
+    setText(make("span", "", row), words("rate.note.line", { time: decimal(time, 2), text }));
     const button = make("button", "", row);
     button.type = "button";
-    button.setAttribute("aria-label", `Delete the note at ${time.toFixed(2)} s`);
-    setText(button, "Delete");
+    button.setAttribute("aria-label", words("rate.note.delete", { time: decimal(time, 2) }));
+    setText(button, words("label.delete"));
     button.addEventListener("click", () => send("note", { time, text: "" }));
   }
   if (notes.length) element("ratings").open = true;
@@ -214,30 +223,27 @@ function showFinished() {
   document.body.dataset.finished = String(open);
   if (!open) return;
   const file = saved.replace(/\.mtclar$/, ".labels.csv");
-  setText(element("finished-text"), `${words("labels.count", { n: replay?.labels || samples.length })} ${state.rater ? `by ${state.rater} ` : ""}saved.`);
-  setText(element("saved"), `Labels: ${file}. Support set: ${saved}`);
+  const labels = words("labels.count", { n: replay?.labels || samples.length });
+  setText(element("finished-text"), words(state.rater ? "rate.finished.labels.by" : "rate.finished.labels", { labels, rater: state.rater }));
+  setText(element("saved"), words("rate.finished.files", { labels: file, support: saved }));
   element("done").hidden = !state.ends;
   element("agreement").hidden = !agreement;
   if (agreement) showAgreement(agreement);
-  const next = agreement
-    ? "mtclar-stream calibrate raters with the raters' label files and --out writes their mean as labels."
-    : state.rater
-      ? "The agreement of the raters is shown here once another person has rated the same frames with --rater."
-      : `mtclar-stream label with --support ${saved} labels all other frames.`;
+  const next = agreement ? words("rate.next.raters") : state.rater ? words("rate.next.rater") : words("rate.next.label", { support: saved });
   setText(element("next-step"), next);
   if (opening) element("finished-title").focus();
 }
 
 function showAgreement({ raters, moments, valence, arousal }) {
-  setText(element("agreement-text"), `Agreement of ${raters.join(", ")} over ${words("rate.moments", { n: moments })}:`);
+  setText(element("agreement-text"), words("rate.agreement", { raters: raters.join(", "), moments: words("rate.moments", { n: moments }) }));
   const body = element("agreement-rows");
   body.replaceChildren();
-  for (const [axis, found] of [["Valence", valence], ["Arousal", arousal]]) {
+  for (const [axis, found] of [[words("axis.valence"), valence], [words("axis.arousal"), arousal]]) {
     const row = make("tr", "", body);
     const head = make("th", "", row);
     head.scope = "row";
     setText(head, axis);
-    for (const figure of [found.ccc, found.icc, found.icc_mean]) setText(make("td", "", row), figure === null ? "–" : figure.toFixed(2));
+    for (const figure of [found.ccc, found.icc, found.icc_mean]) setText(make("td", "", row), figure === null ? "–" : decimal(figure, 2));
   }
 }
 
@@ -252,12 +258,13 @@ const page = new SessionPage({
   },
   onEnded() {
     for (const id of ["more", "done"]) element(id).hidden = true;
-    setText(element("next-step"), "Finished. You can close this page.");
+    setText(element("next-step"), words("session.ended"));
   },
+  takenText: words("session.taken.rate"),
   onTaken() {
     state = chosen = null;
     preview.clear();
-    setText(element("where-title"), "Another page rates this recording");
+    setText(element("where-title"), words("rate.taken"));
   },
   receive: {
     "calibrate.state"(message) {

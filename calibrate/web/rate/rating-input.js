@@ -4,14 +4,16 @@ import { AffectGrid } from "../calibrate/affect-grid.js";
 import { AXES, EMOTIONS } from "../shared/affect-words.js";
 import { element, make, setText } from "../shared/dom.js";
 import { signed } from "../shared/format.js";
-import { text as words } from "../shared/texts.js";
+import { text } from "../shared/texts.js";
 import { SamScale } from "./sam.js";
 
 const STORAGE_KEY = "mtclar-rating-mode";
-const MODES = [["grid", "Grid"], ["sliders", "Sliders"], ["sam", "SAM"], ["words", "Words"]];
+const MODES = ["grid", "sliders", "sam", "words"];
 const NEUTRAL = "neutral";
 const STRENGTHS = [0.35, 0.65, 1]; // weak, medium, strong: the distance from neutral
 
+const sliderText = (axis, value) =>
+  value === null ? text("rate.slider.none", { axis: text(`axis.${axis}`) }) : text("rate.slider", { axis: text(`axis.${axis}`), value });
 const round = (value) => Math.round(100 * value) / 100 + 0;
 
 /** Calls onMove() when the rater changes the answer, onTake() on Enter, onChoose(number) for a label on the grid. */
@@ -100,7 +102,7 @@ export class RatingInput {
     for (const axis of ["valence", "arousal"]) {
       const value = this[axis];
       if (from !== "sliders") this.#sliders[axis].input.value = String(placed ? value : 0);
-      setText(this.#sliders[axis].output, `${axis === "valence" ? "Valence" : "Arousal"} ${placed ? signed(value) : "not rated"}`);
+      setText(this.#sliders[axis].output, sliderText(axis, placed ? signed(value) : null));
       this.#scales[axis].show(this.#half[axis]);
     }
     for (const [word, input] of this.#words) input.checked = placed && word === this.category;
@@ -114,7 +116,7 @@ export class RatingInput {
     setText(make("span", "", label), high);
     const input = make("input", "", label);
     Object.assign(input, { type: "range", min: "-1", max: "1", step: "0.05", value: "0" });
-    input.setAttribute("aria-label", `${axis}, ${low} to ${high}`);
+    input.setAttribute("aria-label", text("rate.slider.label", { axis: text(`axis.${axis}`), low, high }));
     input.addEventListener("input", () => {
       const answer = { valence: this.valence, arousal: this.arousal, [axis]: Number(input.value) };
       this.grid.setMark(answer.valence, answer.arousal);
@@ -135,8 +137,8 @@ export class RatingInput {
   #buildWords() {
     const list = make("div", "word-list", element("words"));
     list.setAttribute("role", "radiogroup");
-    list.setAttribute("aria-label", "Words");
-    for (const [word, , name] of [[words("emotion.neutral"), 0, NEUTRAL], ...EMOTIONS]) {
+    list.setAttribute("aria-label", text("rate.mode.words"));
+    for (const [word, , name] of [[text("emotion.neutral"), 0, NEUTRAL], ...EMOTIONS]) {
       const label = make("label", "word", list);
       const input = make("input", "", label);
       Object.assign(input, { type: "radio", name: "word", value: name });
@@ -145,7 +147,7 @@ export class RatingInput {
       this.#words.set(name, input);
     }
     const line = make("label", "strength", element("words"));
-    line.append("How strongly: weak to strong");
+    line.append(text("rate.strength"));
     this.#strength = make("input", "", line);
     Object.assign(this.#strength, { type: "range", min: "0", max: String(STRENGTHS.length - 1), step: "1", value: "1" });
     this.#strength.addEventListener("input", () => this.category && this.#word(this.category));
@@ -160,12 +162,12 @@ export class RatingInput {
 
   #buildModes() {
     this.mode = localStorage.getItem(STORAGE_KEY);
-    if (!MODES.some(([mode]) => mode === this.mode)) this.mode = "grid";
-    for (const [mode, name] of MODES) {
+    if (!MODES.includes(this.mode)) this.mode = "grid";
+    for (const mode of MODES) {
       const label = make("label", "", element("modes"));
       const input = make("input", "", label);
       Object.assign(input, { type: "radio", name: "mode", value: mode, checked: mode === this.mode });
-      label.append(name);
+      label.append(text(`rate.mode.${mode}`));
       input.addEventListener("change", () => {
         this.mode = mode;
         localStorage.setItem(STORAGE_KEY, mode);
@@ -176,6 +178,6 @@ export class RatingInput {
   }
 
   #showMode() {
-    for (const [mode] of MODES) element(mode).toggleAttribute("hidden", mode !== this.mode);
+    for (const mode of MODES) element(mode).toggleAttribute("hidden", mode !== this.mode);
   }
 }

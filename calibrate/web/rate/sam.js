@@ -1,6 +1,8 @@
 // Self-assessment manikins: nine figures for valence, nine for arousal. Drawn here after the idea of Bradley & Lang
 // (1994), not after their pictures, so that they can be passed on.
 
+import { text } from "../shared/texts.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const COUNT = 9;
 
@@ -64,7 +66,7 @@ export class SamScale {
     const set = document.createElement("fieldset");
     set.className = "sam";
     const legend = document.createElement("legend");
-    legend.textContent = `${axis[0].toUpperCase()}${axis.slice(1)}: ${words[0]} to ${words[1]}`;
+    legend.textContent = text("rate.sam.legend", { axis: text(`axis.${axis}`), low: words[0], high: words[1] });
     const scale = document.createElement("div");
     scale.className = "scale";
     set.append(legend, scale);
@@ -72,7 +74,7 @@ export class SamScale {
       const label = document.createElement("label");
       const input = document.createElement("input");
       Object.assign(input, { type: "radio", name: `sam-${axis}`, value: String(index) });
-      input.setAttribute("aria-label", `${axis} ${index + 1} of ${COUNT}`);
+      input.setAttribute("aria-label", text("rate.sam.figure", { axis: text(`axis.${axis}`), n: index + 1, of: COUNT }));
       input.addEventListener("change", () => onChoose(valueOf(index)));
       label.append(input, FIGURES[axis](valueOf(index)), String(index + 1));
       scale.append(label);

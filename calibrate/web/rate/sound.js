@@ -1,6 +1,7 @@
 // The sound of the recording, which follows the pictures that the server plays.
 
 import { element, setText } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 
 const STORAGE_KEY = "mtclar-rating-sound";
 const TOLERANCE_S = 0.15; // between picture and sound; more is corrected
@@ -54,6 +55,6 @@ export class RecordingSound {
 
   #showButton() {
     element("sound").setAttribute("aria-pressed", String(this.#wanted));
-    setText(element("sound"), this.#wanted ? "Sound on" : "Sound off");
+    setText(element("sound"), text(this.#wanted ? "session.sound.on" : "session.sound.off"));
   }
 }

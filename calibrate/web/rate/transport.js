@@ -1,6 +1,7 @@
 // Playback of a recording: position, speed, loop, single frames, and the rating of each image while it plays.
 
 import { element, setText } from "../shared/dom.js";
+import { decimal, text } from "../shared/texts.js";
 
 const DEAD_ZONE = 0.12; // of a released stick
 const LOOP_S = 3;
@@ -62,7 +63,7 @@ export class Transport {
     if (!replay) return;
     this.input.grid.hover = replay.playing;
     element("position").max = replay.length;
-    setText(element("play"), replay.playing ? "Pause" : "Play");
+    setText(element("play"), text(replay.playing ? "rate.pause" : "rate.play"));
     element("finish").disabled = replay.rated === 0 && !replay.playing;
     if (played && !replay.playing) {
       this.sound.stop();
@@ -133,15 +134,15 @@ export class Transport {
   /** The sentences of the page: {step, title, text}. */
   words() {
     const { playing, rated, length, labels, lag } = this.#state;
-    const recording = this.speed !== 1 ? "At this speed nothing is recorded" : this.#moved ? "Your ratings are recorded" : "Move the mark to begin";
-    const step = playing ? recording : `${rated.toFixed(0)} of ${length.toFixed(0)} s rated`;
-    if (playing) return { step, title: "Follow the face with the mark", text: "Use mouse, finger, arrow keys or joystick. Space pauses." };
-    if (!lag) return { step, title: "Rate the face while it plays", text: "Play, and follow the face with the mark. Go back with the slider to rate a part again. Then finish." };
-    const how = { measured: `r = ${lag.correlation?.toFixed(2).replace("0.", ".")}`, "not clear": "not measurable, so the usual one", given: "--lag" }[lag.from];
+    const recording = this.speed !== 1 ? text("rate.play.unrecorded") : this.#moved ? text("rate.play.recorded") : text("rate.play.begin");
+    const step = playing ? recording : text("rate.play.rated", { rated: rated.toFixed(0), length: length.toFixed(0) });
+    if (playing) return { step, title: text("rate.play.title"), text: text("rate.play.words") };
+    if (!lag) return { step, title: text("rate.play.start"), text: text("rate.play.start.words") };
+    const how = text(`rate.lag.${lag.from}`, { r: lag.correlation === null ? "–" : decimal(lag.correlation, 2).replace(/^0/, "") });
     return {
       step,
-      title: `Your reaction time of ${lag.seconds.toFixed(1)} s (${how}) has been removed.`,
-      text: `Saving writes ${labels} labels, two a second, and a support set of the frames in the list. Or rate more, and finish again.`,
+      title: text("rate.lag", { seconds: decimal(lag.seconds, 1), how }),
+      text: text("rate.lag.words", { labels }),
     };
   }
 
@@ -153,7 +154,7 @@ export class Transport {
   }
 
   #showTime(time) {
-    setText(element("position-text"), `${time.toFixed(2)} s`);
+    setText(element("position-text"), text("rate.seconds", { n: decimal(time, 2) }));
   }
 
   /** The first stick sets the mark, from its first move until the mark is moved by hand. */

@@ -81,7 +81,7 @@ def test_enough(
     at = [(REGIONS[i % regions].valence, REGIONS[i % regions].arousal) for i in range(labels)]
     verdict = check_stopping(at, error, change, STOPPING_RULE)
     assert verdict.stop is enough
-    assert re.search(why, verdict.reason)
+    assert re.search(why, verdict.why.text)
 
 
 @given(st.integers(0, 9), st.floats(0, 1))

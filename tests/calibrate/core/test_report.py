@@ -97,7 +97,7 @@ def test_only_labels_that_do_not_fit_give_a_warning() -> None:
     own = np.array(fitting, np.float32)
     worse = make_report(make_set([HAPPY] * 3 + [SAD] * 3 + [ANGRY] * 3 + [NEUTRAL] * 3, own))
     assert "is no better than the uncalibrated error" in worse.warning
-    assert worse.contradiction == ""
+    assert worse.contradiction is None
 
 
 def test_two_labels_far_apart_on_one_face_contradict_each_other() -> None:

@@ -44,7 +44,7 @@ def shown(taken: Make) -> Encoded:
 def test_with_few_labels_the_number_is_missing(courses: list[tuple[StoppingVerdict, SupportSet]]) -> None:
     for number, (verdict, _) in enumerate(courses[: STOPPING_RULE.window - 1], 1):
         assert not verdict.stop
-        assert verdict.reason == f"{number} of at least {STOPPING_RULE.window} labels"
+        assert verdict.why.text == f"{number} of at least {STOPPING_RULE.window} labels"
 
 
 def test_the_sets_before_the_latest_labels_are_compared(
@@ -60,7 +60,7 @@ def test_the_sets_before_the_latest_labels_are_compared(
         )
         verdict = courses[number - 1][0]
         assert verdict.stop == (change < STOPPING_RULE.max_change)
-        assert f"(by {change:.2f})" in verdict.reason
+        assert f"(by {change:.2f})" in verdict.why.text
 
 
 def test_without_a_face_between_the_labels_the_labelled_ones_stand_in(
@@ -72,7 +72,7 @@ def test_without_a_face_between_the_labels_the_labelled_ones_stand_in(
         region = REGIONS[number]
         status.labels.add(region.valence, region.arousal, *taken(number, 2), keep_crops=False)
     status.update(support(status.labels))
-    assert "the last" in status.stopping().reason
+    assert "the last" in status.stopping().why.text
 
 
 def test_a_skipped_region_is_prompted_again_after_the_others() -> None:

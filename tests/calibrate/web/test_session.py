@@ -305,7 +305,7 @@ def test_what_cannot_be_used_is_said_in_plain_words(
         assert not look["usable"]
         at = session.ask("take", valence=0.5, arousal=0.5)
         error = session.page.next("error", at)
-        assert error["code"] == "calibrate_failed"
+        assert error["code"] == "no_usable_frame"
         assert words in error["message"]
         assert session.do("undo")["samples"] == []
 
