@@ -1,10 +1,12 @@
 """What a gateway knows of the bus: workers by their heartbeats, streams with their epochs and numbers. No I/O."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mtclar.stream.bus.subjects import StreamSubject
 from mtclar.stream.protocol.messages import (
+    ClockReading,
     Hello,
     MarkMessage,
     ModelInfo,
@@ -23,13 +25,16 @@ GONE_S = 10.0
 FORGOTTEN_S = 60.0
 """Epochs of streams that are gone are kept for so long: a frozen worker may return."""
 
+COMPARED = 30
+"""Heartbeats of a worker from which the difference of both clocks is taken."""
+
 
 @dataclass(slots=True)
 class WorkerState:
     """One worker, as its last heartbeat says."""
 
     session: str
-    offset_s: float  # Unix time minus its monotonic clock
+    ahead_s: deque[float]  # the clock of this directory minus its own, at each of the last heartbeats
     heard_s: float  # on the clock of this directory
     streams: dict[str, StreamInfo]
     server: str
@@ -61,10 +66,14 @@ class StreamState:
 
 @dataclass(slots=True)
 class Directory:
-    """`clock` is monotonic; `offset_s` gives Unix time minus it. `changed`: other streams are announced than before."""
+    """`clock` is monotonic. `changed`: other streams are announced than before.
+
+    `ahead_s` says by how much it is ahead of a worker's clock, which a heartbeat has just told. Of several heartbeats
+    the least counts: it was the least time under way.
+    """
 
     clock: Callable[[], float]
-    offset_s: Callable[[], float]
+    ahead_s: Callable[[ClockReading], float]
     workers: dict[str, WorkerState] = field(default_factory=dict)
     streams: dict[str, StreamState] = field(default_factory=dict)
     changed: bool = False
@@ -92,10 +101,11 @@ class Directory:
         """A heartbeat."""
         now_s = self.clock()
         infos = {info.stream: info for info in hello.streams}
-        clock = hello.clock
-        self.workers[worker] = WorkerState(
-            hello.session, clock.unix_s - clock.monotonic_s, now_s, infos, hello.server, hello.model
-        )
+        before = self.workers.get(worker)
+        same = before is not None and before.session == hello.session
+        ahead_s = before.ahead_s if before is not None and same else deque[float](maxlen=COMPARED)
+        ahead_s.append(self.ahead_s(hello.clock))
+        self.workers[worker] = WorkerState(hello.session, ahead_s, now_s, infos, hello.server, hello.model)
         for name, info in infos.items():
             state = self.streams.get(name)
             if state is None:
@@ -179,10 +189,10 @@ class Directory:
         if state is None or subject.worker not in self.workers:
             self.early += 1
             return None
-        if subject.epoch < state.epoch:
+        if subject.epoch < state.epoch and self._is_heard(state.worker, subject.stream, GONE_S):
             state.outdated += 1
             return None
-        if subject.epoch > state.epoch:
+        if subject.epoch != state.epoch:  # a smaller one: its owner's wall clock was set back while it was away
             state.base += state.last_seq - state.first_seq + 1 if state.epoch else 0
             state.epoch, state.worker = subject.epoch, subject.worker
             state.first_seq = 0 if seq is None else seq
@@ -196,16 +206,16 @@ class Directory:
             state.first_seq, state.last_seq = seq, seq - 1
         return state
 
-    def _is_heard(self, worker: str, stream: str) -> bool:
+    def _is_heard(self, worker: str, stream: str, within_s: float = SILENT_S) -> bool:
         """Whether this worker is there and still has the stream."""
         known = self.workers.get(worker)
         return (
             known is not None
             and not known.left
             and stream in known.streams
-            and self.clock() - known.heard_s < SILENT_S
+            and self.clock() - known.heard_s < within_s
         )
 
     def _here_s(self, worker: str, t_s: float) -> float:
-        """A time of the worker's clock on this one; right as far as both wall clocks agree."""
-        return t_s + self.workers[worker].offset_s - self.offset_s()
+        """A time of the worker's clock on this one."""
+        return t_s + min(self.workers[worker].ahead_s)

@@ -49,10 +49,11 @@ class Gateway:
         self._clocks = clocks or ClockPair()
         self._version = version
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._offset_s = 0.0
+        self._offset_s = 0.0  # Unix time minus the monotonic clock, for the marks of other gateways
         self._announce_s = 0.0
         self._read_offset()
-        self.directory = Directory(self._clocks.monotonic, lambda: self._offset_s)
+        clock = self._clocks.monotonic
+        self.directory = Directory(clock, lambda worker: clock() - worker.monotonic_s)
         self.malformed = 0  # messages of the bus that are not mtclar.v1
         self._metrics = GatewayMetrics(self)
         self.connection = BusConnection(bus, "mtclar-stream gateway", self._subscribe)

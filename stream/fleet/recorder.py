@@ -69,7 +69,8 @@ class HistoryRecorder:
         self._streams, self._program = tuple(streams), program
         self._clock = (clocks or ClockPair()).read()
         offset_s = self._clock[0] - self._clock[1]
-        self.directory = Directory(time.monotonic, lambda: offset_s)
+        # What is read was sent at any time: only the wall clocks tell when.
+        self.directory = Directory(time.monotonic, lambda worker: worker.unix_s - worker.monotonic_s - offset_s)
         self._offset_s = offset_s
         self._subscription: Any = None
 

@@ -365,7 +365,7 @@ class Server(Sink):
 
     def _announce(self, statuses: Sequence[StatusMessage]) -> None:
         self._distribute()  # messages of the streams before
-        self._hub.announce(self._encode_hello)
+        self._hub.announce(self._encode_hello, frozenset(self._stream_names()))
         self._hub.distribute(statuses)
 
     async def _tick(self) -> None:

@@ -1,6 +1,5 @@
 """A fleet whose workers are killed, frozen and cut off, and whose bus dies, loses its quorum and comes back empty."""
 
-import asyncio
 import json
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.faults.proxy import Proxy
+from support.faults.proxy import PlainProxy
 from support.peers.fleet_worker import WorkerProcess
 from support.peers.nats_server import nats_cluster, nats_server
 from support.peers.server_program import free_port
@@ -33,13 +32,6 @@ pytestmark = pytest.mark.faults
 STREAMS = ("cam-1", "cam-2", "cam-3")
 
 Start = Callable[..., WorkerProcess]
-
-
-class Network(Proxy):
-    """Between a worker and its NATS server: freezes and cuts."""
-
-    async def _take_rtsp(self, source: asyncio.StreamReader, way: Any, datagrams: Any) -> None:
-        await self._take(source, way, datagrams)
 
 
 class Seen:
@@ -148,7 +140,7 @@ def test_a_worker_that_is_cut_off_is_replaced_and_comes_back_empty_handed(
 ) -> None:
     with (
         nats_server(tmp_path) as server,
-        Network(server.port) as network,
+        PlainProxy(server.port) as network,
         watching(server.url) as (gateway, _),
     ):
         start(f"nats://127.0.0.1:{network.port}", "first")

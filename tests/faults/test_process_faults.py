@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.faults.tracker_process import Received, Running, Watcher, is_affect, is_state
+from support.faults.wall_clock import WallClock
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.protocol.messages import StatusMessage
@@ -26,10 +27,6 @@ Start = Callable[..., Running]
 
 OLDER_SUMMARY = '{"frames": 1, "fps": 2.0, "latency_ms": {}}'
 WAIT_S = 30.0
-FAKETIME = (
-    Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"),
-    Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"),
-)
 
 
 def whole_rows(path: Path) -> list[dict[str, str]]:
@@ -186,23 +183,13 @@ def test_a_kill_leaves_the_old_or_the_new_support_set(face_clip: Path, labels: P
 
 
 def test_a_wall_clock_step_reaches_every_client(running: Start, rtsp_server: Any, tmp_path: Path) -> None:
-    library = next((path for path in FAKETIME if path.exists()), None)
-    if library is None:
-        pytest.skip("libfaketime is not installed")
-    wall = tmp_path / "wall clock"
-    wall.write_text("+0\n")
-    environment = os.environ | {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(wall),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    run = running("--source", rtsp_server.url, "--support", "none", "--no-live", environment=environment)
+    wall = WallClock(tmp_path)
+    run = running("--source", rtsp_server.url, "--support", "none", "--no-live", environment=wall.environment)
     with Watcher(run.url, {"delivery": "all"}) as watcher:
         watcher.wait(lambda one: is_affect(one) and one.message["clock"] == "rtcp")
-        for step in ("+1.5", "+3600", "-7200"):
+        for step in (1.5, 3600.0, -7200.0):
             before = len(watcher.received)
-            wall.write_text(f"{step}\n")
+            wall.set(step)
             # The camera's wall clock and ours do not agree any more: its times are not taken for true.
             watcher.wait(lambda one: is_affect(one) and one.message["clock"] == "arrival", before)
             sent = watcher.wait(lambda one: one.kind == "clock", before).message
@@ -210,7 +197,7 @@ def test_a_wall_clock_step_reaches_every_client(running: Start, rtsp_server: Any
                 hello = newcomer.wait(lambda one: one.kind == "hello").message
             for pair in (sent, hello["clock"]):
                 offset_s = pair["unix"] - pair["monotonic"] - (time.time() - time.monotonic())
-                assert abs(offset_s - float(step)) < 1.0
+                assert abs(offset_s - step) < 1.0
         count = len(watcher.affects())
         watcher.wait(lambda _: len(watcher.affects()) >= count + 25)
         assert "stalled" not in watcher.states()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from websockets.asyncio.server import broadcast
@@ -66,11 +66,17 @@ class Subscription:
             return True
         period_s = 1.0 / self.max_hz
         due_s = self.due_s.get(message.stream, message.t_capture_s)
-        if message.t_capture_s < due_s:
+        if 0 < due_s - message.t_capture_s <= period_s:  # earlier still: the clock of the source has changed
             return False
         late_s = message.t_capture_s - due_s
         self.due_s[message.stream] = (due_s if late_s < period_s else message.t_capture_s) + period_s
         return True
+
+    def keep_only(self, streams: Set[str]) -> None:
+        """Forgets what it knows of other streams."""
+        for known in (self.matched, self.due_s):
+            for stream in known.keys() - streams:
+                del known[stream]
 
     def _matches(self, stream: str) -> bool:
         if stream not in self.matched:

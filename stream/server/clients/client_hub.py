@@ -1,7 +1,7 @@
 """All connected clients: distributes each message to them and counts; lives on the event loop."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from mtclar.stream.protocol.client_messages import Subscribe
 from mtclar.stream.protocol.events import EventMessage, ThresholdsMessage
@@ -90,10 +90,12 @@ class ClientHub:
         self._clients.add(client)
         self._choose(client.subscription.fields, None)
 
-    def announce(self, hello: Callable[[Role], bytes]) -> None:
-        """Sends `hello` again to every client: the streams have changed. States of the streams before are forgotten."""
+    def announce(self, hello: Callable[[Role], bytes], streams: Set[str]) -> None:
+        """Sends `hello` again to every client: these are the streams now. States, and what was kept of others, go."""
         self.statuses.clear()
+        self.recent.keep_only(streams)
         for client in self._clients:
+            client.subscription.keep_only(streams)
             client.send_text(hello(client.role))
 
     def remove(self, client: Client) -> None:

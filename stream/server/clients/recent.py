@@ -1,7 +1,7 @@
 """What was sent in the last half minute, thinned, for clients that ask for `history`."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from mtclar.stream.protocol.events import HISTORY_S, EventMessage, encode_history
 from mtclar.stream.protocol.messages import MarkMessage
@@ -33,6 +33,11 @@ class RecentMessages:
     def add_other(self, message: MarkMessage | EventMessage) -> None:
         """Keeps a mark or an event."""
         self._others.append(message)
+
+    def keep_only(self, streams: Set[str]) -> None:
+        """Frees what is kept of other streams."""
+        for stream in self._affect.keys() - streams:
+            del self._affect[stream]
 
     def answer(self, subscription: Subscription, seconds: float) -> Callable[[], bytes]:
         """What encodes the `history` for this subscription, on any thread: `seconds` until the newest message."""

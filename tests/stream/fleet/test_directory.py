@@ -14,7 +14,7 @@ from mtclar.stream.bus.subjects import (
     stream_subject,
     token,
 )
-from mtclar.stream.fleet.directory import FORGOTTEN_S, GONE_S, SILENT_S, Directory
+from mtclar.stream.fleet.directory import COMPARED, FORGOTTEN_S, GONE_S, SILENT_S, Directory
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockReading,
@@ -26,8 +26,6 @@ from mtclar.stream.protocol.messages import (
 )
 from mtclar.stream.protocol.relayed import RelayedAffect
 
-HERE_OFFSET_S = 1000.0  # Unix time minus the clock of the gateway
-
 Make = Callable[..., AffectMessage]
 
 
@@ -38,12 +36,13 @@ class Bus:
     now_s: float = 50.0
 
     def __post_init__(self) -> None:
-        self.directory = Directory(lambda: self.now_s, lambda: HERE_OFFSET_S)
+        self.directory = Directory(lambda: self.now_s, lambda worker: self.now_s - worker.monotonic_s)
 
-    def beat(self, worker: str, *streams: str, offset_s: float = HERE_OFFSET_S) -> None:
+    def beat(self, worker: str, *streams: str, behind_s: float = 0.0, session: str = "") -> None:
+        """A heartbeat of a worker whose clock is so far behind, the time under way included."""
         infos = tuple(StreamInfo(name, "webcam:0", True, None, None, "latest") for name in streams)
-        clock = ClockReading(self.now_s + offset_s, self.now_s)
-        self.directory.hello(worker, Hello(infos, session=worker, clock=clock))
+        clock = ClockReading(0.0, self.now_s - behind_s)
+        self.directory.hello(worker, Hello(infos, session=session or worker, clock=clock))
 
     def send(self, message: AffectMessage, worker: str = "a", epoch: int = 1) -> RelayedAffect | None:
         subject = StreamSubject(message.stream, worker, epoch, "affect")
@@ -79,11 +78,38 @@ def test_an_epoch_is_later_than_the_one_before() -> None:
 
 
 def test_messages_get_numbers_and_times_of_the_gateway(bus: Bus, make_message: Make) -> None:
-    bus.beat("a", "cam", offset_s=HERE_OFFSET_S + 5)
+    bus.beat("a", "cam", behind_s=5)
     sent = bus.send(make_message(7, t_s=40.0))
     assert sent is not None
     assert (sent.seq, sent.t_capture_s) == (0, 45.0)
     assert b'"seq":0,"frame":7,"t_capture":45.0,' in sent.payload
+
+
+def test_the_heartbeat_that_was_least_under_way_tells_the_time(bus: Bus, make_message: Make) -> None:
+    for under_way_s in (0.25, 0.0, 0.5):
+        bus.beat("a", "cam", behind_s=5 + under_way_s)
+    assert (sent := bus.send(make_message(0, t_s=40.0))) is not None
+    assert sent.t_capture_s == 45.0
+    for _ in range(COMPARED):  # the clocks drift
+        bus.beat("a", "cam", behind_s=5.125)
+    assert (sent := bus.send(make_message(1, t_s=41.0))) is not None
+    assert sent.t_capture_s == 46.125
+    bus.beat("a", "cam", behind_s=70.0, session="another process, after a restart of the machine")
+    assert (sent := bus.send(make_message(2, t_s=0.0))) is not None
+    assert sent.t_capture_s == 70.0
+
+
+def test_an_owner_whose_wall_clock_was_set_back_is_heard_when_nobody_else_has_the_stream(
+    bus: Bus, make_message: Make
+) -> None:
+    bus.beat("a", "cam")
+    assert bus.send(make_message(0), "a", 2000) is not None
+    bus.beat("b", "cam")
+    assert bus.send(make_message(0), "b", 1000) is None
+    bus.now_s += GONE_S
+    bus.beat("b", "cam")
+    assert (sent := bus.send(make_message(1), "b", 1000)) is not None
+    assert sent.seq == 1
 
 
 def test_gaps_are_kept_and_counted(bus: Bus, make_message: Make) -> None:
@@ -127,7 +153,7 @@ def test_the_state_of_an_older_owner_is_dropped(bus: Bus, make_message: Make) ->
 
 
 def test_marks_and_support_sets_are_translated(bus: Bus, make_message: Make) -> None:
-    bus.beat("a", "cam", offset_s=HERE_OFFSET_S - 2)
+    bus.beat("a", "cam", behind_s=-2)
     assert bus.send(make_message(100)) is not None
     mark = bus.directory.mark(StreamSubject("cam", "a", 1, "mark"), MarkMessage("go", 30.0, "cam"))
     assert mark == MarkMessage("go", 28.0, "cam")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from support.peers.websocket_client import VALIDATOR, join, receive, say, until
 
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage
+from mtclar.stream.protocol.messages import AffectMessage, Hello, MarkMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
@@ -39,6 +39,31 @@ def test_a_late_client_gets_the_last_half_minute(server: Server, make_message: M
         assert min(one["t_capture"] for one in until(client, "history")["affect"]) >= 144.7
         say(client, type="history", seconds=31)
         assert until(client, "error")["code"] == "bad_message"
+
+
+def test_what_was_kept_of_streams_that_are_gone_is_freed(make_message: Make) -> None:
+    names = ["cam", "old"]
+
+    def hello() -> Hello:
+        return Hello(tuple(StreamInfo(name, name, True, None, None, "latest") for name in names))
+
+    with Server(ServerConfig(port=0), hello=hello) as server, join(server) as client:
+        receive(client)
+        for number in range(3):
+            names[1] = f"old-{number}"
+            server.announce()
+            until(client, "hello")
+            for stream in names:
+                server.publish(make_message(number, stream=stream, t_s=100.0 + number))
+                until(client, "affect")
+        say(client, type="history")
+        kept = {message["stream"] for message in until(client, "history")["affect"]}
+        assert kept == {"cam", "old-2"}
+        names[:] = ["cam", "old-0"]  # it is back, without what there was
+        server.announce()
+        until(client, "hello")
+        say(client, type="history")
+        assert [one["stream"] for one in until(client, "history")["affect"]] == ["cam"] * 3
 
 
 def test_an_answer_is_bounded(make_message: Make) -> None:

@@ -96,6 +96,22 @@ def test_fields_streams_and_rate_can_be_chosen(server: Server, make_message: Mak
         assert "box" in message["faces"][0]
 
 
+def test_a_rate_holds_when_the_clock_of_a_source_is_set_back(server: Server, make_message: Make) -> None:
+    with join(server) as client:
+        say(client, type="subscribe", max_hz=10, delivery="all")
+        until(client, "subscribed")
+        for start_s in (5000.0, 100.0):
+            for seq in range(25):  # one second at 25 a second
+                server.publish(make_message(seq, t_s=start_s + seq / 25))
+        server.publish(MarkMessage("end", 0.0))
+        server.publish(make_message(99, t_s=200.0))
+        times: list[float] = []
+        while (message := receive(client)).get("seq") != 99:
+            times += [message["t_capture"]] if message["type"] == "affect" else []
+        for start_s in (5000.0, 100.0):
+            assert 10 <= sum(start_s <= t_s < start_s + 1 for t_s in times) <= 11
+
+
 def test_a_mark_reaches_everyone_and_the_hook() -> None:
     marks: list[MarkMessage] = []
     with (

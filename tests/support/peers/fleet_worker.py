@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,19 @@ class WorkerProcess:
     """Started at once; `signal` freezes it, `kill` ends it as a crash does."""
 
     def __init__(
-        self, url: str, name: str, streams: Sequence[str], *, pause_s: float = 0.0, hz: float = 10.0
+        self,
+        url: str,
+        name: str,
+        streams: Sequence[str],
+        *,
+        pause_s: float = 0.0,
+        hz: float = 10.0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         command = [sys.executable, "-m", "tests.support.peers.fleet_worker", url, name, f"{pause_s}", f"{hz}"]
         self.process = subprocess.Popen(
-            [*command, *streams], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            [*command, *streams], cwd=ROOT, env={**(environment or os.environ), "PYTHONPATH": str(ROOT)}
         )
 
     def signal(self, number: int) -> None:
