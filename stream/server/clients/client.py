@@ -66,10 +66,11 @@ class Subscription:
             return True
         period_s = 1.0 / self.max_hz
         due_s = self.due_s.get(message.stream, message.t_capture_s)
-        if 0 < due_s - message.t_capture_s <= period_s:  # earlier still: the clock of the source has changed
-            return False
         late_s = message.t_capture_s - due_s
-        self.due_s[message.stream] = (due_s if late_s < period_s else message.t_capture_s) + period_s
+        if -period_s <= late_s < 0:
+            return False
+        # Earlier still, the clock of the source has changed.
+        self.due_s[message.stream] = (due_s if 0 <= late_s < period_s else message.t_capture_s) + period_s
         return True
 
     def keep_only(self, streams: Set[str]) -> None:
