@@ -35,7 +35,7 @@ from mtclar.stream import demo_clip
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.server.uploads import write_header
 from mtclar.stream.sources import open_source
-from tests.support.peers import chromium
+from tests.support.browser.chromium import launched
 
 READING_S = 5.0
 WAIT_S = 60.0
@@ -164,10 +164,7 @@ def tried(support: SupportSet | None, person: Person) -> list[float]:
 
 def take_pictures(url: str, folder: Path) -> None:
     """The page in both sizes and lights; it only looks on."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
+    with launched() as browser:
         for name, (width, height) in SIZES.items():
             scheme: Any = "light" if name == "wide" else "dark"
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -176,7 +173,6 @@ def take_pictures(url: str, folder: Path) -> None:
             page.wait_for_timeout(500)
             page.screenshot(path=str(folder / f"calibrate-{name}.png"))
             page.close()
-        browser.close()
 
 
 def main() -> None:

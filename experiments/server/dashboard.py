@@ -13,9 +13,9 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.support.peers import chromium
+from tests.support.browser.chromium import launched
 from tools.docs.dashboard_scenes import SCENES, Player, playing
 
 CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline"]
@@ -94,8 +94,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     print(f"size: {kilobytes():.1f} kB")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
+    with launched() as browser:
         print(
             f"Chromium {browser.version}, no GPU; main thread, ms a frame: p50 / p95 / mean (frames a second)"
         )
@@ -106,7 +105,6 @@ def main() -> None:
                 print(
                     f"{scene:12} {name:10} {p50:5.2f} / {p95:5.2f} / {ms.mean():5.2f}  ({len(ms) / SECONDS:.1f})"
                 )
-        browser.close()
 
 
 if __name__ == "__main__":

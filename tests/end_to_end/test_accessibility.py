@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.watched_page import OpenPage
 
-OpenPage = Callable[..., Page]
 ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / "build" / "axe"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from support.peers.fake_camera import browser_with_camera, write_mjpeg
+from playwright.sync_api import Browser, expect
+from support.browser.fake_camera import browser_with_camera, write_mjpeg
+from support.browser.watched_page import OpenPage, watching
 
 from mtclar.stream import demo_clip
 from mtclar.stream.protocol.messages import Hello, StreamInfo
@@ -20,9 +21,6 @@ from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.browser import BrowserSource
 
-from .conftest import watching
-
-OpenPage = Callable[..., Page]
 TOKEN = "a-token-of-this-test"
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.watched_page import OpenPage
 
-OpenPage = Callable[..., Page]
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 

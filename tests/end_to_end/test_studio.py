@@ -11,21 +11,20 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from support.browser.fake_camera import browser_with_camera, write_mjpeg
 from support.media.clip_beginning import CLIP_S, beginning
 from support.peers.certificates import make_certificate
-from support.peers.fake_camera import browser_with_camera, write_mjpeg
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 pytest.importorskip("segno", reason="segno is not installed; `make setup` brings it")
+
+from support.browser.watched_page import DESKTOP, OpenPage, save, watching
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.recordings.reader import Recording
 from mtclar.stream.sources import open_source
 
-from .conftest import DESKTOP, save, watching
-
-OpenPage = Callable[..., Page]
 PHONE = (390, 844)
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 

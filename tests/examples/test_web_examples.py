@@ -1,14 +1,13 @@
 """The pages in examples/, opened as files in a browser, against a server that admits such pages."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.peers import chromium
+from playwright.sync_api import Browser, Page, expect
+from support.browser.chromium import launched
 from support.peers.websocket_client import WAIT_S, Make
 from support.pipeline_parts import make_message
 
@@ -24,13 +23,8 @@ __all__ = ["make_message"]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if shutil.which(chromium.PATH) is None:
-        pytest.skip(f"{chromium.PATH} is not installed")
-    with sync_playwright() as playwright:
-        expect.set_options(timeout=1000 * WAIT_S)
-        running = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
+    with launched() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -39,15 +39,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    from support.peers import chromium
+    pytest.importorskip("playwright.sync_api", reason="playwright is missing")
+    from support.browser.chromium import launched
 
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    if not Path(chromium.PATH).exists():
-        pytest.skip(f"no {chromium.PATH}: .ci/system installs it")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
-        yield browser
-        browser.close()
+    with launched() as running:
+        yield running
 
 
 def test_the_reference_has_what_the_code_has(site: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mtclar.stream import demo_clip
-from tests.support.peers import chromium
+from tests.support.browser import chromium
 from tools.docs import dashboard_scenes, figures, rating_scenes
 
 if TYPE_CHECKING:
@@ -74,19 +74,15 @@ def broken_links() -> list[str]:
 
 def pictures() -> None:
     """Screenshots of the dashboard, in the middle of `mtclar-stream demo` and of scripted people, and of rating."""
-    from playwright.sync_api import sync_playwright
-
     tutorial_plot()
     if shutil.which(chromium.PATH) is None:
         print(f"no {chromium.PATH}: the pictures of the dashboard stay as they are", file=sys.stderr)
         return
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.PATH, args=chromium.FLAGS)
+    with chromium.launched() as browser:
         demo_picture(browser)
         scene_pictures(browser)
         for name, screenshots in rating_scenes.shots(browser, WIDE, PHONE).items():
             save_small(name, screenshots)
-        browser.close()
 
 
 def demo_picture(browser: "Browser") -> None:

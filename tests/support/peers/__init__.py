@@ -1,1 +1,1 @@
-"""Programs at the other end: browsers, websocket clients, cameras that serve, brokers, inlets."""
+"""Programs at the other end: websocket clients, cameras that serve, brokers, inlets."""

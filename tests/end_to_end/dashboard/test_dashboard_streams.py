@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
+from support.browser.speaker import Speaker
+from support.browser.watched_page import OpenPage
 
 from mtclar.stream.protocol.messages import StatusMessage, SubjectInfo, SubjectsMessage
 
-OpenPage = Callable[..., Page]
-StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+StartSpeaker = Callable[..., Speaker]
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 import av
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.watched_page import OpenPage
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
 from mtclar.stream.recordings.reader import Recording
 
-OpenPage = Callable[..., Page]
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 

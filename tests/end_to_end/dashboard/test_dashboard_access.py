@@ -3,15 +3,16 @@
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+from support.browser.speaker import Speaker
+from support.browser.watched_page import OpenPage
 
 from mtclar.stream.protocol.client_messages import Assign
 
-OpenPage = Callable[..., Page]
-StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+StartSpeaker = Callable[..., Speaker]
 
 TEXT, GRAPHICS = 4.5, 3.0  # WCAG 2.2: success criteria 1.4.3 and 1.4.11
 TEXTS = ("ink", "muted", "good", "warn", "bad")

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+from support.browser.watched_page import OpenPage, save, save_and_end
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.label_formats.label_file import read_labels
 
-from .conftest import save, save_and_end
-
-OpenPage = Callable[..., Page]
 PHONE = (390, 844)
 
 

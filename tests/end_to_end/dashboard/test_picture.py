@@ -4,11 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+from support.browser.watched_page import OpenPage, wait_until
 
-from .conftest import wait_until
-
-OpenPage = Callable[..., Page]
 SUM = """() => {
     const { width, height } = document.getElementById("picture");
     const { data } = document.getElementById("picture").getContext("2d").getImageData(0, 0, width, height);

@@ -4,9 +4,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, expect
-
-OpenPage = Callable[..., Page]
+from playwright.sync_api import expect
+from support.browser.watched_page import OpenPage
 
 
 def test_a_threshold_is_added_reached_and_removed(

@@ -1,94 +1,22 @@
-"""Calibration in a real browser with a camera that plays a face, and its failures."""
+"""Calibration in a real browser with a camera that plays a face."""
 
-import json
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, expect
-from support.peers.fake_camera import browser_with_camera, write_mjpeg
-from support.peers.mjpeg_server import MjpegServer
-from websockets.sync.client import connect
+from playwright.sync_api import expect
+from support.browser.chromium import WAIT_MS
+from support.browser.watched_page import OpenPage, ready, save, take
 
 from mtclar.engine.files.encryption import is_sealed
 from mtclar.engine.support_set import SupportSet, is_encrypted
-from mtclar.stream.sources import open_source
 
-from .conftest import save, watching
-
-OpenPage = Callable[..., Page]
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
-WAIT_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight seconds of the demo's face, every second picture."""
-    images = [frame.image for frame in open_source("demo").frames() if frame.seq % 2 == 0][:100]
-    return write_mjpeg(tmp_path_factory.mktemp("camera") / "face.mjpeg", images, fps=15)
-
-
-@pytest.fixture(scope="module")
-def browser(clip: Path) -> Iterator[Browser]:
-    with browser_with_camera(clip) as running:
-        yield running
-
-
-@pytest.fixture
-def open_page(browser: Browser, process: Callable[..., Any]) -> Iterator[OpenPage]:
-    """Pages are closed before their servers: a page that loses its server logs an error."""
-    with watching(browser) as open_one:
-        yield open_one
-
-
-@pytest.fixture
-def server(process: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """Starts `calibrate page` and returns the process and the page's address."""
-
-    def start(*arguments: str | Path, source: str | Path = "browser", port: int = 0) -> tuple[Any, str]:
-        out = () if "--out" in arguments else ("--out", tmp_path / "anna.mtclar")
-        running = process("calibrate", "page", "--source", source, "--port", port, *out, *arguments)
-        line = running.read_until("Open http")
-        found = re.search(r"http://\S+/calibrate", line)
-        assert found is not None
-        return running, found[0]
-
-    return start
-
-
-@pytest.fixture
-def camera_of() -> Iterator[Callable[[NDArray[np.uint8]], str]]:
-    """Serves one picture as an HTTP camera does, and returns its address."""
-    with ExitStack() as stack:
-
-        def serve(picture: NDArray[np.uint8]) -> str:
-            encoded = bytes(cv2.imencode(".jpg", picture)[1])
-            camera = MjpegServer(picture=lambda _: encoded)
-            camera.start()
-            stack.callback(camera.stop)
-            return camera.url
-
-        yield serve
-
-
-def ready(page: Page) -> None:
-    """The page shows a face that can be used."""
-    expect(page.locator("#advice")).to_have_text("Good image")
-
-
-def take(page: Page, count: int) -> None:
-    """Follows the prompt as it stands; `count` labels are there then."""
-    page.locator("#take").click()
-    expect(page.locator("#count")).to_have_text(str(count))
 
 
 def test_from_the_first_label_to_values_that_move(
@@ -200,7 +128,7 @@ def test_from_the_first_label_to_values_that_move(
     dashboard = open_page(found[0])
     expect(dashboard.locator(".face").first).to_contain_text("anna")
     seen = set()
-    until_s = time.monotonic() + WAIT_S
+    until_s = time.monotonic() + WAIT_MS / 1000
     while len(seen) < 4 and time.monotonic() < until_s:
         seen.add(dashboard.locator("#valence").inner_text())
         dashboard.wait_for_timeout(200)
@@ -364,87 +292,6 @@ def test_a_calibration_continues_after_its_server_was_killed(
     done = again.end()
     assert done.code == 1
     assert "the labels are kept" in done.out
-
-
-def test_labels_that_do_not_fit_are_saved_only_after_a_question(
-    open_page: OpenPage,
-    server: Callable[..., Any],
-    camera_of: Callable[[NDArray[np.uint8]], str],
-    tmp_path: Path,
-) -> None:
-    _, url = server(source=camera_of(next(iter(open_source("demo").frames())).image))
-    page = open_page(url, gone=True)
-    ready(page)
-    for count, share in ((1, 0.2), (2, 0.8)):  # of one picture
-        box = page.locator("#grid").bounding_box()
-        assert box is not None
-        page.locator("#grid").click(position={"x": box["width"] * share, "y": box["height"] * 0.5})
-        take(page, count)
-    page.locator("#save").click()
-    dialog = page.locator("#poor")
-    expect(dialog).to_contain_text("labels contradict each other")
-    dialog.get_by_role("button", name="Go on labelling").click()
-    expect(dialog).to_be_hidden()
-    assert not (tmp_path / "anna.mtclar").exists()
-    page.locator("#save").click()
-    dialog.get_by_role("button", name="Save anyway").click()
-    expect(page.locator("#saved")).to_contain_text("anna.mtclar")
-    assert "labels contradict" in SupportSet.load(tmp_path / "anna.mtclar").warning
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [("two", "Two people in view: only one, please"), ("nobody", "No face in view")],
-)
-def test_two_people_or_nobody(
-    open_page: OpenPage,
-    server: Callable[..., Any],
-    camera_of: Callable[[NDArray[np.uint8]], str],
-    kind: str,
-    words: str,
-) -> None:
-    face = next(iter(open_source("demo").frames())).image
-    picture = np.concatenate([face, face], axis=1) if kind == "two" else np.full_like(face, 90)
-    _, url = server(source=camera_of(picture))
-    page = open_page(url)
-    expect(page.locator("#advice")).to_contain_text(words)
-    page.locator("#take").click()
-    expect(page.locator("#notice")).to_contain_text("No usable frame was captured")
-    expect(page.locator("#notice")).to_contain_text(words)
-    expect(page.locator("#take")).to_be_enabled()
-    expect(page.locator("#count")).to_have_text("0")
-
-
-def test_a_denied_camera_is_told_in_plain_words(open_page: OpenPage, server: Callable[..., Any]) -> None:
-    _, url = server()
-    deny = (
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));"
-    )
-    page = open_page(url, script=deny)
-    page.locator("#camera-start").click()
-    expect(page.locator("#camera-words")).to_contain_text("was not allowed to use the camera")
-    expect(page.locator("#advice")).to_have_text("Start the camera below")
-
-
-def test_junk_on_the_socket_disturbs_nobody(open_page: OpenPage, server: Callable[..., Any]) -> None:
-    _, url = server(source="synthetic")
-    page = open_page(url)
-    ready(page)
-    with connect(url.replace("http", "ws").replace("calibrate", "ws"), proxy=None) as hostile:
-        for text in (
-            "calibrate.",
-            '{"type":"calibrate.take"}',
-            '{"type":"calibrate.take","valence":9,"arousal":0}',
-        ):
-            hostile.send(text)
-        hostile.send(b"\xff" * 3000)
-        codes = []
-        while len(codes) < 4:
-            message = json.loads(hostile.recv(WAIT_S))
-            if message["type"] == "error":
-                codes.append(message["code"])
-    assert codes == ["bad_json", "bad_message", "bad_message", "binary_not_expected"]
-    take(page, 1)
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE, (320, 640)])

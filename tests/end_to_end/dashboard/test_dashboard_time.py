@@ -9,12 +9,13 @@ from typing import Any
 import cv2
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.speaker import Speaker
+from support.browser.watched_page import OpenPage
 
 from mtclar.stream.protocol.messages import ClockMessage, MarkMessage
 from mtclar.stream.table.columns import NAMES
 
-OpenPage = Callable[..., Page]
-StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+StartSpeaker = Callable[..., Speaker]
 
 PHONE = (390, 844)
 FRAME_S = 0.04  # conftest's

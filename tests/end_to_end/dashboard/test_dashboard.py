@@ -3,17 +3,15 @@
 import math
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.speaker import Speaker
+from support.browser.watched_page import OpenPage, wait_until
 
 from mtclar.stream.protocol.messages import ByeMessage, ErrorMessage, MarkMessage, StatusMessage
 
-from .conftest import wait_until
-
-OpenPage = Callable[..., Page]
-StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+StartSpeaker = Callable[..., Speaker]
 
 DESKTOP = (1280, 800)
 PHONE = (390, 844)

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-RECIPES = (Path(__file__).parents[2] / "docs" / "development" / "extending.md").read_text()
+RECIPES = (Path(__file__).parents[3] / "docs" / "development" / "extending.md").read_text()
 FILES = dict(re.findall(r"```js\n// (\S+)\n(.*?)```", RECIPES, re.DOTALL))
 
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable
 from importlib import resources
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.speaker import Speaker
+from support.browser.watched_page import OpenPage
 
-OpenPage = Callable[..., Page]
-StartSpeaker = Callable[..., Any]  # conftest's Speaker: a conftest cannot be imported from
+StartSpeaker = Callable[..., Speaker]
 
 DESKTOP = (1280, 800)
 MAX_BYTES = 200_000

@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
+from support.browser.watched_page import OpenPage, save_and_end, wait_until
 from support.media.video_clips import encode
 
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.sources import open_source
 
-from .conftest import save_and_end, wait_until
-
-OpenPage = Callable[..., Page]
 PHONE = (390, 844)
 PAD = """
 window.pad = { axes: [0.02, -0.05], buttons: [], connected: true, index: 1, mapping: "" };
