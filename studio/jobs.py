@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from mtclar.calibrate.web.playback_feed import PlaybackFeed
+from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
+from mtclar.calibrate.web.feeds.recording_scan import pick_most_useful, scan_recording, spaced
+from mtclar.calibrate.web.feeds.still_feed import StillFeed
 from mtclar.calibrate.web.rating_files import (
     agreement_with_others,
     labels_of,
@@ -18,9 +20,7 @@ from mtclar.calibrate.web.rating_files import (
     saving_labels_too,
     sound_page,
 )
-from mtclar.calibrate.web.recording_scan import pick_most_useful, scan_recording, spaced
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
-from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import UsageError

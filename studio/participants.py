@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mtclar.calibrate.core.report import make_report, mean_rmse
+from mtclar.calibrate.core.evaluation.report import make_report, mean_rmse
 from mtclar.engine import models
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.files.writing import delete_together

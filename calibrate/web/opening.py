@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from mtclar.calibrate.core.predecessors import keep_predecessor, predecessors
+from mtclar.calibrate.core.sets.predecessors import keep_predecessor, predecessors
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.feeds.live_feed import LiveFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.errors import CalibrationError
@@ -97,7 +97,6 @@ def calibration_pages() -> dict[str, Page]:
     """The files of the calibration page and of the rating page, and the schema of their messages."""
     return {
         **web_folder("mtclar.calibrate.web.page", CALIBRATE_PAGE),
-        **web_folder("mtclar.calibrate.web.faces", f"{CALIBRATE_PAGE}/faces"),
         **web_folder("mtclar.calibrate.web.rate", RATE_PAGE),
         f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
         f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.calibrate.core.raters import AxisAgreement, common_ratings
+from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
 from mtclar.calibrate.web.opening import saving_to
-from mtclar.calibrate.web.playback_feed import PlaybackFeed
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.files.writing import write_together

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from mtclar.calibrate.core.comparison import compare
+from mtclar.calibrate.core.evaluation.comparison import compare
+from mtclar.calibrate.core.evaluation.status import CalibrationStatus, round_label
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
 from mtclar.calibrate.core.label_store import Sample
 from mtclar.calibrate.core.sentence import Sentence
-from mtclar.calibrate.core.status import CalibrationStatus, round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.feed import Feed
+from mtclar.calibrate.web.feeds.feed import Feed
 from mtclar.calibrate.web.state import comparison_message, label_state
 from mtclar.calibrate.web.surroundings import ALONE, StoredSet, Surroundings
 from mtclar.engine.data_types import Frame

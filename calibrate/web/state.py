@@ -1,18 +1,20 @@
 """The labels and the running capture as the parts of `calibrate.state` and `calibrate.look`."""
 
+import base64
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mtclar.calibrate.core.comparison import Comparison, SetFigures
-from mtclar.calibrate.core.coverage import REGIONS, covered_regions, nearest_region
+from mtclar.calibrate.core.evaluation.comparison import Comparison, SetFigures
+from mtclar.calibrate.core.evaluation.coverage import REGIONS, covered_regions, nearest_region
+from mtclar.calibrate.core.evaluation.report import LARGE_LABEL_ERROR, mean_rmse
+from mtclar.calibrate.core.evaluation.status import CalibrationStatus
 from mtclar.calibrate.core.guided_session import LABEL_FRAMES, LabelCapture
 from mtclar.calibrate.core.label_store import Sample
-from mtclar.calibrate.core.report import LARGE_LABEL_ERROR, mean_rmse
 from mtclar.calibrate.core.sentence import Sentence
-from mtclar.calibrate.core.status import CalibrationStatus
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.preview import thumbnail_url
+from mtclar.stream.server.pictures import encode_jpeg
 
 
 def label_state(status: CalibrationStatus) -> dict[str, Any]:
@@ -122,3 +124,8 @@ def capture_state(capture: LabelCapture | None) -> dict[str, Any] | None:
         "taken": capture.progress.taken,
         "of": LABEL_FRAMES,
     }
+
+
+def thumbnail_url(image: NDArray[np.uint8]) -> str:
+    """A data URL of a face crop [S, S]."""
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image)).decode()

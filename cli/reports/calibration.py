@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mtclar.calibrate.core.evaluation.report import LeaveOneOutReport
     from mtclar.calibrate.core.frame_check import FrameSelection
-    from mtclar.calibrate.core.report import LeaveOneOutReport
 
 MOST_REASONS = 12
 

@@ -8,14 +8,14 @@ from html import escape
 
 import numpy as np
 
-from mtclar.calibrate.core.editing import png
-from mtclar.calibrate.core.report import (
+from mtclar.calibrate.core.evaluation.report import (
     LARGE_LABEL_ERROR,
     LeaveOneOutReport,
     LeftOutLabel,
     group_labels,
     quadrant_of,
 )
+from mtclar.calibrate.core.sets.editing import png
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits
 from mtclar.engine.support_set import SupportSet
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mtclar.calibrate.core.comparison import Comparison
-from mtclar.calibrate.core.coverage import REGIONS
+from mtclar.calibrate.core.evaluation.comparison import Comparison
+from mtclar.calibrate.core.evaluation.coverage import REGIONS
 from mtclar.cli.terminal import print_text
 
 

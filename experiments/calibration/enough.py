@@ -1,4 +1,4 @@
-"""The stopping rule of calibration, tested: mtclar.calibrate.core.coverage (docs/results/calibration.md).
+"""The stopping rule of calibration, tested: mtclar.calibrate.core.evaluation.coverage (docs/results/calibration.md).
 
     python -m mtclar.train.rendered test_people.npz --people 1000:1024 --pictures 60
     python -m mtclar.train.rendered tune_people.npz --people 900:940 --pictures 40
@@ -35,8 +35,8 @@ from experiments.calibration.sessions import (
     sittings,
     tasks_of,
 )
-from mtclar.calibrate.core.coverage import LARGE_ERROR, MOST_LABELS, STOPPING_RULE, StoppingRule
-from mtclar.calibrate.core.report import MIN_LABELS
+from mtclar.calibrate.core.evaluation.coverage import LARGE_ERROR, MOST_LABELS, STOPPING_RULE, StoppingRule
+from mtclar.calibrate.core.evaluation.report import MIN_LABELS
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.encoder import Encoder
@@ -263,7 +263,7 @@ def main() -> None:
         print(f"wrote {PAGE}, {PLOT} and {RESULT}")
     else:
         print(text)
-    print(f"chosen now: {chosen}; calibrate/core/coverage.py has {STOPPING_RULE}")
+    print(f"chosen now: {chosen}; calibrate/core/evaluation/coverage.py has {STOPPING_RULE}")
 
 
 def result(tune: Sessions, test: Sessions, chosen: StoppingRule) -> dict[str, Any]:

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from mtclar.calibrate.core.coverage import MOST_LABELS
+from mtclar.calibrate.core.evaluation.coverage import MOST_LABELS
 from mtclar.engine.estimate.metrics import ccc, rmse
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker

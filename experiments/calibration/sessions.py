@@ -16,8 +16,13 @@ from numpy.typing import NDArray
 
 from experiments.few_shot.rules import values
 from experiments.tracking.drift_scenes import CALIBRATION, UNCHANGED, load
-from mtclar.calibrate.core.coverage import MOST_LABELS, covered_regions, nearest_region, next_region
-from mtclar.calibrate.core.report import MIN_LABELS, make_report, mean_rmse
+from mtclar.calibrate.core.evaluation.coverage import (
+    MOST_LABELS,
+    covered_regions,
+    nearest_region,
+    next_region,
+)
+from mtclar.calibrate.core.evaluation.report import MIN_LABELS, make_report, mean_rmse
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder

@@ -4,7 +4,7 @@ import { element } from "../shared/dom.js";
 import { decimal, text } from "../shared/texts.js";
 import { ageText, empty, List, row } from "./rows.js";
 
-const GOOD = 0.15; // leave-one-out error: good whatever the uncalibrated error is (calibrate/core/report.py)
+const GOOD = 0.15; // leave-one-out error: good whatever the uncalibrated error is (calibrate/core/evaluation/report.py)
 const OLD_DAYS = 30;
 
 export class Participants {

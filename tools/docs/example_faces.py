@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.coverage import REGIONS
+from mtclar.calibrate.core.evaluation.coverage import REGIONS
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.engine.files.writing import write_whole
 from mtclar.train.rendered.demo import SPAN, demo_light, demo_person

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from mtclar.calibrate.web.live_feed import LiveFeed
-from mtclar.calibrate.web.recording_scan import Still
+from mtclar.calibrate.web.feeds.live_feed import LiveFeed
+from mtclar.calibrate.web.feeds.recording_scan import Still
+from mtclar.calibrate.web.feeds.still_feed import StillFeed
 from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
-from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.data_types import Encoded, FaceCrop, Faces, Frame
 from mtclar.engine.estimate.comparer import Comparer

@@ -3,7 +3,7 @@
 import { element, make, setText } from "../shared/dom.js";
 import { decimal, language, text } from "../shared/texts.js";
 
-const GOOD = 0.15; // of mtclar.calibrate.core.report
+const GOOD = 0.15; // of mtclar.calibrate.core.evaluation.report
 const USABLE = 0.3;
 const REGIONS = 9; // of the affect grid
 const dates = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.calibrate.core.predecessors import keep_predecessor
 from mtclar.calibrate.core.prompts import FRAMES_PER_PROMPT
+from mtclar.calibrate.core.sets.predecessors import keep_predecessor
 from mtclar.cli.calibration_target import (
     AcceptPoorOption,
     CalibrationTarget,
@@ -33,9 +33,9 @@ from mtclar.engine.errors import CalibrationError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mtclar.calibrate.core.evaluation.report import LeaveOneOutReport
     from mtclar.calibrate.core.frame_check import FrameSelection
     from mtclar.calibrate.core.prompts import Prompt
-    from mtclar.calibrate.core.report import LeaveOneOutReport
     from mtclar.cli.calibration_screen import Keys, Screen
     from mtclar.engine.data_types import Frame
     from mtclar.engine.support_set import SupportSet
@@ -247,7 +247,7 @@ def _evaluated(
     selection: "FrameSelection", tracker: "Tracker", subject: str, source: str, keep_crops: bool
 ) -> "tuple[SupportSet, LeaveOneOutReport]":
     """The support set and its report. CalibrationError with all reasons when no frame is usable."""
-    from mtclar.calibrate.core.report import make_report
+    from mtclar.calibrate.core.evaluation.report import make_report
     from mtclar.calibrate.core.support_builder import make_support
     from mtclar.cli.reports.calibration import advice, reasons
 

@@ -16,7 +16,7 @@ from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
     from mtclar.calibrate.core.continuous_rating import ReactionLag
-    from mtclar.calibrate.web.recording_scan import RecordingScan
+    from mtclar.calibrate.web.feeds.recording_scan import RecordingScan
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.sources import Source
 
@@ -76,8 +76,10 @@ def command(
       mtclar-stream calibrate recording video.mp4 --pick 12 --out anna.mtclar
       mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar --rater ben
     """
+    from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
+    from mtclar.calibrate.web.feeds.recording_scan import pick_most_useful
+    from mtclar.calibrate.web.feeds.still_feed import StillFeed
     from mtclar.calibrate.web.opening import RATE_PAGE, SOUND_PATH, calibration_pages
-    from mtclar.calibrate.web.playback_feed import PlaybackFeed
     from mtclar.calibrate.web.rating_files import (
         agreement_with_others,
         labels_of,
@@ -87,9 +89,7 @@ def command(
         saving_labels_too,
         sound_page,
     )
-    from mtclar.calibrate.web.recording_scan import pick_most_useful
     from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
-    from mtclar.calibrate.web.still_feed import StillFeed
     from mtclar.calibrate.web.surroundings import Surroundings
     from mtclar.cli.main import PROGRAM, version
     from mtclar.cli.service.service import NOTICE_WITH_PICTURES
@@ -199,7 +199,7 @@ def _scan(
     """The frames to label, and the length of the recording in seconds; Ctrl-C raises KeyboardInterrupt."""
     import math
 
-    from mtclar.calibrate.web.recording_scan import every_nth, scan_recording, spaced
+    from mtclar.calibrate.web.feeds.recording_scan import every_nth, scan_recording, spaced
     from mtclar.cli.terminal import progress_bars
     from mtclar.stream.sources.base import length_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.calibrate.core import predecessors
+from mtclar.calibrate.core.sets import predecessors
 from mtclar.cli.options import default_support_path, expanded
 from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
@@ -60,7 +60,7 @@ def show(
       mtclar-stream support show anna.mtclar
       mtclar-stream support show anna.mtclar --html anna.html
     """
-    from mtclar.calibrate.core.report import make_report
+    from mtclar.calibrate.core.evaluation.report import make_report
     from mtclar.cli.reports.calibration import print_report
     from mtclar.engine.files.writing import write_whole
 
@@ -99,7 +99,7 @@ def merge(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Merge support sets of one person, for example from two days or in two lights."""
-    from mtclar.calibrate.core import editing
+    from mtclar.calibrate.core.sets import editing
 
     paths = [expand_home(path) for path in files]
 
@@ -136,7 +136,7 @@ def compare(
     Example:
       mtclar-stream support compare anna.mtclar anna.previous-20260102T030405Z.mtclar
     """
-    from mtclar.calibrate.core.comparison import compare as compare_sets
+    from mtclar.calibrate.core.evaluation.comparison import compare as compare_sets
     from mtclar.cli.reports.set_comparison import print_comparison
 
     one, other = (_load(path, passphrase_file) for path in (a, b))
@@ -159,7 +159,7 @@ def prune(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Keep fewer frames: the most useful ones, or those whose labels agree with the others."""
-    from mtclar.calibrate.core import editing
+    from mtclar.calibrate.core.sets import editing
 
     if keep is None and max_error is None:
         raise UsageError("no frames to drop", "add --keep N, --max-error E, or both")
@@ -180,7 +180,7 @@ def reembed(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Encode the face crops again with the encoder of this version; needs `calibrate --keep-crops`."""
-    from mtclar.calibrate.core import editing
+    from mtclar.calibrate.core.sets import editing
     from mtclar.engine import models
     from mtclar.engine.backends.session import open_session
     from mtclar.engine.estimate.encoder import Encoder
@@ -215,7 +215,7 @@ def export(
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Export labels as .csv (for `calibrate --labels`), or labels, errors and conditions as .json."""
-    from mtclar.calibrate.core import editing
+    from mtclar.calibrate.core.sets import editing
     from mtclar.engine.files.writing import write_whole
 
     path = _path(file)
@@ -289,7 +289,7 @@ def forget(
     """
     import sys
 
-    from mtclar.calibrate.core.traces import find_traces
+    from mtclar.calibrate.core.sets.traces import find_traces
     from mtclar.cli.passphrase import is_given
     from mtclar.engine.files.writing import delete_together
 
@@ -369,7 +369,7 @@ def _rewrite(
     """Loads the sets, writes what `change` makes of them, encrypted if one of them is, and returns both."""
     from dataclasses import replace
 
-    from mtclar.calibrate.core.report import make_report
+    from mtclar.calibrate.core.evaluation.report import make_report
     from mtclar.engine.support_set import is_encrypted
 
     _require(out, force)
@@ -407,7 +407,7 @@ def _previous(path: Path) -> list[str]:
 
 def _coverage(support: "SupportSet") -> str:
     """The number of different labels in each quadrant of the affect plane."""
-    from mtclar.calibrate.core.report import QUADRANTS, quadrant_of
+    from mtclar.calibrate.core.evaluation.report import QUADRANTS, quadrant_of
 
     labels = {(float(v), float(a)) for v, a in support.labels}
     counts = Counter(quadrant_of(*label) for label in labels)

@@ -3,7 +3,7 @@
 import pytest
 
 from mtclar.calibrate.core import prompts
-from mtclar.calibrate.core.report import QUADRANTS, quadrant_of
+from mtclar.calibrate.core.evaluation.report import QUADRANTS, quadrant_of
 
 
 @pytest.mark.parametrize("made", [prompts.expressions(), prompts.affect_grid(), prompts.neutral_only()])

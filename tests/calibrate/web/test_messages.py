@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
-from support.calibration_page import FROM_SERVER, SCHEMA
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.calibration.page import FROM_PAGE, FROM_SERVER, SCHEMA
 
 from mtclar.calibrate.web import messages
 from mtclar.stream.protocol.messages import ProtocolError
@@ -16,7 +19,6 @@ from tools.docs import record_calibration
 from tools.docs.record_calibration import CONVERSATIONS, FOLDER
 from tools.docs.record_exchanges import Line, path_of
 
-FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 DOCS = Path(__file__).parents[3] / "docs" / "protocol"
 STREAM = jsonschema.Draft202012Validator(json.loads((DOCS / "mtclar.v1.schema.json").read_text()))
 TOLERANCE = 2e-3  # figures are round_label, and machines add up in different orders
@@ -102,3 +104,30 @@ def test_every_message_but_those_of_playback_is_recorded() -> None:
     assert from_client == {f"calibrate.{kind}" for kind in kinds("from_client") - played}
     assert {path_of(one, FOLDER) for one in CONVERSATIONS} == set(FOLDER.glob("*.jsonl"))
     assert record_calibration.FOLDER.parent == DOCS / "exchanges"
+
+
+@settings(max_examples=100)
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "valence", "arousal", "number", "more"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+    )
+    | st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(
+                ["calibrate.take", "calibrate.relabel", "calibrate.delete", "calibrate.no"]
+            )
+        },
+        optional={"valence": st.floats(), "arousal": st.floats(), "number": st.integers()},
+    )
+)
+def test_parser_and_schema_agree(message: dict[str, Any]) -> None:
+    try:
+        messages.parse(message)
+    except ProtocolError:
+        parsed = False
+    else:
+        parsed = True
+    finite = all(np.isfinite(v) for v in message.values() if isinstance(v, float))
+    numbers = all(not isinstance(message.get(key), float) for key in ("number",))
+    assert parsed == (finite and numbers and FROM_PAGE.is_valid(message))

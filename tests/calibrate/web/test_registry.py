@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.calibration_page import Page
+from support.calibration.page import Page
 
 from mtclar.calibrate.core.journal import journal_path
-from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.web.feeds.live_feed import LiveFeed
 from mtclar.calibrate.web.registry import CalibrationRegistry
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.engine.data_types import Frame

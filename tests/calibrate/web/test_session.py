@@ -3,126 +3,22 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.calibration_page import SCHEMA, Page
+from support.calibration.page import Page
+from support.calibration.session import Running
 
-from mtclar.calibrate.core.continuous_rating import Ratings
-from mtclar.calibrate.core.coverage import REGIONS
+from mtclar.calibrate.core.evaluation.coverage import REGIONS
 from mtclar.calibrate.core.guided_session import LABEL_FRAMES
-from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration, journal_path
-from mtclar.calibrate.core.label_store import Snapshot
-from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.live_feed import LiveFeed
+from mtclar.calibrate.core.journal import journal_path
+from mtclar.calibrate.web.feeds.live_feed import LiveFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
-from mtclar.calibrate.web.surroundings import Surroundings
-from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.uploads import HEADER, read_header
-from mtclar.stream.sources import open_source
-
-FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
-
-
-class Running:
-    """A session, a client, and a camera that repeats its images."""
-
-    def __init__(self, folder: Path, pictures: list[np.ndarray], **options: Any) -> None:
-        self.target = folder / "me.mtclar"
-        self.saved: list[SupportSet] = []
-        self.page = Page()
-        self.pictures = pictures
-        self._stopped = threading.Event()
-        self.session = CalibrationSession(
-            Tracker.open,
-            options.pop("save", self.save),
-            target=self.target,
-            subject=options.pop("subject", "me"),
-            streams=[CalibrationStream("demo", "demo")],
-            feed=LiveFeed,
-            surroundings=Surroundings(on_saved=self.saved.append),
-            **options,
-        )
-        self._camera = threading.Thread(target=self._play, daemon=True)
-
-    def save(self, support: SupportSet) -> Path:
-        support.save(self.target)
-        return self.target
-
-    def _play(self) -> None:
-        began_s, seq = time.monotonic(), 0
-        while not self._stopped.wait(0.02):
-            now_s = time.monotonic()
-            image = self.pictures[seq % len(self.pictures)]
-            self.session.enqueue_frame(Frame(image, seq, now_s, "arrival", now_s - began_s, "demo"))
-            seq += 1
-
-    def __enter__(self) -> "Running":
-        self.session.__enter__()
-        self._camera.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._camera.join()
-        self.session.__exit__()
-
-    def ask(self, kind: str, **content: Any) -> int:
-        """Sends a message; returns the position in `received` where its answers start."""
-        at = len(self.page.received)
-        message = {"type": f"calibrate.{kind}", **content}
-        FROM_PAGE.validate(message)
-        self.session.on_message(self.page, message)
-        return at
-
-    def do(self, kind: str, wanted: Callable[[dict[str, Any]], Any] = bool, **content: Any) -> dict[str, Any]:
-        """Says something and waits for the state that is wanted."""
-        return self.page.next("calibrate.state", self.ask(kind, **content), wanted)
-
-    def take(self, valence: float, arousal: float, count: int) -> dict[str, Any]:
-        return self.do("take", lambda s: len(s["samples"]) == count, valence=valence, arousal=arousal)
-
-
-@pytest.fixture(scope="module")
-def face() -> list[np.ndarray]:
-    """A second of the demo's face."""
-    return [frame.image for frame, _ in zip(open_source("demo").frames(), range(25), strict=False)]
-
-
-@pytest.fixture
-def session(tmp_path: Path, face: list[np.ndarray]) -> Iterator[Running]:
-    with Running(tmp_path, face) as running:
-        yield running
-
-
-def test_clear_takes_the_ratings_of_a_recording_with_it_and_undo_brings_them_back(
-    tmp_path: Path, face: list[np.ndarray]
-) -> None:
-    with Tracker.open() as tracker:
-        model = tracker.model.sha256
-    journal = CalibrationJournal(tmp_path / "me.mtclar", "me")
-    rated = Ratings(9.0, 2.5, np.array([(1.0, 0.5, -0.5, 1.0)]))
-    journal.write(UnfinishedCalibration(Snapshot(), rated), model)
-    with Running(tmp_path, face) as session:
-        assert "resumed" in session.do("join")["notice"]
-        session.take(0.0, 0.0, 1)
-        session.do("clear", lambda s: not s["samples"])
-        assert not journal.path.exists()  # nothing to go on with
-        session.do("undo", lambda s: s["samples"])
-        unfinished = journal.read(model)
-        assert unfinished is not None
-        assert unfinished.ratings is not None
-        np.testing.assert_array_equal(unfinished.ratings.trace, rated.trace)
 
 
 def test_from_the_first_label_to_a_saved_set(session: Running) -> None:
@@ -209,18 +105,6 @@ def test_a_client_that_goes_at_once_is_forgotten(session: Running) -> None:
     assert passer_by.images == []
 
 
-def test_what_was_left_unfinished_is_known_before_the_first_change(
-    tmp_path: Path, face: list[np.ndarray]
-) -> None:
-    with Running(tmp_path, face) as first:
-        first.do("join")
-        first.take(0.5, 0.5, 1)
-    with Running(tmp_path, face) as second:
-        second.ask("join")
-        assert second.do("clear", lambda state: not state["samples"])["samples"] == []
-        assert len(second.do("undo")["samples"]) == 1
-
-
 def test_one_page_at_a_time_calibrates_a_person_until_another_takes_over(
     session: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -251,19 +135,6 @@ def test_one_page_at_a_time_calibrates_a_person_until_another_takes_over(
     assert done[-2:] == [("saved", "192.0.2.7"), ("calibrate.join", "127.0.0.1")]
 
 
-def test_an_unfinished_calibration_is_continued(tmp_path: Path, face: list[np.ndarray]) -> None:
-    with Running(tmp_path, face) as first:
-        first.do("join")
-        first.take(0.5, 0.5, 1)
-        before = first.take(-0.5, 0.5, 2)
-    with Running(tmp_path, face) as second:
-        state = second.do("join")
-        assert state["samples"] == before["samples"]
-        assert state["errors"] == before["errors"]
-        assert "resumed" in state["notice"]
-        assert second.take(0.0, 0.0, 3)["notice"] == ""
-
-
 def test_crops_are_kept_and_shown_only_where_asked_for(tmp_path: Path, face: list[np.ndarray]) -> None:
     with Running(tmp_path, face, keep_crops=True) as session:
         session.do("join")
@@ -272,18 +143,6 @@ def test_crops_are_kept_and_shown_only_where_asked_for(tmp_path: Path, face: lis
         assert state["samples"][0]["thumbnail"].startswith("data:image/jpeg;base64,")
         session.do("save")
         assert SupportSet.load(session.target).crops is not None
-
-
-def test_another_persons_unfinished_calibration_is_put_aside_and_said(
-    tmp_path: Path, face: list[np.ndarray]
-) -> None:
-    with Running(tmp_path, face, subject="anna") as first:
-        first.do("join")
-        first.take(0.5, 0.5, 1)
-    with Running(tmp_path, face, subject="ben") as second:
-        state = second.do("join")
-        assert state["samples"] == []
-        assert "is of 'anna', not of 'ben'" in state["notice"]
 
 
 @pytest.mark.parametrize(
@@ -350,33 +209,6 @@ def test_taking_can_be_stopped(session: Running) -> None:
     at = len(session.page.received)
     assert session.page.next("calibrate.look", at)["capture"] is None
     assert session.do("join")["samples"] == []
-
-
-@settings(max_examples=100)
-@given(
-    st.dictionaries(
-        st.sampled_from(["type", "valence", "arousal", "number", "more"]),
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
-    )
-    | st.fixed_dictionaries(
-        {
-            "type": st.sampled_from(
-                ["calibrate.take", "calibrate.relabel", "calibrate.delete", "calibrate.no"]
-            )
-        },
-        optional={"valence": st.floats(), "arousal": st.floats(), "number": st.integers()},
-    )
-)
-def test_parser_and_schema_agree(message: dict[str, Any]) -> None:
-    try:
-        messages.parse(message)
-    except ProtocolError:
-        parsed = False
-    else:
-        parsed = True
-    finite = all(np.isfinite(v) for v in message.values() if isinstance(v, float))
-    numbers = all(not isinstance(message.get(key), float) for key in ("number",))
-    assert parsed == (finite and numbers and FROM_PAGE.is_valid(message))
 
 
 def test_closing_does_not_wait_for_ever_for_what_hangs(

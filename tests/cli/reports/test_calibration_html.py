@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.media.calibration_faces import make_set
 
-from mtclar.calibrate.core.report import make_report
+from mtclar.calibrate.core.evaluation.report import make_report
 from mtclar.cli.reports.calibration_html import html
 
 

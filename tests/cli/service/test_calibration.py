@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from mtclar.calibrate.core.predecessors import KEPT, predecessors
+from mtclar.calibrate.core.sets.predecessors import KEPT, predecessors
 from mtclar.calibrate.web.opening import replacing_support, saving_to
 from mtclar.cli.commands.live.run import _calibrated_on
 from mtclar.cli.service.calibration import make_registry, subjects_of

@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 from support.media.video_clips import face_pictures
 
-from mtclar.calibrate.core.predecessors import keep_predecessor, predecessors
 from mtclar.calibrate.core.prompts import Prompt
+from mtclar.calibrate.core.sets.predecessors import keep_predecessor, predecessors
 from mtclar.cli.calibration_screen import LineScreen, PanelScreen, affect_plane
 from mtclar.cli.commands.calibration.calibrate import guided
 from mtclar.cli.options import default_support_path

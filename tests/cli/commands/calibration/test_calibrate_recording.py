@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtclar.calibrate.core.predecessors import predecessors
+from mtclar.calibrate.core.sets.predecessors import predecessors
 from mtclar.calibrate.web.rating_files import labels_path, saving_labels_too
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import WriteError

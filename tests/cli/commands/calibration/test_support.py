@@ -10,7 +10,7 @@ from support.command_line import Run
 from mtclar.calibrate.core.continuous_rating import Ratings
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
 from mtclar.calibrate.core.label_store import Snapshot
-from mtclar.calibrate.core.predecessors import predecessors
+from mtclar.calibrate.core.sets.predecessors import predecessors
 from mtclar.engine import models
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity

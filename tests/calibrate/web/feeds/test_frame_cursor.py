@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mtclar.calibrate.web.frame_cursor import KEPT, FrameCursor
+from mtclar.calibrate.web.feeds.frame_cursor import KEPT, FrameCursor
 from mtclar.engine.data_types import Frame
 from mtclar.stream.server.uploads import read_header
 

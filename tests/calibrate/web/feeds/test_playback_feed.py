@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.calibration_page import Page
+from support.calibration.page import Page
 
 from mtclar.calibrate.core.journal import journal_path
-from mtclar.calibrate.web.playback_feed import PlaybackFeed
-from mtclar.calibrate.web.recording_scan import Still, scan_recording, spaced
+from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
+from mtclar.calibrate.web.feeds.recording_scan import Still, scan_recording, spaced
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame

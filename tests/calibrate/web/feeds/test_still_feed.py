@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.calibration_page import Page
+from support.calibration.page import Page
 
-from mtclar.calibrate.web.recording_scan import Still, every_nth, pick_most_useful, scan_recording, spaced
+from mtclar.calibrate.web.feeds.recording_scan import (
+    Still,
+    every_nth,
+    pick_most_useful,
+    scan_recording,
+    spaced,
+)
+from mtclar.calibrate.web.feeds.still_feed import StillFeed
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
-from mtclar.calibrate.web.still_feed import StillFeed
 from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, UsageError

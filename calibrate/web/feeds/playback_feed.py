@@ -21,10 +21,10 @@ from mtclar.calibrate.core.continuous_rating import (
     shift_by_lag,
     values_at,
 )
-from mtclar.calibrate.core.status import round_label
+from mtclar.calibrate.core.evaluation.status import round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.frame_cursor import FrameCursor, Shot
-from mtclar.calibrate.web.recording_scan import Still, encoded_faces
+from mtclar.calibrate.web.feeds.frame_cursor import FrameCursor, Shot
+from mtclar.calibrate.web.feeds.recording_scan import Still, encoded_faces
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, MtclarError

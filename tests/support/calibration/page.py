@@ -11,6 +11,7 @@ from mtclar.calibrate.web import messages
 
 WAIT_S = 60.0
 SCHEMA = json.loads(messages.schema())
+FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
 
 

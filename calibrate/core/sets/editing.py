@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.report import group_labels, predict_left_out, quadrant_of
+from mtclar.calibrate.core.evaluation.report import group_labels, predict_left_out, quadrant_of
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.estimate.encoder import Encoder

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtclar.calibrate.core.coverage import (
+from mtclar.calibrate.core.evaluation.coverage import (
     STOPPING_RULE,
     StoppingVerdict,
     check_stopping,
@@ -10,11 +10,11 @@ from mtclar.calibrate.core.coverage import (
     next_region,
     region_called,
 )
+from mtclar.calibrate.core.evaluation.report import LeaveOneOutReport, LeftOutLabel, make_report, mean_rmse
+from mtclar.calibrate.core.evaluation.unlabelled_faces import UnlabelledFaces
 from mtclar.calibrate.core.label_store import LabelStore, Sample, Snapshot
 from mtclar.calibrate.core.prompts import Prompt
-from mtclar.calibrate.core.report import LeaveOneOutReport, LeftOutLabel, make_report, mean_rmse
 from mtclar.calibrate.core.sentence import Sentence
-from mtclar.calibrate.core.unlabelled_faces import UnlabelledFaces
 from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.support_set import SupportSet
 

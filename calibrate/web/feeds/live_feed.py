@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from mtclar.calibrate.core.continuous_rating import Ratings
-from mtclar.calibrate.core.coverage import REGIONS
+from mtclar.calibrate.core.evaluation.coverage import REGIONS
+from mtclar.calibrate.core.evaluation.status import round_label
 from mtclar.calibrate.core.frame_check import FrameCheck, advise, check_frame
 from mtclar.calibrate.core.guided_session import CaptureKind, LabelCapture
 from mtclar.calibrate.core.label_store import LabelCheck
-from mtclar.calibrate.core.status import round_label
 from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.calibrate.web.state import capture_state

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from mtclar.calibrate.core.coverage import REGIONS, STOPPING_RULE, StoppingVerdict
+from mtclar.calibrate.core.evaluation.coverage import REGIONS, STOPPING_RULE, StoppingVerdict
+from mtclar.calibrate.core.evaluation.status import CalibrationStatus
 from mtclar.calibrate.core.label_store import LabelStore
-from mtclar.calibrate.core.status import CalibrationStatus
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.estimate.label_convergence import label_convergence
 from mtclar.engine.support_set import SupportSet
@@ -22,7 +22,9 @@ def support(store: LabelStore) -> SupportSet:
 @pytest.fixture
 def courses(taken: Make, monkeypatch: pytest.MonkeyPatch) -> list[tuple[StoppingVerdict, SupportSet]]:
     """The verdict and the support set after each of STOPPING_RULE.window + 2 labels of one to three frames."""
-    monkeypatch.setattr("mtclar.calibrate.core.coverage.LARGE_ERROR", 2.0)  # these faces are random
+    monkeypatch.setattr(
+        "mtclar.calibrate.core.evaluation.coverage.LARGE_ERROR", 2.0
+    )  # these faces are random
     status, after = CalibrationStatus(), []
     status.unlabelled.add(0.0, shown(taken))
     for number in range(STOPPING_RULE.window + 2):
@@ -66,7 +68,9 @@ def test_the_sets_before_the_latest_labels_are_compared(
 def test_without_a_face_between_the_labels_the_labelled_ones_stand_in(
     taken: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtclar.calibrate.core.coverage.LARGE_ERROR", 2.0)  # these faces are random
+    monkeypatch.setattr(
+        "mtclar.calibrate.core.evaluation.coverage.LARGE_ERROR", 2.0
+    )  # these faces are random
     status = CalibrationStatus()
     for number in range(STOPPING_RULE.window):
         region = REGIONS[number]

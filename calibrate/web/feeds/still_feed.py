@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mtclar.calibrate.core.continuous_rating import Ratings
-from mtclar.calibrate.core.status import round_label
+from mtclar.calibrate.core.evaluation.status import round_label
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.recording_scan import Still
+from mtclar.calibrate.web.feeds.recording_scan import Still
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError

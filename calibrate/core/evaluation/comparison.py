@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.coverage import covered_regions
-from mtclar.calibrate.core.report import group_labels, mean_rmse, predict_left_out
+from mtclar.calibrate.core.evaluation.coverage import covered_regions
+from mtclar.calibrate.core.evaluation.report import group_labels, mean_rmse, predict_left_out
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.support_set import SupportSet

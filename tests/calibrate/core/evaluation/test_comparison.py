@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtclar.calibrate.core.comparison import compare
+from mtclar.calibrate.core.evaluation.comparison import compare
 from mtclar.engine.errors import UsageError
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet

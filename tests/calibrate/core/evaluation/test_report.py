@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.report import group_labels, make_report, predict_left_out, quadrant_of
+from mtclar.calibrate.core.evaluation.report import group_labels, make_report, predict_left_out, quadrant_of
 from mtclar.engine.face.crop import FRAMING
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet

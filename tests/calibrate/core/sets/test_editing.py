@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.media.calibration_faces import make_set
 
-from mtclar.calibrate.core import editing
+from mtclar.calibrate.core.sets import editing
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.errors import SupportSetError, UsageError

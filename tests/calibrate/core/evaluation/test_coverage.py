@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.calibrate.core.coverage import (
+from mtclar.calibrate.core.evaluation.coverage import (
     LARGE_ERROR,
     MOST_LABELS,
     ORDER,

@@ -1,0 +1,1 @@
+"""A calibration session under test, and the page that it serves."""
