@@ -235,8 +235,8 @@ def _print_error(what: str, hint: str) -> None:
     """Print one error message with its hint on stderr."""
     from rich.text import Text
 
-    from mtclar.cli.logs import report_error
-    from mtclar.cli.terminal import Terminal
+    from mtclar.cli.display.logs import report_error
+    from mtclar.cli.display.terminal import Terminal
 
     if report_error(what, hint):
         return

@@ -27,7 +27,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
-from mtclar.stream.server.pages import Page, Route
+from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
 from mtclar.studio.calibrations import RECORDING
 

@@ -1,6 +1,6 @@
 """The files of the studio's pages: its home at `/`, the dashboard at `/live`, and the schema of its messages."""
 
-from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, dashboard_pages, web_folder
+from mtclar.stream.server.http.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, dashboard_pages, web_folder
 from mtclar.studio import messages
 
 LIVE_PAGE = "live"

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from mtclar.engine.errors import UsageError
 from mtclar.engine.extras import install_command
 from mtclar.stream.server.access import is_loopback
-from mtclar.stream.server.listener import reachable
+from mtclar.stream.server.http.listener import reachable
 
 CAMERA_PAGE = "camera"
 ELSEWHERE = ("192.0.2.1", 9)  # of TEST-NET-1 (RFC 5737): nothing is sent there

@@ -20,7 +20,7 @@ from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.access import is_loopback
 from mtclar.stream.server.extension import ClientHandle, log_action
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.http.pages import Page
 from mtclar.stream.sources import name_of
 from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.sources.webcam import list_cameras

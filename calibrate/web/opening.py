@@ -12,7 +12,7 @@ from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.server.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
+from mtclar.stream.server.http.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
 

@@ -16,7 +16,7 @@ from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.files.writing import write_together
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.label_formats.label_file import Label, label_files, read_labels, write_labels
-from mtclar.stream.server.pages import CONTENT_TYPES, Page, problem
+from mtclar.stream.server.http.pages import CONTENT_TYPES, Page, problem
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.media_file import MediaFile
 from mtclar.stream.sources.sound_track import sound_track

@@ -32,7 +32,7 @@ def advice(selection: "FrameSelection") -> str:
 
 def print_rejected(console: "Console", selection: "FrameSelection") -> None:
     """Prints which frames or prompts were rejected, and why."""
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.display.terminal import print_text
 
     if not selection.rejected:
         return
@@ -45,7 +45,7 @@ def print_report(console: "Console", report: "LeaveOneOutReport") -> None:
     """Prints the leave-one-out report as a table, and what to add."""
     from rich.table import Table
 
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.display.terminal import print_text
 
     table = Table(title="Leave-one-out: each label predicted from the others", title_justify="left")
     for column in ("valence", "arousal", "frames", "predicted V", "predicted A", "RMSE V", "RMSE A"):

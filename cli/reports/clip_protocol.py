@@ -184,7 +184,7 @@ def evaluate(
 def print_report(console: "Console", report: ClipReport) -> None:
     """Print the counts, the scores with intervals, the baselines with a lower error, and the curve."""
     from mtclar.cli.commands.networks.evaluate import COMPARISON, LABELLING, warn_of_other_encoder
-    from mtclar.cli.terminal import counted, print_text
+    from mtclar.cli.display.terminal import counted, print_text
 
     score = report.score
     where = report.data if report.split is None else f"{report.data} {report.split}"

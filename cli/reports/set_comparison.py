@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mtclar.calibrate.core.evaluation.comparison import Comparison
 from mtclar.calibrate.core.evaluation.coverage import REGIONS
-from mtclar.cli.terminal import print_text
+from mtclar.cli.display.terminal import print_text
 
 
 def print_comparison(console: Console, comparison: Comparison, files: tuple[Path, Path]) -> None:

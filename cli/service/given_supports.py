@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mtclar.cli.display.terminal import counted, print_text
 from mtclar.cli.options import NO_SUPPORT, default_support_path
-from mtclar.cli.terminal import counted, print_text
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files.reading import expand_home
 from mtclar.engine.support_set import SupportSet

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mtclar.cli.logs import event, logs_json
+from mtclar.cli.display.logs import event, logs_json
+from mtclar.cli.display.terminal import Terminal, counted, on_keys, print_text, reads_keys
+from mtclar.cli.files.outputs import OVERWRITE, Output, always, never
 from mtclar.cli.main import version
-from mtclar.cli.outputs import OVERWRITE, Output, always, never
 from mtclar.cli.service.systemd import Supervisor
-from mtclar.cli.terminal import Terminal, counted, on_keys, print_text, reads_keys
 from mtclar.engine.backends.session import NO_DRIVER
 from mtclar.engine.errors import UsageError
 from mtclar.stream.pipeline.mailbox import Freshness

@@ -26,9 +26,7 @@ import torch
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.metrics import rmse
-from mtclar.train import loop
 from mtclar.train.accuracy.encoder_figures import VaFigures
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus, real_people, rendered_people
 from mtclar.train.data.pairs import same_person_pairs
 from mtclar.train.data.real_people import RealPeople
@@ -36,7 +34,9 @@ from mtclar.train.data.rendered_people import People
 from mtclar.train.network import evaluation
 from mtclar.train.network.architecture import NetworkConfig
 from mtclar.train.network.checkpoint import LATEST, WEIGHTS, Checkpoint, load_checkpoint
-from mtclar.train.presets import PRESETS
+from mtclar.train.run import loop
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.presets import PRESETS
 from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "development" / "training.md"

@@ -30,19 +30,19 @@ from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.engine.files.writing import write_whole
-from mtclar.train import loop
 from mtclar.train.accuracy import answers
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.accuracy.methods import ABSOLUTE, METHODS, MTCLAR, NEAREST, Engine
 from mtclar.train.command_line import count, in_words
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus, real_people, rendered_people
 from mtclar.train.data.ferplus import CROWD_SHARES
 from mtclar.train.data.labelled import UNKNOWN
 from mtclar.train.network.architecture import NetworkConfig
 from mtclar.train.network.checkpoint import LATEST
 from mtclar.train.network.export import export
-from mtclar.train.presets import PRESETS
+from mtclar.train.run import loop
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.presets import PRESETS
 from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section
 from tools.fit.fewshot_people import People, rendered

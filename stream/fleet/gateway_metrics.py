@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, di
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.http.pages import Page
 from mtclar.stream.sinks.prometheus import BUCKETS_S, exposition, server_metrics
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from mtclar.stream.protocol.messages import (
 )
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.http.pages import Page
 from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sinks import Sink, SinkGroup

@@ -38,20 +38,20 @@ from mtclar.stream.server.clients.websocket import WebsocketHandler
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.extension import ClientHandle, Extension
-from mtclar.stream.server.limits import DESCRIPTORS_KEPT
-from mtclar.stream.server.listener import (
+from mtclar.stream.server.http.listener import (
     LimitedListener,
     on_loop_error,
     open_configured,
     reachable,
     serve_on,
 )
+from mtclar.stream.server.http.page_responder import PageResponder
+from mtclar.stream.server.http.pages import Page, Pages, Route, camera_pages, health_page, readiness_page
+from mtclar.stream.server.http.request_filter import WEBSOCKET_PATH, RequestFilter
+from mtclar.stream.server.http.tls import certificate, keep_fresh
+from mtclar.stream.server.limits import DESCRIPTORS_KEPT
 from mtclar.stream.server.outbox import Outbox
-from mtclar.stream.server.page_responder import PageResponder
-from mtclar.stream.server.pages import Page, Pages, Route, camera_pages, health_page, readiness_page
-from mtclar.stream.server.request_filter import WEBSOCKET_PATH, RequestFilter
 from mtclar.stream.server.router import Router
-from mtclar.stream.server.tls import certificate, keep_fresh
 from mtclar.stream.server.uploads import FrameUploads, UploadSlot
 from mtclar.stream.sinks.base import Sink
 

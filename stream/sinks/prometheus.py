@@ -21,7 +21,7 @@ from prometheus_client.samples import Sample
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.pipeline.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, SourceState, StatusMessage, StreamInfo
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.http.pages import Page
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks.base import Delivery, Sink
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support.command_line import Run
 
-from mtclar.cli.logs import set_up_logs
-from mtclar.cli.terminal import Terminal, print_text, progress_bars
+from mtclar.cli.display.logs import set_up_logs
+from mtclar.cli.display.terminal import Terminal, print_text, progress_bars
 from mtclar.engine.support_set import SupportSet
 
 EVIL = "anna\x1b]0;owned\x07\x1b[2J\x9b31m\nerror: all is lost\N{RIGHT-TO-LEFT OVERRIDE}"

@@ -22,7 +22,7 @@ from websockets.typing import Origin
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.pages import camera_pages
+from mtclar.stream.server.http.pages import camera_pages
 from mtclar.stream.server.server import Server
 
 PAGE = (Path(__file__).parents[2] / "docs" / "server" / "reverse-proxy.md").read_text()

@@ -14,7 +14,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from mtclar.cli.commands.live import run
-from mtclar.cli.config_file import read_config, settings_of
+from mtclar.cli.files.config_file import read_config, settings_of
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import MtclarError, SourceError, SupportSetError, UsageError
 from mtclar.engine.face.crop import FRAMING

@@ -18,7 +18,7 @@ TESTS = ROOT / "tests"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SETUP = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
 UNIT = "tests/packaging/test_pyproject.py"
-NOT_REPEATED = "tests/stream/server/test_request_filter.py"
+NOT_REPEATED = "tests/stream/server/http/test_request_filter.py"
 
 
 def distribution(requirement: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from mtclar.cli.commands.live.run import command as run
-from mtclar.cli.config_file import settings_of
+from mtclar.cli.files.config_file import settings_of
 from mtclar.stream.pipeline.runner import STUCK_S
 
 ROOT = Path(__file__).parents[2]

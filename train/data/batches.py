@@ -10,11 +10,11 @@ from numpy.random import Generator
 from torch import Tensor
 
 from mtclar.engine.errors import UsageError
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data.augmentation import photograph
 from mtclar.train.data.pairs import Indices, PeopleSampler, RealPeopleSampler, epoch_batches
 from mtclar.train.data.targets import Targets, people_targets, photo_targets
-from mtclar.train.distributed import DistributedGroup
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.distributed import DistributedGroup
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,6 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from mtclar.train.config import TrainConfig
 from mtclar.train.data.augmentation import centre
 from mtclar.train.data.batches import Batch
 from mtclar.train.data.pairs import Indices, same_person_pairs, stranger_pairs
@@ -24,6 +23,7 @@ from mtclar.train.losses.objective import (
 )
 from mtclar.train.network.architecture import Siamese
 from mtclar.train.network.checkpoint import RunState
+from mtclar.train.run.config import TrainConfig
 
 
 def batch_losses(

@@ -11,7 +11,10 @@ import typer
 
 from mtclar.calibrate.core.prompts import FRAMES_PER_PROMPT
 from mtclar.calibrate.core.sets.predecessors import keep_predecessor
-from mtclar.cli.calibration_target import (
+from mtclar.cli.commands.calibration import calibrate_page, calibrate_raters, calibrate_recording
+from mtclar.cli.display.logs import set_up_logs
+from mtclar.cli.display.terminal import Terminal, counted, print_text, progress_bars
+from mtclar.cli.files.calibration_target import (
     AcceptPoorOption,
     CalibrationTarget,
     EncryptOption,
@@ -23,11 +26,8 @@ from mtclar.cli.calibration_target import (
     require_accepted,
     require_person,
 )
-from mtclar.cli.commands.calibration import calibrate_page, calibrate_raters, calibrate_recording
-from mtclar.cli.logs import set_up_logs
+from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import WEBCAM, BackendOption, OutOption, ScaleOption, SourceOption, ThreadsOption
-from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.terminal import Terminal, counted, print_text, progress_bars
 from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mtclar.calibrate.core.evaluation.report import LeaveOneOutReport
     from mtclar.calibrate.core.frame_check import FrameSelection
     from mtclar.calibrate.core.prompts import Prompt
-    from mtclar.cli.calibration_screen import Keys, Screen
+    from mtclar.cli.display.calibration_screen import Keys, Screen
     from mtclar.engine.data_types import Frame
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
@@ -197,7 +197,7 @@ def _guided(
     """Prompts in the terminal."""
     from mtclar.calibrate.core.guided_session import COUNTDOWN_S
     from mtclar.calibrate.core.prompts import total_s
-    from mtclar.cli.calibration_screen import LineScreen, PanelScreen, TerminalKeys
+    from mtclar.cli.display.calibration_screen import LineScreen, PanelScreen, TerminalKeys
 
     print_text(
         console,

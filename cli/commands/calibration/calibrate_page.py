@@ -2,9 +2,9 @@
 
 from contextlib import ExitStack, closing
 
-from mtclar.cli.calibration_target import PageOptions, require_person
+from mtclar.cli.display.terminal import Terminal, counted, print_text
+from mtclar.cli.files.calibration_target import PageOptions, require_person
 from mtclar.cli.options import WEBCAM, SourceOption, with_options
-from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError
 
 

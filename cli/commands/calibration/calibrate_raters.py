@@ -42,8 +42,8 @@ def command(
       mtclar-stream calibrate raters ben.eaf cleo.eaf dora.eaf --out mean.csv
     """
     from mtclar.calibrate.core.raters import common_ratings
-    from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
-    from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
+    from mtclar.cli.files.outputs import OVERWRITE, Output, always, never, require_safe
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.reading import expand_home
     from mtclar.engine.files.writing import write_together

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.calibration_target import FpsOption, PageOptions, open_frames
+from mtclar.cli.display.terminal import Terminal, counted, print_text
+from mtclar.cli.files.calibration_target import FpsOption, PageOptions, open_frames
 from mtclar.cli.options import with_options
-from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _scan(
     import math
 
     from mtclar.calibrate.web.feeds.recording_scan import every_nth, scan_recording, spaced
-    from mtclar.cli.terminal import progress_bars
+    from mtclar.cli.display.terminal import progress_bars
     from mtclar.stream.sources.base import length_of
 
     print_text(console, f"Scanning {source.label} ...")

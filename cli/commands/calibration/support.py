@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtclar.calibrate.core.sets import predecessors
+from mtclar.cli.display.terminal import Terminal, counted, print_text
+from mtclar.cli.files.outputs import OVERWRITE, Output, always, never, require_safe
+from mtclar.cli.files.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
 from mtclar.cli.options import default_support_path, expanded
-from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
-from mtclar.cli.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
-from mtclar.cli.terminal import Terminal, counted, print_text
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.files.reading import expand_home
 
@@ -290,7 +290,7 @@ def forget(
     import sys
 
     from mtclar.calibrate.core.sets.traces import find_traces
-    from mtclar.cli.passphrase import is_given
+    from mtclar.cli.files.passphrase import is_given
     from mtclar.engine.files.writing import delete_together
 
     folder = default_support_path().parent

@@ -57,13 +57,13 @@ def command(
     import webbrowser
 
     from mtclar.calibrate.core.demo_clip import SUPPORT_MARGIN_S, SkippedStart, demo_support, script
-    from mtclar.cli.browser import is_watched, open_browser
+    from mtclar.cli.display.browser import is_watched, open_browser
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
+    from mtclar.cli.files.outputs import require_safe
     from mtclar.cli.main import version
-    from mtclar.cli.outputs import require_safe
     from mtclar.cli.reports.demo_recorder import LatencyClient, Recorder
     from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
     from mtclar.cli.service.signals import stop_on_signals
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError, UsageError
     from mtclar.engine.tracker import Tracker
     from mtclar.stream.pipeline.pipeline import PipelineOptions
@@ -71,7 +71,7 @@ def command(
     from mtclar.stream.pipeline.runner import Runner
     from mtclar.stream.pipeline.streams import Stream
     from mtclar.stream.server.config import ServerConfig
-    from mtclar.stream.server.listener import require_free
+    from mtclar.stream.server.http.listener import require_free
     from mtclar.stream.sources import open_source
 
     if once and keep:
@@ -144,9 +144,9 @@ def _report(
     """Prints the accuracy, and writes the summary with the figures of the demo's own client."""
     from dataclasses import asdict
 
+    from mtclar.cli.display.terminal import counted, print_text
     from mtclar.cli.reports.demo_scores import score
     from mtclar.cli.service.service import latency_words
-    from mtclar.cli.terminal import counted, print_text
     from mtclar.stream.pipeline.summary import write_json
 
     written = asdict(summary)
@@ -177,8 +177,8 @@ def print_scores(console: "Console", scores: "Scores") -> None:
     """Prints the agreement with the script, of the estimate and of two baselines."""
     from rich.table import Table
 
+    from mtclar.cli.display.terminal import print_text
     from mtclar.cli.reports.demo_scores import ABSOLUTE, MTCLAR, NEAREST
-    from mtclar.cli.terminal import print_text
 
     print_text(
         console, f"Against the script, over {scores.frames} frames, none of them used for calibration:"

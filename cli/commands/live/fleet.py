@@ -23,7 +23,7 @@ def status(
 
     from rich.table import Table
 
-    from mtclar.cli.terminal import Terminal, counted, print_text
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
 
     with _control(nats) as control:
         state = control.state()
@@ -120,7 +120,7 @@ def record(
     ] = False,
 ) -> None:
     """Record the streams of a bus that keeps its history, as Parquet; `replay` serves the recording."""
-    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.display.logs import set_up_logs
     from mtclar.cli.main import version
     from mtclar.cli.service.fleet import fleet_module
     from mtclar.cli.service.signals import stop_on_signals
@@ -157,7 +157,7 @@ SUBCOMMANDS = {"status": status, "move": move, "drain": drain, "put": put, "reco
 
 
 def _control(nats: str) -> Any:
-    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.display.logs import set_up_logs
     from mtclar.cli.service.fleet import fleet_module
     from mtclar.stream.bus.address import parse_bus
 

@@ -49,13 +49,13 @@ def command(
     """
     from contextlib import ExitStack
 
-    from mtclar.cli.logs import event, set_up_logs
+    from mtclar.cli.display.logs import event, set_up_logs
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.fleet import fleet_module
     from mtclar.cli.service.service import limits_of
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.service.systemd import Supervisor
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.stream.bus.address import parse_bus
     from mtclar.stream.server.config import ServerConfig

@@ -28,7 +28,7 @@ def command(
     """
     import asyncio
 
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.stream.client import Client
     from mtclar.stream.protocol.client_messages import LABEL_LENGTH
 

@@ -40,9 +40,9 @@ def command(
     tls_key: TlsKeyOption = None,
 ) -> None:
     """Serve a recording as if it were live: the same messages at the same pace, on the dashboard and the websocket."""
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import stop_on_signals
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.stream.recordings.player import Player
     from mtclar.stream.recordings.reader import Recording

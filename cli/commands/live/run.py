@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import (
     HOST,
     WEBCAM,
@@ -34,7 +35,6 @@ from mtclar.cli.options import (
     default_support_path,
     read_token,
 )
-from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.engine.files.reading import expand_home
 from mtclar.engine.files.secret_files import warn_if_readable
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
     """Makes the file's values the defaults of the command line."""
     if path is not None:
-        from mtclar.cli.config_file import read_config, readable_secrets, settings_of
+        from mtclar.cli.files.config_file import read_config, readable_secrets, settings_of
 
         context.default_map = read_config(path, settings_of(command))
         if readable_secrets(path):
@@ -186,10 +186,11 @@ def command(
       mtclar-stream run --source browser --host 0.0.0.0 --token-file token.txt
     """
     from mtclar.calibrate.web.opening import CALIBRATE_PAGE, calibration_pages
-    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.display.logs import set_up_logs
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import require_safe
+    from mtclar.cli.files.passphrase import passphrase_of
     from mtclar.cli.main import version
-    from mtclar.cli.outputs import require_safe
-    from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.service.calibration import make_registry, subjects_of
     from mtclar.cli.service.given_supports import print_supports, support_paths
     from mtclar.cli.service.service import (
@@ -199,7 +200,6 @@ def command(
         outputs_of_a_run,
     )
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
-    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.data_types import Frame
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER

@@ -60,11 +60,11 @@ def command(
     import importlib.util
 
     from mtclar.calibrate.web.opening import calibration_pages
-    from mtclar.cli.browser import open_browser
-    from mtclar.cli.logs import set_up_logs
+    from mtclar.cli.display.browser import open_browser
+    from mtclar.cli.display.logs import set_up_logs
+    from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
-    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.extras import install_command
     from mtclar.engine.files.reading import user_folder
     from mtclar.engine.files.secret_files import warn_if_readable

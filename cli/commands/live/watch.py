@@ -10,7 +10,7 @@ from mtclar.cli.options import ServerTokenOption, TokenFileOption, read_token
 from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
-    from mtclar.cli.terminal import Terminal
+    from mtclar.cli.display.terminal import Terminal
 
 AGAIN_S = 0.5  # after a server whose source has ended
 
@@ -34,7 +34,7 @@ def command(
     ] = False,
 ) -> None:
     """Print a server's stream in this terminal; Ctrl-C ends it."""
-    from mtclar.cli.terminal import Terminal
+    from mtclar.cli.display.terminal import Terminal
     from mtclar.stream.client.connection import websocket_address
 
     address = websocket_address(url)
@@ -56,7 +56,7 @@ def _watch_json(
     """One message per line; other texts go to stderr."""
     import json
 
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
 
     errors = Terminal(stderr=True)
 
@@ -76,7 +76,7 @@ def _watch_json(
 def _watch_live(
     address: str, token: str | None, console: "Terminal", count: int | None, reconnect: bool
 ) -> None:
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.display.terminal import print_text
     from mtclar.stream.sinks.live_view import LiveView
 
     bye: str | None = None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import (
     BackendOption,
     LogOption,
@@ -13,7 +14,6 @@ from mtclar.cli.options import (
     ThreadsOption,
     backend_spec,
 )
-from mtclar.cli.passphrase import PassphraseFileOption
 
 
 def command(
@@ -47,13 +47,13 @@ def command(
     import os
     import socket
 
-    from mtclar.cli.logs import event, set_up_logs
+    from mtclar.cli.display.logs import event, set_up_logs
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
+    from mtclar.cli.files.passphrase import passphrase_of
     from mtclar.cli.main import version
-    from mtclar.cli.passphrase import passphrase_of
     from mtclar.cli.service.fleet import fleet_module
     from mtclar.cli.service.signals import stop_on_signals
     from mtclar.cli.service.systemd import Supervisor
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import ServeError
     from mtclar.stream.bus.address import parse_bus
     from mtclar.stream.fleet.fleet_file import read_fleet

@@ -41,8 +41,8 @@ def command(
     from mtclar.cli.benchmark.compare import compare as compare_backends
     from mtclar.cli.benchmark.effort import FULL, QUICK
     from mtclar.cli.benchmark.material import Material, machine
-    from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.writing import write_whole
     from mtclar.engine.tracker import Tracker

@@ -16,10 +16,10 @@ def command(
 ) -> None:
     """Show or check the TOML file that `run --config FILE` reads."""
     from mtclar.cli.commands.live.run import command as run
-    from mtclar.cli.config_file import EXAMPLE_HINT, read_config, readable_secrets, settings_of
-    from mtclar.cli.config_file import example as example_of
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
+    from mtclar.cli.files.config_file import EXAMPLE_HINT, read_config, readable_secrets, settings_of
+    from mtclar.cli.files.config_file import example as example_of
     from mtclar.cli.main import PROGRAM
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
 
     settings = settings_of(run)

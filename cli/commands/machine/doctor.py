@@ -64,8 +64,8 @@ def command(
     if as_json:
         import json
 
+        from mtclar.cli.display.terminal import Terminal, print_text
         from mtclar.cli.main import version
-        from mtclar.cli.terminal import Terminal, print_text
 
         report = {"ok": works, "version": version(), "checks": [asdict(check) for check in checks]}
         print_text(Terminal(), json.dumps(report, indent=2))
@@ -239,8 +239,8 @@ def _cameras() -> Check:
 
 
 def _default_support() -> Check:
+    from mtclar.cli.display.terminal import counted
     from mtclar.cli.options import default_support_path
-    from mtclar.cli.terminal import counted
     from mtclar.engine.errors import MtclarError, UsageError
 
     try:
@@ -270,7 +270,7 @@ def _default_support() -> Check:
 def _port() -> Check:
     from mtclar.cli.options import HOST, PORT
     from mtclar.engine.errors import ServeError
-    from mtclar.stream.server.listener import require_free
+    from mtclar.stream.server.http.listener import require_free
 
     try:
         require_free(HOST, PORT)
@@ -283,7 +283,7 @@ def _print(checks: list[Check], works: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from mtclar.cli.terminal import Terminal
+    from mtclar.cli.display.terminal import Terminal
 
     table = Table(box=None, pad_edge=False)
     for column in ("what", "state", "detail"):

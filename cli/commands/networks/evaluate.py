@@ -96,9 +96,9 @@ def command(
     the published rule.
     """
 
-    from mtclar.cli.outputs import Output, require_safe
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.cli.reports import clip_protocol
-    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.engine.files.reading import user_folder
     from mtclar.stream.pipeline.summary import write_json
@@ -164,7 +164,7 @@ def command(
 
 def _fail_if_unreadable(console: "Console", unreadable: "Sequence[str]") -> None:
     """Name the pictures that cannot be read; after the report, so that one bad photo ends no evaluation."""
-    from mtclar.cli.terminal import counted, print_text
+    from mtclar.cli.display.terminal import counted, print_text
     from mtclar.engine.errors import MtclarError
 
     for text in unreadable[:MAX_SHOWN]:
@@ -211,7 +211,7 @@ def is_report(path: Path) -> bool:
 @contextmanager
 def _stages() -> "Iterator[Progress]":
     """Show a progress bar for each stage."""
-    from mtclar.cli.terminal import progress_bars
+    from mtclar.cli.display.terminal import progress_bars
 
     with progress_bars() as bars:
 
@@ -224,7 +224,7 @@ def _stages() -> "Iterator[Progress]":
 
 def print_report(console: "Console", report: "Report") -> None:
     """Print the counts, the eight classes, a table by number of labels, and whole clips."""
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.display.terminal import print_text
     from mtclar.train.accuracy.report import PROXY
 
     for line in report.summary():
@@ -249,7 +249,7 @@ def warn_of_other_encoder(
     console: "Console", constants: tuple[str, str], fitted_to: str, encoder: str
 ) -> None:
     """Warn if the constants were fitted to another encoder (sha256) than the measured one."""
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.display.terminal import print_text
 
     if fitted_to != encoder:
         what, advice = constants

@@ -112,8 +112,8 @@ def _onnx(checkpoint: Path | None, out: Path | None, force: bool) -> None:
     if checkpoint is None or out is None:
         raise UsageError("--to onnx needs a checkpoint and --out FOLDER", "`train` writes mtclar.pt")
     extra.require("torch", "onnx", purpose="export")
-    from mtclar.cli.outputs import Output, always, never, require_safe
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import Output, always, never, require_safe
     from mtclar.train.network import export
     from mtclar.train.network.checkpoint import load_checkpoint
 

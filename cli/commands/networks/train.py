@@ -81,14 +81,14 @@ def command(
     extra.require("torch", "matplotlib", purpose="training")
     import torch
 
-    from mtclar.cli.outputs import Output, always, never, require_safe
-    from mtclar.cli.terminal import Terminal, print_text
-    from mtclar.train import loop, presets
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import Output, always, never, require_safe
     from mtclar.train.accuracy import encoder_figures
-    from mtclar.train.config import TrainData
     from mtclar.train.data import ferplus as ferplus_data
     from mtclar.train.data import real_people, rendered_people
     from mtclar.train.network import checkpoint, evaluation
+    from mtclar.train.run import loop, presets
+    from mtclar.train.run.config import TrainData
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"device {device!r} is not available", "use --device cpu")

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import ParticipantOption, ScaleOption, SessionOption, expanded
-from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _write_data_set(jobs: "Sequence[Job]", folder: Path) -> None:
     """The tables of these jobs as a BIDS data set; of a recording with a support set, the face that it is of."""
     from dataclasses import replace
 
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.label.analysis.bids import bids_files, update_bids
     from mtclar.label.analysis.segments import read_segments
     from mtclar.label.analysis.tables import Reading, read_series

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import NO_SUPPORT, BackendOption, ScaleOption, ThreadsOption, expanded
-from mtclar.cli.passphrase import PassphraseFileOption
 from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
@@ -235,9 +235,9 @@ def _label_one(
 
     import cv2
 
-    from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
-    from mtclar.cli.passphrase import passphrase_if_encrypted, passphrase_of_job
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import OVERWRITE, Output, always, never, require_safe
+    from mtclar.cli.files.passphrase import passphrase_if_encrypted, passphrase_of_job
     from mtclar.engine.errors import UsageError
     from mtclar.label.job import run_job
     from mtclar.label.labelling import MAX_INTERPOLATION_S
@@ -301,7 +301,7 @@ def _segments_of(path: Path, job: "Job") -> "list[Segment]":
 @contextmanager
 def frame_progress() -> "Iterator[OnStart]":
     """Show a progress bar for each recording."""
-    from mtclar.cli.terminal import progress_bars
+    from mtclar.cli.display.terminal import progress_bars
 
     with progress_bars() as bars:
 
@@ -314,7 +314,7 @@ def frame_progress() -> "Iterator[OnStart]":
 
 def print_people(console: "Console", followed: "FollowedFace") -> None:
     """Print who was seen, if that is more than one person."""
-    from mtclar.cli.terminal import print_text
+    from mtclar.cli.display.terminal import print_text
 
     people, numbers = followed.people, ", ".join(map(str, followed.numbers))
     if len(people) < 2:
@@ -333,7 +333,7 @@ def print_outcome(console: "Console", job: "Job", finished: "FinishedJob", reque
 
     import numpy as np
 
-    from mtclar.cli.terminal import counted, print_text
+    from mtclar.cli.display.terminal import counted, print_text
     from mtclar.label.scan.face_scan import OK, STATES
     from mtclar.label.values.modes import BEST, MIN_LABELS
     from mtclar.stream.label_formats.label_file import MAX_HZ

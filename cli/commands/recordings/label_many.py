@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mtclar.cli.terminal import Terminal
+    from mtclar.cli.display.terminal import Terminal
     from mtclar.label.corpus.ledger import LedgerEntry
     from mtclar.label.job import Job
     from mtclar.label.labelling import Settings
@@ -65,8 +65,8 @@ def run_many(
     from dataclasses import replace
     from functools import cache
 
-    from mtclar.cli.passphrase import passphrase_if_encrypted, passphrase_of_job
-    from mtclar.cli.terminal import Terminal, counted, print_text, progress_bars
+    from mtclar.cli.display.terminal import Terminal, counted, print_text, progress_bars
+    from mtclar.cli.files.passphrase import passphrase_if_encrypted, passphrase_of_job
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.label.corpus.engines import ENGINES, run_corpus
     from mtclar.label.corpus.ledger import Ledger
@@ -132,7 +132,7 @@ def run_many(
 
 def _print_entry(console: "Terminal", entry: "LedgerEntry") -> None:
     """One line for a finished video, where there are few."""
-    from mtclar.cli.terminal import counted, print_text
+    from mtclar.cli.display.terminal import counted, print_text
 
     if entry.status == "done":
         people = "1 person" if entry.faces == 1 else f"{entry.faces} people"

@@ -31,9 +31,9 @@ def run(
     import cv2
 
     from mtclar.cli.commands.recordings.label import frame_progress, print_people
-    from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.passphrase import passphrase_if_encrypted
-    from mtclar.cli.terminal import Terminal, print_text
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import Output, require_safe
+    from mtclar.cli.files.passphrase import passphrase_if_encrypted
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.writing import write_together
     from mtclar.label.job import Job, load_labels

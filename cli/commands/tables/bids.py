@@ -49,8 +49,8 @@ def command(
 
     Participants and sessions are those of the tables; a recording without one is a participant of its own.
     """
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.options_of_tables import reading_of, segments_of
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.files.reading import expand_home
     from mtclar.label.analysis.bids import bids_files, write_bids
     from mtclar.label.analysis.tables import read_series, table_files

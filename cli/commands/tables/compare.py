@@ -67,9 +67,9 @@ def command(
     """
     from dataclasses import replace
 
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
+    from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.cli.options_of_tables import keep_font_cache, reading_of
-    from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.writing import write_together
     from mtclar.label.analysis.agreement import agreement_table, pair_up

@@ -69,9 +69,9 @@ def command(
 
     The same tables give the same file, byte by byte. An HTML page loads nothing from elsewhere.
     """
+    from mtclar.cli.display.terminal import Terminal, print_text
+    from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.cli.options_of_tables import keep_font_cache, reading_of, segment_file, segments_of
-    from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.terminal import Terminal, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.reading import expand_home
     from mtclar.engine.files.writing import write_whole

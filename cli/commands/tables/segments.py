@@ -59,9 +59,9 @@ def command(
     quantiles, slope, peak, seconds in each quadrant, share of frames with a value, and with --baseline the difference
     from the mean of that segment.
     """
+    from mtclar.cli.display.terminal import Terminal, counted, print_text
+    from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.cli.options_of_tables import reading_of, segment_file, segments_of
-    from mtclar.cli.outputs import Output, require_safe
-    from mtclar.cli.terminal import Terminal, counted, print_text
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.reading import expand_home
     from mtclar.engine.files.writing import write_together

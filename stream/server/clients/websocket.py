@@ -11,7 +11,7 @@ from mtclar.stream.server.clients.client_hub import ClientHub
 from mtclar.stream.server.clients.connection import TOO_BIG, LimitedConnection
 from mtclar.stream.server.clients.message_reader import MessageReader
 from mtclar.stream.server.clients.quotas import address_of
-from mtclar.stream.server.request_filter import RequestFilter
+from mtclar.stream.server.http.request_filter import RequestFilter
 from mtclar.stream.server.router import Router
 
 log = logging.getLogger(__name__)

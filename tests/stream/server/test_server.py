@@ -30,7 +30,7 @@ from websockets.exceptions import InvalidStatus
 from mtclar.engine.errors import MtclarError, ServeError, UsageError
 from mtclar.stream.protocol.messages import ErrorMessage, Hello, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.pages import Page, response
+from mtclar.stream.server.http.pages import Page, response
 from mtclar.stream.server.server import Server
 
 TOKEN = "a-long-enough-token"

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosedOK
 from mtclar.engine.errors import ServeError
 from mtclar.stream.protocol.messages import Hello, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.pages import Page
+from mtclar.stream.server.http.pages import Page
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks import SinkGroup
 

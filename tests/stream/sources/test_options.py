@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from support.media.video_clips import picture
 
-from mtclar.cli.calibration_target import open_frames
+from mtclar.cli.files.calibration_target import open_frames
 from mtclar.engine.errors import UsageError
 from mtclar.label.scan.recording import open_recording
 from mtclar.stream.sources import Source, open_source

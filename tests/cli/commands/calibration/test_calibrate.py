@@ -18,8 +18,8 @@ from support.media.video_clips import face_pictures
 
 from mtclar.calibrate.core.prompts import Prompt
 from mtclar.calibrate.core.sets.predecessors import keep_predecessor, predecessors
-from mtclar.cli.calibration_screen import LineScreen, PanelScreen, affect_plane
 from mtclar.cli.commands.calibration.calibrate import guided
+from mtclar.cli.display.calibration_screen import LineScreen, PanelScreen, affect_plane
 from mtclar.cli.options import default_support_path
 from mtclar.engine import models
 from mtclar.engine.support_set import SupportSet

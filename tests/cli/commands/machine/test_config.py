@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mtclar.cli.commands.live.run import command as run
-from mtclar.cli.config_file import Setting, example, read_config, readable_secrets, settings_of
+from mtclar.cli.files.config_file import Setting, example, read_config, readable_secrets, settings_of
 from mtclar.cli.main import PROGRAM
 from mtclar.engine.errors import UsageError
 

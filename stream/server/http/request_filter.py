@@ -9,8 +9,8 @@ from websockets.datastructures import Headers
 from mtclar.engine.text import printable
 from mtclar.stream.server.access import Access
 from mtclar.stream.server.clients.quotas import AddressBuckets, ConnectionQuota
+from mtclar.stream.server.http.pages import CLIENT_FOLDER, Page, Pages, Route, problem
 from mtclar.stream.server.limits import Limits
-from mtclar.stream.server.pages import CLIENT_FOLDER, Page, Pages, Route, problem
 
 WEBSOCKET_PATH = "/ws"
 ASK_WHY = "X-Page-Origin"

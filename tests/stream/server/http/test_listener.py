@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from mtclar.stream.server.http.listener import LimitedListener, open_listener
 from mtclar.stream.server.limits import Limits
-from mtclar.stream.server.listener import LimitedListener, open_listener
 
 WAIT_S = 60.0
 

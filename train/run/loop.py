@@ -18,11 +18,8 @@ import numpy as np
 import torch
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import curves
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data.batches import Batches
 from mtclar.train.data.ferplus import CROWD_SHARES
-from mtclar.train.distributed import DistributedGroup, process_group
 from mtclar.train.losses.batch_losses import batch_losses
 from mtclar.train.network import evaluation
 from mtclar.train.network.architecture import Siamese, move_towards
@@ -37,6 +34,9 @@ from mtclar.train.network.checkpoint import (
     save_checkpoint,
     save_state,
 )
+from mtclar.train.run import curves
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.distributed import DistributedGroup, process_group
 
 CURVES = "curves.jsonl"
 FILES = (WEIGHTS, LATEST, CURVES, str(Path(CURVES).with_suffix(".png")))

@@ -9,7 +9,7 @@ from support.terminal import on_a_terminal, shows_typed_signs
 
 PROGRAM = """
 import threading
-from mtclar.cli.terminal import on_keys
+from mtclar.cli.display.terminal import on_keys
 done = threading.Event()
 with on_keys({"m": lambda: print("marked", flush=True), "q": done.set}):
     print("ready", flush=True)

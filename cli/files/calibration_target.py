@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from mtclar.cli.logs import set_up_logs
+from mtclar.cli.display.logs import set_up_logs
+from mtclar.cli.display.terminal import counted, print_text
+from mtclar.cli.files.outputs import OVERWRITE, Output, always, never, require_safe
+from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import (
     DEFAULT_SUBJECT,
     HOST,
@@ -27,9 +30,6 @@ from mtclar.cli.options import (
     default_support_path,
     read_token,
 )
-from mtclar.cli.outputs import OVERWRITE, Output, always, never, require_safe
-from mtclar.cli.passphrase import PassphraseFileOption
-from mtclar.cli.terminal import counted, print_text
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.files.secret_files import warn_if_readable
 
@@ -96,7 +96,7 @@ class CalibrationTarget:
 
     def passphrase(self, encrypt: bool, passphrase_file: Path | None) -> str | None:
         """The passphrase to encrypt with; None for a file that stays in clear. Raises UsageError."""
-        from mtclar.cli.passphrase import new_passphrase
+        from mtclar.cli.files.passphrase import new_passphrase
         from mtclar.engine.files.encryption import seal
         from mtclar.engine.support_set import is_encrypted
 

@@ -11,14 +11,14 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support.media import ferplus_folder
 
 from mtclar.engine.backends.session import open_session
-from mtclar.train import loop
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.rendered_people import People
 from mtclar.train.network import export
 from mtclar.train.network.architecture import PublishedPairHead, Siamese
 from mtclar.train.network.checkpoint import Plateau, load_checkpoint
-from mtclar.train.presets import PRESETS
+from mtclar.train.run import loop
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.presets import PRESETS
 
 
 @pytest.fixture(scope="module")

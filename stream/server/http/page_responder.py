@@ -8,9 +8,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from mtclar.stream.server.clients.quotas import address_of
-from mtclar.stream.server.listener import limit_unsent
-from mtclar.stream.server.pages import Page, Route, response
-from mtclar.stream.server.request_filter import RequestFilter
+from mtclar.stream.server.http.listener import limit_unsent
+from mtclar.stream.server.http.pages import Page, Route, response
+from mtclar.stream.server.http.request_filter import RequestFilter
 
 
 class PageResponder:

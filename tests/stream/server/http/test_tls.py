@@ -15,9 +15,9 @@ from support.peers.websocket_client import WAIT_S, Eventually, join, receive
 
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.http.tls import Certificate, certificate
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
-from mtclar.stream.server.tls import Certificate, certificate
 
 
 def shown_by(server: Server) -> bytes:
@@ -48,7 +48,7 @@ def replace(target: Path, source: Path) -> None:
 def test_new_files_are_used_for_new_connections_and_old_connections_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
-    monkeypatch.setattr("mtclar.stream.server.tls.CHECK_S", 0.05)
+    monkeypatch.setattr("mtclar.stream.server.http.tls.CHECK_S", 0.05)
     first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
     trusting = ssl.create_default_context(cafile=str(first[0]))
     before = der(first[0])

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtclar.cli import logs
 from mtclar.cli.commands.calibration.calibrate_page import command as calibrate_page
-from mtclar.cli.logs import event, logs_json, report_error, set_up_logs
+from mtclar.cli.display import logs
+from mtclar.cli.display.logs import event, logs_json, report_error, set_up_logs
 from mtclar.engine.address import secrets_of
 from mtclar.engine.errors import UsageError
 

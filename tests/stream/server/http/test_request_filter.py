@@ -6,9 +6,9 @@ import pytest
 from websockets.datastructures import Headers
 
 from mtclar.stream.server.access import Access
+from mtclar.stream.server.http.pages import Page, Pages
+from mtclar.stream.server.http.request_filter import RequestFilter
 from mtclar.stream.server.limits import Limits
-from mtclar.stream.server.pages import Page, Pages
-from mtclar.stream.server.request_filter import RequestFilter
 
 TOKEN = "a-long-enough-token"
 HERE = "127.0.0.1:8765"

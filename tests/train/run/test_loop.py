@@ -15,8 +15,6 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support.media import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import loop
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.augmentation import UNCHANGED
 from mtclar.train.data.batches import Batches
@@ -26,7 +24,9 @@ from mtclar.train.losses.batch_losses import batch_losses
 from mtclar.train.network import checkpoint, evaluation
 from mtclar.train.network.architecture import NetworkConfig, Siamese
 from mtclar.train.network.checkpoint import LATEST, WEIGHTS, Checkpoint, RunState
-from mtclar.train.presets import PRESETS
+from mtclar.train.run import loop
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.presets import PRESETS
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(

@@ -14,13 +14,13 @@ torch = pytest.importorskip("torch", reason="the [train] extra is not installed"
 from support.media import ferplus_folder
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.train import loop, presets
-from mtclar.train.config import TrainConfig, TrainData
 from mtclar.train.data import ferplus
 from mtclar.train.data.rendered_people import People
-from mtclar.train.distributed import DistributedGroup, process_group
 from mtclar.train.network import checkpoint
 from mtclar.train.network.architecture import NetworkConfig
+from mtclar.train.run import loop, presets
+from mtclar.train.run.config import TrainConfig, TrainData
+from mtclar.train.run.distributed import DistributedGroup, process_group
 
 SMALL = NetworkConfig(stem=8, stages=((8, 1), (16, 1)), embedding=16, dropout=0.2, pair_hidden=(16, 8))
 CONFIG = TrainConfig(network=SMALL, epochs=2, batch=32, pictures_a_person=4, average=0.9, bfloat16=False)
@@ -64,7 +64,7 @@ def average_weights(folder: Path, group: DistributedGroup) -> None:
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts this module on sys.path, which new processes inherit."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
 
 
 def vanish(group: DistributedGroup) -> None:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from mtclar.train.config import TrainConfig
 from mtclar.train.data.augmentation import UNCHANGED, CameraConfig
 from mtclar.train.data.targets import TargetConfig
 from mtclar.train.losses.label_smoothing import LabelSmoothingConfig
 from mtclar.train.losses.objective import ObjectiveConfig
 from mtclar.train.network.architecture import NetworkConfig
+from mtclar.train.run.config import TrainConfig
 
 # Real faces: V/A without a class prior, both views of FER+, and cameras of all kinds.
 BEST = TrainConfig(

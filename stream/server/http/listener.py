@@ -20,6 +20,7 @@ from mtclar.stream.protocol.messages import PROTOCOL
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S, LimitedConnection, Unfinished
 from mtclar.stream.server.clients.quotas import AddressBuckets, ConnectionQuota, address_of
 from mtclar.stream.server.config import DEFAULT_HOST, ServerConfig
+from mtclar.stream.server.http.tls import Certificate
 from mtclar.stream.server.limits import (
     ACCEPT_BACKLOG,
     ACCEPTED_AT_ONCE,
@@ -28,7 +29,6 @@ from mtclar.stream.server.limits import (
     WRITE_LIMIT_BYTES,
     Limits,
 )
-from mtclar.stream.server.tls import Certificate
 
 log = logging.getLogger(__name__)
 

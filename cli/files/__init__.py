@@ -1,0 +1,1 @@
+"""What a command reads and writes: its `config_file`, its `outputs`, the `passphrase` and place of support sets."""
