@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtclar.calibrate.core import frame_check, report
-from mtclar.calibrate.core.coverage import REGIONS, check_stopping
+from mtclar.calibrate.core.evaluation.coverage import REGIONS, check_stopping
 from mtclar.engine.estimate.drift import ADVICE
 
 ROOT = Path(__file__).parents[2]
