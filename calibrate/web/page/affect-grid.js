@@ -6,6 +6,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const STEP = 0.1; // of an arrow key; with Shift a fifth of it
 const POINT = 0.075;
 const THUMBNAIL = 0.5;
+const EDGE = 1.02; // of the words of emotions: inside the ground
+const ROW = 0.965; // above and below the circles of the regions
 const { valence, arousal } = AXES;
 const AXIS_LABELS = [[arousal[1], 0, -1.16, 0], [arousal[0], 0, 1.16, 0], [valence[1], 1.16, 0, 90], [valence[0], -1.16, 0, -90]];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -16,6 +18,17 @@ function draw(tag, parent, attributes = {}, text = "") {
   if (text) node.textContent = text;
   parent.append(node);
   return node;
+}
+
+/** Where the word of an emotion stands: at the edge of the ground in its direction, between the circles of the regions. */
+function wordPlace(degrees) {
+  const x = Math.cos((degrees * Math.PI) / 180);
+  const y = Math.sin((degrees * Math.PI) / 180);
+  const side = Math.sign(x);
+  if (Math.abs(x) > Math.abs(y)) return { x: EDGE * side, y: y > 0 ? -0.3 : 0.25, "text-anchor": side > 0 ? "end" : "start" };
+  const along = (ROW * x) / Math.abs(y);
+  if (along < -0.85) return { x: -EDGE, y: -ROW * Math.sign(y), "text-anchor": "start" };
+  return { x: along, y: -ROW * Math.sign(y), "text-anchor": "middle" };
 }
 
 const clamp = (value) => Math.max(-1, Math.min(1, Math.round(100 * value) / 100 + 0));
@@ -33,10 +46,7 @@ export class AffectGrid {
     draw("rect", svg, { class: "ground", x: -1.05, y: -1.05, width: 2.1, height: 2.1, rx: 0.06 });
     draw("line", svg, { class: "axis", x1: -1.05, y1: 0, x2: 1.05, y2: 0 });
     draw("line", svg, { class: "axis", x1: 0, y1: -1.05, x2: 0, y2: 1.05 });
-    for (const [word, degrees] of EMOTIONS) {
-      const angle = (degrees * Math.PI) / 180;
-      draw("text", svg, { class: "word", x: 0.93 * Math.cos(angle), y: -0.93 * Math.sin(angle) }, word);
-    }
+    for (const [word, degrees] of EMOTIONS) draw("text", svg, { class: "word", ...wordPlace(degrees) }, word);
     for (const [word, x, y, turn] of AXIS_LABELS) {
       draw("text", svg, { class: "end", x, y, transform: `rotate(${turn} ${x} ${y})` }, word);
     }
