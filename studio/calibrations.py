@@ -1,5 +1,6 @@
 """Calibrations of the studio: the session of a participant is opened when the calibration page asks for it."""
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
@@ -8,7 +9,8 @@ from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError
-from mtclar.stream.protocol.messages import ProtocolError
+from mtclar.engine.files.encryption import SealedError
+from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.extension import ClientHandle
 
 Key = tuple[str, str]
@@ -18,15 +20,25 @@ Key = tuple[str, str]
 class StudioCalibrations:
     """An Extension of the server for `calibrate.*`. Its methods belong to the event loop's thread, but `enqueue_frame`.
 
-    `open_session` makes the session of a participant on what is tracked, and raises MtclarError. Sessions are closed on
-    `executor`, since that waits for their threads.
+    `open_session` makes the session of a participant on what is tracked, for an encrypted set with its passphrase, and
+    raises MtclarError. `is_locked` says whether a participant's set is encrypted; `unlock` tries a passphrase by
+    loading the set. Sessions are closed, and passphrases tried, on `executor`: both take time.
     """
 
     prefix = messages.PREFIX
 
-    def __init__(self, open_session: Callable[[str], CalibrationSession], executor: Executor) -> None:
+    def __init__(
+        self,
+        open_session: Callable[[str, str | None], CalibrationSession],
+        is_locked: Callable[[str], bool],
+        unlock: Callable[[str, str], object],
+        executor: Executor,
+    ) -> None:
         self._open_session = open_session
+        self._is_locked, self._unlock = is_locked, unlock
         self._executor = executor
+        self._joining = threading.Lock()  # a join after a passphrase ends on the executor's thread
+        self._waiting: set[ClientHandle] = set()  # whose passphrase is being tried
         self._sessions: dict[Key, CalibrationSession] = {}
         self._session_of: dict[ClientHandle, CalibrationSession] = {}
 
@@ -61,19 +73,59 @@ class StudioCalibrations:
         """Passes a page's message to its session, which `join` chooses."""
         parsed = messages.parse(message)
         if isinstance(parsed, messages.Join):
-            session = self._choose(parsed)
-            before = self._session_of.get(client)
-            if before is not None and before is not session:
-                before.on_disconnect(client)
-            self._session_of[client] = session
-        elif client not in self._session_of:
+            rates = (parsed.stream or "").startswith(RECORDING)
+            try:
+                locked = parsed.subject is not None and not rates and self._is_locked(parsed.subject)
+            except MtclarError as error:
+                raise ProtocolError("calibrate_failed", _sentence(error)) from error
+            if locked:
+                self._join_locked(client, parsed)
+            else:
+                self._join(client, parsed)
+            return
+        session = self._session_of.get(client)
+        if session is None:
             raise ProtocolError("join_expected", "send `calibrate.join` first")
-        self._session_of[client].enqueue_message(client, parsed)
+        session.enqueue_message(client, parsed)
 
     def on_disconnect(self, client: ClientHandle) -> None:
         """Removes the client from its session."""
-        if (session := self._session_of.pop(client, None)) is not None:
+        with self._joining:
+            self._waiting.discard(client)
+            session = self._session_of.pop(client, None)
+        if session is not None:
             session.on_disconnect(client)
+
+    def _join(self, client: ClientHandle, join: messages.Join) -> None:
+        session = self._choose(join)
+        before = self._session_of.get(client)
+        if before is not None and before is not session:
+            before.on_disconnect(client)
+        self._session_of[client] = session
+        session.enqueue_message(client, join)
+
+    def _join_locked(self, client: ClientHandle, join: messages.Join) -> None:
+        """Joins once the passphrase has opened the support set; every page has to give it."""
+        subject, passphrase = join.subject or "", join.passphrase
+        if passphrase is None:
+            raise ProtocolError("passphrase_needed", f"the calibration of {subject} is encrypted")
+        self._waiting.add(client)
+
+        def join_unlocked() -> None:
+            try:
+                self._unlock(subject, passphrase.get_secret_value())
+                with self._joining:
+                    if client in self._waiting:
+                        self._waiting.discard(client)
+                        self._join(client, join)
+            except MtclarError as error:
+                wrong = isinstance(error.__cause__, SealedError)
+                code = "passphrase_wrong" if wrong else "calibrate_failed"
+                client.send_text(ErrorMessage(code, _sentence(error)).encode())
+            except ProtocolError as error:
+                client.send_text(ErrorMessage(error.code, error.message).encode())
+
+        self._executor.submit(join_unlocked)
 
     def _choose(self, join: messages.Join) -> CalibrationSession:
         if join.subject is None:
@@ -84,9 +136,10 @@ class StudioCalibrations:
         if join.stream is not None and join.stream.startswith(RECORDING):
             raise ProtocolError("calibrate_failed", "Open the recording for rating on the home page again")
         try:
-            session = self._open_session(join.subject)
+            passphrase = None if join.passphrase is None else join.passphrase.get_secret_value()
+            session = self._open_session(join.subject, passphrase)
         except MtclarError as error:
-            raise ProtocolError("calibrate_failed", f"{error.what}. {error.hint}".rstrip(". ")) from error
+            raise ProtocolError("calibrate_failed", _sentence(error)) from error
         self.add(session)
         return session
 
@@ -97,6 +150,10 @@ class StudioCalibrations:
 
 RECORDING = "recording:"
 """Begins the stream id of a session that rates a recording."""
+
+
+def _sentence(error: MtclarError) -> str:
+    return f"{error.what}. {error.hint}".rstrip(". ")
 
 
 def _of_camera(session: CalibrationSession) -> bool:

@@ -15,7 +15,7 @@ from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
 from mtclar.engine.extras import install_command
-from mtclar.engine.support_set import SupportSet
+from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.access import is_loopback
@@ -80,7 +80,12 @@ class Studio:
         self._job: Job | None = None
         self._ratings = 0
         self._closing = False
-        self.calibrations = StudioCalibrations(self._open_calibration, self._executor)
+        self.calibrations = StudioCalibrations(
+            self._open_calibration,
+            lambda name: is_encrypted(folder.participant(name)),
+            lambda name, passphrase: SupportSet.load(folder.participant(name), lambda: passphrase),
+            self._executor,
+        )
         self.tracking = Tracking(
             runner,
             lambda name: replace(SupportSet.load(folder.participant(name)), subject=name),
@@ -343,8 +348,8 @@ class Studio:
 
         return on_change
 
-    def _open_calibration(self, name: str) -> CalibrationSession:
-        """A session on what is tracked; on this browser's camera if nothing is."""
+    def _open_calibration(self, name: str, passphrase: str | None) -> CalibrationSession:
+        """A session on what is tracked; on this browser's camera if nothing is. The passphrase is kept in its memory."""
         target = self._folder.participant(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         sources = [source for source in self.tracking.sources() if source.live]
@@ -359,6 +364,7 @@ class Studio:
             backend=self._backend,
             threads=self._threads,
             on_saved=self._on_saved,
+            passphrase=passphrase,
         )
 
     def _on_saved(self, support: SupportSet) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter
 
 from mtclar.stream.protocol.client_messages import StreamName, validated
 from mtclar.stream.protocol.messages import encode_json
@@ -33,6 +33,7 @@ class Join(_PageMessage):
     stream: StreamName | None = None
     subject: Text | None = None
     take_over: bool = False  # from another page that calibrates this person
+    passphrase: Annotated[SecretStr, Field(max_length=500)] | None = None  # of an encrypted support set
 
 
 class Leave(_PageMessage):

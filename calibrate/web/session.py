@@ -137,7 +137,7 @@ class CalibrationSession:
                 "unknown_stream", f"only {self.subject} can be calibrated here, on other streams"
             )
         if not isinstance(message, messages.Leave | messages.Rate):  # a page rates every image
-            details = {**message.model_dump(exclude={"type"}), "subject": self.subject}
+            details = {**message.model_dump(exclude={"type", "passphrase"}), "subject": self.subject}
             log_action(client, message.type, **details)
         with self._changed:
             if len(self._queue) >= MAX_QUEUED and not isinstance(message, messages.Leave):

@@ -192,7 +192,9 @@ class Directory:
         if subject.epoch < state.epoch and self._is_heard(state.worker, subject.stream, GONE_S):
             state.outdated += 1
             return None
-        if subject.epoch != state.epoch:  # a smaller one: its owner's wall clock was set back while it was away
+        if (
+            subject.epoch != state.epoch
+        ):  # a smaller one: its owner's wall clock was set back while it was away
             state.base += state.last_seq - state.first_seq + 1 if state.epoch else 0
             state.epoch, state.worker = subject.epoch, subject.worker
             state.first_seq = 0 if seq is None else seq

@@ -70,7 +70,9 @@ class HistoryRecorder:
         self._clock = (clocks or ClockPair()).read()
         offset_s = self._clock[0] - self._clock[1]
         # What is read was sent at any time: only the wall clocks tell when.
-        self.directory = Directory(time.monotonic, lambda worker: worker.unix_s - worker.monotonic_s - offset_s)
+        self.directory = Directory(
+            time.monotonic, lambda worker: worker.unix_s - worker.monotonic_s - offset_s
+        )
         self._offset_s = offset_s
         self._subscription: Any = None
 

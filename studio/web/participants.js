@@ -25,13 +25,13 @@ export class Participants {
   #draw(list, participants) {
     if (!participants.length) empty(list, text("studio.participants.none"));
     for (const participant of participants) {
-      const { name, encrypted } = participant;
+      const { name } = participant;
       row(list, {
         link: `participants/${name}`,
         name,
         lines: linesOf(participant),
         tools: [
-          !encrypted && { words: text("studio.calibrate-more"), onClick: () => this.onCalibrate(name) },
+          { words: text("studio.calibrate-more"), onClick: () => this.onCalibrate(name) },
           {
             words: text("studio.delete"),
             onClick: () => this.ask(text("studio.delete-participant", { name }), text("studio.delete-participant.words"), () => this.send("delete_participant", { participant: name })),

@@ -36,7 +36,7 @@ export class Source {
     element("now-actions").hidden = !now;
     element("sources").hidden = Boolean(now);
     this.cameras.show(state.cameras);
-    const names = state.participants.filter(({ problem: broken }) => !broken).map(({ name }) => name);
+    const names = state.participants.filter(({ problem: broken, encrypted }) => !broken && !encrypted).map(({ name }) => name);
     this.who.show(names);
     element("who").hidden = names.length === 0;
   }

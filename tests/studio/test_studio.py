@@ -1,6 +1,7 @@
 """The studio behind a real server: states, what a page may open from where, files that are deleted or damaged."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from mtclar.calibrate.core.demo_clip import demo_support
 from mtclar.calibrate.web import messages as calibration
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files.encryption import seal
+from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream import demo_clip
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.server.config import ServerConfig
@@ -178,6 +180,38 @@ def test_a_calibration_needs_a_participant_and_starts_the_browsers_camera(start:
     assert (state["subject"], state["camera"]) == ("anna", "browser")
     say(client, type="studio.join")  # the change may have come before
     assert until(client, "studio.state", lambda state: state["now"])["now"]["kind"] == "browser"
+
+
+def test_an_encrypted_calibration_asks_every_page_for_its_passphrase_and_keeps_it_to_itself(
+    start: Start, folder: StudioFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    path, passphrase = folder.participant("anna"), "a passphrase of anna"
+    demo_support("auto", 1).save(path, passphrase)
+    client, page = start(), f"{calibration.PREFIX}state"
+    say(client, type="studio.join")
+    say(client, type="calibrate.join", subject="anna")
+    assert until(client, "error")["code"] == "passphrase_needed"
+    say(client, type="calibrate.join", subject="anna", passphrase="another one")
+    wrong = until(client, "error")
+    assert wrong["code"] == "passphrase_wrong"
+    say(client, type="calibrate.join", subject="anna", passphrase=passphrase)
+    assert until(client, page)["stored"] == [{"name": "anna.mtclar", "present": True}]
+    say(client, type="calibrate.load")
+    labels = until(client, page, lambda state: state["samples"])["samples"]
+    say(client, type="calibrate.delete", number=labels[0]["number"])
+    assert len(until(client, page)["samples"]) == len(labels) - 1
+    say(client, type="calibrate.save", accept_poor=True)
+    until(client, page, lambda state: state["saved"])
+    assert is_encrypted(path)
+    assert len(SupportSet.load(path, lambda: passphrase)) < len(demo_support("auto", 1))
+    say(client, type="calibrate.join", subject="anna")  # as another page would
+    assert until(client, "error")["code"] == "passphrase_needed"
+    logged = [str(record.__dict__) for record in caplog.records if record.name.startswith("mtclar")]
+    assert any("calibrate.join" in record for record in logged)
+    assert not [record for record in logged if passphrase in record or "another one" in record]
+    for file in folder.root.rglob("*"):
+        assert not file.is_file() or passphrase.encode() not in file.read_bytes()
 
 
 def test_without_recordings_the_page_is_told_so(start: Start) -> None:

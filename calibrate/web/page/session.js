@@ -3,12 +3,21 @@
 import { Client } from "../client/client.js";
 import { refusalText, showConnection, VIEWER_TEXT } from "../shared/connection-status.js";
 import { element, setText } from "../shared/dom.js";
+import { SecretPrompt } from "../shared/secret-prompt.js";
 import { optionalText, text } from "../shared/texts.js";
 import { openWithToken, rememberedToken, TokenPrompt } from "../shared/token.js";
 import { noticeText } from "./sentences.js";
 
 const NOTICE_MS = 8000;
 const OF_THE_CAMERA = ["bad_frame", "frame_too_large", "stream_taken", "token_required", "bad_token"];
+
+const PASSPHRASE_WORDS = {
+  title: text("passphrase.title"),
+  reason: text("passphrase.reason"),
+  wrong: text("passphrase.wrong"),
+  label: text("passphrase.label"),
+  send: text("passphrase.send"),
+};
 
 /**
  * Calls `receive[type](message)` for messages of the server, and
@@ -25,12 +34,18 @@ export class SessionPage {
   #failed = null; // { words, until_ms }
   #notice = ""; // of the server's state
   #token = rememberedToken();
+  #passphrasePrompt = new SecretPrompt("passphrase", PASSPHRASE_WORDS, (passphrase) => {
+    this.passphrase = passphrase;
+    this.#failed = null;
+    this.#join();
+  });
 
   constructor(handlers) {
     this.handlers = handlers;
     this.joined = false; // a state has arrived
     this.choice = {}; // person and stream of the next `join`
     this.saved = false; // the server may end
+    this.passphrase = null; // of an encrypted set; in this page's memory alone
     const prompt = new TokenPrompt((token) => {
       this.#token = token;
       this.#connection.useToken(token);
@@ -47,7 +62,7 @@ export class SessionPage {
       onTokenNeeded: (wrong) => prompt.ask(wrong),
     });
     element("retry").addEventListener("click", () => this.#connection.retryNow());
-    element("take-over").addEventListener("click", () => this.send("join", { ...this.choice, take_over: true }));
+    element("take-over").addEventListener("click", () => this.#join({ take_over: true }));
     setInterval(() => this.showNotice(), 500);
     this.#connection.subscribe({ streams: [] }); // these pages show no values
   }
@@ -69,6 +84,10 @@ export class SessionPage {
   /** Sends `calibrate.<kind>`; before a state the person is unknown, and only `join` is sent. */
   send(kind, content = {}) {
     if (this.joined || kind === "join") this.#connection.send({ type: `calibrate.${kind}`, ...content });
+  }
+
+  #join(content = {}) {
+    this.send("join", { ...this.choice, ...(this.passphrase === null ? {} : { passphrase: this.passphrase }), ...content });
   }
 
   /** Fetches a page of this server that may need the token. */
@@ -96,7 +115,7 @@ export class SessionPage {
     if (message.type === "hello") {
       this.joined = false;
       this.handlers.onHello?.(message);
-      this.send("join", this.choice);
+      this.#join();
     } else if (message.type === "calibrate.state") {
       this.joined = true;
       this.saved = message.saved !== null;
@@ -122,6 +141,9 @@ export class SessionPage {
       element("take-over").hidden = false;
       this.handlers.onTaken();
       this.fail(this.handlers.takenText, Infinity);
+    } else if (message.code === "passphrase_needed" || message.code === "passphrase_wrong") {
+      this.fail(text("passphrase.title"), Infinity);
+      this.#passphrasePrompt.ask(message.code === "passphrase_wrong");
     } else if (message.code === "not_allowed") {
       this.fail(VIEWER_TEXT, Infinity);
     } else if (message.code === "unknown_type") {

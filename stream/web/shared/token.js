@@ -1,6 +1,6 @@
-// The dialog that asks for the server's token; a page makes it when it is first needed.
+// The server's token: the dialog that asks for it, and the memory of this tab.
 
-import { make, setText } from "./dom.js";
+import { SecretPrompt } from "./secret-prompt.js";
 import { text } from "./texts.js";
 
 const STORAGE_KEY = "mtclar.token"; // of this tab, until it is closed
@@ -19,52 +19,18 @@ export function openWithToken(connection) {
 export const forgetToken = () => sessionStorage.removeItem(STORAGE_KEY);
 
 export class TokenPrompt {
-  #dialog = null;
-
   /** Calls onToken(token) with what the person typed. */
   constructor(onToken) {
-    this.onToken = onToken;
+    const words = { title: text("token.title"), reason: text("token.origin"), wrong: text("token.wrong"), label: text("token.label"), send: text("token.send") };
+    this.prompt = new SecretPrompt("token", words, (token) => {
+      sessionStorage.setItem(STORAGE_KEY, token);
+      onToken(token);
+    });
   }
 
   /** `wrong`: the last token was refused. */
   ask(wrong) {
     forgetToken();
-    this.#dialog ??= this.#build();
-    const { dialog, message } = this.#dialog;
-    message.dataset.wrong = wrong;
-    setText(message, text(wrong ? "token.wrong" : "token.origin"));
-    if (!dialog.open) dialog.showModal();
+    this.prompt.ask(wrong);
   }
-
-  #build() {
-    const dialog = named("dialog", "token-dialog", document.body);
-    dialog.setAttribute("aria-labelledby", "token-title");
-    const form = named("form", "token-form", dialog);
-    form.method = "dialog";
-    setText(named("h2", "token-title", form), text("token.title"));
-    const message = named("p", "token-message", form);
-    const label = make("label", "", form);
-    label.htmlFor = "token";
-    setText(label, text("token.label"));
-    const input = named("input", "token", form);
-    Object.assign(input, { type: "password", autocomplete: "off", spellcheck: false, required: true });
-    const send = named("button", "token-send", make("div", "actions", form));
-    send.type = "submit";
-    setText(send, text("token.send"));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const token = input.value;
-      sessionStorage.setItem(STORAGE_KEY, token);
-      input.value = "";
-      dialog.close();
-      this.onToken(token);
-    });
-    return { dialog, message };
-  }
-}
-
-function named(tag, id, parent) {
-  const node = make(tag, "", parent);
-  node.id = id;
-  return node;
 }
