@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mtclar.calibrate.core import frame_check, report
+from mtclar.calibrate.core import frame_check
+from mtclar.calibrate.core.evaluation import report
 from mtclar.calibrate.core.evaluation.coverage import REGIONS, check_stopping
 from mtclar.engine.estimate.drift import ADVICE
 
