@@ -349,7 +349,7 @@ class Studio:
         return on_change
 
     def _open_calibration(self, name: str, passphrase: str | None) -> CalibrationSession:
-        """A session on what is tracked; on this browser's camera if nothing is. The passphrase is kept in its memory."""
+        """A session on what is tracked; on this browser's camera if nothing is."""
         target = self._folder.participant(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         sources = [source for source in self.tracking.sources() if source.live]
