@@ -76,6 +76,22 @@ ProviderOption = Annotated[
     typer.Option(metavar="NAME", help="The backend's variant: cpu, int8, cuda or tensorrt for onnxruntime."),
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of each network.")]
+SkipStillOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--skip-still/--no-skip-still",
+        help="Let a face that does not change keep its values for up to .25 s; by default, except where "
+        "every frame of a file is answered.",
+    ),
+]
+EconomyOption = Annotated[
+    bool,
+    typer.Option(
+        "--economy",
+        help="Save the battery: look at each face about ten times a second. Messages come at the rate of the source, "
+        "with values on a line from look to look, a tenth of a second later.",
+    ),
+]
 NoLiveOption = Annotated[
     bool,
     typer.Option("--no-live", help="Print no live values; changes of a source's state are still printed."),

@@ -77,6 +77,8 @@ class FaceCrop:
     cut_off: float = (
         0.0  # how far mouth or eyes lie beyond the frame's edge, as a share of the larger side of `box`
     )
+    kept: bool = False  # of an earlier frame: the face was not measured in this one (engine.face.stillness)
+    same_since_s: float | None = None  # source time since which the face looks the same; None: not observed
 
 
 @dataclass(frozen=True, slots=True)

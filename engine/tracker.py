@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +17,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.kept import Between, KeptEstimate
 from mtclar.engine.estimate.smoothing import (
     DEFAULT_SMOOTHER,
     DRIFT_PER_SQRT_S,
@@ -34,6 +35,7 @@ from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker
 from mtclar.engine.face.quality import RUN_LIMITS, QualityLimits, quality_issues
+from mtclar.engine.face.stillness import EVERY_FRAME, Looks
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
 
@@ -44,6 +46,8 @@ class _Track:
 
     subject: str | None
     smoother: Smoother
+    kept: KeptEstimate = field(default_factory=KeptEstimate)
+    between: Between | None = None  # None: every frame has a value of its own
     value: Array | None = None  # [2] smoothed V/A when it was last measured
     sd: Array | None = None  # [2]
     measured_s: float = 0.0  # source time of that measurement
@@ -78,6 +82,7 @@ class Tracker(Closeable):
         smoother: str | SmootherFactory = DEFAULT_SMOOTHER,
         rule: str | RuleFactory = DEFAULT_RULE,
         quality_limits: QualityLimits = RUN_LIMITS,
+        looks_per_s: float | None = None,
     ) -> None:
         self.identity = EncoderIdentity(model.name, model.sha256, face_tracker.framing, encoder.embedding_dim)
         for support in supports:
@@ -101,6 +106,7 @@ class Tracker(Closeable):
         self._uncalibrated = Comparer(None, None, rule)
         self._smoother = smoother
         self._quality_limits = quality_limits
+        self._looks_per_s = looks_per_s  # of the face tracker; None: it looks in every frame
         self._tracks: dict[int, _Track] = {}
         self._sessions = ExitStack()
 
@@ -119,12 +125,14 @@ class Tracker(Closeable):
         encoder: InferenceSession | None = None,
         blendshapes: bool = False,
         face_landmarker: Path | None = None,
+        looks: Looks = EVERY_FRAME,
     ) -> Self:
         """A tracker on the bundled networks; use it in a `with` statement, or call `close`.
 
         `progress` receives messages about slow steps; `encoder` replaces the encoder's own session (by a share of one
         that several streams use) and is closed with this tracker. With `blendshapes` every face carries its
         coefficients. `face_landmarker` is the path of MediaPipe's face_landmarker.task, which then finds the faces.
+        `looks` says in which frames a face is measured (mtclar.engine.face.stillness); MediaPipe looks at every frame.
         Raises BackendError when the back end cannot run here, SupportSetError when a support set was made with another
         encoder or framing, UsageError for an unknown smoother or rule.
         """
@@ -145,6 +153,7 @@ class Tracker(Closeable):
                     model.identity.framing,
                     max_faces,
                     blendshapes=_open_blendshapes(sessions, threads) if blendshapes else None,
+                    looks=looks,
                 )
             else:
                 face_tracker = sessions.enter_context(
@@ -163,6 +172,7 @@ class Tracker(Closeable):
                 smoother=smoother,
                 rule=rule,
                 quality_limits=quality_limits,
+                looks_per_s=looks.per_s,
             )
             tracker._sessions = sessions.pop_all()  # from here on the tracker closes them
         return tracker
@@ -267,7 +277,7 @@ class Tracker(Closeable):
         self.supports = (*kept, support) if is_new else kept
         for track in self._tracks.values():
             if track.subject == subject:  # drift is relative to the new set
-                track.watch, track.drift = DriftWatch(support), ()
+                track.watch, track.drift, track.kept = DriftWatch(support), (), KeptEstimate()
         if is_new:
             free = [c for c in crops if (t := self._tracks.get(c.track_id)) is not None and t.subject is None]
             if free:
@@ -288,22 +298,33 @@ class Tracker(Closeable):
 
     def _new_track(self, subject: str | None) -> _Track:
         watch = next((DriftWatch(support) for support in self.supports if support.subject == subject), None)
-        return _Track(subject, make_smoother(self._smoother), watch=watch)
+        between = None if self._looks_per_s is None else Between(1 / self._looks_per_s)
+        return _Track(subject, make_smoother(self._smoother), between=between, watch=watch)
 
     def _compare(self, crops: Sequence[FaceCrop]) -> list[Estimate]:
-        estimates = []
-        for crop, face in zip(crops, self.encode(crops), strict=True):
-            subject = self._tracks[crop.track_id].subject
-            comparer = self._uncalibrated if subject is None else self._comparers[subject]
-            estimates += comparer(face)
-        return estimates
+        """An estimate for each crop; that of a kept one is known, unless it has another support set now."""
+        estimates = [self._tracks[crop.track_id].kept() if crop.kept else None for crop in crops]
+        unknown = [i for i, estimate in enumerate(estimates) if estimate is None]
+        for i, face in zip(unknown, self.encode([crops[i] for i in unknown]), strict=True):
+            track = self._tracks[crops[i].track_id]
+            comparer = self._uncalibrated if track.subject is None else self._comparers[track.subject]
+            (estimate,) = comparer(face)
+            estimates[i] = estimate
+            if (since_s := crops[i].same_since_s) is not None:
+                track.kept.add(since_s, estimate)
+        return [estimate for estimate in estimates if estimate is not None]
 
     def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
         arousal, arousal_sd = _through_blink(track, t_s, crop.eye_opening < BLINK_OPENING, estimate)
-        track.value, track.sd = track.smoother(
-            t_s, (estimate.valence, arousal), (estimate.valence_sd, arousal_sd)
-        )
+        if track.between is None or not crop.kept:
+            track.value, track.sd = track.smoother(
+                t_s, (estimate.valence, arousal), (estimate.valence_sd, arousal_sd)
+            )
+            if track.between is not None:
+                track.between.look(t_s, track.value, track.sd)
+        if track.between is not None:
+            track.value, track.sd = track.between(t_s)
         track.measured_s = t_s
         if track.watch is not None:
             track.drift = track.watch(t_s, crop, estimate)

@@ -161,11 +161,12 @@ class Service:
     def print_summary(self, summary: Summary) -> None:
         """Prints and logs the counts, latencies and resources of a run."""
         memory = "" if summary.peak_rss_mb is None else f", {summary.peak_rss_mb:.0f} MB"
+        skipped = f", {summary.skipped:,} with kept values" if summary.skipped else ""
         reconnects = f", {counted(summary.reconnects, 'reconnect')}" if summary.reconnects else ""
         print_text(
             self._console,
             f"{counted(summary.frames, 'frame')} answered in {summary.wall_s:.1f} s ({summary.fps:.1f} a second), "
-            f"{summary.dropped:,} dropped{reconnects}",
+            f"{summary.dropped:,} dropped{skipped}{reconnects}",
         )
         print_text(
             self._console,

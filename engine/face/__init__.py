@@ -7,6 +7,7 @@ In the order of the data:
     eyes, blendshapes   opening of the eyes and 52 coefficients of expression, from the landmarks
     crop                the face as a small grey image with level eyes; pose, sharpness, brightness
     crop_stabilizer     keeps the crop still while the face is still
+    stillness           whether a face is measured again, or keeps its crop for some frames
     appearance          tells faces of one scene apart for a few seconds; thumbnail: those of a whole recording
     track_registry      numbers faces and matches them from frame to frame
     face_tracker        all of it for a stream (mediapipe_tracker: with MediaPipe instead, in an offline_thread)

@@ -16,6 +16,7 @@ from mtclar.engine.face.boxes import distance, overlap, same_face, side
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
 from mtclar.engine.face.detector import SMALL, Detection, Detector
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
+from mtclar.engine.face.stillness import EVERY_FRAME, Looks
 from mtclar.engine.face.track_registry import (
     AMBIGUOUS_REACH,
     HOLD_S,
@@ -48,13 +49,15 @@ class FaceTracker:
         redetect_s: float = REDETECT_S,
         hold_s: float = HOLD_S,
         blendshapes: BlendshapeNetwork | None = None,
+        looks: Looks = EVERY_FRAME,
     ) -> None:
         self._detector = detector
         self._mesh = mesh
         self.framing = framing
         self._max_faces = max_faces
         self._redetect_s = redetect_s
-        self._registry = TrackRegistry(framing, hold_s, blendshapes)
+        self._retry_s = 0.0 if looks.per_s is None else 1 / looks.per_s  # while a face is missing
+        self._registry = TrackRegistry(framing, hold_s, blendshapes, looks)
         self._last_s: float | None = None  # the frame before
         self._detected_s: float | None = None
         self._searched_s: float | None = None
@@ -73,7 +76,8 @@ class FaceTracker:
         self._last_s = t_s
         meshes = self._follow(frame) if fresh else {}
         missing = len(meshes) < len(self._registry.tracks) or not meshes
-        if len(meshes) < self._max_faces and (missing or _is_due(t_s, self._detected_s, self._redetect_s)):
+        detect_every_s = self._retry_s if missing else self._redetect_s
+        if len(meshes) < self._max_faces and _is_due(t_s, self._detected_s, detect_every_s):
             self._detected_s = t_s
             self._add(frame, meshes, self._detector(frame.image))
             if self._faces_are_small(frame) and _is_due(t_s, self._searched_s, self._redetect_s):
@@ -87,7 +91,12 @@ class FaceTracker:
         """The faces of the previous frame, each searched for near its last position."""
         meshes: dict[Track, Mesh] = {}
         for track in self._registry.tracks:
-            if track.present:
+            if not track.present:
+                continue
+            stillness = track.stillness
+            if stillness is not None and stillness.mesh and stillness.keeps(frame.image, frame.pts_s):
+                meshes[track] = stillness.mesh
+            else:
                 mesh = self._mesh(frame.image, roi_of_points(predicted_points(track, frame.pts_s)))
                 if mesh.score >= MIN_SCORE:
                     meshes[track] = mesh

@@ -25,6 +25,7 @@ from mtclar.engine.face.crop import (
 from mtclar.engine.face.crop_stabilizer import CropStabilizer
 from mtclar.engine.face.eyes import EyeOpening
 from mtclar.engine.face.landmarks import Mesh
+from mtclar.engine.face.stillness import EVERY_FRAME, Looks, Stillness
 
 HOLD_S = 1.0
 REACH = 0.7  # distance that an unseen face may have moved, in its own sides ...
@@ -51,6 +52,7 @@ class Track:
     velocity: tuple[float, float] = (0.0, 0.0)  # pixels a second, from the two latest frames that show it
     stabilizer: CropStabilizer = field(default_factory=CropStabilizer)
     eye_opening: EyeOpening = field(default_factory=EyeOpening)
+    stillness: Stillness | None = None  # None: measured in every frame
 
 
 class TrackRegistry:
@@ -64,7 +66,9 @@ class TrackRegistry:
         framing: Framing = FRAMING,
         hold_s: float = HOLD_S,
         blendshapes: BlendshapeNetwork | None = None,
+        looks: Looks = EVERY_FRAME,
     ) -> None:
+        self._looks = looks
         self.tracks: list[Track] = []  # oldest first
         self._framing = framing
         self._blendshapes = blendshapes
@@ -83,6 +87,8 @@ class TrackRegistry:
     def start(self, mesh: Mesh, t_s: float) -> Track:
         """Starts the track of a new face."""
         track = Track(self._next_id, mesh.points, box_of(mesh.points), t_s, born_s=t_s)
+        if self._looks != EVERY_FRAME:
+            track.stillness = Stillness(self._looks)
         self._next_id += 1
         self.tracks.append(track)
         return track
@@ -138,12 +144,15 @@ class TrackRegistry:
         return Faces(tuple(crops), tuple(held), tuple(lost))
 
     def _crop(self, frame: Frame, track: Track, mesh: Mesh) -> FaceCrop:
+        stillness = track.stillness
+        if stillness is not None and mesh is stillness.mesh:
+            return stillness.kept()
         square = track.stabilizer(frame.pts_s, square_of(mesh.points, self._framing))
         image = sample(frame.image, square, self._framing.size)
         blendshapes = mesh.blendshapes
         if blendshapes is None and self._blendshapes is not None:
             blendshapes = self._blendshapes(mesh.points)
-        return FaceCrop(
+        crop = FaceCrop(
             image=image,
             box=track.box,
             landmarks=mesh.points,
@@ -156,6 +165,7 @@ class TrackRegistry:
             blendshapes=blendshapes,
             cut_off=cut_off(mesh.points, *frame.image.shape[:2]),
         )
+        return crop if stillness is None else stillness.measured(frame.pts_s, mesh, square, crop)
 
 
 def predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:

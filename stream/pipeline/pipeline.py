@@ -269,5 +269,9 @@ class Pipeline:
             self._on_frame(frame)
         if self._on_faces is not None:
             self._on_faces(frame, faces)
-        self.meter.answered(frame.t_capture_s, with_face=any(face.state != "lost" for face in affects))
+        self.meter.answered(
+            frame.t_capture_s,
+            with_face=any(face.state != "lost" for face in affects),
+            skipped=bool(faces.crops) and all(crop.kept for crop in faces.crops),
+        )
         self._frame_started_s = None

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import ON_CPU, open_sessions
+from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
+from mtclar.engine.face.stillness import ECONOMY_LOOKS_PER_S, Looks
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import MAX_FACES, Tracker
 from mtclar.stream.pipeline.batching import DEFAULT_WAIT_MS, Batcher
+from mtclar.stream.pipeline.mailbox import Freshness
+from mtclar.stream.pipeline.pipeline import default_freshness
 from mtclar.stream.sources import Source, open_source
 
 
@@ -74,12 +78,25 @@ def open_streams(
     progress: Callable[[str], None] | None = None,
     blendshapes: bool = False,
     face_landmarker: Path | None = None,
+    freshness: Freshness | None = None,
+    skip_still: bool | None = None,
+    economy: bool = False,
 ) -> list[Stream]:
     """Opens a tracker for each source, closed with the stack. Raises what Tracker.open raises.
 
     With several sources, one encoder takes the faces of all streams in batches on a card, or where `batch_wait_ms` is
-    given: how long a face may wait for those of other streams.
+    given: how long a face may wait for those of other streams. `skip_still`: a face that does not change keeps its
+    values for a few frames; None: unless every frame of a file is answered. `economy`: ten looks a second.
     """
+    if economy and face_landmarker is not None:
+        raise UsageError(
+            "--economy works with the bundled face finder alone", "leave out --faces or --economy"
+        )
+
+    def looks(source: Source) -> Looks:
+        skip = (freshness or default_freshness(source)) != "all" if skip_still is None else skip_still
+        return Looks(skip, ECONOMY_LOOKS_PER_S if economy else None)
+
     backend, batcher = open_shared_encoder(stack, len(sources), backend, threads, batch_wait_ms, progress)
     return [
         Stream(
@@ -95,6 +112,7 @@ def open_streams(
                     encoder=None if batcher is None else batcher.join(source.stream_id),
                     blendshapes=blendshapes,
                     face_landmarker=face_landmarker,
+                    looks=looks(source),
                 )
             ),
         )

@@ -69,6 +69,7 @@ class Summary:
     freshness: Freshness  # with `all`, latencies include the wait in the queue
     stopped: bool  # ended before the source did
     abandoned: int = 0  # connections that hung and were abandoned
+    skipped: int = 0  # frames whose faces all kept their values: still, or between two looks
 
     def write(self, path: Path) -> None:
         """JSON, whole or not at all. Raises WriteError when the disk refuses."""
@@ -114,6 +115,7 @@ class Meter:
         self._last_answer_s = 0.0
         self.frames = 0
         self.frames_with_face = 0
+        self.skipped = 0
 
     def started(self) -> None:
         """Starts the time of the rate, once, at the first frame: start-up does not count."""
@@ -122,13 +124,14 @@ class Meter:
                 self._started_s = self._clock()
                 self._cpu_s = time.process_time()
 
-    def answered(self, t_capture_s: float, with_face: bool) -> None:
+    def answered(self, t_capture_s: float, with_face: bool, skipped: bool = False) -> None:
         """Counts a frame whose message was delivered to the sinks."""
         with self._lock:
             self._last_answer_s = self._clock()
             self._delivered.record(1e3 * (self._last_answer_s - t_capture_s))
             self.frames += 1
             self.frames_with_face += with_face
+            self.skipped += skipped
 
     def sent(self, t_capture_s: float) -> None:
         """Counts a message that was written to its first socket, or that no client wanted."""
@@ -163,6 +166,7 @@ class Meter:
             freshness=freshness,
             stopped=stopped,
             abandoned=abandoned,
+            skipped=self.skipped,
         )
 
 

@@ -13,6 +13,7 @@ from mtclar.cli.options import (
     WEBCAM,
     BackendOption,
     CsvOption,
+    EconomyOption,
     HostOption,
     LogOption,
     NoLiveOption,
@@ -26,6 +27,7 @@ from mtclar.cli.options import (
     RecordOption,
     RecordVideoOption,
     SessionOption,
+    SkipStillOption,
     SourcesOption,
     SummaryOption,
     ThreadsOption,
@@ -117,6 +119,8 @@ def command(
             help="Compute the 52 blendshapes of each face, for `subscribe` and --csv; costs about a fifth more.",
         ),
     ] = False,
+    skip_still: SkipStillOption = None,
+    economy: EconomyOption = False,
     csv: CsvOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --csv.")] = False,
     record: RecordOption = None,
@@ -280,6 +284,9 @@ def command(
             progress=say,
             blendshapes=blendshapes,
             face_landmarker=face_landmarker,
+            freshness=policy,
+            skip_still=skip_still,
+            economy=economy,
         )
         listeners: list[Callable[[Frame], None]] = [] if recorder is None else [recorder.frame]
         registry = None
@@ -319,6 +326,8 @@ def command(
                     "max_faces": max_faces or MAX_FACES,
                     "faces": faces.partition(":")[0],
                     "blendshapes": blendshapes,
+                    "skip_still": skip_still,
+                    "economy": economy,
                 },
             )
             sinks.append(CsvSink(csv, overwrite=force, blendshapes=blendshapes, origin=table_origin))
