@@ -38,6 +38,7 @@ SLOW = (
     "engine/backends/test_quantized_onnx.py",
     "engine/backends/test_real_cuda.py",
     "engine/backends/test_tensorrt_builder.py",
+    "engine/backends/test_tensorrt_refusals.py",
     "engine/backends/test_tensorrt_session.py",
     "engine/estimate/test_label_convergence.py",
     "engine/face/test_cut_off.py",

@@ -8,23 +8,24 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from mtclar.engine.text import printable
 from mtclar.stream.client.connection import (
     OPEN_TIMEOUT_S,
     NotAServerError,
     RefusedError,
     UnreachableError,
+    decoded,
     messages_of,
     open_connection,
     websocket_address,
 )
 from mtclar.stream.client.inbox import Disconnected, Gap, Inbox, Json
+from mtclar.stream.client.requests import Request, is_named, listed, refusal
 from mtclar.stream.protocol.events import HISTORY_S, HistoryMessage, Threshold, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     PROTOCOL,
@@ -39,8 +40,7 @@ from mtclar.stream.protocol.messages import (
     ReceivedAffect,
     SubscribedMessage,
 )
-from mtclar.stream.protocol.patterns import matches
-from mtclar.stream.protocol.server_messages import ServerMessage, decode_server
+from mtclar.stream.protocol.server_messages import ServerMessage
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +51,6 @@ CLOSED = "the server has closed the connection"
 
 
 Received = ServerMessage | Gap | Disconnected
-
-
-@dataclass(slots=True)
-class _Request:
-    """A message of this client that waits for its answer."""
-
-    name: str
-    is_answer: Callable[[Json], bool]
-    answer: "asyncio.Future[Json]"
-    lasting: bool  # a subscription
 
 
 class Client:
@@ -90,7 +80,7 @@ class Client:
         self._clock = ClockReading(0.0, 0.0)
         self._subscription: Json | None = None
         self._subscribing = False  # the subscription is not answered yet
-        self._request: _Request | None = None
+        self._request: Request | None = None
         self._one_request = asyncio.Lock()  # an error does not say what it answers
         self._connection: ClientConnection | None = None
         self._retry_s = FIRST_WAIT_S
@@ -177,7 +167,7 @@ class Client:
         `all`: every one, and a program that falls more than a thousand behind loses the connection. Raises
         RefusedError for a wrong choice.
         """
-        choices = {"streams": _listed(streams), "fields": _listed(fields), "max_hz": max_hz}
+        choices = {"streams": listed(streams), "fields": listed(fields), "max_hz": max_hz}
         chosen = {name: value for name, value in choices.items() if value is not None}
         async with self._one_request:
             before = self._subscription
@@ -238,12 +228,12 @@ class Client:
         lasting = message is self._subscription
         if self._connection is None and not lasting:
             raise UnreachableError("there is no connection to the server")
-        self._request = _Request(name, is_answer, asyncio.get_running_loop().create_future(), lasting)
+        self._request = Request(name, is_answer, asyncio.get_running_loop().create_future(), lasting)
         self._inbox.hurry(True)
         try:
             await self._send(message)
             async with asyncio.timeout(None if lasting else ANSWER_TIMEOUT_S):
-                return _decoded(await self._request.answer)
+                return decoded(await self._request.answer)
         except TimeoutError as error:
             raise UnreachableError(f"the server did not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
         finally:
@@ -282,7 +272,7 @@ class Client:
             await self._welcome(connection, messages)
             async for message in messages:
                 await self._receive(message)
-                if message["type"] == "bye" and isinstance(bye := _decoded(message), ByeMessage):
+                if message["type"] == "bye" and isinstance(bye := decoded(message), ByeMessage):
                     if bye.code == "ended" or (bye.code == "shutdown" and not self._reconnect):
                         return
                     failed = "the server failed: " if bye.code == "failed" else ""
@@ -301,7 +291,7 @@ class Client:
             raise UnreachableError(f"{self.address} said nothing for {OPEN_TIMEOUT_S:.0f} s") from error
         if message is None:
             raise UnreachableError(CLOSED)
-        hello = _decoded(message)
+        hello = decoded(message)
         if not isinstance(hello, Hello):
             raise NotAServerError(f"the server sent something that is not {PROTOCOL}")
         self.hello, self._clock = hello, hello.clock
@@ -321,9 +311,9 @@ class Client:
         if kind == "affect":
             await self._receive_affect(message)
             return
-        if kind == "hello" and isinstance(hello := _decoded(message), Hello):  # its streams have changed
+        if kind == "hello" and isinstance(hello := decoded(message), Hello):  # its streams have changed
             self.hello, self._clock = hello, hello.clock
-        if kind == "clock" and isinstance(clock := _decoded(message), ClockMessage):
+        if kind == "clock" and isinstance(clock := decoded(message), ClockMessage):
             self._clock = ClockReading(clock.unix_s, clock.monotonic_s)
         self._inbox.put(message)
         request = self._request
@@ -331,11 +321,11 @@ class Client:
             self._subscribing = False
             request = request if request is not None and request.lasting else None
             if request is None and kind == "error":  # after a reconnection
-                raise _refusal("subscription", message)
+                raise refusal("subscription", message)
         if request is None or request.answer.done():
             return
         if kind == "error":
-            request.answer.set_exception(_refusal(request.name, message))
+            request.answer.set_exception(refusal(request.name, message))
         elif request.is_answer(message):
             request.answer.set_result(message)
 
@@ -344,7 +334,7 @@ class Client:
         streams, stream = wanted.get("streams"), message.get("stream")
         if not isinstance(stream, str) or not isinstance(message.get("seq"), int):
             raise NotAServerError("the server sent an `affect` message without `stream` or `seq`")
-        if self._subscribing or not _named(stream, streams):
+        if self._subscribing or not is_named(stream, streams):
             return  # sent before the server knew the subscription
         assert self.hello is not None
         came_by = self.hello.session, self._disconnected_s
@@ -377,28 +367,5 @@ class Client:
         async for item in self.raw():
             if not isinstance(item, dict):
                 yield item
-            elif (message := _decoded(item)) is not None:
+            elif (message := decoded(item)) is not None:
                 yield message
-
-
-def _listed(names: Iterable[str] | None) -> list[str] | None:
-    """A single name is a list of one."""
-    if names is None:
-        return None
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _named(stream: str, streams: list[str] | None) -> bool:
-    """Whether a subscription to these names and patterns has this stream."""
-    return streams is None or stream in streams or any(matches(name, stream) for name in streams)
-
-
-def _refusal(what: str, error: Json) -> RefusedError:
-    return RefusedError(f"the server refused the {what}: {printable(str(error.get('message')))}")
-
-
-def _decoded(message: Json) -> ServerMessage | None:
-    try:
-        return decode_server(message)
-    except ValueError as error:
-        raise NotAServerError(str(error)) from error

@@ -15,6 +15,7 @@ from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.text import printable
 from mtclar.stream.client.inbox import Json
 from mtclar.stream.protocol.messages import PROTOCOL
+from mtclar.stream.protocol.server_messages import ServerMessage, decode_server
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
@@ -134,6 +135,14 @@ async def messages_of(connection: ClientConnection, token: str | None) -> AsyncI
         if code in TOKEN_ERRORS:
             raise _token_error(token)
         yield message
+
+
+def decoded(message: Json) -> ServerMessage | None:
+    """A message of the server; None of an unknown type. Raises NotAServerError."""
+    try:
+        return decode_server(message)
+    except ValueError as error:
+        raise NotAServerError(str(error)) from error
 
 
 def _refusal(error: InvalidStatus, address: str, token: str | None) -> MtclarError:

@@ -8,5 +8,6 @@ In the order in which a client meets it:
     clients           the connected clients
     router            text messages of clients; an `extension` takes those with its prefix
     uploads           pictures of clients for `--source browser`; pictures: small ones for pages
-    server            all of it on one event loop, which `outbox` brings messages of other threads; clock: both clocks
+    server            all of it on one event loop (loop_thread: one of its own); `outbox` brings other threads' messages
+    clock             the monotonic and the wall clock
 """

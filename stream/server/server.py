@@ -9,14 +9,13 @@ import logging
 import secrets
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
 from websockets.asyncio.server import Server as WebsocketServer
 
-from mtclar.engine.errors import ServeError, UsageError
+from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -50,6 +49,7 @@ from mtclar.stream.server.http.pages import Page, Pages, Route, camera_pages, he
 from mtclar.stream.server.http.request_filter import WEBSOCKET_PATH, RequestFilter
 from mtclar.stream.server.http.tls import certificate, keep_fresh
 from mtclar.stream.server.limits import DESCRIPTORS_KEPT
+from mtclar.stream.server.loop_thread import LoopThread
 from mtclar.stream.server.outbox import Outbox
 from mtclar.stream.server.router import Router
 from mtclar.stream.server.uploads import FrameUploads, UploadSlot
@@ -57,7 +57,6 @@ from mtclar.stream.sinks.base import Sink
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 10.0
 TICK_S = 1.0
 DOWNLOAD_PATH = "/download"
 SHUTDOWN = ByeMessage("shutdown", "the server is stopping")
@@ -143,7 +142,7 @@ class Server(Sink):
         )
         self._listener: LimitedListener | None = None
         self._last_tick_s = 0.0  # when the event loop last ran
-        self._thread: threading.Thread | None = None
+        self._thread: LoopThread | None = None
 
     # --- before it serves ---
 
@@ -168,26 +167,8 @@ class Server(Sink):
 
     def start(self) -> None:
         """Starts a thread that serves; returns when clients can connect."""
-        errors: deque[Exception] = deque(maxlen=1)
-        ready = threading.Event()
-
-        def run() -> None:
-            try:
-                asyncio.run(self._serve(ready))
-            except Exception as error:
-                errors.append(error)
-                if ready.is_set():  # otherwise `start` raises it
-                    log.exception("the server ended unexpectedly")
-            finally:
-                ready.set()
-
-        self._thread = threading.Thread(target=run, name="server", daemon=True)
+        self._thread = LoopThread(self._serve, f"{self.config.host}:{self.config.usual_port}")
         self._thread.start()
-        if not ready.wait(START_TIMEOUT_S):
-            where = f"{self.config.host}:{self.config.usual_port}"
-            raise ServeError(f"{where} could not be opened in {START_TIMEOUT_S:g} s")
-        if errors:
-            raise errors[0]
 
     def open(self, streams: Sequence[StreamInfo]) -> None:
         """Announces these streams, unless `hello` was given, and starts if it does not serve yet."""

@@ -102,7 +102,7 @@ def check_stopping(
     if error is not None and error > LARGE_ERROR:
         text = f"the labels contradict one another (error {error:.2f}): redo or move those with a large error"
         return StoppingVerdict(False, Sentence("contradict", text, {"error": f"{error:.2f}"}))
-    changed = {"n": rule.window, "change": "" if change is None else f"{change:.2f}"}
+    changed: dict[str, str | int] = {"n": rule.window, "change": "" if change is None else f"{change:.2f}"}
     if change is not None and rule.met(regions, change):
         text = f"the last {rule.window} labels hardly changed the estimates (by {change:.2f})"
         return StoppingVerdict(True, Sentence("settled", text, changed))

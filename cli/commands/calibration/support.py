@@ -1,7 +1,6 @@
 """`mtclar-stream support`: show, merge, prune, re-embed, export, encrypt, restore and delete support sets."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,28 +10,22 @@ from mtclar.calibrate.core.sets import predecessors
 from mtclar.cli.display.terminal import Terminal, counted, print_text
 from mtclar.cli.files.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.files.passphrase import PassphraseFileOption, new_passphrase, passphrase_of
+from mtclar.cli.files.support_files import (
+    FileArgument,
+    ForceOption,
+    OutOption,
+    load,
+    path_or_default,
+    print_plain,
+    require_target,
+    rewrite,
+)
 from mtclar.cli.options import default_support_path, expanded
 from mtclar.engine.errors import SupportSetError, UsageError
 from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
     from mtclar.engine.support_set import SupportSet
-
-FileArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="[FILE]",
-        help="A support set; by default the one that `calibrate` wrote.",
-        callback=expanded,
-        show_default=False,
-    ),
-]
-OutOption = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write.", callback=expanded)
-]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Overwrite the file named with --out, even if it is the input.")
-]
 
 
 def command() -> None:
@@ -65,11 +58,11 @@ def show(
     from mtclar.engine.files.writing import write_whole
 
     console = Terminal()
-    path = _path(file)
+    path = path_or_default(file)
     if html is not None:
         page_file = Output("--html", html, always if force else never, OVERWRITE)
         require_safe([page_file], {"FILE": [path]})
-    support = _load(path, passphrase_file)
+    support = load(path, passphrase_file)
     report = make_report(support)
     warning = _unusable(support)
     for line in (*_about(path, support), *_previous(path)):
@@ -108,9 +101,9 @@ def merge(
             [(path.name, support) for path, support in zip(paths, sets, strict=True)], subject
         )
 
-    sets, merged = _rewrite(paths, out, force, passphrase_file, change)
+    sets, merged = rewrite(paths, out, force, passphrase_file, change)
     if merged.crops is None and any(support.crops is not None for support in sets):
-        _print("Face crops are left out, since not every set has them.")
+        print_plain("Face crops are left out, since not every set has them.")
     names = Counter(name for support in sets for name in {support.source_of(i) for i in range(len(support))})
     for name in sorted(name for name, times in names.items() if name and times > 1):
         print_text(
@@ -139,9 +132,9 @@ def compare(
     from mtclar.calibrate.core.evaluation.comparison import compare as compare_sets
     from mtclar.cli.reports.set_comparison import print_comparison
 
-    one, other = (_load(path, passphrase_file) for path in (a, b))
+    one, other = (load(path, passphrase_file) for path in (a, b))
     if one.subject != other.subject:
-        _print(f"Note: the sets are of '{one.subject}' and '{other.subject}'.")
+        print_plain(f"Note: the sets are of '{one.subject}' and '{other.subject}'.")
     print_comparison(Terminal(), compare_sets(one, other), (a, b))
 
 
@@ -169,8 +162,8 @@ def prune(
             support = editing.drop_large_errors(support, max_error)
         return support if keep is None or keep >= len(support) else editing.keep_most_useful(support, keep)
 
-    (support,), pruned = _rewrite([_path(file)], out, force, passphrase_file, change)
-    _print(f"{len(support) - len(pruned)} of {len(support)} frames dropped.")
+    (support,), pruned = rewrite([path_or_default(file)], out, force, passphrase_file, change)
+    print_plain(f"{len(support) - len(pruned)} of {len(support)} frames dropped.")
 
 
 def reembed(
@@ -191,9 +184,9 @@ def reembed(
         with open_session(models.path("encoder")) as session:
             return editing.reembed(support, Encoder(session), identity)
 
-    (support,), _ = _rewrite([_path(file)], out, force, passphrase_file, change)
+    (support,), _ = rewrite([path_or_default(file)], out, force, passphrase_file, change)
     same = support.encoder.sha256 == identity.sha256
-    _print(
+    print_plain(
         "The support set was already made with this encoder."
         if same
         else f"Encoder: {support.encoder.sha256[:12]} -> {identity.sha256[:12]}"
@@ -218,18 +211,18 @@ def export(
     from mtclar.calibrate.core.sets import editing
     from mtclar.engine.files.writing import write_whole
 
-    path = _path(file)
+    path = path_or_default(file)
     form = editing.FORMATS.get(out.suffix.lower())
     if form is None:
         raise UsageError(f"--out {out} ends neither in .csv nor in .json", "the ending chooses the format")
-    _require(out, force)
-    support = _load(path, passphrase_file)
+    require_target(out, force)
+    support = load(path, passphrase_file)
     content = editing.export(support, form).encode()
     pictures = [] if crops is None else editing.write_crops(support, crops)
     write_whole(out, lambda target: target.write(content))
-    _print(f"Written: {out} ({counted(len(support), 'frame')})")
+    print_plain(f"Written: {out} ({counted(len(support), 'frame')})")
     if pictures:
-        _print(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")
+        print_plain(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")
 
 
 def encrypt(
@@ -241,19 +234,19 @@ def encrypt(
     """Encrypt a support set with a passphrase, which `run` and `calibrate` then need."""
     from mtclar.engine.support_set import is_encrypted
 
-    path = _path(file)
-    _require(out, force)
+    path = path_or_default(file)
+    require_target(out, force)
     if is_encrypted(path):
         raise UsageError(
             f"{path} is already encrypted", "to change the passphrase, run `support decrypt` first"
         )
     passphrase = new_passphrase(out, passphrase_file)
-    _load(path, None).save(out, passphrase)
-    _print(f"Written: {out}, encrypted. Nobody can read it without the passphrase, not even you.")
+    load(path, None).save(out, passphrase)
+    print_plain(f"Written: {out}, encrypted. Nobody can read it without the passphrase, not even you.")
     for predecessor in predecessors.seal_predecessors(out, passphrase):
-        _print(f"A previous calibration is now encrypted with the same passphrase: {predecessor}")
+        print_plain(f"A previous calibration is now encrypted with the same passphrase: {predecessor}")
     if not path.samefile(out):
-        _print(f"{path} still exists, unencrypted: remove it if nobody may read it.")
+        print_plain(f"{path} still exists, unencrypted: remove it if nobody may read it.")
 
 
 def decrypt(
@@ -265,12 +258,12 @@ def decrypt(
     """Decrypt a support set."""
     from mtclar.engine.support_set import is_encrypted
 
-    path = _path(file)
-    _require(out, force)
+    path = path_or_default(file)
+    require_target(out, force)
     if path.exists() and not is_encrypted(path):
         raise UsageError(f"{path} is not encrypted", "name an encrypted support set")
-    _load(path, passphrase_file).save(out)
-    _print(f"Written: {out}, not encrypted")
+    load(path, passphrase_file).save(out)
+    print_plain(f"Written: {out}, not encrypted")
 
 
 def forget(
@@ -297,7 +290,7 @@ def forget(
     asked = passphrase_of(folder, passphrase_file) if is_given(passphrase_file) else None
     traces = find_traces(folder, name, asked)
     for path in traces.unknown:
-        _print(f"Not opened: {path} is encrypted; with --passphrase-file it can be told whose it is.")
+        print_plain(f"Not opened: {path} is encrypted; with --passphrase-file it can be told whose it is.")
     if not traces.found:
         known = ", ".join(traces.people) or "nobody"
         raise UsageError(
@@ -305,17 +298,19 @@ def forget(
             f"it holds files of: {known}; delete files in other folders yourself",
         )
     for path in traces.found:
-        _print(f"{path} -> {path.resolve()}, which stays" if path.is_symlink() else str(path))
+        print_plain(f"{path} -> {path.resolve()}, which stays" if path.is_symlink() else str(path))
     count = counted(len(traces.found), "file")
     if dry_run:
-        _print(f"{count} would be deleted.")
+        print_plain(f"{count} would be deleted.")
         return
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"{count} to delete, and there is no terminal to ask on", "add --yes")
         typer.confirm(f"Delete {count}?", abort=True)
     delete_together(traces.found)
-    _print(f"Deleted: {count} of '{name}'. A server that is running keeps what it has loaded until it ends.")
+    print_plain(
+        f"Deleted: {count} of '{name}'. A server that is running keeps what it has loaded until it ends."
+    )
 
 
 def restore(
@@ -331,57 +326,16 @@ def restore(
 
     Before `calibrate` replaces a support set, it keeps a copy with the date: the newest five.
     """
-    support = _load(file, passphrase_file)
+    support = load(file, passphrase_file)
     path = predecessors.restore(file)
-    _print(f"Restored: {path} ({counted(len(support), 'frame')} of '{support.subject}')")
-    _print(f"The one before is kept: {predecessors.predecessors(path)[0]}")
+    print_plain(f"Restored: {path} ({counted(len(support), 'frame')} of '{support.subject}')")
+    print_plain(f"The one before is kept: {predecessors.predecessors(path)[0]}")
 
 
 SUBCOMMANDS = {
     command.__name__: command
     for command in (show, compare, merge, prune, reembed, export, encrypt, decrypt, restore, forget)
 }
-
-
-def _path(file: Path | None) -> Path:
-    return default_support_path() if file is None else file
-
-
-def _load(path: Path, passphrase_file: Path | None) -> "SupportSet":
-    from mtclar.engine.support_set import SupportSet
-
-    return SupportSet.load(path, passphrase_of(path, passphrase_file))
-
-
-def _require(out: Path, force: bool) -> None:
-    """Refuses to overwrite without --force; with it even the input, which is read first."""
-
-    require_safe([Output("--out", out, always if force else never, OVERWRITE)], {})
-
-
-def _rewrite(
-    paths: Sequence[Path],
-    out: Path,
-    force: bool,
-    passphrase_file: Path | None,
-    change: "Callable[..., SupportSet]",
-) -> "tuple[list[SupportSet], SupportSet]":
-    """Loads the sets, writes what `change` makes of them, encrypted if one of them is, and returns both."""
-    from dataclasses import replace
-
-    from mtclar.calibrate.core.evaluation.report import make_report
-    from mtclar.engine.support_set import is_encrypted
-
-    _require(out, force)
-    sets = [_load(path, passphrase_file) for path in paths]
-    changed = change(*sets)
-    changed = replace(changed, warning=make_report(changed).warning)
-    secret = new_passphrase(out, passphrase_file) if any(map(is_encrypted, paths)) else None
-    changed.save(out, secret)
-    how = "" if secret is None else ", encrypted"
-    _print(f"Written: {out} ({counted(len(changed), 'frame')} of '{changed.subject}'){how}")
-    changed.log_warning()
-    return sets, changed
 
 
 def _about(path: Path, support: "SupportSet") -> list[str]:
@@ -423,7 +377,3 @@ def _unusable(support: "SupportSet") -> str:
     except SupportSetError as error:
         return f"{error.what}; {error.hint}"
     return ""
-
-
-def _print(text: str) -> None:
-    print_text(Terminal(), text)
