@@ -18,7 +18,8 @@ from mtclar.engine.face.crop import Square, sample
 from mtclar.engine.face.landmarks import Mesh
 
 BLOCK = 4  # pixels of a crop to a block's side
-CHANGED = 0.6  # grey levels between two block means: the face has changed, or its picture is noisy
+CHANGED = 0.7  # grey levels between two block means: the face has changed ...
+CHANGED_FRAMES = 2  # ... if so many frames in a row differ; a single one may be noise, and is measured
 SETTLE_S = 1.0  # a face that has not changed for so long is still: its square and its values have settled
 KEEP_S = 0.24  # at most from one measurement to the next: crop and eyes start anew after a gap of .25 s
 ECONOMY_LOOKS_PER_S = 10.0
@@ -43,6 +44,7 @@ class Stillness:
         self._looks = looks
         self._crop: FaceCrop | None = None
         self._measured_s = self._seen_s = self._since_s = 0.0
+        self._differing = 0  # frames in a row
         self._still: tuple[Square, FaceCrop] | None = None  # the picture in which it became still
 
     def keeps(self, image: NDArray[np.uint8], t_s: float) -> bool:
@@ -56,9 +58,13 @@ class Stillness:
                 return True
         if not self._looks.skip_still:
             return False
-        if self._still is not None and has_changed(*self._still, image):
-            self._still = None
-        return may_keep and self._still is not None and t_s - self._since_s >= SETTLE_S
+        if self._still is None:
+            return False
+        differs = has_changed(*self._still, image)
+        self._differing = self._differing + 1 if differs else 0
+        if self._differing >= CHANGED_FRAMES:
+            self._still, self._differing = None, 0
+        return may_keep and not differs and t_s - self._since_s >= SETTLE_S
 
     def measured(self, t_s: float, mesh: Mesh, square: Square, crop: FaceCrop) -> FaceCrop:
         """The crop that was cut from `square`, with the time since which the face looks the same."""

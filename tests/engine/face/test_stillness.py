@@ -34,7 +34,7 @@ def values(affect: Affect) -> np.ndarray:
 def noisy(image: np.ndarray, count: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(5)
     for _ in range(count):
-        yield np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+        yield np.clip(image + rng.normal(0, 1, image.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
