@@ -12,6 +12,7 @@ from support.media.clip_beginning import CLIP_S, beginning
 
 from mtclar.stream import demo_clip
 from tools.docs import figures
+from tools.docs.snippets import snippets
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -89,12 +90,15 @@ def test_a_readme_command_exists_with_its_flags(command: str) -> None:
 
 
 def test_the_readmes_commands_and_program_run_on_files(tmp_path: Path) -> None:
-    """In order, on the beginning of the bundled clip; commands that need a camera or a server are left out."""
+    """Of the blocks that test_snippets.py leaves out, in order, those that need no camera and no server."""
     written = re.findall(r"--(?:csv|out|summary-json)[ =](\S+)", " ".join(COMMANDS))
     assert [name for name, times in Counter(written).items() if times > 1] == []
     beginning(demo_clip.clip_path(), tmp_path / "video.mp4")
     (tmp_path / "labels.csv").write_bytes(demo_clip.calibration_path().read_bytes())
-    on_files = [shlex.split(command)[1:] for command in COMMANDS if "video.mp4" in command]
+    others = [
+        line for block in snippets(ROOT / "README.md") if block.mark == "not run" for line in block.commands
+    ]
+    on_files = [shlex.split(line)[1:] for line in others if "video.mp4" in line]
     assert [arguments[0] for arguments in on_files] == ["calibrate", "run", "label"]
     for arguments in on_files:
         free_port = ["--port", "0"] if arguments[0] == "run" else []

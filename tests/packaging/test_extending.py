@@ -24,7 +24,7 @@ from mtclar.stream.sources import SOURCES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "development" / "extending.md").read_text()
 FILES = dict(re.findall(r"```(?:python|js|html)\n(?:#|//|<!--) (\S+?)(?: -->)?\n(.*?)```", PAGE, re.DOTALL))
-COMMANDS = re.findall(r"^    PYTHONPATH=\. mtclar-stream (.*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^PYTHONPATH=\. mtclar-stream (.*)$", PAGE, re.MULTILINE)
 FRAMES = 25
 
 

@@ -1,10 +1,10 @@
-"""The first minutes of a newcomer, with their seconds: a clone, an empty home, and the commands of docs/tutorial.md.
+"""The first minutes of a newcomer, with their seconds: a clone, an empty home, and the commands of README.md alone.
 
-    python -m tools.release.try_newcomer [--video FILE --labels FILE]
+    python -m tools.release.try_newcomer [--video FILE --labels FILE] [--page docs/tutorial.md]
 
-The environment has a PATH of the system and the variables of pip and of a proxy, nothing else. The tutorial's blocks
-run in order, the installation included; a recording of one's own and its labels stand in for those of the demo. What a
-person does meanwhile, reading, recording and labelling, is not in the seconds.
+The environment has a PATH of the system and the variables of pip and of a proxy, nothing else. The blocks of the page
+that need no camera and no server run in order, the installation included; the recording and its labels stand in for
+those of the newcomer. What a person does meanwhile, reading, recording and labelling, is not in the seconds.
 """
 
 import argparse
@@ -18,11 +18,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mtclar.stream import demo_clip
 from tools.docs.snippets import Snippet, snippets
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = Path("docs") / "tutorial.md"
 KEPT = ("PIP_", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "SSL_CERT_FILE")
+INSTALLS = "python3 -m venv"
 RESULT = "values.csv"
 
 
@@ -32,15 +33,23 @@ def main() -> None:
     )
     parser.add_argument("--video", type=Path, help="a recording of your own; default: the clip of the demo")
     parser.add_argument("--labels", type=Path, help="its labels: time,valence,arousal")
+    parser.add_argument("--page", type=Path, default=Path("README.md"), help="default: README.md")
     parser.add_argument("--python", default=sys.executable, help="that makes the environment")
     asked = parser.parse_args()
     if (asked.video is None) != (asked.labels is None):
         parser.error("--video and --labels belong together")
+    own = {
+        "video.mp4": asked.video or demo_clip.clip_path(),
+        "labels.csv": asked.labels or demo_clip.calibration_path(),
+    }
+    for path in own.values():
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
     with tempfile.TemporaryDirectory() as folder:
-        try_it(Path(folder), asked.python, [path for path in (asked.video, asked.labels) if path])
+        try_it(Path(folder), asked.page, asked.python, own)
 
 
-def try_it(home: Path, python: str, own: Sequence[Path]) -> None:
+def try_it(home: Path, page: Path, python: str, own: dict[str, Path]) -> None:
     """Clones, runs the page's blocks and prints the seconds of each and what is in the table at the end."""
     began = time.monotonic()
     clone = home / "mtclar-stream"
@@ -48,19 +57,21 @@ def try_it(home: Path, python: str, own: Sequence[Path]) -> None:
     tools = home / "tools"
     tools.mkdir()
     (tools / "python3").symlink_to(python)
-    for block in snippets(clone / PAGE):
-        if own and "demo_clip" in block.text:
-            continue
-        if own and RESULT in block.text and not (clone / "labels.csv").exists():
-            for path, name in zip(own, ("video.mp4", "labels.csv"), strict=True):
-                shutil.copyfile(path, clone / name)
-        step(title(block), command_of(block, clone), clone, environment(home))
+    for name, path in own.items():
+        shutil.copyfile(path, clone / name)
+    for block in snippets(clone / page):
+        if block.text.startswith(INSTALLS) or (runs(block) and "demo_clip" not in block.text):
+            step(title(block), command_of(block, clone), clone, environment(home))
     with (clone / RESULT).open(newline="") as file:
         rows = list(csv.DictReader(file))
     valued = sum(row["valence"] != "" for row in rows)
     print(
         f"{(time.monotonic() - began) / 60:5.1f} min  in all: {RESULT} has {len(rows)} rows, {valued} with values"
     )
+
+
+def runs(block: Snippet) -> bool:
+    return block.mark in ("", "run with")
 
 
 def title(block: Snippet) -> str:

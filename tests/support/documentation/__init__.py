@@ -1,0 +1,1 @@
+"""How the commands and programs of documentation pages are run."""
