@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the CPU image and runs it: `tools/try_image.sh [--stand-in]`, as root, with Debian's buildah and no daemon.
+# Builds the CPU image and runs it: `tools/try_image.sh [--stand-in]`, as root, with Debian's buildah and podman and no daemon.
+# RUNTIME=runc: another runtime than podman's own, such as where cgroups are mixed.
 # --stand-in: where no registry can be reached, a minimal Debian with its own Python (mmdebstrap) takes the base's place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,21 +31,29 @@ step build
 # The format of docker: an image of OCI's own has no health check.
 builder build $pull --format docker --network host --tag mtclar-stream --file deploy/Containerfile .
 
-container=$(builder from --pull-never localhost/mtclar-stream)
-trap 'builder rm "$container" >/dev/null' EXIT
-inside() { builder run --network host "$container" -- "$@"; }
-step as user 10001
-[ "$(inside id -u)" = 10001 ]
+# Every container as deploy/compose.yaml runs it: a root that cannot be written, no capabilities, and no network at all.
+engine() { podman --root "$work/store" --runroot "$work/run" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file \
+  ${RUNTIME:+--runtime "$RUNTIME"} "$@"; }
+limits=(--pull never --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --network none
+  --ulimit nofile=1024:1024 --ulimit nproc=1024:1024)  # a container cannot have more than who starts it
+image=localhost/mtclar-stream
+inside() { engine run --rm --no-healthcheck "${limits[@]}" "$@"; }
+step as user 10001, who can write to /data and /tmp alone
+[ "$(inside --entrypoint id "$image" -u)" = 10001 ]
+inside --entrypoint sh "$image" -c 'touch /data/a /tmp/a && ! touch /a 2>&- && ! touch /opt/mtclar-stream/a 2>&- && ! touch /home/a 2>&-'
 step mtclar-stream doctor
-inside mtclar-stream doctor
-step 1,000 frames
-inside mtclar-stream run --source demo --support none --port 0 --no-live --freshness all --summary-json /data/summary.json
-step health check
-port=18765
+inside "$image" doctor
+step demo
+inside "$image" demo --freshness all --no-live --port 0 --once
+step camera, tracker, dashboard: the health check and the page
+name=mtclar-try-$$
+engine run --detach --name "$name" --no-healthcheck "${limits[@]}" "$image" \
+  run --source synthetic:320x240@10 --support none --no-live >/dev/null
+trap 'engine rm --force "$name" >/dev/null' EXIT
 health=$(sed -n 's/^ *CMD \["python", "-c", "\(.*\)"\]$/\1/p' deploy/Containerfile)
-inside sh -c '
-  mtclar-stream run --source synthetic:320x240@10 --support none --port '$port' --no-live & running=$!
-  for try in $(seq 60); do python -c "$0" 2>/dev/null && healthy=yes && break; sleep 1; done
-  kill $running && wait $running && [ "$healthy" = yes ] && echo healthy
-' "${health//8765/$port}"
+for try in $(seq 60); do engine exec "$name" python -c "$health" 2>&- && break; [ "$try" -lt 60 ]; sleep 1; done
+echo healthy
+engine exec "$name" python -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:8765/").read().decode()[:15])'
+engine stop --time 20 "$name" >/dev/null
+[ "$(engine inspect --format '{{.State.ExitCode}}' "$name")" = 0 ]
 step done
