@@ -87,7 +87,6 @@ class Tracking:
         self._wanted: SourceRequest | None = None
         self._interrupt = threading.Event()
         self._demo_support: SupportSet | None = None
-        self._replays = 0
 
     def start(self, request: SourceRequest) -> None:
         """Ends the present source and opens this one."""
@@ -171,18 +170,19 @@ class Tracking:
             self.problem = f"{source.label} has ended"
 
     def _replay(self, request: SourceRequest, stopped: threading.Event) -> None:
-        from mtclar.studio.replay import Replay  # needs an extra
+        from mtclar.stream.recordings.playback import Playback  # they need an extra
+        from mtclar.stream.recordings.reader import Recording
 
-        self._replays += 1
-        replay = Replay(Path(request.source), self._replays)
-        self._runner.replayed = replay.streams
+        playback = Playback(Recording(Path(request.source)))
+        server = self._runner.server
+        self._runner.playback = playback
         try:
-            self._runner.server.announce()
-            self._show(Tracked(request, replay.label, _kind_of(request), opening=False))
-            if replay.run(self._runner.server.publish, self._interrupt, stopped):
-                self.problem = f"{replay.label} has ended"
+            server.begin_session(playback.clock)
+            self._show(Tracked(request, playback.label, _kind_of(request), opening=False))
+            playback.run(server, lambda: self._interrupt.is_set() or stopped.is_set(), stay=True)
         finally:
-            self._runner.replayed = ()
+            self._runner.playback = None
+            server.begin_session()
 
     def _open(self, request: SourceRequest) -> Source:
         source = open_source(request.source)

@@ -18,7 +18,7 @@ from mtclar.stream.pipeline.reader import UPLOAD_RETRY
 from mtclar.stream.pipeline.streams import Stream
 from mtclar.stream.pipeline.summary import Meter, Summary, whole_summary
 from mtclar.stream.pipeline.thresholds import ThresholdWatch
-from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
+from mtclar.stream.protocol.client_messages import Assign, Play, Record, Thresholds
 from mtclar.stream.protocol.events import ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -28,6 +28,7 @@ from mtclar.stream.protocol.messages import (
     Hello,
     MarkMessage,
     ModelInfo,
+    ProtocolError,
     SourceState,
     StatusMessage,
     StreamInfo,
@@ -43,7 +44,8 @@ from mtclar.stream.sinks import Sink, SinkGroup
 from mtclar.stream.sinks.prometheus import Metrics
 from mtclar.stream.sources.browser import BrowserSource
 
-if TYPE_CHECKING:  # it needs an extra
+if TYPE_CHECKING:  # they need an extra
+    from mtclar.stream.recordings.playback import Playback
     from mtclar.stream.sinks.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class Runner:
         preview: Preview | None = None,
     ) -> None:
         self.pages: list[str] = []
-        self.replayed: Sequence[StreamInfo] = ()  # further streams, whose messages their owner publishes
+        self.playback: Playback | None = None  # a recording, which its owner plays to the clients
         self.states: dict[str, SourceState] = {}  # by stream
         self.trouble: str | None = None  # of a sink, such as a full disk
         self._version = version
@@ -94,6 +96,7 @@ class Runner:
             on_assign=self._on_assign,
             on_mark=self._on_mark,
             on_record=None if recorder is None else self._on_record,
+            on_play=self._on_play,
             on_thresholds=self._on_thresholds,
             on_preview=None if preview is None else preview.watch,
         )
@@ -252,9 +255,10 @@ class Runner:
         ]
 
     def _hello(self) -> Hello:
+        playback = self.playback
         return Hello(
-            streams=(*self._infos(), *self.replayed),
-            model=self._model(),
+            streams=tuple(self._infos()) if playback is None else playback.streams,
+            model=self._model() if playback is None else playback.recording.model,
             server=f"mtclar-stream {self._version}".strip(),
             pages=tuple(self.pages),
             preview=self._preview is not None,
@@ -273,7 +277,9 @@ class Runner:
 
     def _on_assign(self, request: Assign, client: ClientHandle) -> None:
         """Assigns a subject to a face; the result goes to all clients, an error to this one."""
-        pipeline = next(p for p in self._pipelines if p.source.stream_id == request.stream)
+        pipeline = next((p for p in self._pipelines if p.source.stream_id == request.stream), None)
+        if pipeline is None:
+            raise ProtocolError("cannot_assign", "this stream is played from a recording")
 
         def on_assigned(error: MtclarError | None) -> None:
             if error is None:
@@ -290,6 +296,12 @@ class Runner:
             self._recorder.start(request.session)
         else:
             self._recorder.stop()
+
+    def _on_play(self, request: Play) -> None:
+        playback = self.playback
+        if playback is None:
+            raise ProtocolError("cannot_play", "no recording is played")
+        playback.play(request)
 
     def _on_thresholds(self, request: Thresholds) -> None:
         self._thresholds.set(request.chosen)

@@ -73,6 +73,15 @@ class Record(_ClientMessage):
     session: Annotated[str, StringConstraints(max_length=100)] = ""
 
 
+class Play(_ClientMessage):
+    """Plays the recording on, pauses it, moves to a position, or changes the speed; what is left out stays."""
+
+    type: Literal["play"]
+    playing: bool | None = None
+    position: Annotated[float, Field(ge=0, le=1e9)] | None = None  # seconds from the beginning
+    speed: Annotated[float, Field(ge=0.01, le=1000)] | None = None
+
+
 class History(_ClientMessage):
     """Asks for the latest messages of the subscribed streams, with the subscribed fields."""
 
@@ -109,7 +118,9 @@ class Thresholds(_ClientMessage):
 
 Parsed = TypeVar("Parsed")
 
-ClientMessage = ClientHello | Subscribe | Mark | Assign | Camera | Record | History | Preview | Thresholds
+ClientMessage = (
+    ClientHello | Subscribe | Mark | Assign | Camera | Record | Play | History | Preview | Thresholds
+)
 _CLIENT_TYPES = (
     "hello",
     "subscribe",
@@ -117,6 +128,7 @@ _CLIENT_TYPES = (
     "assign",
     "camera",
     "record",
+    "play",
     "history",
     "preview",
     "thresholds",

@@ -319,6 +319,17 @@ class RecordingMessage(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class PlaybackMessage(Message):
+    """What is played of a recording: sent when a client changes it, at its end, and to every new client."""
+
+    type: ClassVar[str] = "playback"
+    playing: bool
+    position_s: float = field(metadata={"wire": "position"})  # now, from the beginning
+    speed: float
+    length_s: float = _wire_name("length")
+
+
+@dataclass(frozen=True, slots=True)
 class CameraReadyMessage(Message):
     """The reply to `camera`: this client is the camera of a stream now."""
 

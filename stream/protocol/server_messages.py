@@ -15,6 +15,7 @@ from mtclar.stream.protocol.messages import (
     FrameTakenMessage,
     Hello,
     MarkMessage,
+    PlaybackMessage,
     ReceivedAffect,
     RecordingMessage,
     StatusMessage,
@@ -32,6 +33,7 @@ ServerMessage = (
     | AssignedMessage
     | SubjectsMessage
     | RecordingMessage
+    | PlaybackMessage
     | ThresholdsMessage
     | EventMessage
     | HistoryMessage

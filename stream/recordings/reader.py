@@ -3,7 +3,9 @@
 import heapq
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from mtclar.stream.recordings.video import first_capture_s
 log = logging.getLogger(__name__)
 
 MAX_MANIFEST_BYTES = 64 * 2**20
+SENT = "t_message"
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 """What parsing damaged JSON raises; UnicodeDecodeError and JSONDecodeError are ValueErrors."""
 
@@ -82,16 +85,21 @@ class Recording:
         except DAMAGE as error:
             raise self._damaged(MANIFEST, error) from error
 
-    def frames(self) -> Iterator[tuple[float, AffectMessage]]:
-        """The `affect` messages with the times at which they were sent."""
+    def frames(self, since_s: float = -math.inf) -> Iterator[tuple[float, AffectMessage]]:
+        """The `affect` messages sent at `since_s` or later, with the times at which they were sent."""
         for path in self._parts:
-            try:
-                messages = list(messages_of(_read_part(path)))
-            except (pyarrow.ArrowException, OverflowError, *DAMAGE) as error:
-                raise self._damaged(path.name, error) from error
-            except OSError as error:
-                raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-            yield from messages
+            times = self._times_of(path)
+            if times is None or times[1] < since_s:
+                continue
+            for timed in self._messages_of(path):
+                if timed[0] >= since_s:
+                    yield timed
+
+    def span(self) -> tuple[float, float] | None:
+        """When the first and the last message was sent; None without a message."""
+        spans = [times for path in self._parts if (times := self._times_of(path)) is not None]
+        moments = [*(t_s for t_s, _ in self.events()), *(t_s for span in spans for t_s in span)]
+        return (min(moments), max(moments)) if moments else None
 
     def video(self, stream: str) -> tuple[Path, float] | None:
         """The first video of a stream and the capture time of its first frame; None without a usable one."""
@@ -117,9 +125,26 @@ class Recording:
             except DAMAGE as error:
                 raise self._damaged(f"{EVENTS}, line {number}", error) from error
 
-    def messages(self) -> Iterator[Timed]:
-        """Frames and events in the order in which they were sent."""
-        return heapq.merge(self.events(), self.frames(), key=itemgetter(0))
+    def messages(self, since_s: float = -math.inf) -> Iterator[Timed]:
+        """Frames and events sent at `since_s` or later, in the order in which they were sent."""
+        events = (timed for timed in self.events() if timed[0] >= since_s)
+        return heapq.merge(events, self.frames(since_s), key=itemgetter(0))
+
+    def _messages_of(self, path: Path) -> list[tuple[float, AffectMessage]]:
+        try:
+            return list(messages_of(_read_part(path)))
+        except (pyarrow.ArrowException, OverflowError, *DAMAGE) as error:
+            raise self._damaged(path.name, error) from error
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def _times_of(self, path: Path) -> tuple[float, float] | None:
+        """When the first and the last row of a part was sent: from its statistics, if it is complete and sound."""
+        if path.suffix == ".parquet":
+            with suppress(pyarrow.ArrowException, OSError, *DAMAGE):
+                return _sent_times(parquet.read_metadata(path))
+        messages = self._messages_of(path)
+        return (messages[0][0], messages[-1][0]) if messages else None
 
     def _read_manifest(self) -> dict[str, Any]:
         path = self.folder / MANIFEST
@@ -158,6 +183,15 @@ class Recording:
         return UsageError(
             f"{self.folder} is damaged: {where}: {error}", "copy the recording again, if there is a copy"
         )
+
+
+def _sent_times(metadata: Any) -> tuple[float, float]:
+    """The least and the greatest t_message of a Parquet file. Raises ValueError where it does not say."""
+    place = SCHEMA.get_field_index(SENT)  # lists, which have two levels, come after it
+    groups = [metadata.row_group(number).column(place) for number in range(metadata.num_row_groups)]
+    if not groups or any(one.path_in_schema != SENT or one.statistics is None for one in groups):
+        raise ValueError("no statistics")
+    return min(one.statistics.min for one in groups), max(one.statistics.max for one in groups)
 
 
 def _read_part(path: Path) -> list[dict[str, Any]]:

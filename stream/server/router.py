@@ -11,6 +11,7 @@ from mtclar.stream.protocol.client_messages import (
     ClientMessage,
     History,
     Mark,
+    Play,
     Preview,
     Record,
     Subscribe,
@@ -45,6 +46,7 @@ class Router:
         on_mark: Callable[[MarkMessage], None],
         on_assign: Callable[[Assign, ClientHandle], None] | None,
         on_record: Callable[[Record], None] | None,
+        on_play: Callable[[Play], None] | None,
         on_thresholds: Callable[[Thresholds], None] | None,
         on_preview: Callable[[ClientHandle, str | None], None] | None,
     ) -> None:
@@ -56,6 +58,7 @@ class Router:
         self._on_mark = on_mark
         self._on_assign = on_assign
         self._on_record = on_record
+        self._on_play = on_play
         self._on_thresholds = on_thresholds
         self._on_preview = on_preview
         self._histories = TokenBucket(limits.histories_per_s, limits.histories_per_s)
@@ -105,6 +108,12 @@ class Router:
                 )
             log_action(handle, "record", recording=message.recording, session=message.session)
             self._on_record(message)
+        elif isinstance(message, Play):
+            self._require_shared()
+            if self._on_play is None:
+                raise ProtocolError("cannot_play", "this server plays no recording: replay and the studio do")
+            log_action(handle, "play", **message.model_dump(exclude={"type"}, exclude_none=True))
+            self._on_play(message)
         elif isinstance(message, Thresholds):
             self._require_shared()
             if self._on_thresholds is None:

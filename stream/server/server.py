@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Self
 from websockets.asyncio.server import Server as WebsocketServer
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
+from mtclar.stream.protocol.client_messages import Assign, Play, Record, Thresholds
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ByeMessage,
@@ -79,8 +80,8 @@ class Server(Sink):
     pages by path that need the token; a thread makes them. `failure` returns why the process should be restarted, for
     /health, or None. `on_sent(t_capture_s)` is called once per `affect`, when it is first written to a socket or no
     client wants it; `on_mark` for each `mark`; `on_assign` for each `assign` with its client, which gets an `error`,
-    or all clients get `assigned`; `on_record` for each `record`, `on_thresholds` for each `thresholds`, `on_preview`
-    for each `preview` with its client. Raises ServeError when it cannot listen.
+    or all clients get `assigned`; `on_record` for each `record`, `on_play` for each `play`, `on_thresholds` for each
+    `thresholds`, `on_preview` for each `preview` with its client. Raises ServeError when it cannot listen.
 
     There is no compression: docs/results/performance.md ("Deflate") has what it would save and cost.
     """
@@ -99,6 +100,7 @@ class Server(Sink):
         on_mark: Callable[[MarkMessage], None] | None = None,
         on_assign: Callable[[Assign, ClientHandle], None] | None = None,
         on_record: Callable[[Record], None] | None = None,
+        on_play: Callable[[Play], None] | None = None,
         on_thresholds: Callable[[Thresholds], None] | None = None,
         on_preview: Callable[[ClientHandle, str | None], None] | None = None,
         clocks: ClockPair | None = None,
@@ -118,8 +120,7 @@ class Server(Sink):
         self._hello = hello or (lambda: Hello(self._streams))
         self._failure = failure or (lambda: None)
         self._user_on_mark = on_mark
-        self._clocks = clocks or ClockPair()
-        self._clock = self._clocks.monotonic
+        self._own_clocks = self._clocks = clocks or ClockPair()
         self._session = uuid.uuid4().hex
         self._certificate = certificate(self.config.tls_cert, self.config.tls_key)
         self._hub = ClientHub(on_sent, self.limits)
@@ -127,10 +128,11 @@ class Server(Sink):
             self._hub,
             self.limits,
             self._stream_names,
-            self._clock,
+            lambda: self._clocks.monotonic(),
             self._on_mark,
             on_assign,
             on_record,
+            on_play,
             on_thresholds,
             on_preview,
         )
@@ -148,7 +150,7 @@ class Server(Sink):
 
     def accept_uploads(self, slots: Mapping[int, UploadSlot]) -> None:
         """Serves the camera page and passes its pictures to the streams, by their place in `hello`; no others do."""
-        self._router.uploads = FrameUploads(slots, self._clock)
+        self._router.uploads = FrameUploads(slots, lambda: self._clocks.monotonic())
         self._filter.pages.add(camera_pages())
 
     def add_extension(self, extension: Extension, pages: Mapping[str, Page]) -> None:
@@ -198,6 +200,10 @@ class Server(Sink):
     def announce(self, statuses: Sequence[StatusMessage] = ()) -> None:
         """Sends `hello` again to every client, because the streams have changed, and the states that still hold."""
         self._outbox.call(self._announce, statuses)
+
+    def begin_session(self, clocks: ClockPair | None = None, statuses: Sequence[StatusMessage] = ()) -> None:
+        """As `announce`, with another session in `hello`: from now on times are of these clocks, by default its own."""
+        self._outbox.call(self._begin_session, clocks or self._own_clocks, statuses)
 
     def add_private(self, path: str, route: Route) -> None:
         """Serves a page that needs the token, from now on; from any thread."""
@@ -260,7 +266,7 @@ class Server(Sink):
     @property
     def silent_s(self) -> float:
         """For how many seconds the event loop has not run."""
-        return self._clock() - self._last_tick_s if self._outbox.is_open else 0.0
+        return time.monotonic() - self._last_tick_s if self._outbox.is_open else 0.0
 
     @property
     def refused(self) -> dict[str, int]:
@@ -334,7 +340,7 @@ class Server(Sink):
         self._tasks = [asyncio.create_task(self._tick())]
         if tls is not None:
             self._tasks.append(asyncio.create_task(keep_fresh(tls)))
-        self._last_tick_s = self._clock()
+        self._last_tick_s = time.monotonic()
         self._outbox.open(loop)
 
     def _request_stop(self, bye: ByeMessage) -> None:
@@ -349,9 +355,15 @@ class Server(Sink):
         self._hub.announce(self._encode_hello, frozenset(self._stream_names()))
         self._hub.distribute(statuses)
 
+    def _begin_session(self, clocks: ClockPair, statuses: Sequence[StatusMessage]) -> None:
+        self._distribute()
+        self._clocks, self._session = clocks, uuid.uuid4().hex
+        self._hub.begin_session(self._encode_hello)
+        self._hub.distribute(statuses)
+
     async def _tick(self) -> None:
         while True:
-            self._last_tick_s = self._clock()
+            self._last_tick_s = time.monotonic()
             if (pair := self._clocks.read_if_set()) is not None:
                 log.info("the wall clock was set", extra={"fields": {"event": "clock", "unix_s": pair[0]}})
                 self._hub.distribute([ClockMessage(*pair)])

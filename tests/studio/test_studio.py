@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from support.peers.websocket_client import WAIT_S, join, say
+from support.recordings import START_S
 from websockets.sync.client import ClientConnection
 
 from mtclar.calibrate.core.demo_clip import demo_support
@@ -118,6 +120,33 @@ def test_the_demo_starts_is_announced_to_clients_and_stops(start: Start) -> None
     say(client, type="studio.stop")
     assert until(client, "hello")["streams"] == []
     assert until(client, "studio.state", lambda state: state["now"] is None)["problem"] == ""
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed; `make setup` brings it")
+def test_a_session_is_played_by_its_own_clock_until_it_is_stopped(
+    start: Start, folder: StudioFolder, recording: Path
+) -> None:
+    folder.sessions.mkdir()
+    recording.rename(folder.sessions / "first")
+    client = start()
+    live = until(client, "hello")
+    say(client, type="play", playing=True)
+    assert until(client, "error")["code"] == "cannot_play"
+    say(client, type="studio.join")
+    say(client, type="studio.replay", session="first")
+    hello = until(client, "hello", lambda hello: hello["streams"])
+    assert hello["session"] != live["session"]
+    assert hello["clock"]["monotonic"] == pytest.approx(START_S, abs=1)
+    assert until(client, "affect")["t_capture"] >= START_S
+    ended = until(client, "playback", lambda told: not told["playing"])  # it stays there at the end
+    assert ended["position"] == ended["length"] == 2.0
+    say(client, type="assign", stream="cam", face=0, subject=None)
+    assert until(client, "error")["code"] == "cannot_assign"
+    say(client, type="play", position=1.0, playing=True)
+    assert until(client, "playback")["position"] == pytest.approx(1.0, abs=0.2)
+    say(client, type="studio.stop")
+    over = until(client, "hello", lambda hello: not hello["streams"])
+    assert abs(over["clock"]["monotonic"] - live["clock"]["monotonic"]) < WAIT_S
 
 
 def test_a_source_that_cannot_be_opened_is_a_problem_and_the_next_one_starts(

@@ -33,6 +33,9 @@ def command(
         str, typer.Option(metavar="[[H:]MM:]SS", help="Where to begin, counted from the beginning.")
     ] = "0",
     wait: Annotated[bool, typer.Option("--wait", help="Begin when the first client connects.")] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="At the end wait for clients that go back, until Ctrl-C.")
+    ] = False,
     host: HostOption = HOST,
     port: PortOption = PORT,
     token_file: TokenFileOption = None,
@@ -67,7 +70,7 @@ def command(
             )
         for warning in player.server.warnings:
             print_text(console, f"warning: {warning}", "yellow")
-        frames = player.run(stopped, wait=wait)
+        frames = player.run(stopped, wait=wait, stay=stay)
         print_text(console, f"{counted(frames, 'frame')} sent." + (" Stopped." if stopped.is_set() else ""))
 
 

@@ -11,6 +11,7 @@ from mtclar.stream.protocol.messages import (
     ClockMessage,
     ErrorMessage,
     MarkMessage,
+    PlaybackMessage,
     ProtocolError,
     RecordingMessage,
     Role,
@@ -28,25 +29,28 @@ ToAll = (
     | AssignedMessage
     | SubjectsMessage
     | RecordingMessage
+    | PlaybackMessage
     | ThresholdsMessage
     | EventMessage
     | ErrorMessage
 )
+
+LASTING = (RecordingMessage, ThresholdsMessage, PlaybackMessage)
+"""What holds until the next one of its type."""
 
 OF_A_CAMERA = (StatusMessage, ClockMessage, RecordingMessage, ErrorMessage)
 """What a client gets that is only a camera."""
 
 
 class ClientHub:
-    """The connected clients, and for new ones the last `status` of each stream, `recording` and `thresholds`.
+    """The connected clients, and for new ones the last `status` of each stream and of what is in `latest`.
 
     `on_sent(t_capture_s)` is called once per `affect`: when it is first written to a socket, or no client wants it.
     """
 
     def __init__(self, on_sent: Callable[[float], None] | None = None, limits: Limits | None = None) -> None:
         self.statuses: dict[str, StatusMessage] = {}  # by stream
-        self.recording: RecordingMessage | None = None
-        self.thresholds: ThresholdsMessage | None = None
+        self.latest: dict[type[ToAll], ToAll] = {}  # the last one of each type of LASTING
         self.recent = RecentMessages()
         self.wanted_fields: frozenset[frozenset[str]] = frozenset({DEFAULT_FIELDS})
         self.published = 0
@@ -84,9 +88,7 @@ class ClientHub:
         client.send_text(hello)
         for status in self.statuses.values():
             client.send_text(status.encode())
-        for message in (self.recording, self.thresholds):
-            if message is not None:
-                client.send_text(message.encode())
+        self._send_latest(client)
         self._clients.add(client)
         self._choose(client.subscription.fields, None)
 
@@ -97,6 +99,14 @@ class ClientHub:
         for client in self._clients:
             client.subscription.keep_only(streams)
             client.send_text(hello(client.role))
+
+    def begin_session(self, hello: Callable[[Role], bytes]) -> None:
+        """As `announce`, and what came before is no history of this session."""
+        self.recent = RecentMessages()
+        self.latest.pop(PlaybackMessage, None)
+        self.announce(hello)
+        for client in self._clients:
+            self._send_latest(client)
 
     def remove(self, client: Client) -> None:
         """Removes a client; its count stays in the sum."""
@@ -143,16 +153,19 @@ class ClientHub:
             else:
                 if isinstance(item, StatusMessage):
                     self.statuses[item.stream] = item
-                elif isinstance(item, RecordingMessage):
-                    self.recording = item
-                elif isinstance(item, ThresholdsMessage):
-                    self.thresholds = item
+                elif isinstance(item, LASTING):
+                    self.latest[type(item)] = item
                 elif isinstance(item, MarkMessage | EventMessage):
                     self.recent.add_other(item)
                 data = item.encode()
                 for client in self._clients:
-                    if client.role != "camera" or isinstance(item, OF_A_CAMERA):
+                    if _is_for(client, item):
                         client.send_text(data)
+
+    def _send_latest(self, client: Client) -> None:
+        for message in self.latest.values():
+            if _is_for(client, message):
+                client.send_text(message.encode())
 
     def on_written(self, outgoing: Outgoing) -> None:
         """An `affect` was written to one client's socket."""
@@ -164,3 +177,7 @@ class ClientHub:
             outgoing.sent = True
             if self._on_sent is not None:
                 self._on_sent(outgoing.message.t_capture_s)
+
+
+def _is_for(client: Client, message: ToAll) -> bool:
+    return client.role != "camera" or isinstance(message, OF_A_CAMERA)

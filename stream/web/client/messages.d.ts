@@ -152,6 +152,19 @@ export interface Recording {
   video: boolean;
 }
 
+/** What is played of a recording: sent when a client changes it, at its end, and to new clients of a server that plays one. */
+export interface Playback {
+  type: "playback";
+  /** false: paused. */
+  playing: boolean;
+  /** When this was sent, in seconds from the beginning. */
+  position: number;
+  /** How many seconds of the recording pass in a second. */
+  speed: number;
+  /** Of the recording, in seconds. */
+  length: number;
+}
+
 /** A value of one axis, and for how many seconds a face must be on one side of it. */
 export interface Threshold {
   axis: "valence" | "arousal";
@@ -260,6 +273,14 @@ export interface RecordCommand {
   session?: string;
 }
 
+/** Play the recording on, pause it, move to a position, or change the speed; what is left out stays. */
+export interface Play {
+  type: "play";
+  playing?: boolean | null;
+  position?: number | null;
+  speed?: number | null;
+}
+
 /** Ask for the latest messages of the subscribed streams. */
 export interface HistoryRequest {
   type: "history";
@@ -283,6 +304,6 @@ export interface ThresholdsCommand {
   }>;
 }
 
-export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects | Recording | ThresholdsTold | Event | HistoryTold;
+export type FromServer = Hello | Affect | Status | Clock | Subscribed | MarkTold | ServerError | Bye | CameraReady | FrameTaken | Assigned | Subjects | Recording | Playback | ThresholdsTold | Event | HistoryTold;
 
-export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand | HistoryRequest | ThresholdsCommand | PreviewCommand;
+export type FromClient = ClientHello | Subscribe | Mark | Camera | Assign | RecordCommand | Play | HistoryRequest | ThresholdsCommand | PreviewCommand;

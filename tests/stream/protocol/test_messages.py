@@ -32,6 +32,7 @@ from mtclar.stream.protocol.messages import (
     LatencyMs,
     MarkMessage,
     ModelInfo,
+    PlaybackMessage,
     RecordingMessage,
     StatusMessage,
     StreamInfo,
@@ -70,6 +71,7 @@ def check(data: bytes) -> dict[str, Any]:
         MarkMessage("starts", 12.5).encode(),
         RecordingMessage(False).encode(),
         RecordingMessage(True, "P07", 12.5, video=True).encode(),
+        PlaybackMessage(True, 12.5, 1.0, 60.0).encode(),
         AssignedMessage("cam", 3, "anna").encode(),
         AssignedMessage("cam", 3, None).encode(),
         SubjectsMessage("cam", 7, ()).encode(),
@@ -168,7 +170,7 @@ def test_numpy_numbers_are_written_like_pythons() -> None:
 def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
     blocks = (DOCS / "README.md").read_text().split("```json\n")[1:]
     examples = [json.loads(block.split("```")[0]) for block in blocks]
-    client_side = {"subscribe", "camera", "assign", "record", "preview"}
+    client_side = {"subscribe", "camera", "assign", "record", "play", "preview"}
     assert {e["type"] for e in examples} >= {
         "hello",
         "affect",
@@ -187,6 +189,8 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
         "subjects",
         "recording",
         "record",
+        "play",
+        "playback",
     }
     for example in examples:
         if (

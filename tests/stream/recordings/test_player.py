@@ -14,6 +14,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` br
 
 from support.peers.websocket_client import join, receive, say, until, until_closed
 from support.recordings import FRAMES, MARKS, START_S, STREAMS
+from websockets.sync.client import ClientConnection
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.messages import (
@@ -27,6 +28,7 @@ from mtclar.stream.recordings.player import Player
 from mtclar.stream.recordings.reader import Recording
 from mtclar.stream.recordings.writer import RecordingWriter
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.server import Server
 
 ANY_PORT = ServerConfig(port=0)
 
@@ -59,10 +61,17 @@ def replayed(recording: Path, **options: Any) -> list[dict[str, Any]]:
     return [first[0], *got]
 
 
+def paused(client: ClientConnection) -> dict[str, Any]:
+    """The next `playback` of one that stands still."""
+    while (told := until(client, "playback"))["playing"]:
+        pass
+    return told
+
+
 def frames_and_others(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Each in its order. Other messages overtake frames that wait for a client, as they do live."""
     frames = [message for message in messages if message["type"] == "affect"]
-    return frames, [message for message in messages if message["type"] not in ("affect", "hello", "bye")]
+    return frames, [one for one in messages if one["type"] not in ("affect", "hello", "playback", "bye")]
 
 
 def test_clients_get_what_was_recorded_and_twice_the_same(recording: Path) -> None:
@@ -110,6 +119,87 @@ def test_messages_are_due_by_the_recordings_clock(recording: Path) -> None:
         assert until(client, "mark")["t"] == START_S + 1.0
         now[0] += 10.0
         assert until(client, "status")["state"] == "reconnecting"
+
+
+def test_clients_pause_seek_and_change_the_speed(recording: Path) -> None:
+    now = [50.0]
+    player = Player(Recording(recording), ANY_PORT, now=lambda: now[0])
+    with playing(player), join(player.server) as client, join(player.server) as other:
+        first = until(client, "hello")["session"]
+        playback = {"type": "playback", "playing": True, "position": 0.0, "speed": 1.0, "length": 2.0}
+        assert until(client, "playback") == playback
+        now[0] += 0.55
+        assert until(client, "mark")["t"] == MARKS[0].t_s
+        say(client, type="play", playing=False, speed=4.0)
+        still = playback | {"playing": False, "position": 0.55, "speed": 4.0}
+        assert paused(client) == paused(other) == still
+        now[0] += 60.0  # nothing comes meanwhile
+        say(client, type="mark", label="now")
+        assert until(client, "mark")["t"] == START_S + 0.55
+
+        say(client, type="play", position=0.25, playing=True)  # back, before the first mark
+        hello = until(client, "hello")
+        assert hello["session"] != first
+        assert hello["clock"]["monotonic"] == START_S + 0.25
+        states = [until(client, "status")["stream"] for _ in STREAMS]
+        assert states == ["cam", "door/2"]
+        assert until(client, "playback") == playback | {"position": 0.25, "speed": 4.0}
+        now[0] += 0.1
+        assert until(client, "affect")["t_capture"] == pytest.approx(START_S + 0.28)
+        assert until(client, "mark")["t"] == MARKS[0].t_s
+
+        say(client, type="play", position=99)  # beyond the end: to the end
+        assert until(client, "playback")["position"] == 2.0
+
+
+def test_at_the_end_it_stays_until_somebody_goes_back(recording: Path) -> None:
+    player = Player(Recording(recording), ANY_PORT, speed=1000.0)
+    stopped = threading.Event()
+    with player, ThreadPoolExecutor(1) as thread, join(player.server) as client:
+        running = thread.submit(player.run, stopped, wait=True, stay=True)
+        try:
+            ended = paused(client)
+            assert ended["position"] == ended["length"] == 2.0
+            with join(player.server) as late:
+                assert until(late, "playback") == ended
+            say(client, type="play", playing=True)  # again, from the beginning
+            assert until(client, "playback")["playing"]
+            assert until(client, "mark")["label"] == MARKS[0].label
+        finally:
+            stopped.set()
+        running.result()
+
+
+def test_viewers_and_servers_that_play_nothing_refuse(recording: Path) -> None:
+    with Server(ANY_PORT) as server, join(server) as client:
+        say(client, type="play", playing=False)
+        assert until(client, "error")["code"] == "cannot_play"
+    player = Player(Recording(recording), ServerConfig(port=0, read_only=True))
+    with playing(player), join(player.server) as client:
+        say(client, type="play", playing=False)
+        assert until(client, "error")["code"] == "not_allowed"
+
+
+def test_a_position_in_any_part_is_found(tmp_path: Path, make_message: Callable[..., AffectMessage]) -> None:
+    """Three complete parts, and a fourth whose process was killed."""
+    writer = RecordingWriter(
+        tmp_path,
+        session="",
+        streams=STREAMS,
+        model=None,
+        support_sets={},
+        clock=(1_800_000_000.0, START_S),
+    )
+    for seq in range(80):
+        writer.affect(START_S + 3 * seq, make_message(seq, t_s=START_S + 3 * seq))
+        writer.flush()
+    writer.abandon()
+    recorded = Recording(tmp_path)
+    assert {path.suffix for path in (recorded.folder / "faces").iterdir()} == {".parquet", ".arrows"}
+    assert recorded.span() == (START_S, START_S + 3 * 79)
+    for position_s in (0.0, 61.0, 180.0, 236.0):
+        found = [message.seq for _, message in recorded.frames(START_S + position_s)]
+        assert found == list(range(-int(-position_s // 3), 80))
 
 
 def test_it_can_be_stopped(recording: Path) -> None:

@@ -44,6 +44,20 @@ def test_a_signal_ends_it(process: Start, recording: Path) -> None:
     assert "0 frames sent. Stopped." in done.out
 
 
+def test_with_stay_it_is_there_after_the_end(process: Start, recording: Path) -> None:
+    running = process("replay", recording, "--port", "0", "--speed", "1000", "--stay")
+    url = running.read_until("Websocket").split()[1]
+    with connect(url, proxy=None, open_timeout=60) as client:
+        told = {}
+        while told.get("type") != "playback" or told["playing"]:
+            told = json.loads(client.recv(60))
+    assert told["position"] == told["length"]
+    running.send(signal.SIGINT)
+    done = running.end()
+    assert done.code == 0, done.out
+    assert f"{2 * FRAMES} frames sent. Stopped." in done.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
