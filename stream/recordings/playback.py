@@ -8,6 +8,7 @@ from typing import Any
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.client_messages import Play
+from mtclar.stream.protocol.events import HISTORY_S
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,
@@ -163,8 +164,8 @@ class Playback:
         if wishes.get("playing") and self._next is None:
             wishes.setdefault("position", 0.0)  # play, pressed at the end
         if "position" in wishes:
-            self._seek(min(wishes["position"], self._length_s))
-            server.begin_session(self.clock, self.statuses)
+            history = self._seek(min(wishes["position"], self._length_s))
+            server.begin_session(self.clock, self.statuses, history)
         self.clock.set(running=wishes.get("playing"), speed=wishes.get("speed"))
         server.publish(self._state())
 
@@ -172,8 +173,8 @@ class Playback:
         position_s = min(self.clock.monotonic() - self._first_s, self._length_s)
         return PlaybackMessage(self.clock.running, max(position_s, 0.0), self.clock.speed, self._length_s)
 
-    def _seek(self, position_s: float) -> None:
-        """What held at that moment holds again; messages before it are left out."""
+    def _seek(self, position_s: float) -> list[AffectMessage]:
+        """What held at that moment holds again; returns the frames of the half minute before it."""
         t_s = self._first_s + position_s
         recording = self.recording
         self._streams = {info.stream: _marked_as_recorded(info, recording) for info in recording.streams}
@@ -183,9 +184,15 @@ class Playback:
             if sent_s >= t_s:
                 break
             self._take_over(event)
-        self._messages = recording.messages(t_s)
-        self._next = next(self._messages, None)
         self.clock.set(t_s=t_s)
+        self._messages = recording.messages(t_s - HISTORY_S)
+        self._next = next(self._messages, None)
+        before = []
+        while self._next is not None and self._next[0] < t_s:
+            if isinstance(self._next[1], AffectMessage):
+                before.append(self._next[1])
+            self._next = next(self._messages, None)
+        return before
 
     def _take_over(self, message: AffectMessage | Event) -> None:
         """What later clients get with `hello`."""

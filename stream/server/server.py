@@ -201,9 +201,14 @@ class Server(Sink):
         """Sends `hello` again to every client, because the streams have changed, and the states that still hold."""
         self._outbox.call(self._announce, statuses)
 
-    def begin_session(self, clocks: ClockPair | None = None, statuses: Sequence[StatusMessage] = ()) -> None:
-        """As `announce`, with another session in `hello`: from now on times are of these clocks, by default its own."""
-        self._outbox.call(self._begin_session, clocks or self._own_clocks, statuses)
+    def begin_session(
+        self,
+        clocks: ClockPair | None = None,
+        statuses: Sequence[StatusMessage] = (),
+        history: Sequence[AffectMessage] = (),
+    ) -> None:
+        """As `announce`, with another `session` and these clocks, by default its own; `history` went before."""
+        self._outbox.call(self._begin_session, clocks or self._own_clocks, statuses, history)
 
     def add_private(self, path: str, route: Route) -> None:
         """Serves a page that needs the token, from now on; from any thread."""
@@ -355,10 +360,12 @@ class Server(Sink):
         self._hub.announce(self._encode_hello, frozenset(self._stream_names()))
         self._hub.distribute(statuses)
 
-    def _begin_session(self, clocks: ClockPair, statuses: Sequence[StatusMessage]) -> None:
+    def _begin_session(
+        self, clocks: ClockPair, statuses: Sequence[StatusMessage], history: Sequence[AffectMessage]
+    ) -> None:
         self._distribute()
         self._clocks, self._session = clocks, uuid.uuid4().hex
-        self._hub.begin_session(self._encode_hello)
+        self._hub.begin_session(self._encode_hello, history)
         self._hub.distribute(statuses)
 
     async def _tick(self) -> None:

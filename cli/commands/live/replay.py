@@ -10,9 +10,11 @@ from mtclar.cli.options import (
     PORT,
     HostOption,
     PortOption,
+    ReadOnlyOption,
     TlsCertOption,
     TlsKeyOption,
     TokenFileOption,
+    ViewTokenFileOption,
     expanded,
     read_token,
 )
@@ -39,6 +41,8 @@ def command(
     host: HostOption = HOST,
     port: PortOption = PORT,
     token_file: TokenFileOption = None,
+    view_token_file: ViewTokenFileOption = None,
+    read_only: ReadOnlyOption = False,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
 ) -> None:
@@ -52,8 +56,9 @@ def command(
     from mtclar.stream.server.config import ServerConfig
 
     console = Terminal()
-    config = ServerConfig(host, port, read_token(None, token_file), tls_cert, tls_key)
-    warn_if_readable(token_file, tls_key)
+    token, view_token = read_token(None, token_file), read_token(None, view_token_file)
+    config = ServerConfig(host, port, token, tls_cert, tls_key, view_token=view_token, read_only=read_only)
+    warn_if_readable(token_file, view_token_file, tls_key)
     start_s = _seconds(start)
     opened = Recording(recording)
     player = Player(opened, config, speed=speed, start_s=start_s, version=version())

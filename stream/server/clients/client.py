@@ -180,6 +180,12 @@ class Client:
         self._on_sent(outgoing)
         return True
 
+    def begin_session(self) -> None:
+        """Drops the `affect` messages that wait: times and numbers begin anew."""
+        self._latest.clear()
+        self._backlog.clear()
+        self.subscription.due_s.clear()
+
     def send_text(self, message: bytes) -> None:
         """Queues any other message; those are written before waiting `affect` messages."""
         if len(self._control) >= self._limits.control_backlog:

@@ -7,6 +7,7 @@ from mtclar.stream.protocol.client_messages import Subscribe
 from mtclar.stream.protocol.events import EventMessage, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
     DEFAULT_FIELDS,
+    AffectMessage,
     AssignedMessage,
     ClockMessage,
     ErrorMessage,
@@ -100,10 +101,14 @@ class ClientHub:
             client.subscription.keep_only(streams)
             client.send_text(hello(client.role))
 
-    def begin_session(self, hello: Callable[[Role], bytes]) -> None:
-        """As `announce`, and what came before is no history of this session."""
+    def begin_session(self, hello: Callable[[Role], bytes], history: Iterable[AffectMessage]) -> None:
+        """As `announce`; what waits is dropped, and `history` is what clients get that ask for it."""
         self.recent = RecentMessages()
+        for message in history:
+            self.recent.add(Outgoing(message, {}))
         self.latest.pop(PlaybackMessage, None)
+        for client in self._clients:
+            client.begin_session()
         self.announce(hello)
         for client in self._clients:
             self._send_latest(client)

@@ -149,7 +149,7 @@ function facesIn(viewport, stream) {
 
 /** The present state of a stream: {stream, label, people, fps, state, live}. */
 function streamNow({ stream, label, subjects }) {
-  const silence_s = meter.silence_s(stream);
+  const silence_s = playback?.playing === false ? 0 : meter.silence_s(stream);
   const status = statuses.get(stream);
   const present = history.presentIn(stream);
   const ambiguous = subjects.length > 1 || (subjects.length === 1 && present.length > 1); // which face is which subject
@@ -168,6 +168,7 @@ function streamNow({ stream, label, subjects }) {
 function stateOf(viewport, streams) {
   if (!viewport.live) return { state: "paused", text: text("state.paused", { moment: momentText(viewport.newest - viewport.at) }) };
   if (connectionState !== "live") return disconnectedState(connectionState, byeText);
+  if (playback?.playing === false) return { state: "paused", text: text("player.paused") };
   if (streams.length === 1) return streams[0].state;
   return streamsState(streams.filter(({ live }) => live).length, streams.length, history.presentIn(null).length);
 }
@@ -197,6 +198,9 @@ const picture = new PicturePanel({
   colour: (slot) => theme.slots[slot],
 });
 const recordButton = new RecordButton((request) => connection.send({ type: "record", ...request }));
+
+let playback = null; // the last message of a server that plays a recording
+let player = null; // its panel, loaded then
 
 function selectFrame(frame) {
   selectedFrame = frame;
@@ -276,7 +280,10 @@ const receive = {
       latestSeq = -1;
       strips.thresholds = [];
       thresholds.clear();
+      view.resume();
+      playback = null; // comes again where a recording is played
     }
+    if (message.streams.length === 0) element("player").hidden = true;
     hello = message;
     byeText = null;
     statuses.clear();
@@ -288,7 +295,6 @@ const receive = {
     markButton.onHello(message);
     thresholds.onHello(message);
     picture.onHello(message);
-    backlog.onConnect();
     showPages(message.pages);
     recordButton.onHello(message);
   },
@@ -333,6 +339,12 @@ const receive = {
   recording(message) {
     recordButton.show(message);
   },
+  async playback(message) {
+    playback = message;
+    player ??= import("./panels/player.js").then(({ Player }) => new Player((request) => connection.send({ type: "play", ...request })));
+    (await player).show(message, hello.role === "operator");
+    refreshTexts();
+  },
   error({ code, message }) {
     notice(`error ${code}`, text("dashboard.server-error", { message, code }));
   },
@@ -372,6 +384,7 @@ const connection = new Client(undefined, {
     showConnection(state, wait_s, refusal);
     if (state !== "live") {
       recordButton.show(null);
+      backlog.onDisconnect();
       camera.onDisconnect();
     }
     refreshTexts();

@@ -144,6 +144,10 @@ def test_clients_pause_seek_and_change_the_speed(recording: Path) -> None:
         states = [until(client, "status")["stream"] for _ in STREAMS]
         assert states == ["cam", "door/2"]
         assert until(client, "playback") == playback | {"position": 0.25, "speed": 4.0}
+        say(client, type="history")
+        before = [one["t_capture"] for one in until(client, "history")["affect"]]
+        assert before[0] == START_S
+        assert before[-1] < START_S + 0.25
         now[0] += 0.1
         assert until(client, "affect")["t_capture"] == pytest.approx(START_S + 0.28)
         assert until(client, "mark")["t"] == MARKS[0].t_s

@@ -4,7 +4,7 @@ const TIMEOUT_MS = 2000; // for the answer to `history`; then the page starts wi
 
 export class Backlog {
   #on;
-  #asked = false; // on this connection
+  #subscribed = false; // on this connection
   #early = null; // messages that have come since, until the answer is here
   #lastSeqs = new Map(); // stream -> of its last message that was added
 
@@ -13,18 +13,23 @@ export class Backlog {
     this.#on = { request, onAffect, onMark, onEvent, onAdded };
   }
 
-  /** Another session of the server numbers its messages anew. */
+  /** Another session of the server numbers its messages anew, and has another past. */
   clear() {
     this.#lastSeqs.clear();
+    if (this.#subscribed) this.#ask();
   }
 
-  onConnect() {
-    this.#asked = false;
+  onDisconnect() {
+    this.#subscribed = false;
   }
 
-  async onSubscribed() {
-    if (this.#asked) return;
-    this.#asked = true;
+  onSubscribed() {
+    if (this.#subscribed) return;
+    this.#subscribed = true;
+    this.#ask();
+  }
+
+  async #ask() {
     this.#early = [];
     const timer = setTimeout(() => this.#start(), TIMEOUT_MS);
     const answer = await this.#on.request().catch(() => null); // without it, the page begins now

@@ -1,0 +1,123 @@
+// The player of a recording: pause, position, speed. Loaded when the server plays one.
+
+import { element, make, setText } from "../../shared/dom.js";
+import { decimal, text } from "../../shared/texts.js";
+import { durationText } from "../words.js";
+
+const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+const JUMP_S = 10;
+const SHOW_MS = 200;
+const IN_TEXT = "input:not([type=range]), select, textarea, dialog";
+
+export class Player {
+  #onPlay;
+  #state = null; // the server's last `playback`
+  #toldAt_ms = 0;
+  #may = false;
+  #dragged = false;
+  #nodes;
+
+  /** Calls onPlay({playing}), onPlay({position}) or onPlay({speed}) when a person changes it. */
+  constructor(onPlay) {
+    this.#onPlay = onPlay;
+    const panel = element("player");
+    panel.title = text("player.keys");
+    const button = (onClick) => {
+      const node = make("button", "quiet", panel);
+      node.type = "button";
+      node.addEventListener("click", onClick);
+      return node;
+    };
+    const toggle = button(() => this.#toggle());
+    const back = button(() => this.#jump(-JUMP_S));
+    const slider = make("input", "", panel);
+    const on = button(() => this.#jump(JUMP_S));
+    const time = make("output", "", panel);
+    const label = make("label", "", panel);
+    setText(back, text("player.back"));
+    setText(on, text("player.on"));
+    Object.assign(slider, { type: "range", min: 0 });
+    slider.setAttribute("aria-label", text("player.position"));
+    slider.addEventListener("input", () => {
+      this.#dragged = true;
+      this.#showTime(slider.valueAsNumber);
+    });
+    slider.addEventListener("change", () => {
+      this.#dragged = false;
+      this.#ask({ position: slider.valueAsNumber });
+    });
+    setText(make("span", "", label), text("player.speed"));
+    const speed = make("select", "", label);
+    speed.addEventListener("change", () => this.#ask({ speed: Number(speed.value) }));
+    this.#nodes = { toggle, back, slider, on, time, speed };
+    document.addEventListener("keydown", (event) => this.#onKey(event));
+    setInterval(() => this.#refresh(), SHOW_MS);
+  }
+
+  /** The server's `playback`; `may`: this page may change it. */
+  show(state, may) {
+    this.#state = state;
+    this.#toldAt_ms = performance.now();
+    this.#may = may;
+    const { toggle, slider, speed } = this.#nodes;
+    setText(toggle, text(state.playing ? "player.pause" : "player.play"));
+    slider.max = state.length;
+    slider.step = state.length > 60 ? 1 : 0.1;
+    const speeds = [...new Set([...SPEEDS, state.speed])].sort((a, b) => a - b);
+    speed.replaceChildren(...speeds.map((one) => new Option(text("player.times", { speed: decimal(one, Number.isInteger(one) ? 0 : 2) }), one)));
+    speed.value = state.speed;
+    for (const [name, node] of Object.entries(this.#nodes)) if (name !== "time") node.disabled = !may;
+    element("player").hidden = false;
+    this.#refresh();
+  }
+
+  get #position_s() {
+    const { playing, position, speed, length } = this.#state;
+    const since_s = playing ? (performance.now() - this.#toldAt_ms) / 1000 : 0;
+    return Math.min(position + since_s * speed, length);
+  }
+
+  #refresh() {
+    if (element("player").hidden || this.#dragged) return;
+    this.#nodes.slider.value = this.#position_s;
+    this.#showTime(this.#position_s);
+  }
+
+  #showTime(position_s) {
+    const words = text("player.of", { position: durationText(position_s), length: durationText(this.#state.length) });
+    setText(this.#nodes.time, words);
+    this.#nodes.slider.setAttribute("aria-valuetext", words);
+  }
+
+  /** What was asked for holds here at once: a second press goes on from it. */
+  #ask(change) {
+    this.#state = { ...this.#state, position: this.#position_s, ...change };
+    this.#toldAt_ms = performance.now();
+    this.#refresh();
+    this.#onPlay(change);
+  }
+
+  #toggle() {
+    this.#ask({ playing: !this.#state.playing });
+  }
+
+  #jump(seconds) {
+    this.#ask({ position: Math.min(Math.max(this.#position_s + seconds, 0), this.#state.length) });
+  }
+
+  /** The next slower (-1) or faster (+1) of the usual speeds. */
+  #changeSpeed(direction) {
+    const { speed } = this.#state;
+    const next = direction > 0 ? SPEEDS.find((one) => one > speed) : SPEEDS.findLast((one) => one < speed);
+    if (next) this.#ask({ speed: next });
+  }
+
+  #onKey(event) {
+    if (!this.#may || element("player").hidden || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.(IN_TEXT)) return;
+    const keys = { k: () => this.#toggle(), j: () => this.#jump(-JUMP_S), l: () => this.#jump(JUMP_S), "<": () => this.#changeSpeed(-1), ">": () => this.#changeSpeed(1) };
+    const act = keys[event.key.toLowerCase()];
+    if (!act) return;
+    act();
+    event.preventDefault();
+  }
+}
