@@ -365,7 +365,7 @@ class Server(Sink):
     ) -> None:
         self._distribute()
         self._clocks, self._session = clocks, uuid.uuid4().hex
-        self._hub.begin_session(self._encode_hello, history)
+        self._hub.begin_session(self._encode_hello, frozenset(self._stream_names()), history)
         self._hub.distribute(statuses)
 
     async def _tick(self) -> None:

@@ -101,7 +101,9 @@ class ClientHub:
             client.subscription.keep_only(streams)
             client.send_text(hello(client.role))
 
-    def begin_session(self, hello: Callable[[Role], bytes], history: Iterable[AffectMessage]) -> None:
+    def begin_session(
+        self, hello: Callable[[Role], bytes], streams: Set[str], history: Iterable[AffectMessage]
+    ) -> None:
         """As `announce`; what waits is dropped, and `history` is what clients get that ask for it."""
         self.recent = RecentMessages()
         for message in history:
@@ -109,7 +111,7 @@ class ClientHub:
         self.latest.pop(PlaybackMessage, None)
         for client in self._clients:
             client.begin_session()
-        self.announce(hello)
+        self.announce(hello, streams)
         for client in self._clients:
             self._send_latest(client)
 

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+from support.browser.speaker import LABELS, Speaker
+from support.browser.watched_page import OpenPage
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
 from mtclar.stream.recordings.writer import RecordingWriter
 
-from .conftest import LABELS, Speaker
-
-OpenPage = Callable[..., Page]
 LENGTH_S = 100
 RATE = 10
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
