@@ -1,9 +1,12 @@
 """The data folder: a support set for each participant, a folder for each recorded session, tables of results."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtclar.calibrate.web.rating_files import LABELS, exports_of
 from mtclar.engine.errors import UsageError
+from mtclar.stream.label_formats.label_file import label_files
 
 SUFFIX = ".mtclar"
 LONGEST_NAME = 80
@@ -44,10 +47,17 @@ class StudioFolder:
         """The folder of a session. Raises UsageError when there is none."""
         return _existing(self.sessions / _checked(name), "session")
 
-    def result(self, name: str) -> Path:
-        """A table of values, or the labels of a rater. Raises UsageError when there is none."""
+    def result(self, name: str) -> list[Path]:
+        """A table of values with its JSON, or a rater's labels as table, ELAN and NOVA files.
+
+        Raises UsageError when there is none.
+        """
         rated = self.ratings / _checked(name)
-        return rated if rated.is_file() else _existing(self.results / name, "result")
+        if not rated.is_file():
+            table = _existing(self.results / name, "result")
+            return [table, *_present([table.with_name(f"{name}.json")])]
+        target = self.ratings / f"{name.removesuffix(LABELS)}{SUFFIX}"
+        return [rated, *_present([file for out in exports_of(target) for file in label_files((), out)])]
 
     def tables(self) -> list[str]:
         """The names of all results, the newest first."""
@@ -63,6 +73,10 @@ def _checked(name: str) -> str:
             f"'{name}' cannot be a name", 'use letters, digits, spaces and - _ ., not / \\ : * ? " < > |'
         )
     return name
+
+
+def _present(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.is_file()]
 
 
 def _existing(path: Path, kind: str) -> Path:

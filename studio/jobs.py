@@ -11,10 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
-from mtclar.calibrate.web.feeds.recording_scan import pick_most_useful, scan_recording, spaced
+from mtclar.calibrate.web.feeds.recording_scan import (
+    also_at,
+    begin_with,
+    in_order,
+    pick_most_useful,
+    scan_recording,
+    spaced,
+)
 from mtclar.calibrate.web.feeds.still_feed import StillFeed
 from mtclar.calibrate.web.rating_files import (
     agreement_with_others,
+    exports_of,
     labels_of,
     media_file_of,
     saving_labels_too,
@@ -27,11 +35,15 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
+from mtclar.stream.label_formats.label_file import ELAN, NOVA, Label, read_labels
 from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
+from mtclar.stream.sources.media_file import MediaFile
 from mtclar.studio.calibrations import RECORDING
 
 ZIP = "application/zip"
+LABEL_FILES = (".csv", ".tsv", ".txt", ELAN, NOVA)
+LONGEST_ID = 128  # of a stream
 PICKED = 20  # frames of a recording that are rated one by one
 
 Progress = Callable[[float], None]
@@ -84,6 +96,7 @@ class RatingRequest:
     how: Literal["continuous", "pick"]
     rater: str | None = None
     sound: str = ""  # path of the page with its sound, if it has any
+    labels: Path | None = None  # a label file to begin with, frame by frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +126,32 @@ def open_rating(
             length_s = time_s
             progress(min(1.0, time_s / whole_s) if whole_s else 0.0)
 
+        labels = _labels_to_begin_with(request, media)
         with (
             Tracker.open(backend=backend, threads=threads) as tracker,
             closing(source.frames()) as read,  # type: ignore[type-var]  # an Iterator that is a generator
         ):
-            stills = scan_recording(read, tracker, spaced(), on_frame).stills
+            wanted = also_at([one.time_s for one in labels], spaced())
+            stills = scan_recording(read, tracker, wanted, on_frame).stills
         label = source.label
     sound = None if media is None else sound_page(media)
-    feed: Any = partial(StillFeed, stills=pick_most_useful(stills, PICKED))
+    begun = begin_with(labels, stills)
+    feed: Any = partial(StillFeed, stills=in_order(pick_most_useful(stills, PICKED), begun), begun=begun)
     if request.how == "continuous":
         frames = partial(_frames, video)
         feed = partial(PlaybackFeed, frames=frames, stills=stills, length_s=length_s)
     session = CalibrationSession(
         lambda: Tracker.open(backend=backend, threads=threads),
-        saving_labels_too(request.target, None, lambda: labels_of(session)),
+        saving_labels_too(
+            request.target,
+            None,
+            lambda: labels_of(session),
+            [] if request.rater is None else exports_of(request.target),
+            media,
+        ),
         target=request.target,
         subject=request.subject,
-        streams=[CalibrationStream(RECORDING + video.name, label)],
+        streams=[CalibrationStream(f"{RECORDING}{request.rater or ''}:{video.name}"[:LONGEST_ID], label)],
         feed=feed,
         surroundings=Surroundings(
             on_saved=on_saved,
@@ -139,6 +161,12 @@ def open_rating(
         ),
     )
     return OpenedRating(session, sound)
+
+
+def _labels_to_begin_with(request: RatingRequest, media: MediaFile | None) -> Sequence[Label]:
+    if request.labels is None:
+        return ()
+    return read_labels(request.labels, first_frame_s=0.0 if media is None else media.first_frame_s)
 
 
 def _frames(video: Path) -> Iterator[Frame]:
@@ -154,7 +182,7 @@ def duration_s(video: Path) -> float | None:
 
 
 def contents(folder: Path) -> dict[str, list[str]]:
-    """The visible folders and the videos of a folder, by name. Raises UsageError."""
+    """The visible folders, videos and label files of a folder, by name. Raises UsageError."""
     try:
         entries = sorted(folder.iterdir(), key=lambda path: path.name.lower())
     except OSError as error:
@@ -165,4 +193,5 @@ def contents(folder: Path) -> dict[str, list[str]]:
     return {
         "folders": [path.name for path in visible if path.is_dir()],
         "files": [path.name for path in visible if path.suffix.lower() in VIDEOS and path.is_file()],
+        "labels": [path.name for path in visible if path.suffix.lower() in LABEL_FILES and path.is_file()],
     }

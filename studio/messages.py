@@ -97,6 +97,7 @@ class Rate(_PageMessage):
     participant: Name
     how: Literal["continuous", "pick"]
     rater: Name | None = None  # of several, who are compared; None: the ratings calibrate the participant
+    labels: Path | None = None  # a label file to begin with, frame by frame
 
 
 class Download(_PageMessage):

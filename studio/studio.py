@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtclar.calibrate.web.opening import RATE_PAGE, make_session
-from mtclar.calibrate.web.rating_files import path_of_rater
+from mtclar.calibrate.web.rating_files import path_of_rater, write_mean
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
@@ -156,16 +156,8 @@ class Studio:
                     ),
                 )
             case messages.Download():
-                table = self._folder.result(message.result)
-                beside = table.with_name(f"{table.name}.json")
-                self._do(
-                    client,
-                    lambda: self._offer(
-                        client,
-                        f"{table.stem}.zip",
-                        jobs.zipped([table, *([beside] if beside.exists() else [])]),
-                    ),
-                )
+                files = self._folder.result(message.result)
+                self._do(client, lambda: self._offer(client, f"{files[0].stem}.zip", jobs.zipped(files)))
             case messages.Browse():
                 self._browse(client, message.folder)
             case messages.Analyse():
@@ -208,15 +200,27 @@ class Studio:
 
     def _rate(self, client: ClientHandle, message: messages.Rate) -> None:
         video, target = self._file(message.file), self._folder.participant(message.participant)
+        labels = None if message.labels is None else self._file(message.labels)
+        if labels is not None and message.how == "continuous":
+            raise UsageError("a label file begins a rating frame by frame", "choose Label frames")
+        if message.rater is None and is_encrypted(target):
+            raise UsageError(
+                f"the calibration of {message.participant} is encrypted",
+                "rate with a rater's name, or calibrate with a camera",
+            )
         if message.rater is not None:
             target = path_of_rater(self._folder.ratings / f"{video.stem}{target.suffix}", message.rater)
         self._ratings += 1
         sound = f"/{RATE_PAGE}/sound-{self._ratings}.webm"
-        request = jobs.RatingRequest(video, target, message.participant, message.how, message.rater, sound)
+        request = jobs.RatingRequest(
+            video, target, message.participant, message.how, message.rater, sound, labels
+        )
 
         def on_saved(support: SupportSet) -> None:
             if message.rater is None:
                 self.tracking.use(support)
+            else:
+                write_mean(target, message.rater)
             self._send_state()
 
         def work(progress: jobs.Progress) -> None:
@@ -226,7 +230,8 @@ class Studio:
                 self._runner.server.add_private(sound, opened.sound)
             self.calibrations.add(opened.session)
             stream = opened.session.streams[0].stream_id
-            client.send_text(messages.encode("rating", participant=message.participant, stream=stream))
+            opened_as = {"participant": message.participant, "stream": stream, "file": str(video)}
+            client.send_text(messages.encode("rating", **opened_as, how=message.how))
 
         self._start_job(client, Job("rate", video.name), work)
 

@@ -8,14 +8,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from mtclar.calibrate.core.raters import AxisAgreement, common_ratings
+from mtclar.calibrate.core.raters import AxisAgreement, CommonRatings, common_ratings
 from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
 from mtclar.calibrate.web.opening import saving_to
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.files.writing import write_together
+from mtclar.engine.files.writing import write_together, write_whole
 from mtclar.engine.support_set import SupportSet
-from mtclar.stream.label_formats.label_file import Label, label_files, read_labels, write_labels
+from mtclar.stream.label_formats.label_file import ELAN, NOVA, Label, label_files, read_labels, write_labels
 from mtclar.stream.server.http.pages import CONTENT_TYPES, Page, problem
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.media_file import MediaFile
@@ -29,6 +29,11 @@ LABELS = ".labels.csv"
 def labels_path(target: Path) -> Path:
     """The label file beside a support set, for `label` and `calibrate --labels`."""
     return target.with_suffix(LABELS)
+
+
+def exports_of(target: Path) -> list[Path]:
+    """Names for the labels as ELAN and NOVA files beside a support set, as `saving_labels_too` takes them."""
+    return [target.with_suffix(suffix) for suffix in (ELAN, NOVA)]
 
 
 def path_of_rater(target: Path, rater: str) -> Path:
@@ -103,14 +108,14 @@ def sound_page(media: MediaFile) -> Callable[[], Page] | None:
     return track
 
 
-def agreement_with_others(target: Path, rater: str | None) -> Mapping[str, Any] | None:
-    """The field `agreement` of `calibrate.state`: of this rater with those whose labels are beside `target`.
+def ratings_beside(target: Path, rater: str | None) -> CommonRatings | None:
+    """The ratings of this rater and of those whose labels are beside `target`.
 
     None without a rater, without others, and if they have no moment in common.
     """
     if rater is None:
         return None
-    stem = target.name.removesuffix(f".{rater}{target.suffix}")
+    stem = _stem(target, rater)
     found = []
     for path in sorted(target.parent.glob(f"*{LABELS}")):
         name = path.name.removesuffix(LABELS).removeprefix(f"{stem}.")
@@ -120,8 +125,15 @@ def agreement_with_others(target: Path, rater: str | None) -> Mapping[str, Any] 
             except MtclarError:
                 continue  # of somebody who has rated nothing, or no label file
     try:
-        common = common_ratings(found)
+        return common_ratings(found)
     except UsageError:
+        return None
+
+
+def agreement_with_others(target: Path, rater: str | None) -> Mapping[str, Any] | None:
+    """The field `agreement` of `calibrate.state`, as far as `ratings_beside` finds any."""
+    common = ratings_beside(target, rater)
+    if common is None:
         return None
     valence, arousal = common.agreement
     return {
@@ -130,6 +142,19 @@ def agreement_with_others(target: Path, rater: str | None) -> Mapping[str, Any] 
         "valence": _figures(valence),
         "arousal": _figures(arousal),
     }
+
+
+def write_mean(target: Path, rater: str | None) -> None:
+    """Writes the mean of the raters as labels, once there are two: video.ben.mtclar -> video.mean.csv."""
+    common = ratings_beside(target, rater)
+    if common is not None and rater is not None:
+        mean = target.with_name(f"{_stem(target, rater)}.mean.csv")
+        write_whole(mean, lambda file: file.write(write_labels(common.mean).encode()))
+
+
+def _stem(target: Path, rater: str) -> str:
+    """The name of the recording in that of a rater's support set."""
+    return target.name.removesuffix(f".{rater}{target.suffix}")
 
 
 def _figures(agreement: AxisAgreement) -> dict[str, float | None]:

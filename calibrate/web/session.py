@@ -93,7 +93,7 @@ class CalibrationSession:
         self._tracker: Tracker | None = None
         self.status = CalibrationStatus()
         self.saved: Path | None = None  # since the latest change
-        self._notice = NOTHING
+        self.notice = NOTHING
         self.feed = feed(self)
 
     def __enter__(self) -> Self:
@@ -209,8 +209,8 @@ class CalibrationSession:
             "stream": self._stream.stream_id,
             "camera": self._stream.camera,
             "keep_crops": self.keep_crops,
-            "notice": self._notice.text,
-            "notice_key": self._notice.key,
+            "notice": self.notice.text,
+            "notice_key": self.notice.key,
             "saved": None if self.saved is None else str(self.saved),
             "stored": [{"name": one.name, "present": one.present} for one in self._stored],
             "tracks": self.surroundings.tracks,
@@ -280,8 +280,10 @@ class CalibrationSession:
             try:
                 if unfinished := self._journal.read(self._tracker.model.sha256):
                     self._resume(unfinished)
+                elif self.status.labels.samples:  # that the feed began with
+                    self._update()
             except MtclarError as error:
-                self._notice = Sentence("", f"{error.what}: {error.hint}")
+                self.notice = Sentence("", f"{error.what}: {error.hint}")
         return self._tracker
 
     def _resume(self, unfinished: UnfinishedCalibration) -> None:
@@ -290,7 +292,7 @@ class CalibrationSession:
         except CalibrationError as error:
             raise self._journal.set_aside(error.what) from error
         self.status.resume(unfinished.snapshot)
-        self._notice = Sentence("resumed", "An unfinished calibration was resumed")
+        self.notice = Sentence("resumed", "An unfinished calibration was resumed")
         self._update()
 
     def _give_page_to(self, client: ClientHandle, take_over: bool) -> None:
@@ -338,7 +340,7 @@ class CalibrationSession:
     def labels_changed(self, added: bool = False) -> None:
         """Evaluates the labels and writes the journal; `added`: one more label than before."""
         self.saved = None
-        self._notice = NOTHING
+        self.notice = NOTHING
         self._update(added)
         self.write_journal()
 
@@ -374,7 +376,7 @@ class CalibrationSession:
         self.feed.stop()
         self.status.labels.load(support)
         self.labels_changed(added=True)
-        self._notice = Sentence("continues", f"Continues with the labels of {present.name}")
+        self.notice = Sentence("continues", f"Continues with the labels of {present.name}")
 
     def _compare(self, name: str) -> None:
         other = next((one for one in self._stored if one.name == name), None)

@@ -23,8 +23,8 @@ class Label:
     track: int | None = None  # which face; None: the labelled person
     line: int | None = None  # in its file, for messages
     video: str = ""  # file name of the recording; empty: that of the other labels
-    category: str = ""  # the word that the rater chose, if it was one; not read from files
-    note: str = ""  # of the rater; not read from files
+    category: str = ""  # the word that the rater chose, if it was one; read from tables
+    note: str = ""  # of the rater; read from tables
 
     @property
     def where(self) -> str:

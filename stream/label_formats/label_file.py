@@ -113,7 +113,7 @@ def thinned(labels: Sequence[Label], max_hz: float = MAX_HZ) -> list[Label]:
 
 
 def write_labels(labels: Iterable[Label]) -> str:
-    """The text of a label file; `parse_labels` returns the same labels, without categories and notes."""
+    """The text of a label file; `parse_labels` returns the same labels."""
     labels = sorted(labels, key=lambda label: (label.video, label.time_s))
     more: dict[str, list[object]] = {
         VIDEO: [cell(label.video) if label.video else "" for label in labels],

@@ -17,6 +17,8 @@ COLUMNS = ("time", *AXES)
 TRACK = "track"
 VIDEO = "video"
 GIVEN = tuple(f"label_{axis}" for axis in AXES)  # what a person gave, in tables that have estimates as well
+WORDS = ("category", "note")  # of the rater
+LONGEST_WORDS = 500  # characters
 SEPARATORS = "\t;,|"
 EXAMPLE = f"the first line is `{','.join(COLUMNS)}` (and `,{TRACK}` if needed), the next ones look like `1.20,0.5,-0.1`"
 DECIMALS = "decimal commas need another separator, such as `;`"
@@ -154,7 +156,16 @@ def _label(cells: list[str], columns: Columns, place: Place, scale: Scale) -> La
         raise at(TRACK).error(f"'{track[:SHOWN]}' is not the number of a face", "0, 1, ..., or left empty")
     valence, arousal = values
     video = cells[index[VIDEO]] if VIDEO in index else ""
-    return Label(time_s, valence, arousal, int(track) if track else None, place.line, uncell(video))
+    category, note = (_words(cells, columns, name) for name in WORDS)
+    return Label(
+        time_s, valence, arousal, int(track) if track else None, place.line, uncell(video), category, note
+    )
+
+
+def _words(cells: Sequence[str], columns: Columns, name: str) -> str:
+    """What the rater wrote, in a column of exactly this name."""
+    text = cells[columns.spelling.index(name)] if name in columns.spelling else ""
+    return uncell(text)[:LONGEST_WORDS]
 
 
 def _is_filled(cells: Sequence[str], columns: Columns, name: str) -> bool:

@@ -87,8 +87,8 @@ const receive = {
     link.click();
   },
   "studio.phone_link": (message) => source.showPhone(message),
-  "studio.rating"({ participant, stream }) {
-    location.assign(`rate#${new URLSearchParams({ subject: participant, stream })}`);
+  "studio.rating"({ participant, stream, file, how }) {
+    location.assign(`rate#${new URLSearchParams({ subject: participant, stream, file, how })}`);
   },
   recording: (message) => showRecordingNotice(message),
   error({ code, message }) {

@@ -6,6 +6,8 @@ import { List, row } from "./rows.js";
 
 export class Files {
   #file = null; // path of the chosen one
+  #labels = null; // path of the label file that a rating begins with
+  #choosing = "files"; // or "labels": what the dialog lists
 
   constructor(send) {
     this.send = send;
@@ -13,9 +15,10 @@ export class Files {
       select.append(new Option(text("studio.files.nobody"), ""), ...names.map((name) => new Option(name)));
     });
     this.results = new List(element("result-list"), (list, results) => this.#drawResults(list, results));
-    element("choose").addEventListener("click", () => {
-      send("browse");
-      element("browse").showModal();
+    element("choose").addEventListener("click", () => this.#browse("files"));
+    element("file-labels").addEventListener("click", () => {
+      if (this.#labels === null) this.#browse("labels");
+      else this.#setLabels(null);
     });
     element("file-play").addEventListener("click", () => {
       const participant = element("file-participant").value;
@@ -28,7 +31,8 @@ export class Files {
     for (const [id, how] of [["file-rate", "continuous"], ["file-label", "pick"]]) {
       element(id).addEventListener("click", () => {
         const participant = element("file-participant").value || baseName(this.#file).replace(/\.[^.]*$/, "");
-        send("rate", { file: this.#file, participant, how, rater: element("file-rater").value.trim() || null });
+        const labels = how === "pick" ? this.#labels : null;
+        send("rate", { file: this.#file, participant, how, rater: element("file-rater").value.trim() || null, labels });
       });
     }
   }
@@ -47,26 +51,43 @@ export class Files {
 
   /** The file that the address names. */
   chooseLinked(file) {
+    if (this.#file !== (file || null)) this.#setLabels(null);
     this.#file = file || null;
     element("file-actions").hidden = !this.#file;
     element("chosen").hidden = !this.#file;
     setText(element("chosen"), this.#file ? baseName(this.#file) : "");
   }
 
-  showFolder({ folder, parent, folders, files }) {
+  #browse(what) {
+    this.#choosing = what;
+    const title = text(what === "files" ? "studio.files.choose" : "studio.files.labels.choose");
+    setText(element("browse-title"), title);
+    this.send("browse", this.#file ? { folder: folderOf(this.#file) } : {});
+    element("browse").showModal();
+  }
+
+  #setLabels(path) {
+    this.#labels = path;
+    setText(element("file-labels"), path === null ? text("studio.files.labels") : text("studio.files.labels.chosen", { file: baseName(path) }));
+  }
+
+  showFolder({ folder, parent, folders, files, labels }) {
     setText(element("browse-folder"), folder);
     const list = element("entries");
     list.replaceChildren();
     const open = (path) => this.send("browse", { folder: path });
     if (parent !== null) entry(list, `↑ ${text("studio.files.up")}`, () => open(parent));
     for (const name of folders) entry(list, `${name}/`, () => open(joined(folder, name)));
-    for (const name of files) {
+    const shown = this.#choosing === "files" ? files : labels;
+    for (const name of shown) {
       entry(list, name, () => {
         element("browse").close();
-        location.hash = `files/${encodeURIComponent(joined(folder, name))}`;
+        const path = joined(folder, name);
+        if (this.#choosing === "labels") this.#setLabels(path);
+        else location.hash = `files/${encodeURIComponent(path)}`;
       });
     }
-    if (!files.length) setText(make("li", "empty", list), text("studio.files.none"));
+    if (!shown.length) setText(make("li", "empty", list), text(this.#choosing === "files" ? "studio.files.none" : "studio.files.labels.none"));
   }
 
   #drawResults(list, results) {
@@ -77,6 +98,8 @@ export class Files {
 }
 
 const baseName = (path) => path.split(/[\\/]/).at(-1);
+
+const folderOf = (path) => path.slice(0, -baseName(path).length);
 
 const joined = (folder, name) => `${folder.replace(/[\\/]$/, "")}${folder.includes("\\") ? "\\" : "/"}${name}`;
 

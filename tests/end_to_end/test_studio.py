@@ -22,6 +22,7 @@ from support.browser.watched_page import DESKTOP, OpenPage, save, watching
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
+from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.recordings.reader import Recording
 from mtclar.stream.sources import open_source
 
@@ -145,7 +146,7 @@ def test_the_demo_starts_with_one_press_and_stops(studio: Callable[..., str], op
     expect(page.locator("#now-words")).to_contain_text("Nothing is tracked")
 
 
-def test_a_file_is_analysed_downloaded_and_rated(
+def test_a_file_is_analysed_and_downloaded(
     studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # the first folder that the page shows
@@ -163,10 +164,23 @@ def test_a_file_is_analysed_downloaded_and_rated(
     with zipfile.ZipFile(started.value.path()) as archive:
         assert archive.namelist() == ["trial.csv", "trial.csv.json"]
         assert len(archive.read("trial.csv").splitlines()) == 1 + round(CLIP_S * 25)
+
+
+def test_a_recording_is_rated_by_several_people_with_its_sound(
+    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    beginning(demo_clip.clip_path(), tmp_path / "trial.mp4", tone=True)
+    ratings = tmp_path / "study" / "ratings"
+    url = studio()
+    page = open_page(url)
+    page.locator("#choose").click()
+    page.get_by_role("button", name="trial.mp4").click()
+    page.locator("#file-rater").fill("ben")
+    page.locator("#file-label").click()
     for rater in ("ben", "cleo"):  # who rate the first of the proposed frames alike
-        page.locator("#file-rater").fill(rater)
-        page.locator("#file-label").click()
         expect(page.locator("#subject")).to_have_text(f"trial, by {rater}")
+        expect(page.locator("#count")).to_have_text("0")
         for count in (1, 2, 3):
             for _ in range(count):
                 page.locator("#grid").press("ArrowRight")
@@ -175,10 +189,40 @@ def test_a_file_is_analysed_downloaded_and_rated(
             expect(page.locator("#count")).to_have_text(str(count))
         save(page)
         expect(page.locator("#finished")).to_be_visible()
-        assert (tmp_path / "study" / "ratings" / f"trial.{rater}.labels.csv").exists()
+        assert (ratings / f"trial.{rater}.labels.csv").exists()
         if rater == "ben":
-            page.go_back()
+            expect(page.locator("#next-step")).not_to_contain_text("--rater")  # there is no command line
+            page.get_by_label("Another rater").fill("cleo")
+            page.get_by_label("Another rater").press("Enter")
     expect(page.locator("#agreement-text")).to_contain_text("ben, cleo")
+    given = read_labels(ratings / "trial.ben.labels.csv")
+    mean = read_labels(ratings / "trial.mean.csv")
+    assert [(one.time_s, one.valence) for one in mean] == [(one.time_s, one.valence) for one in given]
+
+    page.get_by_role("link", name="Home").click()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download: trial.ben.labels.csv").click()
+    with zipfile.ZipFile(started.value.path()) as archive:
+        archive.extractall(tmp_path / "got")
+    for name in ("trial.ben.eaf", "trial.ben.valence.annotation"):
+        assert [one.valence for one in read_labels(tmp_path / "got" / name)] == pytest.approx(
+            [one.valence for one in given], abs=1e-3
+        )
+
+    page.goto(f"{url}#files/{tmp_path}/trial.mp4")
+    page.locator("#file-labels").click()
+    page.get_by_role("button", name="got/").click()
+    page.get_by_role("button", name="trial.ben.eaf").click()
+    page.locator("#file-rater").fill("dora")
+    page.locator("#file-label").click()
+    expect(page.locator("#count")).to_have_text("3")
+
+    page.goto(f"{url}#files/{tmp_path}/trial.mp4")
+    page.locator("#file-rater").fill("eve")
+    with page.expect_response("**/rate/sound-*.webm") as sound:
+        page.locator("#file-rate").click()
+    assert sound.value.ok
+    expect(page.locator("#sound")).to_have_text("Sound on")
 
 
 def test_a_phone_is_a_camera_and_nothing_else_and_a_viewer_only_watches(

@@ -7,13 +7,16 @@ import numpy as np
 
 from mtclar.calibrate.core.frame_check import AcceptedFrame, Rejection, check_frame
 from mtclar.calibrate.core.labelled_frames import WARM_UP_FRAMES
+from mtclar.calibrate.core.raters import SAME_TIME_S
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.estimate.active_learning import propose
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.label_formats.label_file import Label
 from mtclar.stream.server.pictures import RECORDED_WIDTH, face_outline, image_message, small_jpeg
 
 SPACING_S = 0.2  # between frames that `pick_most_useful` chooses from: closer ones are nearly the same
+SAME_FRAME_S = 0.02  # half a frame at 25 a second
 MAX_STILLS = 3000  # ten minutes of them; previews of a longer recording would fill the memory
 
 FrameFilter = Callable[[Frame], bool]
@@ -65,6 +68,47 @@ def spaced(seconds: float = SPACING_S) -> FrameFilter:
         return True
 
     return wanted
+
+
+def also_at(times_s: Sequence[float], wanted: FrameFilter) -> FrameFilter:
+    """The frames that another filter wants, and the first one at or after each of these times."""
+    left = sorted(times_s, reverse=True)
+
+    def also(frame: Frame) -> bool:
+        chosen = wanted(frame)
+        while left and frame.pts_s >= left[-1] - SAME_FRAME_S:
+            left.pop()
+            chosen = True
+        return chosen
+
+    return also
+
+
+@dataclass(frozen=True, slots=True)
+class BegunRating:
+    """A rating that begins with the labels of a file: those that have a usable frame, and how many there are."""
+
+    fitting: tuple[tuple[Still, Label], ...] = ()
+    of: int = 0
+
+
+FROM_NOTHING = BegunRating()
+
+
+def begin_with(labels: Sequence[Label], stills: Sequence[Still]) -> BegunRating:
+    """Each label on the nearest still, as far as one is within SAME_TIME_S; the first of two labels on one still."""
+    fitting: dict[int, tuple[Still, Label]] = {}
+    for label in labels:
+        still = min(stills, key=lambda still: abs(still.time_s - label.time_s))
+        if abs(still.time_s - label.time_s) <= SAME_TIME_S:
+            fitting.setdefault(still.seq, (still, label))
+    return BegunRating(tuple(fitting.values()), len(labels))
+
+
+def in_order(stills: Sequence[Still], begun: BegunRating) -> tuple[Still, ...]:
+    """The stills to rate, those of the labels that a rating begins with among them, in order of time."""
+    every = {still.seq: still for still in (*stills, *(still for still, _ in begun.fitting))}
+    return tuple(sorted(every.values(), key=lambda still: still.time_s))
 
 
 def scan_recording(

@@ -5,8 +5,9 @@ from typing import Any
 
 from mtclar.calibrate.core.continuous_rating import Ratings
 from mtclar.calibrate.core.evaluation.status import round_label
+from mtclar.calibrate.core.sentence import Sentence
 from mtclar.calibrate.web import messages
-from mtclar.calibrate.web.feeds.recording_scan import Still
+from mtclar.calibrate.web.feeds.recording_scan import FROM_NOTHING, BegunRating, Still
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError
@@ -14,9 +15,14 @@ from mtclar.stream.server.extension import ClientHandle
 
 
 class StillFeed:
-    """Shows the still that the page chose, or else the first one that has no label and was not skipped."""
+    """Shows the still that the page chose, or else the first one that has no label and was not skipped.
 
-    def __init__(self, session: CalibrationSession, stills: Sequence[Still]) -> None:
+    `begun` are labels that are there from the start, unless an unfinished rating is resumed.
+    """
+
+    def __init__(
+        self, session: CalibrationSession, stills: Sequence[Still], begun: BegunRating = FROM_NOTHING
+    ) -> None:
         self._session = session
         self._stills = tuple(stills)
         self._skipped: set[float] = set()
@@ -24,6 +30,13 @@ class StillFeed:
         self.ratings: Ratings | None = None
         for still in self._stills:
             session.status.unlabelled.add(still.time_s, still.encoded)
+        for still, label in begun.fitting:
+            self._add(
+                still, round_label(label.valence), round_label(label.arousal), label.category, label.note
+            )
+        if begun.of:
+            count = len(begun.fitting)
+            session.notice = Sentence("begun", f"Begins with {count} of {begun.of} labels of the file")
 
     def _current(self) -> Still | None:
         if self._chosen is not None:
@@ -73,17 +86,20 @@ class StillFeed:
         if number is not None:
             labels.relabel(number, valence, arousal, take.category, take.note)
         else:
-            labels.add(
-                valence,
-                arousal,
-                [still.accepted(valence, arousal)],
-                still.encoded,
-                self._session.keep_crops,
-                category=take.category,
-                note=take.note,
-            )
+            self._add(still, valence, arousal, take.category, take.note)
         self._chosen = None
         self._session.labels_changed(added=number is None)
+
+    def _add(self, still: Still, valence: float, arousal: float, category: str, note: str) -> None:
+        self._session.status.labels.add(
+            valence,
+            arousal,
+            [still.accepted(valence, arousal)],
+            still.encoded,
+            self._session.keep_crops,
+            category=category,
+            note=note,
+        )
 
     def on_frame(self, _: Frame) -> None:
         """There is no camera."""

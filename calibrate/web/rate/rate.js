@@ -12,9 +12,11 @@ import { RatingInput } from "./rating-input.js";
 import { RecordingSound } from "./sound.js";
 import { Transport } from "./transport.js";
 
+const linked = new URLSearchParams(location.hash.slice(1)); // by the studio's home
 let state = null; // the latest calibrate.state
 let chosen = null; // number of the label to move
 let shown = null; // what the mark stands for: the time of a frame, or the number of a label
+let inStudio = false; // which opens the recording for another rater, and has no command line
 let dismissed = null; // the saved file whose screen was left
 
 const send = (kind, content) => page.send(kind, content);
@@ -98,6 +100,13 @@ element("more").addEventListener("click", () => {
   dismissed = state?.saved ?? null;
   showFinished();
   input.focus();
+});
+
+element("other-rater").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const rater = element("other-rater-name").value.trim();
+  element("other-rater-start").disabled = true; // the recording is read again first
+  page.connection.send({ type: "studio.rate", file: linked.get("file"), how: linked.get("how"), participant: state.subject, rater });
 });
 
 const KEYS = {
@@ -229,9 +238,16 @@ function showFinished() {
   element("done").hidden = !state.ends;
   element("agreement").hidden = !agreement;
   if (agreement) showAgreement(agreement);
-  const next = agreement ? words("rate.next.raters") : state.rater ? words("rate.next.rater") : words("rate.next.label", { support: saved });
-  setText(element("next-step"), next);
+  setText(element("next-step"), nextText());
+  element("other-rater").hidden = !inStudio || !state.rater || !linked.has("file");
   if (opening) element("finished-title").focus();
+}
+
+/** What to do with the saved ratings. */
+function nextText() {
+  const { agreement, rater, saved, subject } = state;
+  if (inStudio) return agreement ? words("rate.next.studio.mean") : rater ? words("rate.next.studio.rater") : words("rate.next.studio", { subject });
+  return agreement ? words("rate.next.raters") : rater ? words("rate.next.rater") : words("rate.next.label", { support: saved });
 }
 
 function showAgreement({ raters, moments, valence, arousal }) {
@@ -253,7 +269,8 @@ const page = new SessionPage({
   onBytes: (bytes) => preview.showImage(bytes),
   onDisconnect: () => sound.stop(),
   onHello({ pages = [] }) {
-    element("home").hidden = !pages.includes("studio");
+    inStudio = pages.includes("studio");
+    element("home").hidden = !inStudio;
     state = chosen = null;
   },
   onEnded() {
@@ -266,7 +283,15 @@ const page = new SessionPage({
     preview.clear();
     setText(element("where-title"), words("rate.taken"));
   },
+  onError() {
+    element("other-rater-start").disabled = false;
+    return false;
+  },
   receive: {
+    "studio.rating"({ participant, stream, file, how }) {
+      location.hash = String(new URLSearchParams({ subject: participant, stream, file, how }));
+      location.reload();
+    },
     "calibrate.state"(message) {
       if (!message.still && !message.replay) return location.replace(`calibrate${location.hash}`); // a camera has a page of its own
       state = message;

@@ -1,6 +1,7 @@
 """`mtclar-stream calibrate recording FILE`: a recording is labelled frame by frame, or rated while it plays."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mtclar.calibrate.core.continuous_rating import ReactionLag
     from mtclar.calibrate.web.feeds.recording_scan import RecordingScan
     from mtclar.engine.tracker import Tracker
+    from mtclar.stream.label_formats.label_file import Label
     from mtclar.stream.sources import Source
 
 
@@ -54,6 +56,14 @@ def command(
             "agreement once two have saved.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --every or --pick: begin with the labels of this file (table, ELAN or NOVA), which are frames "
+            "to rate as well.",
+        ),
+    ] = None,
     labels_out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -77,7 +87,7 @@ def command(
       mtclar-stream calibrate recording video.mp4 --continuous --out anna.mtclar --rater ben
     """
     from mtclar.calibrate.web.feeds.playback_feed import PlaybackFeed
-    from mtclar.calibrate.web.feeds.recording_scan import pick_most_useful
+    from mtclar.calibrate.web.feeds.recording_scan import begin_with, in_order, pick_most_useful
     from mtclar.calibrate.web.feeds.still_feed import StillFeed
     from mtclar.calibrate.web.opening import RATE_PAGE, SOUND_PATH, calibration_pages
     from mtclar.calibrate.web.rating_files import (
@@ -97,7 +107,7 @@ def command(
     from mtclar.engine.files.reading import expand_home
     from mtclar.engine.support_set import SupportSet
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.label_formats.label_file import label_files
+    from mtclar.stream.label_formats.label_file import label_files, read_labels
     from mtclar.stream.pipeline.runner import TICK_S
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
     from mtclar.stream.server.server import Server
@@ -108,6 +118,8 @@ def command(
         raise UsageError("--every N, --pick N and --continuous exclude each other", "choose one of the three")
     if lag is not None and not continuous:
         raise UsageError("--lag is your reaction time while the recording plays", "add --continuous")
+    if labels is not None and continuous:
+        raise UsageError("--labels begins a rating frame by frame", "use --every or --pick")
     target = options.target()
     if rater is not None:
         target = replace(target, path=path_of_rater(target.path, rater), named=True)
@@ -118,15 +130,20 @@ def command(
         exports = [path for out in outs for path in label_files((), out)]  # raises for an unknown suffix
         target.require_writable({"FILE": source.files}, labels_file, *exports)
         secret = target.passphrase(options.encrypt, options.passphrase_file)
+        media = media_file_of(source)
+        first_frame_s = 0.0 if media is None else media.first_frame_s
+        given = () if labels is None else read_labels(expand_home(labels), first_frame_s=first_frame_s)
         with Tracker.open(
             backend=options.backend, threads=options.threads, progress=lambda text: print_text(console, text)
         ) as tracker:
-            scan, length_s = _scan(console, source, tracker, every, stopped)
+            scan, length_s = _scan(console, source, tracker, every, given, stopped)
             model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
-        stills = scan.stills if pick is None else pick_most_useful(scan.stills, pick)
+        begun = begin_with(given, scan.stills)
+        if missing := begun.of - len(begun.fitting):
+            print_text(console, f"{counted(missing, 'label')} of {labels} without a usable face", "yellow")
+        stills = scan.stills if pick is None else in_order(pick_most_useful(scan.stills, pick), begun)
         saved: list[SupportSet] = []
 
-        media = media_file_of(source)
         sound = None if media is None else sound_page(media)
 
         session = CalibrationSession(
@@ -137,7 +154,7 @@ def command(
             streams=[CalibrationStream(source.stream_id, source.label)],
             feed=partial(PlaybackFeed, frames=source.frames, stills=stills, length_s=length_s, lag_s=lag)
             if continuous
-            else partial(StillFeed, stills=stills),
+            else partial(StillFeed, stills=stills, begun=begun),
             keep_crops=options.keep_crops,
             surroundings=Surroundings(
                 on_saved=saved.append,
@@ -194,12 +211,13 @@ def _scan(
     source: "Source",
     tracker: "Tracker",
     every: int | None,
+    labels: "Sequence[Label]",
     stopped: threading.Event,
 ) -> "tuple[RecordingScan, float]":
     """The frames to label, and the length of the recording in seconds; Ctrl-C raises KeyboardInterrupt."""
     import math
 
-    from mtclar.calibrate.web.feeds.recording_scan import every_nth, scan_recording, spaced
+    from mtclar.calibrate.web.feeds.recording_scan import also_at, every_nth, scan_recording, spaced
     from mtclar.cli.display.terminal import progress_bars
     from mtclar.stream.sources.base import length_of
 
@@ -213,7 +231,7 @@ def _scan(
         if stopped.is_set():
             raise KeyboardInterrupt
 
-    wanted = spaced() if every is None else every_nth(every)
+    wanted = also_at([label.time_s for label in labels], spaced() if every is None else every_nth(every))
     whole_s = length_of(source)
     with closing(source.frames()) as frames, progress_bars() as bars:  # type: ignore[type-var]  # a generator
         task = bars.add_task(

@@ -172,6 +172,8 @@ def test_a_person_rates_while_it_plays(
         (("demo", "--every", "5", "--continuous"), "exclude each other"),
         (("demo",), "--every N, --pick N and --continuous"),
         (("demo", "--every", "5", "--lag", "1"), "add --continuous"),
+        (("demo", "--continuous", "--labels", "labels.csv"), "use --every or --pick"),
+        (("demo", "--every", "5", "--labels", "missing.csv"), "there is no label file missing.csv"),
         (("demo", "--continuous", "--lag", "nan"), "Invalid value for '--lag'"),
         (("demo", "--pick", "5", "--fps", "inf"), "--fps inf is not a frame rate"),
         (("webcam", "--pick", "5"), "is live"),
@@ -209,6 +211,19 @@ def test_raters_see_their_agreement_once_two_have_saved(
             expect(page.locator("#agreement-rows tr").first).to_have_text("Valence0.920.950.97")
         page.locator("#done").click()
         assert running.end().code == 0
+    running, url = rating(
+        "--every", "200", "--rater", "dora", "--labels", elan
+    )  # beside the frames of --every
+    page = open_page(url, gone=True)
+    expect(page.locator("#step")).to_have_text("3 of 8 frames labelled")
+    expect(page.locator("#notice")).to_contain_text("Begins with the labels of the file")
+    save_and_end(page)
+    assert running.end().code == 0
+    begun, given = (
+        read_labels(tmp_path / "anna.dora.labels.csv"),
+        read_labels(tmp_path / "anna.ben.labels.csv"),
+    )
+    assert [(one.time_s, one.valence) for one in begun] == [(one.time_s, one.valence) for one in given]
     mean = tmp_path / "mean.csv"
     done = command("calibrate", "raters", elan, tmp_path / "anna.cleo.labels.csv", "--out", mean)
     assert done.code == 0, done.out + done.err
