@@ -35,7 +35,8 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
-from mtclar.stream.label_formats.label_file import ELAN, NOVA, Label, read_labels
+from mtclar.stream.label_formats.label_file import ELAN, Label, read_labels
+from mtclar.stream.label_formats.nova import SUFFIX as NOVA
 from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.media_file import MediaFile

@@ -15,7 +15,8 @@ from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.files.writing import write_together, write_whole
 from mtclar.engine.support_set import SupportSet
-from mtclar.stream.label_formats.label_file import ELAN, NOVA, Label, label_files, read_labels, write_labels
+from mtclar.stream.label_formats.label_file import ELAN, Label, label_files, read_labels, write_labels
+from mtclar.stream.label_formats.nova import SUFFIX as NOVA
 from mtclar.stream.server.http.pages import CONTENT_TYPES, Page, problem
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.media_file import MediaFile
