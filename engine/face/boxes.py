@@ -1,5 +1,7 @@
 """Geometry of boxes (x0, y0, x1, y1) in pixels of a frame."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def side(box: Box) -> float:
 
 def distance(one: Box, other: Box) -> float:
     """Pixels between the centres."""
-    return float(np.hypot(one[0] + one[2] - other[0] - other[2], one[1] + one[3] - other[1] - other[3]) / 2)
+    return math.hypot(one[0] + one[2] - other[0] - other[2], one[1] + one[3] - other[1] - other[3]) / 2
 
 
 def same_face(one: Box, other: Box) -> bool:

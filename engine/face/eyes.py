@@ -1,5 +1,7 @@
 """How far the eyes of a tracked face are open, and whether it blinks, from the landmarks of its lids."""
 
+import math
+
 import numpy as np
 
 from mtclar.engine.face.crop import Points
@@ -7,6 +9,16 @@ from mtclar.engine.face.crop import Points
 # Pairs of upper and lower lid, and both corners, of the right and of the left eye.
 LIDS = (((159, 145), (158, 153), (160, 144)), ((386, 374), (385, 380), (387, 373)))
 CORNERS = ((33, 133), (362, 263))
+# Rows of the landmarks, pair after pair: corners and lids of the right eye, then of the left.
+_ROWS = np.array(
+    [
+        point
+        for corners, lids in zip(CORNERS, LIDS, strict=True)
+        for pair in (corners, *lids)
+        for point in pair
+    ]
+)
+_EACH = len(_ROWS) // 2
 
 # Chosen on rendered clips with known blinks (docs/explanation/faces.md).
 BLINK_OPENING = 0.75  # share of the open eyes' ratio below which the eyes are closing or closed
@@ -21,12 +33,12 @@ def eye_aspect_ratio(points: Points) -> float:
 
     About .3 for open eyes, and .1 to .2 for closed ones, since Face Mesh does not quite close them.
     """
-    xy = np.asarray(points[:, :2], np.float64)
-    upper, lower = np.moveaxis(np.array(LIDS), -1, 0)
-    right, left = np.array(CORNERS).T
-    heights = np.linalg.norm(xy[upper] - xy[lower], axis=-1).mean(1)
-    widths = np.linalg.norm(xy[right] - xy[left], axis=-1)
-    return float((heights / np.maximum(widths, 1e-6)).mean())
+    at = points[_ROWS, :2].tolist()
+    ratios = []
+    for eye in (at[:_EACH], at[_EACH:]):
+        width, *heights = (math.dist(one, other) for one, other in zip(eye[::2], eye[1::2], strict=True))
+        ratios.append(sum(heights) / len(heights) / max(width, 1e-6))
+    return sum(ratios) / len(ratios)
 
 
 class EyeOpening:
@@ -56,5 +68,5 @@ class EyeOpening:
             return 1.0
         self._narrow_since_s = None
         follow_s = OPEN_FOLLOW_S if opening > 1 else NARROW_FOLLOW_S
-        self._reference += (1 - float(np.exp(-step_s / follow_s))) * (ratio - self._reference)
+        self._reference += (1 - math.exp(-step_s / follow_s)) * (ratio - self._reference)
         return opening

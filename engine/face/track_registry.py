@@ -172,7 +172,7 @@ def predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:
     """The predicted landmarks of a face at `t_s`: the last ones, moved on if the face moves fast."""
     passed_s = t_s - track.seen_s
     x, y = (speed * passed_s for speed in track.velocity)
-    step, length = float(np.hypot(x, y)), side(track.box)
+    step, length = math.hypot(x, y), side(track.box)
     if step < MOVING * length:
         return track.points
     share = min(1.0, STEP_AHEAD * length / step)
@@ -182,6 +182,6 @@ def predicted_points(track: Track, t_s: float) -> NDArray[np.float32]:
 def velocity(before: Box, now: Box, passed_s: float) -> tuple[float, float]:
     """Velocity of a box's centre in pixels a second; 0 after a jump, when the face was detected again or swapped."""
     x, y = ((now[i] + now[i + 2] - before[i] - before[i + 2]) / 2 for i in (0, 1))
-    if not 0.0 < passed_s <= STALE_S or np.hypot(x, y) > side(now):
+    if not 0.0 < passed_s <= STALE_S or math.hypot(x, y) > side(now):
         return 0.0, 0.0
     return x / passed_s, y / passed_s
