@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine import models
-from mtclar.engine.backends.session import Closeable, InferenceSession, open_session, open_sessions
+from mtclar.engine.backends.session import ON_CPU, Closeable, InferenceSession, open_session, open_sessions
 from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
@@ -79,6 +79,7 @@ class Tracker(Closeable):
         model: models.Card,
         backend: str = "",
         why: str = "",
+        overlaps: bool = False,
         smoother: str | SmootherFactory = DEFAULT_SMOOTHER,
         rule: str | RuleFactory = DEFAULT_RULE,
         quality_limits: QualityLimits = RUN_LIMITS,
@@ -99,6 +100,9 @@ class Tracker(Closeable):
         self.model = model
         self.backend = backend
         self.why = why  # why `auto` chose no faster back end
+        self.overlaps = (
+            overlaps  # whether `find` of a frame may run in a thread beside `estimate` of the one before
+        )
         self._face_tracker = face_tracker
         self._pair, self._rule = pair, rule
         self._comparers = {support.subject: self.comparer(support) for support in supports}
@@ -169,6 +173,7 @@ class Tracker(Closeable):
                 model=model,
                 backend=encoding.backend,
                 why=opened.why,
+                overlaps=opened.backend in ON_CPU and face_landmarker is None,
                 smoother=smoother,
                 rule=rule,
                 quality_limits=quality_limits,

@@ -38,6 +38,11 @@ class Mailbox:
         with self._changed:
             return self._closed and not self._frames
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame is inside."""
+        return bool(self._frames)
+
     def put(self, frame: Frame) -> bool:
         """Adds a frame; with `all` waits for room. False when the mailbox is closed: stop reading."""
         with self._changed:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,11 +28,16 @@ OnAssigned = Callable[[MtclarError | None], None]
 
 
 class FrameTracker(Protocol):
-    """The part of mtclar.engine.tracker.Tracker that the pipeline calls: its two steps, so that each is timed."""
+    """The part of mtclar.engine.tracker.Tracker that the pipeline calls: its two steps, each timed on its own."""
 
     @property
     def backend(self) -> str:
         """The inference backend, as a summary names it."""
+        ...
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether `find` of the next frame may run in another thread beside `estimate` of this one."""
         ...
 
     def find(self, frame: Frame) -> Faces:
@@ -58,6 +63,9 @@ class PipelineOptions:
     on_frame: Callable[[Frame], None] | None = None  # gets every answered frame, on the worker thread
     on_faces: Callable[[Frame, Faces], None] | None = None  # the same, with the faces that were found
     first_seq: int = 0  # of the messages: a stream that continues before the same clients
+    overlap: bool = (
+        True  # find faces in a waiting frame beside the estimate of this one, where the tracker can
+    )
 
 
 def default_freshness(source: Source) -> Freshness:
@@ -71,6 +79,10 @@ class Pipeline:
     It ends when the source ends, when `stop` is called, or when the source, the tracker or a required sink fails; that
     failure is then in `error`. `sinks` are opened by `start` and closed by `stop`; a SinkGroup, which several pipelines
     may share, is opened and closed by its owner. `meter` may be shared too. `clock` is monotonic.
+
+    Two workers take turns: a worker holds `_finding` while it takes a frame and finds its faces, then `_estimating`
+    until the frame is answered. A frame stays with its worker. The second one is woken only if a frame is waiting when
+    the faces of the one before it are found, so it costs nothing while the tracker keeps up.
     """
 
     def __init__(
@@ -102,10 +114,20 @@ class Pipeline:
         self._stopping = threading.Event()
         self._done = threading.Event()
         self._ended = False  # the source ended and every frame was answered
-        self._worker = threading.Thread(target=self._work, name=f"worker-{source.stream_id}", daemon=True)
+        workers = 2 if options.overlap and tracker.overlaps else 1
+        self._workers = [
+            threading.Thread(target=self._work, name=f"worker-{source.stream_id}-{i}", daemon=True)
+            for i in range(workers)
+        ]
+        self._finding = threading.Lock()  # of the mailbox and `find`
+        self._estimating = (
+            threading.Lock()
+        )  # of everything after `find`; taken while `_finding` is held: in order
+        self._leaving = threading.Lock()
+        self._working = workers
         self._seq = options.first_seq
         self._pending_assignments: deque[tuple[int, str | None, OnAssigned]] = deque()
-        self._frame_started_s: float | None = None  # when the worker took the frame that it works on
+        self._taken_s: deque[float] = deque()  # when the frames in work were taken, the oldest first
 
     def __enter__(self) -> "Pipeline":
         self.start()
@@ -118,7 +140,8 @@ class Pipeline:
         """Starts to read and to answer. Raises what a sink raises that cannot be opened."""
         if self._owns_sinks:
             self._sinks.open([self.info()])
-        self._worker.start()
+        for worker in self._workers:
+            worker.start()
         self._reader.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -130,11 +153,13 @@ class Pipeline:
         self._stopping.set()
         self._mailbox.close(discard=True)
         ended = self._reader.stop(timeout_s)
-        if self._worker.is_alive():
-            self._worker.join(timeout_s)
+        until_s = time.monotonic() + timeout_s
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.join(max(0.0, until_s - time.monotonic()))
         if self._owns_sinks:
             self._sinks.close()
-        return ended and not self._worker.is_alive()
+        return ended and not any(worker.is_alive() for worker in self._workers)
 
     def assign(self, face: int, subject: str | None, on_assigned: OnAssigned) -> None:
         """Assigns a subject's support set to a face before the next frame; from any thread, returns at once.
@@ -186,9 +211,10 @@ class Pipeline:
 
     @property
     def busy_s(self) -> float:
-        """Seconds since the worker took the frame that it works on; 0 while it waits for the next."""
-        started_s = self._frame_started_s
-        return 0.0 if started_s is None else self._clock() - started_s
+        """Seconds since the oldest frame in work was taken; 0 while none is."""
+        with suppress(IndexError):  # none; a worker may take it away at any moment
+            return self._clock() - self._taken_s[0]
+        return 0.0
 
     def summary(self) -> Summary:
         """The figures so far; at any time, from any thread."""
@@ -201,27 +227,33 @@ class Pipeline:
             abandoned=self._reader.abandoned,
         )
 
-    # --- the worker thread ---
+    # --- the worker threads ---
 
     def _work(self) -> None:
         try:
-            while not self._stopping.is_set():
-                frame = self._mailbox.get(TICK_S)
-                self._apply_pending_assignments()
-                if frame is not None:
-                    self._answer(frame)
-                elif self._mailbox.finished:
-                    self._ended = not self._stopping.is_set()
-                    break
+            while self._answer_next():
+                pass
         except Exception as error:  # a thread has no caller; the owner of the pipeline reads `error`
-            self.error = error
-            self._stopping.set()
-            self._mailbox.close(discard=True)
+            self._fail(error)
         finally:
-            if self.error is None:
-                self.error = self._reader.error
-            self._done.set()
-            self._reject_pending_assignments()
+            with self._leaving:
+                self._working -= 1
+                last = not self._working
+            if last:
+                self._end()
+
+    def _fail(self, error: Exception) -> None:
+        with self._leaving:
+            self.error = self.error or error
+        self._stopping.set()
+        self._mailbox.close(discard=True)
+
+    def _end(self) -> None:
+        if self.error is None:
+            self._ended = self._mailbox.finished and not self._stopping.is_set()
+            self.error = self._reader.error
+        self._done.set()
+        self._reject_pending_assignments()
 
     def _apply_pending_assignments(self) -> None:
         while self._pending_assignments:
@@ -239,11 +271,33 @@ class Pipeline:
                 _, _, on_assigned = self._pending_assignments.popleft()
                 on_assigned(UsageError("the stream has ended"))
 
-    def _answer(self, frame: Frame) -> None:
-        self.meter.started()
-        self._frame_started_s = taken_s = self._clock()
-        faces = self._tracker.find(frame)
-        found_s = self._clock()
+    def _answer_next(self) -> bool:
+        """Takes the next frame and answers it; False when there is nothing more to do."""
+        with ExitStack() as finding:
+            finding.enter_context(self._finding)
+            if self._stopping.is_set():
+                return False
+            frame = self._mailbox.get(TICK_S)
+            if frame is None:
+                with self._estimating:
+                    self._apply_pending_assignments()
+                return not self._mailbox.finished
+            self.meter.started()
+            taken_s = self._clock()
+            self._taken_s.append(taken_s)
+            faces = self._tracker.find(frame)
+            found_s = self._clock()
+            with self._estimating:
+                if self._mailbox.waiting:
+                    finding.close()  # the other worker finds the faces in that frame meanwhile
+                if self.error is not None:  # of the frame before this one: none is answered after it
+                    return False
+                self._apply_pending_assignments()
+                self._answer(frame, faces, taken_s, found_s)
+                self._taken_s.popleft()
+        return True
+
+    def _answer(self, frame: Frame, faces: Faces, taken_s: float, found_s: float) -> None:
         affects = tuple(self._tracker.estimate(frame, faces))
         done_s = self._clock()
         message = AffectMessage(
@@ -274,4 +328,3 @@ class Pipeline:
             with_face=any(face.state != "lost" for face in affects),
             skipped=bool(faces.crops) and all(crop.kept for crop in faces.crops),
         )
-        self._frame_started_s = None

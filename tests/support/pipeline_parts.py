@@ -55,6 +55,7 @@ class SmallTracker:
     pause_s: float = 0.0
     fails_at: int | None = None
     backend: str = "small"
+    overlaps: bool = False
     keep: bool = True  # what it has seen
     seen: list[Frame] = field(default_factory=list)
 
