@@ -34,6 +34,9 @@ def class_centres() -> NDArray[np.float32]:
     return np.array([CLASS_CENTRES[name] for name in EXPRESSIONS], np.float32)
 
 
+_CENTRES = class_centres()  # made once: `class_variance` is called for every face
+
+
 def class_variance(absolute: NDArray[np.floating]) -> NDArray[np.float64]:
     """absolute [B, 2] -> [B, 2]: mean squared distance, in valence and in arousal, of the classes that may be meant.
 
@@ -42,7 +45,7 @@ def class_variance(absolute: NDArray[np.floating]) -> NDArray[np.float64]:
     squared errors as well as the variance of the encoder's own class probabilities (docs/results/few-shot.md), and a
     support set keeps the absolute values alone.
     """
-    apart = np.asarray(absolute, np.float64)[:, None, :] - class_centres()  # [B, 8, 2]
+    apart = np.asarray(absolute, np.float64)[:, None, :] - _CENTRES  # [B, 8, 2]
     distance = np.sqrt((apart**2).sum(2))
     share = np.exp((distance.min(1, keepdims=True) - distance) / REACH)
     share /= share.sum(1, keepdims=True)

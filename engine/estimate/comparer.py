@@ -226,6 +226,7 @@ class Comparer(Closeable):
         if pair is not None and support is not None:
             self._bound = bind(pair, {"support": support.embeddings})
         if support is not None:
+            self._known = unit(support.embeddings)  # [N, D]
             self._rule = make_rule(support, self._params)
             self._coverage = Coverage(support, self._params)
 
@@ -244,7 +245,7 @@ class Comparer(Closeable):
             similarity, in_support = np.zeros((len(value), 0), np.float32), np.zeros(len(value), bool)
             nearest: list[int | None] = [None] * len(value)
         else:
-            query = make_query(self._bound, encoded, self._support)
+            query = make_query(self._bound, encoded, self._support, self._known)
             value, sd = self._rule(query)
             similarity = query.similarity
             nearest = query.cosine.argmax(1).tolist()
@@ -332,13 +333,16 @@ def rule_factory(rule: str | RuleFactory) -> RuleFactory:
     return RULES[rule]
 
 
-def make_query(pair: InferenceSession | None, encoded: Encoded, support: SupportSet) -> Query:
+def make_query(
+    pair: InferenceSession | None, encoded: Encoded, support: SupportSet, known: Array | None = None
+) -> Query:
     """Compares B encoded crops with the support set: similarity and delta by the pair graph, or from embeddings alone.
 
-    The support frames may be bound to `pair` already.
+    The support frames may be bound to `pair` already. `known` are their embeddings of length one [N, D], where a caller
+    has them.
     """
     absolute = encoded.absolute.astype(np.float64)
-    cosine = unit(encoded.embedding) @ unit(support.embeddings).T
+    cosine = unit(encoded.embedding) @ (unit(support.embeddings) if known is None else known).T
     if pair is not None:
         feeds = {"embedding": encoded.embedding, "support": support.embeddings}
         outputs = pair.run({name: feeds[name] for name in pair.inputs})

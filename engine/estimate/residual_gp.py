@@ -74,9 +74,12 @@ class ResidualPrior:
 
     def noise_scale(self, length: Array, absolute: Array, kernel: KernelParams, axis: int) -> Array:
         """h [B] of faces whose embeddings have these lengths [B], from their absolute values [B, 2]."""
+        return self.scale_of(length, class_variance(absolute)[:, axis], kernel)
+
+    def scale_of(self, length: Array, variance: Array, kernel: KernelParams) -> Array:
+        """h [B] from these lengths and the variances [B] of the classes that may be meant."""
         ratio = np.maximum(length / kernel.typical_length, 0.05)  # no division by zero for an empty embedding
-        spread = np.sqrt(1.0 + self.class_spread * class_variance(absolute)[:, axis])
-        return np.asarray(ratio**-self.length_power * spread)
+        return np.asarray(ratio**-self.length_power * np.sqrt(1.0 + self.class_spread * variance))
 
     def sd(self, length: Array, absolute: Array, kernel: KernelParams, axis: int) -> Array:
         """Sd [B] of a new person's labels around the absolute values [B, 2] of faces."""
@@ -114,6 +117,7 @@ class CrossKernel:
     near: Array  # [B, M] exp((cosine - 1) / near_tau)
     length: Array  # [B] of the embeddings
     absolute: Array  # [B, 2]
+    variance: Array  # [B, 2] of the classes that may be meant
 
     def outlier_weights(self, labelled: Array) -> Array:
         """[B] for the faces, from those of the labelled ones [M]: near copies of an outlier share its noise."""
@@ -124,12 +128,14 @@ def cross_kernel(
     embeddings: Embeddings, absolute: NDArray[Any], labelled: LabelledFaces, kernel: KernelParams
 ) -> CrossKernel:
     """From embeddings [B, D] and absolute values [B, 2] of the faces."""
-    distance = unit(embeddings) @ labelled.unit.T - 1.0
+    rows, values = np.asarray(embeddings, np.float64), np.asarray(absolute, np.float64)
+    distance = unit(rows) @ labelled.unit.T - 1.0
     return CrossKernel(
         local=np.exp(distance / kernel.tau),
         near=np.exp(distance / kernel.near_tau),
-        length=np.linalg.norm(np.asarray(embeddings, np.float64), axis=1),
-        absolute=np.asarray(absolute, np.float64),
+        length=lengths(rows),
+        absolute=values,
+        variance=class_variance(values),
     )
 
 
@@ -225,24 +231,27 @@ class ResidualGp:
 
         residuals [B, M]: each query has its own, label_i + delta_i - absolute, with delta_i from the pair graph.
         """
-        h = self._prior.noise_scale(query.length, query.absolute, self._kernel, self._axis)
+        h = self._prior.scale_of(query.length, query.variance[:, self._axis], self._kernel)
         absolute = query.absolute[:, self._axis]
         outlier = query.outlier_weights(self._outlier)
-        features = np.hstack(
-            [
-                h[:, None] * query.local,
-                (h * np.sqrt(outlier))[:, None] * query.near,
-                np.ones((len(h), 1)),
-                absolute[:, None],
-            ]
-        )
+        features = np.empty((len(h), len(self._to_mean)))
+        count = len(self._outlier)
+        np.multiply(h[:, None], query.local, out=features[:, :count])
+        np.multiply((h * np.sqrt(outlier))[:, None], query.near, out=features[:, count:-2])
+        features[:, -2], features[:, -1] = 1.0, absolute
         mean = ((features @ self._to_mean) * residuals).sum(1)
         alone = self._offset + self._gain * absolute**2 + (self._local + self._noise * outlier) * h**2
         variance = alone + ((features @ self._to_variance) * features).sum(1)
         return mean, self._prior.sd_scale**2 * np.maximum(variance, 1e-9)
 
 
+def lengths(embeddings: Embeddings) -> Array:
+    """Lengths [B] of rows [B, D] in float64. As np.linalg.norm, which takes twice as long for one row."""
+    rows = np.asarray(embeddings, np.float64)
+    return np.asarray(np.sqrt((rows * rows).sum(1)))
+
+
 def unit(embeddings: Embeddings) -> Array:
     """Rows of length one in float64; a row of zeros stays zero."""
     rows = np.asarray(embeddings, np.float64)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows / np.maximum(lengths(rows), 1e-12)[:, None])
