@@ -22,6 +22,7 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.face.crop import cut
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection, roi_of_points
+from mtclar.engine.machine import instruction_sets, processor_name, usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import Source, open_source
@@ -119,8 +120,9 @@ def as_source(clip: str, fps: float, count: int) -> Source:
 def machine(rounds: int) -> dict[str, Any]:
     """The machine of the figures. `rounds`: of the comparison of start-up times; 0 leaves it out."""
     described: dict[str, Any] = {
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu": processor_name(),
+        "instruction_sets": list(instruction_sets()),
+        "cores": usable_cores(),
         "load_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
@@ -143,12 +145,3 @@ def start_up(rounds: int) -> dict[str, float]:
         **{name: round(statistics.median(values), 1) for name, values in taken.items()},
         "ratio": round(statistics.median(h / b for h, b in zip(with_help, bare, strict=True)), 2),
     }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

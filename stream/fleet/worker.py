@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.bus.address import Bus
@@ -20,7 +20,7 @@ from mtclar.stream.bus.publisher import Publisher, prepare_history
 from mtclar.stream.fleet.fleet_file import Camera
 from mtclar.stream.fleet.leases import Leases
 from mtclar.stream.fleet.sets import TIMEOUT_S, get_set, open_set
-from mtclar.stream.pipeline.pipeline import FrameTracker, Pipeline
+from mtclar.stream.pipeline.pipeline import FrameTracker, Pipeline, PipelineOptions
 from mtclar.stream.pipeline.runner import STUCK_S, subject_infos
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -181,7 +181,8 @@ class Worker:
             if isinstance(tracker, Tracker):
                 model = tracker.model
                 self.publisher.model = ModelInfo(model.name, model.sha256, tracker.backend)
-            pipeline = Pipeline(source, tracker, [_BusSink(self.publisher)])
+            # Many streams keep all cores busy: a second worker for each would only get in the way.
+            pipeline = Pipeline(source, tracker, [_BusSink(self.publisher)], PipelineOptions(overlap=False))
             now = self._wanted.get(stream) or epoch  # another one, if the store was emptied meanwhile
             # Clients know the camera by its name; its address stays here.
             info = replace(pipeline.info(subject_infos(supports)), label=stream)
@@ -207,9 +208,7 @@ class ProcessLoad:
     """The share of the processors that this process has used over the last seconds, 0..1."""
 
     def __init__(self) -> None:
-        self._cores = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        self._cores = usable_cores()
         self._at = (time.monotonic(), time.process_time())
         self._share = 0.0
 

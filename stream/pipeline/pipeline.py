@@ -8,6 +8,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
+
 from mtclar.engine.data_types import Affect, Faces, Frame
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.pipeline.mailbox import Freshness, Mailbox
@@ -140,6 +142,8 @@ class Pipeline:
         """Starts to read and to answer. Raises what a sink raises that cannot be opened."""
         if self._owns_sinks:
             self._sinks.open([self.info()])
+        # Of this process: the pictures are small, and OpenCV's own threads would wait for them in loops.
+        cv2.setNumThreads(1)
         for worker in self._workers:
             worker.start()
         self._reader.start()

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mtclar.engine.errors import MtclarError, ServeError
+from mtclar.engine.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
@@ -155,6 +156,7 @@ class Runner:
                     self._options,
                     retry=UPLOAD_RETRY if isinstance(stream.source, BrowserSource) else self._options.retry,
                     first_seq=self._answered.get(stream.source.stream_id, 0),
+                    overlap=self._options.overlap and len(streams) < usable_cores(),
                 ),
                 meter=self._meter,
             )

@@ -6,7 +6,6 @@ test split, never a mixture of two. Files are written atomically, so an interrup
 """
 
 import hashlib
-import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -184,8 +183,3 @@ def version() -> str:
         if path.suffix in (".py", ".npz") and path.name not in DRAW_NOTHING:
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:VERSION_LETTERS]
-
-
-def default_workers() -> int:
-    """The number of cores available to this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -101,11 +101,12 @@ def command(
     from mtclar.cli.reports import clip_protocol
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.engine.files.reading import user_folder
+    from mtclar.engine.machine import usable_cores
     from mtclar.stream.pipeline.summary import write_json
     from mtclar.train.accuracy.answers import Networks
     from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
     from mtclar.train.accuracy.evaluation import evaluate
-    from mtclar.train.rendered.held_out import HeldOut, default_workers
+    from mtclar.train.rendered.held_out import HeldOut
 
     if (dataset is None) == (photos is None):
         raise UsageError("name either --dataset or --photos", "for example: --dataset rendered")
@@ -131,7 +132,7 @@ def command(
             opened = open_photos(photos)
         else:
             cache = user_folder("cache") / CACHE
-            held_out = HeldOut(cache, workers=workers or default_workers())
+            held_out = HeldOut(cache, workers=workers or usable_cores())
             if protocol is not None and dataset == RENDERED and split is None:
                 split = CLIPS
             opened = open_dataset(str(dataset), root, split, held_out, progress)
