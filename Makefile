@@ -52,7 +52,7 @@ faults: $(SETUP)     ## the fault suite: killed servers, bad networks, frozen cl
 	$(BIN)/pytest -m faults -n $(JOBS)
 
 MINUTES ?= 60
-soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> docs/results/soak.json and .png
+soak: $(SETUP)       ## faults in turn for MINUTES (60): does anything grow? -> docs/results/data/soak.json and .png
 	$(BIN)/python -m tools.soak --minutes $(MINUTES) --write
 
 SECONDS ?= 60

@@ -28,8 +28,8 @@ from tests.support.faults.rtsp import RtspServer, write_face_pictures
 from tests.support.faults.tracker_process import Footprint, Running, Watcher, is_affect
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "docs" / "results" / "soak.json"
-PLOT = ROOT / "docs" / "results" / "soak.png"
+RESULT = ROOT / "docs" / "results" / "data" / "soak.json"
+PLOT = ROOT / "docs" / "results" / "plots" / "soak.png"
 
 WARM_UP_S = 30.0  # buffers, caches and the first connection
 SAMPLE_S = 1.0
@@ -100,7 +100,7 @@ class Soak:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The figures of docs/results/soak.json."""
+        """The figures of docs/results/data/soak.json."""
         steady = self.steady
         slope, error = self.slope_mb_per_h()
         seconds = steady[-1].at_s - steady[0].at_s

@@ -47,8 +47,8 @@ from tools.fit.fewshot_people import rendered, strangers
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, PLOT, RESULT = (
     ROOT / "docs" / "results" / "calibration.md",
-    ROOT / "docs" / "results" / "enough.png",
-    RESULTS / "enough.json",
+    ROOT / "docs" / "results" / "plots" / "enough.png",
+    RESULTS / "data" / "enough.json",
 )
 
 WITHIN = 0.10  # of the error with MOST_LABELS

@@ -38,7 +38,7 @@ Rows = NDArray[np.int64]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "active-choice.md"
-PLOT = ROOT / "docs" / "results" / "active-choice.png"
+PLOT = ROOT / "docs" / "results" / "plots" / "active-choice.png"
 MOST = 20  # labels
 COUNTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, MOST)  # at which the error is taken
 SHOWN = (1, 2, 3, 5, 8, 12, 16, 20)

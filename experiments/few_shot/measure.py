@@ -40,7 +40,7 @@ Array = NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "few-shot.md"
-PLOT = ROOT / "docs" / "results" / "few-shot.png"
+PLOT = ROOT / "docs" / "results" / "plots" / "few-shot.png"
 KS = (1, 2, 3, 5, 10, 20)
 DRAWS = 72  # of all people together, about
 FEW_PICTURES_DRAWS = 6  # of each person, where most have few pictures
@@ -346,7 +346,9 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True, help="folder of clips of rendered test people")
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PrivateTest is used)")
     parser.add_argument(
-        "--write", action="store_true", help="into docs/results/few-shot.md and docs/results/few-shot.png"
+        "--write",
+        action="store_true",
+        help="into docs/results/few-shot.md and docs/results/plots/few-shot.png",
     )
     options = parser.parse_args()
     with open_session(models.path("encoder")) as session, open_session(models.path("pair")) as pair:

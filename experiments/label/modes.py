@@ -34,7 +34,7 @@ from tools.fit.label_clips import encoded_clips
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "label.md"
-PLOT, REAL_PLOT = PAGE.with_name("label.png"), PAGE.with_name("label-real.png")
+PLOT, REAL_PLOT = PAGE.parent / "plots" / "label.png", PAGE.parent / "plots" / "label-real.png"
 PLANS = ("share-6", "every-20", "spread-1", "spread-3", "spread-5", "first-3", "random-3")
 LOOKED_AT = 6  # clips for speed and for looking at fewer frames
 EVERY = 20

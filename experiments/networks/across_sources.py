@@ -9,7 +9,7 @@ is fitted to a run: V/A has the temperature of the preset and no odds, few-shot 
 networks. A choice of training is judged by the sources that its run did not see (leave one source out), on the
 calibration split of people and on FER+ PublicTest; the figures beside it are of the test splits. A run that is
 already in OUT is not repeated, one that was stopped goes on, and an OUT with runs of another length is refused.
-`--write` puts all into docs/results/across-sources.json and the tables of docs/results/across-sources.md.
+`--write` puts all into docs/results/data/across-sources.json and the tables of docs/results/across-sources.md.
 """
 
 import argparse
@@ -50,7 +50,7 @@ from tools.fit.measure_real_faces import recall
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "across-sources.md"
-JSON = PAGE.with_suffix(".json")
+JSON = PAGE.parent / "data" / "across-sources.json"
 
 FERPLUS, PEOPLE, RENDERED = "FER+", "people", "rendered"
 SOURCES = (FERPLUS, PEOPLE, RENDERED)

@@ -47,7 +47,7 @@ Array = NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "robustness.md"
-PLOT = ROOT / "docs" / "results" / "robustness.png"
+PLOT = ROOT / "docs" / "results" / "plots" / "robustness.png"
 
 GROWTH = {"run": 1.5, "calibration": 1.25}  # of the RMSE, at the quality limits
 BATCH = 256
@@ -348,7 +348,9 @@ def main() -> None:
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--frames", type=Path, required=True, help="where the rendered frames are kept")
     parser.add_argument(
-        "--write", action="store_true", help="into docs/results/robustness.md and docs/results/robustness.png"
+        "--write",
+        action="store_true",
+        help="into docs/results/robustness.md and docs/results/plots/robustness.png",
     )
     options = parser.parse_args()
     with open_session(models.path("encoder")) as session:

@@ -20,7 +20,7 @@ from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "reliability.md"
-RESULT = ROOT / "docs" / "results" / "attacks.json"
+RESULT = ROOT / "docs" / "results" / "data" / "attacks.json"
 NAMES: dict[str | None, str] = {
     None: "no attack",
     "pings": "16 strangers send pings of 125 bytes and never read",
@@ -56,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Memory and messages of a server under attack.")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="for each attack")
     parser.add_argument("--only", choices=sorted(ATTACKS), help="this attack alone")
-    parser.add_argument("--write", action="store_true", help="write docs/results/attacks.json and the table")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/results/data/attacks.json and the table"
+    )
     args = parser.parse_args()
     load = os.getloadavg()[0]
     outcomes: dict[str | None, Outcome] = {}

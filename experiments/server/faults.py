@@ -35,7 +35,7 @@ from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "reliability.md"
-RESULT = ROOT / "docs" / "results" / "faults.json"
+RESULT = ROOT / "docs" / "results" / "data" / "faults.json"
 STEADY_MESSAGES = 8  # before each fault, so that none begins in the last one's wake
 
 
@@ -316,7 +316,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--only", metavar="TEXT", help="faults whose name holds this")
     parser.add_argument(
-        "--write", action="store_true", help="into docs/results/reliability.md and docs/results/faults.json"
+        "--write",
+        action="store_true",
+        help="into docs/results/reliability.md and docs/results/data/faults.json",
     )
     given = parser.parse_args()
     if given.tries < 1 or given.at_once < 1:

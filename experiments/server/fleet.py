@@ -36,7 +36,7 @@ from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "server" / "fleet.md"
-RESULT = ROOT / "docs" / "results" / "fleet.json"
+RESULT = ROOT / "docs" / "results" / "data" / "fleet.json"
 
 STREAMS = ("cam-1", "cam-2", "cam-3")
 WAIT_S = 120.0

@@ -27,7 +27,7 @@ from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
 PAGE = ROOT / "docs" / "live" / "sinks.md"
-RESULT = ROOT / "docs" / "results" / "sinks.json"
+RESULT = ROOT / "docs" / "results" / "data" / "sinks.json"
 
 NAMES = ("websocket", "csv", "metrics", "lsl", "osc", "mqtt")
 RESTARTED = ("websocket", "lsl", "osc", "mqtt")

@@ -33,7 +33,7 @@ from tools.docs.figures import RESULTS, table
 from tools.docs.generated import replace_section
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, RESULT = ROOT / "docs" / "results" / "drift.md", RESULTS / "drift.json"
+PAGE, RESULT = ROOT / "docs" / "results" / "drift.md", RESULTS / "data" / "drift.json"
 RUN_S = 32.0  # of a run beside the support set
 LABELS = 10
 OTHER = "somebody else"

@@ -31,7 +31,7 @@ from tools.docs.figures import RESULTS, table
 from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "identity.md"
-RESULT = RESULTS / "identity.json"
+RESULT = RESULTS / "data" / "identity.json"
 FPS = 15
 WIDTH, HEIGHT = 640, 360
 CUT_OUT = (200, 240)  # width, height of a person

@@ -8,10 +8,9 @@ A block looks like this:
     this text is replaced
     <!-- end of figures -->
 
-`docs/results/demo.json` is the summary of `mtclar-stream demo`, `docs/results/bench.json` what `mtclar-stream
-bench` measured, and `docs/results/real-faces.json` what `tools.fit.measure_real_faces` did; real-faces-before.json is
-the same of the networks before the first training on real faces. Nothing here computes: a figure that is not stored is
-not shown.
+In `docs/results/data`, `demo.json` is the summary of `mtclar-stream demo`, `bench.json` what `mtclar-stream bench`
+measured, and `real-faces.json` what `tools.fit.measure_real_faces` did; real-faces-before.json is the same of the
+networks before the first training on real faces. Nothing here computes: a figure that is not stored is not shown.
 """
 
 import json
@@ -24,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
 DEMO, BENCH, FACES, FACES_BEFORE = (
-    RESULTS / f"{name}.json" for name in ("demo", "bench", "real-faces", "real-faces-before")
+    RESULTS / "data" / f"{name}.json" for name in ("demo", "bench", "real-faces", "real-faces-before")
 )
 PEOPLE, VOTES = "real people", "strangers"  # sources in real-faces.json
 SHOWN_LABELS = {PEOPLE: (0, 1, 5, 10), VOTES: (0,)}

@@ -21,7 +21,7 @@ from tools.docs.generated import replace_section
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "explanation" / "accuracy.md"
 PLOT = DOCS / "images" / "accuracy.png"
-RENDERED, FERPLUS = (DOCS / "results" / f"accuracy-{name}.json" for name in ("rendered", "ferplus"))
+RENDERED, FERPLUS = (DOCS / "results" / "data" / f"accuracy-{name}.json" for name in ("rendered", "ferplus"))
 FIELDS = ("ccc", "pcc", "rmse", "sagr")
 HEADER = "| labels | method | CCC | PCC | RMSE | SAGR | within the 90 % interval, % |\n|---|---|---|---|---|---|---|"
 

@@ -1,7 +1,7 @@
 """Measures accuracy on held-out real faces by source, number of labels, class and group.
 
     python -m tools.fit.measure_real_faces --ferplus FERPLUS --real-people people_crops.npz --london LONDON \
-        --rendered-test test_people.npz --json docs/results/real-faces.json
+        --rendered-test test_people.npz --json docs/results/data/real-faces.json
 
 Sources: real people of the test split, whose V/A is the centre of one rater's class; FER+ PrivateTest by the crowd's
 votes and by FER2013's own labels, without and with balanced classes (strangers in random groups of 40,

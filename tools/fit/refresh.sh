@@ -29,7 +29,7 @@ constants() {
 figures() {
     people="--people $inputs/test_people.npz"
     run tools.fit.measure_real_faces --ferplus "$FERPLUS" --real-people "$inputs/people_crops.npz" \
-        --london "$LONDON" --rendered-test "$inputs/test_people.npz" --json docs/results/real-faces.json
+        --london "$LONDON" --rendered-test "$inputs/test_people.npz" --json docs/results/data/real-faces.json
     run tools.docs.make_docs results figures
     run experiments.networks.model_card --ferplus "$FERPLUS" $people --write
     run tools.docs.make_accuracy --ferplus "$FERPLUS"
