@@ -23,6 +23,7 @@ In the order of the data:
     models        the bundled networks and their cards
     files         reading and writing of every file, encryption; address and text: nothing secret, nothing harmful
     errors        every error that a user can cause, with a hint (extras: how to install what is missing)
+    spans         names of the work on a frame, for a trace
     build_info    which commit this program was built from
 """
 

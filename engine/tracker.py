@@ -37,6 +37,7 @@ from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker
 from mtclar.engine.face.quality import RUN_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks
 from mtclar.engine.models import EncoderIdentity
+from mtclar.engine.spans import spanned
 from mtclar.engine.support_set import SupportSet
 
 
@@ -319,6 +320,7 @@ class Tracker(Closeable):
                 track.kept.add(since_s, estimate)
         return [estimate for estimate in estimates if estimate is not None]
 
+    @spanned("smooth")
     def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
         arousal, arousal_sd = _through_blink(track, t_s, crop.eye_opening < BLINK_OPENING, estimate)

@@ -28,6 +28,7 @@ from mtclar.engine.estimate.residual_gp import (
     unit,
 )
 from mtclar.engine.files.writing import write_whole
+from mtclar.engine.spans import spanned
 from mtclar.engine.support_set import SupportSet
 
 Array = NDArray[np.float64]
@@ -235,6 +236,7 @@ class Comparer(Closeable):
         if self._bound is not None:
             self._bound.close()
 
+    @spanned("compare")
     def __call__(self, encoded: Encoded) -> list[Estimate]:
         """One estimate for each of the B encoded crops, V/A clipped to [-1, 1]."""
         if not len(encoded):

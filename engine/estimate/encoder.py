@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import ModelError
+from mtclar.engine.spans import spanned
 
 INPUT = "face"
 OUTPUTS = ("embedding", "absolute", "expression")
@@ -29,6 +30,7 @@ class Encoder:
         self.size = size  # S: crops are [S, S]
         self.embedding_dim = dim  # D
 
+    @spanned("encode")
     def __call__(self, crops: NDArray[np.uint8]) -> Encoded:
         """crops [B, S, S] grey -> Encoded of B rows, B = 0 included; ValueError when shape or type differ."""
         if crops.dtype != np.uint8 or crops.ndim != 3 or crops.shape[1:] != (self.size, self.size):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Box
 from mtclar.engine.face.boxes import SAME_FACE_IOU, area, overlap
+from mtclar.engine.spans import spanned
 
 SIDE = 128  # pixels of the network's input
 GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
@@ -84,6 +85,7 @@ class Detector:
         ][:MAX_IN_TILES]
         return sorted(best, key=lambda face: area(face.box), reverse=True)
 
+    @spanned("detect")
     def _detect(self, image: NDArray[np.uint8], border: float) -> list[Detection]:
         height, width = image.shape[:2]
         scale = SIDE / (max(height, width) * (1 + 2 * border))

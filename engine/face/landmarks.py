@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.face.crop import Framing, square_of, square_to_frame
 from mtclar.engine.face.detector import LEFT_EYE_KEYPOINT, RIGHT_EYE_KEYPOINT, Detection
+from mtclar.engine.spans import spanned
 
 SIDE = 192  # pixels that the network sees
 POINTS = 468
@@ -55,6 +56,7 @@ class FaceMesh:
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
 
+    @spanned("landmarks")
     def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Mesh:
         """`image` is [H, W, 3] BGR or [H, W] grey."""
         to_frame = square_to_frame(np.array(roi.center), roi.side, roi.angle, SIDE)

@@ -20,6 +20,7 @@ from mtclar.engine.face.landmarks import Mesh
 BLOCK = 4  # pixels of a crop to a block's side
 CHANGED = 0.7  # grey levels between two block means: the face has changed ...
 CHANGED_FRAMES = 2  # ... if so many frames in a row differ; a single one may be noise, and is measured
+GRAINY = 0.55  # rms of the differences of pixels in grey levels: their noise alone moves values by .005
 SETTLE_S = 1.0  # a face that has not changed for so long is still: its square and its values have settled
 KEEP_S = 0.24  # at most from one measurement to the next: crop and eyes start anew after a gap of .25 s
 ECONOMY_LOOKS_PER_S = 10.0
@@ -81,9 +82,14 @@ class Stillness:
 
 
 def has_changed(square: Square, before: FaceCrop, image: NDArray[np.uint8]) -> bool:
-    """Whether a square of `image`, [H, W, 3] BGR or [H, W] grey, differs from the crop that was cut there before."""
+    """Whether a square of `image`, [H, W, 3] BGR or [H, W] grey, differs from the crop that was cut there before.
+
+    So does a grainy one, which is not told from one that has changed.
+    """
     size = len(before.image)
     difference = sample(image, square, size) - before.image.astype(np.float32)
+    if np.sqrt(np.mean(difference**2)) >= GRAINY:
+        return True
     blocks = max(1, size // BLOCK)
     return bool(
         np.abs(cv2.resize(difference, (blocks, blocks), interpolation=cv2.INTER_AREA)).max() >= CHANGED

@@ -26,6 +26,7 @@ from mtclar.engine.face.crop_stabilizer import CropStabilizer
 from mtclar.engine.face.eyes import EyeOpening
 from mtclar.engine.face.landmarks import Mesh
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks, Stillness
+from mtclar.engine.spans import spanned
 
 HOLD_S = 1.0
 REACH = 0.7  # distance that an unseen face may have moved, in its own sides ...
@@ -143,6 +144,7 @@ class TrackRegistry:
         crops.sort(key=lambda crop: -area(crop.box))
         return Faces(tuple(crops), tuple(held), tuple(lost))
 
+    @spanned("align")
     def _crop(self, frame: Frame, track: Track, mesh: Mesh) -> FaceCrop:
         stillness = track.stillness
         if stillness is not None and mesh is stillness.mesh:

@@ -12,6 +12,8 @@ import cv2
 
 from mtclar.engine.data_types import Affect, Faces, Frame
 from mtclar.engine.errors import MtclarError, UsageError
+from mtclar.engine.spans import span
+from mtclar.stream.pipeline.collection import collect
 from mtclar.stream.pipeline.mailbox import Freshness, Mailbox
 from mtclar.stream.pipeline.reader import Reader, RetryPolicy
 from mtclar.stream.pipeline.summary import Meter, Summary
@@ -236,7 +238,7 @@ class Pipeline:
     def _work(self) -> None:
         try:
             while self._answer_next():
-                pass
+                collect(idle=not self._mailbox.waiting)
         except Exception as error:  # a thread has no caller; the owner of the pipeline reads `error`
             self._fail(error)
         finally:
@@ -289,7 +291,8 @@ class Pipeline:
             self.meter.started()
             taken_s = self._clock()
             self._taken_s.append(taken_s)
-            faces = self._tracker.find(frame)
+            with span("find", frame.seq):
+                faces = self._tracker.find(frame)
             found_s = self._clock()
             with self._estimating:
                 if self._mailbox.waiting:
@@ -302,7 +305,8 @@ class Pipeline:
         return True
 
     def _answer(self, frame: Frame, faces: Faces, taken_s: float, found_s: float) -> None:
-        affects = tuple(self._tracker.estimate(frame, faces))
+        with span("estimate", frame.seq):
+            affects = tuple(self._tracker.estimate(frame, faces))
         done_s = self._clock()
         message = AffectMessage(
             stream=frame.stream_id,
@@ -322,7 +326,8 @@ class Pipeline:
             truth=None if self._truth is None else self._truth(frame.pts_s),
         )
         self._seq += 1
-        self._sinks.affect(message)
+        with span("deliver", frame.seq):
+            self._sinks.affect(message)
         if self._on_frame is not None:
             self._on_frame(frame)
         if self._on_faces is not None:

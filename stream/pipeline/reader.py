@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, SourceError
+from mtclar.engine.spans import span
 from mtclar.stream.pipeline.mailbox import Mailbox
 from mtclar.stream.protocol.messages import SourceState, StatusMessage
 from mtclar.stream.sources.base import Source
@@ -269,11 +270,17 @@ class Reader:
 
     def _drain(self, connection: _Connection) -> None:
         try:
-            for frame in connection.frames:
+            while True:
+                with span("read"):
+                    frame = next(connection.frames, None)
+                if frame is None:
+                    return
                 if self._stopped.is_set() or connection.abandoned.is_set():
                     return
                 connection.record_frame(self._clock())
-                if not self._mailbox.put(frame):
+                with span("put", frame.seq):
+                    is_open = self._mailbox.put(frame)
+                if not is_open:
                     return
         except Exception as error:  # the supervising thread decides what it means
             connection.error = error

@@ -13,6 +13,7 @@ from mtclar.engine.errors import MtclarError, ServeError
 from mtclar.engine.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.pipeline.collection import collected_between_frames
 from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.pipeline.preview import Preview
 from mtclar.stream.pipeline.reader import UPLOAD_RETRY
@@ -187,7 +188,7 @@ class Runner:
         self._metrics.attach(pipelines, self.server, model, self._version, attached)
         for sink in sinks:
             sink.model, sink.supports = model, self._announced
-        with self._sinks, ExitStack() as running:
+        with self._sinks, collected_between_frames(), ExitStack() as running:
             self._sinks.open(self._infos())
             for pipeline in pipelines:
                 running.enter_context(pipeline)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 
 from mtclar.engine.data_types import Affect, Clock
+from mtclar.engine.spans import spanned
 from mtclar.stream.protocol.face import Face
 
 PROTOCOL = "mtclar.v1"
@@ -206,6 +207,7 @@ class AffectMessage(FrameMessage[Affect]):
         """JSON with the chosen optional fields of each face."""
         return self.encode_each((fields,))[fields]
 
+    @spanned("serialise")
     def encode_each(self, choices: Collection[frozenset[str]]) -> dict[frozenset[str], bytes]:
         """The same for several choices of fields; rounding, the largest cost, is done once for all of them."""
         every = frozenset[str]().union(*choices)

@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError
+from mtclar.engine.spans import span, spanned
 
 # Measured on 640x480 H.264 (2 cores): one thread takes 0.45 ms a frame; frame threading takes the same wall time, 1.5 x
 # the CPU, and delays by one frame a thread. It pays for pictures that take longer to decode than to analyse.
@@ -152,7 +153,8 @@ def pictures(
             silent_since = packet.pos
         silent += packet.size > 0  # the last packet is empty: it flushes the decoder
         try:
-            decoded = packet.decode()
+            with span("decode"):
+                decoded = packet.decode()
         except av.error.EOFError:
             return
         except av.error.FFmpegError as error:
@@ -192,6 +194,7 @@ class Converter:
         self._rotation: int | None = None
         self._matrix: tuple[int, ...] | None = None
 
+    @spanned("convert")
     def __call__(self, picture: Any) -> NDArray[np.uint8]:
         """[H, W, 3] BGR, upright."""
         image = np.asarray(self._reformatter.reformat(picture, format="bgr24").to_ndarray(), np.uint8)

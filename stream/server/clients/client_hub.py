@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Set
 
+from mtclar.engine.spans import span
 from mtclar.stream.protocol.client_messages import Subscribe
 from mtclar.stream.protocol.events import EventMessage, ThresholdsMessage
 from mtclar.stream.protocol.messages import (
@@ -154,7 +155,8 @@ class ClientHub:
                 self.published += 1
                 self.recent.add(item)
                 outdated = item is not newest[item.message.stream]
-                takers = [client.enqueue(item, outdated) for client in self._clients]
+                with span("send", item.message.frame):
+                    takers = [client.enqueue(item, outdated) for client in self._clients]
                 if not any(takers):
                     self._report_sent(item)
             else:
