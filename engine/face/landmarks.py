@@ -51,10 +51,11 @@ def roi_of_points(points: NDArray[np.float32]) -> Roi:
 
 
 class FaceMesh:
-    """Runs the landmark network on a region of a frame."""
+    """Runs the landmark network on a region of a frame; for one thread at a time."""
 
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
+        self._picture = np.empty((1, SIDE, SIDE, 3), np.float32)  # filled anew for each face
 
     @spanned("landmarks")
     def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Mesh:
@@ -68,7 +69,8 @@ class FaceMesh:
             borderMode=cv2.BORDER_REPLICATE,
         )
         rgb = cv2.cvtColor(view, cv2.COLOR_GRAY2RGB if view.ndim == 2 else cv2.COLOR_BGR2RGB)
-        outputs = self._session.run({INPUT: rgb[None].astype(np.float32) / 255})
+        np.divide(rgb, 255, out=self._picture[0], dtype=np.float32)
+        outputs = self._session.run({INPUT: self._picture})
         local = outputs[COORDINATES].reshape(POINTS, 3).astype(np.float64)
         points = np.empty((POINTS, 3), np.float32)
         points[:, :2] = local[:, :2] @ to_frame[:, :2].T + to_frame[:, 2]

@@ -155,7 +155,7 @@ class ClientHub:
                 self.published += 1
                 self.recent.add(item)
                 outdated = item is not newest[item.message.stream]
-                with span("send", item.message.frame):
+                with span("send", getattr(item.message, "frame", None)):
                     takers = [client.enqueue(item, outdated) for client in self._clients]
                 if not any(takers):
                     self._report_sent(item)
