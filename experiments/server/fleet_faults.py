@@ -185,7 +185,10 @@ class Scene:
         workers = self.gateway.directory.workers
         late = "the fleet is not as it was before the fault"
         wait_for(lambda: self.owner is not None and workers.keys() >= {"one", "two"}, late)
-        wait_for(lambda: not workers[self.other].left and workers[self.other].streams == {}, late)
+        wait_for(
+            lambda: (other := workers.get(self.other)) is not None and not other.left and other.streams == {},
+            late,
+        )
         time.sleep(READY_S)
 
     def start_gateway(self) -> tuple[subprocess.Popen[str], str]:
@@ -222,7 +225,7 @@ def end(scene: Scene, number: int) -> float:
     owner = scene.owner
     seconds = move(scene, lambda worker, _: worker.signal(number))
     assert owner is not None
-    scene.workers[owner].process.wait(WAIT_S)
+    wait_for(lambda: scene.workers[owner].process.poll() is not None)
     scene.start_worker(owner)
     return seconds
 
@@ -302,7 +305,7 @@ def gateway_dies(scene: Scene) -> float:
     scene.watch(address, scene.gateway.server.ws_url)
     begun_s = time.monotonic()
     process.kill()
-    process.wait(WAIT_S)
+    wait_for(lambda: process.poll() is not None)
     died_s = time.monotonic()
     wait_for(lambda: scene.viewer.has_all_since(died_s) and scene.viewer.connections > 1)
     return time.monotonic() - begun_s

@@ -1,9 +1,11 @@
 """Publishes the messages of streams, their states and the heartbeat of this process."""
 
+import json
 import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,8 +13,10 @@ from mtclar.stream.bus.address import Bus
 from mtclar.stream.bus.connection import BusConnection, words
 from mtclar.stream.bus.history import keep_history
 from mtclar.stream.bus.subjects import HEARTBEAT_S, stream_subject, worker_subject
+from mtclar.stream.protocol.events import EventMessage
 from mtclar.stream.protocol.messages import (
     AffectMessage,
+    AssignedMessage,
     ByeMessage,
     ClockReading,
     Hello,
@@ -39,6 +43,7 @@ class _Published:
 class Publisher:
     """The streams of one process on the bus. `worker` names it; the methods are for any thread.
 
+    `health` goes out with each heartbeat: `load`, 0..1, and `trouble`, a text or None.
     What cannot be sent raises ConnectionError, but states, which the heartbeat brings later. Messages of a stream that
     was removed are dropped.
     """
@@ -49,12 +54,14 @@ class Publisher:
         worker: str,
         *,
         server: str = "mtclar-stream",
+        health: Callable[[], Mapping[str, object]] | None = None,
     ) -> None:
         self.model: ModelInfo | None = None
         self._connection = connection
         self._bus: Bus = connection.bus
         self._worker = worker
         self._server = server
+        self._health = health
         self._session = uuid.uuid4().hex
         self._streams: dict[str, _Published] = {}
         self._lock = threading.Lock()  # of _streams
@@ -112,6 +119,12 @@ class Publisher:
         published.info = replace(published.info, subjects=message.subjects)
         self._send(published, "subjects", message.encode())
 
+    def pass_on(self, message: EventMessage | AssignedMessage) -> None:
+        """An event of a threshold, or a face that was assigned; lost while the bus is away."""
+        if (published := self._streams.get(message.stream)) is not None:
+            with suppress(ConnectionError):
+                self._send(published, message.type, message.encode())
+
     def mark(self, message: MarkMessage) -> None:
         """A mark, once for each of its streams."""
         for stream in tuple(self._streams) if message.stream is None else (message.stream,):
@@ -131,6 +144,9 @@ class Publisher:
         )
         with suppress(ConnectionError):
             self._connection.publish(worker_subject(self._bus.prefix, self._worker, "hello"), hello.encode())
+            if self._health is not None:
+                health = json.dumps(self._health()).encode()
+                self._connection.publish(worker_subject(self._bus.prefix, self._worker, "health"), health)
             for one in published:
                 if one.status is not None:
                     self._send(one, "status", one.status.encode())

@@ -1,7 +1,8 @@
 """The subjects of the bus: what is published where.
 
-    PREFIX.stream.STREAM.WORKER.EPOCH.KIND   `affect`, `status`, `subjects` and `mark` of mtclar.v1, as they are
+    PREFIX.stream.STREAM.WORKER.EPOCH.KIND   `affect`, `status`, `subjects`, `mark`, `event`, `assigned` of mtclar.v1
     PREFIX.worker.WORKER.hello               `hello` of mtclar.v1 once a second: the heartbeat; `bye` at the end
+    PREFIX.worker.WORKER.health              with it, from a worker of a fleet: its load and what is wrong with it
     PREFIX.gateway.GATEWAY.mark              a mark of a gateway's client; its time is Unix time
 
 An epoch is a number that grows with each owner of a stream; a message of an older one is dropped.

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mtclar.stream.bus.subjects import StreamSubject
+from mtclar.stream.protocol.events import EventMessage
 from mtclar.stream.protocol.messages import (
+    AssignedMessage,
     ClockReading,
     Hello,
     MarkMessage,
@@ -39,6 +41,8 @@ class WorkerState:
     streams: dict[str, StreamInfo]
     server: str
     model: ModelInfo | None
+    load: float | None = None  # share of its processors in use, 0..1; None: it is no worker of a fleet
+    trouble: str | None = None
     left: bool = False  # it has said goodbye
 
 
@@ -105,7 +109,10 @@ class Directory:
         same = before is not None and before.session == hello.session
         ahead_s = before.ahead_s if before is not None and same else deque[float](maxlen=COMPARED)
         ahead_s.append(self.ahead_s(hello.clock))
-        self.workers[worker] = WorkerState(hello.session, ahead_s, now_s, infos, hello.server, hello.model)
+        known = WorkerState(hello.session, ahead_s, now_s, infos, hello.server, hello.model)
+        if before is not None:
+            known.load, known.trouble = before.load, before.trouble
+        self.workers[worker] = known
         for name, info in infos.items():
             state = self.streams.get(name)
             if state is None:
@@ -118,6 +125,11 @@ class Directory:
             if state.gone or state.info != info:
                 state.info, state.gone = info, False
                 self.changed = True
+
+    def health(self, worker: str, load: float, trouble: str | None) -> None:
+        """What a worker says of itself with its heartbeat."""
+        if (state := self.workers.get(worker)) is not None:
+            state.load, state.trouble = load, trouble
 
     def bye(self, worker: str) -> None:
         """A worker has said goodbye; its streams wait for another."""
@@ -152,6 +164,16 @@ class Directory:
         if self._owned(subject, None) is None:
             return None
         return replace(message, t_s=self._here_s(subject.worker, message.t_s))
+
+    def event(self, subject: StreamSubject, message: EventMessage) -> EventMessage | None:
+        """The event at its time here."""
+        if self._owned(subject, None) is None:
+            return None
+        return replace(message, t=self._here_s(subject.worker, message.t))
+
+    def assigned(self, subject: StreamSubject, message: AssignedMessage) -> AssignedMessage | None:
+        """The message, if it is the owner's."""
+        return None if self._owned(subject, None) is None else message
 
     def subjects(self, subject: StreamSubject, message: SubjectsMessage) -> SubjectsMessage | None:
         """The support sets, from the message with its number here."""

@@ -6,6 +6,8 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any, Self
 
 from mtclar.engine.errors import ServeError
@@ -14,11 +16,23 @@ from mtclar.stream.bus.connection import BusConnection
 from mtclar.stream.bus.subjects import name_of, parse_stream_subject
 from mtclar.stream.fleet.directory import Directory
 from mtclar.stream.fleet.gateway_metrics import GatewayMetrics
-from mtclar.stream.protocol.messages import Hello, MarkMessage, StatusMessage, SubjectsMessage
+from mtclar.stream.fleet.requests import ask, follow_thresholds, share_thresholds
+from mtclar.stream.protocol.client_messages import Assign, Record, Thresholds
+from mtclar.stream.protocol.events import EventMessage, Threshold, ThresholdsMessage
+from mtclar.stream.protocol.messages import (
+    AssignedMessage,
+    ErrorMessage,
+    Hello,
+    MarkMessage,
+    ProtocolError,
+    StatusMessage,
+    SubjectsMessage,
+)
 from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.protocol.server_messages import decode_server
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.server import Server
 
 log = logging.getLogger(__name__)
@@ -64,21 +78,29 @@ class Gateway:
             failure=self.failure,
             on_sent=self._metrics.sent,
             on_mark=self._on_mark,
+            on_assign=self._on_assign,
+            on_thresholds=self._on_thresholds,
+            on_record=_refuse_record,
+            details=self._details,
             clocks=self._clocks,
         )
         self._lock = threading.Lock()  # of directory: the bus's thread changes it, others read
         self._stopping = threading.Event()
+        self._following: Future[None] | None = None  # the thresholds
         self._ticker = threading.Thread(target=self._tick_on, name="gateway", daemon=True)
 
     def __enter__(self) -> Self:
         self.server.start()
         self.connection.start()
+        self._following = self.connection.run(follow_thresholds(self.connection, self._publish_thresholds))
         self._ticker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._ticker.join()
+        if self._following is not None:
+            self._following.cancel()
         self.connection.close()
         self.server.close()
 
@@ -119,7 +141,7 @@ class Gateway:
         if parts[1] == "stream":
             self._take_of_stream(subject, payload)
         elif parts[1] == "worker" and len(parts) == 4:
-            self._take_of_worker(name_of(parts[2]), payload)
+            self._take_of_worker(name_of(parts[2]), parts[3], payload)
         elif parts[1] == "gateway" and name_of(parts[2]) != self._name:
             mark = decode_server(json.loads(payload))
             if isinstance(mark, MarkMessage):
@@ -144,17 +166,29 @@ class Gateway:
                     sent = self.directory.mark(place, message)
                 elif isinstance(message, SubjectsMessage):
                     sent = self.directory.subjects(place, message)
+                elif isinstance(message, EventMessage):
+                    sent = self.directory.event(place, message)
+                elif isinstance(message, AssignedMessage):
+                    sent = self.directory.assigned(place, message)
         self._announce_if_changed()
         if sent is not None:
             self.server.publish(sent)
 
-    def _take_of_worker(self, worker: str, payload: bytes) -> None:
-        message = decode_server(json.loads(payload))
+    def _take_of_worker(self, worker: str, kind: str, payload: bytes) -> None:
+        content = json.loads(payload)
+        if kind == "health":
+            with self._lock:
+                self.directory.health(worker, float(content["load"]), content["trouble"])
+            return
+        message = decode_server(content)
         with self._lock:
             if isinstance(message, Hello):
                 self.directory.hello(worker, message)
             else:
                 self.directory.bye(worker)
+
+    def _publish_thresholds(self, thresholds: tuple[Threshold, ...]) -> None:
+        self.server.publish(ThresholdsMessage(thresholds))
 
     # --- other threads ---
 
@@ -185,6 +219,43 @@ class Gateway:
             self._announce_s = self._clocks.monotonic() + ANNOUNCE_S
         self.server.announce(statuses)
 
+    def _details(self) -> dict[str, object]:
+        """For /health: the bus, and the workers as their heartbeats say."""
+        with self._lock:
+            now_s = self.directory.clock()
+            workers = {
+                name: {
+                    "heartbeat_age_s": round(now_s - worker.heard_s, 1),
+                    "streams": len(worker.streams),
+                    "load": worker.load,
+                    "trouble": worker.trouble,
+                }
+                for name, worker in sorted(self.directory.workers.items())
+            }
+        return {"bus": self.connection.trouble or "connected", "workers": workers}
+
+    def _on_assign(self, request: Assign, client: ClientHandle) -> None:
+        """Asks the owner of the stream; the result goes to all clients, an error to this one."""
+        with self._lock:
+            state = self.directory.streams.get(request.stream)
+            worker = "" if state is None or state.away else state.worker
+        if not worker:
+            raise ProtocolError("cannot_assign", f"no worker has '{request.stream}' at present")
+        self._tell(client, ask(self.connection, worker, request))
+
+    def _on_thresholds(self, request: Thresholds, client: ClientHandle) -> None:
+        """Sets them for all workers; clients hear of it when the store has them."""
+        self._tell(client, share_thresholds(self.connection, request))
+
+    def _tell(self, client: ClientHandle, work: Coroutine[Any, Any, ErrorMessage | None]) -> None:
+        """Does the work on the bus's thread, and sends the client its error."""
+
+        def tell(done: Future[ErrorMessage | None]) -> None:
+            if not done.cancelled() and (error := done.result()) is not None:
+                client.send_text(error.encode())
+
+        self.connection.run(work).add_done_callback(tell)
+
     def _on_mark(self, mark: MarkMessage) -> None:
         """A client's mark also goes to the other gateways, and into the history."""
         shared = MarkMessage(mark.label, mark.t_s + self._offset_s, mark.stream)
@@ -193,3 +264,7 @@ class Gateway:
             self.connection.publish(subject, shared.encode())
         except ConnectionError as error:
             log.warning("the mark '%s' reaches only the clients of this gateway: %s", mark.label, error)
+
+
+def _refuse_record(_: Record) -> None:
+    raise ProtocolError("cannot_record", "a gateway records nothing: `mtclar-stream fleet record` does")

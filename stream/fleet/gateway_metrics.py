@@ -60,10 +60,19 @@ class GatewayMetrics(Collector):
             "mtclar_worker_heartbeat_age_seconds", "Since the last heartbeat of a worker", labels=["worker"]
         )
         owned = GaugeMetricFamily("mtclar_worker_streams", "Streams of a worker", labels=["worker"])
+        load = GaugeMetricFamily(
+            "mtclar_worker_load", "Share of its processors that a worker uses", labels=["worker"]
+        )
+        trouble = GaugeMetricFamily(
+            "mtclar_worker_trouble", "1 while something is wrong with a worker", labels=["worker"]
+        )
         for worker, known in list(directory.workers.items()):
+            if known.load is not None:
+                load.add_metric([worker], known.load)
+                trouble.add_metric([worker], float(known.trouble is not None))
             age.add_metric([worker], directory.clock() - known.heard_s)
             owned.add_metric([worker], len(known.streams))
-        yield from (age, owned)
+        yield from (age, owned, load, trouble)
         yield GaugeMetricFamily(
             "mtclar_bus_connected",
             "1 while the bus can be reached",

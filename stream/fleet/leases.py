@@ -59,10 +59,11 @@ class Leases:
         self.owned: dict[str, int] = {}  # stream -> epoch
         self.troubles: dict[str, str] = {}  # stream -> why it failed here
         self.trouble: str | None = "the store of the fleet was not read yet"
+        self.load = 0.0  # as it was last put into the store
         self._connection = connection
         self._store = Store(connection, clock)
         self._wanted = frozenset(wanted)
-        self._on_take, self._on_drop, self._load = on_take, on_drop, load
+        self._on_take, self._on_drop, self._measure_load = on_take, on_drop, load
         self._balance = balance
         self._clock = clock
         self._ready = False
@@ -131,7 +132,8 @@ class Leases:
             await self._store.delete("worker", name)
 
     def _entry(self) -> dict[str, Any]:
-        return {"load": round(self._load(), 3), "streams": sorted(self.owned), "troubles": self.troubles}
+        self.load = round(self._measure_load(), 3)
+        return {"load": self.load, "streams": sorted(self.owned), "troubles": self.troubles}
 
     def _check_watch(self) -> None:
         """Raises TimeoutError when the watch is silent: then nobody's death may be concluded from it."""

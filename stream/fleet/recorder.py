@@ -20,6 +20,7 @@ from mtclar.stream.bus.connection import BusConnection, words
 from mtclar.stream.bus.history import stream_name
 from mtclar.stream.bus.subjects import name_of, parse_stream_subject
 from mtclar.stream.fleet.directory import Directory
+from mtclar.stream.protocol.events import EventMessage
 from mtclar.stream.protocol.messages import (
     Hello,
     MarkMessage,
@@ -193,6 +194,8 @@ class HistoryRecorder:
             self.frames += 1
             return
         other = decode_server(json.loads(payload))
+        if isinstance(other, EventMessage):
+            other = MarkMessage(other.label, other.t, place.stream)
         event: StatusMessage | MarkMessage | SubjectsMessage | None = None
         if isinstance(other, StatusMessage):
             event = self.directory.status(place, other)

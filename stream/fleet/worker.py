@@ -4,11 +4,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.machine import usable_cores
@@ -19,17 +22,22 @@ from mtclar.stream.bus.connection import BusConnection
 from mtclar.stream.bus.publisher import Publisher, prepare_history
 from mtclar.stream.fleet.fleet_file import Camera
 from mtclar.stream.fleet.leases import Leases
+from mtclar.stream.fleet.requests import answer, follow_thresholds, request_subject
 from mtclar.stream.fleet.sets import TIMEOUT_S, get_set, open_set
 from mtclar.stream.pipeline.pipeline import FrameTracker, Pipeline, PipelineOptions
 from mtclar.stream.pipeline.runner import STUCK_S, subject_infos
+from mtclar.stream.pipeline.thresholds import ThresholdWatch
+from mtclar.stream.protocol.client_messages import Assign
 from mtclar.stream.protocol.messages import (
     AffectMessage,
+    AssignedMessage,
     ByeMessage,
     ModelInfo,
     StatusMessage,
 )
 from mtclar.stream.sinks.base import Sink
-from mtclar.stream.sources import open_source
+from mtclar.stream.sinks.prometheus import Metrics
+from mtclar.stream.sources import Source, open_source
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +45,7 @@ STARTERS = 4  # threads that open networks and cameras
 STOP_S = 10.0
 LOAD_S = 5.0  # over which the load is measured
 
-OpenTracker = Callable[[Sequence[SupportSet]], AbstractContextManager[FrameTracker]]
+OpenTracker = Callable[[Source, Sequence[SupportSet]], AbstractContextManager[FrameTracker]]
 
 
 @dataclass(slots=True)
@@ -52,8 +60,10 @@ class _Running:
 class Worker:
     """A context manager that connects on enter and gives its streams away on exit.
 
-    `open_tracker` makes the tracker of a stream, `passphrase` opens encrypted support sets, `load` is by default the
-    share of the processors that this process uses. Raises UsageError for credentials that cannot be read.
+    `open_tracker` makes the tracker of a stream, from its source and support sets; `passphrase` opens encrypted support
+    sets; `load` is by default the share of the processors that this process uses. With `metrics`, a page for
+    Prometheus. Raises UsageError for credentials that cannot be read; entering raises ServeError when the page's port
+    is taken.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class Worker:
         open_tracker: OpenTracker,
         passphrase: Callable[[], str] | None = None,
         load: Callable[[], float] | None = None,
+        metrics: Metrics | None = None,
         version: str = "",
         balance: bool = True,
     ) -> None:
@@ -73,7 +84,13 @@ class Worker:
         self._open_tracker = open_tracker
         self._passphrase = passphrase
         self.connection = BusConnection(bus, f"mtclar-stream {name}", self._on_connect)
-        self.publisher = Publisher(self.connection, name, server=f"mtclar-stream {version}".strip())
+        self.publisher = Publisher(
+            self.connection, name, server=f"mtclar-stream {version}".strip(), health=self.health
+        )
+        self._thresholds = ThresholdWatch()
+        self._metrics = metrics or Metrics()
+        self._metrics.add(_WorkerFigures(self))
+        self._version = version
         self.leases = Leases(
             self.connection,
             name,
@@ -88,16 +105,21 @@ class Worker:
         self._running: dict[str, _Running] = {}
         self._locks = {stream: threading.Lock() for stream in cameras}  # of _running[stream]
         self._leasing: Future[None] | None = None
+        self._following: Future[None] | None = None  # the thresholds
+        self._answers = set[asyncio.Task[None]]()
 
     def __enter__(self) -> Self:
+        self._metrics.open(())
         self.connection.start()
         self.publisher.start()
         self._leasing = self.connection.run(self.leases.run())
+        self._following = self.connection.run(follow_thresholds(self.connection, self._thresholds.set))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._leasing is not None:
-            self._leasing.cancel()
+        for task in (self._leasing, self._following):
+            if task is not None:
+                task.cancel()
         with suppress(Exception):  # without NATS others notice by the lease
             self.connection.run(self.leases.leave()).result(STOP_S)
         for stream in list(self._running):
@@ -106,6 +128,7 @@ class Worker:
         self._starters.shutdown(cancel_futures=True)
         self.publisher.close(ByeMessage("shutdown", "the worker is stopping"))
         self.connection.close()
+        self._metrics.close()
 
     @property
     def streams(self) -> list[str]:
@@ -121,8 +144,13 @@ class Worker:
             return "the leases are not renewed any more"
         return None
 
+    def health(self) -> dict[str, object]:
+        """What gateways are told with the heartbeat; from any thread."""
+        return {"load": self.leases.load, "trouble": self.failure() or self.leases.trouble}
+
     def check(self) -> None:
         """Reports streams that have ended or failed; call it about once a second."""
+        self._metrics.tick()
         for stream, running in list(self._running.items()):
             if running.reported or not running.pipeline.wait(0):
                 continue
@@ -134,10 +162,27 @@ class Worker:
 
     # --- the bus's thread ---
 
-    async def _on_connect(self, connection: BusConnection, _new: bool) -> None:
+    async def _on_connect(self, connection: BusConnection, new: bool) -> None:
+        if new:
+            await connection.client.subscribe(
+                request_subject(connection.bus.prefix, self.name), cb=self._on_request
+            )
         self.leases.reopen()
         self.publisher.beat()
         await prepare_history(connection)
+
+    async def _on_request(self, message: Any) -> None:
+        """Answers beside others: the next frame, which assigns a face, may be a while."""
+        answering = asyncio.create_task(answer(message, self._pipeline, self._on_assigned))
+        self._answers.add(answering)
+        answering.add_done_callback(self._answers.discard)
+
+    def _pipeline(self, stream: str) -> Pipeline | None:
+        running = self._running.get(stream)
+        return None if running is None else running.pipeline
+
+    def _on_assigned(self, request: Assign) -> None:
+        self.publisher.pass_on(AssignedMessage(request.stream, request.face, request.subject))
 
     def _on_take(self, stream: str, epoch: int) -> None:
         self._wanted[stream] = epoch
@@ -162,6 +207,8 @@ class Worker:
                     running.pipeline.stop()
                     running.stack.close()
                     self.publisher.remove(stream)
+                    self._metrics.forget(stream)
+                    self._report()
             elif running is None:
                 try:
                     self._start(stream, epoch)
@@ -177,18 +224,25 @@ class Worker:
         supports = [self._support(name) for name in camera.support]
         with ExitStack() as stack:
             source = stack.enter_context(closing(open_source(camera.source, stream_id=stream)))
-            tracker = stack.enter_context(self._open_tracker(supports))
+            tracker = stack.enter_context(self._open_tracker(source, supports))
             if isinstance(tracker, Tracker):
                 model = tracker.model
                 self.publisher.model = ModelInfo(model.name, model.sha256, tracker.backend)
+            sink = _BusSink(self.publisher, self._thresholds, self._metrics)
             # Many streams keep all cores busy: a second worker for each would only get in the way.
-            pipeline = Pipeline(source, tracker, [_BusSink(self.publisher)], PipelineOptions(overlap=False))
+            pipeline = Pipeline(source, tracker, [sink], PipelineOptions(overlap=False))
             now = self._wanted.get(stream) or epoch  # another one, if the store was emptied meanwhile
             # Clients know the camera by its name; its address stays here.
             info = replace(pipeline.info(subject_infos(supports)), label=stream)
             self.publisher.add(info, now)
             pipeline.start()
             self._running[stream] = _Running(pipeline, stack.pop_all())
+            self._report()
+
+    def _report(self) -> None:
+        """The page shows what runs now."""
+        pipelines = [running.pipeline for running in list(self._running.values())]
+        self._metrics.attach(pipelines, None, self.publisher.model, self._version)
 
     def _support(self, name: str) -> SupportSet:
         if self._passphrase is None:
@@ -223,11 +277,32 @@ class ProcessLoad:
         return min(1.0, self._share)
 
 
+class _WorkerFigures(Collector):
+    """Of /metrics: the bus, the load, and whether something is wrong; the names are those of a gateway's page."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def collect(self) -> Iterable[Metric]:
+        connection = self._worker.connection
+        health = self._worker.health()
+        for name, text, value in (
+            ("mtclar_bus_connected", "1 while the bus can be reached", connection.connected),
+            ("mtclar_worker_streams", "Streams that run here", len(self._worker.streams)),
+            ("mtclar_worker_load", "Share of the processors in use", health["load"]),
+            ("mtclar_worker_trouble", "1 while something is wrong", health["trouble"] is not None),
+        ):
+            yield GaugeMetricFamily(name, text, value=float(value))  # type: ignore[arg-type]
+        yield CounterMetricFamily("mtclar_bus_lost", "Messages that could not be sent", connection.lost)
+
+
 class _BusSink(Sink):
     """The messages of one pipeline for the publisher that all share."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, thresholds: ThresholdWatch, metrics: Metrics) -> None:
         self._publisher = publisher
+        self._thresholds = thresholds
+        self._metrics = metrics
 
     @property
     def trouble(self) -> str | None:  # type: ignore[override]  # read-only here
@@ -235,12 +310,11 @@ class _BusSink(Sink):
         return self._publisher.trouble
 
     def affect(self, message: AffectMessage) -> None:
+        self._metrics.affect(message)
         self._publisher.affect(message)
+        for event in self._thresholds.update(message):
+            self._publisher.pass_on(event)
 
     def status(self, message: StatusMessage) -> None:
+        self._metrics.status(message)
         self._publisher.status(message)
-
-
-def tracker_opener(**options: Any) -> OpenTracker:
-    """Opens trackers on the bundled networks with these options of Tracker.open."""
-    return lambda supports: Tracker.open(supports, **options)

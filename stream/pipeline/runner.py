@@ -306,7 +306,7 @@ class Runner:
             raise ProtocolError("cannot_play", "no recording is played")
         playback.play(request)
 
-    def _on_thresholds(self, request: Thresholds) -> None:
+    def _on_thresholds(self, request: Thresholds, _: ClientHandle) -> None:
         self._thresholds.set(request.chosen)
         self.server.publish(ThresholdsMessage(request.chosen))
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import ON_CPU, open_sessions
 from mtclar.engine.errors import UsageError
-from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
 from mtclar.engine.face.stillness import ECONOMY_LOOKS_PER_S, Looks
 from mtclar.engine.support_set import SupportSet
-from mtclar.engine.tracker import MAX_FACES, Tracker
+from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.batching import DEFAULT_WAIT_MS, Batcher
 from mtclar.stream.pipeline.mailbox import Freshness
 from mtclar.stream.pipeline.pipeline import default_freshness
@@ -65,56 +65,61 @@ def open_shared_encoder(
     return backend, Batcher(session, wait_ms=DEFAULT_WAIT_MS if batch_wait_ms is None else batch_wait_ms)
 
 
-def open_streams(
+def tracker_opener(
     stack: ExitStack,
-    sources: Sequence[Source],
-    supports: Sequence[SupportSet],
+    streams: int,
     *,
     backend: str = "auto",
     threads: int = 1,
-    smoother: str = DEFAULT_SMOOTHER,
-    max_faces: int = MAX_FACES,
     batch_wait_ms: float | None = None,
     progress: Callable[[str], None] | None = None,
-    blendshapes: bool = False,
-    face_landmarker: Path | None = None,
     freshness: Freshness | None = None,
     skip_still: bool | None = None,
     economy: bool = False,
-) -> list[Stream]:
-    """Opens a tracker for each source, closed with the stack. Raises what Tracker.open raises.
+    face_landmarker: Path | None = None,
+    **options: Any,
+) -> Callable[[Source, Sequence[SupportSet]], Tracker]:
+    """What opens the tracker of each of so many streams, from its source and support sets.
 
-    With several sources, one encoder takes the faces of all streams in batches on a card, or where `batch_wait_ms` is
-    given: how long a face may wait for those of other streams. `skip_still`: a face that does not change keeps its
-    values for a few frames; None: unless every frame of a file is answered. `economy`: ten looks a second.
+    With several, one encoder takes the faces of all streams in batches on a card, or where `batch_wait_ms` is given:
+    how long a face may wait for those of other streams. It is closed with the stack, the trackers before it.
+    `skip_still`: a face that does not change keeps its values for a few frames; None: unless every frame of a file is
+    answered. `economy`: ten looks a second. `options` are those of Tracker.open.
     """
     if economy and face_landmarker is not None:
         raise UsageError(
             "--economy works with the bundled face finder alone", "leave out --faces or --economy"
         )
+    backend, batcher = open_shared_encoder(stack, streams, backend, threads, batch_wait_ms, progress)
 
-    def looks(source: Source) -> Looks:
+    def open_tracker(source: Source, supports: Sequence[SupportSet]) -> Tracker:
         skip = (freshness or default_freshness(source)) != "all" if skip_still is None else skip_still
-        return Looks(skip, ECONOMY_LOOKS_PER_S if economy else None)
+        return Tracker.open(
+            supports,
+            backend=backend,
+            threads=threads,
+            progress=progress,
+            encoder=None if batcher is None else batcher.join(source.stream_id),
+            face_landmarker=face_landmarker,
+            looks=Looks(skip, ECONOMY_LOOKS_PER_S if economy else None),
+            **options,
+        )
 
-    backend, batcher = open_shared_encoder(stack, len(sources), backend, threads, batch_wait_ms, progress)
+    return open_tracker
+
+
+def open_streams(
+    stack: ExitStack, sources: Sequence[Source], supports: Sequence[SupportSet], **options: Any
+) -> list[Stream]:
+    """Opens a tracker for each source, closed with the stack; `options` are those of `tracker_opener`.
+
+    Raises what Tracker.open raises.
+    """
+    open_tracker = tracker_opener(stack, len(sources), **options)
     return [
         Stream(
             source,
-            stack.enter_context(
-                Tracker.open(
-                    supports_of(i, len(sources), supports),
-                    backend=backend,
-                    threads=threads,
-                    smoother=smoother,
-                    max_faces=max_faces,
-                    progress=progress,
-                    encoder=None if batcher is None else batcher.join(source.stream_id),
-                    blendshapes=blendshapes,
-                    face_landmarker=face_landmarker,
-                    looks=looks(source),
-                )
-            ),
+            stack.enter_context(open_tracker(source, supports_of(i, len(sources), supports))),
         )
         for i, source in enumerate(sources)
     ]

@@ -47,7 +47,7 @@ class Router:
         on_assign: Callable[[Assign, ClientHandle], None] | None,
         on_record: Callable[[Record], None] | None,
         on_play: Callable[[Play], None] | None,
-        on_thresholds: Callable[[Thresholds], None] | None,
+        on_thresholds: Callable[[Thresholds, ClientHandle], None] | None,
         on_preview: Callable[[ClientHandle, str | None], None] | None,
     ) -> None:
         self.uploads: FrameUploads | None = None
@@ -119,7 +119,7 @@ class Router:
             if self._on_thresholds is None:
                 raise ProtocolError("cannot_watch", "this server watches no thresholds")
             log_action(handle, "thresholds", thresholds=[str(one) for one in message.chosen])
-            self._on_thresholds(message)
+            self._on_thresholds(message, handle)
         elif isinstance(message, Preview):
             self._require_broadcast(message.stream)
             if self._on_preview is None:

@@ -101,8 +101,9 @@ class Server(Sink):
         on_assign: Callable[[Assign, ClientHandle], None] | None = None,
         on_record: Callable[[Record], None] | None = None,
         on_play: Callable[[Play], None] | None = None,
-        on_thresholds: Callable[[Thresholds], None] | None = None,
+        on_thresholds: Callable[[Thresholds, ClientHandle], None] | None = None,
         on_preview: Callable[[ClientHandle, str | None], None] | None = None,
+        details: Callable[[], Mapping[str, object]] = dict,
         clocks: ClockPair | None = None,
     ) -> None:
         self.config = config or ServerConfig()
@@ -119,6 +120,7 @@ class Server(Sink):
         self._streams: tuple[StreamInfo, ...] = ()
         self._hello = hello or (lambda: Hello(self._streams))
         self._failure = failure or (lambda: None)
+        self._more_details = details
         self._user_on_mark = on_mark
         self._own_clocks = self._clocks = clocks or ClockPair()
         self._session = uuid.uuid4().hex
@@ -402,4 +404,5 @@ class Server(Sink):
             "clients": self.clients,
             "messages": self._hub.published,
             **({} if uploads is None else {"pictures": uploads.counts()}),
+            **self._more_details(),
         }

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from mtclar.engine.data_types import FaceState
 from mtclar.engine.errors import ServeError, UsageError
 from mtclar.stream.pipeline.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, SourceState, StatusMessage, StreamInfo
@@ -47,6 +48,8 @@ BUCKETS_S = (
 RATE_WINDOW_S = 10.0
 SAMPLES_AT_ONCE, PAUSE_S = 64, 1e-4  # about 0.4 ms of work between pauses
 STATES: tuple[str, ...] = get_args(SourceState)
+FACE_STATES: tuple[str, ...] = get_args(FaceState)
+PARTS = ("queue", "track", "estimate", "total")  # of a latency
 
 
 def open_metrics(argument: str) -> "Metrics":
@@ -99,8 +102,8 @@ class Metrics(Sink):
     def attach(
         self,
         pipelines: Sequence[Pipeline],
-        server: Server,
-        model: ModelInfo,
+        server: Server | None,
+        model: ModelInfo | None,
         version: str,
         sinks: Sequence[Delivery] = (),
     ) -> None:
@@ -108,7 +111,18 @@ class Metrics(Sink):
         self._live.sinks = tuple(sinks)
         self._live.pipelines, self._live.server = tuple(pipelines), server
         self._live.model, self._live.version = model, version
-        self._live.clear_rates()
+
+    def add(self, collector: Collector) -> None:
+        """Further figures."""
+        self._registry.register(collector)
+
+    def forget(self, stream: str) -> None:
+        """A stream that runs here no longer: what was counted of it goes."""
+        for part in PARTS:
+            self._latency.remove(stream, part)
+        for state in FACE_STATES:
+            self._faces.remove(stream, state)
+        self._live.states.pop(stream, None)
 
     def open(self, streams: Sequence[StreamInfo]) -> None:  # noqa: ARG002
         if self.address is None:
@@ -131,7 +145,7 @@ class Metrics(Sink):
     def affect(self, message: AffectMessage) -> None:
         """Counts one `affect` message."""
         stream, latency = message.stream, message.latency_ms
-        for part in ("queue", "track", "estimate", "total"):
+        for part in PARTS:
             self._latency.labels(stream, part).observe(1e-3 * getattr(latency, part))
         for face in message.faces:
             self._faces.labels(stream, face.state).inc()
@@ -195,26 +209,23 @@ class _Live(Collector):
         self.model: ModelInfo | None = None
         self.version = ""
         self._clock = clock
-        self._samples: deque[tuple[float, tuple[int, ...]]] = deque()
-
-    def clear_rates(self) -> None:
-        """Drops the samples of other pipelines."""
-        self._samples.clear()
+        self._samples: deque[tuple[float, dict[Pipeline, int]]] = deque()
 
     def tick(self) -> None:
         now_s = self._clock()
         if self._samples and now_s - self._samples[-1][0] < 1.0:
             return
-        self._samples.append((now_s, tuple(pipeline.answered for pipeline in self.pipelines)))
+        self._samples.append((now_s, {pipeline: pipeline.answered for pipeline in self.pipelines}))
         while now_s - self._samples[0][0] > RATE_WINDOW_S:
             self._samples.popleft()
 
     def collect(self) -> Iterable[Metric]:
-        if self.server is None or self.model is None:
-            return
         yield from self._of_streams()
-        yield from server_metrics(self.server)
+        if self.server is not None:
+            yield from server_metrics(self.server)
         yield from self._of_sinks()
+        if self.model is None:
+            return
         info = GaugeMetricFamily(
             "mtclar_info",
             "Version, model and backend",
@@ -245,15 +256,16 @@ class _Live(Collector):
             "mtclar_source_state", "1 for the current state of the source", labels=["stream", "state"]
         )
         samples = list(self._samples)
-        for number, pipeline in enumerate(self.pipelines):
+        for pipeline in self.pipelines:
             name = [pipeline.source.stream_id]
             answered.add_metric(name, pipeline.answered)
             dropped.add_metric(name, pipeline.dropped)
             lost.add_metric(name, pipeline.reconnects)
             left.add_metric(name, pipeline.abandoned)
-            if len(samples) > 1:
-                (first_s, first), (last_s, last) = samples[0], samples[-1]
-                rate.add_metric(name, (last[number] - first[number]) / (last_s - first_s))
+            counted = [(at_s, counts[pipeline]) for at_s, counts in samples if pipeline in counts]
+            if len(counted) > 1:
+                (first_s, first), (last_s, last) = counted[0], counted[-1]
+                rate.add_metric(name, (last - first) / (last_s - first_s))
             for possible in STATES:
                 state.add_metric([*name, possible], float(self.states.get(name[0]) == possible))
         yield from (answered, dropped, lost, left, rate, state)

@@ -35,6 +35,13 @@ def command(
     backend: BackendOption = "auto",
     provider: ProviderOption = None,
     threads: ThreadsOption = 1,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Serve /metrics for Prometheus there, to everybody who reaches it; 127.0.0.1:9100 for this machine.",
+        ),
+    ] = "",
     log: LogOption = "plain",
 ) -> None:
     """Run cameras of a fleet and publish their values: workers on the same bus share the cameras among themselves.
@@ -46,6 +53,7 @@ def command(
     """
     import os
     import socket
+    from contextlib import ExitStack
 
     from mtclar.cli.display.logs import event, set_up_logs
     from mtclar.cli.display.terminal import Terminal, counted, print_text
@@ -57,24 +65,33 @@ def command(
     from mtclar.engine.errors import ServeError
     from mtclar.stream.bus.address import parse_bus
     from mtclar.stream.fleet.fleet_file import read_fleet
+    from mtclar.stream.pipeline.streams import tracker_opener
+    from mtclar.stream.sinks.prometheus import open_metrics
 
     bus, cameras = parse_bus(nats), read_fleet(fleet)
     set_up_logs(log, [camera.source for camera in cameras.values()])
     console = Terminal(quiet=log == "json")
     module = fleet_module("worker")
-    worker = module.Worker(
-        bus,
-        cameras,
-        name or f"{socket.gethostname()}-{os.getpid()}",
-        open_tracker=module.tracker_opener(backend=backend_spec(backend, provider), threads=threads),
-        passphrase=passphrase_of(fleet, passphrase_file),
-        version=version(),
-        balance=balance,
-    )
+    page = open_metrics(metrics) if metrics else None
     supervisor = Supervisor()
-    with stop_on_signals() as stopped, worker:
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        worker = module.Worker(
+            bus,
+            cameras,
+            name or f"{socket.gethostname()}-{os.getpid()}",
+            open_tracker=tracker_opener(
+                stack, len(cameras), backend=backend_spec(backend, provider), threads=threads
+            ),
+            passphrase=passphrase_of(fleet, passphrase_file),
+            metrics=page,
+            version=version(),
+            balance=balance,
+        )
+        stack.enter_context(worker)
         supervisor.ready(f"worker {worker.name}")
         print_text(console, f"Bus        {bus.name}, subjects {bus.prefix}.>")
+        if page is not None and page.address is not None:
+            print_text(console, f"Metrics    http://{page.address[0]}:{page.address[1]}/metrics")
         print_text(console, f"Worker     {worker.name}, {counted(len(cameras), 'camera')} in {fleet}")
         event("working", f"worker {worker.name}", version=version(), cameras=len(cameras))
         said = None

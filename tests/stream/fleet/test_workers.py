@@ -24,7 +24,7 @@ CAMERAS = {name: Camera(name, SOURCE) for name in ("cam-1", "cam-2", "cam-3", "c
 PASSPHRASE = "correct horse"
 
 
-def small(_: Sequence[SupportSet]) -> AbstractContextManager[Any]:
+def small(_: Any, _supports: Sequence[SupportSet]) -> AbstractContextManager[Any]:
     return nullcontext(SmallTracker())
 
 
@@ -118,7 +118,7 @@ def test_an_encrypted_support_set_travels_to_the_worker_that_has_the_stream(
     pytest.importorskip("cryptography", reason="cryptography is not installed; `make setup-all` brings it")
     got: list[str] = []
 
-    def note(supports: Sequence[SupportSet]) -> AbstractContextManager[Any]:
+    def note(_: Any, supports: Sequence[SupportSet]) -> AbstractContextManager[Any]:
         got.extend(support.subject for support in supports)
         return nullcontext(SmallTracker())
 

@@ -53,7 +53,7 @@ def main(url: str, name: str, pause_s: str, hz: str, *streams: str) -> None:
     from mtclar.stream.fleet.worker import Worker
     from tests.support.pipeline_parts import SmallTracker
 
-    def open_small(_: Sequence[Any]) -> AbstractContextManager[Any]:
+    def open_small(_: Any, _supports: Sequence[Any]) -> AbstractContextManager[Any]:
         return nullcontext(SmallTracker(pause_s=float(pause_s), keep=False))
 
     cameras = {stream: Camera(stream, f"synthetic:64x48@{float(hz):g}") for stream in streams}
