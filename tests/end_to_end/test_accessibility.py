@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.browser.watched_page import OpenPage
 
+LOCALES = ("en-GB", "de-DE")
 ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / "build" / "axe"
 
@@ -45,6 +46,20 @@ def serious(page: Page, axe: str) -> list[str]:
     return found
 
 
+def focus_order(page: Page, names: tuple[str, ...]) -> list[str]:
+    """Those of the nodes that the Tab key reaches from the start of the page, in that order."""
+    page.evaluate("document.activeElement.blur()")
+    page.locator("h1").click()
+    reached: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name = page.evaluate("document.activeElement.id")
+        if name in reached:
+            break
+        reached += [name] if name in names else []
+    return reached
+
+
 def test_the_dashboard(speaker: Callable[..., Any], open_page: OpenPage, axe: str) -> None:
     server = speaker(streams=("door", "desk"))
     page = open_page(server.url)
@@ -77,28 +92,44 @@ def test_the_dashboard(speaker: Callable[..., Any], open_page: OpenPage, axe: st
     ]  # as they are seen
 
 
-def test_calibration_and_camera(process: Callable[..., Any], open_page: OpenPage, axe: str) -> None:
+@pytest.mark.parametrize("locale", LOCALES)
+def test_calibration_and_camera(
+    process: Callable[..., Any], open_page: OpenPage, axe: str, locale: str
+) -> None:
     running = process("run", "--source", "browser", "--port", "0", "--no-live", "--calibrate")
     url = str(running.read_until("Dashboard").split()[-1])
     for name in ("camera", "calibrate"):
-        page = open_page(url + name, gone=True)
+        page = open_page(url + name, gone=True, locale=locale)
         expect(page.locator("#connection")).to_have_attribute("data-state", "live")
         assert serious(page, axe) == []
+    expect(page.locator("#take")).to_be_enabled()
+    assert focus_order(page, ("camera-start", "grid", "take", "skip", "done")) == [
+        "camera-start",
+        "grid",
+        "take",
+        "skip",
+    ]
 
 
-def test_rating(process: Callable[..., Any], open_page: OpenPage, axe: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("locale", LOCALES)
+def test_rating(
+    process: Callable[..., Any], open_page: OpenPage, axe: str, locale: str, tmp_path: Path
+) -> None:
     running = process(
         "calibrate", "recording", "demo", "--port", 0, "--out", tmp_path / "anna.mtclar", "--every", "200"
     )
     found = re.search(r"http://\S+/rate", running.read_until("Open http"))
     assert found is not None
-    page = open_page(found[0], gone=True)
+    page = open_page(found[0], gone=True, locale=locale)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    expect(page.locator("#step")).to_have_text("0 of 5 frames labelled")
+    expect(page.locator("#step")).to_contain_text("5")
     page.locator("#ratings summary").click()
-    for answer in ("Grid", "Sliders", "SAM", "Words"):
-        page.locator("#modes label", has_text=answer).click()
+    for answer in ("sliders", "sam", "words", "grid"):
+        page.locator(f"#modes label:has(input[value={answer}])").click()
         assert serious(page, axe) == []
+    page.locator("#grid").press("ArrowRight")
+    order = ("back", "forward", "grid", "note", "take", "skip", "unblind", "save")
+    assert focus_order(page, order) == [name for name in order if name != "save"]  # nothing is rated yet
 
 
 def test_the_studio(process: Callable[..., Any], open_page: OpenPage, axe: str, tmp_path: Path) -> None:

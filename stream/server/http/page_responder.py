@@ -37,7 +37,10 @@ class PageResponder:
         hosts = request.headers.get_all("Host")
         if not isinstance(page, Page):
             return self._make(page, hosts)
-        return response(page, hosts, self._secure, self._filter.reader(request.path, request.headers))
+        reader = self._filter.reader(request.path, request.headers)
+        encodings = ",".join(request.headers.get_all("Accept-Encoding")).lower().split(",")
+        takes_gzip = "gzip" in (encoding.strip() for encoding in encodings)
+        return response(page, hosts, self._secure, reader, takes_gzip)
 
     async def _make(self, route: Route, hosts: Sequence[str]) -> Response:
         page = await asyncio.get_running_loop().run_in_executor(self._executor, route)

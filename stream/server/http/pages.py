@@ -1,5 +1,6 @@
 """HTTP pages of the server: the web pages' files, the protocol's schema, health and readiness, pages of extensions."""
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ CONTENT_TYPES = {
     ".json": "application/json",
     ".yaml": "application/yaml",
 }
+
+COMPRESSED = {CONTENT_TYPES[suffix] for suffix in (".html", ".js", ".css", ".svg", ".json")}
 
 # The pages load nothing from elsewhere and cannot be framed.
 SECURITY_HEADERS = {
@@ -58,6 +61,7 @@ class Page:
     body: bytes
     content_type: str = CONTENT_TYPES[".html"]
     status: HTTPStatus = HTTPStatus.OK
+    gzipped: bytes = b""  # the same body, for browsers that take it; empty: there is none
 
 
 Route = Callable[[], Page]
@@ -75,7 +79,9 @@ def web_folder(package: str, name: str) -> dict[str, Page]:
                 folders.append((entry, f"{path}/{entry.name}"))
             elif (content_type := CONTENT_TYPES.get(PurePath(entry.name).suffix)) is not None:
                 address = path if entry.name == "index.html" else f"{path}/{entry.name}"
-                pages[address] = Page(entry.read_bytes(), content_type)
+                body = entry.read_bytes()
+                packed = gzip.compress(body, mtime=0) if content_type in COMPRESSED else b""
+                pages[address] = Page(body, content_type, gzipped=packed)
     return pages
 
 
@@ -202,11 +208,15 @@ class Pages:
         )
 
 
-def response(page: Page, hosts: Sequence[str], tls: bool, reader: str | None = None) -> Response:
+def response(
+    page: Page, hosts: Sequence[str], tls: bool, reader: str | None = None, takes_gzip: bool = False
+) -> Response:
     """The page as an HTTP response with the security headers, for a request with these Host headers.
 
-    `reader` is an Origin whose pages may read it although they are not the server's.
+    `reader` is an Origin whose pages may read it although they are not the server's. `takes_gzip`: the client does.
     """
+    packed = takes_gzip and bool(page.gzipped)
+    body = page.gzipped if packed else page.body
     host = hosts[0] if len(hosts) == 1 and HOST.fullmatch(hosts[0]) else None
     # Not every browser counts the websocket of the same host as 'self'. Behind a proxy with TLS it is wss: too.
     schemes = ("wss",) if tls else ("ws", "wss")
@@ -214,7 +224,7 @@ def response(page: Page, hosts: Sequence[str], tls: bool, reader: str | None = N
     headers = Headers(
         {
             "Content-Type": page.content_type,
-            "Content-Length": str(len(page.body)),
+            "Content-Length": str(len(body)),
             "Connection": "close",
             "Content-Security-Policy": CONTENT_SECURITY_POLICY.format(websocket=websocket),
             **SECURITY_HEADERS,
@@ -227,4 +237,8 @@ def response(page: Page, hosts: Sequence[str], tls: bool, reader: str | None = N
         tls and host is not None and not is_loopback(urlsplit(f"//{host}").hostname or "")
     ):  # holds for all its ports
         headers["Strict-Transport-Security"] = HSTS
-    return Response(page.status.value, page.status.phrase, headers, page.body)
+    if page.gzipped:
+        headers["Vary"] = "Accept-Encoding"
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return Response(page.status.value, page.status.phrase, headers, body)

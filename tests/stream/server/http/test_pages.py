@@ -1,5 +1,6 @@
 """The pages of a real server over HTTP: their headers, health and readiness, pages that take long."""
 
+import gzip
 import json
 import threading
 import urllib.error
@@ -24,6 +25,20 @@ from mtclar.stream.server.http.pages import Page, response
 from mtclar.stream.server.server import Server
 
 TOKEN = "a-long-enough-token"
+
+
+def test_files_are_compressed_for_who_takes_it(server: Server) -> None:
+    url = f"{server.url}dashboard/app.js"
+    answers = []
+    for encodings in ("gzip, br", "identity"):
+        request = urllib.request.Request(url, headers={"Accept-Encoding": encodings})
+        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            answers.append((answer.headers["Content-Encoding"], answer.read()))
+    (packed, small), (plain, whole) = answers
+    assert (packed, plain) == ("gzip", None)
+    assert gzip.decompress(small) == whole
+    assert len(small) < len(whole) / 2
 
 
 def get(server: Server, path: str) -> tuple[int, bytes, dict[str, str]]:
