@@ -31,29 +31,28 @@ step build
 # The format of docker: an image of OCI's own has no health check.
 builder build $pull --format docker --network host --tag mtclar-stream --file deploy/Containerfile .
 
-# Every container as deploy/compose.yaml runs it: a root that cannot be written, no capabilities, and no network at all.
+# The container as deploy/compose.yaml runs it: a root that cannot be written, no capabilities, and here no network at all.
 engine() { podman --root "$work/store" --runroot "$work/run" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file \
   ${RUNTIME:+--runtime "$RUNTIME"} "$@"; }
-limits=(--pull never --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --network none
-  --ulimit nofile=1024:1024 --ulimit nproc=1024:1024)  # a container cannot have more than who starts it
-image=localhost/mtclar-stream
-inside() { engine run --rm --no-healthcheck "${limits[@]}" "$@"; }
-step as user 10001, who can write to /data and /tmp alone
-[ "$(inside --entrypoint id "$image" -u)" = 10001 ]
-inside --entrypoint sh "$image" -c 'touch /data/a /tmp/a && ! touch /a 2>&- && ! touch /opt/mtclar-stream/a 2>&- && ! touch /home/a 2>&-'
-step mtclar-stream doctor
-inside "$image" doctor
-step demo
-inside "$image" demo --freshness all --no-live --port 0 --once
-step camera, tracker, dashboard: the health check and the page
 name=mtclar-try-$$
-engine run --detach --name "$name" --no-healthcheck "${limits[@]}" "$image" \
+step camera, tracker, dashboard
+engine run --detach --name "$name" --pull never --no-healthcheck --read-only --tmpfs /tmp --cap-drop all \
+  --security-opt no-new-privileges --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 localhost/mtclar-stream \
   run --source synthetic:320x240@10 --support none --no-live >/dev/null
 trap 'engine rm --force "$name" >/dev/null' EXIT
+inside() { engine exec "$name" "$@"; }
+step as user 10001, who can write to /data and /tmp alone
+[ "$(inside id -u)" = 10001 ]
+inside sh -c 'touch /data/a /tmp/a; for place in / /home /opt/mtclar-stream /usr; do ! touch $place/a 2>&- || exit 1; done'
+step health check and page
 health=$(sed -n 's/^ *CMD \["python", "-c", "\(.*\)"\]$/\1/p' deploy/Containerfile)
-for try in $(seq 60); do engine exec "$name" python -c "$health" 2>&- && break; [ "$try" -lt 60 ]; sleep 1; done
-echo healthy
-engine exec "$name" python -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:8765/").read().decode()[:15])'
+for try in $(seq 60); do inside python -c "$health" 2>&- && break; [ "$try" -lt 60 ]; sleep 1; done
+inside python -c 'import urllib.request as r; assert b"<html" in r.urlopen("http://127.0.0.1:8765/").read()'
+step mtclar-stream doctor
+inside mtclar-stream doctor --json | grep '"ok": true' >/dev/null
+step demo
+inside mtclar-stream demo --freshness all --no-live --port 0 --once
+step the end
 engine stop --time 20 "$name" >/dev/null
 [ "$(engine inspect --format '{{.State.ExitCode}}' "$name")" = 0 ]
 step done

@@ -26,6 +26,8 @@ DOCS = ROOT / "docs"
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
 SECTION = re.compile(r"^\*\*(.+?)\*\*", re.MULTILINE)
 CODE_IN_TABLE = re.compile(r"(?<=\|)[^\n]*`[^`\n]*\\\|[^`\n]*`")
+CODE_IN_LINE = re.compile(r"<code>[^<\n]*</code>")  # in HTML; the code of a block has a span for each line
+OPTION = re.compile(r"(?<![\w-])(--?[\w-]+)")
 """GitHub wants `\\|` for a bar in the code of a table, Python-Markdown the bar alone."""
 MARKER = re.compile(r"<!-- site: (\w+) -->")
 REFERENCES = {"commands": reference.commands, "messages": reference.messages}
@@ -128,6 +130,13 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
 
     whole = MARKER.sub(lambda found: REFERENCES[found[1]](), LINK.sub(moved, markdown))
     return CODE_IN_TABLE.sub(lambda code: code[0].replace("\\|", "|"), whole)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Options within a line stay whole: browsers break a line after the hyphens of `--option`."""
+    return CODE_IN_LINE.sub(
+        lambda code: OPTION.sub(r'<span style="white-space: nowrap">\1</span>', code[0]), html
+    )
 
 
 def _origins(files: Files) -> Iterator[str]:
