@@ -3,8 +3,9 @@
     python -m tools.convert.plain_prelu engine/models/face_mesh.onnx
 
 rewrites a network and the digest in its card. max(x, 0) + a min(x, 0) = a x + (1 - a) relu(x), and a scale for each
-channel is a depthwise convolution of one pixel. ONNX Runtime's own PRelu is slow and has no blocked layout, so every
-one costs two changes of layout besides. docs/results/performance.md has the measurement.
+channel is a depthwise convolution of one pixel, into which ONNX Runtime fuses a Relu that follows and an Add. ONNX
+Runtime's own PRelu is slow and has no blocked layout, so every one costs two changes of layout besides.
+docs/results/performance.md has the measurement.
 """
 
 import argparse
@@ -38,13 +39,21 @@ def without_prelu(model: onnx.ModelProto) -> onnx.ModelProto:
         for name, values in scales.items():
             scale = values.astype(np.float32).reshape(channels, 1, 1, 1)
             plain.graph.initializer.append(numpy_helper.from_array(scale, name))
-        below, above = (
-            helper.make_node("Conv", [source, name], [f"{name}_x"], group=channels, kernel_shape=[1, 1])
-            for source, name in zip((x, f"{y}_positive"), scales, strict=True)
-        )
-        positive = helper.make_node("Relu", [x], [f"{y}_positive"])
-        total = helper.make_node("Add", [f"{name}_x" for name in scales], [y])
-        plain.graph.node.extend([positive, below, above, total])
+
+        def scaled(source: str, name: str, to: str, channels: int = channels) -> onnx.NodeProto:
+            return helper.make_node("Conv", [source, name], [to], group=channels, kernel_shape=[1, 1])
+
+        slope_name, rest_name = scales
+        above = f"{y}_above"
+        if (slope <= 1).all():  # (1 - a) relu(x) = relu((1 - a) x), which is one operator when it runs
+            rest = [scaled(x, rest_name, f"{above}_x"), helper.make_node("Relu", [f"{above}_x"], [above])]
+        else:
+            rest = [
+                helper.make_node("Relu", [x], [f"{above}_x"]),
+                scaled(f"{above}_x", rest_name, above),
+            ]
+        below = scaled(x, slope_name, f"{y}_below")
+        plain.graph.node.extend([*rest, below, helper.make_node("Add", [f"{y}_below", above], [y])])
     still_used = {name for node in plain.graph.node for name in node.input}
     for name in slopes - still_used:
         plain.graph.initializer.remove(weights[name])
