@@ -57,7 +57,7 @@ def test_cycles_are_collected_between_frames_alone() -> None:
             one.append(one)
 
     with collected_between_frames():
-        gc.callbacks.append(lambda phase, info: phases.append(phase))
+        gc.callbacks.append(lambda phase, _: phases.append(phase))
         try:
             cycles(2_000)
             assert not phases  # Python would have collected by now
@@ -89,7 +89,7 @@ def test_a_pipeline_collects_beside_its_frames() -> None:
         Tracker.open() as tracker,
         closing(open_source("synthetic:160x120@200?frames=400")) as source,
     ):
-        gc.callbacks.append(lambda phase, info: collections.append(info))
+        gc.callbacks.append(lambda _, info: collections.append(info))
         try:
             with Pipeline(source, tracker) as pipeline:
                 assert pipeline.wait(60)
