@@ -158,7 +158,7 @@ function streamNow({ stream, label, subjects }) {
     stream,
     label: label || stream,
     people: ambiguous && mayAssign ? subjects.map(({ subject }) => subject) : null,
-    fps: meter.read(stream).fps,
+    ...meter.read(stream),
     state: streamState(status, silence_s, present.map((face) => face.latest)),
     live: !status && silence_s <= SILENCE_S,
   };

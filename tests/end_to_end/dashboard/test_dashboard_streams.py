@@ -226,3 +226,30 @@ def test_a_wall_of_all_faces_and_one_of_them_selected(speaker: StartSpeaker, ope
     expect(tiles.first).to_be_hidden()
     expect(page.locator("#valence")).to_have_text("−0.25")
     expect(page.locator(".face")).to_have_count(1)  # of its stream alone
+
+
+def test_the_wall_is_searched_and_ordered(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker(streams=("door", "desk"))
+    page = open_page(server.url)
+    server.say(
+        server.face(0.1, -0.4, subject="anna"),
+        server.face(0.1, 0.2, track=1, subject="ben", state="low_quality", faults=("too dark",)),
+        stream="door",
+    )
+    server.say(server.face(0.1, 0.8, subject="cleo"), stream="desk")
+    page.locator("#wall-button").click()
+    names = page.locator(".tile:visible .face-name")
+    expect(names).to_have_text(["anna", "ben", "cleo"])
+    order = page.get_by_label("Order")
+    order.select_option(label="Doubtful first")
+    expect(names).to_have_text(["ben", "anna", "cleo"])
+    order.select_option(label="Highest arousal first")
+    expect(names).to_have_text(["cleo", "ben", "anna"])
+    search = page.get_by_label("Search names and streams")
+    search.fill("DOOR")
+    expect(names).to_have_text(["ben", "anna"])
+    search.fill("dana")
+    expect(page.get_by_text("No tile has this name")).to_be_visible()
+    search.fill("")
+    expect(names).to_have_count(3)
+    expect(page.locator(".tile-health").first).to_contain_text("8 ms")

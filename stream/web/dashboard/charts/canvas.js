@@ -78,6 +78,17 @@ export function fitting(context, words, width_px) {
   return length > 1 ? `${words.slice(0, length)}…` : "";
 }
 
+/** Text with a halo, so that it can be read on lines. */
+export function haloText(context, theme, words, x, y) {
+  context.strokeStyle = theme.card;
+  context.lineWidth = 4;
+  context.lineJoin = "round";
+  context.globalAlpha = 0.8;
+  context.strokeText(words, x, y);
+  context.globalAlpha = 1;
+  context.fillText(words, x, y);
+}
+
 /** The style sheet's variables, as the charts need them. */
 export function readTheme() {
   const style = getComputedStyle(document.documentElement);

@@ -2,7 +2,7 @@
 
 import { AXES, EMOTIONS } from "../../shared/affect-words.js";
 import { text } from "../../shared/texts.js";
-import { fitting } from "./canvas.js";
+import { fitting, haloText } from "./canvas.js";
 
 const TRAIL_S = 5;
 const TRAIL_PIECES = 12; // each of one strength: a stroke for every sample would take half the time of a drawing
@@ -24,15 +24,16 @@ export function drawCircumplex(surface, viewport, theme, focus, support) {
   for (const { track } of viewport.scripts) drawTrail(context, circle, track, viewport.at, theme.script, 1.2, 0.5);
   for (const face of faces) drawTrail(context, circle, face, viewport.at, theme.slots[face.slot], 3, 0.75);
   for (const { face, sample } of points) drawSpread(context, circle, sample, theme.slots[face.slot]);
-  const taken = []; // boxes of rings, points and names
+  const taken = axisWords(circle).map(({ word, x, y, turned }) => boxOfAxisWord(context, theme, circle, word, x, y, turned)); // boxes of what is drawn
+  const isFree = (box) => box.left >= 0 && box.right <= surface.width && box.top >= 0 && box.bottom <= surface.height && !touches(box, taken);
   for (const { stream, track } of viewport.scripts) {
     const script = track.at(viewport.at);
-    if (script) taken.push(drawScript(context, circle, script, theme, points.find(({ face }) => face.stream === stream)?.sample));
+    if (script) taken.push(...drawScript(context, circle, script, theme, points.find(({ face }) => face.stream === stream)?.sample, isFree));
   }
   for (const { face, sample } of points) drawPoint(context, circle, sample, theme.slots[face.slot], theme);
-  const rings = support ? support.labels.map((label) => boxAround(toPixels(circle, ...label), 6)) : [];
-  taken.push(...rings, ...points.map(({ sample }) => boxAround(toPixels(circle, sample.v, sample.a), 10)));
-  if (points.length > 1) taken.push(...drawNames(context, circle, points, surface.width, theme));
+  if (points.length > 1) taken.push(...drawNames(context, circle, points, theme, isFree));
+  if (support) taken.push(...support.labels.map((label) => boxAround(toPixels(circle, ...label), 6)));
+  taken.push(...points.map(({ sample }) => boxAround(toPixels(circle, sample.v, sample.a), 10)));
   drawEmotions(context, circle, taken, theme);
 }
 
@@ -74,15 +75,33 @@ function drawCircle(context, circle, theme) {
   context.textBaseline = "middle";
   context.fillStyle = theme.muted;
   context.font = `600 ${size}px ${theme.font}`;
-  context.fillText(AXES.arousal[1], x, y - r - 0.9 * size);
-  context.fillText(AXES.arousal[0], x, y + r + 0.9 * size);
-  for (const [word, side] of [[AXES.valence[1], 1], [AXES.valence[0], -1]]) {
+  for (const { word, x: left, y: top, turned } of axisWords(circle)) {
     context.save();
-    context.translate(x + side * (r + 0.9 * size), y);
-    context.rotate((side * Math.PI) / 2);
+    context.translate(left, top);
+    context.rotate((turned * Math.PI) / 2);
     context.fillText(word, 0, 0);
     context.restore();
   }
+}
+
+/** The words at the ends of the axes, and where their middles are; `turned`: 1 or -1 for those that run down or up. */
+function axisWords(circle) {
+  const { x, y, r } = circle;
+  const out = r + 0.9 * wordSize(circle);
+  return [
+    { word: AXES.arousal[1], x, y: y - out, turned: 0 },
+    { word: AXES.arousal[0], x, y: y + out, turned: 0 },
+    { word: AXES.valence[1], x: x + out, y, turned: 1 },
+    { word: AXES.valence[0], x: x - out, y, turned: -1 },
+  ];
+}
+
+function boxOfAxisWord(context, theme, circle, word, x, y, turned) {
+  const size = wordSize(circle);
+  context.font = `600 ${size}px ${theme.font}`;
+  const half = context.measureText(word).width / 2;
+  const [across, down] = turned ? [0.6 * size, half] : [half, 0.6 * size];
+  return { left: x - across, right: x + across, top: y - down, bottom: y + down };
 }
 
 const wordSize = ({ r }) => Math.max(11, Math.min(17, r / 16));
@@ -95,6 +114,8 @@ function apart(one, other) {
   const down = Math.max(one.top - other.bottom, other.top - one.bottom, 0);
   return Math.hypot(across, down);
 }
+
+const touches = (box, others) => others.some((other) => apart(box, other) === 0);
 
 /** The words of the emotions; one fades where a ring, a point or a name comes near, so that none is written over another. */
 function drawEmotions(context, circle, taken, theme) {
@@ -171,8 +192,8 @@ function drawSpread(context, circle, sample, colour) {
   context.globalAlpha = 1;
 }
 
-/** A cross, with its name on the side away from the estimate. Returns the box of both. */
-function drawScript(context, circle, sample, theme, estimate) {
+/** A cross, with its name on the first side that is free, away from the estimate before others. Returns their boxes. */
+function drawScript(context, circle, sample, theme, estimate, isFree) {
   const [x, y] = toPixels(circle, sample.v, sample.a);
   const arm = 6.5;
   context.lineCap = "round";
@@ -187,12 +208,22 @@ function drawScript(context, circle, sample, theme, estimate) {
     context.stroke();
   }
   context.font = `12px ${theme.font}`;
-  const side = estimate && estimate.v > sample.v ? -1 : 1;
-  context.textAlign = side > 0 ? "left" : "right";
   context.fillStyle = theme.script;
-  label(context, theme, text("plane.script"), x + 13 * side, y);
-  const end = x + (13 + context.measureText(text("plane.script")).width) * side;
-  return { left: Math.min(x - arm, end), right: Math.max(x + arm, end), top: y - 8, bottom: y + 8 };
+  const cross = boxAround([x, y], arm);
+  const sides = estimate && estimate.v > sample.v ? ["left", "right", "below", "above"] : ["right", "left", "below", "above"];
+  const box = drawBeside(context, theme, text("plane.script"), [x, y], sides, isFree);
+  return box ? [cross, box] : [cross];
+}
+
+/** Words beside a point, on the first of these sides whose box is free. Returns the box; undefined: there is none. */
+function drawBeside(context, theme, words, position, sides, isFree) {
+  const width = context.measureText(words).width;
+  const box = sides.map((side) => boxBeside(side, position, width)).find(isFree);
+  if (!box) return undefined;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  haloText(context, theme, words, box.left, (box.top + box.bottom) / 2);
+  return box;
 }
 
 function drawPoint(context, circle, sample, colour, theme) {
@@ -209,45 +240,28 @@ function drawPoint(context, circle, sample, colour, theme) {
 }
 
 /**
- * Each name beside its point, on the first side where it hides no point and no other name; without such a side it is left
+ * Each name beside its point, on the first side where it hides no point and no other word; without such a side it is left
  * out, since the list of faces has it. Returns the boxes of the names.
  */
-function drawNames(context, circle, points, sheet_px, theme) {
+function drawNames(context, circle, points, theme, isFree) {
   context.font = `600 12.5px ${theme.font}`;
   const positions = points.map(({ sample }) => toPixels(circle, sample.v, sample.a));
   const spots = positions.map((position) => boxAround(position, 8));
   const names = [];
   for (let i = points.length - 1; i >= 0; i -= 1) { // the face in front is the last one
     const { face, sample } = points[i];
-    const name = fitting(context, face.name, NAME_LENGTH_PX);
-    const width = context.measureText(name).width;
     const sides = sample.v > 0.6 ? ["left", "below", "above", "right"] : ["right", "left", "below", "above"];
-    const free = ({ box }) => box.left >= 0 && box.right <= sheet_px && !names.some((other) => apart(other, box) === 0) && !spots.some((spot, j) => j !== i && apart(spot, box) === 0);
-    const place = sides.map((side) => placeOf(side, positions[i], width)).find(free);
-    if (!place) continue;
-    names.push(place.box);
-    context.textAlign = "left";
+    const isFreeHere = (box) => isFree(box) && !touches(box, names) && !touches(box, spots.toSpliced(i, 1));
     context.fillStyle = theme.slots[face.slot];
-    label(context, theme, name, place.box.left, (place.box.top + place.box.bottom) / 2);
+    const box = drawBeside(context, theme, fitting(context, face.name, NAME_LENGTH_PX), positions[i], sides, isFreeHere);
+    if (box) names.push(box);
   }
   return names;
 }
 
-/** The box of a name so wide on one side of a point. */
-function placeOf(side, [x, y], width) {
+/** The box of a word so wide on one side of a point. */
+function boxBeside(side, [x, y], width) {
   const left = { right: x + NAME_PX - 3, left: x - NAME_PX + 3 - width, above: x - width / 2, below: x - width / 2 }[side];
   const middle = { right: y, left: y, above: y - NAME_PX - 4, below: y + NAME_PX + 4 }[side];
-  return { box: { left, right: left + width, top: middle - 8, bottom: middle + 8 } };
-}
-
-/** Text with a halo, so that it can be read on trails. */
-function label(context, theme, words, x, y) {
-  context.textBaseline = "middle";
-  context.strokeStyle = theme.card;
-  context.lineWidth = 4;
-  context.lineJoin = "round";
-  context.globalAlpha = 0.8;
-  context.strokeText(words, x, y);
-  context.globalAlpha = 1;
-  context.fillText(words, x, y);
+  return { left, right: left + width, top: middle - 8, bottom: middle + 8 };
 }

@@ -3,7 +3,7 @@
 import { signed } from "../../shared/format.js";
 import { decimal, text } from "../../shared/texts.js";
 import { statisticsOf } from "../panels/statistics.js";
-import { fitting } from "./canvas.js";
+import { fitting, haloText } from "./canvas.js";
 import { Scroll } from "./scroll.js";
 
 const LEFT = 34;
@@ -16,6 +16,8 @@ const SLICE_PX = 3;
 const DASH_PX = 7;
 const DOTS_A_PX = 1.5; // closer together, dots are no dots any more
 const WHOLE = { low: -1, high: 1 };
+const LABEL_ROWS = 3; // of marks
+const LABEL_PX = 13;
 const FIT_STEP = 0.25; // of the ends of a fitted axis
 const AXES = [
   { name: "v", of: "valence", spread: "sv", raw: 0 },
@@ -200,14 +202,16 @@ function drawThreshold(context, y, { side }, theme, plot, height) {
   context.stroke();
 }
 
-/** A line for each mark in view and each event of the face in focus, with its label where that does not run into the next one. */
+/** A line for each mark in view and each event of the face in focus, with its label in the first row that has room for it. */
 function drawMarks(context, xOf, { of }, focus, viewport, theme, plot, height) {
   const marks = viewport.marks.filter(({ t, axis, face }) => t >= viewport.from && t <= viewport.to && [undefined, of].includes(axis) && [undefined, focus?.key].includes(face));
   context.font = `10.5px ${theme.font}`;
   context.textBaseline = "top";
   context.textAlign = "left";
   context.lineWidth = 1;
-  marks.forEach(({ t, label, active }, i) => {
+  const right = plot.left + plot.width;
+  const rows = Array(Math.max(1, Math.min(LABEL_ROWS, Math.floor(height / 2 / LABEL_PX)))).fill(plot.left); // where each is free
+  for (const { t, label, active } of marks) {
     const x = Math.round(xOf(t)) + 0.5;
     const colour = active === undefined ? theme.ink : theme.warn;
     context.strokeStyle = colour;
@@ -216,12 +220,17 @@ function drawMarks(context, xOf, { of }, focus, viewport, theme, plot, height) {
     context.moveTo(x, TOP);
     context.lineTo(x, TOP + height);
     context.stroke();
-    const next = marks[i + 1] ? xOf(marks[i + 1].t) : plot.left + plot.width;
-    const words = active === false ? "" : fitting(context, label, next - x - 6);
+    if (active === false) continue;
+    const words = fitting(context, label, plot.width);
+    const width = context.measureText(words).width;
+    const left = Math.min(x + 3, right - width); // near the right edge it begins before its line
+    const row = rows.findIndex((free) => free <= left);
+    if (row < 0) continue; // more labels would hide the curve
+    rows[row] = left + width + 6;
     context.globalAlpha = 1;
     context.fillStyle = colour;
-    context.fillText(words, x + 3, TOP + 1);
-  });
+    haloText(context, theme, words, left, TOP + 1 + row * LABEL_PX);
+  }
   context.globalAlpha = 1;
 }
 

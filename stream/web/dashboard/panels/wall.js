@@ -2,17 +2,28 @@
 
 import { element, make, setText } from "../../shared/dom.js";
 import { signed } from "../../shared/format.js";
-import { text } from "../../shared/texts.js";
+import { decimal, text } from "../../shared/texts.js";
 import { PageSurface } from "../charts/canvas.js";
 import { faceState } from "../words.js";
 
 const DRAW_MS = 100; // between two drawings of the tiles
 const TRAIL_S = 5;
 const CURVE_POINTS = 60;
+const SORT_MS = 2000; // between two orders: a tile that moves while one reads it helps nobody
+
+/** How tiles may be ordered: by the first number or text that differs. */
+const ORDERS = {
+  name: (tile) => [tile.title],
+  doubtful: (tile) => [tile.state === "ok" ? 1 : 0, tile.title],
+  arousal: (tile) => [-(tile.arousal ?? -Infinity), tile.title],
+};
 
 export class Wall {
   #tiles = new Map(); // face key, or the name of a stream without faces -> its nodes
   #drawnAt_ms = -Infinity;
+  #sortedAt_ms = -Infinity;
+  #order = "name";
+  #tools;
   #onSelect;
   #onResize;
 
@@ -23,12 +34,13 @@ export class Wall {
       this.#drawnAt_ms = -Infinity;
       onResize();
     };
+    this.#tools = this.#newTools();
   }
 
   /** Shows groups of {stream, label, state, faces: [{face, described}]}, as the list of faces does. */
   show(groups, current) {
-    const wanted = groups.flatMap(({ stream, label, state, faces }) =>
-      faces.length ? faces.map(({ face, described }) => ({ key: face.key, stream, label, face, described })) : [{ key: stream, stream, label, state }],
+    const wanted = groups.flatMap(({ stream, label, state, faces, ...health }) =>
+      faces.length ? faces.map(({ face, described }) => ({ key: face.key, stream, label, face, described, health })) : [{ key: stream, stream, label, state, health }],
     );
     const keys = new Set(wanted.map(({ key }) => key));
     for (const [key, { item }] of this.#tiles) {
@@ -44,11 +56,57 @@ export class Wall {
       tile.item.dataset.slot = one.face?.slot ?? "";
       tile.button.dataset.state = state;
       tile.note.dataset.state = state;
-      setText(tile.name, one.face?.name ?? one.label);
+      Object.assign(tile, { state, title: one.face?.name ?? one.label, label: one.label, arousal: one.described?.arousal });
+      setText(tile.name, tile.title);
+      setText(tile.health, healthText(one.health));
+      tile.health.dataset.state = one.health.live && !(one.health.droppedPerSecond > 0) ? "ok" : "doubtful";
       setText(tile.stream, one.face && groups.length > 1 ? one.label : "");
       setText(tile.note, words);
       setText(tile.values, one.described ? text("export.values", { valence: signed(one.described.valence), arousal: signed(one.described.arousal) }) : "");
     }
+    this.#arrange();
+  }
+
+  /** Hides the tiles that the search leaves out, and orders the others; not under the focus, which would be lost. */
+  #arrange() {
+    const wanted = this.#tools.search.value.trim().toLowerCase();
+    let shown = 0;
+    for (const { item, title, label } of this.#tiles.values()) {
+      item.hidden = !`${title}\n${label}`.toLowerCase().includes(wanted);
+      shown += !item.hidden;
+    }
+    setText(this.#tools.found, shown || !wanted ? "" : text("wall.none"));
+    const now_ms = performance.now();
+    if (now_ms - this.#sortedAt_ms < SORT_MS || element("wall").contains(document.activeElement)) return;
+    this.#sortedAt_ms = now_ms;
+    const key = ORDERS[this.#order];
+    const sorted = [...this.#tiles.values()].sort((one, other) => compare(key(one), key(other)));
+    const places = element("wall").children;
+    sorted.forEach(({ item }, i) => {
+      if (places[i] !== item) element("wall").insertBefore(item, places[i]);
+    });
+  }
+
+  #newTools() {
+    const tools = document.createElement("div");
+    tools.className = "wall-tools";
+    element("wall").before(tools);
+    const search = make("input", "", tools);
+    Object.assign(search, { type: "search", placeholder: text("wall.search.short"), autocomplete: "off", spellcheck: false });
+    search.setAttribute("aria-label", text("wall.search"));
+    search.addEventListener("input", () => this.#arrange());
+    const label = make("label", "", tools);
+    setText(make("span", "", label), text("wall.sort"));
+    const order = make("select", "", label);
+    order.append(...Object.keys(ORDERS).map((name) => new Option(text(`wall.sort.${name}`), name)));
+    order.addEventListener("change", () => {
+      this.#order = order.value;
+      this.#sortedAt_ms = -Infinity;
+      this.#arrange();
+    });
+    const found = make("span", "wall-none", tools);
+    found.setAttribute("role", "status");
+    return { search, found };
   }
 
   /** Draws the tiles, a few times a second. */
@@ -67,13 +125,32 @@ export class Wall {
     button.type = "button";
     button.addEventListener("click", () => this.#onSelect({ stream, key: face?.key }));
     const name = make("span", "face-name", button);
+    const health = make("span", "tile-health", button);
     const label = make("span", "tile-stream", button);
     const canvas = make("canvas", "tile-canvas", button);
     canvas.setAttribute("aria-hidden", "true");
     const values = make("span", "tile-values", button);
     const note = make("span", "face-note", button);
-    return { item, button, name, stream: label, values, note, surface: new PageSurface(canvas, this.#onResize) };
+    return { item, button, name, stream: label, values, health, note, surface: new PageSurface(canvas, this.#onResize) };
   }
+}
+
+function compare(one, other) {
+  for (let i = 0; i < one.length; i += 1) {
+    const order = typeof one[i] === "number" ? one[i] - other[i] : one[i].localeCompare(other[i], undefined, { numeric: true });
+    if (order) return order;
+  }
+  return 0;
+}
+
+/** The rate, latency and losses of a tile's stream. */
+function healthText({ fps, latency_ms, droppedPerSecond }) {
+  const facts = [
+    fps !== null && text("dashboard.rate", { fps: Math.round(fps) }),
+    latency_ms !== null && `${decimal(latency_ms, 0)} ms`,
+    droppedPerSecond > 0 && text("wall.dropped", { n: decimal(droppedPerSecond, 1) }),
+  ];
+  return facts.filter(Boolean).join(" · ");
 }
 
 /** The plane on the left with the point and its trail, both curves on the right. */
