@@ -14,6 +14,7 @@ from mtclar.stream.protocol.messages import encode_json
 
 PREFIX = "studio."
 SCHEMA_FILE = "studio.v1.schema.json"
+ASYNCAPI_FILE = "studio.v1.asyncapi.yaml"  # refers to the schema by its file name
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 """Of a participant, a session or a result, as the state lists it."""
@@ -144,3 +145,8 @@ def encode(kind: str, **content: Any) -> bytes:
 def schema() -> bytes:
     """The JSON Schema of these messages."""
     return (resources.files("mtclar.studio") / SCHEMA_FILE).read_bytes()
+
+
+def asyncapi() -> bytes:
+    """The AsyncAPI description of these messages, for code generators."""
+    return (resources.files("mtclar.studio") / ASYNCAPI_FILE).read_bytes()

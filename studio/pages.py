@@ -1,4 +1,4 @@
-"""The files of the studio's pages: its home at `/`, the dashboard at `/live`, and the schema of its messages."""
+"""The files of the studio's pages: its home at `/`, the dashboard at `/live`, and the contract of its messages."""
 
 from mtclar.stream.server.http.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, dashboard_pages, web_folder
 from mtclar.studio import messages
@@ -15,4 +15,5 @@ def studio_pages() -> dict[str, Page]:
         "/": pages["/studio"],
         f"/{LIVE_PAGE}": dashboard_pages()["/"],
         f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
+        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),
     }

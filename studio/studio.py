@@ -322,7 +322,10 @@ class Studio:
                 "participants": list(now.request.participants),
             },
             problem=self.tracking.problem,
-            participants=self._participants.listed(),
+            participants=[
+                participant | {"drift": self.tracking.drift.of(participant["name"])}
+                for participant in self._participants.listed()
+            ],
             can_record=self._sessions is not None,
             sessions=[] if self._sessions is None else self._sessions.listed(),
             results=self._folder.tables(),

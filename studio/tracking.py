@@ -17,6 +17,7 @@ from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.pipeline.streams import Stream, open_streams
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sources import Source, name_of, open_source
+from mtclar.studio.drift import LastDrift
 
 if TYPE_CHECKING:  # it needs an extra
     from mtclar.stream.sinks.recorder import Recorder
@@ -87,6 +88,7 @@ class Tracking:
         self._wanted: SourceRequest | None = None
         self._interrupt = threading.Event()
         self._demo_support: SupportSet | None = None
+        self.drift = LastDrift(on_change)
 
     def start(self, request: SourceRequest) -> None:
         """Ends the present source and opens this one."""
@@ -197,9 +199,9 @@ class Tracking:
 
     def _sinks(self, request: SourceRequest) -> list[Sink]:
         if self._recorder is None:
-            return []
+            return [self.drift]
         self._name_participants(request)
-        return [self._recorder]
+        return [self._recorder, self.drift]
 
     def _name_participants(self, request: SourceRequest) -> None:
         if self._recorder is not None:

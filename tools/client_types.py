@@ -31,8 +31,8 @@ def type_text(schema: Json, indent: str) -> str:
     """A schema as a type; what has members runs over several lines."""
     if "$ref" in schema:
         return _name(schema["$ref"].split("/")[-1])
-    if "oneOf" in schema:
-        return " | ".join(type_text(one, indent) for one in schema["oneOf"])
+    if alternatives := schema.get("oneOf", schema.get("anyOf")):
+        return " | ".join(type_text(one, indent) for one in alternatives)
     if "const" in schema or "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
     match schema["type"]:

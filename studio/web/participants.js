@@ -1,7 +1,7 @@
 // The participants: how good each calibration is, in words, and a form for a new one.
 
 import { element } from "../shared/dom.js";
-import { decimal, text } from "../shared/texts.js";
+import { decimal, optionalText, text } from "../shared/texts.js";
 import { ageText, empty, List, row } from "./rows.js";
 
 const GOOD = 0.15; // leave-one-out error: good whatever the uncalibrated error is (calibrate/core/evaluation/report.py)
@@ -42,15 +42,23 @@ export class Participants {
   }
 }
 
-function linesOf({ labels, frames, created, encrypted, problem, warning, ...errors }) {
-  if (encrypted) return [{ words: text("studio.encrypted"), kind: "warn" }];
+function linesOf({ labels, frames, created, encrypted, problem, warning, drift, ...errors }) {
+  if (encrypted) return [{ words: text("studio.encrypted"), kind: "warn" }, ...driftOf(drift)];
   if (problem) return [{ words: problem, kind: "warn" }];
   const old = Date.now() - new Date(created) > OLD_DAYS * 86_400_000;
   return [
     { words: text("studio.set", { n: labels, frames, age: ageText(created) }) },
     qualityOf(errors, warning),
+    ...driftOf(drift),
     old && { words: text("studio.old"), kind: "warn" },
   ];
+}
+
+/** What differed from the set when this face was last tracked; nothing where it was not, or the set is encrypted. */
+function driftOf(drift) {
+  if (drift === null) return [];
+  if (!drift.length) return [{ words: text("studio.drift.none"), kind: "good" }];
+  return drift.map((reason) => ({ words: text("studio.drift", { reason: optionalText(`drift.${reason}`) ?? reason }), kind: "warn" }));
 }
 
 function qualityOf({ error, uncalibrated }, warning) {

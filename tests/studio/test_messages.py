@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.studio import messages
@@ -32,11 +33,30 @@ BAD = (
 )
 
 
+def kinds(side: str) -> set[str]:
+    return {one["$ref"].rpartition("/")[2] for one in SCHEMA["$defs"][side]["oneOf"]}
+
+
 def test_docs_show_the_schema_that_is_served_and_every_message() -> None:
     assert json.loads((DOCS / messages.SCHEMA_FILE).read_text()) == SCHEMA
     named = set(re.findall(r"`(\w+)`", (DOCS / "studio.md").read_text()))
     for side in ("from_client", "from_server"):
-        assert {one["$ref"].rpartition("/")[2] for one in SCHEMA["$defs"][side]["oneOf"]} <= named
+        assert {kind.removesuffix("_told") for kind in kinds(side)} <= named
+
+
+def test_asyncapi_names_every_message_of_the_schema_once_and_nothing_else() -> None:
+    """A generator that reads it must find both directions whole, and no reference may lead nowhere."""
+    asyncapi = yaml.safe_load((DOCS / messages.ASYNCAPI_FILE).read_text())
+    assert asyncapi == yaml.safe_load(messages.asyncapi())
+    described_messages = asyncapi["components"]["messages"]
+    assert set(asyncapi["channels"]["stream"]["messages"]) == set(described_messages)
+    for operation, side, more in (("receive", "from_server", {"error"}), ("say", "from_client", set())):
+        named = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][operation]["messages"]]
+        assert sorted(named) == sorted(kinds(side) | more)
+    for name, message in described_messages.items():
+        file, _, place = message["payload"]["$ref"].partition("#/$defs/")
+        described = json.loads((DOCS / file).read_text())["$defs"][place]
+        assert described["properties"]["type"]["const"] == message.get("name", name)
 
 
 @pytest.mark.parametrize("message", GOOD, ids=str)

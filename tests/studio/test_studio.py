@@ -31,6 +31,7 @@ from mtclar.studio.tracking import SourceRequest
 
 SCHEMA = json.loads((resources.files("mtclar.studio") / "studio.v1.schema.json").read_text())
 FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
+FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 TOKEN = "the-operators-token"
 Start = Callable[..., ClientConnection]
 
@@ -147,6 +148,28 @@ def test_a_session_is_played_by_its_own_clock_until_it_is_stopped(
     say(client, type="studio.stop")
     over = until(client, "hello", lambda hello: not hello["streams"])
     assert abs(over["clock"]["monotonic"] - live["clock"]["monotonic"]) < WAIT_S
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed; `make setup` brings it")
+def test_what_is_said_and_answered_about_files_obeys_the_contract(
+    start: Start, folder: StudioFolder, recording: Path
+) -> None:
+    folder.sessions.mkdir()
+    recording.rename(folder.sessions / "first")
+    folder.results.mkdir()
+    (folder.results / "trial.csv").write_text("time\n")
+    client = start()
+    for message, answer in (
+        ({"type": "studio.join"}, "studio.state"),
+        ({"type": "studio.browse", "folder": str(folder.root)}, "studio.folder"),
+        ({"type": "studio.export", "session": "first", "to": "csv"}, "studio.download"),
+        ({"type": "studio.download", "result": "trial.csv"}, "studio.download"),
+        ({"type": "studio.replay", "session": "first"}, "playback"),
+        ({"type": "studio.stop"}, "studio.state"),
+    ):
+        FROM_CLIENT.validate(message)
+        say(client, **message)
+        until(client, answer)
 
 
 def test_a_source_that_cannot_be_opened_is_a_problem_and_the_next_one_starts(

@@ -11,7 +11,9 @@ from typer.main import get_command
 from mtclar.cli.main import GROUPS, PROGRAM, make_app
 from tools.client_types import type_text
 
-SCHEMA = Path(__file__).resolve().parents[2] / "stream" / "protocol" / "mtclar.v1.schema.json"
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "stream" / "protocol" / "mtclar.v1.schema.json"
+STUDIO_SCHEMA = ROOT / "studio" / "studio.v1.schema.json"
 DIRECTIONS = {"from_server": "From the server", "from_client": "From a client"}
 
 
@@ -77,9 +79,9 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def messages() -> str:
-    """Every message with its fields, and the objects within them."""
-    definitions = json.loads(SCHEMA.read_text())["$defs"]
+def messages(schema: Path = SCHEMA) -> str:
+    """Every message of a schema with its fields, and the objects within them."""
+    definitions = json.loads(schema.read_text())["$defs"]
     named: set[str] = set()
     parts = []
     for direction, heading in DIRECTIONS.items():
@@ -87,10 +89,11 @@ def messages() -> str:
         for name in (one["$ref"].split("/")[-1] for one in definitions[direction]["oneOf"]):
             named.add(name)
             parts.append(_message(name, definitions[name]))
-    parts.append("## Within messages\n")
-    parts += [
+    within = [
         _message(name, one) for name, one in definitions.items() if name not in named and "properties" in one
     ]
+    if within:
+        parts += ["## Within messages\n", *within]
     return "\n".join(parts)
 
 

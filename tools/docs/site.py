@@ -9,7 +9,8 @@ import posixpath
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -30,7 +31,11 @@ CODE_IN_LINE = re.compile(r"<code>[^<\n]*</code>")  # in HTML; the code of a blo
 OPTION = re.compile(r"(?<![\w-])(--?[\w-]+)")
 """GitHub wants `\\|` for a bar in the code of a table, Python-Markdown the bar alone."""
 MARKER = re.compile(r"<!-- site: (\w+) -->")
-REFERENCES = {"commands": reference.commands, "messages": reference.messages}
+REFERENCES: dict[str, Callable[[], str]] = {
+    "commands": reference.commands,
+    "messages": reference.messages,
+    "studio messages": partial(reference.messages, reference.STUDIO_SCHEMA),
+}
 LANGUAGES = {
     ".py": "python",
     ".js": "javascript",
