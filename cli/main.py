@@ -6,6 +6,7 @@ A command module imports only typer at its top, so that --help stays fast.
 
 import functools
 import inspect
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -138,6 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Always raises SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG_FLAG in given
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the encoding of a pipe of Windows lacks most letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = [argument for argument in given if argument != DEBUG_FLAG]  # at any position
     given, notice = current_spelling(given)
     if notice is not None:

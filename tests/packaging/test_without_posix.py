@@ -17,8 +17,9 @@ FRAMES = round(CLIP_S * 25)
 
 
 def program(*arguments: str, cwd: Path, code: str | None = None) -> str:
-    """What the program prints there. UTF-8 is not the encoding of files by default."""
+    """What the program prints into a pipe, which is Windows-1252 there; nor are files in UTF-8 by default."""
     environment = os.environ | {"PYTHONPATH": str(POOR), "PYTHONWARNDEFAULTENCODING": "1", "PYTHONUTF8": "0"}
+    environment |= {"PYTHONIOENCODING": "cp1252"}
     start = ["-m", "mtclar.cli.main"] if code is None else ["-c", code]
     done = subprocess.run(
         [sys.executable, *start, *arguments],
@@ -26,7 +27,7 @@ def program(*arguments: str, cwd: Path, code: str | None = None) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        encoding="utf-8",
+        encoding="cp1252",
         timeout=250,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -35,8 +36,8 @@ def program(*arguments: str, cwd: Path, code: str | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of the bundled clip with its labels, in a folder whose name is not ASCII."""
-    folder = tmp_path_factory.mktemp("Müller")
+    """The beginning of the bundled clip with its labels, in a folder whose name is not ASCII and has a space."""
+    folder = tmp_path_factory.mktemp("Müller Größe")
     beginning(demo_clip.clip_path(), folder / "video.mp4")
     shutil.copyfile(demo_clip.calibration_path(), folder / "labels.csv")
     return folder
@@ -76,6 +77,16 @@ def test_run_writes_its_table(folder: Path) -> None:
 def test_calibrate_and_label(folder: Path) -> None:
     program("label", "video.mp4", "--support", "labels.csv", "--out", "labelled.csv", cwd=folder)
     assert rows(folder / "labelled.csv") == FRAMES
+
+
+def test_names_that_the_console_cannot_show_and_files_of_windows_editors(folder: Path) -> None:
+    """Labels as Excel saves them: CRLF, a byte order mark, semicolons. The output shows other letters as escapes."""
+    shutil.copyfile(folder / "video.mp4", folder / "Анна →.mp4")
+    labels = demo_clip.calibration_path().read_text(encoding="utf-8").replace(",", ";")
+    (folder / "Анна ß.csv").write_text(labels, encoding="utf-8-sig", newline="\r\n")
+    options = ("--support", "Анна ß.csv", "--out", "Werte →.csv")
+    assert r"\u2192.csv" in program("label", "Анна →.mp4", *options, cwd=folder)
+    assert rows(folder / "Werte →.csv") == FRAMES
 
 
 def test_a_corpus_with_two_workers(folder: Path) -> None:
