@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import ssl
 import threading
 import time
 from collections import deque
@@ -30,6 +32,7 @@ TIMES: dict[str, Any] = {
     "flush_timeout": 2.0,
 }
 CLOSE_S = 2.0
+WORDS = {"authorization violation": "it refuses these credentials", "timeout": "it does not answer"}
 
 T = TypeVar("T")
 
@@ -54,6 +57,8 @@ class BusConnection:
         bus: Bus,
         name: str,
         on_connect: Callable[["BusConnection", bool], Awaitable[None]] | None = None,
+        *,
+        log_level: int = logging.WARNING,
     ) -> None:
         self.bus = bus
         self.trouble: str | None = f"{bus.name} is away: not connected yet"
@@ -61,6 +66,8 @@ class BusConnection:
         self._options = bus.connect_options()
         self._name = name
         self._on_connect = on_connect
+        self._log_level = log_level  # of a bus that is away
+        self._said = set[str]()  # since it was connected
         self._client: Client | None = None
         self._queue: deque[tuple[str, bytes]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -187,6 +194,7 @@ class BusConnection:
         if new or self.trouble is not None:
             log.info("%s is connected", self.bus.name)
         self.trouble = None
+        self._said.clear()
         if self._on_connect is not None:
             try:
                 await self._on_connect(self, new)
@@ -222,11 +230,17 @@ class BusConnection:
 
     def _lose(self, error: Exception) -> None:
         trouble = f"{self.bus.name} is away: {words(error)}"
-        if trouble != self.trouble and not self._closing.is_set():
-            log.warning("%s", trouble)
+        if trouble not in self._said and not self._closing.is_set():
+            log.log(self._log_level, "%s", trouble)
+            self._said.add(trouble)  # a refused password comes with a lost connection, again and again
         self.trouble = trouble
 
 
 def words(error: Exception) -> str:
     """An error of nats-py for people."""
-    return str(error).removeprefix("nats: ") or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    said = str(error).removeprefix("nats: ").strip("'")
+    return WORDS.get(said.lower(), said) or type(error).__name__

@@ -1,6 +1,7 @@
 """What `mtclar-stream fleet` asks and changes: the state of the fleet, wishes, drains, support sets."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -36,7 +37,8 @@ class Control:
     """A short connection to the bus; a context manager. Raises ServeError when the bus cannot be reached in time."""
 
     def __init__(self, bus: Bus) -> None:
-        self._connection = BusConnection(bus, "mtclar-stream fleet")
+        # Its caller gets the reason as an error.
+        self._connection = BusConnection(bus, "mtclar-stream fleet", log_level=logging.DEBUG)
 
     def __enter__(self) -> "Control":
         self._connection.start()
@@ -72,7 +74,7 @@ class Control:
         except BucketNotFoundError as error:
             raise UsageError("there is no fleet on this bus", "start a worker first") from error
         except (nats.errors.Error, OSError, TimeoutError, FutureTimeoutError) as error:
-            raise ServeError(f"the store of the fleet does not answer: {words(error)}") from error
+            raise ServeError(f"the store of the fleet cannot be reached: {words(error)}") from error
 
     async def _opened(self) -> Store:
         store = Store(self._connection)

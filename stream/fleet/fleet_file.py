@@ -12,6 +12,8 @@ from typing import Any
 
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files.reading import expand_home, read_ordinary
+from mtclar.stream.registry import resolve
+from mtclar.stream.sources import SOURCES, name_of
 
 MAX_BYTES = 16 * 2**20
 NAME_LENGTH = 128  # characters of a stream's name, as in `subscribe`
@@ -49,6 +51,15 @@ def _camera(path: Path, name: str, entry: Any) -> Camera:
         raise UsageError(f"{where}: a name has 1 to {NAME_LENGTH} characters, and no *", FORM)
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str) or not entry["source"].strip():
         raise UsageError(f"{where} has no source", FORM)
+    try:
+        kind = name_of(entry["source"])
+        resolve(kind, SOURCES, "source")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.what}", error.hint) from error
+    if kind == "browser":
+        raise UsageError(
+            f"{where}: a worker has no page that takes pictures", "use a `run` of its own for it"
+        )
     if unknown := entry.keys() - {"source", "support"}:
         raise UsageError(f"{where}: there is no key '{min(unknown)}'", FORM)
     support = entry.get("support", [])

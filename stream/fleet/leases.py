@@ -96,7 +96,7 @@ class Leases:
                 except STORE_ERRORS as error:
                     self._ready = False
                     self._since_s = self._clock()
-                    trouble = f"the store of the fleet does not answer: {words(error)}"
+                    trouble = f"the store of the fleet cannot be reached: {words(error)}"
                     if self.trouble != trouble and self._connection.connected:
                         log.warning("%s; the streams go on", trouble)
                     self.trouble = trouble

@@ -101,7 +101,7 @@ async def share_thresholds(connection: BusConnection, request: Thresholds) -> Er
             "cannot_watch", "no worker of a fleet is on this bus: thresholds are theirs to watch"
         )
     except STORE_ERRORS as error:
-        return ErrorMessage("cannot_watch", f"the store of the fleet does not answer: {words(error)}")
+        return ErrorMessage("cannot_watch", f"the store of the fleet cannot be reached: {words(error)}")
     return None
 
 

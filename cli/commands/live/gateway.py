@@ -94,9 +94,9 @@ def command(
             words = gateway.connection.trouble or (
                 f"{counted(len(directory.infos), 'stream')} of {counted(len(directory.workers), 'worker')}"
             )
-            if words != said:
+            if words != said and gateway.connection.trouble is None:  # the log has that already
                 print_text(console, words)
-                said = words
+            said = words
             if gateway.failure() is None:
                 supervisor.alive(f"{words}; {counted(gateway.server.clients, 'client')}")
         supervisor.stopping()

@@ -98,10 +98,11 @@ def command(
         while not stopped.wait(1.0):
             worker.check()
             streams = ", ".join(worker.streams) or "no stream"
-            words = worker.connection.trouble or worker.leases.trouble or streams
-            if words != said:
+            trouble = worker.connection.trouble or worker.leases.trouble
+            words = trouble or streams
+            if words != said and trouble is None:  # the log has that already
                 print_text(console, words)
-                said = words
+            said = words
             if (failure := worker.failure()) is not None:
                 raise ServeError(failure, "the process ends, so that it is started again")
             supervisor.alive(words)

@@ -31,6 +31,8 @@ def test_cameras_and_their_sets(tmp_path: Path) -> None:
         ("[cameras.a]\nsource = ' '", "camera 'a' has no source"),
         ("[cameras.a]\nsource = 'x'\nsupports = ['b']", "no key 'supports'"),
         ("[cameras.a]\nsource = 'x'\nsupport = 'b'", "support is a list"),
+        ("[cameras.a]\nsource = 'nosuch://x'", "camera 'a': there is no source 'nosuch'"),
+        ("[cameras.a]\nsource = 'browser'", "has no page that takes pictures"),
         ("[cameras.'a*']\nsource = 'x'", "and no *"),
     ],
 )
