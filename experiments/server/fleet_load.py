@@ -326,7 +326,8 @@ def text_of(result: dict[str, Any]) -> str:
         parts.append(
             f"The same {one['messages']} messages by the server of their `run` and by bus and gateway, in one run: "
             f"by the bus they come\n{one['later_p50_ms']:.1f} ms later (p50; p99 {one['later_p99_ms']:.1f} ms). "
-            f"`t_capture` of a gateway is {one['t_capture_off_ms']:.1f} ms late: the least time of a heartbeat under way."
+            f"`t_capture` of a gateway is {one['t_capture_off_ms']:.1f} ms late: the least time of a heartbeat "
+            "under way."
         )
     return "\n\n".join(parts)
 

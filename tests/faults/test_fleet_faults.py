@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.faults.proxy import PlainProxy
+from support.faults.wall_clock import WallClock
 from support.peers.fleet_worker import WorkerProcess
 from support.peers.nats_server import nats_cluster, nats_server
 from support.peers.server_program import free_port
@@ -55,8 +56,8 @@ def start() -> Iterator[Start]:
     """Starts worker processes, which end with the test."""
     started: list[WorkerProcess] = []
 
-    def one(url: str, name: str) -> WorkerProcess:
-        started.append(WorkerProcess(url, name, STREAMS))
+    def one(url: str, name: str, environment: Mapping[str, str] | None = None) -> WorkerProcess:
+        started.append(WorkerProcess(url, name, STREAMS, environment=environment))
         return started[-1]
 
     yield one
@@ -197,10 +198,12 @@ def test_a_cluster_loses_a_server_then_its_quorum_and_gets_it_back(
 
 
 @contextmanager
-def gateway_process(url: str, port: int) -> Iterator[subprocess.Popen[str]]:
+def gateway_process(
+    url: str, port: int, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """`mtclar-stream gateway` as a process, when it serves."""
     command = [sys.executable, "-m", "mtclar.cli.main", "gateway", "--nats", url, "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert any(line.startswith("Websocket") for line in process.stdout)
         try:
@@ -239,6 +242,34 @@ def test_a_gateway_that_is_a_slow_consumer_then_killed(tmp_path: Path, start: St
         with gateway_process(server.url, port):
             assert first_number(port) >= 0
         assert other.directory.streams["cam-1"].missed == 0
+
+
+def test_wall_clocks_that_are_set_move_no_stream_and_no_time(
+    tmp_path: Path, start: Start, eventually: Any
+) -> None:
+    port, wall = free_port(), WallClock(tmp_path)
+    with nats_server(tmp_path) as server, watching(server.url) as (other, _):
+        start(server.url, "first", wall.environment)
+        flows(other, eventually, "first")
+        start(server.url, "second")
+        eventually(lambda: "second" in other.directory.workers)
+        with (
+            gateway_process(server.url, port, wall.environment),
+            connect(f"ws://127.0.0.1:{port}/ws", proxy=None, open_timeout=60) as client,
+        ):
+            client.send(json.dumps({"type": "subscribe", "streams": ["cam-*"], "max_hz": 5}))
+            for ahead_s in (3600.0, -3600.0):
+                wall.set(ahead_s)
+                times: list[tuple[float, int]] = []
+                while len(times) < 2 or times[-1][0] < times[0][0] + 4.0:  # longer than a lease
+                    message = json.loads(client.recv(60))
+                    if message["type"] == "affect" and message["stream"] == "cam-1":
+                        times.append((message["t_capture"], message["seq"]))
+                assert times == sorted(set(times))
+                assert len(times) > 10
+                assert times[-1][0] < times[0][0] + 60.0  # no hour has passed
+        assert owners(other) == dict.fromkeys(STREAMS, "first")
+        assert all(state.epochs == 1 and state.missed == 0 for state in other.directory.streams.values())
 
 
 def test_a_frozen_bus_delays_no_tracker(
