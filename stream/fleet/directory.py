@@ -27,6 +27,9 @@ GONE_S = 10.0
 FORGOTTEN_S = 60.0
 """Epochs of streams that are gone are kept for so long: a frozen worker may return."""
 
+NUMBERS_KEPT = 10_000
+"""Of so many streams that were forgotten the numbers go on, should they return."""
+
 COMPARED = 30
 """Heartbeats of a worker from which the difference of both clocks is taken."""
 
@@ -67,6 +70,11 @@ class StreamState:
     outdated: int = 0  # messages of an earlier epoch
     epochs: int = 0
 
+    @property
+    def next_number(self) -> int:
+        """The number of the next message for clients, if none is missing and its owner stays."""
+        return self.base + self.last_seq - self.first_seq + 1
+
 
 @dataclass(slots=True)
 class Directory:
@@ -81,6 +89,9 @@ class Directory:
     workers: dict[str, WorkerState] = field(default_factory=dict)
     streams: dict[str, StreamState] = field(default_factory=dict)
     changed: bool = False
+    _numbers: dict[str, int] = field(
+        default_factory=dict
+    )  # of the next message of streams that were forgotten
     early: int = 0  # messages of workers that were not heard of before
 
     @property
@@ -116,7 +127,7 @@ class Directory:
         for name, info in infos.items():
             state = self.streams.get(name)
             if state is None:
-                self.streams[name] = StreamState(info, now_s)
+                self.streams[name] = StreamState(info, now_s, base=self._numbers.pop(name, 0))
                 self.changed = True
                 continue
             if state.worker not in ("", worker) and self._is_heard(state.worker, name):
@@ -191,6 +202,9 @@ class Directory:
             silent_s = now_s - state.announced_s
             if silent_s > FORGOTTEN_S:
                 del self.streams[name]
+                self._numbers[name] = state.next_number
+                if len(self._numbers) > NUMBERS_KEPT:
+                    del self._numbers[next(iter(self._numbers))]
             elif silent_s > GONE_S and not state.gone:
                 state.gone = True
                 self.changed = True
@@ -217,7 +231,7 @@ class Directory:
         if (
             subject.epoch != state.epoch
         ):  # a smaller one: its owner's wall clock was set back while it was away
-            state.base += state.last_seq - state.first_seq + 1 if state.epoch else 0
+            state.base = state.next_number
             state.epoch, state.worker = subject.epoch, subject.worker
             state.first_seq = 0 if seq is None else seq
             state.last_seq = state.first_seq - 1

@@ -202,6 +202,9 @@ def test_a_worker_that_has_said_goodbye(bus: Bus, make_message: Make) -> None:
     bus.now_s += FORGOTTEN_S
     bus.directory.tick()
     assert bus.directory.streams == {}
+    bus.beat("b", "cam")
+    assert (sent := bus.send(make_message(0), "b", 2)) is not None
+    assert sent.seq == 1  # clients may have been there all the time
 
 
 def test_a_worker_that_returns_does_not_take_its_stream_back(bus: Bus, make_message: Make) -> None:
