@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 KEYS = Key._fields
 SEGMENT = ("segment", "occurrence", "start", "end")
-NOT_WIDE = ("occurrence", "start", "end")
 DECIMALS = 6
 
 

@@ -1,6 +1,5 @@
 """The picture of a stream for operators who ask for it: small, a few times a second, newest first, kept nowhere."""
 
-import json
 import struct
 import threading
 import time
@@ -10,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from mtclar.engine.data_types import Faces, Frame
+from mtclar.stream.protocol.messages import encode_json
 from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.pictures import small_jpeg
 
@@ -96,5 +96,5 @@ def encode_picture(frame: Frame, faces: Faces) -> bytes:
         "t_capture": round(frame.t_capture_s, 4),
         "faces": points,
     }
-    text = json.dumps(content, separators=(",", ":")).encode()
+    text = encode_json(content)
     return HEADER.pack(MAGIC, len(text)) + text + small_jpeg(frame.image)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
-from mtclar.stream.protocol.messages import ALL_FIELDS, DEFAULT_FIELDS
+from mtclar.stream.protocol.messages import ALL_FIELDS, DEFAULT_FIELDS, encode_json
 
 _TEXT = rb'"(?:[^"\\]|\\.)*"'
 _HEAD = re.compile(
@@ -58,5 +58,5 @@ class RelayedAffect:
                 message["faces"] = [
                     {name: value for name, value in face.items() if name not in left_out} for face in faces
                 ]
-                encoded[chosen] = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+                encoded[chosen] = encode_json(message)
         return encoded

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.browser.fake_camera import browser_with_camera, write_mjpeg
+from support.browser.fake_camera import browser_with_camera, write_demo_face
 from support.media.clip_beginning import CLIP_S, beginning
 from support.peers.certificates import make_certificate
 
@@ -24,7 +24,6 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.recordings.reader import Recording
-from mtclar.stream.sources import open_source
 
 PHONE = (390, 844)
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
@@ -32,9 +31,7 @@ OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    images = [frame.image for frame in open_source("demo").frames() if frame.seq % 2 == 0][:100]
-    clip = write_mjpeg(tmp_path_factory.mktemp("camera") / "face.mjpeg", images, fps=15)
-    with browser_with_camera(clip) as running:
+    with browser_with_camera(write_demo_face(tmp_path_factory.mktemp("camera"))) as running:
         yield running
 
 

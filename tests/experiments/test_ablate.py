@@ -5,12 +5,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from support.media import ferplus_folder, real_people_file
+from support.media import ferplus_folder, real_people_file, rendered_file
 
 from experiments.networks import ablate
 from mtclar.engine.errors import UsageError
@@ -22,15 +21,6 @@ TINY = replace(
 RUNS = {"base": TINY, "base, second seed": replace(TINY, seed=2)}
 
 
-def rendered(path: Path, people: list[int]) -> Path:
-    person = np.repeat(people, 8).astype(np.int32)
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (len(person), 56, 56), dtype=np.uint8)
-    va = random.uniform(-1, 1, (len(person), 2)).astype(np.float32)
-    np.savez(path, images=images, va=va, person=person)
-    return path
-
-
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Arguments for two runs of a tiny network on data in miniature; the page is one of the test."""
@@ -39,7 +29,10 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(ablate, "variants", lambda: RUNS)
     monkeypatch.setattr(ablate, "PAGE", page)
     folder = ferplus_folder.write(tmp_path / "ferplus", 80)
-    known, others = rendered(tmp_path / "a.npz", [1, 2]), rendered(tmp_path / "b.npz", [3, 4])
+    known, others = (
+        rendered_file.write(tmp_path / "a.npz", [1, 2], 8),
+        rendered_file.write(tmp_path / "b.npz", [3, 4], 8),
+    )
     real = real_people_file.write(tmp_path / "real.npz")
     named = {
         "ferplus": folder,

@@ -5,12 +5,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 
-from support.media import ferplus_folder, real_people_file
+from support.media import ferplus_folder, real_people_file, rendered_file
 
 from experiments.networks import across_sources
 from experiments.networks.across_sources import FERPLUS, PEOPLE, RENDERED, Run
@@ -27,15 +26,6 @@ RUNS = {
     "without people": Run((FERPLUS, RENDERED), TINY),
     "without FER+": Run((PEOPLE, RENDERED), TINY),
 }
-
-
-def rendered(path: Path, people: list[int]) -> Path:
-    person = np.repeat(people, 12).astype(np.int32)
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (len(person), 56, 56), dtype=np.uint8)
-    va = random.uniform(-1, 1, (len(person), 2)).astype(np.float32)
-    np.savez(path, images=images, va=va, person=person)
-    return path
 
 
 @pytest.fixture
@@ -59,8 +49,8 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     named = {
         "ferplus": folder,
         "people": real_people_file.write(tmp_path / "people.npz"),
-        "rendered": rendered(tmp_path / "rendered.npz", [1, 2]),
-        "rendered-test": rendered(tmp_path / "test.npz", [1000, 1001]),
+        "rendered": rendered_file.write(tmp_path / "rendered.npz", [1, 2], 12),
+        "rendered-test": rendered_file.write(tmp_path / "test.npz", [1000, 1001], 12),
         "out": tmp_path / "out",
     }
     return [word for name, value in named.items() for word in (f"--{name}", str(value))]

@@ -1,7 +1,6 @@
 """A second, independent client: Node with npm's `ws` understands every message of the server."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.peers.node_project import install
 from support.peers.websocket_client import VALIDATOR, WAIT_S, Make
 
 from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
@@ -25,17 +25,7 @@ pytestmark = pytest.mark.timeout(300)  # the first run installs
 @pytest.fixture(scope="session")
 def client() -> Path:
     """The client's script beside an installed `ws`."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"there is no {program}: `.ci/system` installs it")
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for file in SOURCES.iterdir():
-        shutil.copyfile(file, INSTALLED / file.name)
-    install = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-    done = subprocess.run(install, cwd=INSTALLED, capture_output=True, text=True, timeout=250)
-    if done.returncode:
-        pytest.skip(f"npm cannot install ws: {done.stderr.strip()[-300:]}")
-    return INSTALLED / "client.mjs"
+    return install(SOURCES, INSTALLED) / "client.mjs"
 
 
 @contextmanager

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
+from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
+from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StatusMessage
 from mtclar.stream.sinks.base import Sink
+from mtclar.stream.sources import open_source
 
 WAIT_S = 60.0  # bounds every wait; nothing should come near it
 
@@ -124,3 +127,18 @@ class Collector(Sink):
 @pytest.fixture
 def collector() -> Collector:
     return Collector()
+
+
+def assert_it_comes_back(server: Any, tracker: Any, collector: "Collector", eventually: Eventually) -> None:
+    """Messages come again after the server of a source was stopped and started, with times that go on."""
+    retry = RetryPolicy(reconnect_s=0.1, first_retry_s=0.2)
+    with Pipeline(open_source(server.url), tracker, [collector], PipelineOptions(retry=retry)) as pipeline:
+        eventually(lambda: len(collector.messages) >= 5)
+        server.stop()
+        eventually(lambda: "reconnecting" in collector.states())
+        before = len(collector.messages)
+        server.start()
+        eventually(lambda: len(collector.messages) >= before + 5)
+        assert pipeline.error is None
+    times = [message.pts_s for message in collector.messages]
+    assert times == sorted(set(times))

@@ -1,9 +1,6 @@
 """What the tests of the calibration page share: a camera that plays a face, and the command that serves the page."""
 
-import json
 import re
-import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,27 +10,15 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, expect
-from support.browser.fake_camera import browser_with_camera, write_mjpeg
-from support.browser.watched_page import OpenPage, save, watching
+from playwright.sync_api import Browser
+from support.browser.fake_camera import browser_with_camera, write_demo_face
+from support.browser.watched_page import OpenPage, watching
 from support.peers.mjpeg_server import MjpegServer
-from websockets.sync.client import connect
-
-from mtclar.engine.files.encryption import is_sealed
-from mtclar.engine.support_set import SupportSet, is_encrypted
-from mtclar.stream.sources import open_source
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight seconds of the demo's face, every second picture."""
-    images = [frame.image for frame in open_source("demo").frames() if frame.seq % 2 == 0][:100]
-    return write_mjpeg(tmp_path_factory.mktemp("camera") / "face.mjpeg", images, fps=15)
-
-
-@pytest.fixture(scope="module")
-def browser(clip: Path) -> Iterator[Browser]:
-    with browser_with_camera(clip) as running:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser_with_camera(write_demo_face(tmp_path_factory.mktemp("camera"))) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.peers.node_project import install, npm
 from support.peers.server_process import Relay, ServerProcess
 from support.peers.websocket_client import SCHEMA, VALIDATOR, WAIT_S, Make
 
@@ -29,22 +30,10 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.timeout(600)  # the first run installs
 
 
-def npm(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["npm", *arguments], cwd=cwd, capture_output=True, text=True, timeout=500)
-
-
 @pytest.fixture(scope="session")
 def folder() -> Path:
     """A project in which the packed client, `ws` and TypeScript are installed."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"there is no {program}: `.ci/system` installs it")
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for file in SOURCES.iterdir():
-        shutil.copyfile(file, INSTALLED / file.name)
-    done = npm("install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", cwd=INSTALLED)
-    if done.returncode:
-        pytest.skip(f"npm cannot install ws and typescript: {done.stderr.strip()[-300:]}")
+    install(SOURCES, INSTALLED)
     packed = npm("pack", "--json", str(PACKAGE), cwd=INSTALLED)
     assert packed.returncode == 0, packed.stderr
     target = INSTALLED / "node_modules" / "mtclar-client"

@@ -1,7 +1,6 @@
 """MQTT as mosquitto and mosquitto_sub see it."""
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -158,39 +157,6 @@ def test_tls_user_and_password(tmp_path: Path, eventually: Any, caplog: pytest.L
                 sink = sinks.deliveries[0].sink
                 eventually(lambda: reason in (sink.trouble or ""))  # noqa: B023
     assert SECRET not in caplog.text
-
-
-def test_a_password_without_encryption_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text(SECRET)
-    secret.chmod(0o644)
-    with caplog.at_level(logging.WARNING):
-        open_sink(f"mqtt://lab@broker.example?password-file={secret}")
-    assert "sent without encryption" in caplog.text
-    assert "other users can read the secret" in caplog.text
-    assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("argument", "message"),
-    [
-        ("", "cannot be read"),
-        ("host:99999", "cannot be read"),
-        ("host/a/#", "cannot be read"),
-        ("host?max-hz=0", "cannot be read"),
-        ("host?max-hz=often", "cannot be read"),
-        ("host?colour=red", "no option 'colour'"),
-        ("host?ca=ca.pem", "certificates are for TLS"),
-        ("host?password-file=secret", "needs the name of a user"),
-        ("lab@host?password-file=/nowhere/secret", "cannot read the password file"),
-        ("lab:hunter2@host", "other users can see a password"),
-        ("lab:hunter2?x@host", "cannot be read"),
-    ],
-)
-def test_a_wrong_address_is_refused_without_its_password(argument: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as raised:
-        open_sink(f"mqtt://{argument}")
-    assert "hunter2" not in str(raised.value) + str(raised.value.hint)
 
 
 def test_missing_certificates_are_refused() -> None:

@@ -1,7 +1,6 @@
 """NATS as nats-server and another client see it."""
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ import pytest
 from support.peers.certificates import make_certificate
 from support.peers.nats_server import Heard, NatsServer, listener, nats_server
 
-from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     MarkMessage,
@@ -206,42 +204,6 @@ def test_nkey_and_token(tmp_path: Path, eventually: Any) -> None:
         file.chmod(0o600)
         with nats_server(tmp_path, settings) as server, publishing(f"{server.url}?{name}={file}") as sinks:
             connected(sinks, eventually)
-
-
-def test_a_secret_without_encryption_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text(SECRET)
-    secret.chmod(0o644)
-    with caplog.at_level(logging.WARNING):
-        open_sink(f"nats://lab@bus.example?password-file={secret}")
-    assert "sent without encryption" in caplog.text
-    assert "other users can read the secret" in caplog.text
-    assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("argument", "message"),
-    [
-        ("", "cannot be read"),
-        ("host:99999", "cannot be read"),
-        ("host,", "cannot be read"),
-        ("host/a.b", "prefix of the subjects"),
-        ("host?history=often", "at most 24 hours"),
-        ("host?history=25h", "at most 24 hours"),
-        ("host?replicas=2", "1, 3 or 5"),
-        ("host?colour=red", "no option 'colour'"),
-        ("host?ca=ca.pem", "certificates are for TLS"),
-        ("host?password-file=secret", "needs the name of a user"),
-        ("lab@host", "a user needs a password"),
-        ("host?nkey=a&creds=b", "exclude each other"),
-        ("lab@host?password-file=/nowhere/secret", "cannot read the password file"),
-        ("lab:hunter2@host", "other users can see a password"),
-    ],
-)
-def test_a_wrong_address_is_refused_without_its_password(argument: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as raised:
-        open_sink(f"nats://{argument}")
-    assert "hunter2" not in str(raised.value) + str(raised.value.hint)
 
 
 def test_a_crash_ends_the_heartbeat(tmp_path: Path, eventually: Any) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from support.peers.mjpeg_server import MjpegServer
+from support.pipeline_parts import assert_it_comes_back
 
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 
 
@@ -36,17 +35,7 @@ def test_motion_jpeg_has_the_times_of_its_arrival(camera: MjpegServer) -> None:
 def test_a_camera_that_goes_and_comes_back(
     camera: MjpegServer, tracker: Tracker, collector: Any, eventually: Any
 ) -> None:
-    retry = RetryPolicy(reconnect_s=0.1, first_retry_s=0.2)
-    with Pipeline(open_source(camera.url), tracker, [collector], PipelineOptions(retry=retry)) as pipeline:
-        eventually(lambda: len(collector.messages) >= 5)
-        camera.stop()
-        eventually(lambda: "reconnecting" in collector.states())
-        before = len(collector.messages)
-        camera.start()
-        eventually(lambda: len(collector.messages) >= before + 5)
-        assert pipeline.error is None
-    times = [message.pts_s for message in collector.messages]
-    assert times == sorted(set(times))
+    assert_it_comes_back(camera, tracker, collector, eventually)
 
 
 def test_its_picture_is_rotated(camera: MjpegServer) -> None:

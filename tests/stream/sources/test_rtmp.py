@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from support.media.video_clips import picture
 from support.peers.rtmp_server import RtmpServer
+from support.pipeline_parts import assert_it_comes_back
 
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
-from mtclar.stream.pipeline.reader import RetryPolicy
 from mtclar.stream.sources import open_source
 
 
@@ -43,14 +42,4 @@ def test_the_first_picture_is_that_of_the_first_key_frame(server: RtmpServer) ->
 def test_a_server_that_goes_and_comes_back(
     server: RtmpServer, tracker: Tracker, collector: Any, eventually: Any
 ) -> None:
-    retry = RetryPolicy(reconnect_s=0.1, first_retry_s=0.2)
-    with Pipeline(open_source(server.url), tracker, [collector], PipelineOptions(retry=retry)) as pipeline:
-        eventually(lambda: len(collector.messages) >= 5)
-        server.stop()
-        eventually(lambda: "reconnecting" in collector.states())
-        before = len(collector.messages)
-        server.start()
-        eventually(lambda: len(collector.messages) >= before + 5)
-        assert pipeline.error is None
-    times = [message.pts_s for message in collector.messages]
-    assert times == sorted(set(times))
+    assert_it_comes_back(server, tracker, collector, eventually)

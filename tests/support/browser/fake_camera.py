@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser
 
+from mtclar.stream.sources import open_source
 from support.browser.chromium import launched
 
 
@@ -23,6 +24,12 @@ def write_mjpeg(path: Path, images: Sequence[NDArray[np.uint8]], fps: int = 25) 
             out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         out.mux(stream.encode(None))
     return path
+
+
+def write_demo_face(folder: Path) -> Path:
+    """Eight seconds of the demo's face, every second picture."""
+    images = [frame.image for frame in open_source("demo").frames() if frame.seq % 2 == 0][:100]
+    return write_mjpeg(folder / "face.mjpeg", images, fps=15)
 
 
 @contextmanager
