@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from mtclar.engine.backends import BACKENDS
 from mtclar.engine.files.reading import expand_home
 from mtclar.engine.files.secret_files import first_line
 from mtclar.stream.server.config import DEFAULT_HOST, DEFAULT_PORT
@@ -67,7 +68,7 @@ BackendOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Inference backend: auto, onnxruntime, tensorrt, tensorrt-rtx or torch; a variant may follow: "
+        help=f"Inference backend: auto, {', '.join(BACKENDS)}; a variant may follow: "
         "onnxruntime:int8, onnxruntime:cuda, tensorrt:fp32.",
     ),
 ]

@@ -14,12 +14,12 @@ from mtclar.engine import models
 from mtclar.engine.backends.session import ON_CPU, Closeable, InferenceSession, open_session, open_sessions
 from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate import DEFAULT_SMOOTHER
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.kept import Between, KeptEstimate
 from mtclar.engine.estimate.smoothing import (
-    DEFAULT_SMOOTHER,
     DRIFT_PER_SQRT_S,
     Array,
     Smoother,

@@ -16,9 +16,10 @@ from mtclar.engine import models
 from mtclar.engine.backends.session import open_sessions
 from mtclar.engine.data_types import Affect, Estimate, FaceCrop, Frame
 from mtclar.engine.errors import MtclarError
+from mtclar.engine.estimate import DEFAULT_SMOOTHER
 from mtclar.engine.estimate.comparer import Comparer
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
+from mtclar.engine.estimate.smoothing import make_smoother
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import MIN_SCORE
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points

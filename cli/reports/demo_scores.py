@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.engine.estimate import metrics
-from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER, make_smoother
+from mtclar.engine.estimate import DEFAULT_SMOOTHER, metrics
+from mtclar.engine.estimate.smoothing import make_smoother
 
 Pair = tuple[float, float]
 

@@ -2,7 +2,7 @@
 
 The contract first, then its implementations and the graphs that they compile:
 
-    session               the protocols InferenceSession and Backend, and the registry
+    session               the protocols InferenceSession and Backend; opens networks by name
     onnxruntime_session   ONNX Runtime on the CPU, or on a card (the default)
     tensorrt_session      TensorRT, made of the package tensorrt
     torch_session         torch, a yardstick for the others
@@ -10,3 +10,11 @@ The contract first, then its implementations and the graphs that they compile:
     quantized_onnx        graphs with int8 or fp8 convolutions
     triton_repository     the networks for NVIDIA's Triton Inference Server
 """
+
+BACKENDS = {
+    "onnxruntime": "mtclar.engine.backends.onnxruntime_session:OnnxRuntimeSession",
+    "tensorrt": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
+    "tensorrt-rtx": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
+    "torch": "mtclar.engine.backends.torch_session:TorchSession",
+}
+"""Name on the command line -> module and class of a Backend. A variant may follow: tensorrt:fp32, onnxruntime:cuda."""

@@ -1,4 +1,4 @@
-"""The protocol of an inference session, and the registry of back ends: chosen by name, imported when chosen."""
+"""The protocol of an inference session, and its back ends: chosen by name, imported when chosen."""
 
 import ctypes
 import importlib
@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.backends import BACKENDS
 from mtclar.engine.errors import BackendError, UsageError
 from mtclar.engine.extras import install_command
 
@@ -121,14 +122,6 @@ class Backend(Protocol):
         """
         ...
 
-
-BACKENDS = {
-    "onnxruntime": "mtclar.engine.backends.onnxruntime_session:OnnxRuntimeSession",
-    "tensorrt": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
-    "tensorrt-rtx": "mtclar.engine.backends.tensorrt_session:TensorRtSession",
-    "torch": "mtclar.engine.backends.torch_session:TorchSession",
-}
-"""Name on the command line -> module and class of a Backend. A variant may follow: tensorrt:fp32, onnxruntime:cuda."""
 
 ON_CPU = frozenset({"onnxruntime", "onnxruntime:cpu", "onnxruntime:int8", "torch:cpu"})
 """Those that compute in the calling thread: several streams that shared one encoder would use one core only."""

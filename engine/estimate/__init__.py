@@ -13,3 +13,13 @@ In the order of the data:
     label_convergence   whether more labels would help
     metrics             CCC, Pearson correlation, RMSE and sign agreement
 """
+
+SMOOTHERS = {
+    "one-euro": "mtclar.engine.estimate.smoothing:OneEuro",
+    "exponential": "mtclar.engine.estimate.smoothing:Exponential",
+    "kalman": "mtclar.engine.estimate.smoothing:Kalman",
+    "none": "mtclar.engine.estimate.smoothing:Identity",
+}
+"""Name on the command line -> module and factory of a Smoother."""
+
+DEFAULT_SMOOTHER = "one-euro"

@@ -6,14 +6,16 @@ jump of more than RESTART_AFTER_S, forwards (the face was away) or backwards (th
 docs/results/smoothing.md has the lag and the jitter of each, and why the 1-euro filter is the default.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtclar.engine.errors import UsageError
+from mtclar.engine.estimate import DEFAULT_SMOOTHER, SMOOTHERS
 from mtclar.engine.one_euro import OneEuroGain, OneEuroParams, low_pass_gain
 
 Array = NDArray[np.float64]
@@ -24,7 +26,7 @@ DRIFT_PER_SQRT_S = 0.3  # how far V/A of a person wanders in a second, sd: that 
 
 
 class Smoother(Protocol):
-    """Smooths V/A of one face. To add one: a class here and an entry in SMOOTHERS; or pass a factory."""
+    """Smooths V/A of one face. To add one: a class here and an entry in SMOOTHERS of this package; or a factory."""
 
     def __call__(self, t_s: float, value: ArrayLike, sd: ArrayLike) -> Pair:
         """V/A [2] and its sd [2] measured at source time t_s -> both, smoothed."""
@@ -146,14 +148,6 @@ class Kalman(_Causal):
 SmootherFactory = Callable[[], Smoother]
 """Makes the smoother of one face: a class of smoothers, or a function."""
 
-SMOOTHERS: Mapping[str, SmootherFactory] = {
-    "one-euro": OneEuro,
-    "exponential": Exponential,
-    "kalman": Kalman,
-    "none": Identity,
-}
-DEFAULT_SMOOTHER = "one-euro"
-
 
 def make_smoother(smoother: str | SmootherFactory = DEFAULT_SMOOTHER) -> Smoother:
     """A new smoother for one face, by name or from a factory; raises UsageError that lists the names."""
@@ -161,4 +155,6 @@ def make_smoother(smoother: str | SmootherFactory = DEFAULT_SMOOTHER) -> Smoothe
         return smoother()
     if smoother not in SMOOTHERS:
         raise UsageError(f"there is no smoother '{smoother}'", f"one of: {', '.join(SMOOTHERS)}")
-    return SMOOTHERS[smoother]()
+    module, _, factory = SMOOTHERS[smoother].partition(":")
+    made: Smoother = getattr(import_module(module), factory)()
+    return made

@@ -24,10 +24,10 @@ from experiments.networks.turned_frames import SIDE, YAWS, frames
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Encoded, Frame
+from mtclar.engine.estimate import SMOOTHERS
 from mtclar.engine.estimate.comparer import bundled_params
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import Z_90, ccc
-from mtclar.engine.estimate.smoothing import SMOOTHERS
 from mtclar.engine.face.crop import box_of, brightness, cut, pose_deg, sharpness
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, RUN_LIMITS
 from mtclar.engine.tracker import Tracker

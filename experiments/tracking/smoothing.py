@@ -18,14 +18,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from mtclar.engine.estimate import SMOOTHERS
 from mtclar.engine.estimate.smoothing import (
-    SMOOTHERS,
     Exponential,
     ExponentialParams,
     Kalman,
     KalmanParams,
     OneEuro,
     Smoother,
+    make_smoother,
 )
 from mtclar.engine.one_euro import OneEuroParams
 
@@ -153,7 +154,7 @@ def main() -> None:
     if options.clip:
         noise_of_clip(options.clip)
         return
-    tried = list(settings()) if options.grid else list(SMOOTHERS.items())
+    tried = list(settings()) if options.grid else [(name, partial(make_smoother, name)) for name in SMOOTHERS]
     for noise in options.noise:
         print(f"\nNoise {noise:g} a frame, {options.fps:g} frames/s:\n")
         print(

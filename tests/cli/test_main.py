@@ -11,9 +11,9 @@ import pytest
 
 from mtclar.cli.commands.machine import doctor
 from mtclar.cli.main import COMMANDS, main
-from mtclar.engine.backends.session import BACKENDS
+from mtclar.engine.backends import BACKENDS
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.estimate.smoothing import SMOOTHERS
+from mtclar.engine.estimate import SMOOTHERS
 from mtclar.stream.sources import SOURCES
 
 Command = Callable[..., Any]
@@ -43,7 +43,6 @@ def test_each_command_has_help(name: str, command: Command) -> None:
 
 
 def test_the_help_of_run_names_what_can_be_chosen(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registries would cost --help the import of numpy."""
     monkeypatch.setenv("COLUMNS", "300")
     text = command("run", "--help").out
     unnamed = {

@@ -17,7 +17,7 @@ import pytest
 
 from mtclar.cli.main import main
 from mtclar.engine.backends import session
-from mtclar.engine.estimate import smoothing
+from mtclar.engine.estimate import SMOOTHERS
 from mtclar.stream import demo_clip
 from mtclar.stream.sinks import SINKS
 from mtclar.stream.sources import SOURCES
@@ -134,7 +134,7 @@ def test_a_smoother(
     assert smoothed == pytest.approx(medians, abs=2e-6)
 
     saved_frames(folder)
-    monkeypatch.setitem(smoothing.SMOOTHERS, "median", sys.modules["lab_median"].Median)  # type: ignore[arg-type]
+    monkeypatch.setitem(SMOOTHERS, "median", "lab_median:Median")
     registered("run --source lab_array:ArraySource://frames.npy --smoother median --csv values.csv")
     with (folder / "values.csv").open() as file:
         values = [float(row["valence"]) for row in csv.DictReader(file)]

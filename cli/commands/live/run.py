@@ -37,6 +37,7 @@ from mtclar.cli.options import (
     default_support_path,
     read_token,
 )
+from mtclar.engine.estimate import DEFAULT_SMOOTHER, SMOOTHERS
 from mtclar.engine.files.reading import expand_home
 from mtclar.engine.files.secret_files import warn_if_readable
 
@@ -101,7 +102,7 @@ def command(
     ] = None,
     smoother: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="one-euro (default), exponential, kalman or none."),
+        typer.Option(metavar="NAME", help=f"{', '.join(SMOOTHERS)}; {DEFAULT_SMOOTHER} by default."),
     ] = None,
     max_faces: Annotated[int | None, typer.Option(min=1, max=32, help="Most faces to track.")] = None,
     faces: Annotated[
@@ -206,7 +207,6 @@ def command(
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.engine.data_types import Frame
     from mtclar.engine.errors import MtclarError, UsageError
-    from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
     from mtclar.engine.support_set import SupportSet, is_encrypted
     from mtclar.engine.tracker import MAX_FACES
     from mtclar.stream.markers import open_markers

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.estimate.smoothing import RESTART_AFTER_S, SMOOTHERS, make_smoother
+from mtclar.engine.estimate import SMOOTHERS
+from mtclar.engine.estimate.smoothing import RESTART_AFTER_S, make_smoother
 
 SD = (0.2, 0.15)
 names = st.sampled_from(sorted(SMOOTHERS))

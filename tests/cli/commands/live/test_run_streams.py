@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mtclar.engine.estimate.smoothing import DEFAULT_SMOOTHER
+from mtclar.engine.estimate import DEFAULT_SMOOTHER
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.pipeline import streams
 from mtclar.stream.pipeline.streams import open_sources, open_streams, supports_of
