@@ -5,13 +5,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from mtclar.cli.benchmark.effort import Load
 from mtclar.cli.benchmark.gpu import GpuMeter
-from mtclar.cli.benchmark.material import FPS, Material
+from mtclar.cli.benchmark.material import Material
 from mtclar.engine.errors import MtclarError
 
 CLIENTS = 2
@@ -23,8 +25,9 @@ def measure(
     material: Material, backend: str, threads: int, *, unpaced_frames: int, paced_s: float
 ) -> tuple[dict[str, Any], dict[str, float] | None]:
     """The figures `end_to_end`, and those of a card at 30 frames a second (None without a card)."""
-    unpaced, _, _ = _run(material, backend, threads, "all", unpaced_frames)
-    paced, received, card = _run(material, backend, threads, "paced", round(paced_s * FPS))
+    one = Load()
+    unpaced, _, _ = _run(material, backend, threads, "all", unpaced_frames, one)
+    paced, received, card = _run(material, backend, threads, "paced", round(paced_s * one.fps), one)
     figures = {
         "unpaced_fps": unpaced["fps"],
         "cpu_cores": paced["cpu_cores"],
@@ -35,8 +38,40 @@ def measure(
     return figures, card
 
 
+def latencies(
+    material: Material, backend: str, threads: int, loads: Sequence[Load], load_s: float
+) -> list[dict[str, Any]]:
+    """`latency`: capture to a client's socket under each load, with what the server could not do in time."""
+    rows = []
+    for load in loads:
+        summary, received, _ = _run(material, backend, threads, "paced", round(load_s * load.fps), load)
+        asked = load.fps * load.streams
+        rows.append(
+            {
+                **asdict(load),
+                "latency_ms": received["latency_ms"],
+                "answered_share": round(min(1.0, summary["fps"] / asked), 3),
+                "cpu_cores": summary["cpu_cores"],
+                "collections_ms": summary["collections_ms"],
+            }
+        )
+    return rows
+
+
+def trace(material: Material, backend: str, threads: int, seconds: float, path: Path) -> None:
+    """Writes the way of every frame of some seconds at 30 frames a second into a trace (mtclar.cli.benchmark.trace)."""
+    load = Load()
+    _run(material, backend, threads, "paced", round(seconds * load.fps), load, path)
+
+
 def _run(
-    material: Material, backend: str, threads: int, freshness: str, frames: int
+    material: Material,
+    backend: str,
+    threads: int,
+    freshness: str,
+    frames: int,
+    load: Load,
+    traced: Path | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, float] | None]:
     """One run: the server's summary, the clients' figures, the card's figures."""
     with ExitStack() as stack:
@@ -51,8 +86,9 @@ def _run(
             "backend": backend,
             "threads": threads,
             "freshness": freshness,
-            "fps": FPS,
             "frames": frames,
+            "trace": None if traced is None else str(traced),
+            **asdict(load),
         }
         server = Child.start(stack, "the measured process", "server", json.dumps(task))
         clients = Child.start(stack, "the clients", "clients", server.read_line(), str(CLIENTS))

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mtclar.calibrate.core.demo_clip import demo_support
@@ -80,9 +81,10 @@ class RetimedSource:
 
     live = False
 
-    def __init__(self, clip: str, fps: float, count: int, stream_id: str = "bench") -> None:
+    def __init__(self, clip: str, fps: float, count: int, stream_id: str = "bench", faces: int = 1) -> None:
         self._source = open_source(clip, stream_id=stream_id, loop=True)
         self._count = count
+        self._faces = faces
         self.fps: float | None = fps
         self.stream_id = stream_id
         self.label = self._source.label
@@ -97,7 +99,8 @@ class RetimedSource:
 
     def frames(self) -> Iterator[Frame]:
         assert self.fps is not None
-        return islice(retimed(self._source.frames(), self.fps), self._count)
+        for frame in islice(retimed(self._source.frames(), self.fps), self._count):
+            yield replace(frame, image=tiled(frame.image, self._faces))
 
     def reachable(self) -> bool | None:
         return self._source.reachable()
@@ -112,9 +115,24 @@ def retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
         yield replace(frame, seq=seq, pts_s=seq / fps)
 
 
-def as_source(clip: str, fps: float, count: int) -> Source:
-    """The clip as a source."""
-    return RetimedSource(clip, fps, count)
+def as_source(clip: str, fps: float, count: int, stream_id: str, faces: int) -> Source:
+    """The clip as a source, with so many copies of each picture in it."""
+    return RetimedSource(clip, fps, count, stream_id, faces)
+
+
+def tiled(image: np.ndarray, count: int) -> np.ndarray:
+    """`count` copies of a picture in a grid of the same size."""
+    if count == 1:
+        return image
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    height, width = image.shape[0] // columns, image.shape[1] // columns
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    grid = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for i in range(count):
+        row, column = divmod(i, columns)
+        grid[row * height : (row + 1) * height, column * width : (column + 1) * width] = small
+    return grid
 
 
 def machine(rounds: int) -> dict[str, Any]:

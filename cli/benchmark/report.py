@@ -54,12 +54,30 @@ def print_figures(console: Console, figures: Mapping[str, Any]) -> None:
     for name, value in (machine.get("gpu") or {}).items():
         whole.add_row(f"card: {name.replace('_', ' ')}", f"{value:g}")
     console.print(whole)
+    loads = Table(
+        "frames/s", "streams", "faces", *SHADES, "answered", "cores", title="Capture to a client's socket, ms"
+    )
+    for row in figures["latency"]:
+        loads.add_row(*latency_cells(row))
+    console.print(loads)
     for kind, rows in figures["scaling"].items():
         size, figure, title = SCALING[kind]
         table = Table(size, figure, title=title)
         for row in rows:
             table.add_row(str(row[size]), _number(row[figure]))
         console.print(table)
+
+
+def latency_cells(row: Mapping[str, Any]) -> list[str]:
+    """One load of `latency`: rate, streams, faces, percentiles, share of frames answered, processor."""
+    return [
+        f"{row['fps']:g}",
+        str(row["streams"]),
+        str(row["faces"]),
+        *(_number(row["latency_ms"][p]) for p in SHADES),
+        f"{100 * row['answered_share']:.0f} %",
+        f"{row['cpu_cores']:.2f}",
+    ]
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
@@ -91,6 +109,13 @@ def html(figures: Mapping[str, Any]) -> str:
         f"card: {name.replace('_', ' ')}": f"{value:g}" for name, value in (machine.get("gpu") or {}).items()
     }
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in facts.items())
+    heads = "".join(
+        f"<th>{head}</th>" for head in ("frames/s", "streams", "faces", *SHADES, "answered", "cores")
+    )
+    loads = "".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in latency_cells(row)) + "</tr>"
+        for row in figures["latency"]
+    )
     plots = "".join(
         f"<figure>{_line_plot(kind, lines)}<figcaption>{escape(SCALING[kind][2])}</figcaption></figure>"
         for kind, lines in figures["scaling"].items()
@@ -106,6 +131,7 @@ def html(figures: Mapping[str, Any]) -> str:
         f"<h1>mtclar-stream bench</h1><p>{escape(where)}</p><table>{rows}</table>"
         f"<h2>One frame, stage by stage</h2>{_stage_plot(figures['stages_ms'])}"
         f"<p>Bars reach to p50, p95 and p99 in milliseconds. A tracker detects about once a second.</p>"
+        f"<h2>Capture to a client's socket, ms</h2><table><tr>{heads}</tr>{loads}</table>"
         f"<h2>Scaling</h2>{plots}</html>\n"
     )
 

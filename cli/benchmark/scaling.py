@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mtclar.cli.benchmark.effort import Sizes
-from mtclar.cli.benchmark.material import Material
+from mtclar.cli.benchmark.material import Material, tiled
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Encoded, Frame
@@ -90,21 +89,6 @@ def _faces(frames: Sequence[Frame], backend: str, threads: int, count: int) -> d
         "seen": round(float(np.mean(seen[len(seen) // 5 :])), 2),
         "frame_ms": percentiles(taken[len(taken) // 5 :])["p50"],
     }
-
-
-def tiled(image: np.ndarray, count: int) -> np.ndarray:
-    """`count` copies of a picture in a grid of the same size."""
-    if count == 1:
-        return image
-    columns = int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    height, width = image.shape[0] // columns, image.shape[1] // columns
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    grid = np.zeros((rows * height, columns * width, 3), np.uint8)
-    for i in range(count):
-        row, column = divmod(i, columns)
-        grid[row * height : (row + 1) * height, column * width : (column + 1) * width] = small
-    return grid
 
 
 def _support(backend: str, threads: int, sizes: Sizes) -> list[dict[str, Any]]:

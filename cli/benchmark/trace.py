@@ -5,6 +5,7 @@ microseconds, names of threads ("M"), and flows ("s", "t", "f") that join the pi
 """
 
 import gc
+import json
 import os
 import threading
 import time
@@ -14,11 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine import spans
+from mtclar.engine.files.reading import read_ordinary
 from mtclar.stream.pipeline.summary import write_json
 
+TRACED_S = 4.0
+MAX_BYTES = 2**28  # of a file that may be a trace
 MOST = 200_000  # pieces of work; later ones are not recorded
 COLLECTION = "garbage collection"
 FIRST, LAST = "put", "send"  # of a frame
+
+
+def is_trace(path: Path) -> bool:
+    """Whether the file at `path` is empty or a trace, so that the next trace may replace it."""
+    try:
+        text = read_ordinary(path, MAX_BYTES)
+        return not text or "traceEvents" in json.loads(text)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 class Trace:

@@ -6,6 +6,7 @@ wheels report to their maker.
 
 import itertools
 import sys
+from typing import Any
 
 from peer_python import answer_blocks
 
@@ -29,7 +30,7 @@ def main() -> None:
     landmarker = thread.run(lambda: vision.FaceLandmarker.create_from_options(options))
     numbers = itertools.count()
 
-    def sees_face(frame):
+    def sees_face(frame: Any) -> object:
         rgb = mediapipe.Image(
             image_format=mediapipe.ImageFormat.SRGB, data=cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         )

@@ -8,9 +8,11 @@ import json
 import struct
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 
-def answer_blocks(width, height, sees_face):
+def answer_blocks(width: int, height: int, sees_face: Callable[[Any], object]) -> None:
     import numpy as np
 
     print(json.dumps({"ready": True}), flush=True)

@@ -22,6 +22,15 @@ def command(
     provider: ProviderOption = None,
     threads: ThreadsOption = 1,
     quick: Annotated[bool, typer.Option("--quick", help="Measure fewer frames: under a minute.")] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the way of each frame of four seconds through the threads, as a trace for "
+            "ui.perfetto.dev or chrome://tracing.",
+            dir_okay=False,
+        ),
+    ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -41,6 +50,7 @@ def command(
     from mtclar.cli.benchmark.compare import compare as compare_backends
     from mtclar.cli.benchmark.effort import FULL, QUICK
     from mtclar.cli.benchmark.material import Material, machine
+    from mtclar.cli.benchmark.trace import TRACED_S, is_trace
     from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.engine.errors import UsageError
@@ -51,12 +61,20 @@ def command(
     console = Terminal()
     if compare is not None and html_file is not None:
         raise UsageError("--html cannot be combined with --compare", "use --json, or leave out --compare")
+    if trace is not None and (compare is not None or json_file is not None or html_file is not None):
+        raise UsageError(
+            "--trace cannot be combined with --compare, --json and --html", "run `bench` once for each"
+        )
     hint = "name another file: only an earlier report is overwritten"
     outputs = [
         Output(option, path, report.is_report, hint)
         for option, path in (("--json", json_file), ("--html", html_file))
         if path is not None
     ]
+    if trace is not None:
+        outputs.append(
+            Output("--trace", trace, is_trace, "name another file: only an earlier trace is overwritten")
+        )
     inputs = {
         "--source": [] if source is None else [Path(source)],
         "--support": [] if support is None else [support],
@@ -72,6 +90,10 @@ def command(
             print_text(console, f"Written: {json_file}")
         return
     chosen = backend_spec(backend, provider)
+    if trace is not None:
+        end_to_end.trace(material, chosen, threads, TRACED_S, trace)
+        print_text(console, f"Written: {trace}; open it at https://ui.perfetto.dev or chrome://tracing")
+        return
     with Tracker.open(  # fails early, and compiles engines before anything is measured
         backend=chosen, threads=threads, progress=lambda text: print_text(console, text)
     ) as tracker:
@@ -83,6 +105,8 @@ def command(
     whole, card = end_to_end.measure(
         material, chosen, threads, unpaced_frames=2 * effort.frames, paced_s=effort.paced_s
     )
+    print_text(console, "Latency by load ...")
+    by_load = end_to_end.latencies(material, chosen, threads, effort.loads, effort.load_s)
     print_text(console, "Scaling ...")
     grown = scaling.measure(material, chosen, threads, effort.sizes)
     figures = {
@@ -90,6 +114,7 @@ def command(
         "backend": name,
         "stages_ms": by_stage,
         "end_to_end": whole,
+        "latency": by_load,
         "scaling": grown,
     }
     report.print_figures(console, figures)

@@ -13,7 +13,7 @@ import pytest
 from mtclar.cli.benchmark import effort, end_to_end, report, scaling
 from mtclar.cli.benchmark.compare import compare, parse, ratio
 from mtclar.cli.benchmark.gpu import GpuMeter
-from mtclar.cli.benchmark.material import Material
+from mtclar.cli.benchmark.material import Material, tiled
 from mtclar.cli.benchmark.stages import STAGES
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.stream.pipeline import streams
@@ -26,6 +26,8 @@ TINY = effort.Effort(
     paced_s=1.5,
     start_ups=1,
     sizes=effort.Sizes(streams=(1, 2), faces=(1, 4), support=(1, 8), batch=(1, 3), frames=12, rounds=5),
+    loads=(effort.Load(), effort.Load(fps=10.0, streams=2, faces=4)),
+    load_s=1.0,
 )
 
 
@@ -53,7 +55,7 @@ def test_the_whole_measurement(command: Command, tmp_path: Path) -> None:
     )
     assert done.code == 0, done.err
     figures = json.loads((tmp_path / "b.json").read_text())
-    assert set(figures) == {"machine", "backend", "stages_ms", "end_to_end", "scaling"}
+    assert set(figures) == {"machine", "backend", "stages_ms", "end_to_end", "latency", "scaling"}
     assert figures["backend"] == "onnxruntime (CPU)"
     assert tuple(figures["stages_ms"]) == STAGES
     for stage, taken in figures["stages_ms"].items():
@@ -64,6 +66,14 @@ def test_the_whole_measurement(command: Command, tmp_path: Path) -> None:
     assert end["unpaced_fps"] > 0
     assert 0 < end["messages_per_s"] < 31  # paced at 30
     assert end["peak_rss_mb"] > 50
+    assert [(row["fps"], row["streams"], row["faces"]) for row in figures["latency"]] == [
+        (30, 1, 1),
+        (10, 2, 4),
+    ]
+    for row in figures["latency"]:
+        assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p99"]
+        assert 0 < row["answered_share"] <= 1
+        assert row["collections_ms"]["longest"] <= row["collections_ms"]["sum"]
     assert [row["streams"] for row in figures["scaling"]["streams"]] == [1, 2]
     assert [row["seen"] for row in figures["scaling"]["faces"]] == [
         1,
@@ -160,9 +170,9 @@ def test_a_comparison_with_itself_differs_by_nothing(material: Material) -> None
 
 def test_a_picture_tiled_has_the_size_of_one() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
-    assert scaling.tiled(picture, 1) is picture
-    assert scaling.tiled(picture, 4).shape == picture.shape
-    three = scaling.tiled(picture, 3)
+    assert tiled(picture, 1) is picture
+    assert tiled(picture, 4).shape == picture.shape
+    three = tiled(picture, 3)
     assert not three[60:, 80:].any()
 
 
@@ -189,6 +199,7 @@ def test_a_page_escapes_what_it_is_told() -> None:
             "messages_per_s": 1.0,
             "peak_rss_mb": None,
         },
+        "latency": [],
         "scaling": {"streams": [{"streams": 1, "fps": 3.0}], "batch": []},
     }
     page = report.html(figures)
