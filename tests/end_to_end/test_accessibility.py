@@ -103,6 +103,7 @@ def test_calibration_and_camera(
         expect(page.locator("#connection")).to_have_attribute("data-state", "live")
         assert serious(page, axe) == []
     expect(page.locator("#take")).to_be_enabled()
+    expect(page.locator("#camera-start")).to_be_visible()
     assert focus_order(page, ("camera-start", "grid", "take", "skip", "done")) == [
         "camera-start",
         "grid",

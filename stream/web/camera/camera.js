@@ -69,6 +69,7 @@ const sender = new CameraSender({
     showWords(words, state === "failed");
     element("start").hidden = sender.on;
     element("stop").hidden = !sender.on;
+    element("facts").hidden = !sender.on;
   },
   onFigures: ({ perSecond, roundTrip_ms, refused, size }) => {
     element("size").textContent = size;
