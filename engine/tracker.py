@@ -18,7 +18,7 @@ from mtclar.engine.estimate import DEFAULT_SMOOTHER
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.estimate.encoder import Encoder
-from mtclar.engine.estimate.kept import Between, KeptEstimate
+from mtclar.engine.estimate.skipped_frames import Interpolator, KeptEstimate
 from mtclar.engine.estimate.smoothing import (
     DRIFT_PER_SQRT_S,
     Array,
@@ -48,7 +48,7 @@ class _Track:
     subject: str | None
     smoother: Smoother
     kept: KeptEstimate = field(default_factory=KeptEstimate)
-    between: Between | None = None  # None: every frame has a value of its own
+    interpolator: Interpolator | None = None  # None: every frame has a value of its own
     value: Array | None = None  # [2] smoothed V/A when it was last measured
     sd: Array | None = None  # [2]
     measured_s: float = 0.0  # source time of that measurement
@@ -304,8 +304,8 @@ class Tracker(Closeable):
 
     def _new_track(self, subject: str | None) -> _Track:
         watch = next((DriftWatch(support) for support in self.supports if support.subject == subject), None)
-        between = None if self._looks_per_s is None else Between(1 / self._looks_per_s)
-        return _Track(subject, make_smoother(self._smoother), between=between, watch=watch)
+        interpolator = None if self._looks_per_s is None else Interpolator(1 / self._looks_per_s)
+        return _Track(subject, make_smoother(self._smoother), interpolator=interpolator, watch=watch)
 
     def _compare(self, crops: Sequence[FaceCrop]) -> list[Estimate]:
         """An estimate for each crop; that of a kept one is known, unless it has another support set now."""
@@ -324,14 +324,14 @@ class Tracker(Closeable):
     def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
         arousal, arousal_sd = _through_blink(track, t_s, crop.eye_opening < BLINK_OPENING, estimate)
-        if track.between is None or not crop.kept:
+        if track.interpolator is None or not crop.kept:
             track.value, track.sd = track.smoother(
                 t_s, (estimate.valence, arousal), (estimate.valence_sd, arousal_sd)
             )
-            if track.between is not None:
-                track.between.look(t_s, track.value, track.sd)
-        if track.between is not None:
-            track.value, track.sd = track.between(t_s)
+            if track.interpolator is not None:
+                track.interpolator.add(t_s, track.value, track.sd)
+        if track.interpolator is not None:
+            track.value, track.sd = track.interpolator(t_s)
         track.measured_s = t_s
         if track.watch is not None:
             track.drift = track.watch(t_s, crop, estimate)

@@ -333,7 +333,7 @@ class Studio:
         )
 
     def _offer(self, client: ClientHandle, name: str, page: Page) -> None:
-        path = self._runner.server.offer(page)
+        path = self._runner.server.add_download(page)
         client.send_text(messages.encode("download", path=path, name=name))
 
     # --- any thread ---

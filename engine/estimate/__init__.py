@@ -6,7 +6,7 @@ In the order of the data:
     encoder             crop -> embedding, valence and arousal without support, expression
     comparer            corrects them by a support set, with one of several rules
     residual_gp         the Gaussian process of the default rule
-    kept                what frames show in which a face is not measured
+    skipped_frames      values of frames in which a face is not measured
     smoothing           over time
     drift               whether a face has left what its support set covers
     active_learning     which faces to label next

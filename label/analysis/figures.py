@@ -53,14 +53,14 @@ def _shown_figure() -> "type[Figure]":
     """A Figure with a picture for notebooks: those that pyplot did not make have none."""
     from matplotlib.figure import Figure
 
-    class ShownFigure(Figure):
+    class NotebookFigure(Figure):
         def _repr_png_(self) -> bytes:
             """Called by Jupyter."""
             buffer = io.BytesIO()
             self.savefig(buffer, format="png")
             return buffer.getvalue()
 
-    return ShownFigure
+    return NotebookFigure
 
 
 def thinned(count: int) -> slice:

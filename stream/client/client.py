@@ -269,7 +269,7 @@ class Client:
         connection = await open_connection(self.address, self._token)
         try:
             messages = messages_of(connection, self._token)
-            await self._welcome(connection, messages)
+            await self._receive_hello(connection, messages)
             async for message in messages:
                 await self._receive(message)
                 if message["type"] == "bye" and isinstance(bye := decoded(message), ByeMessage):
@@ -283,7 +283,7 @@ class Client:
                 self._connection, self._lost_s = None, time.monotonic()
             await connection.close()
 
-    async def _welcome(self, connection: ClientConnection, messages: AsyncIterator[Json]) -> None:
+    async def _receive_hello(self, connection: ClientConnection, messages: AsyncIterator[Json]) -> None:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 message = await anext(messages, None)

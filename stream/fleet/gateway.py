@@ -241,20 +241,20 @@ class Gateway:
             worker = "" if state is None or state.away else state.worker
         if not worker:
             raise ProtocolError("cannot_assign", f"no worker has '{request.stream}' at present")
-        self._tell(client, ask(self.connection, worker, request))
+        self._carry_out(client, ask(self.connection, worker, request))
 
     def _on_thresholds(self, request: Thresholds, client: ClientHandle) -> None:
         """Sets them for all workers; clients hear of it when the store has them."""
-        self._tell(client, share_thresholds(self.connection, request))
+        self._carry_out(client, share_thresholds(self.connection, request))
 
-    def _tell(self, client: ClientHandle, work: Coroutine[Any, Any, ErrorMessage | None]) -> None:
+    def _carry_out(self, client: ClientHandle, work: Coroutine[Any, Any, ErrorMessage | None]) -> None:
         """Does the work on the bus's thread, and sends the client its error."""
 
-        def tell(done: Future[ErrorMessage | None]) -> None:
+        def report(done: Future[ErrorMessage | None]) -> None:
             if not done.cancelled() and (error := done.result()) is not None:
                 client.send_text(error.encode())
 
-        self.connection.run(work).add_done_callback(tell)
+        self.connection.run(work).add_done_callback(report)
 
     def _on_mark(self, mark: MarkMessage) -> None:
         """A client's mark also goes to the other gateways, and into the history."""

@@ -74,7 +74,7 @@ class LslMarkers:
         self._offset_s = clock_offset_s()
         self._search.start()
         streams = f"of type {MARKER_TYPE}" if self._name is None else f"'{self._name}'"
-        self._tell(f"LSL markers: streams {streams} are awaited")
+        self._report(f"LSL markers: streams {streams} are awaited")
         return self
 
     def __exit__(
@@ -116,7 +116,7 @@ class LslMarkers:
             inlet.open_stream(OPEN_TIMEOUT_S)
         except RuntimeError:  # pylsl's errors: the outlet has gone, or cannot be reached; `_find` tries again
             return
-        self._tell(f"{where}: connected")
+        self._report(f"{where}: connected")
         clock = _SenderClock(inlet, where, self._offset_s)
         waiting: list[tuple[str, float, float]] = []  # in the first second: label, stamp, arrival
         try:
@@ -127,7 +127,7 @@ class LslMarkers:
                 if clock.is_compared():
                     self._pass_on(waiting, clock)
         except pylsl.util.LostError:
-            self._tell(f"{where}: ended; waiting for it to return")
+            self._report(f"{where}: ended; waiting for it to return")
         self._pass_on(waiting, clock)
 
     def _pass_on(self, waiting: list[tuple[str, float, float]], clock: "_SenderClock") -> None:
@@ -146,7 +146,7 @@ class LslMarkers:
                 log.warning("more than %g LSL markers a second: the others are dropped", MARKERS_PER_S)
         return False
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         log.info(text, extra={"fields": {"event": "markers"}})
         self._progress(text)
 

@@ -51,7 +51,7 @@ class Preview:
             else:
                 self._watchers[client] = stream
 
-    def offer(self, frame: Frame, faces: Faces) -> None:
+    def enqueue(self, frame: Frame, faces: Faces) -> None:
         """An answered frame, and the faces that were found in it."""
         stream = frame.stream_id
         with self._changed:

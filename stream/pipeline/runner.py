@@ -141,7 +141,7 @@ class Runner:
         """
         self._options = options or self._options
         if self._preview is not None:
-            self._options = replace(self._options, on_faces=self._preview.offer)
+            self._options = replace(self._options, on_faces=self._preview.enqueue)
         self._answered |= {pipeline.source.stream_id: pipeline.answered for pipeline in self._pipelines}
         self._streams = {stream.source.stream_id: stream for stream in streams}
         self._announced = {stream.source.stream_id: stream.tracker.supports for stream in streams}

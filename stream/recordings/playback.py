@@ -101,7 +101,7 @@ class Playback:
         self._first_s, self._length_s = span[0], span[1] - span[0]
         if start_s > self._length_s:
             raise UsageError(f"{recording.folder} ends before {start_s:g} s", "choose an earlier start")
-        self._wishes: dict[str, Any] = {}  # fields of `play` that are not carried out yet
+        self._requested: dict[str, Any] = {}  # fields of `play` that are not carried out yet
         self._wished = threading.Event()
         self._lock = threading.Lock()
         self._messages: Iterator[Timed]
@@ -121,7 +121,7 @@ class Playback:
     def play(self, request: Play) -> None:
         """Changes what the request names, between two messages."""
         with self._lock:
-            self._wishes |= request.model_dump(exclude={"type"}, exclude_none=True)
+            self._requested |= request.model_dump(exclude={"type"}, exclude_none=True)
             self._wished.set()
 
     def run(self, server: Server, stopped: Callable[[], bool], *, stay: bool = False) -> int:
@@ -159,14 +159,14 @@ class Playback:
 
     def _carry_out(self, server: Server) -> None:
         with self._lock:
-            wishes, self._wishes = self._wishes, {}
+            requested, self._requested = self._requested, {}
             self._wished.clear()
-        if wishes.get("playing") and self._next is None:
-            wishes.setdefault("position", 0.0)  # play, pressed at the end
-        if "position" in wishes:
-            history = self._seek(min(wishes["position"], self._length_s))
+        if requested.get("playing") and self._next is None:
+            requested.setdefault("position", 0.0)  # play, pressed at the end
+        if "position" in requested:
+            history = self._seek(min(requested["position"], self._length_s))
             server.begin_session(self.clock, self.statuses, history)
-        self.clock.set(running=wishes.get("playing"), speed=wishes.get("speed"))
+        self.clock.set(running=requested.get("playing"), speed=requested.get("speed"))
         server.publish(self._state())
 
     def _state(self) -> PlaybackMessage:

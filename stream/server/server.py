@@ -216,10 +216,10 @@ class Server(Sink):
         """Serves a page that needs the token, from now on; from any thread."""
         self._outbox.call(self._filter.pages.add_private, path, route)
 
-    def offer(self, page: Page) -> str:
+    def add_download(self, page: Page) -> str:
         """Serves a page once at a path that nobody can guess, and returns the path; from any thread."""
         path = f"{DOWNLOAD_PATH}/{secrets.token_urlsafe(24)}"
-        self._outbox.call(self._filter.pages.offer, path, page)
+        self._outbox.call(self._filter.pages.add_download, path, page)
         return path
 
     def close(self, bye: ByeMessage | None = None, timeout_s: float = 5.0) -> bool:

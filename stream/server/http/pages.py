@@ -47,7 +47,7 @@ CONTENT_SECURITY_POLICY = (
 HSTS = "max-age=2592000"  # 30 days: a server that gives TLS up is not locked out for longer
 HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECASE)
 
-MAX_OFFERS = 4  # pages that wait to be downloaded, in memory
+MAX_DOWNLOADS = 4  # pages that wait to be downloaded, in memory
 CLIENT_FOLDER = "client"
 PROTOCOL_PATH = "/protocol"
 SCHEMA_FILE = "mtclar.v1.schema.json"
@@ -173,7 +173,7 @@ class Pages:
         self._static = dashboard_pages() | protocol_pages()
         self._states = dict(states)
         self._private = dict(private or {})
-        self._offers: dict[str, Page] = {}
+        self._downloads: dict[str, Page] = {}
 
     def add(self, pages: Mapping[str, Page]) -> None:
         """Adds static pages by path, open to everybody."""
@@ -183,11 +183,11 @@ class Pages:
         """Adds a page that needs the token, or replaces it."""
         self._private[path] = route
 
-    def offer(self, path: str, page: Page) -> None:
-        """Serves a page once, to whoever knows its path; the oldest of more than MAX_OFFERS is dropped."""
-        if len(self._offers) >= MAX_OFFERS:
-            del self._offers[next(iter(self._offers))]
-        self._offers[path] = page
+    def add_download(self, path: str, page: Page) -> None:
+        """Serves a page once, to whoever knows its path; the oldest of more than MAX_DOWNLOADS is dropped."""
+        if len(self._downloads) >= MAX_DOWNLOADS:
+            del self._downloads[next(iter(self._downloads))]
+        self._downloads[path] = page
 
     def is_private(self, path: str) -> bool:
         """Whether the page needs the token."""
@@ -197,8 +197,8 @@ class Pages:
         """The page of a path, or the route that makes it. `trusted`: the token was given, or none is needed."""
         if method != "GET":
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
-        if path in self._offers:
-            return self._offers.pop(path)
+        if path in self._downloads:
+            return self._downloads.pop(path)
         if path in self._states:
             return self._states[path](trusted)
         if path in self._private:

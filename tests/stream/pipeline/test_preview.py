@@ -39,7 +39,7 @@ def test_a_client_gets_pictures_until_it_has_enough(preview: Preview) -> None:
         say(client, type="preview", stream="cam")
         say(client, type="mark", label="asked")
         until(client, "mark")
-        preview.offer(frame, Faces(()))
+        preview.enqueue(frame, Faces(()))
         data = client.recv(10)
         assert isinstance(data, bytes)
         magic, length = HEADER.unpack_from(data)
@@ -52,7 +52,7 @@ def test_a_client_gets_pictures_until_it_has_enough(preview: Preview) -> None:
         say(client, type="preview", stream=None)
         say(client, type="mark", label="closed")
         until(client, "mark")
-        preview.offer(frame, Faces(()))
+        preview.enqueue(frame, Faces(()))
         say(client, type="mark", label="none came")
         assert receive(client)["type"] == "mark"
         say(client, type="preview", stream="another")

@@ -1,4 +1,4 @@
-"""What a face shows in frames in which it is not measured: a mean while it looks the same, or a line between looks."""
+"""Values of frames in which a face is not measured: a mean while it looks the same, or interpolated ones."""
 
 from dataclasses import replace
 
@@ -54,25 +54,25 @@ class KeptEstimate:
         )
 
 
-class Between:
-    """Values between two looks: on a straight line to the newest, which is reached one period after its look."""
+class Interpolator:
+    """Values on a straight line to the newest measurement, which is reached one period after it."""
 
     def __init__(self, period_s: float) -> None:
         self._period_s = period_s
-        self._look_s = 0.0
+        self._newest_s = 0.0
         self._before: Array | None = None  # [2, 2] V/A and their sd
         self._newest: Array | None = None
 
-    def look(self, t_s: float, value: Array, sd: Array) -> None:
-        """V/A [2] and their sd [2] at a look at source time `t_s`."""
+    def add(self, t_s: float, value: Array, sd: Array) -> None:
+        """V/A [2] and their sd [2] measured at source time `t_s`."""
         newest = np.array([value, sd])
         self._before = newest if self._newest is None else np.array(self(t_s))
-        self._newest, self._look_s = newest, t_s
+        self._newest, self._newest_s = newest, t_s
 
     def __call__(self, t_s: float) -> tuple[Array, Array]:
-        """V/A [2] and their sd [2] at `t_s`, after the first look."""
+        """V/A [2] and their sd [2] at `t_s`, after the first measurement."""
         assert self._before is not None
         assert self._newest is not None
-        share = min(max((t_s - self._look_s) / self._period_s, 0.0), 1.0)
+        share = min(max((t_s - self._newest_s) / self._period_s, 0.0), 1.0)
         value, sd = self._before + share * (self._newest - self._before)
         return value, sd
