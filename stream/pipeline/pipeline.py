@@ -13,7 +13,7 @@ import cv2
 from mtclar.engine.data_types import Affect, Faces, Frame
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.spans import span
-from mtclar.stream.pipeline.collection import collect
+from mtclar.stream.pipeline.garbage_collection import collect
 from mtclar.stream.pipeline.mailbox import Freshness, Mailbox
 from mtclar.stream.pipeline.reader import Reader, RetryPolicy
 from mtclar.stream.pipeline.summary import Meter, Summary

@@ -13,7 +13,7 @@ from mtclar.engine.errors import MtclarError, ServeError
 from mtclar.engine.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline.collection import collected_between_frames
+from mtclar.stream.pipeline.garbage_collection import collected_between_frames
 from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.pipeline.preview import Preview
 from mtclar.stream.pipeline.reader import UPLOAD_RETRY

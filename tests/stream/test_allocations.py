@@ -10,7 +10,7 @@ import pytest
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks
 from mtclar.engine.tracker import Tracker
 from mtclar.stream import demo_clip
-from mtclar.stream.pipeline.collection import collect, collected_between_frames
+from mtclar.stream.pipeline.garbage_collection import collect, collected_between_frames
 from mtclar.stream.pipeline.pipeline import Pipeline
 from mtclar.stream.sources import open_source
 

@@ -27,6 +27,7 @@ from mtclar.stream.protocol.client_messages import Thresholds
 from mtclar.stream.protocol.events import ThresholdsMessage
 from mtclar.stream.protocol.messages import ByeMessage, ClockMessage, Hello, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.extension import ClientHandle
 from mtclar.stream.server.server import Server
 
 TOKEN = "a-token-of-this-test"
@@ -112,7 +113,7 @@ def test_every_kind_of_message_comes_decoded(server: Server) -> None:
 
 
 def test_history_and_thresholds_are_answered(make_message: Make) -> None:
-    def publish(request: Thresholds) -> None:
+    def publish(request: Thresholds, _: ClientHandle) -> None:
         server.publish(ThresholdsMessage(request.chosen))
         server.publish(event)
 
