@@ -59,6 +59,7 @@ def test_commands_are_in_blocks_and_one_that_is_not_run_says_why(name: str) -> N
         assert (ROOT / path).is_file(), f"{name} names {path}, which does not exist"
 
 
+@pytest.mark.timeout(600)  # a page is up to twenty commands one after the other; a busy machine takes minutes
 @pytest.mark.parametrize("name", PAGES)
 def test_the_commands_and_programs_of_a_page_run_in_order(name: str, tmp_path: Path) -> None:
     needs = PAGES[name]
