@@ -1,4 +1,4 @@
-"""`.ci/run` repeats no test that passed in its bare clone, where no extra can change the result."""
+"""CI: `.ci/run` repeats no test whose result no extra can change; hosted machines run the fast tests and the demo."""
 
 import ast
 import os
@@ -8,9 +8,13 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from typer.main import get_command
 
+from mtclar.cli.main import make_app
 from tests.conftest import NO_EXTRAS
 
 ROOT = Path(__file__).parents[2]
@@ -68,3 +72,20 @@ def pytest_run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=280,
     )
+
+
+def test_hosted_machines_of_every_system_run_the_fast_tests_and_the_demo() -> None:
+    """Nobody has run the file; what it names exists."""
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "platforms.yml").read_text())["jobs"][
+        "unit-and-demo"
+    ]
+    systems = job["strategy"]["matrix"]["os"]
+    assert {name.partition("-")[0] for name in systems} == {"ubuntu", "macos", "windows"}
+    assert any(name.endswith("-arm") for name in systems)
+    steps = [step["run"] for step in job["steps"] if "run" in step]
+    assert "pytest -q -m unit" in (ROOT / "Makefile").read_text()
+    assert any(step.startswith("python -m pytest -q -m unit") for step in steps)
+    (demo,) = (step.split() for step in steps if step.startswith("mtclar-stream demo"))
+    command: Any = get_command(make_app())
+    options = {option for one in command.commands["demo"].params for option in one.opts + one.secondary_opts}
+    assert {word for word in demo if word.startswith("--")} <= options
