@@ -76,9 +76,10 @@ class HistoryRecorder:
         )
         self._offset_s = offset_s
         self._subscription: Any = None
+        self._last_kept: int | None = None
 
     def run(self, stopped: threading.Event, *, to_the_end: bool = False) -> None:
-        """Records until `stopped` is set; with `to_the_end`, until it has all that there is.
+        """Records until `stopped` is set; with `to_the_end`, until it has all that the bus kept when it began.
 
         Raises UsageError where nothing is kept, and what RecordingWriter raises.
         """
@@ -104,7 +105,9 @@ class HistoryRecorder:
                         continue
                 if messages:  # everything before the last one, too
                     self._connection.run(messages[-1].ack()).result(REQUEST_S)
-                elif to_the_end:
+                if to_the_end and (
+                    not messages or messages[-1].metadata.sequence.stream >= (self._last_kept or 0)
+                ):
                     return
         finally:
             if self.writer is not None:
@@ -137,7 +140,9 @@ class HistoryRecorder:
         if self._since_s is not None:
             start = datetime.now(UTC) - timedelta(seconds=self._since_s)
             config = replace(config, deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
-        await jetstream.stream_info(stream_name(bus))
+        kept = await jetstream.stream_info(stream_name(bus))
+        if self._last_kept is None:  # workers go on publishing: there is always more
+            self._last_kept = kept.state.last_seq
         return await jetstream.pull_subscribe(
             f"{bus.prefix}.>", durable=self._name, stream=stream_name(bus), config=config
         )

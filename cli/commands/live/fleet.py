@@ -116,7 +116,7 @@ def record(
         typer.Option(help="Name of this recorder on the bus: with the same name it goes on where it was."),
     ] = "recorder",
     until_now: Annotated[
-        bool, typer.Option("--until-now", help="End when everything that is kept was read.")
+        bool, typer.Option("--until-now", help="End when everything that is kept now was read.")
     ] = False,
 ) -> None:
     """Record the streams of a bus that keeps its history, as Parquet; `replay` serves the recording."""

@@ -82,3 +82,31 @@ def test_a_recorder_goes_on_where_it_was_and_takes_only_what_it_should(
 def test_a_bus_without_history_is_an_error(bus_server: NatsServer, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="keeps no history"):
         record(f"{bus_server.url}/rec-3", tmp_path)
+
+
+def test_it_ends_with_what_was_kept_while_cameras_go_on(
+    bus_server: NatsServer, make_message: Callable[..., AffectMessage], tmp_path: Path, eventually: Any
+) -> None:
+    sink = open_sink(f"{bus_server.url}/rec-live?history=5m")
+    sink.model = ModelInfo("small", "abc123", "onnxruntime")
+    recorded = threading.Event()
+
+    def publish() -> None:
+        seq = 0
+        while not recorded.wait(0.02):
+            sinks.affect(make_message(seq, stream="hall"))
+            seq += 1
+
+    with SinkGroup([sink]) as sinks:
+        sinks.open(INFOS)
+        eventually(lambda: kept(bus_server, "rec-live-history").messages)
+        camera = threading.Thread(target=publish)
+        camera.start()
+        try:
+            eventually(lambda: kept(bus_server, "rec-live-history").messages > 20)
+            recorder = record(f"{bus_server.url}/rec-live", tmp_path)
+            assert camera.is_alive()
+        finally:
+            recorded.set()
+            camera.join()
+    assert recorder.frames > 0
