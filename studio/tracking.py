@@ -15,6 +15,7 @@ from mtclar.engine.support_set import SupportSet
 from mtclar.stream.pipeline.pipeline import PipelineOptions
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.pipeline.streams import Stream, open_streams
+from mtclar.stream.server.clients.client_hub import NewSession
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sources import Source, name_of, open_source
 from mtclar.studio.drift import LastDrift
@@ -179,12 +180,12 @@ class Tracking:
         server = self._runner.server
         self._runner.playback = playback
         try:
-            server.begin_session(playback.clock)
+            server.begin_session(NewSession(playback.clock))
             self._show(Tracked(request, playback.label, _kind_of(request), opening=False))
             playback.run(server, lambda: self._interrupt.is_set() or stopped.is_set(), stay=True)
         finally:
             self._runner.playback = None
-            server.begin_session()
+            server.begin_session(NewSession())
 
     def _open(self, request: SourceRequest) -> Source:
         source = open_source(request.source)

@@ -18,6 +18,7 @@ from mtclar.stream.protocol.messages import (
     SubjectsMessage,
 )
 from mtclar.stream.recordings.reader import Event, Recording, Timed
+from mtclar.stream.server.clients.client_hub import NewSession
 from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.limits import MAX_QUEUED
 from mtclar.stream.server.server import Server
@@ -165,7 +166,7 @@ class Playback:
             requested.setdefault("position", 0.0)  # play, pressed at the end
         if "position" in requested:
             history = self._seek(min(requested["position"], self._length_s))
-            server.begin_session(self.clock, self.statuses, history)
+            server.begin_session(NewSession(self.clock, self.statuses, history))
         self.clock.set(running=requested.get("playing"), speed=requested.get("speed"))
         server.publish(self._state())
 

@@ -31,7 +31,7 @@ from mtclar.stream.protocol.messages import (
 )
 from mtclar.stream.protocol.relayed import RelayedAffect
 from mtclar.stream.server.clients.client import Outgoing
-from mtclar.stream.server.clients.client_hub import ClientHub, ToAll
+from mtclar.stream.server.clients.client_hub import ClientHub, NewSession, ToAll
 from mtclar.stream.server.clients.connection import CLOSE_TIMEOUT_S
 from mtclar.stream.server.clients.quotas import allow_descriptors
 from mtclar.stream.server.clients.websocket import WebsocketHandler
@@ -140,7 +140,7 @@ class Server(Sink):
         )
         states = {"/health": self._health, "/ready": self._readiness}
         self._filter = RequestFilter(self.access, self.limits, Pages(states, private))
-        self._outbox: Outbox[Outgoing | ToAll] = Outbox(self._distribute)
+        self._outbox: Outbox[Outgoing | ToAll | NewSession] = Outbox(self._distribute)
         self._handler = WebsocketHandler(
             self._filter, self._hub, self._router, self._encode_hello, self._outbox.call
         )
@@ -203,14 +203,9 @@ class Server(Sink):
         """Sends `hello` again to every client, because the streams have changed, and the states that still hold."""
         self._outbox.call(self._announce, statuses)
 
-    def begin_session(
-        self,
-        clocks: ClockPair | None = None,
-        statuses: Sequence[StatusMessage] = (),
-        history: Sequence[AffectMessage] = (),
-    ) -> None:
-        """As `announce`, with another `session` and these clocks, by default its own; `history` went before."""
-        self._outbox.call(self._begin_session, clocks or self._own_clocks, statuses, history)
+    def begin_session(self, session: NewSession) -> None:
+        """As `announce`, with another `session` in `hello`."""
+        self._outbox.put(session)
 
     def add_private(self, path: str, route: Route) -> None:
         """Serves a page that needs the token, from now on; from any thread."""
@@ -355,20 +350,24 @@ class Server(Sink):
             self._stop_requested.set_result(bye)
 
     def _distribute(self) -> None:
-        self._hub.distribute(self._outbox.take())
+        before: list[Outgoing | ToAll] = []
+        for item in self._outbox.take():
+            if isinstance(item, NewSession):
+                self._hub.distribute(before)
+                before = []
+                self._begin_session(item)
+            else:
+                before.append(item)
+        self._hub.distribute(before)
 
     def _announce(self, statuses: Sequence[StatusMessage]) -> None:
         self._distribute()  # messages of the streams before
         self._hub.announce(self._encode_hello, frozenset(self._stream_names()))
         self._hub.distribute(statuses)
 
-    def _begin_session(
-        self, clocks: ClockPair, statuses: Sequence[StatusMessage], history: Sequence[AffectMessage]
-    ) -> None:
-        self._distribute()
-        self._clocks, self._session = clocks, uuid.uuid4().hex
-        self._hub.begin_session(self._encode_hello, frozenset(self._stream_names()), history)
-        self._hub.distribute(statuses)
+    def _begin_session(self, new: NewSession) -> None:
+        self._clocks, self._session = new.clocks or self._own_clocks, uuid.uuid4().hex
+        self._hub.begin_session(self._encode_hello, frozenset(self._stream_names()), new)
 
     async def _tick(self) -> None:
         while True:

@@ -1,7 +1,8 @@
 """All connected clients: distributes each message to them and counts; lives on the event loop."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
 
 from mtclar.engine.spans import span
 from mtclar.stream.protocol.client_messages import Subscribe
@@ -22,6 +23,7 @@ from mtclar.stream.protocol.messages import (
 )
 from mtclar.stream.server.clients.client import Client, Outgoing
 from mtclar.stream.server.clients.recent import RecentMessages
+from mtclar.stream.server.clock import ClockPair
 from mtclar.stream.server.limits import Limits
 
 ToAll = (
@@ -42,6 +44,15 @@ LASTING = (RecordingMessage, ThresholdsMessage, PlaybackMessage)
 
 OF_A_CAMERA = (StatusMessage, ClockMessage, RecordingMessage, ErrorMessage)
 """What a client gets that is only a camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """Stands between the messages of two sessions: times are of these clocks then, by default the server's own."""
+
+    clocks: ClockPair | None = None
+    statuses: Sequence[StatusMessage] = ()  # of its streams
+    history: Sequence[AffectMessage] = ()  # what went before, for clients that ask
 
 
 class ClientHub:
@@ -102,12 +113,10 @@ class ClientHub:
             client.subscription.keep_only(streams)
             client.send_text(hello(client.role))
 
-    def begin_session(
-        self, hello: Callable[[Role], bytes], streams: Set[str], history: Iterable[AffectMessage]
-    ) -> None:
-        """As `announce`; what waits is dropped, and `history` is what clients get that ask for it."""
+    def begin_session(self, hello: Callable[[Role], bytes], streams: Set[str], new: NewSession) -> None:
+        """As `announce`; what waits is dropped, and the new `history` is what clients get that ask for it."""
         self.recent = RecentMessages()
-        for message in history:
+        for message in new.history:
             self.recent.add(Outgoing(message, {}))
         self.latest.pop(PlaybackMessage, None)
         for client in self._clients:
@@ -115,6 +124,7 @@ class ClientHub:
         self.announce(hello, streams)
         for client in self._clients:
             self._send_latest(client)
+        self.distribute(new.statuses)
 
     def remove(self, client: Client) -> None:
         """Removes a client; its count stays in the sum."""
