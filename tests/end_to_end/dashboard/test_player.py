@@ -63,7 +63,7 @@ def test_a_person_pauses_seeks_and_changes_the_speed(replay: Callable[..., str],
     expect(player).to_contain_text("of 1:40")
     page.keyboard.press("k")
     for one in (page, other):
-        expect(one.locator("#player").get_by_role("button", name="Play")).to_be_visible()
+        expect(one.locator("#player").get_by_role("button", name="Play recording")).to_be_visible()
         expect(one.locator("#state")).to_have_text("The recording is paused")
 
     slider.fill("50")
@@ -78,13 +78,13 @@ def test_a_person_pauses_seeks_and_changes_the_speed(replay: Callable[..., str],
     expect(other.locator("#valence")).to_have_text("+0.40")
 
     page.get_by_label("Speed").select_option("8")
-    player.get_by_role("button", name="Play").click()
+    player.get_by_role("button", name="Play recording").click()
     expect(other.locator("#valence")).to_have_text(re.compile(r"\+(0\.[5-9]|1)"))
     slider.press("End")
     expect(player).to_contain_text("1:40 of 1:40")
-    expect(player.get_by_role("button", name="Play")).to_be_visible()  # it waits at the end
-    player.get_by_role("button", name="Play").click()  # and begins anew
-    expect(player.get_by_role("button", name="Pause")).to_be_visible()
+    expect(player.get_by_role("button", name="Play recording")).to_be_visible()  # it waits at the end
+    player.get_by_role("button", name="Play recording").click()  # and begins anew
+    expect(player.get_by_role("button", name="Pause recording")).to_be_visible()
     expect(page.locator("#valence")).to_have_text(re.compile(r"\+0\.[0-5]"))
 
 
