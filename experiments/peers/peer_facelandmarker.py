@@ -8,7 +8,7 @@ import itertools
 import sys
 from typing import Any
 
-from peer_python import answer_blocks
+from peer_python import answer_blocks  # type: ignore[import-not-found]  # beside this script
 
 from mtclar.engine.face.offline_thread import OfflineThread
 
