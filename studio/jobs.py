@@ -1,6 +1,7 @@
 """The studio's longer work on files: a session as a download, a video analysed, a video scanned for rating."""
 
 import io
+import logging
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -31,16 +32,19 @@ from mtclar.calibrate.web.rating_files import (
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
-from mtclar.engine.errors import UsageError
+from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
 from mtclar.stream.label_formats.label_file import ELAN, Label, read_labels
 from mtclar.stream.label_formats.nova import SUFFIX as NOVA
+from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.media_file import MediaFile
 from mtclar.studio.calibrations import RECORDING
+
+log = logging.getLogger(__name__)
 
 ZIP = "application/zip"
 LABEL_FILES = (".csv", ".tsv", ".txt", ELAN, NOVA)
@@ -49,6 +53,15 @@ PICKED = 20  # frames of a recording that are rated one by one
 
 Progress = Callable[[float], None]
 """Gets the finished share of a job, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the thread for longer work does now."""
+
+    kind: str  # the message that asked for it, without its prefix
+    name: str
+    share: float = 0.0  # finished, 0 to 1
 
 
 def export_session(folder: Path, to: str) -> Page:
@@ -196,3 +209,20 @@ def contents(folder: Path) -> dict[str, list[str]]:
         "files": [path.name for path in visible if path.suffix.lower() in VIDEOS and path.is_file()],
         "labels": [path.name for path in visible if path.suffix.lower() in LABEL_FILES and path.is_file()],
     }
+
+
+def sentence(error: MtclarError) -> str:
+    """The error in one line, for a page."""
+    return f"{error.what}. {error.hint}".rstrip(". ")
+
+
+def reason(error: Exception) -> str:
+    """Why work failed, for a page; what is unexpected goes to the log."""
+    if isinstance(error, ProtocolError):
+        return error.message
+    if isinstance(error, MtclarError):
+        return sentence(error)
+    if refusal := machine_refusal(error):
+        return refusal.what
+    log.exception("the studio failed")
+    return "an internal error; the server's log says more"

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from mtclar.calibrate.web.opening import RATE_PAGE, make_session
 from mtclar.calibrate.web.rating_files import path_of_rater, write_mean
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
-from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
+from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.extras import install_command
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.pipeline.runner import Runner
@@ -38,15 +38,6 @@ if TYPE_CHECKING:  # they need an extra
 log = logging.getLogger(__name__)
 
 PROGRESS_STEP = 0.01  # of a job between two states
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What the thread for longer work does now."""
-
-    kind: str  # the message that asked for it, without its prefix
-    name: str
-    share: float = 0.0  # finished, 0 to 1
 
 
 class Studio:
@@ -77,7 +68,7 @@ class Studio:
         self._executor = ThreadPoolExecutor(1, "studio")  # of what takes a moment, and of states
         self._jobs = ThreadPoolExecutor(1, "studio-job")
         self._clients: set[ClientHandle] = set()
-        self._job: Job | None = None
+        self._job: jobs.Job | None = None
         self._ratings = 0
         self._closing = False
         self.calibrations = StudioCalibrations(
@@ -118,7 +109,7 @@ class Studio:
         try:
             self._handle(client, parsed)
         except MtclarError as error:
-            raise ProtocolError("studio_failed", _sentence(error)) from error
+            raise ProtocolError("studio_failed", jobs.sentence(error)) from error
 
     def on_disconnect(self, client: ClientHandle) -> None:
         """The client gets no more states."""
@@ -150,7 +141,7 @@ class Studio:
                 folder = self._folder.session(message.session)
                 self._start_job(
                     client,
-                    Job("export", message.session),
+                    jobs.Job("export", message.session),
                     lambda _: self._offer(
                         client, f"{folder.name}-{message.to}.zip", jobs.export_session(folder, message.to)
                     ),
@@ -196,7 +187,7 @@ class Studio:
             out.parent.mkdir(parents=True, exist_ok=True)
             jobs.analyse_file(video, support, message.participant or "", out, progress)
 
-        self._start_job(client, Job("analyse", video.name), work)
+        self._start_job(client, jobs.Job("analyse", video.name), work)
 
     def _rate(self, client: ClientHandle, message: messages.Rate) -> None:
         video, target = self._file(message.file), self._folder.participant(message.participant)
@@ -233,7 +224,7 @@ class Studio:
             opened_as = {"participant": message.participant, "stream": stream, "file": str(video)}
             client.send_text(messages.encode("rating", **opened_as, how=message.how))
 
-        self._start_job(client, Job("rate", video.name), work)
+        self._start_job(client, jobs.Job("rate", video.name), work)
 
     def _file(self, name: str) -> Path:
         """A file or folder that a page may name. Raises UsageError."""
@@ -251,7 +242,7 @@ class Studio:
 
     # --- the thread for longer work ---
 
-    def _start_job(self, client: ClientHandle, job: Job, work: Callable[[jobs.Progress], None]) -> None:
+    def _start_job(self, client: ClientHandle, job: jobs.Job, work: Callable[[jobs.Progress], None]) -> None:
         if self._job is not None:
             raise ProtocolError("busy", f"wait for {self._job.name}")
         self._job = job
@@ -278,7 +269,7 @@ class Studio:
             try:
                 work()
             except Exception as error:
-                client.send_text(ErrorMessage("studio_failed", _reason(error)).encode())
+                client.send_text(ErrorMessage("studio_failed", jobs.reason(error)).encode())
             self._send_state()
 
         self._send_state()
@@ -393,18 +384,3 @@ def _free(path: Path) -> Path:
     while free.exists():
         free, number = path.with_stem(f"{path.stem}-{number}"), number + 1
     return free
-
-
-def _sentence(error: MtclarError) -> str:
-    return f"{error.what}. {error.hint}".rstrip(". ")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ProtocolError):
-        return error.message
-    if isinstance(error, MtclarError):
-        return _sentence(error)
-    if refusal := machine_refusal(error):
-        return refusal.what
-    log.exception("the studio failed")
-    return "an internal error; the server's log says more"

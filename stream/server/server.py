@@ -16,7 +16,6 @@ from typing import Self
 
 from websockets.asyncio.server import Server as WebsocketServer
 
-from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.client_messages import Assign, Play, Record, Thresholds
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -63,14 +62,6 @@ DOWNLOAD_PATH = "/download"
 SHUTDOWN = ByeMessage("shutdown", "the server is stopping")
 
 Published = AffectMessage | RelayedAffect | ToAll
-
-
-def open_websocket(argument: str) -> "Server":
-    """The sink of `websocket` or `websocket://HOST:PORT`: a server of its own, beside that of `run`."""
-    host, _, port = argument.rpartition(":")
-    if argument and not (host and port.isdecimal()):
-        raise UsageError("the websocket sink takes an address", "write websocket://127.0.0.1:8765")
-    return Server(ServerConfig(host, int(port)) if argument else None)
 
 
 class Server(Sink):

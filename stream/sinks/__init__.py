@@ -19,7 +19,7 @@ SINKS = {
     "nats+tls": "mtclar.stream.sinks.nats:open_nats_tls",
     "osc": "mtclar.stream.sinks.osc:open_osc",
     "record": "mtclar.stream.sinks.recorder:open_recorder",
-    "websocket": "mtclar.stream.server.server:open_websocket",
+    "websocket": "mtclar.stream.sinks.websocket:open_websocket",
 }
 """Name -> `module:factory`. A factory takes the text behind `://`, which may be empty, and returns a Sink.
 

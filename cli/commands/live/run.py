@@ -1,6 +1,6 @@
 """`mtclar-stream run`: valence and arousal of every frame over websockets, with the dashboard and other sinks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,8 +42,7 @@ from mtclar.engine.files.reading import expand_home
 from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
-    from mtclar.stream.pipeline.preview import Preview
-    from mtclar.stream.sources import Source
+    pass
 
 
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -198,6 +197,12 @@ def command(
     from mtclar.cli.main import version
     from mtclar.cli.service.calibration import make_registry, subjects_of
     from mtclar.cli.service.given_supports import print_supports, support_paths
+    from mtclar.cli.service.run_options import (
+        calibrated_on,
+        face_landmarker_of,
+        open_preview,
+        require_no_commands,
+    )
     from mtclar.cli.service.service import (
         Service,
         freshness_named,
@@ -236,7 +241,7 @@ def command(
         )
         shown = None
         if preview or preview_remote:
-            shown = stack.enter_context(_open_preview(host, preview_remote))
+            shown = stack.enter_context(open_preview(host, preview_remote))
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = support_paths(support)
         asks = [passphrase_of(path, passphrase_file) for path in paths]
@@ -244,7 +249,7 @@ def command(
         secrets = [ask() if is_encrypted(path) else None for path, ask in zip(paths, asks, strict=True)]
         sources = open_sources(stack, source or [WEBCAM])
         if read_only:
-            _require_no_commands(calibrate, record_on_request, sources)
+            require_no_commands(calibrate, record_on_request, sources)
             calibrate = False
         if record is None and (record_on_request or record_video):
             raise UsageError("--record-on-request and --record-video need --record FOLDER", "name a folder")
@@ -260,7 +265,7 @@ def command(
                 session=session,
                 program=f"mtclar-stream {version()}",
             )
-        face_landmarker = _face_landmarker(faces)
+        face_landmarker = face_landmarker_of(faces)
         inputs = {
             "--source": [file for opened in sources for file in opened.files],
             "--faces": _given(face_landmarker),
@@ -290,7 +295,7 @@ def command(
         )
         listeners: list[Callable[[Frame], None]] = [] if recorder is None else [recorder.frame]
         registry = None
-        if offered := _calibrated_on(calibrate, host, sources):
+        if offered := calibrated_on(calibrate, host, sources):
             try:
                 ask = passphrase_of(default_support_path(), passphrase_file)
                 subjects = subjects_of(streams, supports, paths, secrets, ask)
@@ -347,62 +352,6 @@ def command(
         if summary_json is not None:
             summary.write(summary_json)
             print_text(console, f"Written: {summary_json}")
-
-
-def _open_preview(host: str, remote: bool) -> "Preview":
-    """The pictures for operators; raises UsageError where other machines could see them unasked."""
-    from mtclar.engine.errors import UsageError
-    from mtclar.stream.pipeline.preview import Preview
-    from mtclar.stream.server.access import is_loopback
-
-    if not (remote or is_loopback(host)):
-        raise UsageError(
-            f"--preview shows faces, and other machines can reach {host}",
-            "add --preview-remote to show them there too, or leave --host out",
-        )
-    return Preview()
-
-
-def _calibrated_on(requested: bool | None, host: str, sources: "Sequence[Source]") -> "Sequence[Source]":
-    """The sources of the calibration page: by default live ones, where only this machine can reach the page."""
-    from mtclar.stream.server.access import is_loopback
-
-    if requested is None:
-        return [source for source in sources if source.live and is_loopback(host)]
-    return sources if requested else ()
-
-
-def _require_no_commands(
-    calibrate: bool | None, record_on_request: bool, sources: "Sequence[Source]"
-) -> None:
-    """Raises UsageError where a run with --read-only would need the commands of clients."""
-    from mtclar.engine.errors import UsageError
-    from mtclar.stream.sources.browser import BrowserSource
-
-    needs = {
-        "--calibrate": calibrate,
-        "--record-on-request": record_on_request,
-        "--source browser": any(isinstance(source, BrowserSource) for source in sources),
-    }
-    for what, needed in needs.items():
-        if needed:
-            raise UsageError(f"{what} needs what --read-only forbids", "use --view-token-file instead")
-
-
-def _face_landmarker(faces: str) -> Path | None:
-    """The .task file of `mediapipe:FILE`; None for the bundled networks. Raises UsageError."""
-    from mtclar.engine.errors import UsageError
-
-    finder, _, file = faces.partition(":")
-    if faces == "bundled":
-        return None
-    if finder != "mediapipe":
-        raise UsageError(f"there is no face finder '{faces}'", "one of: bundled, mediapipe:FILE")
-    if not file:
-        raise UsageError(
-            "MediaPipe's face finder needs its face_landmarker.task", "write --faces mediapipe:FILE"
-        )
-    return expand_home(file)
 
 
 def _given(path: Path | None) -> tuple[Path, ...]:

@@ -26,6 +26,7 @@ import { RecordButton } from "./panels/record-button.js";
 import { showStatistics } from "./panels/statistics.js";
 import { StreamChooser } from "./panels/streams.js";
 import { ThresholdList } from "./panels/thresholds.js";
+import { WallSwitch } from "./panels/wall-switch.js";
 import { showHello, showMoment, showNumbers, showPurpose, showReading, showState, showWhy } from "./readout.js";
 import { disconnectedState, momentText, SILENCE_S, spanText, streamsState, streamState } from "./words.js";
 
@@ -94,8 +95,8 @@ function draw(now_ms) {
   const viewport = view.viewport();
   const focus = focusedFace(viewport);
   const support = similarityOf(viewport, focus);
-  if (wallShown()) {
-    wall?.draw(viewport, theme, now_ms);
+  if (wall.shown) {
+    wall.draw(viewport, theme, now_ms);
     if (viewport.live) return;
   }
   drawCircumplex(surfaces.plane, viewport, theme, focus, support);
@@ -138,8 +139,8 @@ function showTexts() {
   const groups = shown.map((stream) => ({ ...stream, faces: facesIn(viewport, stream.stream) }));
   faceList.show(groups, focus, current);
   const several = groups.length > 1 || groups.some(({ faces }) => faces.length > 1);
-  element("wall-button").hidden = !several && !wallShown();
-  if (wallShown()) wall?.show(groups, current);
+  element("wall-button").hidden = !several && !wall.shown;
+  if (wall.shown) wall.show(groups, current);
 }
 
 function facesIn(viewport, stream) {
@@ -210,31 +211,18 @@ function selectFrame(frame) {
 
 // --- the wall: a tile for each face -----------------------------------------------------------------------------------
 
-let wall = null;
-
-const wallShown = () => !element("wall").hidden;
-
-async function showWall(shown) {
-  element("wall").hidden = !shown;
-  element("wall-button").setAttribute("aria-pressed", String(shown));
-  document.body.toggleAttribute("data-wall", shown);
-  if (shown && !wall) {
-    const { Wall } = await import("./panels/wall.js");
-    wall = new Wall({ onSelect: leaveWall, onResize: requestDraw });
-  }
-  refreshTexts();
-  requestDraw();
-}
-
-function leaveWall({ stream, key }) {
-  if (key) selectedFace = key;
-  showWall(false);
-  if (chooser.select(stream)) view.choose(stream);
-  element("wall-button").focus();
-  selectFrame(null);
-}
-
-element("wall-button").addEventListener("click", () => showWall(!wallShown()));
+const wall = new WallSwitch({
+  onResize: requestDraw,
+  onSwitch() {
+    refreshTexts();
+    requestDraw();
+  },
+  onSelect({ stream, key }) {
+    if (key) selectedFace = key;
+    if (chooser.select(stream)) view.choose(stream);
+    selectFrame(null);
+  },
+});
 
 element("fit").addEventListener("click", () => {
   strips.fitted = !strips.fitted;
