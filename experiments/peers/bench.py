@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mtclar.cli.benchmark.compare import ratio
@@ -180,6 +181,7 @@ def main() -> None:
         commands["facelandmarker"] = ([str(folder / "bin" / "python"), script, *size, task], HERE)
 
     assert material.support is not None
+    cv2.setNumThreads(1)  # as `run` does
     with Tracker.open([material.support], backend="onnxruntime:int8") as tracker:
         runners: dict[str, Block] = {OURS: ours(tracker)}
         peers: list[Peer] = []

@@ -292,6 +292,25 @@ def stages_table() -> str:
     return f"{machine(bench)}, {bench['backend']}:\n\n" + table(["stage", "p50 ms", "p95 ms"], rows)
 
 
+def latency_table() -> str:
+    """Capture to a client's socket by rate, number of streams and faces in each picture."""
+    bench = stored(BENCH)
+    rows = [
+        [
+            *(f"{of[name]:g}" for name in ("fps", "streams", "faces")),
+            *(f"{of['latency_ms'][p]:.1f}" for p in ("p50", "p95", "p99")),
+            f"{100 * of['answered_share']:.0f} %",
+            f"{of['cpu_cores']:.2f}",
+            f"{of['collections_ms']['longest']:.2f}",
+        ]
+        for of in bench["latency"]
+    ]
+    head = ["frames/s", "streams", "faces each", "p50 ms", "p95 ms", "p99 ms", "frames answered", "cores"]
+    return f"{bench['backend']}, {bench['machine']['cores']} cores, 640x480, 15 support frames:\n\n" + table(
+        [*head, "longest collection ms"], rows
+    )
+
+
 def machine(bench: Mapping[str, Any]) -> str:
     """Where the figures were measured, and how busy it was then."""
     of = bench["machine"]
@@ -329,6 +348,7 @@ BLOCKS = {
     "speed": speed_table,
     "performance": performance_table,
     "stages": stages_table,
+    "latency": latency_table,
 }
 
 
