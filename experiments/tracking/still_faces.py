@@ -97,7 +97,7 @@ def onset(before: Picture, after: Picture, number: int) -> Iterator[Picture]:
 
 def rendered(person_id: int) -> Iterator[Picture]:
     """A head that does not move, on which an expression comes within ONSET_S."""
-    expression = ("happiness", "anger", "surprise", "sadness")[person_id % 4]
+    expression = ("happy", "angry", "surprised", "sad")[person_id % 4]
     script = Script(ONSET_S + 2, [Hold(0, 1), Hold(1 + ONSET_S, 2 + ONSET_S, {expression: 1.0})], sway=0.0)
     rng = np.random.default_rng([74, person_id])
     background = np.asarray(cv2.resize(sample_background(rng), SIZE), np.float32)
