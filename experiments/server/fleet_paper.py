@@ -25,7 +25,7 @@ CAMERAS_A_CLUSTER = 1000
 SERVERS, SERVER_CORES = 3, 2
 USD_A_CORE_MONTH = 62.05 / 2
 PRICE = (
-    "62.05 US$ a month for two cores (AWS `c6i.large` on demand, as "
+    "62.05 US$ a month for two cores (AWS `c6i.large` on demand, as\n"
     "[Infracost](https://gist.github.com/alikhajeh1/6107727c5218382b9cc6af69be562111) computed it; read on 2026-11-30)"
 )
 
@@ -74,7 +74,7 @@ def paper(load: dict[str, Any], bench: dict[str, Any]) -> str:
         f"{CAMERAS:,} cameras at {WORKER_HZ:g} frames/s, 640x480, one face. "
         "`python -m experiments.server.fleet_paper`:\n\n"
         f"{table(['part', 'from', 'cores', 'US$ a camera and month'], cells)}\n\n"
-        f"The price is an assumption: {PRICE}; a core\nis taken for one of those measured above. "
+        f"The price is an assumption: {PRICE}; a core is taken\nfor one of those measured above. "
         f"{CLIENTS:,} clients with one stream each are {CLIENTS * WORKER_HZ:,.0f}\nmessages/s, {1e6 * write_s:.0f} us "
         f"each: {write_cores:.0f} cores, which the gateways have. The bus carries {bus_gbit:.0f} Gbit/s in all "
         f"({1e3 * bus_gbit * group / CAMERAS:.0f} Mbit/s in a\ngroup of {group}), and {GATEWAYS_A_GROUP} times that "

@@ -178,7 +178,10 @@ class Gateway:
         content = json.loads(payload)
         if kind == "health":
             with self._lock:
-                self.directory.health(worker, float(content["load"]), content["trouble"])
+                trouble = content["trouble"]
+                self.directory.health(
+                    worker, float(content["load"]), None if trouble is None else str(trouble)
+                )
             return
         message = decode_server(content)
         with self._lock:
