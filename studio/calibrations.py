@@ -77,7 +77,7 @@ class StudioCalibrations:
             try:
                 locked = parsed.subject is not None and not rates and self._is_locked(parsed.subject)
             except MtclarError as error:
-                raise ProtocolError("calibrate_failed", _sentence(error)) from error
+                raise ProtocolError("calibrate_failed", sentence_of(error)) from error
             if locked:
                 self._join_locked(client, parsed)
             else:
@@ -121,7 +121,7 @@ class StudioCalibrations:
             except MtclarError as error:
                 wrong = isinstance(error.__cause__, SealedError)
                 code = "passphrase_wrong" if wrong else "calibrate_failed"
-                client.send_text(ErrorMessage(code, _sentence(error)).encode())
+                client.send_text(ErrorMessage(code, sentence_of(error)).encode())
             except ProtocolError as error:
                 client.send_text(ErrorMessage(error.code, error.message).encode())
 
@@ -139,7 +139,7 @@ class StudioCalibrations:
             passphrase = None if join.passphrase is None else join.passphrase.get_secret_value()
             session = self._open_session(join.subject, passphrase)
         except MtclarError as error:
-            raise ProtocolError("calibrate_failed", _sentence(error)) from error
+            raise ProtocolError("calibrate_failed", sentence_of(error)) from error
         self.add(session)
         return session
 
@@ -152,7 +152,8 @@ RECORDING = "recording:"
 """Begins the stream id of a session that rates a recording."""
 
 
-def _sentence(error: MtclarError) -> str:
+def sentence_of(error: MtclarError) -> str:
+    """What is wrong and what to do, as one sentence for a page."""
     return f"{error.what}. {error.hint}".rstrip(". ")
 
 

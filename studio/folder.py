@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtclar.calibrate.web.rating_files import LABELS, exports_of
+from mtclar.calibrate.web.rating_files import LABELS, exports_of, path_of_rater
 from mtclar.engine.errors import UsageError
+from mtclar.engine.support_set import is_encrypted
 from mtclar.stream.label_formats.label_file import label_files
 
 SUFFIX = ".mtclar"
@@ -42,6 +43,21 @@ class StudioFolder:
     def participant(self, name: str) -> Path:
         """The support set of a participant, which may not exist yet. Raises UsageError for a name of no file."""
         return self.participants / f"{_checked(name)}{SUFFIX}"
+
+    def rating_target(self, video: Path, participant: str, rater: str | None) -> Path:
+        """The support set that ratings of a video become: the participant's, or one of the rater.
+
+        Raises UsageError.
+        """
+        target = self.participant(participant)
+        if rater is not None:
+            return path_of_rater(self.ratings / f"{video.stem}{target.suffix}", rater)
+        if is_encrypted(target):
+            raise UsageError(
+                f"the calibration of {participant} is encrypted",
+                "rate with a rater's name, or calibrate with a camera",
+            )
+        return target
 
     def session(self, name: str) -> Path:
         """The folder of a session. Raises UsageError when there is none."""

@@ -42,7 +42,7 @@ from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.media_file import MediaFile
-from mtclar.studio.calibrations import RECORDING
+from mtclar.studio.calibrations import RECORDING, sentence_of
 
 log = logging.getLogger(__name__)
 
@@ -211,17 +211,12 @@ def contents(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def sentence(error: MtclarError) -> str:
-    """The error in one line, for a page."""
-    return f"{error.what}. {error.hint}".rstrip(". ")
-
-
 def reason(error: Exception) -> str:
     """Why work failed, for a page; what is unexpected goes to the log."""
     if isinstance(error, ProtocolError):
         return error.message
     if isinstance(error, MtclarError):
-        return sentence(error)
+        return sentence_of(error)
     if refusal := machine_refusal(error):
         return refusal.what
     log.exception("the studio failed")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtclar.calibrate.web.opening import RATE_PAGE, make_session
-from mtclar.calibrate.web.rating_files import path_of_rater, write_mean
+from mtclar.calibrate.web.rating_files import write_mean
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError
@@ -25,7 +25,7 @@ from mtclar.stream.sources import name_of
 from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.sources.webcam import list_cameras
 from mtclar.studio import jobs, messages
-from mtclar.studio.calibrations import StudioCalibrations
+from mtclar.studio.calibrations import StudioCalibrations, sentence_of
 from mtclar.studio.folder import StudioFolder
 from mtclar.studio.participants import Participants
 from mtclar.studio.phone import phone_link
@@ -109,7 +109,7 @@ class Studio:
         try:
             self._handle(client, parsed)
         except MtclarError as error:
-            raise ProtocolError("studio_failed", jobs.sentence(error)) from error
+            raise ProtocolError("studio_failed", sentence_of(error)) from error
 
     def on_disconnect(self, client: ClientHandle) -> None:
         """The client gets no more states."""
@@ -190,17 +190,11 @@ class Studio:
         self._start_job(client, jobs.Job("analyse", video.name), work)
 
     def _rate(self, client: ClientHandle, message: messages.Rate) -> None:
-        video, target = self._file(message.file), self._folder.participant(message.participant)
+        video = self._file(message.file)
         labels = None if message.labels is None else self._file(message.labels)
         if labels is not None and message.how == "continuous":
             raise UsageError("a label file begins a rating frame by frame", "choose Label frames")
-        if message.rater is None and is_encrypted(target):
-            raise UsageError(
-                f"the calibration of {message.participant} is encrypted",
-                "rate with a rater's name, or calibrate with a camera",
-            )
-        if message.rater is not None:
-            target = path_of_rater(self._folder.ratings / f"{video.stem}{target.suffix}", message.rater)
+        target = self._folder.rating_target(video, message.participant, message.rater)
         self._ratings += 1
         sound = f"/{RATE_PAGE}/sound-{self._ratings}.webm"
         request = jobs.RatingRequest(

@@ -20,12 +20,14 @@ pytest.importorskip("segno", reason="segno is not installed; `make setup` brings
 
 from support.browser.watched_page import DESKTOP, OpenPage, save, watching
 
+from mtclar.calibrate.core.demo_clip import demo_support
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.recordings.reader import Recording
 
 PHONE = (390, 844)
+PASSPHRASE = "a passphrase of anna"
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 
@@ -220,6 +222,30 @@ def test_a_recording_is_rated_by_several_people_with_its_sound(
         page.locator("#file-rate").click()
     assert sound.value.ok
     expect(page.locator("#sound")).to_have_text("Sound on")
+
+
+def test_an_encrypted_calibration_opens_with_its_passphrase_on_the_page(
+    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path
+) -> None:
+    people = tmp_path / "study" / "participants"
+    people.mkdir(parents=True)
+    demo_support("auto", 1).save(people / "anna.mtclar", PASSPHRASE)
+    page = open_page(studio())
+    page.get_by_role("button", name="Calibrate again: anna").click()
+    for passphrase in ("another one", PASSPHRASE):
+        expect(page.locator("#passphrase")).to_be_visible()
+        page.locator("#passphrase").fill(passphrase)
+        page.locator("#passphrase").press("Enter")
+        if passphrase != PASSPHRASE:
+            expect(page.locator("#passphrase-message")).to_have_text("That is not its passphrase.")
+    page.get_by_role("button", name="Continue with the saved labels").click()
+    expect(page.locator("#count")).not_to_have_text("0")
+    stored = page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, location.href, document.cookie])"
+    )
+    assert PASSPHRASE not in stored
+    page.reload()
+    expect(page.locator("#passphrase")).to_be_visible()
 
 
 def test_a_phone_is_a_camera_and_nothing_else_and_a_viewer_only_watches(

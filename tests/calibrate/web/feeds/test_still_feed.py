@@ -11,7 +11,10 @@ from support.calibration.page import Page
 
 from mtclar.calibrate.web.feeds.recording_scan import (
     Still,
+    also_at,
+    begin_with,
     every_nth,
+    in_order,
     pick_most_useful,
     scan_recording,
     spaced,
@@ -23,6 +26,7 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
+from mtclar.stream.label_formats.label import Label
 from mtclar.stream.server.uploads import read_header
 from mtclar.stream.sources import open_source
 
@@ -55,6 +59,34 @@ def test_frames_apart_are_so_far_apart() -> None:
     times = [frame.pts_s for frame in frames(40) if wanted(frame)]
     assert times[0] == 0.0
     assert np.diff(times).min() >= 0.2
+
+
+def test_a_rating_begins_with_the_labels_of_a_file_on_frames_of_their_own(
+    tracker: Tracker, tmp_path: Path
+) -> None:
+    labels = [Label(0.44, 0.5, 0.25, note="looks up"), Label(1.2, -0.5, 0.0), Label(60.0, 0.1, 0.1)]
+    scanned = scan_recording(frames(), tracker, also_at([one.time_s for one in labels], every_nth(20))).stills
+    assert [still.seq for still in scanned] == [10, 11, 30, 50, 70, 90]
+    begun = begin_with(labels, scanned)
+    assert [(still.seq, label.valence) for still, label in begun.fitting] == [(11, 0.5), (30, -0.5)]
+    assert [still.seq for still in in_order(scanned[-1:], begun)] == [11, 30, 90]
+    page = Page()
+    with CalibrationSession(
+        Tracker.open,
+        lambda _: tmp_path,
+        target=tmp_path / "anna.mtclar",
+        subject="anna",
+        streams=[CalibrationStream("clip", "clip.mp4")],
+        feed=partial(StillFeed, stills=scanned, begun=begun),
+    ) as session:
+        session.on_message(page, {"type": "calibrate.join"})
+        state = page.next("calibrate.state", 0)
+    assert [(one["time"], one["valence"], one["note"]) for one in state["samples"]] == [
+        (0.44, 0.5, "looks up"),
+        (1.2, -0.5, ""),
+    ]
+    assert state["still"] == {"time": 0.4, "number": None, "labelled": 2, "of": 6}
+    assert (state["notice"], state["notice_key"]) == ("Begins with 2 of 3 labels of the file", "begun")
 
 
 def test_the_picked_ones_are_among_the_stills_and_differ(stills: tuple[Still, ...]) -> None:
