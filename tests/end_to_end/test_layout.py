@@ -12,7 +12,7 @@ from support.browser.watched_page import OpenPage
 WIDTHS = (390, 768, 1024, 1280, 1920, 2560)
 HEIGHT = 844
 LOCALES = ("en-GB", "de-DE")
-MAX_BYTES = 200_000  # of a page with all that it loads
+MAX_BYTES = 120_000  # of a page with all that it loads, compressed
 
 CUT = """() => {
   const width = document.documentElement.clientWidth, whole = document.documentElement.scrollWidth;
