@@ -1,7 +1,6 @@
 """The recorded sessions: what the page shows of each, and deleting one."""
 
 import shutil
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +57,10 @@ def _shown(folder: Path) -> dict[str, Any]:
     }
     try:
         recording = Recording(folder)
+        span = None if recording.ended is None else recording.span()
     except MtclarError as error:
         return shown | {"problem": error.what}
-    length_s = None
-    if recording.ended is not None:
-        span = datetime.fromisoformat(recording.ended) - datetime.fromisoformat(recording.started)
-        length_s = round(span.total_seconds(), 1)
+    length_s = None if span is None else round(span[1] - span[0], 1)
     return shown | {
         "session": recording.session,
         "participant": recording.participant,
