@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.calibrate.core.evaluation.report import make_report, mean_rmse
+from mtclar.calibrate.web.state import sentence_state
 from mtclar.engine import models
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.files.writing import delete_together
@@ -23,6 +24,7 @@ class Participant:
     error: float | None = None
     uncalibrated: float | None = None  # the error without the support set
     warning: str = ""  # why it may be no better than none
+    warnings: tuple[dict[str, Any], ...] = ()  # its reasons: keys and values, as in `calibrate.state`
     encrypted: bool = False  # nothing else is known then
     problem: str = ""  # why it cannot be used
 
@@ -46,6 +48,7 @@ def read_participant(path: Path) -> Participant:
         error=round(mean_rmse(report.calibrated), 3) if report.conclusive else None,
         uncalibrated=round(mean_rmse(report.absolute), 3) if report.conclusive else None,
         warning=report.warning,
+        warnings=tuple(sentence_state(reason) for reason in report.warnings),
     )
 
 

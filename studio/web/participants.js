@@ -1,5 +1,6 @@
 // The participants: how good each calibration is, in words, and a form for a new one.
 
+import { warningText } from "../calibrate/sentences.js";
 import { element } from "../shared/dom.js";
 import { decimal, optionalText, text } from "../shared/texts.js";
 import { ageText, empty, List, row } from "./rows.js";
@@ -42,13 +43,13 @@ export class Participants {
   }
 }
 
-function linesOf({ labels, frames, created, encrypted, problem, warning, drift, ...errors }) {
+function linesOf({ labels, frames, created, encrypted, problem, warning, warnings, drift, ...errors }) {
   if (encrypted) return [{ words: text("studio.encrypted"), kind: "warn" }, ...driftOf(drift)];
   if (problem) return [{ words: problem, kind: "warn" }];
   const old = Date.now() - new Date(created) > OLD_DAYS * 86_400_000;
   return [
     { words: text("studio.set", { n: labels, frames, age: ageText(created) }) },
-    qualityOf(errors, warning),
+    qualityOf(errors, warning && warningText({ warning, warnings })),
     ...driftOf(drift),
     old && { words: text("studio.old"), kind: "warn" },
   ];
