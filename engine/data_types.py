@@ -19,6 +19,9 @@ Clock = Literal["arrival", "rtcp", "v4l2", "file", "client"]
 FaceState = Literal["ok", "low_quality", "held", "lost"]
 """`ok` measured; `low_quality` seen but gated; `held` unseen for at most 1 s; `lost` reported once."""
 
+Caveat = Literal["blink", "talking", "mouth hidden"]
+"""Why the value of an `ok` face is less certain: its eyes are closed, or its mouth moves in speech or is hidden."""
+
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """The classes of the encoder's `expression` output, in FER+ order (Barsoum et al. 2016, arXiv:1608.01041)."""
 
@@ -73,6 +76,7 @@ class FaceCrop:
     track_id: int
     score: float  # the face flag of the landmark network, 0..1
     eye_opening: float = 1.0  # share of this track's open eyes; below eyes.BLINK_OPENING in a blink
+    talking: bool = False
     blendshapes: NDArray[np.float32] | None = None  # [52] in the order of BLENDSHAPES; None: off
     cut_off: float = (
         0.0  # how far mouth or eyes lie beyond the frame's edge, as a share of the larger side of `box`
@@ -165,6 +169,7 @@ class Affect:
     quality_issues: tuple[str, ...]  # why the state is low_quality, in words of mtclar.engine.face.quality
     drift: tuple[str, ...] | None = None  # reasons (estimate.drift); None without a support set
     blendshapes: NDArray[np.float32] | None = None  # [52]; None when off or the face was not seen
+    caveats: tuple[Caveat, ...] = ()  # why the value of this frame is less certain
 
     @property
     def calibrated(self) -> bool:

@@ -15,9 +15,11 @@ from mtclar.engine.backends.session import ON_CPU, Closeable, InferenceSession, 
 from mtclar.engine.data_types import Affect, Box, Encoded, Estimate, FaceCrop, Faces, FaceState, Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.estimate import DEFAULT_SMOOTHER
+from mtclar.engine.estimate.caveats import Caveats
 from mtclar.engine.estimate.comparer import DEFAULT_RULE, Comparer, RuleFactory
 from mtclar.engine.estimate.drift import DriftWatch
 from mtclar.engine.estimate.encoder import Encoder
+from mtclar.engine.estimate.hidden_mouth import probe_of
 from mtclar.engine.estimate.skipped_frames import Interpolator, KeptEstimate
 from mtclar.engine.estimate.smoothing import (
     DRIFT_PER_SQRT_S,
@@ -29,7 +31,6 @@ from mtclar.engine.estimate.smoothing import (
 from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.boxes import area
 from mtclar.engine.face.detector import Detector
-from mtclar.engine.face.eyes import BLINK_OPENING
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
@@ -52,8 +53,8 @@ class _Track:
     value: Array | None = None  # [2] smoothed V/A when it was last measured
     sd: Array | None = None  # [2]
     measured_s: float = 0.0  # source time of that measurement
-    open_arousal: float | None = None  # estimate of the last frame with open eyes
-    open_s: float = 0.0  # source time of that frame
+    caveats: Caveats = field(default_factory=Caveats)
+    mouth_hidden: float | None = None  # log odds, when it was last measured; None: unknown
     watch: DriftWatch | None = None  # None without a support set
     drift: tuple[str, ...] = ()  # as it was when the face was last measured
 
@@ -112,6 +113,7 @@ class Tracker(Closeable):
         self._smoother = smoother
         self._quality_limits = quality_limits
         self._looks_per_s = looks_per_s  # of the face tracker; None: it looks in every frame
+        self._hidden_mouth = probe_of(model.sha256)
         self._tracks: dict[int, _Track] = {}
         self._sessions = ExitStack()
 
@@ -313,6 +315,8 @@ class Tracker(Closeable):
         unknown = [i for i, estimate in enumerate(estimates) if estimate is None]
         for i, face in zip(unknown, self.encode([crops[i] for i in unknown]), strict=True):
             track = self._tracks[crops[i].track_id]
+            if self._hidden_mouth is not None:
+                track.mouth_hidden = float(self._hidden_mouth(face.embedding)[0])
             comparer = self._uncalibrated if track.subject is None else self._comparers[track.subject]
             (estimate,) = comparer(face)
             estimates[i] = estimate
@@ -323,11 +327,9 @@ class Tracker(Closeable):
     @spanned("smooth")
     def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
-        arousal, arousal_sd = _through_blink(track, t_s, crop.eye_opening < BLINK_OPENING, estimate)
+        qualified = track.caveats(t_s, crop, estimate, track.mouth_hidden)
         if track.interpolator is None or not crop.kept:
-            track.value, track.sd = track.smoother(
-                t_s, (estimate.valence, arousal), (estimate.valence_sd, arousal_sd)
-            )
+            track.value, track.sd = track.smoother(t_s, qualified.value, qualified.sd)
             if track.interpolator is not None:
                 track.interpolator.add(t_s, track.value, track.sd)
         if track.interpolator is not None:
@@ -336,7 +338,7 @@ class Tracker(Closeable):
         if track.watch is not None:
             track.drift = track.watch(t_s, crop, estimate)
         affect = self._affect(t_s, crop.track_id, "ok", crop.box, crop.pose_deg)
-        return replace(affect, raw=estimate, blendshapes=crop.blendshapes)
+        return replace(affect, raw=estimate, blendshapes=crop.blendshapes, caveats=qualified.caveats)
 
     def _affect(
         self,
@@ -374,17 +376,3 @@ def _open_blendshapes(sessions: ExitStack, threads: int) -> BlendshapeNetwork:
     """On the CPU with every back end: on a card, a network of a millisecond gains nothing."""
     path = models.path(models.BLENDSHAPES)
     return BlendshapeNetwork(sessions.enter_context(open_session(path, "onnxruntime:cpu", threads)))
-
-
-def _through_blink(track: _Track, t_s: float, blinking: bool, estimate: Estimate) -> tuple[float, float]:
-    """Arousal and its sd: in a blink not below that of the open eyes before it, since closed eyes read as low arousal.
-
-    The sd grows until the eyes open. Valence and rising arousal stay: docs/explanation/faces.md has the cost of
-    holding them.
-    """
-    if not blinking or track.open_arousal is None:
-        track.open_arousal, track.open_s = estimate.arousal, t_s
-        return estimate.arousal, estimate.arousal_sd
-    held_s = max(t_s - track.open_s, 0.0)
-    sd = float(np.hypot(estimate.arousal_sd, DRIFT_PER_SQRT_S * np.sqrt(held_s)))
-    return max(estimate.arousal, track.open_arousal), sd

@@ -7,6 +7,8 @@ In the order of the data:
     comparer            corrects them by a support set, with one of several rules
     residual_gp         the Gaussian process of the default rule
     skipped_frames      values of frames in which a face is not measured
+    hidden_mouth        whether the mouth is hidden, from the embedding
+    caveats             blinks, talks and a hidden mouth, and the estimate in spite of them
     smoothing           over time
     drift               whether a face has left what its support set covers
     active_learning     which faces to label next

@@ -25,6 +25,7 @@ from mtclar.engine.face.crop import (
 from mtclar.engine.face.crop_stabilizer import CropStabilizer
 from mtclar.engine.face.eyes import EyeOpening
 from mtclar.engine.face.landmarks import Mesh
+from mtclar.engine.face.mouth import Talking
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks, Stillness
 from mtclar.engine.spans import spanned
 
@@ -53,6 +54,7 @@ class Track:
     velocity: tuple[float, float] = (0.0, 0.0)  # pixels a second, from the two latest frames that show it
     stabilizer: CropStabilizer = field(default_factory=CropStabilizer)
     eye_opening: EyeOpening = field(default_factory=EyeOpening)
+    talking: Talking = field(default_factory=Talking)
     stillness: Stillness | None = None  # None: measured in every frame
 
 
@@ -164,6 +166,7 @@ class TrackRegistry:
             track_id=track.track_id,
             score=mesh.score,
             eye_opening=track.eye_opening(frame.pts_s, mesh.points),
+            talking=track.talking(frame.pts_s, mesh.points),
             blendshapes=blendshapes,
             cut_off=cut_off(mesh.points, *frame.image.shape[:2]),
         )

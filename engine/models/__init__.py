@@ -108,6 +108,11 @@ def compare_path(folder: Path | None = None) -> Path:
     return (folder or _folder()) / "compare.json"
 
 
+def hidden_mouth_path() -> Path:
+    """Path of the weights of mtclar.engine.estimate.hidden_mouth, fitted to the bundled encoder."""
+    return _folder() / "hidden_mouth.json"
+
+
 def sha256(file: Path) -> str:
     """Hexadecimal digest of a file's bytes."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -16,6 +16,7 @@ class Face:
     arousal: float | None
     calibrated: bool
     faults: tuple[str, ...] | None = None  # why the state is low_quality
+    caveats: tuple[str, ...] | None = None  # why the value of an `ok` face is less certain
     box: tuple[float, float, float, float] | None = None  # x, y, width, height in pixels
     pose: tuple[float, float, float] | None = None  # yaw, pitch, roll in degrees
     raw: tuple[float, float] | None = None  # valence and arousal of this frame, not smoothed
@@ -47,6 +48,7 @@ class Face:
             arousal=face.arousal,
             calibrated=face.calibrated,
             faults=face.quality_issues,
+            caveats=face.caveats,
             box=(x0, y0, x1 - x0, y1 - y0),
             pose=face.pose_deg,
             raw=None if raw is None else (raw.valence, raw.arousal),

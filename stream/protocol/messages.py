@@ -26,6 +26,7 @@ Role = Literal["operator", "viewer", "camera"]
 
 OptionalField = Literal[
     "faults",
+    "caveats",
     "box",
     "pose",
     "raw",

@@ -205,7 +205,8 @@ def _read_part(path: Path) -> list[dict[str, Any]]:
         with open_ordinary(path) as file, pyarrow.ipc.open_stream(file) as batches:
             for batch in batches:
                 batch.validate(full=True)
-                rows += batch.cast(SCHEMA).to_pylist()
+                known = pyarrow.schema([SCHEMA.field(name) for name in batch.schema.names])
+                rows += ({"caveats": None} | row for row in batch.cast(known).to_pylist())
     except (pyarrow.ArrowException, OSError) as error:  # the process was killed while it wrote this batch
         log.warning("%s ends within a batch: %s", path, error)
     return rows

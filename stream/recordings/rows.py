@@ -39,6 +39,7 @@ SCHEMA = pyarrow.schema(
         ("subject", _TEXT),
         ("state", _TEXT),
         ("faults", _TEXTS),
+        ("caveats", _TEXTS),  # null in recordings before it was known
         ("drift", _TEXTS),
         *((name, _F64) for name in ("valence", "arousal", "valence_sd", "arousal_sd")),
         *((f"raw_{name}", _F64) for name in ("valence", "arousal", "valence_sd", "arousal_sd")),
@@ -98,6 +99,7 @@ def _face_cells(face: Affect) -> Row:
         "subject": face.subject,
         "state": face.state,
         "faults": list(face.quality_issues),
+        "caveats": list(face.caveats),
         "drift": None if face.drift is None else list(face.drift),
         "valence": face.valence,
         "arousal": face.arousal,
@@ -129,6 +131,7 @@ def _received_cells(face: Face) -> Row:
         "subject": face.subject,
         "state": face.state,
         "faults": list(face.faults or ()),
+        "caveats": list(face.caveats or ()),
         "drift": None if face.drift is None else list(face.drift),
         "valence": face.valence,
         "arousal": face.arousal,
@@ -196,6 +199,7 @@ def _face(row: Mapping[str, Any]) -> Affect:
         quality_issues=tuple(row["faults"]),
         drift=None if row["drift"] is None else tuple(row["drift"]),
         blendshapes=None if row["blendshapes"] is None else np.asarray(row["blendshapes"], np.float32),
+        caveats=tuple(row["caveats"] or ()),
     )
 
 

@@ -263,6 +263,7 @@ def _face_values(face: Affect) -> dict[str, Value]:
         "subject": face.subject,
         "state": face.state,
         "faults": face.quality_issues,
+        "caveats": face.caveats,
         "drift": face.drift,
         "valence": face.valence,
         "arousal": face.arousal,

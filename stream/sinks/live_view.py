@@ -304,6 +304,8 @@ def _state(face: Json) -> str:
     words = str(face["state"]).replace("_", " ")
     if face.get("faults"):
         words += f" ({', '.join(face['faults'])})"
+    if face.get("caveats"):
+        words += f" ({', '.join(face['caveats'])})"
     if face.get("drift"):
         words += f"; {'; '.join(ADVICE.get(reason, reason) for reason in face['drift'])}"
     words = printable(words)

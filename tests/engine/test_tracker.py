@@ -153,6 +153,33 @@ def test_arousal_that_rises_in_a_blink_is_kept(make_tracker) -> None:
     assert blinking.arousal == blinking.raw.arousal > before.arousal
 
 
+def test_caveats_say_why_a_value_is_less_certain(make_tracker) -> None:
+    clear, talking = crop(0, grey=20), replace(crop(0, grey=20), talking=True)
+    scenes = [Faces((face,)) for face in (clear, talking, replace(talking, eye_opening=0.5), clear)]
+    seen = [faces[0].caveats for faces in play(make_tracker(*scenes), len(scenes))]
+    assert seen == [(), ("talking",), ("blink", "talking"), ()]
+
+
+def test_a_talking_mouth_does_not_raise_arousal_within_a_syllable(make_tracker, tiny_encoder) -> None:
+    closed, opened = (replace(crop(0, grey=grey), talking=True) for grey in (80, 20))
+    low, high = (tiny_encoder(face.image[None]).absolute[0][1] for face in (closed, opened))
+    assert low < high
+    count = 40  # of two seconds
+    scenes = [Faces((face,)) for face in (closed, opened, opened, *[opened] * count)]
+    faces = [one[0] for one in play(make_tracker(*scenes, smoother="none"), len(scenes))]
+    assert [face.arousal for face in faces[:3]] == pytest.approx([low] * 3)
+    assert faces[1].arousal_sd > faces[0].arousal_sd + 0.01
+    assert faces[1].raw.arousal == pytest.approx(high)  # what was measured is not hidden
+    assert faces[-1].arousal == pytest.approx(high)  # an expression that stays counts
+    assert faces[1].valence == faces[1].raw.valence
+
+
+def test_a_mouth_that_does_not_talk_raises_arousal_at_once(make_tracker) -> None:
+    scenes = [Faces((crop(0, grey=grey),)) for grey in (80, 20)]
+    before, after = (faces[0] for faces in play(make_tracker(*scenes, smoother="none"), 2))
+    assert after.arousal == after.raw.arousal > before.arousal
+
+
 def test_a_face_that_was_never_good_has_no_value(make_tracker) -> None:
     (affect,) = next(play(make_tracker(Faces((crop(0, blurred=True),))), 1))
     assert affect.state == "low_quality"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that depends on the bundled networks, in this order, after a training run; from the root of a checkout:
 #
-#     FERPLUS=... LONDON=... tools/fit/refresh.sh constants INPUTS runs/faces/mtclar.pt   # 10 minutes on a free core
+#     FERPLUS=... PEOPLE=... tools/fit/refresh.sh constants INPUTS runs/faces/mtclar.pt   # 10 minutes on a free core
 #     FERPLUS=... LONDON=... tools/fit/refresh.sh figures INPUTS                          # 15 minutes
 #
 # INPUTS holds people_crops.npz, people.npz (rendered, for training), test_people.npz, tune.npz, tune_people.npz,
@@ -20,6 +20,7 @@ constants() {
     cp "$inputs/fitted.pt" train/checkpoints/mtclar.pt
     run mtclar.cli.main export train/checkpoints/mtclar.pt --out engine/models --force
     run tools.convert.quantize --ferplus "$FERPLUS" --people "$inputs/people.npz"
+    run tools.fit.fit_hidden_mouth "$PEOPLE" --ferplus "$FERPLUS" --rendered "$inputs/tune.npz" --write
     run tools.fit.fit_fewshot --people "$inputs/tune.npz" --clips "$inputs/tune_clips" \
         --real-people "$inputs/people_crops.npz" --ferplus "$FERPLUS"
     run tools.fit.fit_label --clips "$inputs/tune_clips" --write

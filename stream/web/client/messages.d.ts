@@ -11,6 +11,8 @@ export interface Face {
   arousal: Unit | null;
   calibrated: boolean;
   faults?: Array<string>;
+  /** why the value of a face that was measured is less certain: blink, talking, mouth hidden */
+  caveats?: Array<string>;
   /** x, y, width, height in pixels */
   box?: [number, number, number, number];
   /** yaw, pitch, roll in degrees */
@@ -114,7 +116,7 @@ export interface Subscribed {
   type: "subscribed";
   streams: Array<string> | null;
   max_hz: number | null;
-  fields: Array<"faults" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "absolute" | "blendshapes">;
+  fields: Array<"faults" | "caveats" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "absolute" | "blendshapes">;
   delivery: "latest" | "all";
 }
 
@@ -241,7 +243,7 @@ export interface Subscribe {
   type: "subscribe";
   streams?: Array<string> | null;
   max_hz?: number | null;
-  fields?: Array<"faults" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "absolute" | "blendshapes"> | null;
+  fields?: Array<"faults" | "caveats" | "box" | "pose" | "raw" | "sd" | "in_support" | "drift" | "nearest_similarity" | "similarity" | "absolute" | "blendshapes"> | null;
   delivery?: "latest" | "all";
 }
 

@@ -32,7 +32,7 @@ import { disconnectedState, momentText, SILENCE_S, spanText, streamsState, strea
 
 const REDUCED_MOTION_INTERVAL_MS = 250; // between drawings, for people who asked for less motion
 const TEXT_INTERVAL_MS = 100; // digits that change faster cannot be read
-const FIELDS = ["faults", "raw", "sd", "in_support", "drift", "box", "pose", "nearest_similarity", "absolute"];
+const FIELDS = ["faults", "caveats", "raw", "sd", "in_support", "drift", "box", "pose", "nearest_similarity", "absolute"];
 
 const history = new History();
 const view = new View(history, () => {

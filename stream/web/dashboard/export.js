@@ -11,7 +11,8 @@ import { text } from "../shared/texts.js";
 import { spanText } from "./words.js";
 
 const COLUMNS = [ // those of mtclar.stream.table.columns, compared by a test; empty where the page does not know a value
-  "t_unix", "time", "frame", "participant", "session", "stream", "track", "subject", "state", "faults", "drift",
+  "t_unix", "time", "frame", "participant", "session", "stream", "track", "subject", "state", "faults", "caveats",
+  "drift",
   "valence", "arousal", "valence_sd", "arousal_sd", "raw_valence", "raw_arousal", "absolute_valence", "absolute_arousal",
   "in_support", "calibrated", "nearest_similarity", "label_valence", "label_arousal", "x", "y", "width", "height",
   "yaw", "pitch", "roll", "latency_ms", "mark",
@@ -81,6 +82,7 @@ function cellsOf(face, sample, t_unix) {
     subject: sample.subject && textCell(sample.subject),
     state: sample.state,
     faults: sample.faults?.map(textCell).join("; "),
+    caveats: sample.caveats?.map(textCell).join("; "),
     drift: sample.drift?.map(textCell).join("; "),
     valence: number(sample.v),
     arousal: number(sample.a),

@@ -11,6 +11,10 @@ export function faceState(face) {
     const faults = face.faults.map((fault) => optionalText(`fault.${fault}`) ?? fault);
     return { state: face.state, text: text("face.low_quality.because", { faults: faults.join(", ") }) };
   }
+  const caveats = face.caveats?.filter((caveat) => caveat !== "blink"); // gone before it can be read
+  if (caveats?.length) {
+    return { state: "caveat", text: caveats.map((caveat) => optionalText(`caveat.${caveat}`) ?? caveat).join("; ") };
+  }
   if (face.drift?.length) {
     const advice = face.drift.map((reason) => optionalText(`drift.${reason}`) ?? reason).join("; ");
     return { state: "drift", text: advice[0].toUpperCase() + advice.slice(1) };

@@ -54,6 +54,7 @@ def test_readers_are_told_which_columns_are_text() -> None:
         "subject",
         "state",
         "faults",
+        "caveats",
         "drift",
         "mark",
     }
