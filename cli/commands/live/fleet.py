@@ -144,6 +144,7 @@ def record(
             streams=stream or (),
             program=f"mtclar-stream {version()}",
         )
+        typer.echo(f"Recording  {bus.name} into {folder}" + ("" if until_now else "; Ctrl-C ends it"))
         recorder.run(stopped, to_the_end=until_now)
     if recorder.writer is None:
         typer.echo("Nothing was recorded: no worker has published anything.")
