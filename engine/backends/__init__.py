@@ -3,6 +3,7 @@
 The contract first, then its implementations and the graphs that they compile:
 
     session               the protocols InferenceSession and Backend; opens networks by name
+    measured_choice       which back end is fastest on this processor, kept in the user's cache
     onnxruntime_session   ONNX Runtime on the CPU, or on a card (the default)
     tensorrt_session      TensorRT, made of the package tensorrt
     torch_session         torch, a yardstick for the others

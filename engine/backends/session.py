@@ -4,7 +4,7 @@ import ctypes
 import importlib
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,8 @@ NO_DRIVER = "there is no NVIDIA driver"
 
 AUTO_ON_CARD: tuple[str, ...] = ("tensorrt", "onnxruntime:cuda")
 AUTO_ON_CPU: tuple[str, ...] = ("onnxruntime:int8", "onnxruntime")
-"""The back ends that `auto` tries, fastest first; the last always works. torch is a yardstick and never chosen."""
+"""The back ends that `auto` tries, fastest first; on the CPU, the first unless measured_choice finds the other faster.
+torch is a yardstick and never chosen."""
 
 EXTRAS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt-rtx", "torch": "train"}
 """Backend -> the extra that brings its packages."""
@@ -166,17 +167,31 @@ def open_sessions(
     if backend != "auto":
         return OpenedSessions(_open_all(paths, backend, threads, progress), backend, "")
     driver = has_nvidia_driver()
-    candidates = (*AUTO_ON_CARD, *AUTO_ON_CPU) if driver else AUTO_ON_CPU
     refused = [] if driver else [NO_DRIVER]
-    for candidate in candidates[:-1]:
+    failure: BackendError | None = None
+    for candidate in _automatic(paths, threads, progress, AUTO_ON_CARD if driver else ()):
         try:
             return OpenedSessions(
                 _open_all(paths, candidate, threads, progress), candidate, "; ".join(refused)
             )
         except BackendError as error:
+            failure = error
             refused.append(f"not {candidate}: {error.what}")
-    last = candidates[-1]
-    return OpenedSessions(_open_all(paths, last, threads, progress), last, "; ".join(refused))
+    assert failure is not None, "there is always a candidate"
+    raise failure
+
+
+def _automatic(
+    paths: Sequence[Path],
+    threads: int,
+    progress: Callable[[str], None] | None,
+    on_card: Sequence[str],
+) -> Iterator[str]:
+    """The back ends that `auto` tries: those on a card, then those on the processor, which are measured first."""
+    from mtclar.engine.backends.measured_choice import fastest_first
+
+    yield from on_card
+    yield from fastest_first(AUTO_ON_CPU, paths, threads, progress)
 
 
 def has_nvidia_driver() -> bool:

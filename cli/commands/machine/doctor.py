@@ -83,6 +83,7 @@ def all_checks() -> Iterator[Check]:
     yield _onnxruntime_providers()
     yield _tensorrt()
     yield from _models()
+    yield _processor()
     yield _demo_clip()
     yield _gpu()
     yield _cameras()
@@ -187,6 +188,33 @@ def _models() -> Iterator[Check]:
             yield Check(f"network {name}", "ok", detail, "", True)
         except MtclarError as error:
             yield Check(f"network {name}", "broken", error.what, error.hint or reinstall, True)
+
+
+def _processor() -> Check:
+    """What `auto` runs on this processor, and the times that decided it."""
+    from mtclar.engine.errors import MtclarError
+
+    try:
+        from mtclar.engine import models
+        from mtclar.engine.backends import measured_choice
+        from mtclar.engine.backends.session import AUTO_ON_CPU
+        from mtclar.engine.machine import instruction_sets, processor_name, usable_cores
+
+        complaints: list[str] = []
+        choice = measured_choice.choose(AUTO_ON_CPU, models.path("encoder"), progress=complaints.append)
+    except ImportError as error:  # an essential package is missing, reported above
+        return Check("processor", "broken", str(error))
+    except MtclarError as error:
+        return Check("processor", "broken", error.what, error.hint)
+    with_sets = f" with {', '.join(instruction_sets())}" if instruction_sets() else ""
+    times = ", ".join(f"{ms:.2f} ms with {name}" for name, ms in choice.face_ms.items())
+    kept = complaints or [f"measured once, kept in {measured_choice.cache_file()}"]
+    return Check(
+        "processor",
+        "ok",
+        f"{processor_name()}{with_sets}; cores: {usable_cores()}. "
+        f"`auto` runs {choice.backend}: the encoder takes {times} ({'; '.join(kept)})",
+    )
 
 
 def _demo_clip() -> Check:
