@@ -166,7 +166,9 @@ def _valid(stored: object, candidates: Sequence[str]) -> Choice | None:
     if not isinstance(stored, dict):
         return None
     backend, face_ms = stored.get("backend"), stored.get("face_ms")
-    if backend not in candidates or not isinstance(face_ms, dict) or set(face_ms) != set(candidates):
+    if not isinstance(backend, str) or backend not in candidates:
+        return None
+    if not isinstance(face_ms, dict) or set(face_ms) != set(candidates):
         return None
     if not all(isinstance(ms, int | float) and ms > 0 for ms in face_ms.values()):
         return None
