@@ -16,8 +16,8 @@ from tools.docs.snippets import Snippet
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 200
-READY = re.compile(r"https?://\S+:\d+|^(Worker|Recording) ")
-"""What a command prints when others may reach it; a program in Python is ready with its first line."""
+READY = re.compile(r"https?://\S+:\d+|^Recording |^[\w-]+(, [\w-]+)+$")
+"""What a command prints when others may go on: an address, or a worker's streams. Of a program, its first line."""
 
 
 def environment() -> dict[str, str]:
