@@ -12,6 +12,7 @@ from mtclar.engine.errors import MtclarError
 from mtclar.engine.files.encryption import SealedError
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
 from mtclar.stream.server.extension import ClientHandle
+from mtclar.studio.failures import reason_of, sentence_of
 
 Key = tuple[str, str]
 """Subject and stream."""
@@ -118,12 +119,11 @@ class StudioCalibrations:
                     if client in self._waiting:
                         self._waiting.discard(client)
                         self._join(client, join)
-            except MtclarError as error:
-                wrong = isinstance(error.__cause__, SealedError)
-                code = "passphrase_wrong" if wrong else "calibrate_failed"
-                client.send_text(ErrorMessage(code, sentence_of(error)).encode())
-            except ProtocolError as error:
-                client.send_text(ErrorMessage(error.code, error.message).encode())
+            except Exception as error:
+                code = error.code if isinstance(error, ProtocolError) else "calibrate_failed"
+                if isinstance(error.__cause__, SealedError):
+                    code = "passphrase_wrong"
+                client.send_text(ErrorMessage(code, reason_of(error)).encode())
 
         self._executor.submit(join_unlocked)
 
@@ -150,11 +150,6 @@ class StudioCalibrations:
 
 RECORDING = "recording:"
 """Begins the stream id of a session that rates a recording."""
-
-
-def sentence_of(error: MtclarError) -> str:
-    """What is wrong and what to do, as one sentence for a page."""
-    return f"{error.what}. {error.hint}".rstrip(". ")
 
 
 def _of_camera(session: CalibrationSession) -> bool:

@@ -1,7 +1,6 @@
 """The studio's longer work on files: a session as a download, a video analysed, a video scanned for rating."""
 
 import io
-import logging
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -32,19 +31,17 @@ from mtclar.calibrate.web.rating_files import (
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
-from mtclar.engine.errors import MtclarError, UsageError, machine_refusal
+from mtclar.engine.errors import UsageError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.label.corpus.recordings import VIDEOS
 from mtclar.stream.label_formats.label_file import ELAN, Label, read_labels
 from mtclar.stream.label_formats.nova import SUFFIX as NOVA
-from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
 from mtclar.stream.sources.media_file import MediaFile
-from mtclar.studio.calibrations import RECORDING, sentence_of
+from mtclar.studio.calibrations import RECORDING
 
-log = logging.getLogger(__name__)
 
 ZIP = "application/zip"
 LABEL_FILES = (".csv", ".tsv", ".txt", ELAN, NOVA)
@@ -209,15 +206,3 @@ def contents(folder: Path) -> dict[str, list[str]]:
         "files": [path.name for path in visible if path.suffix.lower() in VIDEOS and path.is_file()],
         "labels": [path.name for path in visible if path.suffix.lower() in LABEL_FILES and path.is_file()],
     }
-
-
-def reason(error: Exception) -> str:
-    """Why work failed, for a page; what is unexpected goes to the log."""
-    if isinstance(error, ProtocolError):
-        return error.message
-    if isinstance(error, MtclarError):
-        return sentence_of(error)
-    if refusal := machine_refusal(error):
-        return refusal.what
-    log.exception("the studio failed")
-    return "an internal error; the server's log says more"

@@ -25,7 +25,8 @@ from mtclar.stream.sources import name_of
 from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.sources.webcam import list_cameras
 from mtclar.studio import jobs, messages
-from mtclar.studio.calibrations import StudioCalibrations, sentence_of
+from mtclar.studio.calibrations import StudioCalibrations
+from mtclar.studio.failures import reason_of, sentence_of
 from mtclar.studio.folder import StudioFolder
 from mtclar.studio.participants import Participants
 from mtclar.studio.phone import phone_link
@@ -263,7 +264,7 @@ class Studio:
             try:
                 work()
             except Exception as error:
-                client.send_text(ErrorMessage("studio_failed", jobs.reason(error)).encode())
+                client.send_text(ErrorMessage("studio_failed", reason_of(error)).encode())
             self._send_state()
 
         self._send_state()
