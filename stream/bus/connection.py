@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 import ssl
 import threading
 import time
@@ -238,8 +239,10 @@ class BusConnection:
 
 def words(error: Exception) -> str:
     """An error of nats-py for people."""
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "its name is unknown"
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ssl.SSLError):
-        return os.strerror(error.errno)
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
     if isinstance(error, TimeoutError):
         return "it does not answer"
     said = str(error).removeprefix("nats: ").strip("'")

@@ -89,10 +89,8 @@ class Directory:
     workers: dict[str, WorkerState] = field(default_factory=dict)
     streams: dict[str, StreamState] = field(default_factory=dict)
     changed: bool = False
-    _numbers: dict[str, int] = field(
-        default_factory=dict
-    )  # of the next message of streams that were forgotten
     early: int = 0  # messages of workers that were not heard of before
+    _numbers: dict[str, int] = field(default_factory=dict)  # the next one, of streams that were forgotten
 
     @property
     def infos(self) -> list[StreamInfo]:
@@ -228,9 +226,8 @@ class Directory:
         if subject.epoch < state.epoch and self._is_heard(state.worker, subject.stream, GONE_S):
             state.outdated += 1
             return None
-        if (
-            subject.epoch != state.epoch
-        ):  # a smaller one: its owner's wall clock was set back while it was away
+        # A smaller epoch: the wall clock of its owner was set back, and nobody else has the stream.
+        if subject.epoch != state.epoch:
             state.base = state.next_number
             state.epoch, state.worker = subject.epoch, subject.worker
             state.first_seq = 0 if seq is None else seq

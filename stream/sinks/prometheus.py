@@ -56,7 +56,10 @@ def open_metrics(argument: str) -> "Metrics":
     """The sink of `metrics://HOST:PORT`: a page of its own, beside that of `run`'s server."""
     host, _, port = argument.rpartition(":")
     if not (host and port.isdecimal()):
-        raise UsageError("the metrics sink needs an address", "write metrics://127.0.0.1:9100")
+        raise UsageError(
+            "the metrics page needs an address",
+            "HOST:PORT, such as metrics://127.0.0.1:9100; --metrics without metrics://",
+        )
     return Metrics(address=(host, int(port)))
 
 
