@@ -231,17 +231,23 @@ def test_a_wall_of_all_faces_and_one_of_them_selected(speaker: StartSpeaker, ope
 def test_the_wall_is_searched_and_ordered(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker(streams=("door", "desk"))
     page = open_page(server.url)
-    server.say(
-        server.face(0.1, -0.4, subject="anna"),
-        server.face(0.1, 0.2, track=1, subject="ben", state="low_quality", faults=("too dark",)),
-        stream="door",
-    )
-    server.say(server.face(0.1, 0.8, subject="cleo"), stream="desk")
+
+    def say() -> None:
+        """Once more where states are read: after three silent seconds a face is stale."""
+        server.say(
+            server.face(0.1, -0.4, subject="anna"),
+            server.face(0.1, 0.2, track=1, subject="ben", state="low_quality", faults=("too dark",)),
+            stream="door",
+        )
+        server.say(server.face(0.1, 0.8, subject="cleo"), stream="desk")
+
+    say()
     page.locator("#wall-button").click()
     names = page.locator(".tile:visible .face-name")
     expect(names).to_have_text(["anna", "ben", "cleo"])
     order = page.get_by_label("Order")
     order.select_option(label="Doubtful first")
+    say()
     expect(names).to_have_text(["ben", "anna", "cleo"])
     order.select_option(label="Highest arousal first")
     expect(names).to_have_text(["cleo", "ben", "anna"])
@@ -252,4 +258,5 @@ def test_the_wall_is_searched_and_ordered(speaker: StartSpeaker, open_page: Open
     expect(page.get_by_text("No tile has this name")).to_be_visible()
     search.fill("")
     expect(names).to_have_count(3)
+    say()
     expect(page.locator(".tile-health").first).to_contain_text("8 ms")
