@@ -27,9 +27,9 @@ DOCS = ROOT / "docs"
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
 SECTION = re.compile(r"^\*\*(.+?)\*\*", re.MULTILINE)
 CODE_IN_TABLE = re.compile(r"(?<=\|)[^\n]*`[^`\n]*\\\|[^`\n]*`")
+"""GitHub wants `\\|` for a bar in the code of a table, Python-Markdown the bar alone."""
 CODE_IN_LINE = re.compile(r"<code>[^<\n]*</code>")  # in HTML; the code of a block has a span for each line
 OPTION = re.compile(r"(?<![\w-])(--?[\w-]+)")
-"""GitHub wants `\\|` for a bar in the code of a table, Python-Markdown the bar alone."""
 MARKER = re.compile(r"<!-- site: (\w+) -->")
 REFERENCES: dict[str, Callable[[], str]] = {
     "commands": reference.commands,

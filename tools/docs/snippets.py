@@ -13,7 +13,7 @@ BLOCK = re.compile(
     r"(?:<!-- (run with|server|not run)(?::? ([^\n]*?))? -->\n)?^```(sh|python|js)\n(.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-OUTSIDE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 INDENTED = re.compile(
     r"^ {4,}((?:[\w./-]+ .*\| )?(?:[A-Z]+=\S+ )*(?:mtclar-stream|python|pip|make|npm|podman|sudo) .*)$",
     re.MULTILINE,
@@ -55,7 +55,7 @@ def snippets(page: Path) -> list[Snippet]:
 
 def indented_commands(page: Path) -> list[str]:
     """Commands that a page shows by indentation, outside its blocks: nothing runs them."""
-    return INDENTED.findall(OUTSIDE.sub("", page.read_text()))
+    return INDENTED.findall(FENCED.sub("", page.read_text()))
 
 
 def command_lines(page: Path) -> list[str]:
