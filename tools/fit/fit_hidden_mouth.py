@@ -4,8 +4,8 @@
 
 PEOPLE is the folder of mtclar.train.data.real_people. In photos of people of the training split an object of the
 augmentation (mtclar.train.data.augmentation.occluded) is drawn before the mouth, or elsewhere; landmarks, crop and
-embedding are then those of the changed photo. Photos and rendered faces without an object are further examples of a
-mouth in view. The threshold lets FALSE_SHARE of these through.
+embedding are then those of the changed photo. Further examples are FER+ photos, and crops of rendered people with and
+without an object before the mouth. The threshold takes FALSE_SHARE of the mouths in view for hidden.
 
 It prints how often other objects (a cup, a scarf, a fist, a microphone) are seen on people of the test split, how often
 a mouth in view is taken for hidden, and the error of the absolute V/A behind the objects.
