@@ -42,7 +42,6 @@ from mtclar.stream.sources import open_source
 from mtclar.stream.sources.media_file import MediaFile
 from mtclar.studio.calibrations import RECORDING
 
-
 ZIP = "application/zip"
 LABEL_FILES = (".csv", ".tsv", ".txt", ELAN, NOVA)
 LONGEST_ID = 128  # of a stream

@@ -20,7 +20,7 @@ from mtclar.cli.benchmark.trace import Trace
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline.collection import collected_between_frames
+from mtclar.stream.pipeline.garbage_collection import collected_between_frames
 from mtclar.stream.pipeline.mailbox import Freshness
 from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.pipeline.summary import Meter, whole_summary
