@@ -63,6 +63,14 @@ function show() {
   showLinked();
 }
 
+let awaited = null; // tells whether what a person has asked to watch is what is tracked now
+
+/** Asks for something to watch, and goes to the live page once it is there: an earlier page change could lose the message. */
+function watch(kind, content, isThere) {
+  awaited = isThere;
+  send(kind, content);
+}
+
 /** Opens the calibration page of a participant. */
 const openCalibration = (name) => location.assign(`calibrate#${new URLSearchParams({ subject: name })}`);
 
@@ -79,6 +87,7 @@ const receive = {
   "studio.state"(message) {
     state = message;
     show();
+    if (state.now && awaited?.(state.now)) location.assign("live");
   },
   "studio.folder": (message) => files.showFolder(message),
   "studio.download"({ path, name }) {
@@ -116,8 +125,8 @@ const prompt = new TokenPrompt((token) => connection.useToken(token));
 const camera = new BrowserCamera(connection, element("camera"));
 const source = new Source(send, () => camera.begin());
 const participants = new Participants({ send, ask, onCalibrate: openCalibration });
-const sessions = new Sessions({ send, ask });
-const files = new Files(send);
+const sessions = new Sessions({ send, ask, watch });
+const files = new Files(send, watch);
 
 element("retry").addEventListener("click", () => connection.retryNow());
 globalThis.addEventListener("hashchange", showLinked);

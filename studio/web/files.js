@@ -9,7 +9,7 @@ export class Files {
   #labels = null; // path of the label file that a rating begins with
   #choosing = "files"; // or "labels": what the dialog lists
 
-  constructor(send) {
+  constructor(send, watch) {
     this.send = send;
     this.people = new List(element("file-participant"), (select, names) => {
       select.append(new Option(text("studio.files.nobody"), ""), ...names.map((name) => new Option(name)));
@@ -22,8 +22,7 @@ export class Files {
     });
     element("file-play").addEventListener("click", () => {
       const participant = element("file-participant").value;
-      send("start", { source: this.#file, participants: participant ? [participant] : [] });
-      location.assign("live");
+      watch("start", { source: this.#file, participants: participant ? [participant] : [] }, ({ kind }) => kind === "file");
     });
     element("file-analyse").addEventListener("click", () => {
       send("analyse", { file: this.#file, participant: element("file-participant").value || null });

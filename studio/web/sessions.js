@@ -7,8 +7,8 @@ import { dateText, empty, lengthText, List, row } from "./rows.js";
 const FORMATS = { csv: "CSV", parquet: "Parquet", elan: "ELAN", nova: "NOVA" };
 
 export class Sessions {
-  constructor({ send, ask }) {
-    Object.assign(this, { send, ask });
+  constructor({ send, ask, watch }) {
+    Object.assign(this, { send, ask, watch });
     this.list = new List(element("session-list"), (list, content) => this.#draw(list, content));
   }
 
@@ -37,8 +37,7 @@ export class Sessions {
   }
 
   #replay(session) {
-    this.send("replay", { session });
-    location.assign("live");
+    this.watch("replay", { session }, ({ kind, source }) => kind === "session" && source.endsWith(session));
   }
 
   #export(session, title, busy) {

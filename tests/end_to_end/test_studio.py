@@ -2,9 +2,11 @@
 
 import csv
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from mtclar.stream.recordings.reader import Recording
 
 PHONE = (390, 844)
 PASSPHRASE = "a passphrase of anna"
+TEXTS = "mtclar.stream.web.shared.texts"
 OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 
@@ -54,27 +57,44 @@ def studio(process: Callable[..., Any], tmp_path: Path) -> Callable[..., str]:
     return start
 
 
-def tables(page: Page, session: str, to: str) -> dict[str, bytes]:
+class Words:
+    """The words of the pages in one language."""
+
+    def __init__(self, language: str) -> None:
+        self._table = json.loads((resources.files(TEXTS) / f"{language}.json").read_text())
+
+    def __call__(self, key: str, **values: Any) -> str:
+        entry = self._table[key]
+        wording: str = entry["one" if values.get("n") == 1 else "other"] if isinstance(entry, dict) else entry
+        return wording.format(**values)
+
+
+def tables(page: Page, label: str, to: str) -> dict[str, bytes]:
     """The files of an exported session, as the browser downloads them."""
     with page.expect_download() as started:
-        page.get_by_label(f"Export {session}").select_option(to)
+        page.get_by_label(label, exact=True).select_option(to)
     with zipfile.ZipFile(started.value.path()) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "language"),
+    [(DESKTOP, "en"), (PHONE, "en"), (DESKTOP, "de")],
+    ids=["desktop", "phone", "desktop in German"],
+)
 def test_from_the_first_page_to_an_exported_session(
-    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, size: tuple[int, int]
+    studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, size: tuple[int, int], language: str
 ) -> None:
     url = studio()
-    page = open_page(url, size)
-    expect(page.locator("#now-words")).to_contain_text("Nothing is tracked")
+    words = Words(language)
+    page = open_page(url, size, locale=language)
+    expect(page.locator("#now-words")).to_have_text(words("studio.nothing"))
 
     # Calibrate: a new name leads to the calibration page, which starts this browser's camera.
-    page.get_by_label("New participant").fill("anna")
-    page.get_by_label("New participant").press("Enter")
+    page.get_by_label(words("studio.participant.new")).fill("anna")
+    page.get_by_label(words("studio.participant.new")).press("Enter")
     page.locator("#camera-start").click()
-    expect(page.locator("#advice")).to_have_text("Good image")
+    expect(page.locator("#advice")).to_have_text(words("calibrate.image.good"))
     for count in (1, 2, 3):
         page.locator("#take").click()
         expect(page.locator("#count")).to_have_text(str(count))
@@ -82,14 +102,16 @@ def test_from_the_first_page_to_an_exported_session(
     expect(page.locator("#saved")).to_contain_text("anna.mtclar")
     assert SupportSet.load(tmp_path / "study" / "participants" / "anna.mtclar").subject == "anna"
 
-    page.get_by_role("link", name="Start tracking").click()
+    page.get_by_role("link", name=words("finished.start")).click()
     page.wait_for_url("**/live")
 
     # Home: the camera goes on, and the participant is listed and used.
     page.goto(url)
-    expect(page.locator("#now-words")).to_have_text("This browser's camera, with the calibration of anna")
-    expect(page.locator("#participant-list")).to_contain_text("3 labels")
-    expect(page.locator("#camera .camera-facts-line")).to_contain_text("pictures a second")
+    expect(page.locator("#now-words")).to_have_text(
+        words("studio.with", what=words("studio.this-camera"), who="anna")
+    )
+    expect(page.locator("#participant-list")).to_contain_text(re.compile("3 labels", re.IGNORECASE))
+    expect(page.locator("#camera .camera-facts-line")).to_contain_text("640 × 480")
 
     # Watch and record, with two marks.
     page.locator("#watch").click()
@@ -97,7 +119,7 @@ def test_from_the_first_page_to_an_exported_session(
     page.locator("#record").click()
     page.locator("#record-session").fill("first")
     page.locator("#record-session").press("Enter")
-    expect(page.locator("#recording-what")).to_have_text("Recording first")
+    expect(page.locator("#recording-what")).to_have_text(words("record.running.named", session="first"))
     for label in ("film begins", "film ends"):
         page.locator("#mark-label").fill(label)
         page.locator("#mark-label").press("Enter")
@@ -111,26 +133,34 @@ def test_from_the_first_page_to_an_exported_session(
     page.go_back()
     row = page.locator("#session-list li")
     expect(row).to_contain_text("anna")
-    files = tables(page, "first", "csv")
+    files = tables(page, words("studio.export", name="first"), "csv")
     events = list(csv.DictReader(io.StringIO(files["events.csv"].decode())))
     assert [event["text"] for event in events if event["type"] == "mark"] == ["film begins", "film ends"]
     subjects = {value["subject"] for value in csv.DictReader(io.StringIO(files["values.csv"].decode()))}
     assert subjects == {"anna"}
-    assert any(name.endswith(".eaf") for name in tables(page, "first", "elan"))
-    row.get_by_role("button", name="Replay").click()
+    assert any(name.endswith(".eaf") for name in tables(page, words("studio.export", name="first"), "elan"))
+    row.get_by_role("button", name=words("studio.replay")).click()
     expect(page.locator("#stream")).to_contain_text("recorded 20")
     expect(page.locator(".face").first).to_contain_text("anna")
+    page.get_by_label(words("player.position"), exact=True).press(
+        "End"
+    )  # the player stays there until a person goes back
+    player = page.locator("#player")
+    expect(player.get_by_role("button", name=words("player.play"))).to_be_visible()
+    player.get_by_role("button", name=words("player.back")).click()
+    player.get_by_role("button", name=words("player.play")).click()
+    expect(player.get_by_role("button", name=words("player.pause"))).to_be_visible()
     page.goto(url)
     row.get_by_role("link", name="first").click()
     assert page.url.startswith(f"{url}#sessions/")
     page.reload()
     expect(row).to_have_attribute("data-linked", "true")
-    row.get_by_role("button", name="Delete").click()
-    page.locator("#ask").get_by_role("button", name="Keep").click()
+    row.get_by_role("button", name=words("studio.delete")).click()
+    page.locator("#ask").get_by_role("button", name=words("studio.keep")).click()
     assert Recording(tmp_path / "study" / "sessions").session == "first"
-    row.get_by_role("button", name="Delete").click()
-    page.locator("#ask").get_by_role("button", name="Delete").click()
-    expect(page.locator("#session-list")).to_contain_text("No session is recorded yet")
+    row.get_by_role("button", name=words("studio.delete")).click()
+    page.locator("#ask").get_by_role("button", name=words("studio.delete")).click()
+    expect(page.locator("#session-list")).to_have_text(words("studio.sessions.none"))
     assert list((tmp_path / "study" / "sessions").iterdir()) == []
 
 
