@@ -78,11 +78,10 @@ ProviderOption = Annotated[
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of each network.")]
 SkipStillOption = Annotated[
-    bool | None,
+    bool,
     typer.Option(
-        "--skip-still/--no-skip-still",
-        help="Let a face that does not change keep its values for up to .25 s; by default, except where "
-        "every frame of a file is answered.",
+        "--skip-still",
+        help="Let a face that does not change keep its values for up to .25 s, instead of measuring it in every frame.",
     ),
 ]
 EconomyOption = Annotated[

@@ -9,12 +9,10 @@ from typing import Any
 from mtclar.engine import models
 from mtclar.engine.backends.session import ON_CPU, open_sessions
 from mtclar.engine.errors import UsageError
-from mtclar.engine.face.stillness import ECONOMY_LOOKS_PER_S, Looks
+from mtclar.engine.face.stillness import ECONOMY_LOOKS_PER_S, EVERY_FRAME, Looks
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.batching import DEFAULT_WAIT_MS, Batcher
-from mtclar.stream.pipeline.mailbox import Freshness
-from mtclar.stream.pipeline.pipeline import default_freshness
 from mtclar.stream.sources import Source, open_source
 
 
@@ -73,8 +71,7 @@ def tracker_opener(
     threads: int = 1,
     batch_wait_ms: float | None = None,
     progress: Callable[[str], None] | None = None,
-    freshness: Freshness | None = None,
-    skip_still: bool | None = None,
+    skip_still: bool = False,
     economy: bool = False,
     face_landmarker: Path | None = None,
     **options: Any,
@@ -83,17 +80,18 @@ def tracker_opener(
 
     With several, one encoder takes the faces of all streams in batches on a card, or where `batch_wait_ms` is given:
     how long a face may wait for those of other streams. It is closed with the stack, the trackers before it.
-    `skip_still`: a face that does not change keeps its values for a few frames; None: unless every frame of a file is
-    answered. `economy`: ten looks a second. `options` are those of Tracker.open.
+    `skip_still`: a face that does not change keeps its values for a few frames. `economy`: ten looks a second.
+    `options` are those of Tracker.open. Raises UsageError for either with MediaPipe's face finder, which looks at every frame.
     """
-    if economy and face_landmarker is not None:
+    looks = Looks(skip_still, ECONOMY_LOOKS_PER_S if economy else None)
+    if looks != EVERY_FRAME and face_landmarker is not None:
+        option = "--economy" if economy else "--skip-still"
         raise UsageError(
-            "--economy works with the bundled face finder alone", "leave out --faces or --economy"
+            f"{option} works with the bundled face finder alone", f"leave out --faces or {option}"
         )
     backend, batcher = open_shared_encoder(stack, streams, backend, threads, batch_wait_ms, progress)
 
     def open_tracker(source: Source, supports: Sequence[SupportSet]) -> Tracker:
-        skip = (freshness or default_freshness(source)) != "all" if skip_still is None else skip_still
         return Tracker.open(
             supports,
             backend=backend,
@@ -101,7 +99,7 @@ def tracker_opener(
             progress=progress,
             encoder=None if batcher is None else batcher.join(source.stream_id),
             face_landmarker=face_landmarker,
-            looks=Looks(skip, ECONOMY_LOOKS_PER_S if economy else None),
+            looks=looks,
             **options,
         )
 

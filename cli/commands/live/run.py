@@ -119,7 +119,7 @@ def command(
             help="Compute the 52 blendshapes of each face, for `subscribe` and --csv; costs about a fifth more.",
         ),
     ] = False,
-    skip_still: SkipStillOption = None,
+    skip_still: SkipStillOption = False,
     economy: EconomyOption = False,
     csv: CsvOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --csv.")] = False,
@@ -289,7 +289,6 @@ def command(
             progress=say,
             blendshapes=blendshapes,
             face_landmarker=face_landmarker,
-            freshness=policy,
             skip_still=skip_still,
             economy=economy,
         )
