@@ -81,7 +81,8 @@ def tracker_opener(
     With several, one encoder takes the faces of all streams in batches on a card, or where `batch_wait_ms` is given:
     how long a face may wait for those of other streams. It is closed with the stack, the trackers before it.
     `skip_still`: a face that does not change keeps its values for a few frames. `economy`: ten looks a second.
-    `options` are those of Tracker.open. Raises UsageError for either with MediaPipe's face finder, which looks at every frame.
+    `options` are those of Tracker.open. Raises UsageError for either with MediaPipe's face finder, which looks at every
+    frame.
     """
     looks = Looks(skip_still, ECONOMY_LOOKS_PER_S if economy else None)
     if looks != EVERY_FRAME and face_landmarker is not None:
