@@ -18,6 +18,7 @@ from typing import Self
 from mtclar.cli.benchmark.material import as_source
 from mtclar.cli.benchmark.trace import Trace
 from mtclar.engine.errors import MtclarError
+from mtclar.engine.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.garbage_collection import collected_between_frames
@@ -58,7 +59,7 @@ def serve(
                     Tracker.open(supports, backend=backend, threads=threads, max_faces=faces)
                 ),
                 sinks,
-                PipelineOptions(freshness=freshness),
+                PipelineOptions(freshness=freshness, overlap=streams < usable_cores()),  # as a Runner
                 meter=meter,
             )
             for number in range(streams)
