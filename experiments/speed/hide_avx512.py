@@ -14,11 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 
 CPUID, ILLEGAL = b"\x0f\xa2", b"\x0f\x0b"
-FEATURES = r"AVX512\w*|X86_V4"
+FEATURES = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V4"  # of numpy
 
 
 def build(folder: Path) -> None:
@@ -26,10 +25,12 @@ def build(folder: Path) -> None:
     source = Path(__file__).with_suffix(".c")
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", str(folder / "hide.so"), str(source)], check=True)
-    package = folder / "site" / "onnxruntime"
-    shutil.copytree(Path(onnxruntime.__file__).parent, package)
-    for library in package.rglob("*.so*"):
+    unfinished = folder / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(Path(onnxruntime.__file__).parent, unfinished / "onnxruntime")
+    for library in unfinished.rglob("*.so*"):
         replace_questions(library)
+    unfinished.rename(folder / "site")
 
 
 def replace_questions(library: Path) -> int:
@@ -57,12 +58,10 @@ def replace_questions(library: Path) -> int:
 
 def environment(folder: Path) -> dict[str, str]:
     """For a command that is to use the copy."""
-    features = np._core._multiarray_umath.__cpu_features__  # numpy has no other list of the names it takes
-    hidden = [name for name, there in features.items() if there and re.fullmatch(FEATURES, name)]
     return os.environ | {
         "LD_PRELOAD": str((folder / "hide.so").resolve()),
         "PYTHONPATH": str((folder / "site").resolve()),
-        "NPY_DISABLE_CPU_FEATURES": " ".join(hidden),
+        "NPY_DISABLE_CPU_FEATURES": FEATURES,
         "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX512-COMMON,AVX512-CNL,AVX512-CLX,AVX512-ICL",
         "OPENBLAS_CORETYPE": "Haswell",
     }

@@ -12,8 +12,8 @@ answered before.
 import argparse
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -196,36 +196,27 @@ def networks_table() -> str:
     return f"{rates}\n\n{table(head, rows)}"
 
 
-@dataclass(eq=False)
 class Replayed(Closeable):
     """A session that answers as it did before, once `replaying`."""
 
-    session: InferenceSession
-    replaying: bool = False
-    answers: list[dict[str, Any]] = field(default_factory=list)
-    at: int = 0
-
-    @property
-    def backend(self) -> str:
-        return self.session.backend
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        return self.session.inputs
-
-    @property
-    def outputs(self) -> Mapping[str, Any]:
-        return self.session.outputs
+    def __init__(self, session: InferenceSession) -> None:
+        self.replaying = False
+        self.backend = session.backend
+        self.inputs = session.inputs
+        self.outputs = session.outputs
+        self._session = session
+        self._answers: list[dict[str, Any]] = []
+        self._at = 0
 
     def run(self, feeds: Arrays) -> dict[str, Any]:
         if not self.replaying:
-            self.answers.append(self.session.run(feeds))
-            return self.answers[-1]
-        self.at += 1
-        return self.answers[self.at - 1]
+            self._answers.append(self._session.run(feeds))
+            return self._answers[-1]
+        self._at += 1
+        return self._answers[self._at - 1]
 
     def close(self) -> None:
-        self.session.close()
+        self._session.close()
 
 
 def python_table() -> str:
