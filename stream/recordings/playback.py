@@ -185,7 +185,6 @@ class Playback:
             if sent_s >= t_s:
                 break
             self._take_over(event)
-        self.clock.set(t_s=t_s)
         self._messages = recording.messages(t_s - HISTORY_S)
         self._next = next(self._messages, None)
         before = []
@@ -193,6 +192,7 @@ class Playback:
             if isinstance(self._next[1], AffectMessage):
                 before.append(self._next[1])
             self._next = next(self._messages, None)
+        self.clock.set(t_s=t_s)  # after the reading, which takes time
         return before
 
     def _take_over(self, message: AffectMessage | Event) -> None:
