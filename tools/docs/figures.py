@@ -315,9 +315,10 @@ def machine(bench: Mapping[str, Any]) -> str:
     """Where the figures were measured, and how busy it was then."""
     of = bench["machine"]
     cores = "One core" if of["cores"] == 1 else f"{of['cores']} cores"
+    busy = "other work paused" if of.get("other_work_paused") else f"load {of['load_1min']:.1f} at the start"
     return (
-        f"{cores} of a virtual machine, no GPU, load {of['load_1min']:.1f} at the start, Python {of['python']}, "
-        "640x480, one face, 15 support frames"
+        f"{cores} of a virtual machine ({of['cpu']}: {', '.join(of['instruction_sets'])}), no GPU, {busy}, "
+        f"Python {of['python']}, 640x480, one face, 15 support frames"
     )
 
 
