@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from mtclar.engine.data_types import Caveat, Estimate, FaceCrop
 from mtclar.engine.estimate.smoothing import DRIFT_PER_SQRT_S
 from mtclar.engine.face.eyes import BLINK_OPENING
+from mtclar.engine.face.mouth import mouth_opening
 
 Pair = tuple[float, float]
 
-SYLLABLE_S = 0.25  # chosen on rendered people 950 to 955 who talk: so often the mouth is closed, or nearly
+# Chosen on rendered people 950 to 955 who talk and on the demo clip, whose mild talk must not lose.
+SYLLABLE_S = 0.25  # in so long a time the mouth is closed once, or nearly
+OPENED = 0.05  # eye distances by which it is wider open than then: less does not raise arousal
 HIDDEN_FOLLOW_S = 0.3  # how fast the odds of a hidden mouth are followed: a single frame is no object
 MOST_ODDS = 4.0  # so that one certain frame does not decide for seconds
 HIDDEN_SD: Pair = (0.36, 0.17)  # of V/A, beside that of the estimate: the error that objects added on photos
@@ -38,7 +41,9 @@ class Caveats:
         self._t_s = 0.0
         self._open_arousal: float | None = None  # estimate of the last frame with open eyes
         self._open_s = 0.0  # source time of that frame
-        self._latest: deque[Pair] = deque()  # source time and arousal, of the last SYLLABLE_S
+        self._latest: deque[tuple[float, float, float]] = (
+            deque()
+        )  # source time, mouth and arousal, of SYLLABLE_S
         self._hidden: float | None = None  # log odds of a hidden mouth, followed
 
     def __call__(self, t_s: float, crop: FaceCrop, estimate: Estimate, hidden: float | None) -> Qualified:
@@ -54,13 +59,16 @@ class Caveats:
             sd = sd[0], math.hypot(sd[1], DRIFT_PER_SQRT_S * math.sqrt(held_s))
         else:
             self._open_arousal, self._open_s = arousal, t_s
-        self._latest.append((t_s, arousal))
+        opening = mouth_opening(crop.landmarks)
+        self._latest.append((t_s, opening, arousal))
         while not 0 <= t_s - self._latest[0][0] <= SYLLABLE_S:
             self._latest.popleft()
         if talking:
-            # The lowest arousal within a syllable; the sd grows by what is taken for the mouth's movement.
-            lowest = min(value for _, value in self._latest)
-            arousal, sd = lowest, (sd[0], math.hypot(sd[1], arousal - lowest))
+            # An opened mouth does not raise it above that of the mouth before; the sd grows by what that takes off.
+            _, closed_opening, closed_arousal = min(self._latest, key=lambda one: one[1])
+            if opening - closed_opening >= OPENED and closed_arousal < arousal:
+                sd = sd[0], math.hypot(sd[1], arousal - closed_arousal)
+                arousal = closed_arousal
         if mouth_hidden:
             sd = math.hypot(sd[0], HIDDEN_SD[0]), math.hypot(sd[1], HIDDEN_SD[1])
         present: dict[Caveat, bool] = {"blink": blinking, "talking": talking, "mouth hidden": mouth_hidden}

@@ -160,8 +160,18 @@ def test_caveats_say_why_a_value_is_less_certain(make_tracker) -> None:
     assert seen == [(), ("talking",), ("blink", "talking"), ()]
 
 
-def test_a_talking_mouth_does_not_raise_arousal_within_a_syllable(make_tracker, tiny_encoder) -> None:
-    closed, opened = (replace(crop(0, grey=grey), talking=True) for grey in (80, 20))
+def said(grey: int, opening: float, *, talking: bool = True) -> FaceCrop:
+    """A face whose lips are so far apart, in distances of its eyes."""
+    points = np.zeros((468, 3), np.float32)
+    points[[33, 263], 0] = 0, 60
+    points[[87, 14, 317], 1] = 60 * opening
+    return replace(crop(0, grey=grey), landmarks=points, talking=talking)
+
+
+def test_an_opened_mouth_of_a_talk_does_not_raise_arousal_within_a_syllable(
+    make_tracker, tiny_encoder
+) -> None:
+    closed, opened = said(80, 0.0), said(20, 0.3)
     low, high = (tiny_encoder(face.image[None]).absolute[0][1] for face in (closed, opened))
     assert low < high
     count = 40  # of two seconds
@@ -174,10 +184,11 @@ def test_a_talking_mouth_does_not_raise_arousal_within_a_syllable(make_tracker, 
     assert faces[1].valence == faces[1].raw.valence
 
 
-def test_a_mouth_that_does_not_talk_raises_arousal_at_once(make_tracker) -> None:
-    scenes = [Faces((crop(0, grey=grey),)) for grey in (80, 20)]
-    before, after = (faces[0] for faces in play(make_tracker(*scenes, smoother="none"), 2))
-    assert after.arousal == after.raw.arousal > before.arousal
+@pytest.mark.parametrize("after", [said(20, 0.3, talking=False), said(20, 0.02)])
+def test_arousal_that_no_talking_mouth_raises_counts_at_once(make_tracker, after: FaceCrop) -> None:
+    scenes = [Faces((face,)) for face in (said(80, 0.0, talking=after.talking), after)]
+    before, now = (faces[0] for faces in play(make_tracker(*scenes, smoother="none"), 2))
+    assert now.arousal == now.raw.arousal > before.arousal
 
 
 def test_a_face_that_was_never_good_has_no_value(make_tracker) -> None:
