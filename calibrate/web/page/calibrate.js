@@ -298,7 +298,7 @@ const page = new SessionPage({
     if (sender.on) sender.stop();
     showStart(words("calibrate.taken.step"), words("calibrate.taken.title"), words("calibrate.taken.words"));
   },
-  takenText: words("session.taken.calibrate"),
+  takenText: (address) => words("session.taken.calibrate", { address }),
   errorText({ code, message }) {
     // The last image says why in the language of the page.
     return code === "no_usable_frame" && !lastCheck?.usable ? `${words("session.error.no_usable_frame")} ${adviceText(lastCheck)}` : undefined;

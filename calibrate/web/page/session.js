@@ -23,7 +23,7 @@ const PASSPHRASE_WORDS = {
  * Calls `receive[type](message)` for messages of the server, and
  *   onBytes(bytes)      for an image
  *   onHello()           before the first `join` of a connection
- *   onTaken()           another page has this session, as `takenText` says
+ *   onTaken()           another page has this session, as `takenText(address)` says
  *   onError(message)    of an action. True: it is handled, and nothing is shown
  *   errorText(message)  what is shown; undefined: its code, or its message, says it
  *   onDisconnect()
@@ -140,7 +140,8 @@ export class SessionPage {
       this.joined = false;
       element("take-over").hidden = false;
       this.handlers.onTaken();
-      this.fail(this.handlers.takenText, Infinity);
+      const address = message.message.match(/\bat ([\w.:]+)/)?.[1] ?? "–";
+      this.fail(this.handlers.takenText(address), Infinity);
     } else if (message.code === "passphrase_needed" || message.code === "passphrase_wrong") {
       this.fail(text("passphrase.title"), Infinity);
       this.#passphrasePrompt.ask(message.code === "passphrase_wrong");

@@ -277,7 +277,7 @@ const page = new SessionPage({
     for (const id of ["more", "done"]) element(id).hidden = true;
     setText(element("next-step"), words("session.ended"));
   },
-  takenText: words("session.taken.rate"),
+  takenText: (address) => words("session.taken.rate", { address }),
   onTaken() {
     state = chosen = null;
     preview.clear();
