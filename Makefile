@@ -36,7 +36,7 @@ setup-all: setup-train setup-mediapipe setup-cuda  ## adds tables and figures, t
 demo: $(SETUP)       ## a rendered face through the whole chain, with its dashboard; in a terminal until Ctrl-C
 	$(BIN)/mtclar-stream demo --summary-json build/demo/summary.json
 
-unit: $(SETUP)       ## fast tests, under a minute: no browser, server, process, wheel or network
+unit: $(SETUP)       ## fast tests, about a minute: no browser, server, process, wheel or network
 	$(BIN)/pytest -q -m unit -n $(JOBS)
 
 check: lint types unit  ## before a commit: lint, types, unit

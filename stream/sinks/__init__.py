@@ -1,7 +1,7 @@
 """Sinks of results, opened by name: websocket, CSV, recordings, Prometheus, the terminal, LSL, OSC, MQTT, NATS.
 
 `base` is their base class and the group that delivers to them. The sinks are `csv_file`, `recorder`, `prometheus`,
-`live_view`, `lsl`, `osc`, `mqtt` and `nats`, and the websocket server of `stream/server`; `face_names` names faces for
+`live_view`, `lsl`, `osc`, `mqtt`, `nats` and `websocket` (a server of `stream/server`); `face_names` names faces for
 receivers that subscribe by name.
 """
 
