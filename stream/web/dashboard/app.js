@@ -46,6 +46,7 @@ let theme = readTheme();
 let hello = null; // the server's first message
 const supports = new SupportSets();
 let connectionState = "connecting";
+let greeted = false; // by a `hello` on this connection
 const statuses = new Map(); // stream -> its source's last status, where that is not live
 let byeText = null; // the server's reason for closing
 let selectedFace = null; // key of the face that a person selected
@@ -268,10 +269,11 @@ const receive = {
       latestSeq = -1;
       strips.thresholds = [];
       thresholds.clear();
-      view.resume();
+      if (greeted) view.resume(); // a jump in a recording; another server leaves a paused view as it is
       playback = null; // comes again where a recording is played
     }
     if (message.streams.length === 0) element("player").hidden = true;
+    greeted = true;
     hello = message;
     byeText = null;
     statuses.clear();
@@ -372,6 +374,7 @@ const connection = new Client(undefined, {
     showConnection(state, wait_s, refusal);
     if (state !== "live") {
       recordButton.show(null);
+      greeted = false;
       backlog.onDisconnect();
       camera.onDisconnect();
     }
