@@ -41,9 +41,8 @@ class Caveats:
         self._t_s = 0.0
         self._open_arousal: float | None = None  # estimate of the last frame with open eyes
         self._open_s = 0.0  # source time of that frame
-        self._latest: deque[tuple[float, float, float]] = (
-            deque()
-        )  # source time, mouth and arousal, of SYLLABLE_S
+        # Source time, opening of the mouth and arousal of each frame of the last SYLLABLE_S.
+        self._latest: deque[tuple[float, float, float]] = deque()
         self._hidden: float | None = None  # log odds of a hidden mouth, followed
 
     def __call__(self, t_s: float, crop: FaceCrop, estimate: Estimate, hidden: float | None) -> Qualified:
