@@ -183,11 +183,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `-n`, a file stays in one worker, with what its fixtures made; the browser tests share one browser."""
+    """With `-n`, a file stays in one worker, with what its fixtures made; the browser tests share one browser.
+
+    Pages of the documentation share nothing and take minutes together: each may go to any worker.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith("tests/packaging/test_snippets.py::test_the_commands_and_programs"):
+                return nodeid
             return "browser" if nodeid.startswith("tests/end_to_end/") else nodeid.partition("::")[0]
 
     return ByFile(config, log)
