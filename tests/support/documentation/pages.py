@@ -69,8 +69,9 @@ def for_sources(folder: Path) -> None:
 def for_recordings(folder: Path) -> None:
     """A recording of the name that the page has."""
     calibrated(folder)
-    run_command(
-        "mtclar-stream run --source video.mp4 --support anna.mtclar --record made --port 0 --no-live", folder
+    run_command(  # as if live: a recording keeps the times of the computing
+        "mtclar-stream run --source video.mp4 --freshness paced --support anna.mtclar --record made --port 0 --no-live",
+        folder,
     )
     (made,) = (folder / "made").iterdir()
     (folder / "recordings").mkdir()
