@@ -102,9 +102,7 @@ class Tracker(Closeable):
         self.model = model
         self.backend = backend
         self.why = why  # why `auto` chose no faster back end
-        self.overlaps = (
-            overlaps  # whether `find` of a frame may run in a thread beside `estimate` of the one before
-        )
+        self.overlaps = overlaps  # whether a thread may `find` in a frame beside `estimate` of the one before
         self._face_tracker = face_tracker
         self._pair, self._rule = pair, rule
         self._comparers = {support.subject: self.comparer(support) for support in supports}

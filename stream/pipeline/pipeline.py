@@ -67,9 +67,7 @@ class PipelineOptions:
     on_frame: Callable[[Frame], None] | None = None  # gets every answered frame, on the worker thread
     on_faces: Callable[[Frame, Faces], None] | None = None  # the same, with the faces that were found
     first_seq: int = 0  # of the messages: a stream that continues before the same clients
-    overlap: bool = (
-        True  # find faces in a waiting frame beside the estimate of this one, where the tracker can
-    )
+    overlap: bool = True  # find faces in a waiting frame beside the estimate of this one, if the tracker can
 
 
 def default_freshness(source: Source) -> Freshness:

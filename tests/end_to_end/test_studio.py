@@ -79,8 +79,8 @@ def tables(page: Page, label: str, to: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("size", "language"),
-    [(DESKTOP, "en"), (PHONE, "en"), (DESKTOP, "de")],
-    ids=["desktop", "phone", "desktop in German"],
+    [(DESKTOP, "en"), (PHONE, "en"), (PHONE, "de")],
+    ids=["desktop", "phone", "phone in German"],
 )
 def test_from_the_first_page_to_an_exported_session(
     studio: Callable[..., str], open_page: OpenPage, tmp_path: Path, size: tuple[int, int], language: str
@@ -141,6 +141,7 @@ def test_from_the_first_page_to_an_exported_session(
     assert any(name.endswith(".eaf") for name in tables(page, words("studio.export", name="first"), "elan"))
     row.get_by_role("button", name=words("studio.replay")).click()
     expect(page.locator("#stream")).to_contain_text("recorded 20")
+    expect(page.locator("#record")).to_be_hidden()  # it is a recording already
     expect(page.locator(".face").first).to_contain_text("anna")
     page.get_by_label(words("player.position"), exact=True).press(
         "End"

@@ -201,6 +201,7 @@ const picture = new PicturePanel({
 });
 const recordButton = new RecordButton((request) => connection.send({ type: "record", ...request }));
 
+let recording = null; // the last message of a server that can record
 let playback = null; // the last message of a server that plays a recording
 let player = null; // its panel, loaded then
 
@@ -271,6 +272,7 @@ const receive = {
       thresholds.clear();
       if (greeted) view.resume(); // a jump in a recording; another server leaves a paused view as it is
       playback = null; // comes again where a recording is played
+      recordButton.show(recording);
     }
     if (message.streams.length === 0) element("player").hidden = true;
     greeted = true;
@@ -327,10 +329,12 @@ const receive = {
     refreshTexts();
   },
   recording(message) {
-    recordButton.show(message);
+    recording = message;
+    recordButton.show(playback ? null : recording);
   },
   async playback(message) {
     playback = message;
+    recordButton.show(null); // what is played is a recording already
     player ??= import("./panels/player.js").then(({ Player }) => new Player((request) => connection.send({ type: "play", ...request })));
     (await player).show(message, hello.role === "operator");
     refreshTexts();
@@ -373,6 +377,7 @@ const connection = new Client(undefined, {
     if (refusal) byeText = refusalText(refusal);
     showConnection(state, wait_s, refusal);
     if (state !== "live") {
+      recording = null;
       recordButton.show(null);
       greeted = false;
       backlog.onDisconnect();

@@ -78,6 +78,10 @@ def test_a_person_pauses_seeks_and_changes_the_speed(replay: Callable[..., str],
         page.keyboard.press("j")
         for one in (page, other):
             expect(one.locator("#valence")).to_have_text(reading)
+    for _ in range(3):  # faster than the answers
+        page.keyboard.press("l")
+    for one in (page, other):
+        expect(one.locator("#valence")).to_have_text("+0.70")
 
     page.get_by_label("Speed").select_option("8")
     player.get_by_role("button", name="Play recording").click()

@@ -247,13 +247,15 @@ function drawNames(context, circle, points, theme, isFree) {
   context.font = `600 12.5px ${theme.font}`;
   const positions = points.map(({ sample }) => toPixels(circle, sample.v, sample.a));
   const spots = positions.map((position) => boxAround(position, 8));
+  const severalStreams = new Set(points.map(({ face }) => face.stream)).size > 1; // each has a first face
   const names = [];
   for (let i = points.length - 1; i >= 0; i -= 1) { // the face in front is the last one
     const { face, sample } = points[i];
     const sides = sample.v > 0.6 ? ["left", "below", "above", "right"] : ["right", "left", "below", "above"];
     const isFreeHere = (box) => isFree(box) && !touches(box, names) && !touches(box, spots.toSpliced(i, 1));
     context.fillStyle = theme.slots[face.slot];
-    const box = drawBeside(context, theme, fitting(context, face.name, NAME_LENGTH_PX), positions[i], sides, isFreeHere);
+    const name = severalStreams ? `${face.stream}: ${face.name}` : face.name;
+    const box = drawBeside(context, theme, fitting(context, name, NAME_LENGTH_PX), positions[i], sides, isFreeHere);
     if (box) names.push(box);
   }
   return names;

@@ -7,12 +7,15 @@ import { durationText } from "../words.js";
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const JUMP_S = 10;
 const SHOW_MS = 200;
+const SETTLE_MS = 600; // after a request: answers to earlier ones may still come
 const IN_TEXT = "input:not([type=range]), select, textarea, dialog";
 
 export class Player {
   #onPlay;
-  #state = null; // the server's last `playback`
-  #toldAt_ms = 0;
+  #state = null; // a `playback`: the server's last one, or what was asked for since
+  #since_ms = 0; // when that held
+  #waiting = null; // the server's last one, {state, at_ms}, while answers may be late
+  #askedAt_ms = -SETTLE_MS;
   #may = false;
   #dragged = false;
   #nodes;
@@ -56,9 +59,17 @@ export class Player {
 
   /** The server's `playback`; `may`: this page may change it. */
   show(state, may) {
-    this.#state = state;
-    this.#toldAt_ms = performance.now();
     this.#may = may;
+    this.#waiting = { state, at_ms: performance.now() };
+    this.#state ??= state;
+    for (const [name, node] of Object.entries(this.#nodes)) if (name !== "time") node.disabled = !may;
+    element("player").hidden = false;
+    this.#refresh();
+  }
+
+  #set(state, at_ms) {
+    this.#state = state;
+    this.#since_ms = at_ms;
     const { toggle, slider, speed } = this.#nodes;
     setText(toggle, text(state.playing ? "player.pause" : "player.play"));
     slider.max = state.length;
@@ -66,19 +77,20 @@ export class Player {
     const speeds = [...new Set([...SPEEDS, state.speed])].sort((a, b) => a - b);
     speed.replaceChildren(...speeds.map((one) => new Option(text("player.times", { speed: decimal(one, Number.isInteger(one) ? 0 : 2) }), one)));
     speed.value = state.speed;
-    for (const [name, node] of Object.entries(this.#nodes)) if (name !== "time") node.disabled = !may;
-    element("player").hidden = false;
-    this.#refresh();
   }
 
   get #position_s() {
     const { playing, position, speed, length } = this.#state;
-    const since_s = playing ? (performance.now() - this.#toldAt_ms) / 1000 : 0;
+    const since_s = playing ? (performance.now() - this.#since_ms) / 1000 : 0;
     return Math.min(position + since_s * speed, length);
   }
 
   #refresh() {
     if (element("player").hidden || this.#dragged) return;
+    if (this.#waiting && performance.now() >= this.#askedAt_ms + SETTLE_MS) {
+      this.#set(this.#waiting.state, this.#waiting.at_ms);
+      this.#waiting = null;
+    }
     this.#nodes.slider.value = this.#position_s;
     this.#showTime(this.#position_s);
   }
@@ -91,8 +103,8 @@ export class Player {
 
   /** What was asked for holds here at once: a second press goes on from it. */
   #ask(change) {
-    this.#state = { ...this.#state, position: this.#position_s, ...change };
-    this.#toldAt_ms = performance.now();
+    this.#askedAt_ms = performance.now();
+    this.#set({ ...this.#state, position: this.#position_s, ...change }, this.#askedAt_ms);
     this.#refresh();
     this.#onPlay(change);
   }
