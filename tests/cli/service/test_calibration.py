@@ -8,8 +8,8 @@ import pytest
 
 from mtclar.calibrate.core.sets.predecessors import KEPT, predecessors
 from mtclar.calibrate.web.opening import replacing_support, saving_to
-from mtclar.cli.commands.live.run import _calibrated_on
 from mtclar.cli.service.calibration import make_registry, subjects_of
+from mtclar.cli.service.run_options import calibrated_on
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import CalibrationError, SupportSetError
 from mtclar.engine.face.crop import FRAMING
@@ -46,7 +46,7 @@ def test_run_serves_the_page_on_loopback_only(
     wish: bool | None, host: str, sources: list[str], offered: list[int]
 ) -> None:
     opened = [open_source(source) for source in sources]
-    assert list(_calibrated_on(wish, host, opened)) == [opened[i] for i in offered]
+    assert list(calibrated_on(wish, host, opened)) == [opened[i] for i in offered]
 
 
 def streams(*names: str) -> list[Stream]:

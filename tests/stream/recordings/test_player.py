@@ -125,6 +125,7 @@ def test_clients_pause_seek_and_change_the_speed(recording: Path) -> None:
     now = [50.0]
     player = Player(Recording(recording), ANY_PORT, now=lambda: now[0])
     with playing(player), join(player.server) as client, join(player.server) as other:
+        say(client, type="subscribe", delivery="all")
         first = until(client, "hello")["session"]
         playback = {"type": "playback", "playing": True, "position": 0.0, "speed": 1.0, "length": 2.0}
         assert until(client, "playback") == playback

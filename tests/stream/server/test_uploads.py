@@ -249,7 +249,7 @@ def test_without_a_browser_source_a_camera_is_refused(server: Server) -> None:
 
 def test_the_camera_page_is_served_where_it_is_of_use(camera: Camera, server: Server) -> None:
     with urllib.request.urlopen(f"{camera.server.url}camera", timeout=WAIT_S) as page:
-        assert "You are being analysed" in page.read().decode()
+        assert 'data-text="camera.analysed"' in page.read().decode()
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{server.url}camera", timeout=WAIT_S)
 

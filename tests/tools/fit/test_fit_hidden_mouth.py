@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="the [train] extra is not installed")
+
 from mtclar.engine import Frame, Tracker
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import open_source
