@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MAX_MANIFEST_BYTES = 64 * 2**20
 SENT = "t_message"
+ADDED_LATER = "caveats"
+"""A column that older recordings do not have."""
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 """What parsing damaged JSON raises; UnicodeDecodeError and JSONDecodeError are ValueErrors."""
 
@@ -197,6 +199,8 @@ def _sent_times(metadata: Any) -> tuple[float, float]:
 def _read_part(path: Path) -> list[dict[str, Any]]:
     """The rows of a part. Damaged offsets would crash the conversion: they are checked before."""
     if path.suffix == ".parquet":
+        if absent := set(SCHEMA.names) - {*parquet.read_schema(path).names, ADDED_LATER}:
+            raise ValueError(f"there is no column {min(absent)}")  # it would be read as null
         table = parquet.read_table(path, schema=SCHEMA, page_checksum_verification=True)
         table.validate(full=True)
         return list(table.to_pylist())
@@ -206,7 +210,7 @@ def _read_part(path: Path) -> list[dict[str, Any]]:
             for batch in batches:
                 batch.validate(full=True)
                 known = pyarrow.schema([SCHEMA.field(name) for name in batch.schema.names])
-                rows += ({"caveats": None} | row for row in batch.cast(known).to_pylist())
+                rows += ({ADDED_LATER: None} | row for row in batch.cast(known).to_pylist())
     except (pyarrow.ArrowException, OSError) as error:  # the process was killed while it wrote this batch
         log.warning("%s ends within a batch: %s", path, error)
     return rows
