@@ -1,7 +1,6 @@
 """The journal of an unfinished calibration: one file, mode 0600, rewritten after every change."""
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Callable
@@ -124,7 +123,7 @@ class CalibrationJournal:
             return None
         except SealedError as error:
             raise self.set_aside("has another passphrase, or is damaged") from error
-        except (OSError, ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise self.set_aside("is damaged") from error
         if encoder != model_sha256:
             raise self.set_aside(

@@ -87,3 +87,4 @@ connection.subscribe({ streams: [] }); // this page draws no values
 const invited = linkedToken();
 if (invited) connection.useToken(invited);
 else connection.open();
+element("start").disabled = false; // it does something from now on

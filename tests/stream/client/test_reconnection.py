@@ -217,6 +217,8 @@ def test_a_program_that_falls_too_far_behind_loses_the_connection_and_is_told(
                     server.publish(make_message(seq, faces=8))
                     seq += 1
                 await asyncio.sleep(0.01)
+                while server.queued:  # its loop has not sent them yet
+                    await asyncio.sleep(0.01)
             items = aiter(client)
             lost, before = await until(items, Disconnected)
             assert "too slow" in lost.reason
