@@ -6,20 +6,13 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.tokens import OPERATOR, VIEWER, token_options
 from support.browser.watched_page import OpenPage
-
-OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 
 @pytest.fixture
 def url(process: Callable[..., Any], tmp_path: Path) -> str:
     """A run with both tokens and the calibration page."""
-    files = []
-    for name, token in (("--token-file", OPERATOR), ("--view-token-file", VIEWER)):
-        file = tmp_path / name.strip("-")
-        file.write_text(token)
-        file.chmod(0o600)
-        files += [name, file]
     running = process(
         "run",
         "--source",
@@ -30,7 +23,7 @@ def url(process: Callable[..., Any], tmp_path: Path) -> str:
         "--freshness",
         "paced",
         "--no-live",
-        *files,
+        *token_options(tmp_path),
     )
     return str(running.read_until("Dashboard").split()[-1])
 

@@ -20,7 +20,8 @@ from support.peers.certificates import make_certificate
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 pytest.importorskip("segno", reason="segno is not installed; `make setup` brings it")
 
-from support.browser.watched_page import DESKTOP, OpenPage, save, watching
+from support.browser.tokens import OPERATOR, VIEWER, token_options
+from support.browser.watched_page import DESKTOP, OpenPage, save
 
 from mtclar.calibrate.core.demo_clip import demo_support
 from mtclar.engine.support_set import SupportSet
@@ -31,19 +32,12 @@ from mtclar.stream.recordings.reader import Recording
 PHONE = (390, 844)
 PASSPHRASE = "a passphrase of anna"
 TEXTS = "mtclar.stream.web.shared.texts"
-OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser_with_camera(write_demo_face(tmp_path_factory.mktemp("camera"))) as running:
         yield running
-
-
-@pytest.fixture
-def open_page(browser: Browser, process: Callable[..., Any]) -> Iterator[OpenPage]:
-    with watching(browser) as open_one:
-        yield open_one
 
 
 @pytest.fixture
@@ -283,13 +277,7 @@ def test_a_phone_is_a_camera_and_nothing_else_and_a_viewer_only_watches(
     studio: Callable[..., str], open_page: OpenPage, tmp_path: Path
 ) -> None:
     cert, key = make_certificate(tmp_path)
-    arguments: list[str | Path] = []
-    for name, token in (("--token-file", OPERATOR), ("--view-token-file", VIEWER)):
-        file = tmp_path / name.strip("-")
-        file.write_text(token)
-        file.chmod(0o600)
-        arguments += [name, file]
-    url = studio(*arguments, "--host", "0.0.0.0", "--tls-cert", cert, "--tls-key", key)
+    url = studio(*token_options(tmp_path), "--host", "0.0.0.0", "--tls-cert", cert, "--tls-key", key)
     secure = {"ignore_https_errors": True}
 
     operator = open_page(url, **secure)

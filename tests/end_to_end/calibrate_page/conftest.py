@@ -23,13 +23,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, process: Callable[..., Any]) -> Iterator[OpenPage]:
-    """Pages are closed before their servers: a page that loses its server logs an error."""
-    with watching(browser) as open_one:
-        yield open_one
-
-
-@pytest.fixture
 def server(process: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Starts `calibrate page` and returns the process and the page's address."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
+from support.browser.tokens import OPERATOR, VIEWER, token_options
 from support.browser.watched_page import OpenPage, wait_until
 
 SUM = """() => {
@@ -17,21 +18,14 @@ SUM = """() => {
 def test_the_picture_is_opened_by_an_operator_and_moves(
     process: Callable[..., Any], tmp_path: Path, open_page: OpenPage
 ) -> None:
-    files: list[str | Path] = []
-    for name, token in (
-        ("--token-file", "the-operators-token"),
-        ("--view-token-file", "the-audiences-token"),
-    ):
-        file = tmp_path / name.strip("-")
-        file.write_text(token)
-        file.chmod(0o600)
-        files += [name, file]
     running = process(
-        "run", *("--source", "demo", "--freshness", "paced", "--port", "0", "--no-live", "--preview"), *files
+        "run",
+        *("--source", "demo", "--freshness", "paced", "--port", "0", "--no-live", "--preview"),
+        *token_options(tmp_path),
     )
     url = str(running.read_until("Dashboard").split()[-1])
     page, viewer = open_page(url, gone=True), open_page(url, gone=True)
-    for one, token in ((page, "the-operators-token"), (viewer, "the-audiences-token")):
+    for one, token in ((page, OPERATOR), (viewer, VIEWER)):
         one.locator("#token").fill(token)
         one.locator("#token-send").click()
         expect(one.locator("#banner")).to_contain_text("Operators can see the picture.")

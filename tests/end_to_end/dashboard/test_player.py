@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from support.browser.speaker import LABELS, Speaker
+from support.browser.tokens import VIEWER, token_options
 from support.browser.watched_page import OpenPage
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
@@ -17,7 +18,6 @@ from mtclar.stream.recordings.writer import RecordingWriter
 
 LENGTH_S = 100
 RATE = 10
-OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 
 @pytest.fixture
@@ -107,13 +107,7 @@ def test_a_page_that_looks_back_follows_a_jump(replay: Callable[..., str], open_
 def test_a_viewer_sees_the_position_and_changes_nothing(
     replay: Callable[..., str], open_page: OpenPage, tmp_path: Path
 ) -> None:
-    files: list[str | Path] = []
-    for name, token in (("--token-file", OPERATOR), ("--view-token-file", VIEWER)):
-        file = tmp_path / name.strip("-")
-        file.write_text(token)
-        file.chmod(0o600)
-        files += [name, file]
-    page = open_page(replay(*files))
+    page = open_page(replay(*token_options(tmp_path)))
     page.locator("#token").fill(VIEWER)
     page.locator("#token-send").click()
     expect(page.locator("#player")).to_contain_text("of 1:40")

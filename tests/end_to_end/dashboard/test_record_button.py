@@ -8,13 +8,12 @@ from typing import Any
 import av
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser.tokens import OPERATOR, VIEWER, token_options
 from support.browser.watched_page import OpenPage
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
 from mtclar.stream.recordings.reader import Recording
-
-OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 
 
 @pytest.fixture
@@ -25,15 +24,18 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def running(process: Callable[..., Any], tmp_path: Path, folder: Path) -> Any:
     """A run that waits for the button, with tokens for operators and viewers."""
-    files: list[str | Path] = []
-    for name, token in (("--token-file", OPERATOR), ("--view-token-file", VIEWER)):
-        file = tmp_path / name.strip("-")
-        file.write_text(token)
-        file.chmod(0o600)
-        files += [name, file]
     return process(
         "run",
-        *("--source", "synthetic", "--freshness", "paced", "--port", "0", "--no-live", *files),
+        *(
+            "--source",
+            "synthetic",
+            "--freshness",
+            "paced",
+            "--port",
+            "0",
+            "--no-live",
+            *token_options(tmp_path),
+        ),
         *("--record", folder, "--record-on-request"),
     )
 

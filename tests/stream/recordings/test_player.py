@@ -185,16 +185,20 @@ def test_viewers_and_servers_that_play_nothing_refuse(recording: Path) -> None:
         assert until(client, "error")["code"] == "not_allowed"
 
 
-def test_a_position_in_any_part_is_found(tmp_path: Path, make_message: Callable[..., AffectMessage]) -> None:
-    """Three complete parts, and a fourth whose process was killed."""
-    writer = RecordingWriter(
-        tmp_path,
+def new_writer(folder: Path) -> RecordingWriter:
+    return RecordingWriter(
+        folder,
         session="",
         streams=STREAMS,
         model=None,
         support_sets={},
         clock=(1_800_000_000.0, START_S),
     )
+
+
+def test_a_position_in_any_part_is_found(tmp_path: Path, make_message: Callable[..., AffectMessage]) -> None:
+    """Three complete parts, and a fourth whose process was killed."""
+    writer = new_writer(tmp_path)
     for seq in range(80):
         writer.affect(START_S + 3 * seq, make_message(seq, t_s=START_S + 3 * seq))
         writer.flush()
@@ -233,14 +237,7 @@ def test_a_later_client_gets_the_support_sets_and_clock_of_that_moment(
         SubjectsMessage("cam", 1, new),
         ClockMessage(1_800_003_601.0, START_S + 1.0),  # the wall clock was set an hour ahead
     ]
-    writer = RecordingWriter(
-        tmp_path,
-        session="",
-        streams=STREAMS,
-        model=None,
-        support_sets={},
-        clock=(1_800_000_000.0, START_S),
-    )
+    writer = new_writer(tmp_path)
     for seq in range(3):
         writer.affect(START_S + seq, make_message(seq, t_s=START_S + seq))
         for message in changed if seq == 1 else ():
