@@ -7,7 +7,7 @@ Real nats-servers on loopback; two workers in processes of their own, whose netw
 fault (or its end, as the table says) until the client has every stream again; where none should stop, the longest
 silence of a stream in the seconds after it. *Moved*: tries after which another worker had the streams. `--at-once N`:
 so many faults are measured side by side. A try during which this process itself was held up is repeated. Tries
-that are stored already count: delete docs/results/data/fleet-faults.json to begin anew. Needs nats-server and faketime
+that are stored already count: delete docs/results/data/fleet-faults.json to begin anew. Needs nats-server and gcc
 (.ci/system).
 """
 
