@@ -61,23 +61,37 @@ def balanced(people: People, label: NDArray[np.int64]) -> People:
     )
 
 
+def agreement(values: Array, labels: Array) -> dict[str, list[float]]:
+    """CCC and RMSE of valence and arousal, from values and labels [n, 2]."""
+    return {
+        name: [round(measure(values[:, i], labels[:, i]), 3) for i in range(2)]
+        for name, measure in (("ccc", ccc), ("rmse", rmse))
+    }
+
+
 def few_shot_rows(people: People, pair: InferenceSession, params: CompareParams) -> Iterator[dict[str, Any]]:
-    """Yields one row for each number of labels; the other faces of the same person are scored."""
+    """Yields one row for each number of labels; the other faces of the same person are scored.
+
+    `without_labels` are the absolute values of the same faces: rows with more labels are about fewer people.
+    """
     for k in KS:
-        value, sd, truth = [], [], []
+        value, sd, truth, absolute, scored = [], [], [], [], set()
         for support, queries in people.draws(k, k, draws=DRAWS if k else 1, least=1):
             comparer = Comparer(pair if k else None, people.support(support) if k else None, params=params)
             estimates = comparer(people.encoded(queries))
             value.append([(e.valence, e.arousal) for e in estimates])
             sd.append([(e.valence_sd, e.arousal_sd) for e in estimates])
             truth.append(people.va[queries])
+            absolute.append(people.absolute[queries])
+            scored.add(int(people.person[queries[0]]))
         predicted, interval_sd, labels = (np.concatenate(parts) for parts in (value, sd, truth))
         yield {
             "source": people.name,
             "labels": k,
+            "people": len(scored),
             "scored": len(predicted),
-            "ccc": [round(ccc(predicted[:, i], labels[:, i]), 3) for i in range(2)],
-            "rmse": [round(rmse(predicted[:, i], labels[:, i]), 3) for i in range(2)],
+            **agreement(predicted, labels),
+            "without_labels": agreement(np.concatenate(absolute), labels),
             "within_90": [
                 round(float(x), 3) for x in (np.abs(predicted - labels) <= Z_90 * interval_sd).mean(0)
             ],
