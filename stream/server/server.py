@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
-from websockets.asyncio.server import Server as WebsocketServer
-
 from mtclar.stream.protocol.client_messages import Assign, Play, Record, Thresholds
 from mtclar.stream.protocol.messages import (
     AffectMessage,
@@ -298,14 +296,7 @@ class Server(Sink):
         ]
         if writers:
             await asyncio.wait(writers, timeout=CLOSE_TIMEOUT_S)
-        self._websockets.close()
-        try:
-            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
-                await self._websockets.wait_closed()
-        except TimeoutError:  # a client does not read: its buffer would never drain
-            for client in self._hub.clients:
-                client.connection.transport.abort()
-            await self._websockets.wait_closed()
+        await self._serving.end()
 
     async def _serve(self, ready: threading.Event) -> None:
         """The whole life of the server's own thread."""
@@ -326,9 +317,7 @@ class Server(Sink):
         if self.config.port is None and self._port != self.config.usual_port:
             self.warnings.append(f"port {self.config.usual_port} is in use, so this server has another one")
         self._responder = PageResponder(self._filter, tls is not None)
-        self._websockets: WebsocketServer = await serve_on(
-            self._listener, limits, tls, self._handler.handle, self._responder
-        )
+        self._serving = await serve_on(self._listener, limits, tls, self._handler.handle, self._responder)
         self._stop_requested: asyncio.Future[ByeMessage] = loop.create_future()
         self._tasks = [asyncio.create_task(self._tick())]
         if tls is not None:

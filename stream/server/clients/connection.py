@@ -42,11 +42,20 @@ class Unfinished:
 class LimitedConnection(ServerConnection):
     """A connection of the websocket library that ends itself when it exceeds a limit; lives on the event loop.
 
-    It begins with the budget of a stranger; `admit` and `admit_pictures` raise it.
+    It begins with the budget of a stranger; `admit` and `admit_pictures` raise it. It is one of `connections` while it
+    is open.
     """
 
-    def __init__(self, *args: Any, limits: Limits, unfinished: Unfinished, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        limits: Limits,
+        unfinished: Unfinished,
+        connections: "set[LimitedConnection]",
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
+        self._connections = connections
         self._limits = limits
         self._unfinished = unfinished
         self._held = 0  # its part of `unfinished`
@@ -86,10 +95,14 @@ class LimitedConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins the time of the handshake and the token."""
         super().connection_made(transport)
+        self._connections.add(self)
+        if not self.server.is_serving():  # its TLS handshake took until now
+            self.transport.abort()
         self._end_in(self._accepted_s + self._limits.handshake_s - self.loop.time(), NO_TOKEN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Returns what it held."""
+        self._connections.discard(self)
         for reason in tuple(self._deadlines):
             self._cancel(reason)
         self._unfinished.held -= self._held

@@ -5,6 +5,7 @@ import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from traceback import format_exception
 from typing import Any, cast
@@ -32,6 +33,8 @@ from mtclar.stream.server.limits import (
 
 log = logging.getLogger(__name__)
 
+CLOSING_STEP_S = 0.01
+
 
 class LimitedListener(socket.socket):
     """A listening socket for an event loop that counts each connection from accepting it to closing it.
@@ -46,6 +49,8 @@ class LimitedListener(socket.socket):
         self.quota = ConnectionQuota(limits.clients + limits.pages, at_once)
         self.rate = AddressBuckets(at_once, limits.connections_per_s)
         self.refused = 0
+        self.closing = False  # refuses every connection
+        self._open: set[_CountedConnection] = set()
 
     def listen(self, _: int = 0) -> None:
         """Holds ACCEPT_BACKLOG connections: an event loop asks for as many as it accepts in a turn."""
@@ -55,24 +60,34 @@ class LimitedListener(socket.socket):
         """Like socket.accept; raises ConnectionAbortedError, which event loops ignore, for a refused connection."""
         accepted, peer = super().accept()
         address = address_of(peer)
-        if self.quota.exceeded_by(address) is not None or not self.rate.take(address):
+        if self.closing or self.quota.exceeded_by(address) is not None or not self.rate.take(address):
             self.refused += 1
             accepted.close()
             raise ConnectionAbortedError("too many connections")
-        return _CountedConnection(accepted.detach(), self.quota.acquire(address)), peer
+        connection = _CountedConnection(accepted.detach(), self.quota.acquire(address), self._open)
+        return connection, peer
+
+    def end_connections(self) -> None:
+        """Ends both directions of every connection; its transport reads the end and closes it."""
+        for connection in self._open:
+            with suppress(OSError):  # the other side has ended it
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _CountedConnection(socket.socket):
-    """A connection that releases its place in the quota when it is closed."""
+    """A connection that is among those that are open, and has a place in the quota, until it is closed."""
 
-    def __init__(self, fileno: int, release: Callable[[], None]) -> None:
+    def __init__(self, fileno: int, release: Callable[[], None], are_open: "set[_CountedConnection]") -> None:
         super().__init__(fileno=fileno)
         self._release: Callable[[], None] | None = release
+        self._are_open = are_open
+        are_open.add(self)
 
     def close(self) -> None:
         """Like socket.close."""
         release, self._release = self._release, None
         super().close()
+        self._are_open.discard(self)
         if release is not None:
             release()
 
@@ -111,16 +126,56 @@ def open_configured(config: ServerConfig, limits: Limits) -> LimitedListener:
         raise start_error(error, config.host, config.usual_port) from error
 
 
+class Serving:
+    """The websocket library's server on a listener; lives on the event loop."""
+
+    def __init__(
+        self, listener: LimitedListener, server: WebsocketServer, connections: set[LimitedConnection]
+    ) -> None:
+        self._listener = listener
+        self._server = server
+        self._connections = connections
+
+    async def end(self) -> None:
+        """Listens no more, and closes every connection; clients have CLOSE_TIMEOUT_S to answer that.
+
+        The library waits for strangers that send no request, but not for TLS handshakes, and asyncio never closes a
+        connection that it has accepted but not yet begun when its server closes.
+        """
+        self._listener.closing = True
+        for _ in range(
+            2
+        ):  # what is accepted gets its transport in the next turn of the loop, and begins in the second
+            await asyncio.sleep(0)
+        self._server.close()
+        for connection in self._connections:
+            if connection.request is None:
+                connection.transport.abort()
+        with suppress(TimeoutError):  # a client does not read: its buffer would never drain
+            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                await self._server.wait_closed()
+        for connection in self._connections:
+            connection.transport.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                while self._listener.quota:
+                    self._listener.end_connections()
+                    await asyncio.sleep(CLOSING_STEP_S)
+                await self._server.wait_closed()
+
+
 async def serve_on(
     listener: LimitedListener,
     limits: Limits,
     tls: Certificate | None,
     handle: Callable[[LimitedConnection], Awaitable[None]],
     answer: Callable[[ServerConnection, Request], Response | Awaitable[Response] | None],
-) -> WebsocketServer:
+) -> Serving:
     """Serves the listener's connections: `answer` gets each request first, `handle` each websocket."""
-    create = partial(LimitedConnection, limits=limits, unfinished=Unfinished(limits.unfinished_bytes))
-    return await serve(
+    connections: set[LimitedConnection] = set()
+    unfinished = Unfinished(limits.unfinished_bytes)
+    create = partial(LimitedConnection, limits=limits, unfinished=unfinished, connections=connections)
+    server = await serve(
         cast(Callable[[ServerConnection], Awaitable[None]], handle),  # gets what `create` makes
         sock=listener,
         backlog=ACCEPTED_AT_ONCE,
@@ -140,6 +195,7 @@ async def serve_on(
         write_limit=WRITE_LIMIT_BYTES,
         logger=connection_log(),
     )
+    return Serving(listener, server, connections)
 
 
 def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
