@@ -39,7 +39,7 @@ from mtclar.stream.label_formats.label_file import ELAN, Label, read_labels
 from mtclar.stream.label_formats.nova import SUFFIX as NOVA
 from mtclar.stream.server.http.pages import Page, Route
 from mtclar.stream.sources import open_source
-from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.decoding.media_file import MediaFile
 from mtclar.studio.calibrations import RECORDING
 
 ZIP = "application/zip"

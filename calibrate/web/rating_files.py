@@ -19,8 +19,8 @@ from mtclar.stream.label_formats.label_file import ELAN, Label, label_files, rea
 from mtclar.stream.label_formats.nova import SUFFIX as NOVA
 from mtclar.stream.server.http.pages import CONTENT_TYPES, Page, problem
 from mtclar.stream.sources import Source
-from mtclar.stream.sources.media_file import MediaFile
-from mtclar.stream.sources.sound_track import sound_track
+from mtclar.stream.sources.decoding.media_file import MediaFile
+from mtclar.stream.sources.decoding.sound_track import sound_track
 
 RATER = re.compile(r"[\w-]+( [\w-]+)*")
 MAX_NAME = 40

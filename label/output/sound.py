@@ -7,8 +7,8 @@ from typing import Any, Self
 import av
 import av.error
 
-from mtclar.stream.sources.decoding import readable_packets
-from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.decoding.frames import readable_packets
+from mtclar.stream.sources.decoding.media_file import MediaFile
 
 COPIED = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "flac", "alac"})
 """PyAV's names of codecs that players understand in MP4."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.decoding import Converter, readable_frames
-from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.decoding.frames import Converter, readable_frames
+from mtclar.stream.sources.decoding.media_file import MediaFile
 from mtclar.stream.sources.options import (
     UNCHANGED,
     PictureOptions,

@@ -28,7 +28,7 @@ from mtclar.stream.server.limits import (
     SILENT_S,
 )
 from mtclar.stream.sources.browser import BrowserSource, Upload
-from mtclar.stream.sources.jpeg import Size, jpeg_size
+from mtclar.stream.sources.decoding.jpeg import Size, jpeg_size
 
 HEADER = struct.Struct(">4sHHId")
 MAGIC = b"MTF1"

@@ -1,7 +1,7 @@
 """The sources of frames, opened by name: webcams, network streams, browsers, files, stdin, synthetic pictures.
 
 `base` is their protocol, `options` are those behind any address. `webcam`, `network`, `browser`, `pipe`, `video`,
-`folder` and `synthetic` are the sources; `media_file`, `decoding` and `jpeg` decode, `times` and `pace` make times.
+`folder` and `synthetic` are the sources; `decoding` makes pictures of bytes, `times` and `pace` make times.
 """
 
 import re

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtclar.engine.data_types import Clock, Frame
 from mtclar.engine.errors import UsageError
-from mtclar.stream.sources.jpeg import JpegDecoder, Size
+from mtclar.stream.sources.decoding.jpeg import JpegDecoder, Size
 from mtclar.stream.sources.times import CaptureTimeLine
 
 TICK_S = 0.5

@@ -20,7 +20,7 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.files.reading import expand_home
 from mtclar.stream.sources.base import stream_name
-from mtclar.stream.sources.decoding import announced_fps, pictures, reason_of, video_stream
+from mtclar.stream.sources.decoding.frames import announced_fps, pictures, reason_of, video_stream
 from mtclar.stream.sources.times import CaptureTimeLine, SenderClock, TimeLine
 
 log = logging.getLogger(__name__)

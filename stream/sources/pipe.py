@@ -11,7 +11,7 @@ import av.error
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
-from mtclar.stream.sources.decoding import announced_fps, pictures, reason_of, video_stream
+from mtclar.stream.sources.decoding.frames import announced_fps, pictures, reason_of, video_stream
 from mtclar.stream.sources.options import stream_number
 from mtclar.stream.sources.times import TimeLine
 

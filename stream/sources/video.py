@@ -10,8 +10,8 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import SourceError, UsageError
 from mtclar.engine.files.reading import expand_home
 from mtclar.stream.sources.base import FORMS, Source, stream_name
-from mtclar.stream.sources.decoding import UNDECODABLE_PACKETS, CodecChanged, Picture, pictures
-from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.decoding.frames import UNDECODABLE_PACKETS, CodecChanged, Picture, pictures
+from mtclar.stream.sources.decoding.media_file import MediaFile
 from mtclar.stream.sources.options import split_file, stream_number
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from mtclar.stream.server.uploads import (
     write_header,
 )
 from mtclar.stream.sources.browser import BrowserSource
-from mtclar.stream.sources.jpeg import JpegDecoder
+from mtclar.stream.sources.decoding.jpeg import JpegDecoder
 
 from .conftest import Fuzz, damaged
 

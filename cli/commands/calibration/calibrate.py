@@ -163,8 +163,8 @@ def _prompts(neutral: bool, grid: bool, frames: int) -> "Sequence[Prompt]":
 
 def _read_labels(console: "Console", source: "Source", path: Path, scale: str | None) -> "Sequence[Label]":
     from mtclar.stream.label_formats.label_file import MAX_HZ, Scale, of_video, read_labels, thinned
+    from mtclar.stream.sources.decoding.media_file import MediaFile
     from mtclar.stream.sources.folder import FolderSource
-    from mtclar.stream.sources.media_file import MediaFile
 
     first_frame_s = 0.0
     if len(source.files) == 1 and not isinstance(source, FolderSource):

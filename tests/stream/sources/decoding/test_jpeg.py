@@ -13,7 +13,7 @@ from support.media.hostile_jpegs import HIDDEN, LARGE, jpeg, large_jpeg, segment
 
 from mtclar.stream.protocol.messages import ProtocolError
 from mtclar.stream.server.uploads import require_jpeg
-from mtclar.stream.sources.jpeg import MAX_SCANS, JpegDecoder, jpeg_size
+from mtclar.stream.sources.decoding.jpeg import MAX_SCANS, JpegDecoder, jpeg_size
 
 GOOD = jpeg()
 SIZE = (64, 48)

@@ -4,8 +4,8 @@ import io
 
 import av
 
-from mtclar.stream.sources.decoding import readable_frames
-from mtclar.stream.sources.media_file import MediaFile
+from mtclar.stream.sources.decoding.frames import readable_frames
+from mtclar.stream.sources.decoding.media_file import MediaFile
 
 RATE_HZ = 48_000
 BITS_PER_S = 40_000  # clear speech; an hour has 18 MB

@@ -12,7 +12,7 @@ import av.error
 
 from mtclar.engine.errors import SourceError
 from mtclar.stream.sources.base import HEIF_HINT, HEIF_SUFFIXES
-from mtclar.stream.sources.decoding import announced_fps, first_frame_s, reason_of, video_stream
+from mtclar.stream.sources.decoding.frames import announced_fps, first_frame_s, reason_of, video_stream
 from mtclar.stream.sources.times import TimeLine
 
 MEASURED_PACKETS, MEASURED_BYTES = 100, 32 << 20

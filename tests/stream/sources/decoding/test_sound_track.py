@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from mtclar.stream.sources.media_file import MediaFile
-from mtclar.stream.sources.sound_track import sound_track
+from mtclar.stream.sources.decoding.media_file import MediaFile
+from mtclar.stream.sources.decoding.sound_track import sound_track
 
 RATE_HZ = 44_100
 LENGTH_S, BEGINS_S = 3.0, 1.0  # a tone from there on
