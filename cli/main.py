@@ -172,7 +172,7 @@ def build_text() -> str:
     import json
     from importlib import resources
 
-    from mtclar.engine.build_info import commit
+    from mtclar.engine.installation.build_info import commit
 
     cards = resources.files("mtclar.engine") / "models"
     texts = {name: (cards / f"{name}.json").read_text(encoding="utf-8") for name in NETWORKS}

@@ -22,9 +22,9 @@ In the order of the data:
     backends      runs the networks: ONNX Runtime, TensorRT, torch
     models        the bundled networks and their cards
     files         reading and writing of every file, encryption; address and text: nothing secret, nothing harmful
-    errors        every error that a user can cause, with a hint (extras: how to install what is missing)
+    errors        every error that a user can cause, with a hint
     spans         names of the work on a frame, for a trace
-    build_info    which commit this program was built from
+    installation  what this program runs on: the processor, the optional packages, the commit it was built from
 """
 
 import os

@@ -28,11 +28,11 @@ from mtclar.engine.estimate.smoothing import (
     SmootherFactory,
     make_smoother,
 )
-from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.boxes import area
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import MAX_FACES as MAX_FACES
 from mtclar.engine.face.face_tracker import FaceTracker
+from mtclar.engine.face.features.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker
 from mtclar.engine.face.quality import RUN_LIMITS, QualityLimits, quality_issues

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 
 def resolve(name: str, table: Mapping[str, str], kind: str) -> Any:

@@ -1,7 +1,7 @@
 """The files of the studio's pages: its home at `/`, the dashboard at `/live`, and the contract of its messages."""
 
 from mtclar.stream.server.http.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, dashboard_pages, web_folder
-from mtclar.studio import messages
+from mtclar.studio.protocol import messages
 
 LIVE_PAGE = "live"
 HOME_PAGE = "studio"

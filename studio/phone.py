@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.stream.server.access import is_loopback
 from mtclar.stream.server.http.listener import reachable
 

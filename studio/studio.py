@@ -14,7 +14,7 @@ from mtclar.calibrate.web.rating_files import write_mean
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.protocol.messages import ErrorMessage, ProtocolError
@@ -24,17 +24,18 @@ from mtclar.stream.server.http.pages import Page
 from mtclar.stream.sources import name_of
 from mtclar.stream.sources.browser import BrowserSource
 from mtclar.stream.sources.webcam import list_cameras
-from mtclar.studio import jobs, messages
+from mtclar.studio import jobs
 from mtclar.studio.calibrations import StudioCalibrations
 from mtclar.studio.failures import reason_of, sentence_of
-from mtclar.studio.folder import StudioFolder
-from mtclar.studio.participants import Participants
 from mtclar.studio.phone import phone_link
+from mtclar.studio.protocol import messages
+from mtclar.studio.storage.folder import StudioFolder
+from mtclar.studio.storage.participants import Participants
 from mtclar.studio.tracking import BROWSER, SourceRequest, Tracking
 
 if TYPE_CHECKING:  # they need an extra
     from mtclar.stream.sinks.recorder import Recorder
-    from mtclar.studio.sessions import Sessions
+    from mtclar.studio.storage.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -367,7 +368,7 @@ class Studio:
 
 
 def _sessions(folder: StudioFolder) -> "Sessions":
-    from mtclar.studio.sessions import Sessions
+    from mtclar.studio.storage.sessions import Sessions
 
     return Sessions(folder)
 

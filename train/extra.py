@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 
 def require(*modules: str, purpose: str) -> None:

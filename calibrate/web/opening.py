@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from mtclar.calibrate.core.sets.predecessors import keep_predecessor, predecessors
-from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.feeds.live_feed import LiveFeed
+from mtclar.calibrate.web.protocol import messages
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.errors import CalibrationError

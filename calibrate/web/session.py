@@ -18,8 +18,8 @@ from mtclar.calibrate.core.evaluation.status import CalibrationStatus, round_lab
 from mtclar.calibrate.core.journal import CalibrationJournal, UnfinishedCalibration
 from mtclar.calibrate.core.label_store import Sample
 from mtclar.calibrate.core.sentence import Sentence
-from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.feeds.feed import Feed
+from mtclar.calibrate.web.protocol import messages
 from mtclar.calibrate.web.state import comparison_message, label_state
 from mtclar.calibrate.web.surroundings import ALONE, StoredSet, Surroundings
 from mtclar.engine.data_types import Frame

@@ -13,7 +13,7 @@ from mtclar.calibrate.core.evaluation.status import CalibrationStatus
 from mtclar.calibrate.core.guided_session import LABEL_FRAMES, LabelCapture
 from mtclar.calibrate.core.label_store import Sample
 from mtclar.calibrate.core.sentence import Sentence
-from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.protocol import messages
 from mtclar.stream.server.pictures import encode_jpeg
 
 

@@ -23,7 +23,7 @@ from mtclar.engine.data_types import Frame
 from mtclar.engine.face.crop import cut
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_detection, roi_of_points
-from mtclar.engine.machine import instruction_sets, processor_name, usable_cores
+from mtclar.engine.installation.machine import instruction_sets, processor_name, usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
 from mtclar.stream.sources import Source, open_source

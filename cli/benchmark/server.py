@@ -18,7 +18,7 @@ from typing import Self
 from mtclar.cli.benchmark.material import as_source
 from mtclar.cli.benchmark.trace import Trace
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.machine import usable_cores
+from mtclar.engine.installation.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.garbage_collection import collected_between_frames

@@ -23,7 +23,7 @@ from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.files.reading import read_ordinary, user_folder
 from mtclar.engine.files.writing import write_whole
-from mtclar.engine.machine import instruction_sets, processor_name
+from mtclar.engine.installation.machine import instruction_sets, processor_name
 
 FILE = "fastest-backends.json"  # in the user's cache folder
 MAX_BYTES = 2**16

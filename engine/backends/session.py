@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.backends import BACKENDS
 from mtclar.engine.errors import BackendError, UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Shape = tuple[int | None, ...]

@@ -20,7 +20,7 @@ from mtclar.engine.backends.tensorrt.distribution import MODULES, TrtDistributio
 from mtclar.engine.backends.tensorrt.network import Binding, BuildContext, DeviceTensor, Network, bindings_of
 from mtclar.engine.backends.typed_onnx import DEFAULT_PRECISION, PRECISIONS, parse, partition, with_precision
 from mtclar.engine.errors import BackendError, ModelError, UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 
 def open_distribution(name: str) -> TrtDistribution:

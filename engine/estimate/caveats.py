@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from mtclar.engine.data_types import Caveat, Estimate, FaceCrop
 from mtclar.engine.estimate.smoothing import DRIFT_PER_SQRT_S
-from mtclar.engine.face.eyes import BLINK_OPENING
-from mtclar.engine.face.mouth import mouth_opening
+from mtclar.engine.face.features.eyes import BLINK_OPENING
+from mtclar.engine.face.features.mouth import mouth_opening
 
 Pair = tuple[float, float]
 

@@ -4,8 +4,7 @@ In the order of the data:
 
     detector            boxes of faces in a whole image (BlazeFace); boxes: their geometry
     landmarks           468 points of one face (Face Mesh)
-    eyes, blendshapes   opening of the eyes and 52 coefficients of expression, from the landmarks
-    mouth               its opening, and whether the person talks
+    features            from the landmarks: eyes, mouth, 52 coefficients of expression (blendshapes)
     crop                the face as a small grey image with level eyes; pose, sharpness, brightness
     crop_stabilizer     keeps the crop still while the face is still
     stillness           whether a face is measured again, or keeps its crop for some frames

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.face.appearance import appearance_at, appearance_distance, blend_appearance
-from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.boxes import distance, overlap, same_face, side
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
 from mtclar.engine.face.detector import SMALL, Detection, Detector
+from mtclar.engine.face.features.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.landmarks import FaceMesh, Mesh, roi_of_detection, roi_of_points
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks
 from mtclar.engine.face.track_registry import (

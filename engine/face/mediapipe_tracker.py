@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from mtclar.engine.backends.session import Closeable
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
-from mtclar.engine.extras import install_command
 from mtclar.engine.face.boxes import same_face
 from mtclar.engine.face.crop import FRAMING, Framing, box_of
 from mtclar.engine.face.face_tracker import MAX_FACES
 from mtclar.engine.face.landmarks import POINTS, Mesh
 from mtclar.engine.face.offline_thread import OfflineThread
 from mtclar.engine.face.track_registry import HOLD_S, Track, TrackRegistry
+from mtclar.engine.installation.extras import install_command
 
 FOUND_SCORE = 1.0  # the landmarker gives no score; it leaves out faces below its own threshold
 

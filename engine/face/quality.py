@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtclar.engine.data_types import FaceCrop
-from mtclar.engine.face.eyes import BLINK_OPENING
+from mtclar.engine.face.features.eyes import BLINK_OPENING
 
 
 @dataclass(frozen=True, slots=True)

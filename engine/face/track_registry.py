@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from mtclar.engine.data_types import Box, FaceCrop, Faces, Frame, HeldFace
 from mtclar.engine.face.appearance import Appearance, appearance_distance
-from mtclar.engine.face.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.boxes import area, distance, side
 from mtclar.engine.face.crop import (
     FRAMING,
@@ -23,9 +22,10 @@ from mtclar.engine.face.crop import (
     square_of,
 )
 from mtclar.engine.face.crop_stabilizer import CropStabilizer
-from mtclar.engine.face.eyes import EyeOpening
+from mtclar.engine.face.features.blendshapes import BlendshapeNetwork
+from mtclar.engine.face.features.eyes import EyeOpening
+from mtclar.engine.face.features.mouth import Talking
 from mtclar.engine.face.landmarks import Mesh
-from mtclar.engine.face.mouth import Talking
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks, Stillness
 from mtclar.engine.spans import spanned
 

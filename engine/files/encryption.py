@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

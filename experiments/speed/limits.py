@@ -31,7 +31,7 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.detector import Detector
 from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
-from mtclar.engine.machine import instruction_sets, processor_name
+from mtclar.engine.installation.machine import instruction_sets, processor_name
 from mtclar.engine.tracker import Tracker
 from tools.docs.figures import table
 from tools.docs.generated import replace_section

@@ -16,7 +16,7 @@ import numpy as np
 
 from mtclar.engine import Frame, Tracker
 from mtclar.engine.data_types import Faces
-from mtclar.engine.face.eyes import BLINK_OPENING
+from mtclar.engine.face.features.eyes import BLINK_OPENING
 from mtclar.stream import demo_clip
 
 AFTER_FRAMES = 5  # the smoothed value still shows a blink

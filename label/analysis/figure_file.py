@@ -58,7 +58,7 @@ def require_format(out: Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        from mtclar.engine.extras import install_command
+        from mtclar.engine.installation.extras import install_command
         from mtclar.label.analysis.tables import EXTRA
 
         raise UsageError("figures need matplotlib, which is not installed", install_command(EXTRA)) from error

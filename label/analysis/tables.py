@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
 from mtclar.engine.files.reading import open_ordinary, read_ordinary
+from mtclar.engine.installation.extras import install_command
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
 from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
 from mtclar.stream.label_formats.label import Place, Scale

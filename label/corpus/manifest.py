@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
 from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.installation.extras import install_command
 from mtclar.label.job import Job
 from mtclar.label.output.exports import exporter
 from mtclar.label.scan.people import FaceChoice

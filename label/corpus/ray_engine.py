@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.label.corpus.ledger import LedgerEntry
 from mtclar.label.corpus.worker import Worker
 from mtclar.label.job import Job

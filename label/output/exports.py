@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
 from mtclar.engine.files.writing import Write, write_together
+from mtclar.engine.installation.extras import install_command
 from mtclar.engine.text import printable
 from mtclar.label.output.table import RecordingTable, Table
 from mtclar.stream.label_formats.elan import write_elan

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.machine import usable_cores
+from mtclar.engine.installation.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.bus.address import Bus

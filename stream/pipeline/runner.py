@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mtclar.engine.errors import MtclarError, ServeError
-from mtclar.engine.machine import usable_cores
+from mtclar.engine.installation.machine import usable_cores
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.garbage_collection import collected_between_frames

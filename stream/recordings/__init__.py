@@ -7,7 +7,7 @@ docs/live/recordings.md describes it.
 import re
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 try:
     import pyarrow as _pyarrow  # noqa: F401

@@ -14,9 +14,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from mtclar.engine.build_info import commit
 from mtclar.engine.files.reading import read_ordinary
 from mtclar.engine.files.writing import write_whole
+from mtclar.engine.installation.build_info import commit
 from mtclar.engine.support_file import ARRAYS
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.text import printable

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mtclar.engine.build_info import commit
+from mtclar.engine.installation.build_info import commit
 from mtclar.engine.models import NAMES
 
 pytest.importorskip("twine", reason="twine is missing: make setup-all")

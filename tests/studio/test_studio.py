@@ -18,18 +18,18 @@ from support.recordings import START_S
 from websockets.sync.client import ClientConnection
 
 from mtclar.calibrate.core.demo_clip import demo_support
-from mtclar.calibrate.web import messages as calibration
+from mtclar.calibrate.web.protocol import messages as calibration
 from mtclar.engine.errors import UsageError
 from mtclar.engine.files.encryption import seal
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.stream import demo_clip
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.server.config import ServerConfig
-from mtclar.studio.folder import StudioFolder
+from mtclar.studio.storage.folder import StudioFolder
 from mtclar.studio.studio import Studio
 from mtclar.studio.tracking import SourceRequest
 
-SCHEMA = json.loads((resources.files("mtclar.studio") / "studio.v1.schema.json").read_text())
+SCHEMA = json.loads((resources.files("mtclar.studio.protocol") / "studio.v1.schema.json").read_text())
 FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
 FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 TOKEN = "the-operators-token"

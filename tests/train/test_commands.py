@@ -8,7 +8,7 @@ import pytest
 from support.media import ferplus_folder
 
 from mtclar.cli.main import main
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 SHIPPED = Path(__file__).parents[2] / "train" / "checkpoints" / "mtclar.pt"
 TORCH = importlib.util.find_spec("torch") is not None

@@ -77,7 +77,9 @@ NETWORKS = (
         (TASK, "face_blendshapes.tflite"),
         "Blendshape V2, model card of Google 2022",
         {"points": "float32 [1, 146, 2] x, y of 146 of the 478 landmarks, in pixels of any scale"},
-        {"blendshapes": "float32 [52] coefficients 0..1, ARKit's names in mtclar.engine.face.blendshapes"},
+        {
+            "blendshapes": "float32 [52] coefficients 0..1, ARKit's names in mtclar.engine.face.features.blendshapes"
+        },
     ),
 )
 

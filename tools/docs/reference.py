@@ -13,7 +13,7 @@ from tools.client_types import type_text
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "stream" / "protocol" / "mtclar.v1.schema.json"
-STUDIO_SCHEMA = ROOT / "studio" / "studio.v1.schema.json"
+STUDIO_SCHEMA = ROOT / "studio" / "protocol" / "studio.v1.schema.json"
 DIRECTIONS = {"from_server": "From the server", "from_client": "From a client"}
 
 

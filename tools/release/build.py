@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD_INFO = Path("engine") / "build.json"
+BUILD_INFO = Path("engine") / "installation" / "build.json"
 OLDEST_PYTHON = "3.11"
 
 

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from mtclar.calibrate.core.continuous_rating import Ratings
-from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.protocol import messages
 from mtclar.engine.data_types import Frame
 from mtclar.stream.server.extension import ClientHandle
 

@@ -10,7 +10,7 @@ from mtclar.calibrate.core.evaluation.status import round_label
 from mtclar.calibrate.core.frame_check import FrameCheck, advise, check_frame
 from mtclar.calibrate.core.guided_session import CaptureKind, LabelCapture
 from mtclar.calibrate.core.label_store import LabelCheck
-from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.protocol import messages
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.calibrate.web.state import capture_state
 from mtclar.engine.data_types import Encoded, Frame

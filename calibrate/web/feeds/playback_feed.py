@@ -22,9 +22,9 @@ from mtclar.calibrate.core.continuous_rating import (
     values_at,
 )
 from mtclar.calibrate.core.evaluation.status import round_label
-from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.feeds.frame_cursor import FrameCursor, Shot
 from mtclar.calibrate.web.feeds.recording_scan import Still, encoded_faces
+from mtclar.calibrate.web.protocol import messages
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import CalibrationError, MtclarError

@@ -6,8 +6,8 @@ from typing import Any
 from mtclar.calibrate.core.continuous_rating import Ratings
 from mtclar.calibrate.core.evaluation.status import round_label
 from mtclar.calibrate.core.sentence import Sentence
-from mtclar.calibrate.web import messages
 from mtclar.calibrate.web.feeds.recording_scan import FROM_NOTHING, BegunRating, Still
+from mtclar.calibrate.web.protocol import messages
 from mtclar.calibrate.web.session import CalibrationSession
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import MtclarError

@@ -65,16 +65,16 @@ def command(
     from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
-    from mtclar.engine.extras import install_command
     from mtclar.engine.files.reading import user_folder
     from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.engine.files.writing import require_writable
+    from mtclar.engine.installation.extras import install_command
     from mtclar.stream.pipeline.preview import Preview
     from mtclar.stream.pipeline.runner import Runner
     from mtclar.stream.server.access import is_loopback
     from mtclar.stream.server.config import ServerConfig
-    from mtclar.studio.folder import StudioFolder
     from mtclar.studio.pages import HOME_PAGE, studio_pages
+    from mtclar.studio.storage.folder import StudioFolder
     from mtclar.studio.studio import Studio
 
     token, view_token = read_token(None, token_file), read_token(None, view_token_file)

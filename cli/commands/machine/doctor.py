@@ -124,7 +124,7 @@ def _package(module: str, distribution: str) -> Check:
 def _extras() -> Iterator[Check]:
     from importlib.util import find_spec
 
-    from mtclar.engine.extras import install_command
+    from mtclar.engine.installation.extras import install_command
 
     for extra, (modules, purpose) in EXTRA_MODULES.items():
         absent = [module for module in modules if find_spec(module) is None]
@@ -161,7 +161,7 @@ def _tensorrt() -> Check:
         finally:
             device.close()
     except ImportError as error:
-        from mtclar.engine.extras import install_command
+        from mtclar.engine.installation.extras import install_command
 
         return Check(what, "absent", f"without {error.name}", install_command("tensorrt-rtx"))
     except BackendError as error:
@@ -198,7 +198,7 @@ def _processor() -> Check:
         from mtclar.engine import models
         from mtclar.engine.backends import measured_choice
         from mtclar.engine.backends.session import AUTO_ON_CPU
-        from mtclar.engine.machine import instruction_sets, processor_name, usable_cores
+        from mtclar.engine.installation.machine import instruction_sets, processor_name, usable_cores
 
         complaints: list[str] = []
         choice = measured_choice.choose(AUTO_ON_CPU, models.path("encoder"), progress=complaints.append)

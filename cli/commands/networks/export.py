@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtclar.cli.options import expanded
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 RECORDING_TARGETS = ("csv", "parquet", "elan", "nova")
 TARGETS = ("onnx", "tensorrt", "tensorrt-rtx", "triton", *RECORDING_TARGETS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from mtclar.engine.backends.tensorrt.device import NO_CARD
 from mtclar.engine.errors import BackendError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: a stream that does not wait for the default stream
 

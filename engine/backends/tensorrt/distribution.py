@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, Self
 
 from mtclar.engine.errors import BackendError, UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 
 Capability = tuple[int, int]
 

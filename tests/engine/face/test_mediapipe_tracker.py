@@ -10,9 +10,9 @@ import pytest
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.errors import BackendError, ModelError, UsageError
-from mtclar.engine.extras import install_command
 from mtclar.engine.face.crop import cut
 from mtclar.engine.face.mediapipe_tracker import MediaPipeTracker, meshes_of
+from mtclar.engine.installation.extras import install_command
 
 
 def result(*faces: np.ndarray, shape: tuple[int, int]) -> SimpleNamespace:

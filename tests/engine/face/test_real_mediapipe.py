@@ -13,8 +13,8 @@ import pytest
 
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
-from mtclar.engine.face.blendshapes import BLENDSHAPES, BlendshapeNetwork
 from mtclar.engine.face.crop import cut, eye_angle
+from mtclar.engine.face.features.blendshapes import BLENDSHAPES, BlendshapeNetwork
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = ROOT / "build" / "mediapipe"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
 from mtclar.engine.files import encryption
 from mtclar.engine.files.encryption import HEAD_BYTES, MAGIC, SealedError, is_sealed, seal, unseal
+from mtclar.engine.installation.extras import install_command
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.stream.markers import open_markers
 from mtclar.stream.protocol.client_messages import LABEL_LENGTH
 from mtclar.stream.protocol.messages import MarkMessage, StreamInfo

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mtclar.engine.errors import MtclarError, UsageError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.stream.pipeline.pipeline import Pipeline
 from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.sinks import SINKS, Sink, SinkGroup, open_sink

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mtclar.engine.build_info import commit
 from mtclar.engine.data_types import Encoded
+from mtclar.engine.installation.build_info import commit
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, StatusMessage, StreamInfo
 from mtclar.stream.sinks.csv_file import CsvSink

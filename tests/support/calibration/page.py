@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.protocol import messages
 
 WAIT_S = 60.0
 SCHEMA = json.loads(messages.schema())

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("numba", reason="the [train] extra is not installed")
 
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.train import extra
 from mtclar.train.rendered import clip_set, pictures
 from mtclar.train.rendered.__main__ import main as picture_main

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("numba", reason="the [train] extra is not installed")
 
 from mtclar.engine.errors import MtclarError
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation.extras import install_command
 from mtclar.train import extra
 from mtclar.train.data.labelled import DatasetError
 from mtclar.train.progress import silent

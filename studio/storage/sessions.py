@@ -7,7 +7,7 @@ from typing import Any
 from mtclar.engine.errors import MtclarError, WriteError
 from mtclar.stream.recordings import MANIFEST
 from mtclar.stream.recordings.reader import Recording
-from mtclar.studio.folder import StudioFolder
+from mtclar.studio.storage.folder import StudioFolder
 
 
 class Sessions:

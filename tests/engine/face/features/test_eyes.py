@@ -5,7 +5,8 @@ import pytest
 
 from mtclar.engine.data_types import Frame
 from mtclar.engine.face.detector import Detector
-from mtclar.engine.face.eyes import (
+from mtclar.engine.face.face_tracker import FaceTracker
+from mtclar.engine.face.features.eyes import (
     BLINK_OPENING,
     CORNERS,
     LIDS,
@@ -13,7 +14,6 @@ from mtclar.engine.face.eyes import (
     EyeOpening,
     eye_aspect_ratio,
 )
-from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
 
 FPS = 25

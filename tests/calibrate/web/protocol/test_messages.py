@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.calibration.page import FROM_PAGE, FROM_SERVER, SCHEMA
 
-from mtclar.calibrate.web import messages
+from mtclar.calibrate.web.protocol import messages
 from mtclar.stream.protocol.messages import ProtocolError
 from tools.docs import record_calibration
 from tools.docs.record_calibration import CONVERSATIONS, FOLDER
 from tools.docs.record_exchanges import Line, path_of
 
-DOCS = Path(__file__).parents[3] / "docs" / "protocol"
+DOCS = Path(__file__).parents[4] / "docs" / "protocol"
 STREAM = jsonschema.Draft202012Validator(json.loads((DOCS / "mtclar.v1.schema.json").read_text()))
 TOLERANCE = 2e-3  # figures are round_label, and machines add up in different orders
 

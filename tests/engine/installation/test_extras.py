@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mtclar.engine import extras
-from mtclar.engine.extras import install_command
+from mtclar.engine.installation import extras
+from mtclar.engine.installation.extras import install_command
 
 
 def test_in_a_checkout_it_names_that_folder() -> None:

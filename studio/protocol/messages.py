@@ -1,6 +1,6 @@
 """The messages `studio.*`: those of the studio's page, parsed by declared types, and those of the server.
 
-docs/protocol/studio.md describes each; studio/studio.v1.schema.json is the contract.
+docs/protocol/studio.md describes each; studio/protocol/studio.v1.schema.json is the contract.
 """
 
 from collections.abc import Mapping
@@ -144,9 +144,9 @@ def encode(kind: str, **content: Any) -> bytes:
 
 def schema() -> bytes:
     """The JSON Schema of these messages."""
-    return (resources.files("mtclar.studio") / SCHEMA_FILE).read_bytes()
+    return (resources.files("mtclar.studio.protocol") / SCHEMA_FILE).read_bytes()
 
 
 def asyncapi() -> bytes:
     """The AsyncAPI description of these messages, for code generators."""
-    return (resources.files("mtclar.studio") / ASYNCAPI_FILE).read_bytes()
+    return (resources.files("mtclar.studio.protocol") / ASYNCAPI_FILE).read_bytes()

@@ -10,7 +10,7 @@ from mtclar.engine import models
 from mtclar.engine.errors import MtclarError
 from mtclar.engine.files.writing import delete_together
 from mtclar.engine.support_set import SupportSet, is_encrypted
-from mtclar.studio.folder import SUFFIX, StudioFolder
+from mtclar.studio.storage.folder import SUFFIX, StudioFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import Frame
-from mtclar.engine.face.blendshapes import BLENDSHAPES, LANDMARKS, BlendshapeNetwork
+from mtclar.engine.face.features.blendshapes import BLENDSHAPES, LANDMARKS, BlendshapeNetwork
 from mtclar.engine.tracker import Tracker
 
 

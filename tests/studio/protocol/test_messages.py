@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from mtclar.stream.protocol.messages import ProtocolError
-from mtclar.studio import messages
+from mtclar.studio.protocol import messages
 
-DOCS = Path(__file__).parents[2] / "docs" / "protocol"
+DOCS = Path(__file__).parents[3] / "docs" / "protocol"
 SCHEMA = json.loads(messages.schema())
 FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 GOOD = (

@@ -1,6 +1,6 @@
 """The messages `calibrate.*`: those of the calibration page, parsed by declared types, and those of the server.
 
-docs/protocol/calibrate.md describes each; calibrate/web/calibrate.v1.schema.json is the contract.
+docs/protocol/calibrate.md describes each; calibrate/web/protocol/calibrate.v1.schema.json is the contract.
 """
 
 from collections.abc import Mapping, Sequence
@@ -220,9 +220,9 @@ def frame_check(seq: int, outline: Sequence[Sequence[float]] = (), **content: An
 
 def schema() -> bytes:
     """The JSON Schema of these messages."""
-    return (resources.files("mtclar.calibrate.web") / SCHEMA_FILE).read_bytes()
+    return (resources.files("mtclar.calibrate.web.protocol") / SCHEMA_FILE).read_bytes()
 
 
 def asyncapi() -> bytes:
     """The AsyncAPI description of these messages, for code generators."""
-    return (resources.files("mtclar.calibrate.web") / ASYNCAPI_FILE).read_bytes()
+    return (resources.files("mtclar.calibrate.web.protocol") / ASYNCAPI_FILE).read_bytes()

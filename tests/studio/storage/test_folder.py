@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mtclar.engine.errors import UsageError
-from mtclar.studio.folder import StudioFolder
+from mtclar.studio.storage.folder import StudioFolder
 
 
 @pytest.mark.parametrize("name", ["anna", "P 07", "Jürgen-2_b.x", "赵"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtclar.engine.face.crop import LEFT_EYE, RIGHT_EYE
-from mtclar.engine.face.mouth import LOWER_LIP, PAUSE_S, UPPER_LIP, WITHIN_S, Talking, mouth_opening
+from mtclar.engine.face.features.mouth import LOWER_LIP, PAUSE_S, UPPER_LIP, WITHIN_S, Talking, mouth_opening
 
 FPS = 25
 

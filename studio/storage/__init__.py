@@ -1,0 +1,1 @@
+"""What the studio keeps: `folder` says where, `participants` and `sessions` read it for the page."""
