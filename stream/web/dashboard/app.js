@@ -149,7 +149,7 @@ function facesIn(viewport, stream) {
   return faces.map((face) => ({ face, described: viewport.described(face) })).filter(({ described }) => described);
 }
 
-/** The present state of a stream: {stream, label, people, fps, state, live}. */
+/** The present state of a stream: {stream, label, calibrated, people, fps, state, live}. */
 function streamNow({ stream, label, subjects }) {
   const silence_s = playback?.playing === false ? 0 : meter.silence_s(stream);
   const status = statuses.get(stream);
@@ -159,6 +159,7 @@ function streamNow({ stream, label, subjects }) {
   return {
     stream,
     label: label || stream,
+    calibrated: subjects.length > 0,
     people: ambiguous && mayAssign ? subjects.map(({ subject }) => subject) : null,
     ...meter.read(stream),
     state: streamState(status, silence_s, present.map((face) => face.latest)),

@@ -228,6 +228,22 @@ def test_a_wall_of_all_faces_and_one_of_them_selected(speaker: StartSpeaker, ope
     expect(page.locator(".face")).to_have_count(1)  # of its stream alone
 
 
+def test_the_wall_marks_what_is_not_calibrated(speaker: StartSpeaker, open_page: OpenPage) -> None:
+    server = speaker(streams=("door", "desk"), subjects=())
+    page = open_page(server.url)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    server.say(server.face(0.1, 0.1), server.face(0.5, 0.5, track=1, subject=None), stream="door")
+    page.get_by_role("button", name="Wall").click()
+    tiles = page.locator(".tile:visible")
+    expect(tiles).to_have_count(3)
+    badges = page.get_by_text("not calibrated")
+    for name, marked in (("anna", False), ("Face 1", True), ("desk: a rendered face", True)):
+        badge = tiles.filter(has=page.get_by_text(name, exact=True)).locator(badges)
+        expect(badge).to_be_visible() if marked else expect(badge).to_be_hidden()
+    page.get_by_label("Order").select_option(label="Doubtful first")
+    expect(page.locator(".tile:visible .face-name").last).to_have_text("anna")
+
+
 def test_the_wall_is_searched_and_ordered(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker(streams=("door", "desk"))
     page = open_page(server.url)

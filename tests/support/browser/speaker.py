@@ -23,6 +23,7 @@ from support.browser.chromium import WAIT_MS
 STREAM = "demo"
 FRAME_S = 0.04
 LABELS = ((0.75, 0.5), (-0.5, 0.25), (0.0, -0.5))  # of every support set
+SUBJECTS = (SubjectInfo("anna", 3, LABELS), SubjectInfo("ben", 3, LABELS))
 
 
 class Speaker:
@@ -36,6 +37,7 @@ class Speaker:
         truth: bool = False,
         live: bool = False,
         streams: tuple[str, ...] = (STREAM,),
+        subjects: tuple[SubjectInfo, ...] = SUBJECTS,
         on_assign: Callable[[Assign, ClientHandle], None] | None = None,
     ) -> None:
         self.seqs = dict.fromkeys(streams, 0)
@@ -47,7 +49,7 @@ class Speaker:
                 size=(640, 480),
                 fps=25.0,
                 freshness="paced",
-                subjects=(SubjectInfo("anna", 3, LABELS), SubjectInfo("ben", 3, LABELS)),
+                subjects=subjects,
                 truth=truth,
             )
             for stream in streams

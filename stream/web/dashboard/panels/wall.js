@@ -14,7 +14,7 @@ const SORT_MS = 2000; // between two orders: a tile that moves while one reads i
 /** How tiles may be ordered: by the first number or text that differs. */
 const ORDERS = {
   name: (tile) => [tile.title],
-  doubtful: (tile) => [tile.state === "ok" ? 1 : 0, tile.title],
+  doubtful: (tile) => [tile.doubtful ? 0 : 1, tile.title],
   arousal: (tile) => [-(tile.arousal ?? -Infinity), tile.title],
 };
 
@@ -37,10 +37,12 @@ export class Wall {
     this.#tools = this.#newTools();
   }
 
-  /** Shows groups of {stream, label, state, faces: [{face, described}]}, as the list of faces does. */
+  /** Shows groups of {stream, label, state, calibrated, faces: [{face, described}]}, as the list of faces does. */
   show(groups, current) {
-    const wanted = groups.flatMap(({ stream, label, state, faces, ...health }) =>
-      faces.length ? faces.map(({ face, described }) => ({ key: face.key, stream, label, face, described, health })) : [{ key: stream, stream, label, state, health }],
+    const wanted = groups.flatMap(({ stream, label, state, calibrated, faces, ...health }) =>
+      faces.length
+        ? faces.map(({ face, described }) => ({ key: face.key, stream, label, face, described, calibrated: described.calibrated, health }))
+        : [{ key: stream, stream, label, state, calibrated, health }],
     );
     const keys = new Set(wanted.map(({ key }) => key));
     for (const [key, { item }] of this.#tiles) {
@@ -56,8 +58,10 @@ export class Wall {
       tile.item.dataset.slot = one.face?.slot ?? "";
       tile.button.dataset.state = state;
       tile.note.dataset.state = state;
-      Object.assign(tile, { state, title: one.face?.name ?? one.label, label: one.label, arousal: one.described?.arousal });
+      const doubtful = state !== "ok" || !one.calibrated;
+      Object.assign(tile, { doubtful, title: one.face?.name ?? one.label, label: one.label, arousal: one.described?.arousal });
       setText(tile.name, tile.title);
+      tile.badge.hidden = one.calibrated;
       setText(tile.health, healthText(one.health));
       tile.health.dataset.state = one.health.live && !(one.health.droppedPerSecond > 0) ? "ok" : "doubtful";
       setText(tile.stream, one.face && groups.length > 1 ? one.label : "");
@@ -124,14 +128,18 @@ export class Wall {
     const button = make("button", "tile-button", item);
     button.type = "button";
     button.addEventListener("click", () => this.#onSelect({ stream, key: face?.key }));
-    const name = make("span", "face-name", button);
+    const title = make("span", "face-title", button);
+    const name = make("span", "face-name", title);
+    const badge = make("span", "badge", title);
+    badge.dataset.calibrated = "false";
+    setText(badge, text("face.uncalibrated"));
     const health = make("span", "tile-health", button);
     const label = make("span", "tile-stream", button);
     const canvas = make("canvas", "tile-canvas", button);
     canvas.setAttribute("aria-hidden", "true");
     const values = make("span", "tile-values", button);
     const note = make("span", "face-note", button);
-    return { item, button, name, stream: label, values, health, note, surface: new PageSurface(canvas, this.#onResize) };
+    return { item, button, name, badge, stream: label, values, health, note, surface: new PageSurface(canvas, this.#onResize) };
   }
 }
 
