@@ -1,4 +1,5 @@
-"""Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`, `player` (serves one), `video`.
+"""Recordings of a run on disk: `rows` (a message as rows), `writer`, `reader`, `media_time` (of files), `playback`,
+`player` (serves one), `video`.
 
 A recording is a folder: `manifest.json`, `faces/00001.parquet` and further parts, `events.jsonl` and perhaps videos.
 docs/live/recordings.md describes it.

@@ -17,6 +17,7 @@ from mtclar.stream.protocol.messages import (
     StreamInfo,
     SubjectsMessage,
 )
+from mtclar.stream.recordings.media_time import timeline_of
 from mtclar.stream.recordings.reader import Event, Recording, Timed
 from mtclar.stream.server.clients.client_hub import NewSession
 from mtclar.stream.server.clock import ClockPair
@@ -93,7 +94,8 @@ class Playback:
         start_s: float = 0.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        span = recording.span()
+        self._timeline = timeline_of(recording)
+        span = self._timeline.span()
         if span is None:
             raise UsageError(f"{recording.folder} has no message", "nothing was recorded")
         self.recording = recording
@@ -181,11 +183,11 @@ class Playback:
         self._streams = {info.stream: _marked_as_recorded(info, recording) for info in recording.streams}
         self._statuses: dict[str, StatusMessage] = {}
         self.clock.unix_offset_s = recording.unix_s - recording.monotonic_s
-        for sent_s, event in recording.events():
+        for sent_s, event in self._timeline.events():
             if sent_s >= t_s:
                 break
             self._take_over(event)
-        self._messages = recording.messages(t_s - HISTORY_S)
+        self._messages = self._timeline.messages(t_s - HISTORY_S)
         self._next = next(self._messages, None)
         before = []
         while self._next is not None and self._next[0] < t_s:

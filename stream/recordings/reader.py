@@ -10,8 +10,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 from av.error import FFmpegError
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from mtclar.engine.errors import UsageError
@@ -34,7 +36,7 @@ from mtclar.stream.recordings.video import first_capture_s
 log = logging.getLogger(__name__)
 
 MAX_MANIFEST_BYTES = 64 * 2**20
-SENT = "t_message"
+SENT, PTS = "t_message", "time"
 ADDED_LATER = "caveats"
 """A column that older recordings do not have."""
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
@@ -87,15 +89,28 @@ class Recording:
         except DAMAGE as error:
             raise self._damaged(MANIFEST, error) from error
 
-    def frames(self, since_s: float = -math.inf) -> Iterator[tuple[float, AffectMessage]]:
-        """The `affect` messages sent at `since_s` or later, with the times at which they were sent."""
+    def frames(
+        self, since_s: float = -math.inf, *, since_pts_s: float = -math.inf
+    ) -> Iterator[tuple[float, AffectMessage]]:
+        """The `affect` messages sent at `since_s` or later, with the times at which they were sent.
+
+        `since_pts_s`: of them those with this time of the source or a later one.
+        """
         for path in self._parts:
             times = self._times_of(path)
             if times is None or times[1] < since_s:
                 continue
-            for timed in self._messages_of(path):
-                if timed[0] >= since_s:
-                    yield timed
+            if since_pts_s > -math.inf and (self._times_of(path, PTS) or times)[1] < since_pts_s:
+                continue
+            for sent_s, message in self._messages_of(path):
+                if sent_s >= since_s and message.pts_s >= since_pts_s:
+                    yield sent_s, message
+
+    def progress(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """[N] when each frame was sent and [N] its time of the source, for all streams together."""
+        times = [moment for path in self._parts for moment in self._progress_of(path)]
+        sent_s, pts_s = np.array(times, float).reshape(-1, 2).T
+        return sent_s, pts_s
 
     def span(self) -> tuple[float, float] | None:
         """When the first and the last message was sent; None without a message."""
@@ -140,13 +155,21 @@ class Recording:
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
 
-    def _times_of(self, path: Path) -> tuple[float, float] | None:
-        """When the first and the last row of a part was sent: from its statistics, if it is complete and sound."""
+    def _times_of(self, path: Path, column: str = SENT) -> tuple[float, float] | None:
+        """The least and the greatest time of a part: from its statistics, if it is complete and sound."""
         if path.suffix == ".parquet":
             with suppress(pyarrow.ArrowException, OSError, *DAMAGE):
-                return _sent_times(parquet.read_metadata(path))
-        messages = self._messages_of(path)
-        return (messages[0][0], messages[-1][0]) if messages else None
+                return _extremes(parquet.read_metadata(path), column)
+        times = [sent_s if column == SENT else message.pts_s for sent_s, message in self._messages_of(path)]
+        return (min(times), max(times)) if times else None
+
+    def _progress_of(self, path: Path) -> Iterator[tuple[float, float]]:
+        """When each frame of a part was sent, and its time of the source; without the other columns, if it is sound."""
+        if path.suffix == ".parquet":
+            with suppress(pyarrow.ArrowException, OSError, *DAMAGE):
+                table = parquet.read_table(path, columns=[SENT, PTS], page_checksum_verification=True)
+                return zip(table[SENT].to_pylist(), table[PTS].to_pylist(), strict=True)
+        return ((sent_s, message.pts_s) for sent_s, message in self._messages_of(path))
 
     def _read_manifest(self) -> dict[str, Any]:
         path = self.folder / MANIFEST
@@ -187,11 +210,11 @@ class Recording:
         )
 
 
-def _sent_times(metadata: Any) -> tuple[float, float]:
-    """The least and the greatest t_message of a Parquet file. Raises ValueError where it does not say."""
-    place = SCHEMA.get_field_index(SENT)  # lists, which have two levels, come after it
+def _extremes(metadata: Any, name: str) -> tuple[float, float]:
+    """The least and the greatest value in a column of a Parquet file. Raises ValueError where it does not say."""
+    place = SCHEMA.get_field_index(name)  # lists, which have two levels, come after it
     groups = [metadata.row_group(number).column(place) for number in range(metadata.num_row_groups)]
-    if not groups or any(one.path_in_schema != SENT or one.statistics is None for one in groups):
+    if not groups or any(one.path_in_schema != name or one.statistics is None for one in groups):
         raise ValueError("no statistics")
     return min(one.statistics.min for one in groups), max(one.statistics.max for one in groups)
 
