@@ -322,6 +322,15 @@ class RecordingMessage(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedMark:
+    """A mark of the recording that is played."""
+
+    label: str
+    position_s: float = _wire_name("position")  # from the beginning
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackMessage(Message):
     """What is played of a recording: sent when a client changes it, at its end, and to every new client."""
 
@@ -330,6 +339,7 @@ class PlaybackMessage(Message):
     position_s: float = field(metadata={"wire": "position"})  # now, from the beginning
     speed: float
     length_s: float = _wire_name("length")
+    marks: tuple[RecordedMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

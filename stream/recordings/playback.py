@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from mtclar.engine.errors import UsageError
@@ -12,7 +13,9 @@ from mtclar.stream.protocol.events import HISTORY_S
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,
+    MarkMessage,
     PlaybackMessage,
+    RecordedMark,
     StatusMessage,
     StreamInfo,
     SubjectsMessage,
@@ -26,6 +29,7 @@ from mtclar.stream.server.server import Server
 
 TICK_S = 0.05  # between two looks at whether it was stopped
 BUSY_S = 0.001
+MOST_MARKS = 1000  # of a recording that `playback` names: every client gets them with each change
 MOST_QUEUED = MAX_QUEUED // 2
 """At a speed that the server's event loop cannot follow, the playback waits for it."""
 
@@ -102,6 +106,7 @@ class Playback:
         self.label = recording.session or recording.folder.name
         self.clock = RecordedClock(speed, now)
         self._first_s, self._length_s = span[0], span[1] - span[0]
+        self._marks = tuple(islice(self._recorded_marks(), MOST_MARKS))
         if start_s > self._length_s:
             raise UsageError(f"{recording.folder} ends before {start_s:g} s", "choose an earlier start")
         self._requested: dict[str, Any] = {}  # fields of `play` that are not carried out yet
@@ -174,7 +179,14 @@ class Playback:
 
     def _state(self) -> PlaybackMessage:
         position_s = min(self.clock.monotonic() - self._first_s, self._length_s)
-        return PlaybackMessage(self.clock.running, max(position_s, 0.0), self.clock.speed, self._length_s)
+        return PlaybackMessage(
+            self.clock.running, max(position_s, 0.0), self.clock.speed, self._length_s, self._marks
+        )
+
+    def _recorded_marks(self) -> Iterator[RecordedMark]:
+        for _, event in self._timeline.events():
+            if isinstance(event, MarkMessage) and 0 <= event.t_s - self._first_s <= self._length_s:
+                yield RecordedMark(event.label, event.t_s - self._first_s, event.stream)
 
     def _seek(self, position_s: float) -> list[AffectMessage]:
         """What held at that moment holds again; returns the frames of the half minute before it."""

@@ -9,6 +9,8 @@ from support.browser.chromium import launched
 from support.browser.speaker import Speaker
 from support.browser.watched_page import OpenPage, watching
 from support.command_line import command, home, process
+from support.pipeline_parts import make_message
+from support.recordings import recording
 
 
 @pytest.fixture(scope="module")  # not the session: while it runs, no other test could start an event loop

@@ -113,6 +113,16 @@ def test_calibration_and_camera(
 
 
 @pytest.mark.parametrize("locale", LOCALES)
+def test_the_player_of_a_recording(
+    process: Callable[..., Any], recording: Path, open_page: OpenPage, axe: str, locale: str
+) -> None:
+    running = process("replay", recording, "--port", "0", "--wait", "--stay")
+    page = open_page(str(running.read_until("Dashboard").split()[-1]), locale=locale)
+    expect(page.locator(".slider-mark")).to_have_count(2)
+    assert serious(page, axe) == []
+
+
+@pytest.mark.parametrize("locale", LOCALES)
 def test_rating(
     process: Callable[..., Any], open_page: OpenPage, axe: str, locale: str, tmp_path: Path
 ) -> None:

@@ -165,6 +165,14 @@ export interface Playback {
   speed: number;
   /** Of the recording, in seconds. */
   length: number;
+  /** Of the whole recording, up to 1,000. */
+  marks?: Array<{
+    label: string;
+    /** In seconds from the beginning. */
+    position: number;
+    /** null: all of them. */
+    stream: string | null;
+  }>;
 }
 
 /** A value of one axis, and for how many seconds a face must be on one side of it. */

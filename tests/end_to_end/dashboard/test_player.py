@@ -13,11 +13,19 @@ from support.browser.watched_page import OpenPage
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
-from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, ModelInfo, StreamInfo, SubjectInfo
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    LatencyMs,
+    MarkMessage,
+    ModelInfo,
+    StreamInfo,
+    SubjectInfo,
+)
 from mtclar.stream.recordings.writer import RecordingWriter
 
 LENGTH_S = 100
 RATE = 10
+MARKS = {300: "smile", 700: "end of trial"}  # by frame
 
 
 @pytest.fixture
@@ -41,6 +49,8 @@ def recording(tmp_path: Path) -> Path:
             "cam", seq, seq, t_s, "arrival", seq / RATE, (640, 480), latency_ms, 0, (face,)
         )
         writer.affect(t_s, message)
+        if seq in MARKS:
+            writer.event(t_s, MarkMessage(MARKS[seq], t_s))
     writer.close()
     return writer.folder
 
@@ -92,6 +102,31 @@ def test_a_person_pauses_seeks_and_changes_the_speed(replay: Callable[..., str],
     player.get_by_role("button", name="Play recording").click()  # and begins anew
     expect(player.get_by_role("button", name="Pause recording")).to_be_visible()
     expect(page.locator("#valence")).to_have_text(re.compile(r"\+0\.[0-5]"))
+
+
+def test_marks_of_the_recording_are_reached_by_keyboard(
+    replay: Callable[..., str], open_page: OpenPage
+) -> None:
+    page = open_page(replay())
+    expect(page.locator("#player")).to_contain_text("of 1:40")
+    page.keyboard.press("k")
+    marks = page.get_by_role("toolbar", name="Marks of the recording")
+    smile, end = (
+        marks.get_by_role("button", name=f"{one}") for one in ("smile, at 0:30", "end of trial, at 1:10")
+    )
+    page.get_by_label("Position", exact=True).focus()
+    page.keyboard.press("Tab")
+    expect(smile).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(end).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#valence")).to_have_text("+0.70")
+    expect(end).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("#valence")).to_have_text("+0.30")
+    page.keyboard.press("Tab")  # one stop for all of them
+    expect(page.get_by_role("button", name="10 s on")).to_be_focused()
 
 
 def test_a_page_that_looks_back_follows_a_jump(replay: Callable[..., str], open_page: OpenPage) -> None:

@@ -127,7 +127,12 @@ def test_clients_pause_seek_and_change_the_speed(recording: Path) -> None:
     with playing(player), join(player.server) as client, join(player.server) as other:
         say(client, type="subscribe", delivery="all")
         first = until(client, "hello")["session"]
-        playback = {"type": "playback", "playing": True, "position": 0.0, "speed": 1.0, "length": 2.0}
+        marks = [
+            {"label": "trial 1", "position": 0.5, "stream": None},
+            {"label": "=2", "position": 0.6, "stream": "cam"},
+        ]
+        state = {"playing": True, "position": 0.0, "speed": 1.0, "length": 2.0}
+        playback = {"type": "playback", **state, "marks": marks}
         assert until(client, "playback") == playback
         now[0] += 0.55
         assert until(client, "mark")["t"] == MARKS[0].t_s

@@ -3,6 +3,7 @@
 import { element, make, setText } from "../../shared/dom.js";
 import { decimal, text } from "../../shared/texts.js";
 import { durationText } from "../words.js";
+import { SliderMarks } from "./slider-marks.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const JUMP_S = 10;
@@ -19,6 +20,7 @@ export class Player {
   #may = false;
   #dragged = false;
   #nodes;
+  #marks;
 
   /** Calls onPlay({playing}), onPlay({position}) or onPlay({speed}) when a person changes it. */
   constructor(onPlay) {
@@ -33,7 +35,9 @@ export class Player {
     };
     const toggle = button(() => this.#toggle());
     const back = button(() => this.#jump(-JUMP_S));
-    const slider = make("input", "", panel);
+    const track = make("span", "player-track", panel);
+    const slider = make("input", "", track);
+    this.#marks = new SliderMarks(track, (position) => this.#ask({ position }));
     const on = button(() => this.#jump(JUMP_S));
     const time = make("output", "", panel);
     const label = make("label", "", panel);
@@ -63,6 +67,7 @@ export class Player {
     this.#waiting = { state, at_ms: performance.now() };
     this.#state ??= state;
     for (const [name, node] of Object.entries(this.#nodes)) if (name !== "time") node.disabled = !may;
+    this.#marks.show(state.marks ?? [], state.length, may);
     element("player").hidden = false;
     this.#refresh();
   }
