@@ -36,6 +36,8 @@ Array = NDArray[np.float64]
 PAIR_INPUTS = ("embedding", "support")
 PAIR_OUTPUTS = ("similarity", "delta")
 
+LABEL_SHARE = 0.5  # how far a reading follows the label, with many labels: docs/results/few-shot.md
+
 
 @dataclass(frozen=True, slots=True)
 class CompareParams:
@@ -130,29 +132,51 @@ RuleFactory = Callable[[SupportSet, CompareParams], ComparisonRule]
 
 
 class GpRule:
-    """The absolute head plus a Gaussian process on its residuals (mtclar.engine.estimate.residual_gp).
+    """The mean of K + 1 readings of a face, plus a Gaussian process on what the labels say beyond it.
 
-    Support frame i predicts label_i + delta_i. Its difference from the absolute value is weighted by the process, which
-    is conditioned on the residuals of the support set itself, label_i - absolute_i.
+    With s = LABEL_SHARE (1 - 1 / K),
+
+        reading_i = absolute_i + s (label_i - absolute_i) + delta_i    by each of K labelled faces
+        mean = (absolute + sum reading_i) / (K + 1)
+        value = mean + sum weight_i (label_i + delta_i - mean)
+
+    The weights are those of the process (mtclar.engine.estimate.residual_gp), which is conditioned on the residuals of
+    the support set itself, label_i - absolute_i. Near a label they sum to nearly 1, so the mean vanishes there.
     """
 
     def __init__(self, support: SupportSet, params: CompareParams) -> None:
-        self._labels = support.labels.astype(np.float64)
         self._kernel = params.kernel
         self._merge = merging(support, params.same_cosine)  # [M, N]
         self._labelled = merged(support, self._merge)
+        self._labels = self._labelled.absolute + self._labelled.residual  # [M, 2]
         self._gps = [
             ResidualGp(self._labelled, prior, params.kernel, axis) for axis, prior in enumerate(params.priors)
         ]
 
     def __call__(self, query: Query) -> tuple[Array, Array]:
         faces = cross_kernel(query.encoded.embedding, query.absolute, self._labelled, self._kernel)
-        # What each support frame predicts for each crop, less the crop's absolute value.
-        residuals = self._merge @ (self._labels + query.delta - query.absolute[:, None, :])  # [B, M, 2]
+        delta = self._merge @ query.delta  # [B, M, 2]
+        reading = self.mean_reading(query.absolute, delta)
+        residuals = self._labels + delta - reading[:, None, :]  # [B, M, 2]
         mean, variance = zip(
             *(gp(faces, residuals[:, :, axis]) for axis, gp in enumerate(self._gps)), strict=True
         )
-        return query.absolute + np.stack(mean, 1), np.sqrt(np.stack(variance, 1))
+        return reading + np.stack(mean, 1), np.sqrt(np.stack(variance, 1))
+
+    def mean_reading(self, absolute: Array, delta: Array) -> Array:
+        """V/A [B, 2] without the process, from the absolute values [B, 2] and the differences [B, M, 2]."""
+        return mean_reading(absolute, self._labelled, delta)
+
+
+def mean_reading(absolute: Array, labelled: LabelledFaces, delta: Array) -> Array:
+    """Mean [B, 2] of K + 1 readings of B faces, as GpRule says.
+
+    From their absolute values [B, 2] and the predicted differences from K labelled faces [B, K, 2].
+    """
+    count = len(labelled)
+    share = LABEL_SHARE * (1.0 - 1.0 / count)
+    readings = labelled.absolute + share * labelled.residual + delta
+    return np.asarray((absolute + readings.sum(1)) / (count + 1))
 
 
 class AbsoluteRule:

@@ -229,7 +229,8 @@ class ResidualGp:
     def __call__(self, query: CrossKernel, residuals: Array) -> tuple[Array, Array]:
         """Mean residual [B] and variance [B] of a label of B faces, its noise included.
 
-        residuals [B, M]: each query has its own, label_i + delta_i - absolute, with delta_i from the pair graph.
+        residuals [B, M]: each query has its own, label_i + delta_i less the mean to which the caller adds the result
+        (mtclar.engine.estimate.comparer.GpRule), with delta_i from the pair graph.
         """
         h = self._prior.scale_of(query.length, query.variance[:, self._axis], self._kernel)
         absolute = query.absolute[:, self._axis]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded, Estimate
+from mtclar.engine.estimate.comparer import Comparer, GpRule
 from mtclar.engine.estimate.residual_gp import unit
 from mtclar.engine.support_set import SupportSet
 from mtclar.train.accuracy import methods
@@ -34,6 +35,23 @@ def method(name: str, *, with_pair: bool = True) -> Rule:
         return methods.METHODS[name](methods.Engine(pair if with_pair else None), support, faces).value
 
     return rule
+
+
+class AboutAbsolute(GpRule):
+    """The process about the absolute value, as `gp` was before it took the mean of all readings."""
+
+    def mean_reading(self, absolute: Array, delta: Array) -> Array:  # noqa: ARG002
+        return absolute
+
+
+def gp_about_absolute(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:
+    with Comparer(pair, support, AboutAbsolute) as comparer:
+        return values(comparer(faces))
+
+
+def half_paper(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:
+    """The mean of that and the paper's rule: it does not give a labelled face its label."""
+    return (gp_about_absolute(pair, support, faces) + RULES["paper"](pair, support, faces)) / 2
 
 
 def shrunk_residual(pair: InferenceSession, support: SupportSet, faces: Encoded) -> Array:  # noqa: ARG001
@@ -73,6 +91,8 @@ RULES: Mapping[str, Rule] = {
     "paper": method(methods.PAPER),
     "absolute + mean residual": method(methods.MEAN_RESIDUAL),
     "absolute + shrunk residual": shrunk_residual,
+    "gp about the absolute value": gp_about_absolute,
+    "its mean with paper": half_paper,
     "gp without the pair graph": method(methods.MTCLAR, with_pair=False),
     "gp": method(methods.MTCLAR),
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtclar.engine.backends.session import InferenceSession
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import UsageError
-from mtclar.engine.estimate.comparer import CompareParams, bundled_params, make_query
+from mtclar.engine.estimate.comparer import CompareParams, bundled_params, make_query, mean_reading
 from mtclar.engine.estimate.residual_gp import LabelledFaces
 from mtclar.engine.support_set import SupportSet
 from mtclar.label.values.temporal_gp import LabellingConstants, TemporalGp, bundled_constants
@@ -71,18 +71,19 @@ Mode = Callable[[LabelledFrames, Encoded, Array, ModeContext], Result]
 def by_gaussian_process(
     known: LabelledFrames, faces: Encoded, times_s: Array, context: ModeContext
 ) -> Result:
-    """Absolute value + a Gaussian process on its residuals, over similarity of faces and time."""
+    """The engine's mean reading + a Gaussian process on residuals, over similarity of faces and time."""
     values, sds = np.empty((len(times_s), 2)), np.empty((len(times_s), 2))
     for span in _time_spans(known.times_s, times_s):
         near = known.subset(_nearest_labels(known.times_s, times_s[span]))
         some, t_s = faces[span], times_s[span]
         query = make_query(context.pair, some, near.support())
-        residuals = near.labels + query.delta - query.absolute[:, None, :]  # [B, M, 2]
         labelled = LabelledFaces.of(near.encoded.embedding, near.encoded.absolute, near.labels)
+        reading = mean_reading(query.absolute, labelled, query.delta)
+        residuals = near.labels + query.delta - reading[:, None, :]  # [B, M, 2]
         for axis in range(2):
             process = TemporalGp(labelled, near.times_s, context.params, context.constants, axis)
             mean, sd = process(some, t_s, residuals[:, :, axis])
-            values[span, axis] = query.absolute[:, axis] + mean
+            values[span, axis] = reading[:, axis] + mean
             sds[span, axis] = sd
     return np.clip(values, -1.0, 1.0), sds
 

@@ -119,7 +119,10 @@ class TemporalGp:
         self.scale = float(np.sqrt((prior + (residuals**2).sum()) / (prior_weight + len(residuals))))
 
     def __call__(self, faces: Encoded, times_s: Array, residuals: Array) -> tuple[Array, Array]:
-        """Mean residual [B] and sd [B] of a new label of B faces; residuals [B, M]: label_i + delta_i - absolute."""
+        """Mean residual [B] and sd [B] of a new label of B faces.
+
+        residuals [B, M]: label_i + delta_i less the mean to which the caller adds the result.
+        """
         prior, kernel = self._prior, self._kernel
         query = cross_kernel(faces.embedding, faces.absolute, self._labelled, kernel)
         h = prior.noise_scale(query.length, query.absolute, kernel, self._axis)  # [B]

@@ -80,10 +80,10 @@ def fit(clips: Sequence[LabelledClip], context: ModeContext) -> LabellingConstan
         covered = figures(clips, replace(context, constants=tried), "coverage")
         off[tried] = float(np.sqrt(((covered - CLAIMED) ** 2).mean()))
         print(f"scale {scale}, worth {worth} labels: {covered.round(2).tolist()}", flush=True)
-    # A larger worth of the usual scale keeps intervals from narrowing when few labels agree by chance.
+    # A larger worth of a larger usual scale keeps intervals from narrowing when few labels agree by chance.
     found = max(
         (tried for tried in off if off[tried] <= min(off.values()) + ALIKE),
-        key=lambda tried: (tried.worth_labels, -off[tried]),
+        key=lambda tried: (tried.worth_labels, tried.usual_scale),
     )
     final = replace(context, constants=found)
     for plan, covered in zip(PLANS, figures(clips, final, "coverage"), strict=True):

@@ -11,16 +11,25 @@ from mtclar.engine import models
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.errors import ModelError, UsageError
 from mtclar.engine.estimate.comparer import (
+    LABEL_SHARE,
     RULES,
     CompareParams,
     Comparer,
+    GpRule,
+    Query,
     bundled_params,
+    make_query,
+    mean_reading,
     merging,
     params_for,
 )
+from mtclar.engine.estimate.residual_gp import LabelledFaces
 from mtclar.engine.face.crop import Framing
 from mtclar.engine.models import EncoderIdentity
 from mtclar.engine.support_set import SupportSet
+
+EYE = np.eye(24, dtype=np.float32) * 3.0
+"""Embeddings of 24 faces, each unlike all others."""
 
 
 def encoded(count: int, seed: int, dim: int = 4) -> Encoded:
@@ -119,6 +128,63 @@ def test_values_are_affect_whatever_comes_in(rule, count, seed, scale) -> None:
         assert estimate.valence_sd > 0
         assert estimate.arousal_sd > 0
         assert ((estimate.similarity >= 0) & (estimate.similarity <= 1)).all()
+
+
+def compared(query: Encoded, support: SupportSet, off: float) -> Query:
+    """The query, with a pair graph that says `off` more than the difference of absolute values between two faces."""
+    plain = make_query(None, query, support)
+    same = np.isclose(plain.cosine, 1.0)[..., None]  # a face does not differ from itself
+    return replace(plain, delta=plain.delta + np.where(same, 0.0, off))
+
+
+def test_the_mean_reading_is_as_documented() -> None:
+    rng = np.random.default_rng(3)
+    faces, labels, delta = encoded(4, seed=0), rng.uniform(-1, 1, (4, 2)), rng.normal(0, 0.2, (3, 4, 2))
+    absolute = rng.uniform(-0.5, 0.5, (3, 2))
+    share = LABEL_SHARE * 3 / 4
+    for b, value in enumerate(
+        mean_reading(absolute, LabelledFaces.of(faces.embedding, faces.absolute, labels), delta)
+    ):
+        readings = [
+            faces.absolute[i] + share * (labels[i] - faces.absolute[i]) + delta[b, i] for i in range(4)
+        ]
+        np.testing.assert_allclose(value, np.mean([absolute[b], *readings], axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+def test_labelled_faces_read_a_face_unlike_them_even_where_their_labels_say_nothing_new(count) -> None:
+    """Each of K as much as the absolute head does."""
+    known = Encoded(*(part[:count] for part in (EYE, np.zeros((24, 2), np.float32))))
+    query = Encoded(EYE[20:], np.zeros((4, 2), np.float32))
+    support = support_set(known, known.absolute)
+    value, sd = GpRule(support, bundled_params())(compared(query, support, 0.2))
+    np.testing.assert_allclose(value, 0.2 * count / (count + 1), atol=0.05)
+    assert (sd > 0).all()
+
+
+@pytest.mark.parametrize("off", [0.0, 0.3, -0.3])
+def test_labelled_faces_get_their_labels_back_whatever_others_read(off) -> None:
+    what = encoded(8, seed=0, dim=24)
+    labels = what.absolute + np.linspace(-0.2, 0.2, 8)[:, None]
+    support = support_set(what, labels)
+    value, _ = GpRule(support, bundled_params())(compared(what, support, off))
+    before = np.abs(what.absolute - labels).mean()
+    assert np.abs(value - labels).mean() < 0.35 * before
+
+
+@settings(max_examples=50, deadline=None)
+@given(count=st.integers(1, 8), seed=st.integers(0, 999), off=st.floats(-1, 1))
+def test_the_order_of_labels_does_not_matter(count, seed, off) -> None:
+    what, rng = encoded(count, seed), np.random.default_rng(seed)
+    labels, order = rng.uniform(-1, 1, (count, 2)), rng.permutation(count)
+    query = encoded(3, seed + 1)
+    one, other = support_set(what, labels), support_set(what[order], labels[order])
+    (value, sd), (again, sd_again) = (
+        GpRule(support, bundled_params())(compared(query, support, off)) for support in (one, other)
+    )
+    np.testing.assert_allclose(again, value, atol=1e-5)
+    np.testing.assert_allclose(sd_again, sd, rtol=1e-4)
+    assert np.isfinite(value).all()
 
 
 def test_one_label_moves_similar_faces_partly() -> None:
