@@ -76,6 +76,7 @@ class FaceCrop:
     track_id: int
     score: float  # the face flag of the landmark network, 0..1
     eye_opening: float = 1.0  # share of this track's open eyes; below eyes.BLINK_OPENING in a blink
+    mouth_opening: float = 0.0  # distance of the inner lips over that of the outer eye corners
     talking: bool = False
     blendshapes: NDArray[np.float32] | None = None  # [52] in the order of BLENDSHAPES; None: off
     cut_off: float = (

@@ -111,7 +111,7 @@ class Tracker(Closeable):
         self._smoother = smoother
         self._quality_limits = quality_limits
         self._looks_per_s = looks_per_s  # of the face tracker; None: it looks in every frame
-        self._hidden_mouth = probe_of(model.sha256)
+        self.hidden_mouth = probe_of(model.sha256)  # None: this encoder has no probe
         self._tracks: dict[int, _Track] = {}
         self._sessions = ExitStack()
 
@@ -313,8 +313,8 @@ class Tracker(Closeable):
         unknown = [i for i, estimate in enumerate(estimates) if estimate is None]
         for i, face in zip(unknown, self.encode([crops[i] for i in unknown]), strict=True):
             track = self._tracks[crops[i].track_id]
-            if self._hidden_mouth is not None:
-                track.mouth_hidden = float(self._hidden_mouth(face.embedding)[0])
+            if self.hidden_mouth is not None:
+                track.mouth_hidden = float(self.hidden_mouth(face.embedding)[0])
             comparer = self._uncalibrated if track.subject is None else self._comparers[track.subject]
             (estimate,) = comparer(face)
             estimates[i] = estimate
@@ -325,7 +325,8 @@ class Tracker(Closeable):
     @spanned("smooth")
     def _measured_affect(self, t_s: float, crop: FaceCrop, estimate: Estimate) -> Affect:
         track = self._tracks[crop.track_id]
-        qualified = track.caveats(t_s, crop, estimate, track.mouth_hidden)
+        value, sd = (estimate.valence, estimate.arousal), (estimate.valence_sd, estimate.arousal_sd)
+        qualified = track.caveats(t_s, crop, value, sd, track.mouth_hidden)
         if track.interpolator is None or not crop.kept:
             track.value, track.sd = track.smoother(t_s, qualified.value, qualified.sd)
             if track.interpolator is not None:

@@ -40,7 +40,12 @@ from mtclar.label.scan.people import (
 from mtclar.label.scan.recording import Recording
 from mtclar.label.scan.scan_journal import ScanJournal
 from mtclar.label.values.modes import DEFAULT, LabelledFrames, ModeContext
-from mtclar.label.values.person_values import PersonValues, values_from_labels, values_from_set
+from mtclar.label.values.person_values import (
+    PersonValues,
+    values_from_labels,
+    values_from_set,
+    with_caveats,
+)
 from mtclar.label.values.temporal_gp import bundled_constants
 from mtclar.stream.label_formats.label_file import PAST_END, Label, average, thinned
 from mtclar.stream.table.provenance import SetIdentity
@@ -50,7 +55,7 @@ Rows = NDArray[np.int64]
 
 CAUSAL = "causal"
 MAX_INTERPOLATION_S = 0.6  # longest gap between scanned frames that is interpolated
-METHOD_VERSION = 4  # increment when the same input gives different output: stored scans are then discarded
+METHOD_VERSION = 5  # increment when the same input gives different output: stored scans are then discarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def label_recording(
         found = _from_set(scan, seen, times_s, scanner, support)
     # `label` names no track: its output is a label file, and a label with a track would be about that face alone.
     number = followed.numbers[0] if settings.everyone else None
-    table = _table(recording, scan, seen, found, settings.smooth, number)
+    table = _table(recording, scan, seen, found, labelled, scanner, settings.smooth, number)
     state = table.state.copy()
     state[all_rows[table.valued[all_rows]]] = LABELLED
     subject = None if support is None else support.subject
@@ -188,6 +193,8 @@ def label_recording(
                 other,
                 seen,
                 _from_set(other, seen, times_s, scanner, None),
+                labelled[:0],
+                scanner,
                 settings.smooth,
                 number,
             ),
@@ -211,17 +218,30 @@ def _table(
     scan: FaceScan,
     seen: SeenFaces,
     found: PersonValues,
+    labelled: Rows,
+    scanner: FaceScanner,
     smooth: bool,
     number: int | None,
 ) -> Table:
     """The table of one person, without labels."""
     times_s = recording.times_s
     causal = found.mode == CAUSAL
-    values, sds = fill_unscanned(times_s, scan, found.values, found.sds, hold=causal)
+    details = seen.details[scan.seen]
+    usable = seen.usable[scan.seen]
+    of_usable = seen.details[scan.seen[usable]]
+    qualified = with_caveats(
+        found,
+        scan.encoded,
+        of_usable,
+        times_s[scan.rows],
+        scanner.hidden_mouth,
+        np.isin(scan.rows, labelled),
+        causal=causal,
+    )
+    values, sds = fill_unscanned(times_s, scan, qualified.values, qualified.sds, hold=causal)
     if smooth and not causal:
         values = smooth_zero_phase(times_s, values, bundled_constants().smooth_hz)
-    count, details = len(scan.seen), seen.details[scan.seen]
-    usable = seen.usable[scan.seen]
+    count = len(scan.seen)
 
     def spread(part: Array | None, *shape: int) -> Array:
         """[count, ...] from what is known of the usable faces."""
@@ -230,9 +250,13 @@ def _table(
             whole[usable] = part
         return whole
 
-    drift = np.full(count, "", "<U80")
-    if found.drift is not None:
-        drift[usable] = found.drift
+    def spread_words(part: NDArray[np.str_] | None) -> NDArray[np.str_]:
+        """[count] from those of the usable faces."""
+        whole = np.full(count, "", "<U80")
+        if part is not None:
+            whole[usable] = part
+        return whole
+
     measured = Measurements(
         rows=seen.rows[scan.seen],
         boxes=seen.boxes[scan.seen].astype(np.float64),
@@ -242,7 +266,8 @@ def _table(
         absolute=spread(scan.encoded.absolute.astype(np.float64), 2),
         in_support=spread(found.in_support),
         similarity=spread(found.similarity),
-        drift=drift,
+        caveats=spread_words(qualified.caveats),
+        drift=spread_words(found.drift),
         blendshapes=details.blendshapes.astype(np.float64),
     )
     state = np.array(STATES)[scan.state].astype("<U16")

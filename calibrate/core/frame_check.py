@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mtclar.engine.data_types import FaceCrop, Frame
+from mtclar.engine.data_types import Encoded, FaceCrop, Frame
 from mtclar.engine.face.boxes import area
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.tracker import Tracker
 
 NO_FACE = "no face"
 TWO_FACES = "two faces"
+MOUTH_HIDDEN, TALKING = "mouth hidden", "talking"  # as the caveats of `run`
+SECOND_CHOICE = (MOUTH_HIDDEN, TALKING)
+"""Issues of a frame that is taken where there is no better one: some people wear a mask, or are taken for it."""
 SKIPPED = ("skipped",)
 
 ADVICE = {
@@ -19,6 +22,8 @@ ADVICE = {
     "cut off": "Move into the picture: mouth and eyes must be in view",
     "turned away": "Face the camera",
     "eyes closed": "Keep your eyes open",
+    MOUTH_HIDDEN: "The mouth is hidden in this picture: take away what is before it",
+    TALKING: "Do not talk while the frames are taken",
     "too dark": "More light, please",
     "too bright": "Less light, please",
     "blurred": "Hold still, and wipe the lens",
@@ -34,10 +39,16 @@ class FrameCheck:
     t_s: float  # source time
     crop: FaceCrop | None
     issues: tuple[str, ...] = ()
+    encoded: Encoded | None = None  # [1] unless the crop itself has issues
 
     @property
     def usable(self) -> bool:
         return self.crop is not None and not self.issues
+
+    @property
+    def second_choice(self) -> bool:
+        """Whether it is taken where no frame is usable."""
+        return self.crop is not None and bool(self.issues) and set(self.issues) <= set(SECOND_CHOICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,20 @@ def check_frame(
         return FrameCheck(frame.pts_s, None, (NO_FACE,))
     if alone and len(crops) > 1:
         return FrameCheck(frame.pts_s, crop, (TWO_FACES,))
-    return FrameCheck(frame.pts_s, crop, quality_issues(crop, limits))
+    if issues := quality_issues(crop, limits):
+        return FrameCheck(frame.pts_s, crop, issues)
+    encoded = tracker.encode([crop])
+    if hides_mouth(tracker, encoded):
+        issues = (MOUTH_HIDDEN,)
+    elif crop.talking:
+        issues = (TALKING,)
+    return FrameCheck(frame.pts_s, crop, issues, encoded)
+
+
+def hides_mouth(tracker: Tracker, encoded: Encoded) -> bool:
+    """Whether the mouth of one encoded face [1] is hidden; False if that is not known of this encoder."""
+    probe = tracker.hidden_mouth
+    return probe is not None and bool(probe(encoded.embedding)[0] > 0)
 
 
 def largest(crops: Iterable[FaceCrop]) -> FaceCrop | None:

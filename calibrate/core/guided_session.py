@@ -46,7 +46,8 @@ class GuidedSession:
     """A guided session as a state machine: call `update` with each frame's check until `done`.
 
     Each prompt counts down, then takes the best usable frame of every slot; a slot lasts until it has one. A prompt
-    that runs out of patience keeps its frames, or is rejected with its most frequent issues if it has none.
+    that runs out of patience keeps its frames; without any, it takes the best one of second choice, or is rejected with
+    its most frequent issues.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class GuidedSession:
         self._started_s: float | None = None
         self._slot_s = 0.0  # start of the current slot
         self._best: FrameCheck | None = None
+        self._second_choice: FrameCheck | None = None  # the best one of this prompt
 
     @property
     def done(self) -> bool:
@@ -106,24 +108,29 @@ class GuidedSession:
         if not check.usable:
             counts = self._issue_counts[self._index]
             counts[check.issues] = counts.get(check.issues, 0) + 1
+            if check.second_choice and _quality(check) > _quality(self._second_choice):
+                self._second_choice = check
         elif accepted and check.t_s - accepted[-1].t_s < prompt.slot_s / 2:
             pass  # nearly the same picture as the previous one
-        elif self._best is None or _quality(check) > _quality(self._best):
+        elif _quality(check) > _quality(self._best):
             self._best = check
         best = self._best
-        if best is not None and best.crop is not None and check.t_s - self._slot_s >= prompt.slot_s:
-            accepted.append(AcceptedFrame(best.crop, prompt.valence, prompt.arousal, best.t_s, prompt.title))
+        if best is not None and check.t_s - self._slot_s >= prompt.slot_s:
+            accepted += _taken(best, prompt)
             self._slot_s = check.t_s
             self._best = None
+        out_of_patience = check.t_s - hold_from_s > prompt.hold_s + self._patience_s
+        if out_of_patience and not accepted and self._second_choice is not None:
+            accepted += _taken(self._second_choice, prompt)
         progress = self._progress("hold", 0.0, check)
-        if len(accepted) >= prompt.frames or check.t_s - hold_from_s > prompt.hold_s + self._patience_s:
+        if len(accepted) >= prompt.frames or out_of_patience:
             self._go_to(self._index + 1)
         return progress
 
     def _go_to(self, index: int) -> None:
         self._index = index
         self._started_s = None
-        self._best = None
+        self._best = self._second_choice = None
 
     def _progress(self, phase: Phase, left_s: float, check: FrameCheck) -> PromptProgress:
         prompt = None if self.done else self._prompts[self._index]
@@ -131,8 +138,14 @@ class GuidedSession:
         return PromptProgress(prompt, self._index, len(self._prompts), phase, left_s, taken, check.issues)
 
 
-def _quality(check: FrameCheck) -> float:
-    return 0.0 if check.crop is None else crop_quality(check.crop)
+def _quality(check: FrameCheck | None) -> float:
+    return -1.0 if check is None or check.crop is None else crop_quality(check.crop)
+
+
+def _taken(check: FrameCheck, prompt: Prompt) -> list[AcceptedFrame]:
+    if check.crop is None:
+        return []
+    return [AcceptedFrame(check.crop, prompt.valence, prompt.arousal, check.t_s, prompt.title)]
 
 
 @dataclass(slots=True, eq=False)

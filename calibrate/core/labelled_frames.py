@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtclar.calibrate.core.frame_check import NO_FACE, AcceptedFrame, FrameSelection, Rejection, largest
+from mtclar.calibrate.core.frame_check import (
+    MOUTH_HIDDEN,
+    NO_FACE,
+    AcceptedFrame,
+    FrameSelection,
+    Rejection,
+    hides_mouth,
+    largest,
+)
 from mtclar.engine.data_types import FaceCrop, Frame
 from mtclar.engine.errors import UsageError
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
@@ -31,7 +39,8 @@ def select_labelled(
     """Takes the frame nearest to each label, and rejects unusable ones with the reason.
 
     Reads no further than the last label. Where a labelled frame shows several faces and no track is named, the one that
-    looks like the face of the other labelled frames is taken. Raises UsageError when a label lies past the end.
+    looks like the face of the other labelled frames is taken. Frames with a hidden mouth are taken if all have one.
+    Raises UsageError when a label lies past the end.
     """
     seen: list[_SeenFrame] = []
     rejected: list[Rejection] = []
@@ -53,12 +62,17 @@ def select_labelled(
             thumbnails = [thumbnail(frame.image, crop, tracker.identity.framing) for crop in named]
             seen.append(_SeenFrame(label, frame.pts_s, named, np.array(thumbnails)))
     accepted: list[AcceptedFrame] = []
+    hidden: list[AcceptedFrame] = []
     for found, crop in zip(seen, _labelled_faces(seen), strict=True):
         label = found.label
         if crop is None or (issues := quality_issues(crop, limits)):
             rejected.append(Rejection(label.where, (NO_FACE,) if crop is None else issues))
         else:
-            accepted.append(AcceptedFrame(crop, label.valence, label.arousal, found.t_s, label.where))
+            one = AcceptedFrame(crop, label.valence, label.arousal, found.t_s, label.where)
+            (hidden if hides_mouth(tracker, tracker.encode([crop])) else accepted).append(one)
+    if not accepted:
+        return FrameSelection(tuple(hidden), tuple(rejected))
+    rejected += [Rejection(one.name, (MOUTH_HIDDEN,)) for one in hidden]
     return FrameSelection(tuple(accepted), tuple(rejected))
 
 

@@ -24,7 +24,7 @@ from mtclar.engine.face.crop import (
 from mtclar.engine.face.crop_stabilizer import CropStabilizer
 from mtclar.engine.face.features.blendshapes import BlendshapeNetwork
 from mtclar.engine.face.features.eyes import EyeOpening
-from mtclar.engine.face.features.mouth import Talking
+from mtclar.engine.face.features.mouth import Talking, mouth_opening
 from mtclar.engine.face.landmarks import Mesh
 from mtclar.engine.face.stillness import EVERY_FRAME, Looks, Stillness
 from mtclar.engine.spans import spanned
@@ -166,6 +166,7 @@ class TrackRegistry:
             track_id=track.track_id,
             score=mesh.score,
             eye_opening=track.eye_opening(frame.pts_s, mesh.points),
+            mouth_opening=mouth_opening(mesh.points),
             talking=track.talking(frame.pts_s, mesh.points),
             blendshapes=blendshapes,
             cut_off=cut_off(mesh.points, *frame.image.shape[:2]),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.data_types import BLENDSHAPES
-from mtclar.stream.table.columns import Column, Value, chosen_columns, csv_cells
+from mtclar.stream.table.columns import SEPARATOR, Column, Value, chosen_columns, csv_cells
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,7 @@ class Measurements:
     absolute: Array  # [m, 2]
     in_support: Array  # [m]
     similarity: Array  # [m]
+    caveats: NDArray[np.str_]  # [m]
     drift: NDArray[np.str_]  # [m]
     blendshapes: Array  # [m, 52]; [m, 0] where they were not computed
 
@@ -127,8 +128,9 @@ def _face_cells(measured: Measurements, i: int) -> dict[str, Value]:
         (BLENDSHAPES[: measured.blendshapes.shape[1]], measured.blendshapes[i]),
     ):
         cells |= dict(zip(names, map(_known, numbers.tolist()), strict=True))
-    for name, text in (("faults", measured.faults[i]), ("drift", measured.drift[i])):
-        cells[name] = str(text).split("; ") if text else None
+    for name in ("faults", "caveats", "drift"):
+        text = str(getattr(measured, name)[i])
+        cells[name] = text.split(SEPARATOR) if text else None
     return cells
 
 

@@ -107,6 +107,7 @@ class FaceScanner(Closeable):
         self.pair = pair
         self.encoder_sha256 = tracker.model.sha256
         self.identity = tracker.identity
+        self.hidden_mouth = tracker.hidden_mouth
         self.model = ModelInfo(tracker.model.name, tracker.model.sha256, tracker.backend)
 
     @classmethod
@@ -180,6 +181,9 @@ class FaceScanner(Closeable):
             FaceDetails(
                 np.array([crop.pose_deg for crop in crops], np.float32).reshape(-1, 3),
                 np.array([(crop.brightness, crop.sharpness) for crop in crops], np.float32).reshape(-1, 2),
+                np.array(
+                    [(crop.eye_opening, crop.mouth_opening, crop.talking) for crop in crops], np.float32
+                ).reshape(-1, 3),
                 np.array([SEPARATOR.join(faults) for faults in issues], np.str_),
                 _blendshapes(crops),
             ),

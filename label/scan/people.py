@@ -30,6 +30,7 @@ class FaceDetails:
 
     pose_deg: NDArray[np.float32]  # [k, 3] yaw, pitch, roll as FaceCrop has them
     light: NDArray[np.float32]  # [k, 2] brightness and sharpness as FaceCrop has them
+    parts: NDArray[np.float32]  # [k, 3] opening of the eyes and of the mouth as FaceCrop has them, 1: talking
     faults: NDArray[np.str_]  # [k] names of quality issues, joined by "; "
     blendshapes: NDArray[np.float32]  # [k, 52]; [k, 0] where they were not computed
 

@@ -66,7 +66,7 @@ COLUMNS = (
     Column("subject", "text", "whose support set was used; empty without one"),
     Column("state", "text", "whether the face could be measured"),
     Column("faults", "text", "why a face of low quality was not measured"),
-    Column("caveats", "text", "why a measured value is less certain; live only"),
+    Column("caveats", "text", "why a measured value is less certain"),
     Column("drift", "text", "why the support set no longer fits the face"),
     Column("valence", "number", "smoothed estimate, -1 to 1"),
     Column("arousal", "number", "smoothed estimate, -1 to 1"),

@@ -162,10 +162,7 @@ def test_caveats_say_why_a_value_is_less_certain(make_tracker) -> None:
 
 def said(grey: int, opening: float, *, talking: bool = True) -> FaceCrop:
     """A face whose lips are so far apart, in distances of its eyes."""
-    points = np.zeros((468, 3), np.float32)
-    points[[33, 263], 0] = 0, 60
-    points[[87, 14, 317], 1] = 60 * opening
-    return replace(crop(0, grey=grey), landmarks=points, talking=talking)
+    return replace(crop(0, grey=grey), mouth_opening=opening, talking=talking)
 
 
 def test_an_opened_mouth_of_a_talk_does_not_raise_arousal_within_a_syllable(

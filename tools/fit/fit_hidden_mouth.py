@@ -1,5 +1,6 @@
 """Fits the probe that tells a hidden mouth from the embedding, and writes hidden_mouth.json beside the bundled encoder.
 
+    python -m tools.fit.fit_hidden_mouth PEOPLE --ferplus FERPLUS                             # measures the bundled one
     python -m tools.fit.fit_hidden_mouth PEOPLE --ferplus FERPLUS --rendered people.npz [--write]
 
 PEOPLE is the folder of mtclar.train.data.real_people. In photos of people of the training split an object of the
@@ -8,13 +9,13 @@ embedding are then those of the changed photo. Further examples are FER+ photos,
 without an object before the mouth. The threshold takes FALSE_SHARE of the mouths in view for hidden.
 
 It prints how often other objects (a cup, a scarf, a fist, a microphone) are seen on people of the test split, how often
-a mouth in view is taken for hidden, and the error of the absolute V/A behind the objects.
+a mouth in view is taken for hidden, and the error and coverage of the absolute V/A behind the objects.
 """
 
 import argparse
 import csv
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from numpy.typing import NDArray
 from mtclar.engine import models
 from mtclar.engine.backends.session import open_session
 from mtclar.engine.data_types import EXPRESSIONS, Encoded
+from mtclar.engine.estimate.caveats import HIDDEN_SD
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.comparer import Comparer
-from mtclar.engine.estimate.hidden_mouth import HiddenMouth
+from mtclar.engine.estimate.hidden_mouth import HiddenMouth, probe_of
 from mtclar.engine.estimate.metrics import Z_90
 from mtclar.engine.face.crop import FRAMING, sample, square_of, square_to_frame
 from mtclar.engine.face.landmarks import FaceMesh, roi_of_points
@@ -38,6 +40,7 @@ from mtclar.train.data import ferplus
 from mtclar.train.data.augmentation import occluded
 from mtclar.train.data.real_people import LABELS, PICTURES, Split, split_of
 from mtclar.train.rendered.face_crop import FaceCropper
+from tools.docs.figures import table
 from tools.fit.occluders import OCCLUDERS, draw, draw_elsewhere, mouth_mask
 
 Array = NDArray[Any]
@@ -55,13 +58,14 @@ RENDERED_WEIGHT, PHOTO_WEIGHT = 3.0, 0.4  # of a further example
 
 
 class Photos:
-    """Grey photos of one split with their landmarks, in random order."""
+    """Grey photos of one split with their landmarks, in random order: `count`, or with `rest` those of other people."""
 
-    def __init__(self, folder: Path, split: Split, count: int) -> None:
+    def __init__(self, folder: Path, split: Split, count: int, *, rest: bool = False) -> None:
         with (folder / LABELS).open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if split_of(row["person"]) == split]
-        chosen = np.random.default_rng(1).permutation(len(rows))[:count]
-        self._rows = [rows[i] for i in chosen]
+        order = [rows[i] for i in np.random.default_rng(1).permutation(len(rows))]
+        people = {row["person"] for row in order[:count]}
+        self._rows = [row for row in order if row["person"] not in people] if rest else order[:count]
         self._folder = folder
 
     def __iter__(self) -> Iterator[tuple[Grey, Array, int]]:
@@ -170,23 +174,70 @@ def fitted(embedding: Array, hidden: Array, weight: Array, sha256: str) -> Hidde
 
 def report(
     probe: HiddenMouth, encoded: Encoded, drawn: Array, expression: Array, others: dict[str, Array]
-) -> None:
-    """Prints the shares and the errors."""
+) -> str:
+    """Shares said to be hidden, RMSE and coverage of absolute values, with the sd of the encoder and as reported."""
     said = probe(encoded.embedding) > 0
-    shares = {
-        name: f"{said[drawn == name].mean():.3f} of {(drawn == name).sum()}" for name in np.unique(drawn)
-    }
-    print("said to be hidden:", shares | {name: f"{(probe(e) > 0).mean():.4f}" for name, e in others.items()})
     estimates = Comparer(None, None)(encoded)
     value = np.array([(e.valence, e.arousal) for e in estimates])
     sd = np.array([(e.valence_sd, e.arousal_sd) for e in estimates])
+    final_sd = np.where(said[:, None], np.hypot(sd, HIDDEN_SD), sd)
     off = value - class_centres()[expression]
     hidden = np.isin(drawn, OCCLUDERS)
-    for name, of in (("in view", drawn == "clear"), ("hidden", hidden), ("hidden and seen", hidden & said)):
-        inside = (np.abs(off[of]) <= Z_90 * sd[of]).mean(0)
-        print(
-            f"{name}: RMSE {np.sqrt((off[of] ** 2).mean(0)).round(3)}, in the 90 % interval {inside.round(2)}"
-        )
+    groups = {
+        "photos as they are": drawn == "clear",
+        "an object elsewhere": drawn == "elsewhere",
+        **{name: drawn == name for name in OCCLUDERS},
+        "all four": hidden,
+        "of these, said to be hidden": hidden & said,
+        "of these, missed": hidden & ~said,
+    }
+    rows = []
+    for name, of in groups.items():
+        covered = [
+            " / ".join(f"{100 * share:.0f}" for share in (np.abs(off[of]) <= Z_90 * wide[of]).mean(0))
+            for wide in (sd, final_sd)
+        ]
+        error = " / ".join(f"{e:.3f}" for e in np.sqrt((off[of] ** 2).mean(0)))
+        rows.append([name, f"{of.sum()}", f"{100 * said[of].mean():.1f} %", error, *covered])
+    head = [
+        "",
+        "photos",
+        "said to be hidden",
+        "RMSE",
+        "in the 90 % interval, %, sd not widened",
+        "sd as reported",
+    ]
+    shares = [f"{name}: {100 * (probe(e) > 0).mean():.1f} % said to be hidden" for name, e in others.items()]
+    return "\n".join([table(head, rows), *shares])
+
+
+def fit(
+    folder: Path, further: Array, sets: Sequence[Path], mesh: FaceMesh, networks: Networks
+) -> HiddenMouth:
+    """A probe of the people of the training split, FER+ crops [n, S, S] and picture sets of rendered people."""
+    pictures, hidden = zip(
+        *(
+            (cropped(mesh, picture, points), is_hidden)
+            for picture, points, is_hidden in training_pictures(Photos(folder, "training", TRAINING_PHOTOS))
+        ),
+        strict=True,
+    )
+    faces = []
+    for path in sets:
+        with np.load(path, allow_pickle=False) as stored:
+            faces.append(answers.middles(stored["images"]))
+    rendered = np.concatenate(faces)
+    parts = [
+        (np.stack(pictures), np.array(hidden), 1.0),
+        (further, np.zeros(len(further), bool), PHOTO_WEIGHT),
+        (rendered, np.zeros(len(rendered), bool), RENDERED_WEIGHT),
+    ]
+    behind = hidden_crops(rendered)
+    parts.append((behind, np.ones(len(behind), bool), RENDERED_WEIGHT))
+    embedding = np.concatenate([answers.encode(networks.encoder, crops).embedding for crops, _, _ in parts])
+    is_hidden = np.concatenate([part for _, part, _ in parts])
+    weight = np.concatenate([np.full(len(part), of) for part, _, of in parts])
+    return fitted(embedding.astype(np.float64), is_hidden, weight, networks.card.sha256)
 
 
 def main() -> None:
@@ -196,48 +247,41 @@ def main() -> None:
     )
     parser.add_argument("people", type=Path, metavar="PEOPLE")
     parser.add_argument("--ferplus", type=Path, required=True)
-    parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="picture sets for training")
+    parser.add_argument(
+        "--rendered",
+        type=Path,
+        nargs="+",
+        help="picture sets for training; without, the bundled one is measured",
+    )
+    parser.add_argument(
+        "--rest", action="store_true", help="measures on test people on whom nothing was chosen"
+    )
     parser.add_argument("--write", action="store_true", help="hidden_mouth.json of the bundled encoder")
     options = parser.parse_args()
-    extra.require("sklearn", purpose="fitting")
+    if options.write and not options.rendered:
+        parser.error("--write needs --rendered")
+    photos = ferplus.load(options.ferplus)
     with Networks() as networks, open_session(models.path("face_mesh")) as session:
         mesh, encoder = FaceMesh(session), networks.encoder
-        encode: Callable[[Array], Encoded] = lambda crops: answers.encode(encoder, crops)  # noqa: E731
-        pictures, hidden = zip(
+        probe = probe_of(networks.card.sha256)
+        if options.rendered:
+            extra.require("sklearn", purpose="fitting")
+            further = photos.split("Training").images[:FERPLUS_PHOTOS]
+            probe = fit(options.people, further, options.rendered, mesh, networks)
+        if probe is None:
+            parser.error("the bundled encoder has no probe yet: give --rendered")
+        crops, drawn, expression = zip(
             *(
-                (cropped(mesh, picture, points), is_hidden)
-                for picture, points, is_hidden in training_pictures(
-                    Photos(options.people, "training", TRAINING_PHOTOS)
+                (cropped(mesh, picture, points), name, label)
+                for picture, points, name, label in test_pictures(
+                    Photos(options.people, "test", TEST_PHOTOS, rest=options.rest)
                 )
             ),
             strict=True,
         )
-        photos = ferplus.load(options.ferplus)
-        further = encode(photos.split("Training").images[:FERPLUS_PHOTOS]).embedding
-        faces = []
-        for path in options.rendered:
-            with np.load(path, allow_pickle=False) as stored:
-                faces.append(answers.middles(stored["images"]))
-        rendered = np.concatenate(faces)
-        parts = [
-            (encode(np.stack(pictures)).embedding, np.array(hidden), 1.0),
-            (further, np.zeros(len(further), bool), PHOTO_WEIGHT),
-            (encode(rendered).embedding, np.zeros(len(rendered), bool), RENDERED_WEIGHT),
-        ]
-        behind = encode(hidden_crops(rendered)).embedding
-        parts.append((behind, np.ones(len(behind), bool), RENDERED_WEIGHT))
-        embedding, is_hidden = (np.concatenate([part[i] for part in parts]) for i in range(2))
-        weight = np.concatenate([np.full(len(part), of) for part, _, of in parts])
-        probe = fitted(embedding.astype(np.float64), is_hidden, weight, networks.card.sha256)
-        crops, drawn, expression = zip(
-            *(
-                (cropped(mesh, picture, points), name, label)
-                for picture, points, name, label in test_pictures(Photos(options.people, "test", TEST_PHOTOS))
-            ),
-            strict=True,
-        )
-        others = {"FER+ PrivateTest": encode(photos.split("PrivateTest").images).embedding}
-        report(probe, encode(np.stack(crops)), np.array(drawn), np.array(expression), others)
+        others = {"FER+ PrivateTest": answers.encode(encoder, photos.split("PrivateTest").images).embedding}
+        encoded = answers.encode(encoder, np.stack(crops))
+        print(report(probe, encoded, np.array(drawn), np.array(expression), others))
     if options.write:
         probe.write(models.hidden_mouth_path())
 

@@ -72,8 +72,8 @@ class LiveFeed:
         self._send(frame, check)
         # Not during a capture: the support set has those faces, so their estimates would hardly change.
         unlabelled = session.status.unlabelled
-        if capture is None and check.crop is not None and check.usable and unlabelled.due(check.t_s):
-            unlabelled.add(check.t_s, session.tracker.encode([check.crop]))
+        if capture is None and check.encoded is not None and check.usable and unlabelled.due(check.t_s):
+            unlabelled.add(check.t_s, check.encoded)
         if capture is not None and capture.session.done:
             self._capture = None
             self._finish(capture)

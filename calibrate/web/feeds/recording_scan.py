@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtclar.calibrate.core.frame_check import AcceptedFrame, Rejection, check_frame
+from mtclar.calibrate.core.frame_check import AcceptedFrame, FrameCheck, Rejection, check_frame
 from mtclar.calibrate.core.labelled_frames import WARM_UP_FRAMES
 from mtclar.calibrate.core.raters import SAME_TIME_S
 from mtclar.engine.data_types import Encoded, FaceCrop, Frame
@@ -119,10 +119,11 @@ def scan_recording(
 ) -> RecordingScan:
     """Checks the wanted frames of a recording, each after tracking the few before it.
 
-    Calls `progress` with the time of each frame. Raises UsageError when no frame is wanted, CalibrationError when none
-    is usable, or too many are.
+    Frames of second choice are usable if there are no others. Calls `progress` with the time of each frame. Raises
+    UsageError when no frame is wanted, CalibrationError when none is usable, or too many are.
     """
     stills: list[Still] = []
+    second_choice: list[Still] = []
     rejected: list[Rejection] = []
     before: list[Frame] = []
     for frame in frames:
@@ -131,24 +132,13 @@ def scan_recording(
             for earlier in before:
                 tracker.find(earlier)
             check = check_frame(tracker, frame, alone=False)
-            if check.crop is None or check.issues:
+            if check.issues:
                 rejected.append(Rejection(f"{frame.pts_s:.2f} s", check.issues))
-            else:
-                outline = face_outline(check.crop, (frame.image.shape[1], frame.image.shape[0]))
-                encoded = tracker.encode([check.crop])
-                stills.append(
-                    Still(
-                        frame.seq,
-                        frame.pts_s,
-                        small_jpeg(frame.image, RECORDED_WIDTH),
-                        outline,
-                        check.crop,
-                        encoded,
-                    )
-                )
+            if check.usable or (check.second_choice and not stills):
+                (stills if check.usable else second_choice).append(_still(frame, check))
         before = [*before[1 - WARM_UP_FRAMES :], frame]
         progress(frame.pts_s)
-        if len(stills) > MAX_STILLS:
+        if max(len(stills), len(second_choice)) > MAX_STILLS:
             raise CalibrationError(
                 f"more than {MAX_STILLS} frames to label", "choose a larger --every, or cut the recording"
             )
@@ -156,6 +146,9 @@ def scan_recording(
         raise UsageError(
             "the recording ends before the first frame to label", "choose a smaller --every, or --pick N"
         )
+    if not stills and second_choice:
+        shown = {f"{still.time_s:.2f} s" for still in second_choice}
+        return RecordingScan(tuple(second_choice), tuple(one for one in rejected if one.name not in shown))
     if not stills:
         issues = {issue for one in rejected for issue in one.issues}
         why = f" ({', '.join(sorted(issues))})" if issues else ""
@@ -163,6 +156,14 @@ def scan_recording(
             f"no frame of the recording can be labelled{why}", "check that it shows a face"
         )
     return RecordingScan(tuple(stills), tuple(rejected))
+
+
+def _still(frame: Frame, check: FrameCheck) -> Still:
+    assert check.crop is not None
+    assert check.encoded is not None
+    outline = face_outline(check.crop, (frame.image.shape[1], frame.image.shape[0]))
+    jpeg = small_jpeg(frame.image, RECORDED_WIDTH)
+    return Still(frame.seq, frame.pts_s, jpeg, outline, check.crop, check.encoded)
 
 
 def pick_most_useful(stills: Sequence[Still], count: int) -> tuple[Still, ...]:

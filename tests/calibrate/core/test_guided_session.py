@@ -1,6 +1,7 @@
 """A guided session: which frames it takes, and which prompts it rejects and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,10 @@ def good(t_s: float, score: float = 1.0) -> FrameCheck:
 
 def bad(t_s: float, *issues: str) -> FrameCheck:
     return FrameCheck(t_s, None, issues or ("no face",))
+
+
+def masked(t_s: float) -> FrameCheck:
+    return replace(good(t_s), issues=("mouth hidden",))
 
 
 def play(session: GuidedSession, checks: Sequence[FrameCheck]) -> list[PromptProgress]:
@@ -132,3 +137,27 @@ def test_an_interrupted_session_has_the_frames_so_far() -> None:
     assert not session.done
     assert len(session.selection.accepted) == 2
     assert not session.selection.rejected
+
+
+def test_a_hidden_mouth_is_taken_only_when_patience_ends_without_a_better_frame() -> None:
+    session = GuidedSession(PROMPTS[:1], countdown_s=0.0, patience_s=3.0)
+    play(session, [masked(t) for t in seconds(0.0, 2.0)])
+    assert session.selection.accepted == ()
+    play(session, [masked(t) for t in seconds(2.0, 30.0)])
+    assert session.done
+    assert len(session.selection.accepted) == 1
+    assert session.selection.rejected == ()
+
+
+def test_one_frame_with_the_mouth_in_view_is_better() -> None:
+    session = GuidedSession(PROMPTS[:1], countdown_s=0.0, patience_s=3.0)
+    play(session, [good(t) if 1.0 <= t < 1.5 else masked(t) for t in seconds(0.0, 30.0)])
+    assert session.done
+    assert all(1.0 <= one.t_s < 1.5 for one in session.selection.accepted)
+
+
+def test_a_frame_with_a_further_issue_is_never_taken() -> None:
+    session = GuidedSession(PROMPTS[:1], countdown_s=0.0, patience_s=3.0)
+    play(session, [replace(masked(t), issues=("too dark", "mouth hidden")) for t in seconds(0.0, 30.0)])
+    assert session.selection.accepted == ()
+    assert session.selection.rejected[0].issues == ("too dark", "mouth hidden")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtclar.engine.data_types import Estimate, FaceCrop
+from mtclar.engine.data_types import FaceCrop
 from mtclar.engine.estimate.caveats import HIDDEN_SD, Caveats, Qualified
 
 FPS = 25
@@ -21,22 +21,21 @@ FACE = FaceCrop(
 )
 
 
-def estimate(arousal: float = 0.2) -> Estimate:
-    return Estimate(0.5, arousal, 0.1, 0.1, np.zeros(0, np.float32), None, False, (0.5, arousal))
+VALUE, SD = (0.5, 0.2), (0.1, 0.1)
 
 
 def watched(odds: list[float | None], face: FaceCrop = FACE) -> list[Qualified]:
     caveats = Caveats()
-    return [caveats(i / FPS, face, estimate(), one) for i, one in enumerate(odds)]
+    return [caveats(i / FPS, face, VALUE, SD, one) for i, one in enumerate(odds)]
 
 
 def test_a_mouth_that_stays_hidden_makes_both_values_less_certain_and_leaves_them() -> None:
     seen = watched([-3.0] * FPS + [3.0] * FPS)
     assert not any("mouth hidden" in one.caveats for one in seen[:FPS])
     assert seen[-1].caveats == ("mouth hidden",)
-    assert seen[-1].value == seen[0].value == (0.5, 0.2)
+    assert seen[-1].value == seen[0].value == VALUE
     assert seen[-1].sd == pytest.approx([np.hypot(0.1, more) for more in HIDDEN_SD])
-    assert seen[0].sd == (0.1, 0.1)
+    assert seen[0].sd == SD
 
 
 def test_single_frames_do_not_count() -> None:
@@ -50,7 +49,7 @@ def test_a_still_image_is_judged_by_itself() -> None:
 
 
 def test_without_a_probe_nothing_is_said() -> None:
-    assert watched([None])[0] == Qualified((), (0.5, 0.2), (0.1, 0.1))
+    assert watched([None])[0] == Qualified((), VALUE, SD)
 
 
 def test_a_hidden_mouth_does_not_talk() -> None:
@@ -62,5 +61,5 @@ def test_a_hidden_mouth_does_not_talk() -> None:
 def test_after_a_gap_the_mouth_is_judged_anew() -> None:
     caveats = Caveats()
     for i in range(FPS):
-        caveats(i / FPS, FACE, estimate(), 4.0)
-    assert caveats(10.0, FACE, estimate(), -0.5).caveats == ()
+        caveats(i / FPS, FACE, VALUE, SD, 4.0)
+    assert caveats(10.0, FACE, VALUE, SD, -0.5).caveats == ()

@@ -1,20 +1,15 @@
 """The bundled probe: it belongs to the bundled encoder, and sees what covers the mouth of a face."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from support.media.covered_faces import Cover, covered_demo, headband, mask
 
-from mtclar.engine import Frame, Tracker, models
+from mtclar.engine import Tracker, models
 from mtclar.engine.errors import ModelError
 from mtclar.engine.estimate.caveats import HIDDEN_SD
 from mtclar.engine.estimate.hidden_mouth import HiddenMouth, probe_of
-from mtclar.stream import demo_clip
-
-Cover = Callable[[np.ndarray, np.ndarray], None]
-FPS = 25
 
 
 def test_the_probe_belongs_to_the_bundled_encoder_alone() -> None:
@@ -44,55 +39,11 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
         HiddenMouth.read(tmp_path / "missing.json")
 
 
-def mask(image: np.ndarray, points: np.ndarray) -> None:
-    """From the bridge of the nose to the chin, between the ears."""
-    edge = [
-        234,
-        93,
-        132,
-        58,
-        172,
-        136,
-        150,
-        149,
-        176,
-        148,
-        152,
-        377,
-        400,
-        378,
-        379,
-        365,
-        397,
-        288,
-        361,
-        323,
-        454,
-        197,
-    ]
-    cv2.fillPoly(image, [points[edge, :2].astype(np.int32)], (60, 70, 90))
-
-
-def headband(image: np.ndarray, points: np.ndarray) -> None:
-    """Over the forehead."""
-    low, high = (round(float(points[i, 1])) for i in (10, 9))
-    image[low : (low + high) // 2] = (60, 70, 90)
-
-
 @pytest.mark.parametrize(("cover", "hidden"), [(mask, True), (headband, False), (None, False)])
 def test_a_covered_mouth_is_a_caveat_and_widens_the_sd(cover: Cover | None, hidden: bool) -> None:
-    video = cv2.VideoCapture(str(demo_clip.clip_path()))
-    with (
-        Tracker.open(max_faces=1, smoother="none") as tracker,
-        Tracker.open(max_faces=1) as finder,
-    ):
-        for i in range(FPS):
-            read, image = video.read()
-            assert read
-            (crop,) = finder.find(Frame.of(image, i / FPS)).crops
-            if cover is not None:
-                cover(image, crop.landmarks)
-            (face,) = tracker(image, i / FPS)
+    with Tracker.open(max_faces=1, smoother="none") as tracker:
+        for frame in covered_demo(25, cover):
+            (face,) = tracker(frame)
     assert ("mouth hidden" in face.caveats) == hidden
     assert face.raw is not None
     more = HIDDEN_SD[0] if hidden else 0.0

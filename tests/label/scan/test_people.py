@@ -108,7 +108,7 @@ def test_a_person_who_was_away_is_found_again_and_the_other_gets_no_value(
     assert set(states[away.start : away.stop]) == {"other_face", "between"}
     assert np.isnan(outcome.table.values[away.start : away.stop]).all()
     assert set(states[165:]) <= {"ok", "between", "labelled"}
-    assert (errors_of(outcome, anna, slice(165, 250)) < 0.15).all()
+    assert (errors_of(outcome, anna, slice(165, 250)) < 0.2).all()
 
 
 def seen(runs: Sequence[Sequence[int]], looks: Sequence[int]) -> SeenFaces:
@@ -124,7 +124,7 @@ def seen(runs: Sequence[Sequence[int]], looks: Sequence[int]) -> SeenFaces:
         np.ones(number, bool),
         Encoded(np.zeros((number, 1), np.float32), np.zeros((number, 2), np.float32)),
         FaceDetails(
-            *(np.zeros((number, size), np.float32) for size in (3, 2)),
+            *(np.zeros((number, size), np.float32) for size in (3, 2, 3)),
             np.full(number, ""),
             np.zeros((number, 0)),
         ),
