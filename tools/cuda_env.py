@@ -8,7 +8,6 @@ wheels of its own. All other packages come from the environment that runs this. 
 LD_LIBRARY_PATH=`folder`/lib.
 """
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+from tools.arguments import parser_of
 
 PYCUDA = "pycuda==2026.1"
 HEADERS = (
@@ -107,9 +108,7 @@ def build_pycuda(work: Path, lib: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder
     make(folder)

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.arguments import parser_of
+
 ROOT = Path(__file__).parents[1]
 BACKENDS = (
     "tensorrt",
@@ -209,7 +211,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: a card's backend ran and every one that ran is exact; 1 otherwise."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for gpu-check.json and .md")
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--backends", nargs="+", default=list(BACKENDS))

@@ -8,7 +8,6 @@ code 1 when one of them grows or a message is missing. `--write` puts the sample
 docs/results/. Needs GStreamer's RTSP server (.ci/system), and matplotlib for the plot.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -26,6 +25,7 @@ from tests.support.faults import bad_clients
 from tests.support.faults.proxy import Proxy
 from tests.support.faults.rtsp import RtspServer, write_face_pictures
 from tests.support.faults.tracker_process import Footprint, Running, Watcher, is_affect
+from tools.arguments import parser_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "results" / "data" / "soak.json"
@@ -276,9 +276,7 @@ def plot(result: Soak, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--every", type=float, default=30.0, metavar="S", help="seconds between faults")
     parser.add_argument("--write", action="store_true", help="summary and plot into docs/results/")

@@ -14,7 +14,6 @@ and FER+ PrivateTest are for the table and the plot alone. With --write the cons
 changed: the last line says what the tuning people would choose now.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -40,6 +39,7 @@ from mtclar.calibrate.core.evaluation.report import MIN_LABELS
 from mtclar.engine import models
 from mtclar.engine.backends.session import InferenceSession, open_session
 from mtclar.engine.estimate.encoder import Encoder
+from tools.arguments import parser_of
 from tools.docs.figures import RESULTS, table
 from tools.docs.generated import replace_section
 from tools.fit.fewshot_people import rendered, strangers
@@ -221,9 +221,7 @@ def simulated(of: Iterator[Task], pair: InferenceSession) -> Sessions:
 
 def main() -> None:
     """Prints or writes the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     for name, what in (("people", "pictures"), ("scenes", "folder of scenes")):
         parser.add_argument(f"--{name}", type=Path, required=True, help=f"{what} of rendered test people")
         parser.add_argument(

@@ -10,7 +10,6 @@ The support set is then tried on the clip's second half.
 With --pictures, Chromium looks on and takes the pictures of docs/live/calibrate.md.
 """
 
-import argparse
 import json
 import re
 import subprocess
@@ -36,6 +35,7 @@ from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.stream.server.uploads import write_header
 from mtclar.stream.sources import open_source
 from tests.support.browser.chromium import launched
+from tools.arguments import parser_of
 
 READING_S = 5.0
 WAIT_S = 60.0
@@ -176,7 +176,7 @@ def take_pictures(url: str, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--pictures", type=Path, metavar="FOLDER", help="take the pictures of docs/live/calibrate.md"
     )

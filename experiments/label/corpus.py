@@ -6,7 +6,6 @@ The clips of the rendered test people, every 20th frame labelled, through `mtcla
 with two workers. Starting the networks is in the time on the clock and not in the processor time of the videos.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -20,6 +19,7 @@ from mtclar.cli.commands.networks.evaluate import CACHE
 from mtclar.engine.files.reading import user_folder
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -63,9 +63,7 @@ def run(count: int, workers: int) -> tuple[float, float, float, float]:
 
 def main() -> None:
     """Measures, prints and perhaps writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--write", action="store_true", help="into docs/results/corpus.md")
     parser.add_argument("--clips", type=int, default=24)
     given = parser.parse_args()

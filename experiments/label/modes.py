@@ -8,7 +8,6 @@ on the same frames. Speed is processor time of this process, so other load on th
 the tables into docs/results/label.md and the plots beside it; without it they are printed.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from mtclar.stream.label_formats.label_file import Label, read_labels
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 from tools.fit.label_clips import encoded_clips
@@ -216,9 +216,7 @@ def real_clip(scanner: FaceScanner) -> str:
 
 def main() -> None:
     """Measures, prints and perhaps writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--write", action="store_true", help="into docs/results/label.md")
     parser.add_argument("--people", type=int, default=24, help="how many of the test people (%(default)s)")
     given = parser.parse_args()

@@ -37,6 +37,7 @@ from mtclar.train.network.checkpoint import LATEST, WEIGHTS, Checkpoint, load_ch
 from mtclar.train.run import loop
 from mtclar.train.run.config import TrainConfig, TrainData
 from mtclar.train.run.presets import PRESETS
+from tools.arguments import parser_of
 from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "development" / "training.md"
@@ -141,9 +142,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--rendered", type=Path, required=True, help="people to train on")
     parser.add_argument("--validation", type=Path, required=True, help="other people of the train split")

@@ -10,7 +10,6 @@ leaves the encoder's answers for FER+ PublicTest and for the rendered people as 
 needs no pictures.
 """
 
-import argparse
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +31,7 @@ from mtclar.train.accuracy.answers import NETWORKS, encode, middles
 from mtclar.train.accuracy.encoder_figures import VaFigures, photo_figures
 from mtclar.train.data import ferplus, rendered_people
 from mtclar.train.data.pairs import same_person_pairs, stranger_pairs
+from tools.arguments import parser_of
 
 ROUNDS, BLOCK, WARM = 60, 10, 2
 SUPPORT = 16
@@ -39,7 +39,7 @@ SUPPORT = 16
 
 def main() -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument("--ferplus", type=Path)
     parser.add_argument("--people", type=Path, nargs="+", help="pictures of rendered test people")
     parser.add_argument(

@@ -12,7 +12,6 @@ already in OUT is not repeated, one that was stopped goes on, and an OUT with ru
 `--write` puts all into docs/results/data/across-sources.json and the tables of docs/results/across-sources.md.
 """
 
-import argparse
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.engine.files.writing import write_whole
+from mtclar.engine.installation.machine import processor_name
 from mtclar.train.accuracy import answers
 from mtclar.train.accuracy.answers import Networks
 from mtclar.train.accuracy.methods import ABSOLUTE, METHODS, MTCLAR, NEAREST, Engine
@@ -43,6 +43,7 @@ from mtclar.train.network.export import export
 from mtclar.train.run import loop
 from mtclar.train.run.config import TrainConfig, TrainData
 from mtclar.train.run.presets import PRESETS
+from tools.arguments import parser_of
 from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section
 from tools.fit.fewshot_people import People, rendered
@@ -307,19 +308,10 @@ def tables(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    named = re.search(r"model name\s*: (.+)", path.read_text()) if path.is_file() else None
-    return named[1] if named else "unknown processor"
-
-
 @in_words
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     for option in ("ferplus", "people", "rendered", "rendered-test"):
         parser.add_argument(f"--{option}", type=Path, required=True)
     parser.add_argument("--steps", type=count, default=500, help=f"a multiple of {EPOCH_STEPS} (%(default)s)")
@@ -336,7 +328,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "steps": options.steps,
         "batch": CONFIG.batch,
-        "processor": processor(),
+        "processor": processor_name(),
         "constants": constants(tests),
         "runs": {},
     }

@@ -7,7 +7,6 @@ Real faces by what the crowd saw in them (FER+ PrivateTest; nobody's age, sex or
 people by age, sex and skin tone, with the spread over people, since there are few in a group.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
 from mtclar.train.data import ferplus
 from mtclar.train.rendered.pictures import PictureSet
+from tools.arguments import parser_of
 from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section
 from tools.fit.fewshot_people import rendered
@@ -104,9 +104,7 @@ def _interval(value: Sequence[float], bounds: Array) -> str:
 
 def main() -> None:
     """Prints or writes the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--ferplus", type=Path, required=True, help="FER+ folder (PrivateTest is used)")
     parser.add_argument("--people", type=Path, required=True, help="pictures of rendered test people")
     parser.add_argument("--write", action="store_true", help="into docs/reference/model-card.md")

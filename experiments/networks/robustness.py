@@ -9,7 +9,6 @@ degraded face keeps the measured quantities (sharpness, brightness, side, yaw), 
 error over that quantity has grown by GROWTH. Jitter: a still face with sensor noise through the whole tracker.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from mtclar.train.rendered.person.expressions import mixed
 from mtclar.train.rendered.person.people import Person
 from mtclar.train.rendered.pictures import sample_background, sample_light
 from mtclar.train.rendered.splits import TEST
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -342,9 +342,7 @@ def plot(sets: Mapping[str, list[Seen]], path: Path) -> None:
 
 def main() -> None:
     """Prints or writes the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument("--frames", type=Path, required=True, help="where the rendered frames are kept")
     parser.add_argument(

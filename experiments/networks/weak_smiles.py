@@ -8,7 +8,6 @@ as a share of the distance between the outer corners of the eyes. Evaluation onl
 puts the tables into docs/results/real-faces.md.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +27,7 @@ from mtclar.train.accuracy.methods import Engine
 from mtclar.train.command_line import in_words
 from mtclar.train.data.real_people import CROP_FRAMING
 from mtclar.train.rendered.face_crop import FaceCropper
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 from tools.fit.measure_real_faces import MIDDLE, london_photos
@@ -172,9 +172,7 @@ def tables(measured: Smiles) -> Iterator[str]:
 @in_words
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--london", type=Path, required=True)
     parser.add_argument("--write", action="store_true", help="into docs/results/real-faces.md")
     options = parser.parse_args()

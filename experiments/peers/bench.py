@@ -11,7 +11,6 @@ passed, and of the processor time of all threads of a program, which other load 
 figures and puts them into docs/results/performance.md.
 """
 
-import argparse
 import json
 import struct
 import subprocess
@@ -30,6 +29,7 @@ from mtclar.cli.benchmark.material import Material, machine
 from mtclar.engine.data_types import Frame
 from mtclar.engine.tracker import Tracker
 from mtclar.stream.pipeline.summary import write_json
+from tools.arguments import parser_of
 from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section
 
@@ -153,9 +153,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--node-folder", type=Path, help="where node_modules of package.json is")
     parser.add_argument("--fer-python", type=Path, help="interpreter of an environment with fer")
     parser.add_argument("--mediapipe", type=Path, help="folder that `make setup-mediapipe` made")

@@ -5,7 +5,6 @@ frame's time is everything that the page's main thread did for it: receiving, dr
 garbage. "processor" is the time that the thread ran; "wall" has its waits for a busy machine's processor too.
 """
 
-import argparse
 import bisect
 import json
 from collections import defaultdict
@@ -16,6 +15,7 @@ import numpy as np
 from playwright.sync_api import Browser
 
 from tests.support.browser.chromium import launched
+from tools.arguments import parser_of
 from tools.docs.dashboard_scenes import SCENES, Player, playing
 
 CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline"]
@@ -84,9 +84,7 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--scene", choices=SCENES, action="append", help="by default all of them")
     parser.add_argument("--ratio", type=float, default=1.0, help="device pixels for a CSS pixel")
     parser.add_argument(

@@ -7,7 +7,6 @@ The bytes go through the library's own protocol objects, server and client side,
 the extension. Each client has a compressor of its own, as RFC 7692 wants it, so the cost is one a client and message.
 """
 
-import argparse
 import json
 import math
 import time
@@ -19,6 +18,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from experiments.server.fan_out import RATE_HZ, message
+from tools.arguments import parser_of
 from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "performance.md"
@@ -118,9 +118,7 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     wanted = parser.parse_args()
     text = table()

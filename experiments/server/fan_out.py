@@ -31,6 +31,7 @@ from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
 from tests.support.faults import bad_clients
+from tools.arguments import parser_of
 from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "performance.md"
@@ -223,9 +224,7 @@ def table(results: list[FanOut]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     parser.add_argument("--clients", type=int, nargs="+", default=list(CLIENTS))
     for hidden in ("--serve", "--read"):

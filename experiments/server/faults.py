@@ -9,7 +9,6 @@ by side.
 Needs GStreamer's RTSP server (.ci/system).
 """
 
-import argparse
 import json
 import os
 import random
@@ -30,6 +29,7 @@ import numpy as np
 from tests.support.faults.proxy import Proxy
 from tests.support.faults.rtsp import RtspServer, write_face_pictures
 from tests.support.faults.tracker_process import Footprint, Received, Running, Watcher, is_affect, is_state
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -309,9 +309,7 @@ def rows(outcomes: list[Outcome]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--tries", type=int, default=20)
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--only", metavar="TEXT", help="faults whose name holds this")

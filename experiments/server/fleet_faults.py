@@ -11,7 +11,6 @@ that are stored already count: delete docs/results/data/fleet-faults.json to beg
 (.ci/system).
 """
 
-import argparse
 import json
 import os
 import signal
@@ -27,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.server.fleet_scene import Scene, held_up, wait_for
+from mtclar.engine.installation.machine import processor_name
 from tests.support.peers.fleet_worker import WorkerProcess
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -296,7 +297,7 @@ def text_of(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--tries", type=int, default=20)
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--only", metavar="TEXT", default="", help="faults whose name holds this")
@@ -332,14 +333,6 @@ def main() -> None:
     print(text_of(result))
     if asked.write:
         replace_section(PAGE, "fleet-faults", text_of(result))
-
-
-def processor_name() -> str:
-    """The name of this machine's processor, as Linux has it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "a processor"
-    )
 
 
 if __name__ == "__main__":

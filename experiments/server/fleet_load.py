@@ -27,10 +27,11 @@ import psutil
 from websockets.sync.client import connect
 
 from experiments.server.fan_out import CAPTURED, Reader, go, line_of
-from experiments.server.fleet_faults import processor_name
+from mtclar.engine.installation.machine import processor_name
 from tests.support.faults import bad_clients
 from tests.support.peers.fleet_worker import WorkerProcess
 from tests.support.peers.nats_server import NatsServer, nats_server
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -333,7 +334,7 @@ def text_of(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--clients", type=int)
     parser.add_argument("--hz", type=float, default=5.0)

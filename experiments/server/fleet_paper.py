@@ -3,12 +3,12 @@
 python -m experiments.server.fleet_paper --write
 """
 
-import argparse
 import json
 import math
 from typing import Any
 
 from experiments.server.fleet_load import PAGE, RESULT, WORKER_HZ
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -85,7 +85,7 @@ def paper(load: dict[str, Any], bench: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--write", action="store_true", help="into docs/server/fleet.md")
     text = paper(json.loads(RESULT.read_text()), json.loads(BENCH.read_text()))
     print(text)

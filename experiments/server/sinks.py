@@ -8,7 +8,6 @@ Messages of one face go to the sinks as the tracker sends them, 30 a second; the
 receiver of `--clock` has a clock of its own, 5,000 s ahead (a time namespace, which needs root). Needs mosquitto.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -23,6 +22,7 @@ import numpy as np
 
 from experiments.server.sink_link import ROOT, Sender, linked, wait_until
 from mtclar.stream.sinks import SinkGroup
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -200,9 +200,7 @@ def page(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--restarts", type=int, default=20)
     parser.add_argument("--block", type=float, default=BLOCK_S, metavar="SECONDS")

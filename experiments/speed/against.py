@@ -7,7 +7,6 @@ another, on the bundled clip. Prints frames a second, processor time a frame and
 pairs of runs.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tools.arguments import parser_of
 
 ROOT = Path(__file__).parents[2]
 # For the interpreter of either checkout: it imports that checkout's packages, of which it needs what both have.
@@ -76,7 +77,7 @@ def run(checkout: Path, freshness: str, clients: int) -> dict[str, Any]:
 
 def main() -> None:
     """Prints both and their ratios."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("checkout", type=Path, metavar="CHECKOUT")
     parser.add_argument("--freshness", choices=("all", "paced"), default="all")
     parser.add_argument("--rounds", type=int, default=5)

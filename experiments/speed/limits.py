@@ -9,7 +9,6 @@ convolutions, without the depthwise ones. Python's own share: the same frames wi
 answered before.
 """
 
-import argparse
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from mtclar.engine.face.face_tracker import FaceTracker
 from mtclar.engine.face.landmarks import FaceMesh
 from mtclar.engine.installation.machine import instruction_sets, processor_name
 from mtclar.engine.tracker import Tracker
+from tools.arguments import parser_of
 from tools.docs.figures import table
 from tools.docs.generated import replace_section
 
@@ -251,7 +251,7 @@ def python_table() -> str:
 
 def main() -> None:
     """Prints the tables, or puts them into the page."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     wanted = parser.parse_args()
     cv2.setNumThreads(1)

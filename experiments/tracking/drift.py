@@ -9,7 +9,6 @@ in the light and pose of calibration, and after it a scene with one thing change
 RUN_S. The limits of `drift` were set on the tuning people; the test people are for the table alone.
 """
 
-import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from mtclar.engine.estimate.drift import DriftWatch, Reason
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.face.quality import RUN_LIMITS, conditions, quality_issues
 from mtclar.engine.support_set import SupportSet
+from tools.arguments import parser_of
 from tools.docs.figures import RESULTS, table
 from tools.docs.generated import replace_section
 
@@ -182,9 +182,7 @@ def false_alarms(of: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Prints or writes the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--scenes", type=Path, required=True, help="folder of scenes of test people")
     parser.add_argument("--tune-scenes", type=Path, required=True, help="of the people for the limits")
     parser.add_argument("--write", action="store_true", help=f"into docs/{PAGE.name} and {RESULT.name}")

@@ -7,7 +7,6 @@ pose, and the beginning of that one again with one thing changed. The engine's o
 they are stored as pictures, so that another encoder needs no new rendering. A person who is there is kept.
 """
 
-import argparse
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from mtclar.train.rendered.clips import ClipFrame, LitAt, Script, random_script,
 from mtclar.train.rendered.drawing.renderer import Light, unit_rows
 from mtclar.train.rendered.person.people import Person
 from mtclar.train.rendered.pictures import sample_background, sample_light
+from tools.arguments import parser_of
 
 FPS = 4.0
 CALIBRATION_S, UNCHANGED_S, CHANGED_S = 8.0, 16.0, 5.0
@@ -183,9 +183,7 @@ def load(path: Path) -> dict[str, Scene]:
 
 def main() -> None:
     """Renders those that are not there."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people", type=people_range, required=True, metavar="A:B")
     options = parser.parse_args()

@@ -5,7 +5,6 @@
 (`make setup-mediapipe` makes that environment.) The tables of docs/explanation/faces.md come from it.
 """
 
-import argparse
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import numpy as np
 from mtclar.engine import Frame, Tracker
 from mtclar.engine.data_types import BLENDSHAPES, FaceCrop
 from mtclar.stream import demo_clip
+from tools.arguments import parser_of
 
 TASK = Path("build/mediapipe/face_landmarker.task")
 OUTER_CORNERS = (33, 263)  # of the eyes
@@ -83,9 +83,7 @@ def _share(found: list[FaceCrop | None]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--photos", type=Path, help="a zip of .jpg files, one face each")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth photo")
     parser.add_argument("--clip", type=Path, default=demo_clip.clip_path())

@@ -8,7 +8,6 @@ those of the people who look most alike from afar, and of others drawn at random
 mtclar.engine.face.appearance' own measure, so the similar pairs are the hard ones for it.
 """
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from mtclar.engine.tracker import Tracker
 from mtclar.train.rendered.__main__ import people as people_range
 from mtclar.train.rendered.drawing.renderer import Light, View
 from mtclar.train.rendered.person.people import Person
+from tools.arguments import parser_of
 from tools.docs.figures import RESULTS, table
 from tools.docs.generated import replace_section
 
@@ -180,9 +180,7 @@ def measured(people: range) -> dict[tuple[str, str, float], list[Outcome]]:
 
 def main() -> None:
     """Prints or writes the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--people", type=people_range, default=people_range("1000:1012"), metavar="A:B")
     parser.add_argument("--write", action="store_true", help=f"into docs/{PAGE.name} and {RESULT.name}")
     options = parser.parse_args()

@@ -8,7 +8,6 @@ comes within half a second, and a script of expressions with holds. White noise 
 encoder really shows is measured by `--clip`, from the second differences of the raw values of the first face.
 """
 
-import argparse
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -29,6 +28,7 @@ from mtclar.engine.estimate.smoothing import (
     make_smoother,
 )
 from mtclar.engine.one_euro import OneEuroParams
+from tools.arguments import parser_of
 
 Array = NDArray[np.float64]
 DRAWS = 20
@@ -139,9 +139,7 @@ def settings() -> Iterator[tuple[str, Callable[[], Smoother]]]:
 
 def main() -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--noise", type=float, nargs="+", default=[0.02, 0.03, 0.06], help="sd of each frame's noise"
     )

@@ -9,7 +9,6 @@ skipping (landmarks that follow one another from frame to frame can go another w
 `--write` puts the table into docs/results/performance.md.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -31,6 +30,7 @@ from mtclar.stream.sources import open_source
 from mtclar.train.rendered.clips import Hold, Script, encode_h264, render_clip
 from mtclar.train.rendered.person.people import Person
 from mtclar.train.rendered.pictures import sample_background
+from tools.arguments import parser_of
 from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section
 
@@ -200,9 +200,7 @@ def measure(people: Path, films: Sequence[Path]) -> list[list[str]]:
 
 def main() -> None:
     """Prints or writes the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--people", type=Path, required=True, help="folder with labels.csv and photos.zip")
     parser.add_argument("--clip", type=Path, nargs="*", default=[], help="real videos of a face")
     parser.add_argument("--write", action="store_true", help="into docs/results/performance.md")

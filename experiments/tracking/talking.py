@@ -8,7 +8,6 @@ TALK on they also say random syllables, which differ from those of the training 
 `--clip` a real video.
 """
 
-import argparse
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -39,6 +38,7 @@ from mtclar.train.rendered.__main__ import people
 from mtclar.train.rendered.clip_set import SPAN
 from mtclar.train.rendered.person.people import Person
 from mtclar.train.rendered.pictures import sample_background, sample_light
+from tools.arguments import parser_of
 
 CLIP_S = 8.0
 TALK = (3.0, 7.0)  # from, to
@@ -168,9 +168,7 @@ def of_photos(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path, metavar="CLIPS")
     parser.add_argument("--people", type=people, required=True, metavar="A:B")
     parser.add_argument("--photos", type=Path, help="folder with labels.csv and photos.zip")

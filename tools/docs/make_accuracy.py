@@ -6,7 +6,6 @@ Rendered test people are made at the first use (some minutes) and kept in the us
 tables of FER+ stay as they are. The reports themselves are kept in docs/results, and the plot is drawn from those.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 from mtclar.cli.commands.networks.evaluate import decimal, percent
 from mtclar.train.accuracy.methods import MTCLAR
+from tools.arguments import parser_of
 from tools.docs.generated import replace_section
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -135,9 +135,7 @@ def plot(ferplus: Json, rendered: Json) -> None:
 
 def main() -> None:
     """Evaluates and rewrites the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--ferplus", type=Path, help="FER+ folder")
     parser.add_argument("--workers", type=int, default=1, help="processes that render (%(default)s)")
     given = parser.parse_args()

@@ -5,7 +5,6 @@ docs/results/; `figures` writes that into the pages; `pictures` are of the dashb
 Chromium; `links`.
 """
 
-import argparse
 import io
 import json
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mtclar.stream import demo_clip
 from tests.support.browser import chromium
+from tools.arguments import parser_of
 from tools.docs import dashboard_scenes, figures, rating_scenes
 
 if TYPE_CHECKING:
@@ -213,9 +213,7 @@ PARTS = {"results": results, "figures": write_figures, "pictures": pictures, "li
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     wanted = parser.parse_args().parts or list(PARTS)
     if unknown := set(wanted) - set(PARTS):

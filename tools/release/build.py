@@ -8,7 +8,6 @@ reads both. `requirements.txt` pins everything that the wheel needs, on every pl
 the SBOM (CycloneDX) lists the same.
 """
 
-import argparse
 import gzip
 import hashlib
 import io
@@ -21,6 +20,8 @@ import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from tools.arguments import parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_INFO = Path("engine") / "installation" / "build.json"
@@ -125,9 +126,7 @@ def checksums(paths: Sequence[Path], out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="an empty or new folder")
     out = parser.parse_args().out.resolve()
     if out.exists() and any(out.iterdir()):

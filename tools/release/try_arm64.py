@@ -8,7 +8,6 @@ there; printed and written to build/arm64/result.json are the differences of val
 says on stderr. Python is Debian's.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -23,6 +22,7 @@ import av
 import numpy as np
 
 from mtclar.stream import demo_clip
+from tools.arguments import parser_of
 from tools.release.wheels import PLATFORMS, pip_platform_options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,9 +127,7 @@ def difference(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--wheel", type=Path, help="of this project; default: the one in dist/")
     parser.add_argument("--frames", type=int, default=50, help="of the bundled clip (default: 50)")
     asked = parser.parse_args()

@@ -7,7 +7,6 @@ that need no camera and no server run in order, the installation included; the r
 those of the newcomer. What a person does meanwhile, reading, recording and labelling, is not in the seconds.
 """
 
-import argparse
 import csv
 import os
 import shutil
@@ -19,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mtclar.stream import demo_clip
+from tools.arguments import parser_of
 from tools.docs.snippets import Snippet, snippets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,9 +28,7 @@ RESULT = "values.csv"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--video", type=Path, help="a recording of your own; default: the clip of the demo")
     parser.add_argument("--labels", type=Path, help="its labels: time,valence,arousal")
     parser.add_argument("--page", type=Path, default=Path("README.md"), help="default: README.md")

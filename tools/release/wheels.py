@@ -8,7 +8,6 @@ would; what it says is the answer. pip evaluates markers such as `sys_platform` 
 what one platform alone needs is named in ONLY_THERE (the requirements of a release show it). Nothing is kept.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tools.arguments import parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORMS = {
@@ -74,9 +75,7 @@ def missing(platform: str, python: str, wanted: Sequence[str], constraints: Path
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--extra", action="append", default=[], help="with this extra; repeatable")
     parser.add_argument("--platform", action="append", choices=PLATFORMS, help="this one only; repeatable")
     parser.add_argument("--python", action="append", choices=PYTHONS, help="this one only; repeatable")
