@@ -1,9 +1,9 @@
 """Options of several commands, their defaults, and the path of the user's support set."""
 
-import dataclasses
-import functools
-import inspect
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,10 +21,6 @@ WEBCAM = "webcam"
 NO_SUPPORT = "none"
 HOST, PORT = DEFAULT_HOST, DEFAULT_PORT
 
-HostOption = Annotated[
-    str, typer.Option(help="Address to listen on; one that other machines can reach needs a token.")
-]
-PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 PreviewOption = Annotated[
     bool,
     typer.Option(
@@ -36,15 +32,6 @@ PreviewOption = Annotated[
 PreviewRemoteOption = Annotated[
     bool,
     typer.Option("--preview-remote", help="Operators on other machines, too, may open the camera's picture."),
-]
-PortOrFreeOption = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        max=65535,
-        help=f"Port to listen on, by default {PORT}, or a free one if that is in use; 0 takes a free one.",
-        show_default=False,
-    ),
 ]
 SourceOption = Annotated[
     str,
@@ -114,18 +101,6 @@ ServerTokenOption = Annotated[
 TokenFileOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Read the token from the first line of a file.")
 ]
-ViewTokenFileOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Read a second token from a file: its clients may only subscribe."),
-]
-ReadOnlyOption = Annotated[
-    bool,
-    typer.Option(
-        "--read-only",
-        help="No client may mark, assign, send pictures or calibrate; each may only subscribe.",
-    ),
-]
-
 NatsOption = Annotated[
     str,
     typer.Option(
@@ -134,37 +109,35 @@ NatsOption = Annotated[
     ),
 ]
 
-TlsCertOption = Annotated[
-    Path | None, typer.Option("--tls-cert", metavar="PEM", help="Certificate chain, for https:// and wss://.")
-]
-TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", help="Its private key.")]
 
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorates a command of which a parameter is a dataclass: its fields become options, in the place of it."""
+    groups: dict[str, Any] = {
+        p.name: p.annotation for p in signature(command).parameters.values() if is_dataclass(p.annotation)
+    }
+    options: list[Parameter] = []
+    for own in signature(command).parameters.values():
+        if own.name in groups:
+            options += [
+                Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+                for field in fields(groups[own.name])
+            ]
+        else:
+            options.append(own.replace(kind=Parameter.KEYWORD_ONLY))
 
-def with_options(shared: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorates a command whose parameter `options` is a dataclass: its fields become options of the command line."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != "options"]
-        common = [
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+    @wraps(command)
+    def with_fields(**given: Any) -> None:
+        grouped = {
+            name: group(
+                **{field.name: given.pop(field.name) for field in fields(group) if field.name in given}
             )
-            for field in dataclasses.fields(shared)
-        ]
+            for name, group in groups.items()
+        }
+        command(**given, **grouped)
 
-        @functools.wraps(command)
-        def with_fields(**given: Any) -> None:
-            fields = {
-                parameter.name: given.pop(parameter.name) for parameter in common if parameter.name in given
-            }
-            command(**given, options=shared(**fields))
-
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + common
-        with_fields.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
-        with_fields.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return with_fields
-
-    return decorate
+    with_fields.__signature__ = Signature(options)  # type: ignore[attr-defined]  # read by typer
+    with_fields.__annotations__ = {option.name: option.annotation for option in options}
+    return with_fields
 
 
 def expanded(path: Path | None) -> Path | None:

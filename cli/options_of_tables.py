@@ -1,5 +1,6 @@
 """Options of the commands that read finished tables: `segments`, `compare` and `plot`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,38 +62,39 @@ CalibratedOption = Annotated[
 ]
 
 
-def reading_of(
-    column: "Sequence[str] | None",
-    fps: float | None,
-    one_person: bool,
-    calibrated: bool,
-    group_by: str | None = None,
-) -> "Reading":
-    """How to read the tables. Raises UsageError."""
-    from mtclar.label.analysis.tables import Reading, parse_columns
+@dataclass(frozen=True)
+class TableOptions:
+    """How tables are read, and the segments of their recordings."""
 
-    return Reading(
-        parse_columns(column or ()), fps=fps, one_person=one_person, calibrated=calibrated, group_by=group_by
-    )
+    tier: TierOption = None
+    shift: ShiftOption = 0.0
+    column: ColumnOption = None
+    fps: FpsOption = None
+    one_person: OnePersonOption = False
+    calibrated: CalibratedOption = False
 
+    def reading(self, group_by: str | None = None) -> "Reading":
+        """How to read the tables. Raises UsageError."""
+        from mtclar.label.analysis.tables import Reading, parse_columns
 
-def segments_of(
-    option: str | None, series: "Sequence[Series]", tiers: "Sequence[str] | None", shift_s: float
-) -> "list[Segment]":
-    """The segments that --segments names. Raises UsageError."""
-    from mtclar.engine.errors import UsageError
-    from mtclar.engine.files.reading import expand_home
-    from mtclar.label.analysis.segments import read_segments, segments_of_marks
+        columns = parse_columns(self.column or ())
+        return Reading(columns, None, self.fps, self.one_person, self.calibrated, group_by)
 
-    if option == MARKS:
-        return segments_of_marks(series)
-    if option is None:
-        if tiers or shift_s:
-            raise UsageError(
-                "--tier and --shift need --segments", "for example --segments session.eaf --tier task"
-            )
-        return []
-    return read_segments(expand_home(option), tiers or (), shift_s)
+    def segments_of(self, option: str | None, series: "Sequence[Series]") -> "list[Segment]":
+        """The segments that --segments names. Raises UsageError."""
+        from mtclar.engine.errors import UsageError
+        from mtclar.engine.files.reading import expand_home
+        from mtclar.label.analysis.segments import read_segments, segments_of_marks
+
+        if option == MARKS:
+            return segments_of_marks(series)
+        if option is None:
+            if self.tier or self.shift:
+                raise UsageError(
+                    "--tier and --shift need --segments", "for example --segments session.eaf --tier task"
+                )
+            return []
+        return read_segments(expand_home(option), self.tier or (), self.shift)
 
 
 def segment_file(option: str | None) -> list[Path]:

@@ -10,34 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from mtclar.cli.display.logs import set_up_logs
 from mtclar.cli.display.terminal import counted, print_text
 from mtclar.cli.files.outputs import OVERWRITE, Output, always, never, require_safe
 from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import (
     DEFAULT_SUBJECT,
-    HOST,
-    PORT,
     WEBCAM,
     BackendOption,
-    HostOption,
     OutOption,
-    PortOption,
     ThreadsOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
     default_support_path,
-    read_token,
 )
 from mtclar.engine.errors import CalibrationError, UsageError
-from mtclar.engine.files.secret_files import warn_if_readable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mtclar.engine.support_set import SupportSet
-    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sources import Source
 
 SubjectOption = Annotated[
@@ -117,7 +106,7 @@ class CalibrationTarget:
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """The options of a calibration on a page: what it writes, and the server of the page."""
+    """The options of a calibration on a page: what it writes, and what computes."""
 
     out: OutOption = None
     subject: SubjectOption = None
@@ -125,26 +114,12 @@ class PageOptions:
     encrypt: EncryptOption = False
     passphrase_file: PassphraseFileOption = None
     force: ForceOption = False
-    host: HostOption = HOST
-    port: PortOption = PORT
-    token_file: TokenFileOption = None
-    tls_cert: TlsCertOption = None
-    tls_key: TlsKeyOption = None
     backend: BackendOption = "auto"
     threads: ThreadsOption = 1
 
     def target(self) -> CalibrationTarget:
         """The support set to write. Raises UsageError."""
         return CalibrationTarget.from_options(self.out, self.subject, self.force)
-
-    def server_config(self, source: str) -> "ServerConfig":
-        """Sets up the log, warns of a readable token or key, and returns the server's options. Raises UsageError."""
-        from mtclar.stream.server.config import ServerConfig
-
-        token = read_token(None, self.token_file)
-        set_up_logs("plain", [source], token)
-        warn_if_readable(self.token_file, self.tls_key)
-        return ServerConfig(self.host, self.port, token, self.tls_cert, self.tls_key)
 
 
 def require_accepted(console: "Console", warning: str, accept_poor: bool) -> None:

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +19,6 @@ from mtclar.engine.errors import UsageError
 from mtclar.stream.pipeline.mailbox import Freshness
 from mtclar.stream.pipeline.runner import Runner
 from mtclar.stream.pipeline.summary import Summary, is_summary
-from mtclar.stream.server.limits import Limits
 from mtclar.stream.sinks import Sink
 from mtclar.stream.sinks.live_view import LiveView
 from mtclar.stream.sources.base import length_of
@@ -35,12 +34,6 @@ NOTICE_WITH_PICTURES = (
     "Tell everyone in view that they are being analysed. The calibration page, and the dashboard with --preview, show "
     "pictures to operators; otherwise only numbers leave this machine."
 )
-
-
-def limits_of(clients: int | None, per_address: int | None) -> Limits:
-    """The server's limits, with those that were given in place of the defaults."""
-    given = {"clients": clients, "clients_per_address": per_address}
-    return replace(Limits(), **{name: value for name, value in given.items() if value is not None})
 
 
 def freshness_named(name: str, choices: Sequence[Freshness]) -> Freshness:

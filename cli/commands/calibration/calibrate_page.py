@@ -5,11 +5,12 @@ from contextlib import ExitStack, closing
 from mtclar.cli.display.terminal import Terminal, counted, print_text
 from mtclar.cli.files.calibration_target import PageOptions, require_person
 from mtclar.cli.options import WEBCAM, SourceOption, with_options
+from mtclar.cli.options_of_servers import ServerOptions
 from mtclar.engine.errors import CalibrationError
 
 
-@with_options(PageOptions)
-def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
+@with_options
+def command(source: SourceOption = WEBCAM, *, options: PageOptions, server: ServerOptions) -> None:
     """Calibrate on a page in the browser, with an affect grid. For a recording: `calibrate recording`.
 
     An interrupted calibration continues with the same command.
@@ -31,7 +32,7 @@ def command(source: SourceOption = WEBCAM, *, options: PageOptions) -> None:
     from mtclar.stream.pipeline.streams import Stream
     from mtclar.stream.sources import open_source
 
-    config = options.server_config(source)
+    config = server.config(sources=[source])
     console = Terminal()
     target = options.target()
     secret = target.passphrase(options.encrypt, options.passphrase_file)

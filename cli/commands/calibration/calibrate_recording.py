@@ -13,6 +13,7 @@ import typer
 from mtclar.cli.display.terminal import Terminal, counted, print_text
 from mtclar.cli.files.calibration_target import FpsOption, PageOptions, open_frames
 from mtclar.cli.options import with_options
+from mtclar.cli.options_of_servers import ServerOptions
 from mtclar.engine.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mtclar.stream.sources import Source
 
 
-@with_options(PageOptions)
+@with_options
 def command(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A video file, an image folder, or demo.")],
     every: Annotated[
@@ -74,6 +75,7 @@ def command(
     fps: FpsOption = None,
     *,
     options: PageOptions,
+    serving: ServerOptions,
 ) -> None:
     """Rate a recording on a page in the browser: with --every, --pick or --continuous.
 
@@ -112,7 +114,7 @@ def command(
     from mtclar.stream.protocol.messages import ByeMessage, Hello, ModelInfo
     from mtclar.stream.server.server import Server
 
-    config = options.server_config(file)
+    config = serving.config(sources=[file])
     console = Terminal()
     if [every is not None, pick is not None, continuous].count(True) != 1:
         raise UsageError("--every N, --pick N and --continuous exclude each other", "choose one of the three")

@@ -1,42 +1,27 @@
 """`mtclar-stream gateway`: serves the streams of any number of workers on a NATS bus."""
 
-from typing import Annotated
-
-import typer
-
-from mtclar.cli.options import (
-    HOST,
-    PORT,
-    HostOption,
-    LogOption,
-    NatsOption,
-    PortOption,
+from mtclar.cli.options import LogOption, NatsOption, with_options
+from mtclar.cli.options_of_servers import (
+    MaxClientsOption,
+    MaxClientsPerAddressOption,
+    OriginOption,
     ReadOnlyOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
+    ServerOptions,
     ViewTokenFileOption,
-    read_token,
+    limits_of,
 )
 
 
+@with_options
 def command(
     nats: NatsOption,
-    host: HostOption = HOST,
-    port: PortOption = PORT,
-    token_file: TokenFileOption = None,
+    *,
+    server: ServerOptions,
     view_token_file: ViewTokenFileOption = None,
     read_only: ReadOnlyOption = False,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="URL", help="Allow pages of this origin to connect; repeatable."),
-    ] = None,
-    max_clients: Annotated[int | None, typer.Option(min=1, help="Most websockets at once.")] = None,
-    max_clients_per_address: Annotated[
-        int | None, typer.Option(min=1, help="Most websockets of one address; raise it behind a proxy.")
-    ] = None,
+    origin: OriginOption = None,
+    max_clients: MaxClientsOption = None,
+    max_clients_per_address: MaxClientsPerAddressOption = None,
     log: LogOption = "plain",
 ) -> None:
     """Serve the streams of a NATS bus over websockets, with the dashboard: any number of workers and cameras.
@@ -49,33 +34,23 @@ def command(
     """
     from contextlib import ExitStack
 
-    from mtclar.cli.display.logs import event, set_up_logs
+    from mtclar.cli.display.logs import event
     from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.fleet import fleet_module
-    from mtclar.cli.service.service import limits_of
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.cli.service.systemd import Supervisor
-    from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.stream.bus.address import parse_bus
-    from mtclar.stream.server.config import ServerConfig
 
-    secret, view_secret = read_token(None, token_file), read_token(None, view_token_file)
-    set_up_logs(log, [], secret, view_secret)
-    warn_if_readable(token_file, view_token_file, tls_key)
+    config = server.config(
+        log,
+        view_token_file=view_token_file,
+        read_only=read_only,
+        origins=origin or (),
+        limits=limits_of(max_clients, max_clients_per_address),
+    )
     console = Terminal(quiet=log == "json")
     bus = parse_bus(nats)
-    config = ServerConfig(
-        host,
-        port,
-        secret,
-        tls_cert,
-        tls_key,
-        tuple(origin or ()),
-        limits_of(max_clients, max_clients_per_address),
-        view_secret,
-        read_only,
-    )
     gateway = fleet_module("gateway").Gateway(bus, config, version=version())
     supervisor = Supervisor()
     with stop_on_signals() as stopped, ExitStack() as stack:

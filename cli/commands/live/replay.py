@@ -5,21 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mtclar.cli.options import (
-    HOST,
-    PORT,
-    HostOption,
-    PortOption,
-    ReadOnlyOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
-    ViewTokenFileOption,
-    expanded,
-    read_token,
-)
+from mtclar.cli.options import expanded, with_options
+from mtclar.cli.options_of_servers import ReadOnlyOption, ServerOptions, ViewTokenFileOption
 
 
+@with_options
 def command(
     recording: Annotated[
         Path,
@@ -38,27 +28,20 @@ def command(
     stay: Annotated[
         bool, typer.Option("--stay", help="At the end wait for clients that go back, until Ctrl-C.")
     ] = False,
-    host: HostOption = HOST,
-    port: PortOption = PORT,
-    token_file: TokenFileOption = None,
+    *,
+    server: ServerOptions,
     view_token_file: ViewTokenFileOption = None,
     read_only: ReadOnlyOption = False,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
 ) -> None:
     """Serve a recording as if it were live: the same messages at the same pace, on the dashboard and the websocket."""
     from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import stop_on_signals
-    from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.stream.recordings.player import Player
     from mtclar.stream.recordings.reader import Recording
-    from mtclar.stream.server.config import ServerConfig
 
     console = Terminal()
-    token, view_token = read_token(None, token_file), read_token(None, view_token_file)
-    config = ServerConfig(host, port, token, tls_cert, tls_key, view_token=view_token, read_only=read_only)
-    warn_if_readable(token_file, view_token_file, tls_key)
+    config = server.config(view_token_file=view_token_file, read_only=read_only)
     start_s = _seconds(start)
     opened = Recording(recording)
     player = Player(opened, config, speed=speed, start_s=start_s, version=version())

@@ -3,26 +3,22 @@
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mtclar.cli.files.passphrase import PassphraseFileOption
 from mtclar.cli.options import (
-    HOST,
     WEBCAM,
     BackendOption,
     CsvOption,
     EconomyOption,
-    HostOption,
     LogOption,
     NoLiveOption,
     ParticipantOption,
-    PortOrFreeOption,
     PreviewOption,
     PreviewRemoteOption,
     ProviderOption,
-    ReadOnlyOption,
     RecordOnRequestOption,
     RecordOption,
     RecordVideoOption,
@@ -31,18 +27,21 @@ from mtclar.cli.options import (
     SourcesOption,
     SummaryOption,
     ThreadsOption,
-    TokenFileOption,
-    ViewTokenFileOption,
     backend_spec,
     default_support_path,
-    read_token,
+    with_options,
+)
+from mtclar.cli.options_of_servers import (
+    MaxClientsOption,
+    MaxClientsPerAddressOption,
+    OriginOption,
+    PreferredPortOptions,
+    ReadOnlyOption,
+    ViewTokenFileOption,
+    limits_of,
 )
 from mtclar.engine.estimate import DEFAULT_SMOOTHER, SMOOTHERS
 from mtclar.engine.files.reading import expand_home
-from mtclar.engine.files.secret_files import warn_if_readable
-
-if TYPE_CHECKING:
-    pass
 
 
 def _take_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -56,6 +55,7 @@ def _take_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+@with_options
 def command(
     source: SourcesOption = None,
     support: Annotated[
@@ -74,31 +74,17 @@ def command(
             "sources, all for files.",
         ),
     ] = None,
-    host: HostOption = HOST,
-    port: PortOrFreeOption = None,
+    *,
+    server: PreferredPortOptions,
     token: Annotated[
         str | None,
         typer.Option(help="Secret that clients must send. Other users can see it in the process list."),
     ] = None,
-    token_file: TokenFileOption = None,
     view_token_file: ViewTokenFileOption = None,
     read_only: ReadOnlyOption = False,
-    tls_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Certificate chain, for wss://.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL",
-            help="Allow pages of this origin to connect, in addition to the server's own; null for pages from files, "
-            "as in OBS; repeatable.",
-        ),
-    ] = None,
-    max_clients: Annotated[int | None, typer.Option(min=1, help="Most websockets at once.")] = None,
-    max_clients_per_address: Annotated[
-        int | None, typer.Option(min=1, help="Most websockets of one address; raise it behind a proxy.")
-    ] = None,
+    origin: OriginOption = None,
+    max_clients: MaxClientsOption = None,
+    max_clients_per_address: MaxClientsPerAddressOption = None,
     smoother: Annotated[
         str | None,
         typer.Option(metavar="NAME", help=f"{', '.join(SMOOTHERS)}; {DEFAULT_SMOOTHER} by default."),
@@ -190,7 +176,6 @@ def command(
       mtclar-stream run --source browser --host 0.0.0.0 --token-file token.txt
     """
     from mtclar.calibrate.web.opening import CALIBRATE_PAGE, calibration_pages
-    from mtclar.cli.display.logs import set_up_logs
     from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.files.outputs import require_safe
     from mtclar.cli.files.passphrase import passphrase_of
@@ -203,12 +188,7 @@ def command(
         open_preview,
         require_no_commands,
     )
-    from mtclar.cli.service.service import (
-        Service,
-        freshness_named,
-        limits_of,
-        outputs_of_a_run,
-    )
+    from mtclar.cli.service.service import Service, freshness_named, outputs_of_a_run
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.engine.data_types import Frame
     from mtclar.engine.errors import MtclarError, UsageError
@@ -219,15 +199,19 @@ def command(
     from mtclar.stream.pipeline.pipeline import PipelineOptions
     from mtclar.stream.pipeline.runner import Runner
     from mtclar.stream.pipeline.streams import open_sources, open_streams
-    from mtclar.stream.server.config import ServerConfig
     from mtclar.stream.sinks import open_sink
     from mtclar.stream.sinks.csv_file import CsvSink
     from mtclar.stream.table.provenance import FileIdentity, SetIdentity, TableOrigin
 
-    secret = read_token(token, token_file)
-    view_secret = read_token(None, view_token_file)
-    set_up_logs(log, source or [], secret, view_secret)
-    warn_if_readable(token_file, view_token_file, tls_key)
+    server_config = server.config(
+        log,
+        source or [],
+        token=token,
+        view_token_file=view_token_file,
+        read_only=read_only,
+        origins=origin or (),
+        limits=limits_of(max_clients, max_clients_per_address),
+    )
     console = Terminal(quiet=log == "json")
 
     def say(text: str) -> None:
@@ -235,13 +219,9 @@ def command(
 
     # Every refusal comes before the first file is written.
     with stop_on_signals() as stopped, ExitStack() as stack:
-        limits = limits_of(max_clients, max_clients_per_address)
-        server_config = ServerConfig(
-            host, port, secret, tls_cert, tls_key, tuple(origin or ()), limits, view_secret, read_only
-        )
         shown = None
         if preview or preview_remote:
-            shown = stack.enter_context(open_preview(host, preview_remote))
+            shown = stack.enter_context(open_preview(server.host, preview_remote))
         policy = None if freshness is None else freshness_named(freshness, FRESHNESS)
         paths = support_paths(support)
         asks = [passphrase_of(path, passphrase_file) for path in paths]
@@ -270,11 +250,11 @@ def command(
             "--source": [file for opened in sources for file in opened.files],
             "--faces": _given(face_landmarker),
             "--support": paths,
-            "--token-file": _given(token_file),
+            "--token-file": _given(server.token_file),
             "--view-token-file": _given(view_token_file),
             "--passphrase-file": _given(passphrase_file),
-            "--tls-cert": _given(tls_cert),
-            "--tls-key": _given(tls_key),
+            "--tls-cert": _given(server.tls_cert),
+            "--tls-key": _given(server.tls_key),
         }
         require_safe(outputs_of_a_run(csv, summary_json, force), inputs)
         streams = open_streams(
@@ -294,7 +274,7 @@ def command(
         )
         listeners: list[Callable[[Frame], None]] = [] if recorder is None else [recorder.frame]
         registry = None
-        if offered := calibrated_on(calibrate, host, sources):
+        if offered := calibrated_on(calibrate, server.host, sources):
             try:
                 ask = passphrase_of(default_support_path(), passphrase_file)
                 subjects = subjects_of(streams, supports, paths, secrets, ask)

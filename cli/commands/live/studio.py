@@ -6,24 +6,13 @@ from typing import Annotated
 
 import typer
 
-from mtclar.cli.options import (
-    HOST,
-    BackendOption,
-    HostOption,
-    PortOrFreeOption,
-    PreviewRemoteOption,
-    ThreadsOption,
-    TlsCertOption,
-    TlsKeyOption,
-    TokenFileOption,
-    ViewTokenFileOption,
-    expanded,
-    read_token,
-)
+from mtclar.cli.options import BackendOption, PreviewRemoteOption, ThreadsOption, expanded, with_options
+from mtclar.cli.options_of_servers import PreferredPortOptions, ViewTokenFileOption
 
 FOLDER = "studio"
 
 
+@with_options
 def command(
     folder: Annotated[
         Path | None,
@@ -38,12 +27,9 @@ def command(
         bool, typer.Option("--record-video", help="Store the video of recorded sessions too.")
     ] = False,
     preview_remote: PreviewRemoteOption = False,
-    host: HostOption = HOST,
-    port: PortOrFreeOption = None,
-    token_file: TokenFileOption = None,
+    *,
+    server: PreferredPortOptions,
     view_token_file: ViewTokenFileOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
     backend: BackendOption = "auto",
     threads: ThreadsOption = 1,
 ) -> None:
@@ -61,27 +47,21 @@ def command(
 
     from mtclar.calibrate.web.opening import calibration_pages
     from mtclar.cli.display.browser import open_browser
-    from mtclar.cli.display.logs import set_up_logs
     from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.main import version
     from mtclar.cli.service.signals import reload_on_hangup, stop_on_signals
     from mtclar.engine.files.reading import user_folder
-    from mtclar.engine.files.secret_files import warn_if_readable
     from mtclar.engine.files.writing import require_writable
     from mtclar.engine.installation.extras import install_command
     from mtclar.stream.pipeline.preview import Preview
     from mtclar.stream.pipeline.runner import Runner
     from mtclar.stream.server.access import is_loopback
-    from mtclar.stream.server.config import ServerConfig
     from mtclar.studio.pages import HOME_PAGE, studio_pages
     from mtclar.studio.storage.folder import StudioFolder
     from mtclar.studio.studio import Studio
 
-    token, view_token = read_token(None, token_file), read_token(None, view_token_file)
-    set_up_logs("plain", [], token, view_token)
-    warn_if_readable(token_file, view_token_file, tls_key)
+    config = server.config(view_token_file=view_token_file)
     console = Terminal()
-    config = ServerConfig(host, port, token, tls_cert, tls_key, view_token=view_token)
     chosen = StudioFolder(folder or user_folder("data") / FOLDER)
     require_writable(chosen.participants / "name")
     recorder = None
@@ -92,7 +72,7 @@ def command(
             chosen.sessions, at_once=False, video=record_video, program=f"mtclar-stream {version()}"
         )
     with stop_on_signals() as stopped, ExitStack() as stack:
-        shown = stack.enter_context(Preview()) if preview_remote or is_loopback(host) else None
+        shown = stack.enter_context(Preview()) if preview_remote or is_loopback(config.host) else None
         runner = Runner([], config, version=version(), recorder=recorder, preview=shown)
         studio = stack.enter_context(
             Studio(runner, chosen, recorder=recorder, backend=backend, threads=threads)

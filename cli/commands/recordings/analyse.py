@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.cli.commands.recordings.label_many import ManyOptions, run_many
 from mtclar.cli.files.passphrase import PassphraseFileOption
-from mtclar.cli.options import ParticipantOption, ScaleOption, SessionOption, expanded
+from mtclar.cli.options import ParticipantOption, ScaleOption, SessionOption, expanded, with_options
 from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ LAYOUTS = ("tables", "bids")
 FORMATS = {"csv": ".csv", "parquet": ".parquet"}
 
 
+@with_options
 def command(
     video: Annotated[
         list[Path],
@@ -91,14 +93,8 @@ def command(
     ] = 0.0,
     smooth: Annotated[bool, typer.Option(help="Smooth without lag, forwards and backwards.")] = True,
     blendshapes: Annotated[bool, typer.Option(help="Also write the 51 blendshapes of each face.")] = False,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="Engine that runs many videos.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Number of videos in parallel, one core each.")] = 1,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Analyse only every N-th video, starting with the I-th.")
-    ] = None,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Exit with 0 although a video failed or is missing.")
-    ] = False,
+    *,
+    many: ManyOptions,
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
     """Analyse recordings offline: every frame of every face, from the support set of a person.
@@ -114,7 +110,6 @@ def command(
     """
     from dataclasses import replace
 
-    from mtclar.cli.commands.recordings.label_many import run_many
     from mtclar.engine.errors import UsageError
     from mtclar.label.corpus.recordings import NO_SUPPORT, Recorded, recording_jobs
     from mtclar.label.labelling import Settings
@@ -130,7 +125,7 @@ def command(
         from mtclar.label.analysis.bids import require_own_or_new_folder
         from mtclar.label.analysis.tables import require_pandas
 
-        if shard is not None:
+        if many.shard is not None:
             raise UsageError("a part of the videos is no data set", "after all parts: mtclar-stream bids")
         require_pandas()
         require_own_or_new_folder(data_set)
@@ -144,17 +139,7 @@ def command(
     in_scale = None if scale is None else Scale.parse(scale)
     jobs = [replace(job, face=job.face or choice, scale=job.scale or in_scale) for job in jobs]
     settings = Settings(rate_hz=rate, smooth=smooth, everyone=True, blendshapes=blendshapes)
-    run_many(
-        jobs,
-        settings,
-        engine,
-        workers,
-        shard,
-        out / REPORT,
-        passphrase_file,
-        keep_going=keep_going,
-        verb="analysed",
-    )
+    run_many(jobs, settings, many, out / REPORT, passphrase_file, verb="analysed")
     if layout == "bids":
         _write_data_set([job for job in jobs if job.outs[0].exists()], data_set)
 

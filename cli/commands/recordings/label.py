@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtclar.cli.commands.recordings.label_many import ManyOptions, run_many
 from mtclar.cli.files.passphrase import PassphraseFileOption
-from mtclar.cli.options import NO_SUPPORT, BackendOption, ScaleOption, ThreadsOption, expanded
+from mtclar.cli.options import NO_SUPPORT, BackendOption, ScaleOption, ThreadsOption, expanded, with_options
 from mtclar.engine.files.reading import expand_home
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MAX_PEOPLE = 8  # that are listed
 RATE_HZ = 5.0  # that of mtclar.label.scan.face_scan, which imports too much for --help; a test compares them
 
 
+@with_options
 def command(
     video: Annotated[
         list[Path] | None,
@@ -71,11 +73,8 @@ def command(
             callback=expanded,
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="Engine that runs many videos.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Number of videos in parallel, one core each.")] = 1,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Label only every N-th video, starting with the I-th.")
-    ] = None,
+    *,
+    many: ManyOptions,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -84,10 +83,6 @@ def command(
             callback=expanded,
         ),
     ] = None,
-    keep_going: Annotated[
-        bool,
-        typer.Option("--keep-going", help="Exit with 0 although one of many videos failed or is missing."),
-    ] = False,
     scale: ScaleOption = None,
     fps: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Frame rate of an image folder.")
@@ -169,7 +164,7 @@ def command(
     if suggest is not None:
         from mtclar.cli.commands.recordings.label_suggest import run as run_suggest
 
-        others = (corpus, shard, report, render)
+        others = (corpus, many.shard, report, render)
         if any(other is not None for other in others) or len(videos) != 1 or len(supports) > 1:
             raise UsageError(
                 "--suggest takes one video, optionally --support and --out", "run it once for each video"
@@ -179,7 +174,7 @@ def command(
         )
         return
     if corpus is not None or len(videos) > 1:
-        from mtclar.cli.commands.recordings.label_many import jobs_of_manifest, jobs_of_videos, run_many
+        from mtclar.cli.commands.recordings.label_many import jobs_of_manifest, jobs_of_videos
 
         if render is not None:
             raise UsageError("--render works with one video only", "remove --render")
@@ -196,18 +191,9 @@ def command(
             jobs, default_report = jobs_of_manifest(corpus)
         if in_scale is not None:
             jobs = [replace(job, scale=job.scale or in_scale) for job in jobs]
-        run_many(
-            jobs,
-            settings,
-            engine,
-            workers,
-            shard,
-            report or default_report,
-            passphrase_file,
-            keep_going=keep_going,
-        )
+        run_many(jobs, settings, many, report or default_report, passphrase_file)
         return
-    if shard is not None or report is not None:
+    if many.shard is not None or report is not None:
         raise UsageError(
             "--shard and --report need several videos", "name several videos, or use --corpus MANIFEST"
         )

@@ -1,8 +1,11 @@
 """Many videos, for `label` and `analyse`: build the jobs, run them with a progress bar, print a summary."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
     from mtclar.cli.display.terminal import Terminal
@@ -12,6 +15,20 @@ if TYPE_CHECKING:
 
 REPORT = "label-report.jsonl"
 MAX_SHOWN = 10  # failures printed; the report lists all
+
+
+@dataclass(frozen=True)
+class ManyOptions:
+    """Where many videos are computed, and what a failure means."""
+
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Engine that runs many videos.")] = "local"
+    workers: Annotated[int, typer.Option(min=1, help="Number of videos in parallel, one core each.")] = 1
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only every N-th video, starting with the I-th.")
+    ] = None
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Exit with 0 although a video failed or is missing.")
+    ] = False
 
 
 def jobs_of_videos(
@@ -48,18 +65,14 @@ def jobs_of_manifest(manifest: Path) -> "tuple[list[Job], Path]":
 def run_many(
     jobs: "Sequence[Job]",
     settings: "Settings",
-    engine: str,
-    workers: int,
-    shard: str | None,
+    many: ManyOptions,
     report: Path,
     passphrase_file: Path | None,
-    *,
-    keep_going: bool = False,
     verb: str = "labelled",
 ) -> None:
     """Run all jobs; passphrases are requested before the first job. `verb` says what they do.
 
-    Raises MtclarError if a video failed, or with `keep_going` if every video failed; UsageError for invalid options.
+    Raises MtclarError if a video failed, or with --keep-going if every video failed; UsageError for invalid options.
     """
     import time
     from dataclasses import replace
@@ -72,18 +85,18 @@ def run_many(
     from mtclar.label.corpus.ledger import Ledger
     from mtclar.label.corpus.manifest import shard as part_of
 
-    if engine not in ENGINES:
-        raise UsageError(f"unknown engine '{engine}'", f"choose one of: {', '.join(ENGINES)}")
+    if many.engine not in ENGINES:
+        raise UsageError(f"unknown engine '{many.engine}'", f"choose one of: {', '.join(ENGINES)}")
     ask = cache(lambda path: passphrase_if_encrypted(path, passphrase_file))
     absolute = [replace(job, outs=tuple(out.absolute() for out in job.outs)) for job in jobs]
     chosen = [  # absolute paths, so that the report is valid from every working folder
-        replace(job, passphrase=passphrase_of_job(job, ask)) for job in part_of(absolute, shard)
+        replace(job, passphrase=passphrase_of_job(job, ask)) for job in part_of(absolute, many.shard)
     ]
-    if shard is not None:  # one ledger per shard: several machines must not write one file
-        report = report.with_name(f"{report.stem}-{shard.replace('/', 'of')}{report.suffix}")
+    if many.shard is not None:  # one ledger per shard: several machines must not write one file
+        report = report.with_name(f"{report.stem}-{many.shard.replace('/', 'of')}{report.suffix}")
     console = Terminal()
     if not chosen:
-        print_text(console, f"Shard {shard} contains no video.")
+        print_text(console, f"Shard {many.shard} contains no video.")
         return
     start_s = time.monotonic()
     with Ledger(report) as ledger, progress_bars() as bars:
@@ -91,8 +104,8 @@ def run_many(
         entries = run_corpus(
             chosen,
             settings,
-            ENGINES[engine],
-            workers,
+            ENGINES[many.engine],
+            many.workers,
             ledger,
             lambda entry: _print_entry(console, entry) if len(chosen) <= MAX_SHOWN else None,
             lambda finished: bars.update(task, completed=finished),
@@ -123,7 +136,7 @@ def run_many(
     print_text(console, f"Report: {report}")
     if failed and not done and not kept:
         raise MtclarError(f"no video could be {verb}", f"the reasons are in {report}")
-    if failed and not keep_going:
+    if failed and not many.keep_going:
         raise MtclarError(
             f"{counted(len(failed), 'video')} could not be {verb}; the others are complete",
             f"the reasons are in {report}; --keep-going exits with 0",

@@ -5,19 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mtclar.cli.options import expanded
-from mtclar.cli.options_of_tables import (
-    CalibratedOption,
-    ColumnOption,
-    FpsOption,
-    OnePersonOption,
-    SegmentsOption,
-    ShiftOption,
-    TablesArgument,
-    TierOption,
-)
+from mtclar.cli.options import expanded, with_options
+from mtclar.cli.options_of_tables import SegmentsOption, TableOptions, TablesArgument
 
 
+@with_options
 def command(
     tables: TablesArgument,
     out: Annotated[
@@ -38,26 +30,21 @@ def command(
             min=0.01, max=1000, metavar="HZ", help="Sampling frequency; by default that of the frames."
         ),
     ] = None,
-    tier: TierOption = None,
-    shift: ShiftOption = 0.0,
-    column: ColumnOption = None,
-    fps: FpsOption = None,
-    one_person: OnePersonOption = False,
-    calibrated: CalibratedOption = False,
+    *,
+    options: TableOptions,
 ) -> None:
     """Write tables as a BIDS data set: valence and arousal as physiological recordings, segments as events.
 
     Participants and sessions are those of the tables; a recording without one is a participant of its own.
     """
     from mtclar.cli.display.terminal import Terminal, counted, print_text
-    from mtclar.cli.options_of_tables import reading_of, segments_of
     from mtclar.engine.files.reading import expand_home
     from mtclar.label.analysis.bids import bids_files, write_bids
     from mtclar.label.analysis.tables import read_series, table_files
 
     files = table_files(expand_home(path) for path in tables)
-    series = read_series(files, reading_of(column, fps, one_person, calibrated))
-    chosen = segments_of(segments, series, tier, shift)
+    series = read_series(files, options.reading())
+    chosen = options.segments_of(segments, series)
     given = {"task": task, "name": name}
     content = bids_files(
         series, chosen, rate_hz=rate, **{key: text for key, text in given.items() if text is not None}

@@ -69,12 +69,12 @@ def command(
 
     from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.files.outputs import Output, require_safe
-    from mtclar.cli.options_of_tables import keep_font_cache, reading_of
+    from mtclar.cli.options_of_tables import keep_font_cache
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.writing import write_together
     from mtclar.label.analysis.agreement import agreement_table, pair_up
     from mtclar.label.analysis.segment_table import as_csv
-    from mtclar.label.analysis.tables import read_series, table_files
+    from mtclar.label.analysis.tables import Reading, parse_columns, read_series, table_files
     from mtclar.label.output.exports import bytes_writer
     from mtclar.stream.label_formats.label import Scale
 
@@ -82,10 +82,8 @@ def command(
     require_safe(outputs, {"A": table_files([a]), "B": table_files([b])})
     both = []
     for path, columns, scale in ((a, column_a, scale_a), (b, column_b, scale_b)):
-        reading = replace(
-            reading_of(columns, fps, one_person, calibrated),
-            scale=None if scale is None else Scale.parse(scale),
-        )
+        in_scale = None if scale is None else Scale.parse(scale)
+        reading = Reading(parse_columns(columns or ()), in_scale, fps, one_person, calibrated)
         both.append(read_series([path], reading))
     of_a, of_b = both
     if shift:

@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import expanded
-from mtclar.cli.options_of_tables import (
-    CalibratedOption,
-    ColumnOption,
-    FpsOption,
-    OnePersonOption,
-    SegmentsOption,
-    ShiftOption,
-    TablesArgument,
-    TierOption,
-)
+from mtclar.cli.options import expanded, with_options
+from mtclar.cli.options_of_tables import SegmentsOption, TableOptions, TablesArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +19,7 @@ if TYPE_CHECKING:
 KINDS = ("time", "plane", "groups", "quality")
 
 
+@with_options
 def command(
     tables: TablesArgument,
     out: Annotated[
@@ -58,12 +50,8 @@ def command(
             help="Column of the tables whose values are the groups of kind groups, without --segments.",
         ),
     ] = None,
-    tier: TierOption = None,
-    shift: ShiftOption = 0.0,
-    column: ColumnOption = None,
-    fps: FpsOption = None,
-    one_person: OnePersonOption = False,
-    calibrated: CalibratedOption = False,
+    *,
+    options: TableOptions,
 ) -> None:
     """Draw tables of values over time, on the affect plane, as means of groups, or their quality.
 
@@ -71,7 +59,7 @@ def command(
     """
     from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.files.outputs import Output, require_safe
-    from mtclar.cli.options_of_tables import keep_font_cache, reading_of, segment_file, segments_of
+    from mtclar.cli.options_of_tables import keep_font_cache, segment_file
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.reading import expand_home
     from mtclar.engine.files.writing import write_whole
@@ -90,8 +78,8 @@ def command(
         raise UsageError("--baseline needs --segments", "name the file that has the baseline's start and end")
     files = table_files(expand_home(path) for path in tables)
     require_safe([Output("--out", out)], {"TABLE": files, "--segments": segment_file(segments)})
-    series = read_series(files, reading_of(column, fps, one_person, calibrated, group_by))
-    chosen = segments_of(segments, series, tier, shift)
+    series = read_series(files, options.reading(group_by))
+    chosen = options.segments_of(segments, series)
     wanted = kind or (_possible(series) if page else KINDS[:1])
     figures = {
         title: draw() for name, (title, draw) in _drawings(series, chosen, baseline).items() if name in wanted

@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtclar.cli.options import expanded
-from mtclar.cli.options_of_tables import (
-    CalibratedOption,
-    ColumnOption,
-    FpsOption,
-    OnePersonOption,
-    SegmentsOption,
-    ShiftOption,
-    TablesArgument,
-    TierOption,
-)
+from mtclar.cli.options import expanded, with_options
+from mtclar.cli.options_of_tables import SegmentsOption, TableOptions, TablesArgument
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +16,7 @@ if TYPE_CHECKING:
 MAX_SHOWN = 40  # rows on the terminal; the files have all
 
 
+@with_options
 def command(
     tables: TablesArgument,
     segments: SegmentsOption = None,
@@ -46,12 +38,8 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="Segment whose mean is subtracted, in columns of their own."),
     ] = None,
-    tier: TierOption = None,
-    shift: ShiftOption = 0.0,
-    column: ColumnOption = None,
-    fps: FpsOption = None,
-    one_person: OnePersonOption = False,
-    calibrated: CalibratedOption = False,
+    *,
+    options: TableOptions,
 ) -> None:
     """Statistics of each segment and of each whole recording.
 
@@ -61,7 +49,7 @@ def command(
     """
     from mtclar.cli.display.terminal import Terminal, counted, print_text
     from mtclar.cli.files.outputs import Output, require_safe
-    from mtclar.cli.options_of_tables import reading_of, segment_file, segments_of
+    from mtclar.cli.options_of_tables import segment_file
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.reading import expand_home
     from mtclar.engine.files.writing import write_together
@@ -74,8 +62,8 @@ def command(
     files = table_files(expand_home(path) for path in tables)
     outputs = [Output(name, path) for name, path in (("--out", out), ("--wide", wide)) if path is not None]
     require_safe(outputs, {"TABLE": files, "--segments": segment_file(segments)})
-    series = read_series(files, reading_of(column, fps, one_person, calibrated))
-    chosen = segments_of(segments, series, tier, shift)
+    series = read_series(files, options.reading())
+    chosen = options.segments_of(segments, series)
     long = long_table(series, chosen, baseline)
     contents = {out: long, wide: wide_table(long)}
     write_together(

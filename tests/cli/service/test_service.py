@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from mtclar.cli.service.service import limits_of
+from mtclar.cli.options_of_servers import limits_of
 from mtclar.stream.server.limits import Limits
 
 Start = Callable[..., Any]
