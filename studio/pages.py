@@ -1,7 +1,6 @@
 """The files of the studio's pages: its home at `/`, the dashboard at `/live`, and the contract of its messages."""
 
-from mtclar.stream.server.http.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, dashboard_pages, web_folder
-from mtclar.studio.protocol import messages
+from mtclar.stream.server.http.pages import PROTOCOL_FOLDER, Page, dashboard_pages, web_folder
 
 LIVE_PAGE = "live"
 HOME_PAGE = "studio"
@@ -14,6 +13,5 @@ def studio_pages() -> dict[str, Page]:
         **pages,
         "/": pages["/studio"],
         f"/{LIVE_PAGE}": dashboard_pages()["/"],
-        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
-        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),
+        **web_folder("mtclar.studio.protocol", PROTOCOL_FOLDER),
     }

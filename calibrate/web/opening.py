@@ -6,13 +6,12 @@ from pathlib import Path
 
 from mtclar.calibrate.core.sets.predecessors import keep_predecessor, predecessors
 from mtclar.calibrate.web.feeds.live_feed import LiveFeed
-from mtclar.calibrate.web.protocol import messages
 from mtclar.calibrate.web.session import CalibrationSession, CalibrationStream
 from mtclar.calibrate.web.surroundings import StoredSet, Surroundings
 from mtclar.engine.errors import CalibrationError
 from mtclar.engine.support_set import SupportSet, is_encrypted
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.server.http.pages import CONTENT_TYPES, PROTOCOL_PATH, Page, web_folder
+from mtclar.stream.server.http.pages import PROTOCOL_FOLDER, Page, web_folder
 from mtclar.stream.sources import Source
 from mtclar.stream.sources.browser import BrowserSource
 
@@ -94,10 +93,9 @@ def saving_to(target: Path, passphrase: str | None) -> Callable[[SupportSet], Pa
 
 
 def calibration_pages() -> dict[str, Page]:
-    """The files of the calibration page and of the rating page, and the schema of their messages."""
+    """The files of the calibration page and of the rating page, and the contract of their messages."""
     return {
         **web_folder("mtclar.calibrate.web.page", CALIBRATE_PAGE),
         **web_folder("mtclar.calibrate.web.rate", RATE_PAGE),
-        f"{PROTOCOL_PATH}/{messages.SCHEMA_FILE}": Page(messages.schema(), CONTENT_TYPES[".json"]),
-        f"{PROTOCOL_PATH}/{messages.ASYNCAPI_FILE}": Page(messages.asyncapi(), CONTENT_TYPES[".yaml"]),
+        **web_folder("mtclar.calibrate.web.protocol", PROTOCOL_FOLDER),
     }

@@ -4,7 +4,6 @@ docs/protocol/studio.md describes each; studio/protocol/studio.v1.schema.json is
 """
 
 from collections.abc import Mapping
-from importlib import resources
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -13,8 +12,6 @@ from mtclar.stream.protocol.client_messages import validated
 from mtclar.stream.protocol.messages import encode_json
 
 PREFIX = "studio."
-SCHEMA_FILE = "studio.v1.schema.json"
-ASYNCAPI_FILE = "studio.v1.asyncapi.yaml"  # refers to the schema by its file name
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 """Of a participant, a session or a result, as the state lists it."""
@@ -140,13 +137,3 @@ def parse(message: Mapping[str, Any]) -> PageMessage:
 def encode(kind: str, **content: Any) -> bytes:
     """A message to the page, `studio.<kind>`."""
     return encode_json({"type": f"{PREFIX}{kind}", **content})
-
-
-def schema() -> bytes:
-    """The JSON Schema of these messages."""
-    return (resources.files("mtclar.studio.protocol") / SCHEMA_FILE).read_bytes()
-
-
-def asyncapi() -> bytes:
-    """The AsyncAPI description of these messages, for code generators."""
-    return (resources.files("mtclar.studio.protocol") / ASYNCAPI_FILE).read_bytes()

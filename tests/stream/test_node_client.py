@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.contract import STREAM
 from support.peers.node_project import install
-from support.peers.websocket_client import VALIDATOR, WAIT_S, Make
+from support.peers.websocket_client import WAIT_S, Make
 
 from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig
@@ -67,7 +68,7 @@ def test_node_subscribes_reads_every_message_and_hears_bye(client: Path, make_me
     assert opened == {"opened": "mtclar.v1", "extensions": ""}  # it offered deflate, which is declined
     said += [json.loads(line) for line in after.splitlines()]
     for message in said[:-1]:
-        VALIDATOR.validate(message)
+        STREAM.from_server.validate(message)
     kinds = [message.get("type") for message in said]
     assert kinds == ["hello", "subscribed", "mark", *["affect"] * 500, "bye", None]
     assert said[2]["label"] == "größer 😀"

@@ -5,14 +5,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
+from support.contract import STUDIO
 from support.peers.websocket_client import WAIT_S, join, say
 from support.recordings import START_S
 from websockets.sync.client import ClientConnection
@@ -29,9 +28,6 @@ from mtclar.studio.storage.folder import StudioFolder
 from mtclar.studio.studio import Studio
 from mtclar.studio.tracking import SourceRequest
 
-SCHEMA = json.loads((resources.files("mtclar.studio.protocol") / "studio.v1.schema.json").read_text())
-FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
-FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 TOKEN = "the-operators-token"
 Start = Callable[..., ClientConnection]
 
@@ -74,7 +70,7 @@ def until(
     while True:
         message: dict[str, Any] = json.loads(client.recv(WAIT_S))
         if message["type"].startswith("studio."):
-            FROM_SERVER.validate(message)
+            STUDIO.from_server.validate(message)
         if message["type"] == kind and wanted(message):
             return message
 
@@ -167,7 +163,7 @@ def test_what_is_said_and_answered_about_files_obeys_the_contract(
         ({"type": "studio.replay", "session": "first"}, "playback"),
         ({"type": "studio.stop"}, "studio.state"),
     ):
-        FROM_CLIENT.validate(message)
+        STUDIO.from_client.validate(message)
         say(client, **message)
         until(client, answer)
 

@@ -4,7 +4,6 @@ docs/protocol/calibrate.md describes each; calibrate/web/protocol/calibrate.v1.s
 """
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter
@@ -13,8 +12,6 @@ from mtclar.stream.protocol.client_messages import StreamName, validated
 from mtclar.stream.protocol.messages import encode_json
 
 PREFIX = "calibrate."
-SCHEMA_FILE = "calibrate.v1.schema.json"
-ASYNCAPI_FILE = "calibrate.v1.asyncapi.yaml"  # refers to the schema by its file name
 
 Unit = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1)]
@@ -216,13 +213,3 @@ def frame_check(seq: int, outline: Sequence[Sequence[float]] = (), **content: An
         **{"seq": seq, "outline": outline, "usable": True, "advice": [], "issues": [], "capture": None}
         | content,
     )
-
-
-def schema() -> bytes:
-    """The JSON Schema of these messages."""
-    return (resources.files("mtclar.calibrate.web.protocol") / SCHEMA_FILE).read_bytes()
-
-
-def asyncapi() -> bytes:
-    """The AsyncAPI description of these messages, for code generators."""
-    return (resources.files("mtclar.calibrate.web.protocol") / ASYNCAPI_FILE).read_bytes()

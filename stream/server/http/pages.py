@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from importlib import resources
 from pathlib import PurePath
@@ -49,9 +49,9 @@ HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-f:]+\](:\d+)?", re.ASCII | re.IGNORECA
 
 MAX_DOWNLOADS = 4  # pages that wait to be downloaded, in memory
 CLIENT_FOLDER = "client"
-PROTOCOL_PATH = "/protocol"
-SCHEMA_FILE = "mtclar.v1.schema.json"
-ASYNCAPI_FILE = "mtclar.v1.asyncapi.yaml"  # refers to the schema as the file beside it
+PROTOCOL_FOLDER = (
+    "protocol"  # the contracts of all protocols: an AsyncAPI file refers to the schema beside it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,10 @@ def text_tables() -> dict[str, Page]:
 
 def protocol_pages() -> dict[str, Page]:
     """The contract of `mtclar.v1` for machines: its JSON Schema at /protocol, and beside it AsyncAPI."""
-    files = resources.files("mtclar.stream.protocol")
-    schema = Page((files / SCHEMA_FILE).read_bytes(), "application/schema+json")
-    asyncapi = Page((files / ASYNCAPI_FILE).read_bytes(), CONTENT_TYPES[".yaml"])
-    return {
-        PROTOCOL_PATH: schema,
-        f"{PROTOCOL_PATH}/{SCHEMA_FILE}": schema,
-        f"{PROTOCOL_PATH}/{ASYNCAPI_FILE}": asyncapi,
-    }
+    pages = web_folder("mtclar.stream.protocol", PROTOCOL_FOLDER)
+    address = f"/{PROTOCOL_FOLDER}/mtclar.v1.schema.json"
+    schema = replace(pages[address], content_type="application/schema+json")
+    return {**pages, address: schema, f"/{PROTOCOL_FOLDER}": schema}
 
 
 Details = Mapping[str, object]

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.contract import STREAM
 from support.peers.node_project import install, npm
 from support.peers.server_process import Relay, ServerProcess
-from support.peers.websocket_client import SCHEMA, VALIDATOR, WAIT_S, Make
+from support.peers.websocket_client import WAIT_S, Make
 
 from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
 from mtclar.stream.server.config import ServerConfig
@@ -109,7 +110,7 @@ def test_the_package_holds_what_a_user_needs(folder: Path) -> None:
 
 def test_the_types_are_those_of_the_schema() -> None:
     """After a change of the schema: python -m tools.client_types."""
-    assert client_types.TYPES.read_text() == client_types.written(SCHEMA)
+    assert client_types.TYPES.read_text() == client_types.written(STREAM.schema)
 
 
 def test_typescript_accepts_the_types_and_knows_wrong_ones(folder: Path) -> None:
@@ -155,7 +156,7 @@ def test_every_message_comes_as_it_was_sent(folder: Path, make_message: Make) ->
         after, errors = program.rest()
     got = [said["got"] for said in [*before, *middle, *after] if "got" in said]
     for message in got:
-        VALIDATOR.validate(message)
+        STREAM.from_server.validate(message)
     assert [message["seq"] for message in got if message["type"] == "affect"] == list(range(300))
     assert (got[0]["type"], got[-1]["type"]) == ("hello", "bye")
     assert after[-2:] == [{"state": "ended"}, {"ended": None}]

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.peers.websocket_client import VALIDATOR, join, say, until
+from support.contract import STREAM
+from support.peers.websocket_client import join, say, until
 
 from mtclar.engine.data_types import FaceState
 from mtclar.stream.pipeline.runner import Runner
@@ -81,11 +82,11 @@ def test_every_client_and_sink_gets_the_events(tracker: Any, eventually: Any) ->
             thresholds=[{"axis": "valence", "side": "above", "value": -1, "seconds": 0.1}],
         )
         told = until(two, "thresholds")
-        VALIDATOR.validate(told)
+        STREAM.from_server.validate(told)
         assert told["thresholds"] == [{"axis": "valence", "side": "above", "value": -1, "seconds": 0.1}]
         for client in (one, two):
             event = until(client, "event")
-            VALIDATOR.validate(event)
+            STREAM.from_server.validate(event)
             assert event["active"] is True
             assert event["stream"] == "cam"
         eventually(lambda: marks)

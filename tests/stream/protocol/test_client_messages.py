@@ -3,16 +3,13 @@
 import json
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.peers.websocket_client import SCHEMA, VALIDATOR
+from support.contract import STREAM
 
 from mtclar.stream.protocol.client_messages import Subscribe, parse_client
 from mtclar.stream.protocol.messages import ALL_FIELDS, ErrorMessage, ProtocolError
-
-FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 
 
 @pytest.mark.parametrize(
@@ -42,7 +39,7 @@ def test_an_invalid_client_message_has_an_error_code(text: str | bytes, code: st
     with pytest.raises(ProtocolError) as caught:
         parse_client(text)
     assert caught.value.code == code
-    VALIDATOR.validate(json.loads(ErrorMessage(caught.value.code, caught.value.message).encode()))
+    STREAM.from_server.validate(json.loads(ErrorMessage(caught.value.code, caught.value.message).encode()))
 
 
 def test_a_fault_does_not_repeat_the_clients_words() -> None:
@@ -74,5 +71,5 @@ def test_junk_is_refused_and_never_crashes(junk: object) -> None:
     )
 )
 def test_schema_and_parser_agree_on_subscribe(wish: dict[str, Any]) -> None:
-    FROM_CLIENT.validate(wish)
+    STREAM.from_client.validate(wish)
     assert isinstance(parse_client(json.dumps(wish)), Subscribe)

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Callable
 
-import jsonschema
 import pytest
-from support.peers.websocket_client import SCHEMA, VALIDATOR
+from support.contract import STREAM
 
 from mtclar.stream.protocol.client_messages import parse_client
 from mtclar.stream.protocol.messages import ProtocolError
 from tools.docs import record_exchanges
 from tools.docs.record_exchanges import CONVERSATIONS, Line, path_of
 
-FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
 ALWAYS = {"hello", "affect", "status", "clock", "subscribed", "mark", "subjects", "error", "bye"}
 
 
@@ -41,16 +39,16 @@ def test_every_recorded_message_obeys_the_schema(take_down: Callable[[], list[Li
     lines = recorded(take_down)
     for line, following in zip(lines, [*lines[1:], {}], strict=True):
         if "server" in line:
-            VALIDATOR.validate(line["server"])
+            STREAM.from_server.validate(line["server"])
         elif "client" in line:
             said = line["client"]
             text = said if isinstance(said, str) else json.dumps(said)
             # The schema knows shapes; which streams there are and what the token is, only the server does.
             if following["server"].get("code") in (None, "unknown_stream", "bad_token"):
-                FROM_CLIENT.validate(said)
+                STREAM.from_client.validate(said)
                 parse_client(text)
             else:
-                assert isinstance(said, str) or not FROM_CLIENT.is_valid(said)
+                assert isinstance(said, str) or not STREAM.from_client.is_valid(said)
                 with pytest.raises(ProtocolError) as refused:
                     parse_client(text)
                 assert refused.value.code == following["server"]["code"]

@@ -3,16 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.contract import DOCS, STREAM
 
 from mtclar.engine.data_types import BLENDSHAPES, Affect, Estimate
 from mtclar.stream.protocol import messages
@@ -42,15 +39,10 @@ from mtclar.stream.protocol.messages import (
     SubscribedMessage,
 )
 
-SCHEMA = json.loads((resources.files("mtclar.stream.protocol") / "mtclar.v1.schema.json").read_text())
-FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
-FROM_CLIENT = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
-DOCS = Path(__file__).parents[3] / "docs" / "protocol"
-
 
 def check(data: bytes) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(data)
-    FROM_SERVER.validate(message)
+    STREAM.from_server.validate(message)
     return message
 
 
@@ -200,23 +192,17 @@ def test_the_examples_of_the_protocol_page_obey_the_schema() -> None:
             or (example["type"] == "mark" and "t" not in example)
             or example.keys() == {"type", "seconds"}
         ):
-            FROM_CLIENT.validate(example)
+            STREAM.from_client.validate(example)
             parse_client(json.dumps(example))
         else:
-            FROM_SERVER.validate(example)
+            STREAM.from_server.validate(example)
 
 
 def test_docs_show_the_schema_that_is_served() -> None:
-    assert json.loads((DOCS / "mtclar.v1.schema.json").read_text()) == SCHEMA
+    STREAM.require_in_docs()
 
 
 def test_asyncapi_names_every_message_of_the_schema_once_and_nothing_else() -> None:
-    """A generator that reads it must find both directions whole, and no reference may lead nowhere."""
-    asyncapi = yaml.safe_load((DOCS / "mtclar.v1.asyncapi.yaml").read_text())
-    payloads = {name: m["payload"]["$ref"] for name, m in asyncapi["components"]["messages"].items()}
-    assert set(asyncapi["channels"]["stream"]["messages"]) == set(payloads)
-    for operation, side in (("receive", "from_server"), ("say", "from_client")):
-        named = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][operation]["messages"]]
-        said = sorted(payloads[name].removeprefix("mtclar.v1.schema.json") for name in named)
-        assert said == sorted(one["$ref"] for one in SCHEMA["$defs"][side]["oneOf"])
-    assert asyncapi["channels"]["stream"]["description"].startswith(f"Sub-protocol {messages.PROTOCOL}")
+    STREAM.require_whole_asyncapi()
+    description = STREAM.asyncapi["channels"]["stream"]["description"]
+    assert description.startswith(f"Sub-protocol {messages.PROTOCOL}")

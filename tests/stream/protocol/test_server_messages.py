@@ -7,14 +7,14 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from support.peers.websocket_client import SCHEMA
+from support.contract import STREAM
 
 from mtclar.stream.protocol.face import Face
 from mtclar.stream.protocol.messages import ALL_FIELDS, ReceivedAffect, StatusMessage
 from mtclar.stream.protocol.server_messages import SERVER_TYPES, decode_server
 
 EXCHANGES = Path(__file__).parents[3] / "docs" / "protocol" / "exchanges"
-DEFINITIONS = SCHEMA["$defs"]
+DEFINITIONS = STREAM.schema["$defs"]
 OF_SERVER = [DEFINITIONS[one["$ref"].split("/")[-1]] for one in DEFINITIONS["from_server"]["oneOf"]]
 NUMBERS = {"integer": int, "number": float, "string": str, "boolean": bool}
 

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 
-from support.peers.websocket_client import VALIDATOR, join, receive, say, until
+from support.contract import STREAM
+from support.peers.websocket_client import join, receive, say, until
 
 from mtclar.stream.protocol.messages import AffectMessage, Hello, MarkMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
@@ -25,7 +26,7 @@ def test_a_late_client_gets_the_last_half_minute(server: Server, make_message: M
         until(client, "subscribed")
         say(client, type="history")
         history = until(client, "history")
-        VALIDATOR.validate(history)
+        STREAM.from_server.validate(history)
         times = [message["t_capture"] for message in history["affect"]]
         assert {message["stream"] for message in history["affect"]} == {"cam"}
         assert times == sorted(times)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from support.peers.websocket_client import VALIDATOR, WAIT_S, Make
+from support.contract import STREAM
+from support.peers.websocket_client import WAIT_S, Make
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 
@@ -37,7 +38,7 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 async def receive(client: Any) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await asyncio.wait_for(client.recv(), WAIT_S))
-    VALIDATOR.validate(message)
+    STREAM.from_server.validate(message)
     return message
 
 

@@ -5,14 +5,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import jsonschema
-
-from mtclar.calibrate.web.protocol import messages
+from support.contract import CALIBRATE
 
 WAIT_S = 60.0
-SCHEMA = json.loads(messages.schema())
-FROM_PAGE = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": "#/$defs/from_client"})
-FROM_SERVER = jsonschema.Draft202012Validator(SCHEMA)
 
 
 class Page:
@@ -29,7 +24,7 @@ class Page:
     def send_text(self, message: bytes) -> None:
         parsed = json.loads(message)
         if parsed["type"] != "error":
-            FROM_SERVER.validate(parsed)
+            CALIBRATE.from_server.validate(parsed)
         with self._changed:
             self.received.append(parsed)
             self._changed.notify_all()

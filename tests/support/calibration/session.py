@@ -14,7 +14,8 @@ from mtclar.calibrate.web.surroundings import Surroundings
 from mtclar.engine.data_types import Frame
 from mtclar.engine.support_set import SupportSet
 from mtclar.engine.tracker import Tracker
-from support.calibration.page import FROM_PAGE, Page
+from support.calibration.page import Page
+from support.contract import CALIBRATE
 
 
 class Running:
@@ -64,7 +65,7 @@ class Running:
         """Sends a message; returns the position in `received` where its answers start."""
         at = len(self.page.received)
         message = {"type": f"calibrate.{kind}", **content}
-        FROM_PAGE.validate(message)
+        CALIBRATE.from_client.validate(message)
         self.session.on_message(self.page, message)
         return at
 

@@ -3,18 +3,15 @@
 import contextlib
 import json
 from collections.abc import Callable
-from importlib import resources
 from typing import Any
 
-import jsonschema
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from mtclar.stream.protocol.messages import AffectMessage
 from mtclar.stream.server.server import Server
+from support.contract import STREAM
 
-SCHEMA = json.loads((resources.files("mtclar.stream.protocol") / "mtclar.v1.schema.json").read_text())
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 WAIT_S = 60.0
 
 Make = Callable[..., AffectMessage]
@@ -30,7 +27,7 @@ def join(server: Server, **options: Any) -> ClientConnection:
 
 def receive(client: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(client.recv(WAIT_S))
-    VALIDATOR.validate(message)
+    STREAM.from_server.validate(message)
     return message
 
 

@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.calibration.page import FROM_PAGE, FROM_SERVER, SCHEMA
+from support.contract import CALIBRATE, DOCS, STREAM
 
 from mtclar.calibrate.web.protocol import messages
 from mtclar.stream.protocol.messages import ProtocolError
@@ -19,39 +16,23 @@ from tools.docs import record_calibration
 from tools.docs.record_calibration import CONVERSATIONS, FOLDER
 from tools.docs.record_exchanges import Line, path_of
 
-DOCS = Path(__file__).parents[4] / "docs" / "protocol"
-STREAM = jsonschema.Draft202012Validator(json.loads((DOCS / "mtclar.v1.schema.json").read_text()))
 TOLERANCE = 2e-3  # figures are round_label, and machines add up in different orders
 
 
-def kinds(side: str) -> set[str]:
-    return {one["$ref"].rpartition("/")[2] for one in SCHEMA["$defs"][side]["oneOf"]}
-
-
 def test_docs_show_the_schema_that_is_served() -> None:
-    assert json.loads((DOCS / messages.SCHEMA_FILE).read_text()) == SCHEMA
+    CALIBRATE.require_in_docs()
     text = (DOCS / "calibrate.md").read_text()
     examples = [json.loads(block.split("```")[0]) for block in text.split("```json\n")[1:]]
     assert {one["type"] for one in examples} == {
-        f"calibrate.{kind}" for kind in kinds("from_server") | kinds("from_client")
+        f"calibrate.{kind}" for kind in CALIBRATE.kinds("from_server") | CALIBRATE.kinds("from_client")
     }
     for example in examples:
-        from_server = example["type"].partition(".")[2] in kinds("from_server")
-        (FROM_SERVER if from_server else FROM_PAGE).validate(example)
+        from_server = example["type"].partition(".")[2] in CALIBRATE.kinds("from_server")
+        (CALIBRATE.from_server if from_server else CALIBRATE.from_client).validate(example)
 
 
 def test_asyncapi_names_every_message_of_the_schema_once_and_nothing_else() -> None:
-    """A generator that reads it must find both directions whole, and no reference may lead nowhere."""
-    asyncapi = yaml.safe_load((DOCS / messages.ASYNCAPI_FILE).read_text())
-    described_messages = asyncapi["components"]["messages"]
-    assert set(asyncapi["channels"]["stream"]["messages"]) == set(described_messages)
-    for operation, side, more in (("receive", "from_server", {"error"}), ("say", "from_client", set())):
-        named = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][operation]["messages"]]
-        assert sorted(named) == sorted(kinds(side) | more)
-    for name, message in described_messages.items():
-        file, _, place = message["payload"]["$ref"].partition("#/$defs/")
-        described = json.loads((DOCS / file).read_text())["$defs"][place]
-        assert described["properties"]["type"]["const"] == message.get("name", name)
+    CALIBRATE.require_whole_asyncapi()
 
 
 def recorded(take_down: Callable[[], list[Line]]) -> list[Line]:
@@ -84,14 +65,14 @@ def test_every_recorded_message_obeys_its_schema(take_down: Callable[[], list[Li
     for line, following in zip(lines, [*lines[1:], {}], strict=True):
         if "server" in line:
             ours = line["server"]["type"].startswith(messages.PREFIX)
-            (FROM_SERVER if ours else STREAM).validate(line["server"])
+            (CALIBRATE.from_server if ours else STREAM.from_server).validate(line["server"])
         elif "client" in line:
             if following.get("server", {}).get("code") == "bad_message":
-                assert not FROM_PAGE.is_valid(line["client"])
+                assert not CALIBRATE.from_client.is_valid(line["client"])
                 with pytest.raises(ProtocolError):
                     messages.parse(line["client"])
             else:
-                FROM_PAGE.validate(line["client"])
+                CALIBRATE.from_client.validate(line["client"])
                 messages.parse(line["client"])
 
 
@@ -99,9 +80,9 @@ def test_every_message_but_those_of_playback_is_recorded() -> None:
     lines = [line for take_down in CONVERSATIONS for line in recorded(take_down)]
     from_server = {line["server"]["type"] for line in lines if "server" in line}
     from_client = {line["client"]["type"] for line in lines if "client" in line}
-    assert from_server >= {f"calibrate.{kind}" for kind in kinds("from_server")} | {"error"}
+    assert from_server >= {f"calibrate.{kind}" for kind in CALIBRATE.kinds("from_server")} | {"error"}
     played = {"play", "pause", "rate", "note", "finish"}  # in real time
-    assert from_client == {f"calibrate.{kind}" for kind in kinds("from_client") - played}
+    assert from_client == {f"calibrate.{kind}" for kind in CALIBRATE.kinds("from_client") - played}
     assert {path_of(one, FOLDER) for one in CONVERSATIONS} == set(FOLDER.glob("*.jsonl"))
     assert record_calibration.FOLDER.parent == DOCS / "exchanges"
 
@@ -130,4 +111,4 @@ def test_parser_and_schema_agree(message: dict[str, Any]) -> None:
         parsed = True
     finite = all(np.isfinite(v) for v in message.values() if isinstance(v, float))
     numbers = all(not isinstance(message.get(key), float) for key in ("number",))
-    assert parsed == (finite and numbers and FROM_PAGE.is_valid(message))
+    assert parsed == (finite and numbers and CALIBRATE.from_client.is_valid(message))

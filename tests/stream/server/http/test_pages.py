@@ -10,14 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.peers.websocket_client import (
-    SCHEMA,
-    WAIT_S,
-    Eventually,
-    Make,
-    join,
-    until,
-)
+from support.contract import STREAM
+from support.peers.websocket_client import WAIT_S, Eventually, Make, join, until
 
 from mtclar.stream.protocol.messages import Hello, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
@@ -91,8 +85,8 @@ def test_the_pages_and_their_headers(server: Server) -> None:
     assert get(server, "/dashboard/app.js")[2]["Content-Type"].startswith("text/javascript")
     assert get(server, "/client/client.js")[2]["Content-Type"].startswith("text/javascript")
     assert get(server, "/shared/style.css?v=1")[2]["Content-Type"].startswith("text/css")
-    assert json.loads(get(server, "/protocol")[1]) == SCHEMA
-    assert json.loads(get(server, "/protocol/mtclar.v1.schema.json")[1]) == SCHEMA
+    assert json.loads(get(server, "/protocol")[1]) == STREAM.schema
+    assert json.loads(get(server, "/protocol/mtclar.v1.schema.json")[1]) == STREAM.schema
     status, body, headers = get(server, "/protocol/mtclar.v1.asyncapi.yaml")
     assert (status, headers["Content-Type"]) == (200, "application/yaml")
     assert b"'mtclar.v1.schema.json#/$defs/hello'" in body
