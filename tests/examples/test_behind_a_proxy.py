@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from support.peers.websocket_client import Make
-from support.pipeline_parts import make_message
+from support.pipeline_parts import cam_server, make_message
 
-from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
-from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.protocol.messages import ByeMessage
 from mtclar.stream.server.server import Server
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +41,7 @@ __all__ = ["make_message"]
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as running:
+    with cam_server() as running:
         yield running
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 import cv2
 import pytest
 from support.peers.websocket_client import Make
-from support.pipeline_parts import make_message
+from support.pipeline_parts import cam_server, make_message
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
-from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
-from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.server import Server
+from mtclar.stream.protocol.messages import ByeMessage
 from mtclar.stream.sources import open_source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -119,8 +117,7 @@ def test_a_client_ends_with_the_source_of_its_server(
     if program.startswith("plot"):
         pytest.importorskip("matplotlib", reason="matplotlib comes with `make setup-train`")
     monkeypatch.setenv("MPLBACKEND", "agg")
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as server:
+    with cam_server() as server:
         client = subprocess.Popen(
             [sys.executable, str(EXAMPLES / program), server.ws_url], stderr=subprocess.PIPE, text=True
         )

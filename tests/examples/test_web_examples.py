@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.browser.chromium import launched
 from support.peers.websocket_client import WAIT_S, Make
-from support.pipeline_parts import make_message
+from support.pipeline_parts import CAM, make_message
 
-from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
@@ -37,9 +37,8 @@ def page(browser: Browser) -> Iterator[Page]:
 @contextmanager
 def publishing(make_message: Make, **options: object) -> Iterator[Server]:
     """A server that publishes a face 50 times a second."""
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
     config = ServerConfig(**{"port": 0, "origins": ("null",)} | options)
-    with Server(config, hello=lambda: Hello((info,))) as server:
+    with Server(config, hello=lambda: Hello((CAM,))) as server:
         over = threading.Event()
 
         def publish() -> None:

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 from support.peers.mqtt_broker import mosquitto, subscriber
-from support.pipeline_parts import affect
+from support.pipeline_parts import CAM, affect
 
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
 from mtclar.stream.sinks import SinkGroup, open_sink
 
 pytestmark = pytest.mark.faults
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed; `make setup-all` brings it")
 
-CAM = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 RESTARTS = 20
 
 

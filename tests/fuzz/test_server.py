@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
+from support.pipeline_parts import CAM
 from websockets.sync.client import connect
 
-from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
@@ -21,11 +22,10 @@ SILENCE_S = 0.3  # of a server that waits for the rest of a request
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
     config = ServerConfig(
         port=0, limits=Limits(connections_per_s=1e9)
     )  # all connections are from one address
-    with Server(config, hello=lambda: Hello((info,))) as running:
+    with Server(config, hello=lambda: Hello((CAM,))) as running:
         yield running
 
 

@@ -7,7 +7,7 @@ import pytest
 from support.faults.rtsp import rtsp_pictures, rtsp_server
 from support.media.video_clips import make_clip
 from support.peers.certificates import make_certificate
-from support.pipeline_parts import collector, eventually, make_message, make_tracker, tracker
+from support.pipeline_parts import cam_server, collector, eventually, make_message, make_tracker, tracker
 from support.recordings import recording
 
 from mtclar.stream.protocol.messages import Hello, StreamInfo
@@ -17,8 +17,7 @@ from mtclar.stream.server.server import Server
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with Server(ServerConfig(port=0), hello=lambda: Hello((info,))) as running:
+    with cam_server() as running:
         yield running
 
 

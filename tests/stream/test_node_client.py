@@ -11,8 +11,9 @@ import pytest
 from support.contract import STREAM
 from support.peers.node_project import install
 from support.peers.websocket_client import WAIT_S, Make
+from support.pipeline_parts import cam_server
 
-from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
+from mtclar.stream.protocol.messages import ByeMessage
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
 
@@ -55,8 +56,7 @@ def lines_until(process: "subprocess.Popen[str]", kind: str) -> list[dict[str, A
 
 
 def test_node_subscribes_reads_every_message_and_hears_bye(client: Path, make_message: Make) -> None:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    server = Server(ServerConfig(port=0), hello=lambda: Hello((info,)))
+    server = cam_server()
     wish = {"type": "subscribe", "fields": ["sd", "similarity"], "delivery": "all"}
     with server, talking(client, server.ws_url, wish, {"type": "mark", "label": "größer 😀"}) as process:
         before = lines_until(process, "mark")

@@ -1,7 +1,8 @@
 """Parts of a pipeline for tests: a small tracker, a recording sink, messages with known content, a wait."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,22 @@ import pytest
 from mtclar.engine.data_types import Affect, Estimate, Faces, Frame
 from mtclar.stream.pipeline.pipeline import Pipeline, PipelineOptions
 from mtclar.stream.pipeline.reader import RetryPolicy
-from mtclar.stream.protocol.messages import AffectMessage, LatencyMs, StatusMessage
+from mtclar.stream.protocol.messages import (
+    AffectMessage,
+    Hello,
+    LatencyMs,
+    ModelInfo,
+    StatusMessage,
+    StreamInfo,
+)
+from mtclar.stream.server.config import ServerConfig
+from mtclar.stream.server.server import Server
+from mtclar.stream.sinks import SinkGroup, open_sink
 from mtclar.stream.sinks.base import Sink
 from mtclar.stream.sources import open_source
 
+CAM = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
+MODEL = ModelInfo("small", "abc123", "onnxruntime")
 WAIT_S = 60.0  # bounds every wait; nothing should come near it
 
 Eventually = Callable[[Callable[[], Any]], Any]
@@ -32,6 +45,21 @@ def eventually() -> Eventually:
         return result
 
     return wait
+
+
+def cam_server(**options: Any) -> Server:
+    """A server on a free port that announces the stream CAM; `options` of its configuration."""
+    return Server(ServerConfig(port=0, **options), hello=lambda: Hello((CAM,)))
+
+
+@contextmanager
+def publishing(spec: str, *infos: StreamInfo) -> Iterator[SinkGroup]:
+    """The sink of `spec`, open for these streams, or for CAM."""
+    sink = open_sink(spec)
+    sink.model = MODEL
+    with SinkGroup([sink]) as sinks:
+        sinks.open(infos or [CAM])
+        yield sinks
 
 
 def affect(track_id: int = 0, valence: float | None = 0.25) -> Affect:

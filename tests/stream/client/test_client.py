@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.peers.websocket_client import WAIT_S, Make
+from support.pipeline_parts import CAM
 
 from mtclar.engine.data_types import BLENDSHAPES
 from mtclar.engine.errors import MtclarError, UsageError
@@ -98,7 +99,7 @@ def test_every_kind_of_message_comes_decoded(server: Server) -> None:
             *("Hello", "StatusMessage", "ClockMessage", "MarkMessage", "ByeMessage")
         ]
         assert got[0] == client.hello
-        assert got[0].streams[0] == StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
+        assert got[0].streams[0] == CAM
         assert len(got[0].session) == 32
         assert got[1:] == [
             StatusMessage("cam", "reconnecting", 1.5, "no picture", 3),

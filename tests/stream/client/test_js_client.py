@@ -15,10 +15,9 @@ from support.contract import STREAM
 from support.peers.node_project import install, npm
 from support.peers.server_process import Relay, ServerProcess
 from support.peers.websocket_client import WAIT_S, Make
+from support.pipeline_parts import cam_server
 
-from mtclar.stream.protocol.messages import ByeMessage, Hello, StreamInfo
-from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.server.server import Server
+from mtclar.stream.protocol.messages import ByeMessage
 from tools import client_types
 
 ROOT = Path(__file__).parents[3]
@@ -143,8 +142,7 @@ def test_the_declared_members_are_those_of_the_class(folder: Path) -> None:
 
 
 def test_every_message_comes_as_it_was_sent(folder: Path, make_message: Make) -> None:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    server = Server(ServerConfig(port=0), hello=lambda: Hello((info,)))
+    server = cam_server()
     with server, running(folder, server.ws_url, all=True, subscription={"delivery": "all"}) as program:
         _, before = program.until("got", "subscribed")
         for seq in range(300):

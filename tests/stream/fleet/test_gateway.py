@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from support.peers.nats_server import NatsServer
 from support.peers.websocket_client import join, receive, say, until
+from support.pipeline_parts import publishing
 
-from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, StatusMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.sinks import SinkGroup, open_sink
+from mtclar.stream.sinks import SinkGroup
 
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
 
@@ -39,11 +40,8 @@ def gateway(bus_server: NatsServer, prefix: str) -> Iterator[Gateway]:
 
 @contextmanager
 def worker(server: NatsServer, prefix: str, *streams: str) -> Iterator[SinkGroup]:
-    sink = open_sink(f"{server.url}/{prefix}")
-    sink.model = ModelInfo("small", "abc123", "onnxruntime")
     infos = [StreamInfo(name, "webcam:0", True, (640, 480), 30.0, "latest") for name in streams]
-    with SinkGroup([sink]) as sinks:
-        sinks.open(infos)
+    with publishing(f"{server.url}/{prefix}", *infos) as sinks:
         yield sinks
 
 

@@ -13,13 +13,14 @@ from support.peers.nats_server import NatsServer
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
+from support.pipeline_parts import MODEL, publishing
+
 from mtclar.engine.errors import UsageError
 from mtclar.stream.bus.address import parse_bus
 from mtclar.stream.bus.connection import BusConnection
 from mtclar.stream.fleet.recorder import HistoryRecorder
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, ModelInfo, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
 from mtclar.stream.recordings.reader import Recording
-from mtclar.stream.sinks import SinkGroup, open_sink
 
 INFOS = [StreamInfo(name, "webcam:0", True, (640, 480), 30.0, "latest") for name in ("ward-1", "hall")]
 
@@ -36,11 +37,8 @@ def published(
     server: NatsServer, prefix: str, make_message: Callable[..., AffectMessage], eventually: Any
 ) -> list[Any]:
     """The messages that a run has published, whose history is kept."""
-    sink = open_sink(f"{server.url}/{prefix}?history=5m")
-    sink.model = ModelInfo("small", "abc123", "onnxruntime")
     messages = [make_message(seq, stream=stream) for seq in (0, 1, 2, 5) for stream in ("ward-1", "hall")]
-    with SinkGroup([sink]) as sinks:
-        sinks.open(INFOS)
+    with publishing(f"{server.url}/{prefix}?history=5m", *INFOS) as sinks:
         eventually(lambda: kept(server, f"{prefix}-history").messages)  # the first heartbeat
         sinks.status(StatusMessage("ward-1", "live"))
         for message in messages:
@@ -58,7 +56,7 @@ def test_the_history_becomes_a_recording(
     assert recorder.writer is not None
     recording = Recording(recorder.writer.folder)
     assert {info.stream for info in recording.streams} == {"ward-1", "hall"}
-    assert recording.model == ModelInfo("small", "abc123", "onnxruntime")
+    assert recording.model == MODEL
     again = [message for _, message in recording.messages() if isinstance(message, AffectMessage)]
     for before, after in zip(messages, again, strict=True):
         sent, got = json.loads(before.encode()), json.loads(after.encode())
@@ -87,8 +85,6 @@ def test_a_bus_without_history_is_an_error(bus_server: NatsServer, tmp_path: Pat
 def test_it_ends_with_what_was_kept_while_cameras_go_on(
     bus_server: NatsServer, make_message: Callable[..., AffectMessage], tmp_path: Path, eventually: Any
 ) -> None:
-    sink = open_sink(f"{bus_server.url}/rec-live?history=5m")
-    sink.model = ModelInfo("small", "abc123", "onnxruntime")
     recorded = threading.Event()
 
     def publish() -> None:
@@ -97,8 +93,7 @@ def test_it_ends_with_what_was_kept_while_cameras_go_on(
             sinks.affect(make_message(seq, stream="hall"))
             seq += 1
 
-    with SinkGroup([sink]) as sinks:
-        sinks.open(INFOS)
+    with publishing(f"{bus_server.url}/rec-live?history=5m", *INFOS) as sinks:
         eventually(lambda: kept(bus_server, "rec-live-history").messages)
         camera = threading.Thread(target=publish)
         camera.start()

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from support.peers.nats_server import NatsServer
 from support.peers.websocket_client import join, say, until
-from support.pipeline_parts import SmallTracker
+from support.pipeline_parts import SmallTracker, publishing
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.protocol.messages import AffectMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage
 from mtclar.stream.server.config import ServerConfig
-from mtclar.stream.sinks import SinkGroup, open_sink
 from mtclar.stream.sinks.prometheus import Metrics
 
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
@@ -112,10 +111,7 @@ def test_what_a_gateway_cannot_do_is_refused_with_the_reason(
     make_message: Callable[..., AffectMessage],
     eventually: Any,
 ) -> None:
-    sink = open_sink(f"{bus_server.url}/{bus.prefix}")
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
-    with SinkGroup([sink]) as sinks, join(gateway.server) as client:
-        sinks.open([info])
+    with publishing(f"{bus_server.url}/{bus.prefix}") as sinks, join(gateway.server) as client:
         eventually(lambda: "cam" in gateway.directory.streams)
         sinks.affect(make_message())
         until(client, "affect")

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 from support.peers.websocket_client import join, receive, say, until
+from support.pipeline_parts import CAM
 
 from mtclar.engine.data_types import Faces, Frame
 from mtclar.stream.pipeline.preview import HEADER, MAGIC, Preview
-from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.pictures import WIDTH
 from mtclar.stream.server.server import Server
@@ -24,10 +25,9 @@ def preview() -> Iterator[Preview]:
 
 
 def serve(preview: Preview | None, **options: Any) -> Server:
-    info = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
     return Server(
         ServerConfig(port=0, **options),
-        hello=lambda: Hello((info,), preview=preview is not None),
+        hello=lambda: Hello((CAM,), preview=preview is not None),
         on_preview=None if preview is None else preview.watch,
     )
 

@@ -5,13 +5,12 @@ from collections import Counter
 from typing import Any
 
 from support.peers.websocket_client import Eventually, Make, join, receive, say, until
+from support.pipeline_parts import CAM
 
 from mtclar.stream.protocol.messages import Hello, MarkMessage, StreamInfo
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
-
-INFO = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 
 
 def answers(client: Any, count: int) -> Counter[str]:
@@ -41,7 +40,7 @@ def test_a_subscription_does_not_make_hello_again() -> None:
 
     def hello() -> Hello:
         made.append(1)
-        return Hello((INFO,))
+        return Hello((CAM,))
 
     with Server(ServerConfig(port=0), hello=hello) as server, join(server) as client:
         until(client, "hello")
@@ -52,7 +51,7 @@ def test_a_subscription_does_not_make_hello_again() -> None:
 
 
 def test_a_stream_that_is_announced_later_can_be_chosen() -> None:
-    streams = [INFO]
+    streams = [CAM]
     with Server(ServerConfig(port=0), hello=lambda: Hello(tuple(streams))) as server, join(server) as client:
         until(client, "hello")
         say(client, type="subscribe", streams=["cam"])

@@ -13,10 +13,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.pipeline_parts import affect
+from support.pipeline_parts import MODEL, affect
 
 from mtclar.engine.errors import UsageError
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, ModelInfo, StreamInfo, SubjectInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StreamInfo, SubjectInfo
 from mtclar.stream.sinks import Sink, SinkGroup, open_sink
 
 pytest.importorskip("pylsl", reason="pylsl is not installed; `make setup-all` brings it")
@@ -32,7 +32,7 @@ INFO = StreamInfo(CAM, "webcam:0", True, (640, 480), 30.0, "latest", (SubjectInf
 @pytest.fixture
 def sinks() -> Iterator[SinkGroup]:
     sink = open_sink("lsl")
-    sink.model = ModelInfo("small", "abc123", "onnxruntime")
+    sink.model = MODEL
     with SinkGroup([sink]) as group:
         group.open([INFO])
         yield group

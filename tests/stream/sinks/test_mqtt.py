@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,19 @@ from typing import Any
 import pytest
 from support.peers.certificates import make_certificate
 from support.peers.mqtt_broker import Mosquitto, mosquitto, subscriber
-from support.pipeline_parts import affect
+from support.pipeline_parts import affect, publishing
 
 from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     MarkMessage,
-    ModelInfo,
     StatusMessage,
-    StreamInfo,
 )
-from mtclar.stream.sinks import SinkGroup, open_sink
+from mtclar.stream.sinks import open_sink
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed; `make setup-all` brings it")
 
-CAM = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 SECRET = "correct horse"
-
-
-@contextmanager
-def publishing(spec: str) -> Iterator[SinkGroup]:
-    sink = open_sink(spec)
-    sink.model = ModelInfo("small", "abc123", "onnxruntime")
-    with SinkGroup([sink]) as sinks:
-        sinks.open([CAM])
-        yield sinks
 
 
 def test_a_subscriber_gets_values_marks_and_states(

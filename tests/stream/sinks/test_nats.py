@@ -3,38 +3,28 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.peers.certificates import make_certificate
 from support.peers.nats_server import Heard, NatsServer, listener, nats_server
+from support.pipeline_parts import publishing
 
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     MarkMessage,
-    ModelInfo,
     StatusMessage,
     StreamInfo,
 )
-from mtclar.stream.sinks import SinkGroup, open_sink
+from mtclar.stream.sinks import SinkGroup
 
 nkeys = pytest.importorskip("nkeys", reason="nats-py is not installed; `make setup-all` brings it")
 pytest.importorskip("nats", reason="nats-py is not installed; `make setup-all` brings it")
 
 CAM = StreamInfo("cam", "webcam:0", True, None, 30.0, "latest")
 SECRET = "correct horse"
-
-
-@contextmanager
-def publishing(spec: str, *infos: StreamInfo) -> Iterator[SinkGroup]:
-    sink = open_sink(spec)
-    sink.model = ModelInfo("small", "abc123", "onnxruntime")
-    with SinkGroup([sink]) as sinks:
-        sinks.open(infos or [CAM])
-        yield sinks
 
 
 def connected(sinks: SinkGroup, eventually: Any) -> None:

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.pipeline_parts import affect
+from support.pipeline_parts import CAM, affect
 
 from mtclar.engine.data_types import BLENDSHAPES
 from mtclar.engine.errors import UsageError
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
 from mtclar.stream.sinks import SinkGroup, open_sink
 
 pytest.importorskip("pythonosc", reason="python-osc is not installed; `make setup-all` brings it")
 from pythonosc.dispatcher import Dispatcher
 from pythonosc.osc_server import BlockingOSCUDPServer
 
-CAM = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 DOOR = replace(CAM, stream="back door")
 Received = list[tuple[Any, ...]]
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.pipeline_parts import CAM
 
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.installation.extras import install_command
 from mtclar.stream.pipeline.pipeline import Pipeline
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
 from mtclar.stream.sinks import SINKS, Sink, SinkGroup, open_sink
 from mtclar.stream.sinks.base import QUEUE_MESSAGES
 from mtclar.stream.sources import open_source
 
-STREAMS = [StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")]
+STREAMS = [CAM]
 WAIT_S = 60.0
 EXTRAS = {
     "lsl": "pylsl",

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 
 from support.peers.websocket_client import join, receive
+from support.pipeline_parts import CAM
 
-from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, MarkMessage, StatusMessage
 from mtclar.stream.server.server import Server
 from mtclar.stream.sinks import SinkGroup, open_sink
-
-CAM = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 
 
 def test_clients_of_a_second_server_get_values_states_and_marks(

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.pipeline_parts import CAM
 
 from mtclar.engine.data_types import Encoded
 from mtclar.engine.installation.build_info import commit
 from mtclar.engine.support_set import SupportSet
-from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, StatusMessage, StreamInfo
+from mtclar.stream.protocol.messages import AffectMessage, ModelInfo, StatusMessage
 from mtclar.stream.sinks.csv_file import CsvSink
 from mtclar.stream.table.columns import NAMES
 from mtclar.stream.table.provenance import SetIdentity, TableOrigin, is_sidecar, sidecar_path
 
 Make = Callable[..., AffectMessage]
-CAMERA = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 
 
 def read(table: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_it_is_there_from_the_start_and_complete_at_the_end(tmp_path: Path, make
     )
     with closing(CsvSink(table, origin=origin)) as sink:
         sink.model = ModelInfo("encoder", "ab" * 32, "cpu")
-        sink.open([CAMERA])
+        sink.open([CAM])
         assert read(table)["table"] == {"file": "out.csv", "complete": False, "rows": None, "sha256": None}
         for number in range(3):
             sink.affect(make_message(number, faces=2))
@@ -75,7 +75,7 @@ def test_a_set_is_the_same_whenever_its_file_was_written(tmp_path: Path) -> None
 def test_a_time_without_frames_is_listed_with_its_reason(tmp_path: Path, make_message: Make) -> None:
     table = tmp_path / "out.csv"
     with closing(CsvSink(table)) as sink:
-        sink.open([CAMERA])
+        sink.open([CAM])
         sink.affect(replace(make_message(0), stream="cam", pts_s=1.0))
         sink.affect(replace(make_message(1), stream="cam", pts_s=1.04))
         sink.status(StatusMessage("cam", "reconnecting", reason="unplugged"))
@@ -86,7 +86,7 @@ def test_a_time_without_frames_is_listed_with_its_reason(tmp_path: Path, make_me
 def test_rows_have_the_wall_clock_that_the_json_names(tmp_path: Path, make_message: Make) -> None:
     table = tmp_path / "out.csv"
     with closing(CsvSink(table, origin=TableOrigin("run", "01"))) as sink:
-        sink.open([CAMERA])
+        sink.open([CAM])
         message = make_message(0, t_s=100.0)
         sink.affect(message)
     start = read(table)["clock"]["start"]

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mtclar.stream.protocol.messages import Hello, StreamInfo
+from mtclar.stream.protocol.messages import Hello
 from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.server import Server
+from support.pipeline_parts import CAM
 
 WAIT_S = 60.0
-INFO = StreamInfo("cam", "webcam:0", True, (640, 480), 30.0, "latest")
 
 
 class HeldServer(Server):
@@ -23,7 +23,7 @@ class HeldServer(Server):
     def make_hello(self) -> Hello:
         """Called on the event loop."""
         self.may_run.wait(WAIT_S)
-        return Hello((INFO,))
+        return Hello((CAM,))
 
     @contextmanager
     def held(self) -> Iterator[None]:
