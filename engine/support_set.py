@@ -223,7 +223,7 @@ class SupportSet:
         """
         payload = pack(self)
         data = payload if passphrase is None else seal(payload, passphrase)
-        write_whole(Path(path), lambda file: file.write(data))
+        write_whole(Path(path), data)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], passphrase: Callable[[], str] | None = None) -> Self:

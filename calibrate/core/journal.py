@@ -86,7 +86,7 @@ class CalibrationJournal:
         if self._passphrase is not None:
             self._sealer = self._sealer or Sealer(self._passphrase)
             data = self._sealer(data)
-        write_whole(self.path, lambda file: file.write(data))
+        write_whole(self.path, data)
 
     def read(self, model_sha256: str) -> UnfinishedCalibration | None:
         """The unfinished calibration; None without a file.

@@ -65,9 +65,7 @@ def saving_labels_too(
         contents = {labels_path(target): write_labels(labels).encode()}
         for out in exports:
             contents |= label_files(labels, out, video, first_frame_s)
-        write_together(
-            {path: lambda file, data=data: file.write(data) for path, data in contents.items()}  # type: ignore[misc]
-        )
+        write_together(contents)
         return save(support)
 
     return save_all
@@ -150,7 +148,7 @@ def write_mean(target: Path, rater: str | None) -> None:
     common = ratings_beside(target, rater)
     if common is not None and rater is not None:
         mean = target.with_name(f"{_stem(target, rater)}.mean.csv")
-        write_whole(mean, lambda file: file.write(write_labels(common.mean).encode()))
+        write_whole(mean, write_labels(common.mean).encode())
 
 
 def _stem(target: Path, rater: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from mtclar.engine import spans
 from mtclar.engine.files.reading import read_ordinary
-from mtclar.stream.pipeline.summary import write_json
+from mtclar.engine.files.writing import write_json
 
 TRACED_S = 4.0
 MAX_BYTES = 2**28  # of a file that may be a trace

@@ -22,7 +22,7 @@ from mtclar.engine.backends.session import open_session
 from mtclar.engine.errors import MtclarError, UsageError
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.files.reading import read_ordinary, user_folder
-from mtclar.engine.files.writing import write_whole
+from mtclar.engine.files.writing import write_json
 from mtclar.engine.installation.machine import instruction_sets, processor_name
 
 FILE = "fastest-backends.json"  # in the user's cache folder
@@ -178,9 +178,8 @@ def _valid(stored: object, candidates: Sequence[str]) -> Choice | None:
 def _store(file: Path, key: Key, choice: Choice, progress: Callable[[str], None] | None) -> None:
     """Keeps a choice; says so through `progress` where that is not possible."""
     kept = {**_read(file), key.text(): asdict(choice)}
-    content = json.dumps(dict(list(kept.items())[-KEPT:]), indent=1) + "\n"
     try:
-        write_whole(file, lambda opened: opened.write(content.encode()), private=False)
+        write_json(file, dict(list(kept.items())[-KEPT:]), private=False, indent=1)
     except (OSError, MtclarError) as error:
         if progress is not None:
             progress(f"The fastest back end cannot be kept: {error}. It is measured again next time.")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mtclar.engine.errors import ModelError, UsageError
-from mtclar.engine.files.writing import write_whole
+from mtclar.engine.files.writing import write_json
 from mtclar.engine.models import sha256
 
 KINDS = ("int8", "fp8")
@@ -37,8 +37,7 @@ class Ranges:
 
     def write(self, path: Path) -> None:
         """As JSON. Raises WriteError when the disk refuses."""
-        content = json.dumps(asdict(self), indent=1) + "\n"
-        write_whole(path, lambda file: file.write(content.encode()), private=False)
+        write_json(path, asdict(self), private=False, indent=1)
 
     @classmethod
     def of(cls, graph: Path) -> Self:

@@ -5,9 +5,7 @@ and model_config.proto of github.com/triton-inference-server/common. Face findin
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import onnx
@@ -44,12 +42,8 @@ def write_repository(encoder: Path, pair: Path, folder: Path, precision: str) ->
     files.append((folder / ENSEMBLE / "config.pbtxt", ensemble_config(graphs).encode()))
     # An ensemble has a version without a model in it; a file keeps the folder where empty ones are not kept.
     files.append((folder / ENSEMBLE / "1" / ".keep", b""))
-    write_together({path: partial(_fill, content) for path, content in files}, private=False)
+    write_together(dict(files), private=False)
     return [path for path, content in files if content]
-
-
-def _fill(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
 
 
 def with_support_per_query(pair: onnx.ModelProto) -> onnx.ModelProto:

@@ -31,7 +31,7 @@ class HiddenMouth:
     def write(self, path: Path) -> None:
         """Writes it as JSON, whole or not at all. Raises WriteError."""
         content = asdict(self) | {"weight": self.weight.tolist()}
-        write_whole(path, lambda file: file.write((json.dumps(content) + "\n").encode()), private=False)
+        write_whole(path, (json.dumps(content) + "\n").encode(), private=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -4,6 +4,7 @@ All files that the project writes go through here. A new file has mode 0600 unle
 such as a network or a benchmark.
 """
 
+import json
 import os
 import re
 import secrets
@@ -21,28 +22,35 @@ try:
 except ImportError:  # Windows: parts that a killed process left are not swept
     fcntl = None  # type: ignore[assignment]
 
-Write = Callable[[IO[bytes]], object]
+Content = bytes | Callable[[IO[bytes]], object]
+"""What a file gets: these bytes, or what a function writes into it. The file that it gets has its path as `name`."""
 
 PRIVATE, ORDINARY = 0o600, 0o666  # before the umask
 PROBE_BYTES = 4096  # a full disk still makes empty files
 
 
-def write_whole(path: Path, write: Write, *, private: bool = True) -> None:
-    """Lets `write` fill a temporary file, flushes it to the disk and renames it to `path`; makes the folder.
+def write_whole(path: Path, content: Content, *, private: bool = True) -> None:
+    """Puts the content into a temporary file, flushes it to the disk and renames it to `path`; makes the folder.
 
     After any failure, Ctrl-C included, the old file is unchanged and no temporary file is left. A symbolic link stays
-    one: its target is replaced. The file given to `write` has its path as `name`. `private`: mode 0600 from the first
-    byte, otherwise as the umask has it. Raises WriteError when the disk refuses.
+    one: its target is replaced. `private`: mode 0600 from the first byte, otherwise as the umask has it. Raises
+    WriteError when the disk refuses.
     """
-    write_together({path: write}, private=private)
+    write_together({path: content}, private=private)
 
 
-def write_together(writes: Mapping[Path, Write], *, private: bool = True) -> None:
+def write_json(path: Path, content: object, *, private: bool = True, indent: int = 2) -> None:
+    """JSON, written as by `write_whole`. Raises ValueError for a number that JSON does not have."""
+    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    write_whole(path, text.encode(), private=private)
+
+
+def write_together(contents: Mapping[Path, Content], *, private: bool = True) -> None:
     """As `write_whole` for files that belong together: none is renamed before all of them are on the disk."""
     with ExitStack() as leftovers:
         finished: dict[Path, Path] = {}
         locked: set[Path] = set()
-        for path, write in writes.items():
+        for path, content in contents.items():
             with disk_errors(f"cannot write {path}"):
                 target = Path(os.path.realpath(path))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +60,10 @@ def write_together(writes: Mapping[Path, Write], *, private: bool = True) -> Non
                 temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
                 leftovers.callback(_remove, temporary)
                 with _open(temporary, "xb", PRIVATE if private else ORDINARY) as file:
-                    write(file)
+                    if isinstance(content, bytes):
+                        file.write(content)
+                    else:
+                        content(file)
                     file.flush()
                     os.fsync(file.fileno())
                 finished[temporary] = target

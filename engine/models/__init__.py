@@ -64,7 +64,7 @@ class Card:
 
     def write(self, path: Path) -> None:
         """Writes the card whole or not at all. Raises WriteError."""
-        write_whole(path, lambda file: file.write(self.encode()), private=False)
+        write_whole(path, self.encode(), private=False)
 
     @classmethod
     def read(cls, path: Path, hint: str = REINSTALL) -> Self:

@@ -28,7 +28,7 @@ from mtclar.engine.data_types import EXPRESSIONS, Encoded
 from mtclar.engine.estimate.class_centres import class_centres
 from mtclar.engine.estimate.encoder import Encoder
 from mtclar.engine.estimate.metrics import ccc
-from mtclar.engine.files.writing import write_whole
+from mtclar.engine.files.writing import write_json
 from mtclar.engine.installation.machine import processor_name
 from mtclar.train.accuracy import answers
 from mtclar.train.accuracy.answers import Networks
@@ -354,21 +354,15 @@ def main() -> None:
             "minutes": round(last["trained_s"] / 60, 1),
             **score(folder / "models", tests, [source for source in SOURCES if source not in run.sources]),
         }
-        put(kept, found)
+        write_json(kept, found, private=False, indent=1)
     if BUNDLED not in found["runs"] and not options.only:
         found["runs"][BUNDLED] = {"sources": SOURCES, **score(None, tests, ())}
-        put(kept, found)
+        write_json(kept, found, private=False, indent=1)
     text = wrapped("\n".join(tables(found)))
     print(text)
     if options.write:
-        put(JSON, found)
+        write_json(JSON, found, private=False, indent=1)
         replace_section(PAGE, "measured", text)
-
-
-def put(path: Path, found: Mapping[str, Any]) -> None:
-    """Writes the results as JSON."""
-    content = (json.dumps(found, indent=1) + "\n").encode()
-    write_whole(path, lambda file: file.write(content), private=False)
 
 
 if __name__ == "__main__":

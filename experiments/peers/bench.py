@@ -27,8 +27,8 @@ import numpy as np
 from mtclar.cli.benchmark.compare import ratio
 from mtclar.cli.benchmark.material import Material, machine
 from mtclar.engine.data_types import Frame
+from mtclar.engine.files.writing import write_json
 from mtclar.engine.tracker import Tracker
-from mtclar.stream.pipeline.summary import write_json
 from tools.arguments import parser_of
 from tools.docs.figures import table, wrapped
 from tools.docs.generated import replace_section

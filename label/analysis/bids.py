@@ -25,7 +25,6 @@ from mtclar.engine.files.writing import require_writable, write_together
 from mtclar.engine.text import printable
 from mtclar.label.analysis.segments import Segment
 from mtclar.label.analysis.series import Series, at_times
-from mtclar.label.output.exports import bytes_writer
 
 BIDS_VERSION = "1.10.0"
 PROGRAM = "mtclar-stream"
@@ -134,7 +133,7 @@ def require_own_or_new_folder(folder: Path) -> None:
 def write_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
     """Writes all files into a new or empty folder, or none of them. Raises UsageError or WriteError."""
     require_new_folder(folder)
-    write_together({folder / path: bytes_writer(content) for path, content in files.items()})
+    write_together({folder / path: content for path, content in files.items()})
 
 
 def update_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
@@ -151,7 +150,7 @@ def update_bids(files: Mapping[PurePosixPath, bytes], folder: Path) -> None:
             if path.name != PARTICIPANTS:
                 continue
             content = _with_participants(read_ordinary(kept, MAX_DESCRIPTION_BYTES), content)
-        contents[kept] = bytes_writer(content)
+        contents[kept] = content
     write_together(contents)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files.writing import Write, write_together
+from mtclar.engine.files.writing import write_together
 from mtclar.engine.installation.extras import install_command
 from mtclar.engine.text import printable
 from mtclar.label.output.table import RecordingTable, Table
@@ -159,13 +159,8 @@ def write(
             digest = hashlib.sha256(exported[out]).hexdigest()
             rows = sum(1 for _ in result.rows())
             contents[sidecar_path(out)] = encode(origin.describe(out, result.columns, rows, digest))
-    write_together({path: bytes_writer(content) for path, content in contents.items()})
+    write_together(contents)
     return list(contents)
-
-
-def bytes_writer(content: bytes) -> Write:
-    """A callback for `mtclar.engine.files.writing` that writes these bytes."""
-    return lambda file: file.write(content)
 
 
 def _segments(table: Table) -> list[tuple[int, int, NDArray[np.float64]]]:

@@ -74,7 +74,7 @@ def _parquet(recording: "Recording", out: Path, _: str) -> list[Path]:
 def _annotations(recording: "Recording", out: Path, to: str) -> list[Path]:
     """A file for each stream and person."""
     from mtclar.engine.files.writing import write_together
-    from mtclar.label.output.exports import bytes_writer, output_files, to_elan, to_nova
+    from mtclar.label.output.exports import output_files, to_elan, to_nova
     from mtclar.label.output.recorded import marks_of, tables_of
     from mtclar.stream.recordings import file_name
 
@@ -89,7 +89,7 @@ def _annotations(recording: "Recording", out: Path, to: str) -> list[Path]:
             contents |= to_elan(table, file, video and video[0], marks_of(recording, stream))
     if not contents:
         raise UsageError(f"{recording.folder} has no face", "there is nothing to annotate")
-    write_together({path: bytes_writer(content) for path, content in contents.items()})
+    write_together(contents)
     return list(contents)
 
 
@@ -154,7 +154,7 @@ def _write_events(recording: "Recording", path: Path) -> None:
         else:
             continue
         writer.writerow([f"{t_s + offset_s:.4f}", f"{t_s:.4f}", event.type, *map(cell, texts)])
-    write_whole(path, lambda file: file.write(out.getvalue().encode()))
+    write_whole(path, out.getvalue().encode())
 
 
 def _require_new(*paths: Path) -> None:

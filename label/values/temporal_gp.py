@@ -29,7 +29,7 @@ from mtclar.engine.estimate.residual_gp import (
     outlier_weights,
     posterior_weights,
 )
-from mtclar.engine.files.writing import write_whole
+from mtclar.engine.files.writing import write_json
 
 Array = NDArray[np.float64]
 
@@ -67,8 +67,7 @@ class LabellingConstants:
 
     def write(self, path: Path) -> None:
         """Write as JSON. Raises WriteError if the file cannot be written."""
-        content = json.dumps(asdict(self), indent=1) + "\n"
-        write_whole(path, lambda file: file.write(content.encode()), private=False)
+        write_json(path, asdict(self), private=False, indent=1)
 
     @classmethod
     def read(cls, path: Path) -> Self:

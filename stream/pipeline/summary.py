@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mtclar.engine.files.reading import read_ordinary
-from mtclar.engine.files.writing import write_whole
+from mtclar.engine.files.writing import write_json
 from mtclar.stream.pipeline.mailbox import Freshness
 
 PERCENTILES = (50, 95, 99)
@@ -94,12 +94,6 @@ def is_summary(path: Path) -> bool:
         return not content or set(json.loads(content)) >= SUMMARY_KEYS
     except (OSError, ValueError, TypeError, RecursionError):
         return False
-
-
-def write_json(path: Path, content: object, *, private: bool = True) -> None:
-    """JSON, whole or not at all; makes the folder. `private`: mode 0600. Raises WriteError when the disk refuses."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()), private=private)
 
 
 class Meter:

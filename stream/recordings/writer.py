@@ -207,7 +207,7 @@ class RecordingWriter:
 
     def _write_manifest(self) -> None:
         content = json.dumps(self._manifest, indent=1, ensure_ascii=False).encode() + b"\n"
-        write_whole(self.folder / MANIFEST, lambda file: file.write(content))
+        write_whole(self.folder / MANIFEST, content)
 
 
 def _make_folder(parent: Path, started: datetime, session: str) -> Path:

@@ -164,7 +164,7 @@ def encode(description: Mapping[str, Any]) -> bytes:
 
 def write_sidecar(table: Path, description: Mapping[str, Any]) -> None:
     """Writes the JSON beside a table, mode 0600. Raises WriteError."""
-    write_whole(sidecar_path(table), lambda file: file.write(encode(description)))
+    write_whole(sidecar_path(table), encode(description))
 
 
 def versions() -> dict[str, str]:

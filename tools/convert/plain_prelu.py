@@ -64,7 +64,7 @@ def without_prelu(model: onnx.ModelProto) -> onnx.ModelProto:
 def rewrite(path: Path) -> None:
     """The network at `path` and the digest in its card."""
     content = without_prelu(onnx.load(str(path))).SerializeToString()
-    write_whole(path, lambda file: file.write(content), private=False)
+    write_whole(path, content, private=False)
     card = path.with_suffix(".json")
     replace(models.Card.read(card), sha256=models.sha256(path)).write(card)
 

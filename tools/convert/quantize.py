@@ -127,7 +127,7 @@ def make(graph: Path, photos: ferplus.FerPlus, people: Path) -> None:
     faces = np.concatenate([clip, *(some[rng.choice(len(some), EACH, replace=False)] for some in sources)])
     pictures = f"{len(clip)} crops of the bundled clip, {EACH} of FER+ Training, {EACH} of rendered people"
     content = for_cpu(graph, faces)
-    write_whole(int8_path(graph), lambda file: file.write(content), private=False)
+    write_whole(int8_path(graph), content, private=False)
     Ranges(models.sha256(graph), pictures, measure(parse(graph.read_bytes()), parts(faces))).write(
         ranges_path(graph)
     )

@@ -62,7 +62,7 @@ def main() -> None:
         picture = render(renderer, region)
         data = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes()
         path = FOLDER / file_name(region.title)
-        write_whole(path, lambda file, data=data: file.write(data), private=False)  # type: ignore[misc]
+        write_whole(path, data, private=False)
         total += len(data)
         print(f"{path.name}: {len(data) / 1e3:.1f} kB")
     print(f"together {total / 1e3:.1f} kB")

@@ -182,7 +182,7 @@ def _save(path: Path, content: dict[str, Any]) -> None:
     """Writes the file atomically, so that a run killed while saving keeps its last checkpoint."""
     saved = BytesIO()  # in memory first: torch has its own error for a full disk
     torch.save({"version": VERSION, **content}, saved)
-    write_whole(path, lambda file: file.write(saved.getbuffer()), private=False)
+    write_whole(path, saved.getvalue(), private=False)
 
 
 def _load(path: Path, device: str = "cpu") -> dict[str, Any]:

@@ -8,10 +8,8 @@ import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +68,7 @@ def write(files: Mapping[str, bytes], folder: Path) -> tuple[Path, Path]:
 
     It writes all four files or none, so that graphs and cards always match. Raises WriteError when writing fails.
     """
-    write_together({folder / name: partial(_put, content) for name, content in files.items()}, private=False)
+    write_together({folder / name: content for name, content in files.items()}, private=False)
     return folder / f"{ENCODER}.onnx", folder / f"{PAIR}.onnx"
 
 
@@ -164,7 +162,3 @@ def _onnx(
             dynamic_axes=dynamic_axes,
         )
     return graph.getvalue()
-
-
-def _put(content: bytes, file: BinaryIO) -> None:
-    file.write(content)

@@ -108,7 +108,7 @@ def _render(person_id: int, number: int, holds: Sequence[tuple[float, float, str
 
 
 def _write_lines(lines: Sequence[str], path: Path) -> None:
-    write_whole(path, lambda file: file.write("".join(f"{line}\n" for line in lines).encode()))
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 @in_words

@@ -23,7 +23,7 @@ class _Epoch:
 def append(curves: Path, epoch: dict[str, Any]) -> None:
     """Adds a line to curves.jsonl."""
     earlier = curves.read_bytes() if curves.exists() else b""
-    write_whole(curves, lambda file: file.write(earlier + json.dumps(epoch).encode() + b"\n"), private=False)
+    write_whole(curves, earlier + json.dumps(epoch).encode() + b"\n", private=False)
 
 
 def cut(curves: Path, epochs: int) -> None:
@@ -33,7 +33,7 @@ def cut(curves: Path, epochs: int) -> None:
     """
     if curves.exists():
         kept = b"".join(epoch.line for epoch in _read(curves) if epoch.number <= epochs)
-        write_whole(curves, lambda file: file.write(kept), private=False)
+        write_whole(curves, kept, private=False)
 
 
 def draw(curves: Path) -> Path:

@@ -181,10 +181,7 @@ def write_crops(support: SupportSet, folder: Path) -> list[Path]:
     for path in paths:
         if path.exists():
             raise UsageError(f"{path} exists already", "name another folder")
-    pictures = dict(zip(paths, map(png, support.crops), strict=True))
-    write_together(
-        {path: lambda file, data=data: file.write(data) for path, data in pictures.items()}  # type: ignore[misc]
-    )
+    write_together(dict(zip(paths, map(png, support.crops), strict=True)))
     return paths
 
 

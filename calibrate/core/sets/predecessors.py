@@ -39,7 +39,7 @@ def keep_predecessor(path: Path, passphrase: str | None) -> Path | None:
     if passphrase is not None:
         content = content if is_sealed(content) else seal(content, passphrase)
         seal_predecessors(path, passphrase)
-    write_whole(kept, lambda file: file.write(content))  # biometric data
+    write_whole(kept, content)  # biometric data
     for old in predecessors(path)[KEPT:]:
         with _disk_errors(old):
             old.unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def seal_predecessors(path: Path, passphrase: str) -> list[Path]:
             content = read_ordinary(predecessor, MAX_SUPPORT_BYTES)
         if not is_sealed(content):
             data = seal(content, passphrase)
-            write_whole(predecessor, lambda file, data=data: file.write(data))  # type: ignore[misc]
+            write_whole(predecessor, data)
             sealed.append(predecessor)
     return sealed
 
@@ -73,7 +73,7 @@ def restore(predecessor: Path) -> Path:
     with _disk_errors(predecessor):
         content = read_ordinary(predecessor, MAX_SUPPORT_BYTES)
     keep_predecessor(path, None)
-    write_whole(path, lambda file: file.write(content))
+    write_whole(path, content)
     with _disk_errors(predecessor):
         predecessor.unlink(missing_ok=True)
     return path

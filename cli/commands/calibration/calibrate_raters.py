@@ -69,9 +69,7 @@ def command(
     )
     if out is not None:
         written = label_files(common.mean, out)
-        write_together(
-            {path: lambda file, data=data: file.write(data) for path, data in written.items()}  # type: ignore[misc]
-        )
+        write_together(written)
         for path in written:
             print_text(console, f"Written: {path}")
 

@@ -76,7 +76,7 @@ def show(
         from mtclar.cli.reports.calibration_html import html as page
 
         content = page(support, report, warning).encode()
-        write_whole(html, lambda out: out.write(content))
+        write_whole(html, content)
         print_text(console, f"Written: {html}")
 
 
@@ -219,7 +219,7 @@ def export(
     support = load(path, passphrase_file)
     content = editing.export(support, form).encode()
     pictures = [] if crops is None else editing.write_crops(support, crops)
-    write_whole(out, lambda target: target.write(content))
+    write_whole(out, content)
     print_plain(f"Written: {out} ({counted(len(support), 'frame')})")
     if pictures:
         print_plain(f"Written: {counted(len(pictures), 'picture')} in {crops}; this is biometric data")

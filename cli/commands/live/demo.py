@@ -147,7 +147,7 @@ def _report(
     from mtclar.cli.display.terminal import counted, print_text
     from mtclar.cli.reports.demo_scores import score
     from mtclar.cli.service.service import latency_words
-    from mtclar.stream.pipeline.summary import write_json
+    from mtclar.engine.files.writing import write_json
 
     written = asdict(summary)
     written["support_frames"] = support_frames

@@ -54,9 +54,8 @@ def command(
     from mtclar.cli.display.terminal import Terminal, print_text
     from mtclar.cli.files.outputs import Output, require_safe
     from mtclar.engine.errors import UsageError
-    from mtclar.engine.files.writing import write_whole
+    from mtclar.engine.files.writing import write_json, write_whole
     from mtclar.engine.tracker import Tracker
-    from mtclar.stream.pipeline.summary import write_json
 
     console = Terminal()
     if compare is not None and html_file is not None:
@@ -123,5 +122,5 @@ def command(
         print_text(console, f"Written: {json_file}")
     if html_file is not None:
         page = report.html(figures).encode()
-        write_whole(html_file, lambda file: file.write(page), private=False)
+        write_whole(html_file, page, private=False)
         print_text(console, f"Written: {html_file}")

@@ -101,8 +101,8 @@ def command(
     from mtclar.cli.reports import clip_protocol
     from mtclar.engine.errors import MtclarError, UsageError
     from mtclar.engine.files.reading import user_folder
+    from mtclar.engine.files.writing import write_json
     from mtclar.engine.installation.machine import usable_cores
-    from mtclar.stream.pipeline.summary import write_json
     from mtclar.train.accuracy.answers import Networks
     from mtclar.train.accuracy.datasets import CLIPS, RENDERED, open_dataset, open_photos
     from mtclar.train.accuracy.evaluation import evaluate

@@ -37,7 +37,6 @@ def run(
     from mtclar.engine.errors import UsageError
     from mtclar.engine.files.writing import write_together
     from mtclar.label.job import Job, load_labels
-    from mtclar.label.output.exports import bytes_writer
     from mtclar.label.scan.face_scan import FaceScanner
     from mtclar.label.scan.recording import open_recording
     from mtclar.label.scan.scan_journal import ScanJournal
@@ -85,6 +84,6 @@ def run(
         out: contact_sheet(recording, suggestions) if out.suffix.lower() == SHEET else template(suggestions)
         for out in outs
     }
-    write_together({out: bytes_writer(content) for out, content in contents.items()})
+    write_together(contents)
     for out in outs:
         print_text(console, f"Written: {out}")

@@ -75,7 +75,6 @@ def command(
     from mtclar.label.analysis.agreement import agreement_table, pair_up
     from mtclar.label.analysis.segment_table import as_csv
     from mtclar.label.analysis.tables import Reading, parse_columns, read_series, table_files
-    from mtclar.label.output.exports import bytes_writer
     from mtclar.stream.label_formats.label import Scale
 
     outputs = [Output(name, path) for name, path in (("--out", out), ("--plot", plot)) if path is not None]
@@ -106,7 +105,7 @@ def command(
         contents[plot] = figure_file(
             {"Agreement": agreement_figure(pairs, a.stem, b.stem, max_lag)}, plot, [table]
         )
-    write_together({path: bytes_writer(content) for path, content in contents.items()})
+    write_together(contents)
     console = Terminal()
     console.print(_shown(table.tail(MAX_SHOWN)))
     if len(table) > MAX_SHOWN:

@@ -66,7 +66,6 @@ def command(
     from mtclar.label.analysis.figure_file import figure_file, require_format
     from mtclar.label.analysis.segment_table import long_table
     from mtclar.label.analysis.tables import read_series, table_files
-    from mtclar.label.output.exports import bytes_writer
 
     keep_font_cache()
     require_format(out)
@@ -85,7 +84,7 @@ def command(
         title: draw() for name, (title, draw) in _drawings(series, chosen, baseline).items() if name in wanted
     }
     statistics = [long_table(series, chosen, baseline)] if page else []
-    write_whole(out, bytes_writer(figure_file(figures, out, statistics)))
+    write_whole(out, figure_file(figures, out, statistics))
     print_text(Terminal(), f"Written: {out}")
 
 

@@ -55,7 +55,6 @@ def command(
     from mtclar.engine.files.writing import write_together
     from mtclar.label.analysis.segment_table import as_csv, long_table, wide_table
     from mtclar.label.analysis.tables import read_series, table_files
-    from mtclar.label.output.exports import bytes_writer
 
     if baseline is not None and segments is None:
         raise UsageError("--baseline needs --segments", "name the file that has the baseline's start and end")
@@ -66,9 +65,7 @@ def command(
     chosen = options.segments_of(segments, series)
     long = long_table(series, chosen, baseline)
     contents = {out: long, wide: wide_table(long)}
-    write_together(
-        {path: bytes_writer(as_csv(table)) for path, table in contents.items() if path is not None}
-    )
+    write_together({path: as_csv(table) for path, table in contents.items() if path is not None})
     console = Terminal()
     console.print(_shown(long.head(MAX_SHOWN), baseline))
     if len(long) > MAX_SHOWN:
