@@ -18,7 +18,7 @@ from typing import Any
 
 from mtclar.engine.address import secrets_of
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files.reading import expand_home, read_ordinary, readable_by_others
+from mtclar.engine.files.reading import expand_home, read_input, read_ordinary, readable_by_others
 
 CONFIG_FLAG = "--config"
 WIDTH = 100
@@ -91,11 +91,9 @@ def read_config(path: Path, settings: Sequence[Setting]) -> dict[str, Any]:
     """The file's values by parameter. Raises UsageError with the file, the line and a remedy."""
     path = expand_home(path)
     try:
-        text = read_ordinary(path, MAX_BYTES).decode()
+        text = read_input(path, MAX_BYTES, EXAMPLE_HINT).decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text file in UTF-8", EXAMPLE_HINT) from error
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", EXAMPLE_HINT) from error
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

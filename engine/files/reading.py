@@ -33,6 +33,15 @@ def read_ordinary(path: Path, most_bytes: int) -> bytes:
     return content
 
 
+def read_input(path: Path, most_bytes: int, hint: str, kind: str = "") -> bytes:
+    """As `read_ordinary`, with ~ expanded, for a file that a user names. Raises UsageError, which may name a `kind`."""
+    try:
+        return read_ordinary(expand_home(path), most_bytes)
+    except OSError as error:
+        file = f"the {kind} {path}" if kind else path
+        raise UsageError(f"cannot read {file}: {error.strerror or error}", hint) from error
+
+
 def _require_ordinary(found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files.reading import read_ordinary
+from mtclar.engine.files.reading import read_input
 from mtclar.label.analysis.series import Series
 from mtclar.stream.label_formats.elan import parse_document
 from mtclar.stream.label_formats.label import AXES, SHOWN, Place
@@ -75,10 +75,7 @@ def read_segments(path: Path, tiers: Sequence[str] = (), shift_s: float = 0.0) -
 
     `tiers`: the ELAN tiers to read; by default all but valence and arousal. Raises UsageError with file and line.
     """
-    try:
-        data = read_ordinary(path, MAX_BYTES)
-    except OSError as error:
-        raise UsageError(f"cannot read the segments {path}: {error.strerror or error}", EXAMPLE) from error
+    data = read_input(path, MAX_BYTES, EXAMPLE, "segments")
     if path.suffix.lower() == ELAN:
         found = _elan(data, path, tiers)
     elif tiers:

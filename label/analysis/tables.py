@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files.reading import open_ordinary, read_ordinary
+from mtclar.engine.files.reading import open_ordinary, read_input
 from mtclar.engine.installation.extras import install_command
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
 from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
@@ -346,10 +346,7 @@ def _parquet(path: Path) -> "DataFrame":
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return read_ordinary(path, MAX_BYTES)
-    except OSError as error:
-        raise UsageError(f"cannot read the table {path}: {error.strerror or error}", TABLE_HINT) from error
+    return read_input(path, MAX_BYTES, TABLE_HINT, "table")
 
 
 def _text(path: Path) -> str:

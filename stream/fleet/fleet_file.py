@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mtclar.engine.errors import UsageError
-from mtclar.engine.files.reading import expand_home, read_ordinary
+from mtclar.engine.files.reading import read_input
 from mtclar.stream.registry import resolve
 from mtclar.stream.sources import SOURCES, name_of
 
@@ -32,9 +32,7 @@ class Camera:
 def read_fleet(path: Path) -> dict[str, Camera]:
     """The cameras of the file by name. Raises UsageError that names the faulty entry."""
     try:
-        content = tomllib.loads(read_ordinary(expand_home(path), MAX_BYTES).decode())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}", FORM) from error
+        content = tomllib.loads(read_input(path, MAX_BYTES, FORM).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}", FORM) from error
     if unknown := content.keys() - {"cameras"}:

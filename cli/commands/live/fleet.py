@@ -81,17 +81,12 @@ def put(
     nats: NatsOption,
 ) -> None:
     """Store encrypted support sets on the bus, for the workers that own their streams."""
-    from mtclar.engine.errors import UsageError
-    from mtclar.engine.files.reading import MAX_SUPPORT_BYTES, expand_home, read_ordinary
+    from mtclar.engine.files.reading import MAX_SUPPORT_BYTES, read_input
 
-    contents = {}
-    for file in files:
-        try:
-            contents[file.name.removesuffix(".mtclar")] = read_ordinary(expand_home(file), MAX_SUPPORT_BYTES)
-        except OSError as error:
-            raise UsageError(
-                f"cannot read {file}: {error.strerror or error}", "name a support set"
-            ) from error
+    contents = {
+        file.name.removesuffix(".mtclar"): read_input(file, MAX_SUPPORT_BYTES, "name a support set")
+        for file in files
+    }
     with _control(nats) as control:
         for name, payload in contents.items():
             control.put_set(name, payload)
