@@ -2,7 +2,7 @@
 
 Parts, all of them unless some are named: `results` runs the demo and the benchmark and stores what they say in
 docs/results/; `figures` writes that into the pages; `pictures` are of the dashboard and the rating pages, and need
-Chromium; `links`.
+Chromium (`--only rating` takes those alone); `links`.
 """
 
 import io
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,17 +72,22 @@ def broken_links() -> list[str]:
     return broken
 
 
-def pictures() -> None:
-    """Screenshots of the dashboard, in the middle of `mtclar-stream demo` and of scripted people, and of rating."""
-    tutorial_plot()
+def pictures(wanted: Collection[str] = ()) -> None:
+    """Screenshots of the dashboard, in the middle of `mtclar-stream demo` and of scripted people, and of rating.
+
+    `wanted`: names of PICTURES; all if empty.
+    """
+    take = {name: one for name, one in PICTURES.items() if not wanted or name in wanted}
+    if (plot := take.pop("tutorial", None)) is not None:
+        plot(None)
+    if not take:
+        return
     if shutil.which(chromium.PATH) is None:
-        print(f"no {chromium.PATH}: the pictures of the dashboard stay as they are", file=sys.stderr)
+        print(f"no {chromium.PATH}: the pictures of the pages stay as they are", file=sys.stderr)
         return
     with chromium.launched() as browser:
-        demo_picture(browser)
-        scene_pictures(browser)
-        for name, screenshots in rating_scenes.shots(browser, WIDE, PHONE).items():
-            save_small(name, screenshots)
+        for one in take.values():
+            one(browser)
 
 
 def demo_picture(browser: "Browser") -> None:
@@ -112,7 +117,13 @@ def demo_picture(browser: "Browser") -> None:
             demo.terminate()
 
 
-def tutorial_plot() -> None:
+def rating_pictures(browser: "Browser") -> None:
+    """The pictures of the rating pages (docs/live/calibrate.md)."""
+    for name, screenshots in rating_scenes.shots(browser, WIDE, PHONE).items():
+        save_small(name, screenshots)
+
+
+def tutorial_plot(_: object = None) -> None:
     """The figure at the end of docs/tutorial.md, by its commands for the clip of the demo."""
     with tempfile.TemporaryDirectory() as folder:
         clip, labels, values = (
@@ -209,17 +220,32 @@ def check_links() -> None:
     print("every relative link of the documentation has a target")
 
 
-PARTS = {"results": results, "figures": write_figures, "pictures": pictures, "links": check_links}
+PICTURES: dict[str, Callable[[Any], None]] = {
+    "tutorial": tutorial_plot,
+    "demo": demo_picture,
+    "dashboard": scene_pictures,
+    "rating": rating_pictures,
+}
+PARTS: dict[str, Callable[[], None]] = {
+    "results": results,
+    "figures": write_figures,
+    "pictures": pictures,
+    "links": check_links,
+}
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    wanted = parser.parse_args().parts or list(PARTS)
+    parser.add_argument("--only", choices=PICTURES, nargs="+", default=[], help="the pictures to take")
+    options = parser.parse_args()
+    wanted = options.parts or (["pictures"] if options.only else list(PARTS))
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"there is no part {min(unknown)}; there are {', '.join(PARTS)}")
     for name, make in PARTS.items():
-        if name in wanted:
+        if name == "pictures" and name in wanted:
+            pictures(options.only)
+        elif name in wanted:
             make()
 
 
