@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
+from support.browser.chromium import WAIT_MS
 from support.browser.fake_camera import browser_with_camera, write_mjpeg
 from support.browser.watched_page import OpenPage, watching
 
@@ -83,7 +84,7 @@ def test_a_browsers_camera_becomes_values(open_page: OpenPage, process: Callable
     dashboard = open_page(url[1])
     expect(dashboard.locator("#state")).to_have_text("Seen clearly")
     expect(dashboard.locator("#valence")).not_to_have_text("–")
-    with urllib.request.urlopen(f"{url[1]}health", timeout=20) as answer:
+    with urllib.request.urlopen(f"{url[1]}health", timeout=WAIT_MS / 1000) as answer:
         counts = json.load(answer)["pictures"]
     assert counts["streams"]["browser"]["sending"]
     assert counts["streams"]["browser"]["taken"] > 0

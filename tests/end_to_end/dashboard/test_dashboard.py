@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import OpenPage, wait_until
+from support.browser.watched_page import SUBSCRIBED, OpenPage, gets, wait_for, wait_until
 
 from mtclar.stream.protocol.messages import ByeMessage, ErrorMessage, MarkMessage, StatusMessage
 
@@ -110,9 +110,9 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
 
 def test_a_face_outside_its_support_set_gets_advice(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url)
+    page = open_page(server.url, script=SUBSCRIBED)
     connected(page)
-    page.wait_for_timeout(300)
+    gets(page, "similarity")
     server.say(server.face(0.1, 0.1))
     expect(page.locator("#state")).to_have_text("Seen clearly")
     server.say(server.face(0.1, 0.1, drift=("darker",)))
@@ -162,8 +162,7 @@ def test_the_script_is_shown_beside_the_estimate(speaker: StartSpeaker, open_pag
     page.wait_for_timeout(200)
     without = pixels(page, "circumplex")
     has_drawn(page, server.say(server.face(0.1, 0.1), truth=(-0.5, 0.5)))
-    page.wait_for_timeout(200)
-    assert pixels(page, "circumplex") != without
+    wait_for(page, lambda: pixels(page, "circumplex") != without)
 
 
 def test_without_a_script_its_legend_is_hidden(speaker: StartSpeaker, open_page: OpenPage) -> None:
@@ -360,8 +359,7 @@ def test_marks_are_set_by_key_and_button_and_come_to_every_page(
     wait_until(other, "() => window.marks.length === 3")
     assert other.evaluate("window.marks") == ["mark 1", "smile m", "smile m"]
     server.server.publish(MarkMessage("trial 1", 100.0))  # marks of clients have the real time
-    other.wait_for_timeout(300)
-    assert pixels(other, "valence-strip") != before
+    wait_for(other, lambda: pixels(other, "valence-strip") != before)
 
 
 def test_the_vertical_axes_can_be_fitted(speaker: StartSpeaker, open_page: OpenPage) -> None:
@@ -375,5 +373,4 @@ def test_the_vertical_axes_can_be_fitted(speaker: StartSpeaker, open_page: OpenP
     whole = pixels(page, "valence-strip")
     page.get_by_role("button", name="Fit").click()
     expect(page.get_by_role("button", name="Fit")).to_have_attribute("aria-pressed", "true")
-    page.wait_for_timeout(300)
-    assert pixels(page, "valence-strip") != whole
+    wait_for(page, lambda: pixels(page, "valence-strip") != whole)

@@ -1,14 +1,13 @@
 """Accessibility of the dashboard: contrast, names, keyboard order, faces assigned by hand."""
 
 import itertools
-import time
 from collections.abc import Callable
 from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import OpenPage
+from support.browser.watched_page import SUBSCRIBED, OpenPage, gets, wait_for
 
 from mtclar.stream.protocol.client_messages import Assign
 
@@ -68,9 +67,8 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
     speaker: StartSpeaker, open_page: OpenPage
 ) -> None:
     server = speaker(streams=("door", "desk"))
-    page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    page.wait_for_timeout(300)
+    page = open_page(server.url, script=SUBSCRIBED)
+    gets(page, "similarity")
     server.say(server.face(0.5, 0.5), stream="door")
     server.say(server.face(0.5, 0.5, subject="ben"), stream="desk")
     expect(page.locator(".face")).to_have_count(2)
@@ -112,9 +110,8 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
 
 def test_everything_has_a_name_and_a_role(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    page.wait_for_timeout(300)
+    page = open_page(server.url, script=SUBSCRIBED)
+    gets(page, "similarity")
     server.say(server.face(0.5, 0.25))
     expect(page.locator("#similarity")).to_be_visible()
     for role, name in (
@@ -157,9 +154,7 @@ def test_who_is_who_is_put_right_by_hand(speaker: StartSpeaker, open_page: OpenP
     expect(choice).to_have_value("anna")
     choice.select_option("ben")
     choice.select_option("none of these")
-    deadline = time.monotonic() + 10
-    while len(said) < 2 and time.monotonic() < deadline:
-        page.wait_for_timeout(20)
+    wait_for(page, lambda: len(said) == 2)
     assert [(one.face, one.subject) for one in said] == [(4, "ben"), (4, None)]
     choice.blur()
     server.say(server.face(0.5, 0.5, track=4, subject="ben"))

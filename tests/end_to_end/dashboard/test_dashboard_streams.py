@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import OpenPage
+from support.browser.watched_page import SUBSCRIBED, OpenPage, gets, wait_for
 
 from mtclar.stream.protocol.messages import StatusMessage, SubjectInfo, SubjectsMessage
 
@@ -101,11 +101,10 @@ def test_a_stream_may_lag_behind_another(two: tuple[Any, Page]) -> None:
 
 def test_the_most_similar_support_frame_and_the_others(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    page = open_page(server.url, script=SUBSCRIBED)
     text, bars = page.locator("#why-text"), page.locator("#similarity")
     expect(text).to_have_text("No face in view.")
-    page.wait_for_timeout(300)  # until the server has heard what the page wants
+    gets(page, "similarity")
     server.say(server.face(0.5, 0.25))
     expect(text).to_have_text("Most similar: frame 1, labelled valence +0.75, arousal +0.50: 90 % similar.")
     expect(page.locator("#why-hint")).to_have_text("similarity of anna to the 3 calibration frames")
@@ -130,9 +129,8 @@ def test_the_most_similar_support_frame_and_the_others(speaker: StartSpeaker, op
 
 def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    page.wait_for_timeout(300)
+    page = open_page(server.url, script=SUBSCRIBED)
+    gets(page, "similarity")
     text = page.locator("#why-text")
     for alike, frame in (((0.9, 0.1, 0.1), 1), ((0.1, 0.9, 0.1), 2), ((0.1, 0.1, 0.9), 3)):
         server.say(server.face(0.5, 0.25, alike=alike))
@@ -147,9 +145,8 @@ def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_pa
 def test_changed_labels_are_shown(speaker: StartSpeaker, open_page: OpenPage) -> None:
     """Somebody is calibrated anew: bars and labels follow, also for `assign`, and the past keeps its own."""
     server = speaker()
-    page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
-    page.wait_for_timeout(300)
+    page = open_page(server.url, script=SUBSCRIBED)
+    gets(page, "similarity")
     text, face = page.locator("#why-text"), page.locator(".face").first
     seq = server.say(server.face(0.5, 0.25))
     expect(text).to_have_text("Most similar: frame 1, labelled valence +0.75, arousal +0.50: 90 % similar.")
@@ -191,12 +188,12 @@ def test_similarity_is_subscribed_to_only_while_it_is_shown(
 
     def asked(wanted: bool) -> None:
         """Waits until the server has said that it sends similarities, or that it does not."""
-        for _ in range(150):
-            told = [message["fields"] for message in got if message["type"] == "subscribed"]
-            if told and ("similarity" in told[-1]) == wanted:
-                return
-            page.wait_for_timeout(100)
-        raise AssertionError(got)
+
+        def told() -> bool:
+            fields = [message["fields"] for message in got if message["type"] == "subscribed"]
+            return bool(fields) and ("similarity" in fields[-1]) == wanted
+
+        wait_for(page, told)
 
     asked(True)
     page.locator("#why summary").focus()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.browser.watched_page import OpenPage, save, save_and_end
+from support.browser.watched_page import OpenPage, save, save_and_end, wait_until
 
 from mtclar.engine.support_set import SupportSet
 from mtclar.stream import demo_clip
@@ -50,8 +50,9 @@ def test_every_nth_frame_is_labelled_and_saved(
     page.keyboard.press("Enter")
     expect(page.locator("#step")).to_have_text("1 of 5 frames labelled")
     expect(page.locator("#place")).to_have_text("Not rated yet")  # the next frame has no answer
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.getElementById('picture').toDataURL()") != before  # the next one
+    wait_until(
+        page, "(before) => document.getElementById('picture').toDataURL() !== before", before
+    )  # the next one
     page.locator("#skip").click()
     expect(page.locator("#where-title")).to_have_text("Rate the face at 20.00 s")
     running.send(signal.SIGTERM)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.browser.tokens import OPERATOR, VIEWER
 from support.peers.websocket_client import join, receive, say, until
 from websockets.sync.client import ClientConnection
 
@@ -19,7 +20,6 @@ from mtclar.stream.server.server import Server
 from mtclar.stream.server.uploads import UploadSlot
 from mtclar.stream.sources.browser import BrowserSource
 
-OPERATOR, VIEWER = "the-operators-token", "the-audiences-token"
 COMMANDS = (
     {"type": "mark", "label": "begins"},
     {"type": "assign", "stream": "cam", "face": 0, "subject": "anna"},

@@ -18,7 +18,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_MS = 30_000  # for anything on a page; generous, because machines that test are busy
+WAIT_MS = 60_000  # for anything on a page, as WAIT_S of other tests: machines that test are busy
 
 
 @contextmanager

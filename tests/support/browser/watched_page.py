@@ -11,6 +11,18 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Viewport
 from support.browser.chromium import WAIT_MS
 
 DESKTOP = (1280, 800)
+SUBSCRIBED = """
+const Plain = window.WebSocket;
+window.WebSocket = class extends Plain {
+  constructor(...options) {
+    super(...options);
+    this.addEventListener("message", ({ data }) => {
+      if (typeof data === "string" && data.includes('"subscribed"')) window.subscribed = data;
+    });
+  }
+};
+"""
+"""Keeps the server's last `subscribed`, for `gets`."""
 
 
 @dataclass
@@ -84,6 +96,20 @@ def wait_until(page: Page, script: str, argument: Any = None) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"not true within {WAIT_MS} ms: {script}")
+
+
+def wait_for(page: Page, condition: Callable[[], bool]) -> None:
+    """Waits until the test's own condition holds, while the page goes on."""
+    for _ in range(WAIT_MS // 50):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not true within {WAIT_MS} ms")
+
+
+def gets(page: Page, field: str) -> None:
+    """Waits until the server has heard that the dashboard wants this field; the page was opened with SUBSCRIBED."""
+    wait_until(page, '(field) => window.subscribed?.includes(`"${field}"`)', field)
 
 
 def save(page: Page) -> None:
