@@ -18,10 +18,14 @@ class RecentMessages:
 
     def __init__(self) -> None:
         self._affect: dict[str, deque[Outgoing]] = {}  # by stream
+        self._newest: dict[
+            str, Outgoing
+        ] = {}  # by stream; those between two kept ones are in every answer while newest
         self._others: deque[MarkMessage | EventMessage] = deque(maxlen=KEPT_MARKS)
 
     def add(self, outgoing: Outgoing) -> None:
-        """Keeps an `affect` of a stream, unless the last kept one is hardly older."""
+        """Keeps an `affect` of a stream: until the next one if the last kept one is hardly older."""
+        self._newest[outgoing.message.stream] = outgoing
         kept = self._affect.setdefault(outgoing.message.stream, deque(maxlen=KEPT))
         apart_s = outgoing.message.t_capture_s - kept[-1].message.t_capture_s if kept else PERIOD_S
         if apart_s < 0:  # the clock of the source has changed
@@ -37,17 +41,17 @@ class RecentMessages:
     def keep_only(self, streams: Set[str]) -> None:
         """Frees what is kept of other streams."""
         for stream in self._affect.keys() - streams:
-            del self._affect[stream]
+            del self._affect[stream], self._newest[stream]
 
     def answer(self, subscription: Subscription, seconds: float) -> Callable[[], bytes]:
         """What encodes the `history` for this subscription, on any thread: `seconds` until the newest message."""
-        newest_s = max((kept[-1].message.t_capture_s for kept in self._affect.values()), default=0.0)
+        newest_s = max((one.message.t_capture_s for one in self._newest.values()), default=0.0)
         since_s, fields = newest_s - seconds, subscription.fields
         affect = [
             outgoing
             for stream, kept in self._affect.items()
             if subscription.follows(stream)
-            for outgoing in kept
+            for outgoing in dict.fromkeys((*kept, self._newest[stream]))
             if outgoing.message.t_capture_s >= since_s
         ]
         affect.sort(key=lambda outgoing: outgoing.message.t_capture_s)

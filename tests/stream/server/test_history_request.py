@@ -32,7 +32,7 @@ def test_a_late_client_gets_the_last_half_minute(server: Server, make_message: M
         assert times == sorted(times)
         assert 119.7 <= times[0] <= 120.2
         assert times[-1] >= 149.8
-        assert 230 <= len(times) <= 300
+        assert 230 <= len(times) <= 301
         assert "similarity" in history["affect"][0]["faces"][0]
         assert "box" not in history["affect"][0]["faces"][0]
         assert [mark["label"] for mark in history["marks"]] == ["new"]
@@ -40,6 +40,15 @@ def test_a_late_client_gets_the_last_half_minute(server: Server, make_message: M
         assert min(one["t_capture"] for one in until(client, "history")["affect"]) >= 144.7
         say(client, type="history", seconds=31)
         assert until(client, "error")["code"] == "bad_message"
+
+
+def test_the_newest_message_is_among_them(server: Server, make_message: Make) -> None:
+    for seq in range(6):
+        server.publish(make_message(seq, t_s=100.0 + seq / 25))
+    with join(server) as client:
+        receive(client)
+        say(client, type="history")
+        assert [one["seq"] for one in until(client, "history")["affect"]] == [0, 3, 5]
 
 
 def test_what_was_kept_of_streams_that_are_gone_is_freed(make_message: Make) -> None:
