@@ -27,11 +27,11 @@ def long_table(
     """One row for each segment of each series, the whole recording first: whose, which segment, then its statistics.
 
     Columns: those of Key; segment, occurrence (of the same name, from 1), start and end (seconds from the first frame);
-    frames, valid_frames, valid_share, valid_s; for each axis those of `axis_statistics`, such as valence_mean; seconds
-    in each quadrant, such as pleasant_activated_s. With `baseline`, for each axis the mean less that of the segment
-    with this name (of all its occurrences) in the same recording, otherwise in the same participant's other recordings
-    (same session first), and its standard error, except of the baseline itself and of what contains it:
-    valence_from_baseline, valence_from_baseline_se.
+    frames, valid_frames, valid_share, valid_s, caveat_share; for each axis those of `axis_statistics`, such as
+    valence_mean; seconds in each quadrant, such as pleasant_activated_s. With `baseline`, for each axis the mean less
+    that of the segment with this name (of all its occurrences) in the same recording, otherwise in the same
+    participant's other recordings (same session first), and its standard error, except of the baseline itself and of
+    what contains it: valence_from_baseline, valence_from_baseline_se.
 
     Raises UsageError if no series has the baseline, a segment is in Unix time and the table is not, or a segment is
     called as the whole recording is.
@@ -100,6 +100,7 @@ def _row(series: Series, segment: Segment, occurrence: int) -> dict[str, object]
         "valid_frames": int(part.valid.sum()),
         "valid_share": float(part.valid.mean()) if len(part) else float("nan"),
         "valid_s": float(lasting_s[part.valid].sum()),
+        "caveat_share": part.caveat_share,
     }
     for i, axis in enumerate(AXES):
         row |= {

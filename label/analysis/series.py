@@ -12,6 +12,7 @@ Array = NDArray[np.float64]
 Texts = NDArray[np.str_]
 
 AXES = ("valence", "arousal")
+NO_TEXTS: Texts = np.empty(0, np.str_)
 MEASURED = ("", "ok", "labelled", "between")
 """States whose values were measured in this frame or beside it; `held` and gated values repeat older ones."""
 
@@ -65,6 +66,7 @@ class Series:
     marks: Texts  # [n] labels of marks before this frame
     unix_s: Array = field(default_factory=lambda: np.empty(0))  # [n], or empty where the table has none
     group: str = ""  # of the column that the caller groups by
+    caveats: Texts = field(default_factory=lambda: NO_TEXTS)  # [n], or empty where the table has none
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -94,7 +96,16 @@ class Series:
             name: getattr(self, name)[rows]
             for name in ("times_s", "values", "sds", "state", "drift", "faults", "marks")
         }
-        return replace(self, **chosen, unix_s=self.unix_s[rows] if len(self.unix_s) else self.unix_s)
+        for name in ("unix_s", "caveats"):
+            whole = getattr(self, name)
+            chosen[name] = whole[rows] if len(whole) else whole
+        return replace(self, **chosen)
+
+    @cached_property
+    def caveat_share(self) -> float:
+        """Share of the frames with a value of their own that have a caveat; nan where that is not known."""
+        own = self.valid & (self.state != "between")
+        return float((self.caveats[own] != "").mean()) if len(self.caveats) and own.any() else float("nan")
 
 
 def series_of(key: Key, times_s: Array, values: Array, sds: Array | None = None) -> Series:

@@ -19,7 +19,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.engine.files.reading import open_ordinary, read_input
 from mtclar.engine.installation.extras import install_command
 from mtclar.label.analysis.programs import FAILED, Program, emotion_columns, program_of
-from mtclar.label.analysis.series import AXES, MEASURED, Array, Key, Series, series_of
+from mtclar.label.analysis.series import AXES, MEASURED, NO_TEXTS, Array, Key, Series, series_of
 from mtclar.stream.label_formats.label import Place, Scale
 from mtclar.stream.label_formats.label_file import decoded, read_labels
 from mtclar.stream.label_formats.table import BLANK, SEPARATORS, column_name, seconds_of
@@ -188,7 +188,7 @@ class _Table:
                         key, times_s[rows], values[rows], sds[rows], text["state"][rows], text["drift"][rows],
                         text["faults"][rows], text["mark"][rows],
                         np.empty(0) if np.isnan(unix_s[of_recording]).any() else unix_s[rows],
-                        group[rows[0]],
+                        group[rows[0]], text["caveats"][rows] if "caveats" in self.spelled else NO_TEXTS,
                     ),
                     all_times,
                     _marks(times_s[of_recording], text["mark"][of_recording], all_times),
@@ -326,6 +326,7 @@ def _on_all_frames(series: Series, all_times: Array, marks: NDArray[np.str_]) ->
     return Series(
         series.key, all_times, spread(series.values, np.nan), spread(series.sds, np.nan),
         spread(series.state, NO_FACE), spread(series.drift, ""), spread(series.faults, ""), marks, unix_s, series.group,
+        spread(series.caveats, "") if len(series.caveats) else NO_TEXTS,
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Long and wide tables of segments."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from mtclar.engine.errors import UsageError
 from mtclar.label.analysis.segment_table import as_csv, long_table, wide_table
 from mtclar.label.analysis.segments import WHOLE, Segment
 from mtclar.label.analysis.series import Key, Series, series_of
+from mtclar.label.analysis.tables import read_series
 
 SEGMENTS = [Segment("baseline", 0, 2), Segment("film", 2, 4), Segment("film", 5, 6)]
 
@@ -33,6 +36,26 @@ def test_one_row_for_each_segment() -> None:
     assert long.arousal_mean.tolist() == pytest.approx([0.09, 0.05, 0.25, -0.15])
     assert long.unpleasant_deactivated_s.tolist() == pytest.approx([1, 0, 0, 1])
     assert (long.participant == "anna").all()
+
+
+def test_the_share_of_frames_with_a_caveat_leaves_out_interpolated_ones(tmp_path: Path) -> None:
+    rows = [
+        ("ok", "talking"),
+        ("between", ""),
+        ("ok", ""),
+        ("between", ""),
+        ("ok", "blink; talking"),
+        ("no_face", ""),
+    ]
+    lines = [
+        f"{i / 10},{state},{caveats},{'' if state == 'no_face' else 0.1},{'' if state == 'no_face' else 0.2}"
+        for i, (state, caveats) in enumerate(rows)
+    ]
+    path = tmp_path / "film.csv"
+    path.write_text("\n".join(["time,state,caveats,valence,arousal", *lines]) + "\n")
+    long = long_table(read_series([path]), [Segment("end", 0.2, 0.6)])
+    assert long.caveat_share.tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert long_table([ANNA]).caveat_share.isna().all()  # the table does not say
 
 
 def test_the_baseline_is_subtracted() -> None:
