@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 FILE = Path(__file__).with_name("build.json")
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 UNKNOWN = "unknown"
 REFERENCE = re.compile(r"ref: (refs/[\w./-]+)")
 

@@ -46,10 +46,10 @@ def test_files_of_a_release_and_their_checksums(release: Path) -> None:
 def test_wheel_and_sdist_name_the_commit(release: Path) -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)
     (wheel,), (sdist,) = release.glob("*.whl"), release.glob("*.tar.gz")
-    named = json.loads(zipfile.ZipFile(wheel).read("mtclar/engine/build.json"))
+    named = json.loads(zipfile.ZipFile(wheel).read("mtclar/engine/installation/build.json"))
     assert named == {"commit": head.stdout.strip()}
     with tarfile.open(sdist) as files:
-        assert any(name.endswith("/engine/build.json") for name in files.getnames())
+        assert any(name.endswith("/engine/installation/build.json") for name in files.getnames())
         assert len({(one.mtime, one.uid, one.gid, one.uname) for one in files}) == 1
 
 
