@@ -21,8 +21,8 @@ COUNTDOWN_S = 3.0
 PATIENCE_S = 10.0  # how much longer than planned a prompt waits for usable frames
 
 LABEL_FRAMES = 3
-LABEL_SLOT_S = 0.3
-LABEL_COUNTDOWN_S = 1.0  # to look up from the grid
+LABEL_SLOT_S = 0.2
+LABEL_COUNTDOWN_S = 0.5  # to look up from the grid
 LABEL_PATIENCE_S = 6.0
 
 Phase = Literal["countdown", "hold", "done"]

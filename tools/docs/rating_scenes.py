@@ -90,7 +90,8 @@ def _label(page: "Page") -> None:
 
 
 def _rate(page: "Page") -> None:
-    page.locator("#play").click()
+    page.locator("#play", has_text="Play").click()
+    page.locator("#play", has_text="Pause").wait_for()
     while (shown_s := float(page.locator("#position").input_value())) < RATED_S:
         page.mouse.move(*_place(page, shown_s - LAG_S))
         page.wait_for_timeout(STEP_MS)

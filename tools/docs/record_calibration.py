@@ -34,8 +34,8 @@ from tools.docs import record_exchanges
 from tools.docs.record_exchanges import NOW_S, Conversation, Line, conversation
 
 FOLDER = record_exchanges.FOLDER / "calibrate"
-STEP_S = 0.35  # between two pictures
-PICTURES = 7  # of a capture: a second to look up, then three slots
+STEP_S = 0.4  # between two pictures
+PICTURES = 5  # of a capture: half a second to look up, then three slots
 PICTURE = np.full((120, 160, 3), 128, np.uint8)
 DOOR = CalibrationStream("door", "rtsp://camera/door")
 CAMERA = CalibrationStream("webcam-0", "webcam:0")
@@ -55,6 +55,7 @@ class ScriptedTracker:
 
     model = SimpleNamespace(name="encoder", sha256="5c2e" * 16)
     identity = EncoderIdentity("encoder", "5c2e" * 16, FRAMING, embedding_dim=8)
+    hidden_mouth = None  # this encoder has no probe for it
 
     def __init__(self) -> None:
         self.seen = True

@@ -4,7 +4,7 @@ import { setText } from "../shared/dom.js";
 import { text } from "../shared/texts.js";
 
 const STORAGE_KEY = "mtclar-cue-sound";
-const COUNTDOWN_S = 1; // as mtclar.calibrate.core.guided_session
+const COUNTDOWN_S = 0.5; // as mtclar.calibrate.core.guided_session
 const TONES_HZ = { countdown: 440, hold: 660, done: 880 };
 const TONE_S = 0.12;
 
