@@ -1,8 +1,8 @@
 """Makes the generated parts of README and docs/ again and checks every relative link of the Markdown (`make docs`).
 
 Parts, all of them unless some are named: `results` runs the demo and the benchmark and stores what they say in
-docs/results/; `figures` writes that into the pages; `pictures` are of the dashboard and the rating pages, and need
-Chromium (`--only rating` takes those alone); `links`.
+docs/results/; `figures` writes that into the pages; `pictures` are of the pages in the browser, and need Chromium
+(`--only rating` takes those alone); `links`.
 """
 
 import io
@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mtclar.stream import demo_clip
 from tests.support.browser import chromium
 from tools.arguments import parser_of
-from tools.docs import dashboard_scenes, figures, rating_scenes
+from tools.docs import camera_scene, dashboard_scenes, figures, rating_scenes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize
@@ -33,6 +34,7 @@ GAP_PX = 12
 RARE_COLOURS = 64  # of 256
 SECONDS_INTO_THE_DEMO = 15.0  # of about 31 after its calibration
 PLEASANT = 0.7  # valence
+STEADY_S = 0.6  # for that long: texts follow values a little later
 
 
 def results() -> None:
@@ -85,9 +87,12 @@ def pictures(wanted: Collection[str] = ()) -> None:
     if shutil.which(chromium.PATH) is None:
         print(f"no {chromium.PATH}: the pictures of the pages stay as they are", file=sys.stderr)
         return
-    with chromium.launched() as browser:
-        for one in take.values():
-            one(browser)
+    if (camera := take.pop("camera", None)) is not None:
+        camera(None)
+    if take:
+        with chromium.launched() as browser:
+            for one in take.values():
+                one(browser)
 
 
 def demo_picture(browser: "Browser") -> None:
@@ -108,8 +113,9 @@ def demo_picture(browser: "Browser") -> None:
             )
             page.goto(url)
             page.wait_for_timeout(1e3 * SECONDS_INTO_THE_DEMO)
-            while not is_pleasant(affect := latest_affect(messages)):
+            while not all(map(is_pleasant, (affects := latest_affects(messages)))):
                 page.wait_for_timeout(40)
+            affect = affects[0]
             screenshot = page.screenshot()
             save_small("dashboard", [screenshot])
             save_with_camera("demo", screenshot, affect)
@@ -120,6 +126,12 @@ def demo_picture(browser: "Browser") -> None:
 def rating_pictures(browser: "Browser") -> None:
     """The pictures of the rating pages (docs/live/calibrate.md)."""
     for name, screenshots in rating_scenes.shots(browser, WIDE, PHONE).items():
+        save_small(name, screenshots)
+
+
+def camera_picture(_: object) -> None:
+    """The picture of the camera page (docs/live/phone.md), in a browser of its own: that one has a camera."""
+    for name, screenshots in camera_scene.shots(WIDE).items():
         save_small(name, screenshots)
 
 
@@ -139,14 +151,16 @@ def tutorial_plot(_: object = None) -> None:
         shutil.copyfile(f"{folder}/values.png", ROOT / "docs" / "images" / "tutorial-plot.png")
 
 
-def latest_affect(messages: Sequence[str]) -> dict[str, Any]:
-    """The newest `affect` message."""
-    return next(message for text in reversed(messages) if (message := json.loads(text))["type"] == "affect")
+def latest_affects(messages: Sequence[str]) -> list[dict[str, Any]]:
+    """The newest `affect` messages of STEADY_S, the newest one first."""
+    newest = (message for text in reversed(messages) if (message := json.loads(text))["type"] == "affect")
+    first = next(newest)
+    return [first, *takewhile(lambda one: first["pts"] - one["pts"] < STEADY_S, newest)]
 
 
 def is_pleasant(affect: dict[str, Any]) -> bool:
-    """Whether the face smiles, which makes the better picture."""
-    return any((face["valence"] or 0.0) > PLEASANT for face in affect["faces"])
+    """Whether the face smiles, which makes the better picture, and nothing makes its value less certain."""
+    return any((face["valence"] or 0.0) > PLEASANT and not face.get("caveats") for face in affect["faces"])
 
 
 def save_with_camera(name: str, screenshot: bytes, affect: dict[str, Any]) -> None:
@@ -225,6 +239,7 @@ PICTURES: dict[str, Callable[[Any], None]] = {
     "demo": demo_picture,
     "dashboard": scene_pictures,
     "rating": rating_pictures,
+    "camera": camera_picture,
 }
 PARTS: dict[str, Callable[[], None]] = {
     "results": results,

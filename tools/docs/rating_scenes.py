@@ -51,14 +51,16 @@ def _served(*arguments: str) -> Iterator[str]:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as server:
             try:
-                assert server.stdout is not None
-                yield next(
-                    found[0]
-                    for line in server.stdout
-                    if (found := re.findall(r"http://[\d.]+:\d+/rate", line))
-                )
+                yield address_of(server, "rate")
             finally:
                 server.terminate()
+
+
+def address_of(server: "subprocess.Popen[str]", page: str) -> str:
+    """The address that ends with this page's name, as a command prints it when it serves."""
+    assert server.stdout is not None
+    pattern = re.compile(rf"http://[\d.]+:\d+/{page}")
+    return next(found[0] for line in server.stdout if (found := pattern.findall(line)))
 
 
 @cache
