@@ -131,7 +131,7 @@ def parity(backend: str) -> float:
 
 def try_backend(backend: str, rounds: int, timeout_s: float) -> dict[str, Any]:
     """`measure` in a process of its own."""
-    command = [sys.executable, __file__, "--one", backend, "--rounds", str(rounds)]
+    command = [sys.executable, "-m", "tools.gpu_check", "--one", backend, "--rounds", str(rounds)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT)
     except subprocess.TimeoutExpired:

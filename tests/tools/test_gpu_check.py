@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 def test_refused_backends_have_reasons_and_the_others_figures(tmp_path: Path) -> None:
     command = [
         sys.executable,
-        ROOT / "tools" / "gpu_check.py",
+        "-m",
+        "tools.gpu_check",
         "--out",
         tmp_path,
         "--rounds",
@@ -20,6 +21,7 @@ def test_refused_backends_have_reasons_and_the_others_figures(tmp_path: Path) ->
     ]
     done = subprocess.run(
         [*map(str, command), "--backends", "abacus", "onnxruntime"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=110,

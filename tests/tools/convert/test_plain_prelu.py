@@ -49,8 +49,8 @@ def test_the_numbers_stay(slopes: list[float], tmp_path: Path) -> None:
     models.Card("net", models.sha256(path), "none", "here", {}, {}).write(card)
     x = np.random.default_rng(0).normal(size=(1, len(slopes), 5, 3)).astype(np.float32)
     expected = run(path, x)
-    tool = ROOT / "tools" / "convert" / "plain_prelu.py"
-    subprocess.run([sys.executable, str(tool), str(path)], check=True, capture_output=True, timeout=60)
+    command = [sys.executable, "-m", "tools.convert.plain_prelu", str(path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
     np.testing.assert_allclose(run(path, x), expected, atol=1e-6)
     assert models.Card.read(card).sha256 == models.sha256(path)
     written = onnx.load(str(path)).graph
