@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mtclar.stream import demo_clip
 from tests.support.browser import chromium
 from tools.arguments import parser_of
-from tools.docs import camera_scene, dashboard_scenes, figures, rating_scenes
+from tools.docs import camera_scenes, dashboard_scenes, figures, rating_scenes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize
@@ -129,9 +129,9 @@ def rating_pictures(browser: "Browser") -> None:
         save_small(name, screenshots)
 
 
-def camera_picture(_: object) -> None:
-    """The picture of the camera page (docs/live/phone.md), in a browser of its own: that one has a camera."""
-    for name, screenshots in camera_scene.shots(WIDE).items():
+def camera_pictures(_: object) -> None:
+    """The camera page and the studio (docs/live), in a browser of their own: that one has a camera."""
+    for name, screenshots in camera_scenes.shots(WIDE).items():
         save_small(name, screenshots)
 
 
@@ -239,7 +239,7 @@ PICTURES: dict[str, Callable[[Any], None]] = {
     "demo": demo_picture,
     "dashboard": scene_pictures,
     "rating": rating_pictures,
-    "camera": camera_picture,
+    "camera": camera_pictures,
 }
 PARTS: dict[str, Callable[[], None]] = {
     "results": results,
