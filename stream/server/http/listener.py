@@ -143,9 +143,8 @@ class Serving:
         connection that it has accepted but not yet begun when its server closes.
         """
         self._listener.closing = True
-        for _ in range(
-            2
-        ):  # what is accepted gets its transport in the next turn of the loop, and begins in the second
+        # What is accepted gets its transport in the next turn of the loop, and begins in the one after it.
+        for _ in range(2):
             await asyncio.sleep(0)
         self._server.close()
         for connection in self._connections:
