@@ -106,11 +106,11 @@ class Recording:
                 if sent_s >= since_s and message.pts_s >= since_pts_s:
                     yield sent_s, message
 
-    def progress(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """[N] when each frame was sent and [N] its time of the source, for all streams together."""
-        times = [moment for path in self._parts for moment in self._progress_of(path)]
-        sent_s, pts_s = np.array(times, float).reshape(-1, 2).T
-        return sent_s, pts_s
+    def progress(self) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.float64]]:
+        """Of each of N frames the stream, when it was sent, and its time of the source."""
+        frames = [frame for path in self._parts for frame in self._progress_of(path)]
+        times = np.array([frame[1:] for frame in frames], float).reshape(-1, 2)
+        return np.array([frame[0] for frame in frames], np.str_), times[:, 0], times[:, 1]
 
     def span(self) -> tuple[float, float] | None:
         """When the first and the last message was sent; None without a message."""
@@ -163,13 +163,16 @@ class Recording:
         times = [sent_s if column == SENT else message.pts_s for sent_s, message in self._messages_of(path)]
         return (min(times), max(times)) if times else None
 
-    def _progress_of(self, path: Path) -> Iterator[tuple[float, float]]:
-        """When each frame of a part was sent, and its time of the source; without the other columns, if it is sound."""
+    def _progress_of(self, path: Path) -> Iterator[tuple[str, float, float]]:
+        """Stream, moment and time of the source of each frame; without the other columns, if the part is sound."""
         if path.suffix == ".parquet":
             with suppress(pyarrow.ArrowException, OSError, *DAMAGE):
-                table = parquet.read_table(path, columns=[SENT, PTS], page_checksum_verification=True)
-                return zip(table[SENT].to_pylist(), table[PTS].to_pylist(), strict=True)
-        return ((sent_s, message.pts_s) for sent_s, message in self._messages_of(path))
+                names = ["stream", SENT, PTS]
+                table = parquet.read_table(
+                    path, columns=names, schema=SCHEMA, page_checksum_verification=True
+                )
+                return zip(*(table[name].to_pylist() for name in names), strict=True)
+        return ((message.stream, sent_s, message.pts_s) for sent_s, message in self._messages_of(path))
 
     def _read_manifest(self) -> dict[str, Any]:
         path = self.folder / MANIFEST

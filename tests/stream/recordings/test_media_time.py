@@ -84,6 +84,38 @@ def test_files_that_were_tracked_at_different_speeds_play_together(
     assert {stream for _, stream in frames[:2]} == {"clip", "other"}
 
 
+def test_what_is_about_one_file_is_at_its_place_in_that_file(tmp_path: Path, make_message: Make) -> None:
+    writer = RecordingWriter(
+        tmp_path,
+        session="",
+        streams=[FILE, replace(FILE, stream="slow")],
+        model=None,
+        support_sets={},
+        clock=(1_800_000_000.0, START_S),
+    )
+    for seq in range(100):  # "slow" has one frame for ten of the other
+        t_s = START_S + seq / 100
+        writer.affect(t_s, replace(make_message(seq, stream="clip", t_s=t_s), pts_s=seq / 25))
+        if seq % 10 == 0:
+            writer.affect(t_s, replace(make_message(seq // 10, stream="slow", t_s=t_s), pts_s=seq / 250))
+        if seq == 50:
+            for stream in ("slow", "clip", None):
+                writer.event(t_s, MarkMessage(f"of {stream}", t_s, stream))
+            writer.event(t_s, StatusMessage("slow", "ended"))
+    writer.close()
+    timeline = timeline_of(Recording(tmp_path))
+    events = list(timeline.events())
+    assert [t_s for t_s, _ in events] == pytest.approx([START_S + at for at in (0.2, 0.2, 2, 2)])
+    assert [one.label for _, one in events if isinstance(one, MarkMessage)] == [
+        "of slow",
+        "of clip",
+        "of None",
+    ]
+    for t_s, one in events:
+        assert not isinstance(one, MarkMessage) or one.t_s == t_s
+    assert isinstance(events[1][1], StatusMessage)
+
+
 def test_it_begins_at_any_moment_of_the_file(tmp_path: Path, make_message: Make) -> None:
     timeline = timeline_of(recorded(tmp_path, make_message, [FILE]))
     later = [one for _, one in timeline.messages(START_S + 3) if isinstance(one, AffectMessage)]
