@@ -25,6 +25,7 @@ from mtclar.label.values.person_values import PersonValues, QualifiedValues, wit
 from mtclar.stream.label_formats.label_file import read_labels
 from mtclar.train.progress import silent
 from mtclar.train.rendered.held_out import HeldOut
+from tools.arguments import parser_of
 from tools.docs.figures import table
 
 SHARE = 0.06
@@ -75,6 +76,7 @@ def row(videos: list[Path], plan: str, rate_hz: float, scanner: FaceScanner) -> 
 
 def main() -> None:
     """Measures and prints."""
+    parser_of(__doc__).parse_args()
     held_out = HeldOut(user_folder("cache") / CACHE)
     held_out.load_clips(silent)
     videos = [held_out.home / f"{person}-{held_out.seconds:g}s.mp4" for person in held_out.people]

@@ -154,3 +154,9 @@ def test_the_stored_demo_is_complete_and_above_both_baselines() -> None:
     assert demo["freshness"] == "paced"
     for by_method in demo["ccc"].values():
         assert by_method["mtclar"] > max(by_method["absolute"], by_method["nearest"])
+
+
+def test_the_tests_that_the_reliability_page_names_exist() -> None:
+    page, tests = (ROOT / "docs/server/reliability.md").read_text(), ROOT / "tests"
+    named = set(re.findall(r"\b(?:\w+/)+test_\w+", page))
+    assert sorted(name for name in named if not (tests / f"{name.removeprefix('tests/')}.py").is_file()) == []

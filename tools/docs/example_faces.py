@@ -18,8 +18,9 @@ from mtclar.train.rendered.demo import SPAN, demo_light, demo_person
 from mtclar.train.rendered.drawing.renderer import Renderer, View
 from mtclar.train.rendered.person.expressions import Mixture, mixed
 from mtclar.train.rendered.person.head import load_head
+from tools.arguments import parser_of
 
-FOLDER = Path(__file__).parents[2] / "calibrate" / "web" / "faces"
+FOLDER = Path(__file__).parents[2] / "calibrate" / "web" / "page" / "faces"
 SIDE = 192  # pixels: shown at 96, sharp on dense screens
 QUALITY = 78  # of WebP
 CUT = 0.12, 0.80, 0.16, 0.84  # top, bottom, left and right of the rendered picture that are kept
@@ -56,6 +57,7 @@ def render(renderer: Renderer, region: Prompt) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Writes every picture."""
+    parser_of(__doc__).parse_args()
     renderer = demo_person().renderer((480, 480), supersample=2)
     total = 0
     for region in REGIONS:
