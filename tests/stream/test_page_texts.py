@@ -97,12 +97,13 @@ def test_sentences_of_the_server_are_in_the_table() -> None:
     assert english["warning.no-better"] == report.NO_BETTER
     grid, one = [(region.valence, region.arousal) for region in REGIONS], [(0.0, 0.0)]
     verdicts = [
-        check_stopping(one, None, None),
-        check_stopping(one * 6, 0.1, 0.01),
-        check_stopping(grid, 0.5, 0.01),
-        check_stopping(grid, 0.1, 0.01),
-        check_stopping(grid, 0.1, 0.5),
-        check_stopping(one * 20, None, None),
+        check_stopping(one, None, None, 0),
+        check_stopping(one * 6, 0.1, 0.01, 9),
+        check_stopping(grid, 0.1, 0.01, 1),
+        check_stopping(grid, 0.5, 0.01, 9),
+        check_stopping(grid, 0.1, 0.01, 9),
+        check_stopping(grid, 0.1, 0.5, 9),
+        check_stopping(one * 20, None, None, 0),
     ]
     assert len({verdict.why.key for verdict in verdicts}) == len(verdicts)
     for verdict in verdicts:

@@ -29,7 +29,8 @@ class CalibrationStatus:
         self.labels = LabelStore()
         self.unlabelled = UnlabelledFaces()
         self._report: LeaveOneOutReport | None = None
-        self._change: float | None = None  # by the latest labels; None while there are too few
+        self._change: float | None = None  # by the latest labels; None with too few or without faces
+        self._faces = 0  # different ones, which that was taken of
         self._skipped: list[str] = []  # titles of prompted regions that got no label
         self.replacing = ""  # title of the region whose labels the next one replaces
 
@@ -43,21 +44,21 @@ class CalibrationStatus:
             self._report = self._change = None
             return
         self._report = make_report(support)
-        self._change = self._latest_change(support)
+        self._change, self._faces = self._latest_change(support), self.unlabelled.different
         if added:
             self.labels.append_error(mean_rmse(self._report.calibrated))
 
     def _latest_change(self, support: SupportSet) -> float | None:
-        """Change of the estimates of the unlabelled faces, or else of the labelled ones, by the latest labels."""
+        """Change of the estimates of the unlabelled faces by the latest labels."""
         window = STOPPING_RULE.window
         frames = np.array([len(sample) for sample in self.labels.samples])
-        if len(frames) < window:
+        faces = self.unlabelled.encoded
+        if len(frames) < window or faces is None:
             return None
         rows = np.cumsum(frames)[::-1]  # of the support set as it is, one label ago, ...
         earlier: list[SupportSet | None] = [support.only(np.arange(count)) for count in rows[1 : window + 1]]
         if len(frames) == window:
             earlier.append(None)
-        faces = self.unlabelled.encoded or support.encoded
         return label_convergence([support, *earlier], faces)
 
     def next_prompt(self) -> Prompt:
@@ -108,7 +109,7 @@ class CalibrationStatus:
     def stopping(self) -> StoppingVerdict:
         """Whether there are enough labels."""
         error = None if self.report is None else mean_rmse(self.report.calibrated)
-        return check_stopping(self.labels.points, error, self._change)
+        return check_stopping(self.labels.points, error, self._change, self._faces)
 
     def to_check(self, count: int = LABELS_TO_CHECK) -> list[Sample]:
         """Labels far from one another, for a check on new frames."""

@@ -3,6 +3,8 @@
 import numpy as np
 
 from mtclar.engine.data_types import Encoded
+from mtclar.engine.estimate.comparer import bundled_params, merging
+from mtclar.engine.support_set import SupportSet
 
 INTERVAL_S = 0.5  # of source time, between two stored faces
 MAX_FACES = 240
@@ -20,6 +22,14 @@ class UnlabelledFaces:
     def encoded(self) -> Encoded | None:
         """All faces; None without any."""
         return Encoded.concatenate(self._rows) if self._rows else None
+
+    @property
+    def different(self) -> int:
+        """How many of them are not the same to the encoder: a face that is held counts once."""
+        if (faces := self.encoded) is None:
+            return 0
+        of_one_label = SupportSet.from_encoded(faces, np.zeros_like(faces.absolute))
+        return len(merging(of_one_label, bundled_params().same_cosine))
 
     def due(self, t_s: float) -> bool:
         """Whether INTERVAL_S has passed since the last stored face."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mtclar.calibrate.core.evaluation.coverage import (
     LARGE_ERROR,
+    MIN_FACES,
     MOST_LABELS,
     ORDER,
     REGIONS,
@@ -79,9 +80,28 @@ def test_enough(
     regions: int, labels: int, error: float | None, change: float | None, enough: bool, why: str
 ) -> None:
     at = [(REGIONS[i % regions].valence, REGIONS[i % regions].arousal) for i in range(labels)]
-    verdict = check_stopping(at, error, change, STOPPING_RULE)
+    verdict = check_stopping(at, error, change, MIN_FACES, STOPPING_RULE)
     assert verdict.stop is enough
     assert re.search(why, verdict.why.text)
+
+
+@given(
+    st.lists(st.tuples(unit, unit), max_size=MOST_LABELS - 1),
+    st.none() | st.floats(0, 1),
+    st.none() | st.floats(0, 1),
+    st.integers(0, MIN_FACES - 1),
+)
+def test_it_is_never_enough_by_the_estimates_of_too_few_faces(
+    labels: list[tuple[float, float]], error: float | None, change: float | None, faces: int
+) -> None:
+    assert not check_stopping(labels, error, change, faces).stop
+
+
+def test_what_is_missing_is_faces_once_there_are_labels_enough() -> None:
+    grid = [(region.valence, region.arousal) for region in REGIONS]
+    why = check_stopping(grid, 0.1, 0.01, MIN_FACES - 1).why.text
+    assert why == f"{MIN_FACES - 1} of at least {MIN_FACES} different expressions seen"
+    assert check_stopping(grid, 0.1, 0.01, MIN_FACES).stop
 
 
 @given(st.integers(0, 9), st.floats(0, 1))

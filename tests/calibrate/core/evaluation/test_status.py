@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from mtclar.calibrate.core.evaluation.coverage import REGIONS, STOPPING_RULE, StoppingVerdict
+from mtclar.calibrate.core.evaluation.coverage import (
+    MIN_FACES,
+    REGIONS,
+    STOPPING_RULE,
+    StoppingVerdict,
+)
 from mtclar.calibrate.core.evaluation.status import CalibrationStatus
 from mtclar.calibrate.core.label_store import LabelStore
 from mtclar.engine.data_types import Encoded
@@ -38,8 +43,8 @@ def courses(taken: Make, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Stopping
 
 
 def shown(taken: Make) -> Encoded:
-    """Three other faces."""
-    encoded: Encoded = taken(99, 3)[1]
+    """Other faces, no more of them than a verdict needs."""
+    encoded: Encoded = taken(99, MIN_FACES)[1]
     return encoded
 
 
@@ -65,18 +70,17 @@ def test_the_sets_before_the_latest_labels_are_compared(
         assert f"(by {change:.2f})" in verdict.why.text
 
 
-def test_without_a_face_between_the_labels_the_labelled_ones_stand_in(
-    taken: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "mtclar.calibrate.core.evaluation.coverage.LARGE_ERROR", 2.0
-    )  # these faces are random
+@pytest.mark.parametrize("seconds", [0, 1, 60])
+def test_a_held_face_between_the_labels_is_one_however_long_it_is_seen(taken: Make, seconds: int) -> None:
     status = CalibrationStatus()
-    for number in range(STOPPING_RULE.window):
-        region = REGIONS[number]
+    for number, region in enumerate(REGIONS):
         status.labels.add(region.valence, region.arousal, *taken(number, 2), keep_crops=False)
+        for half in range(2 * seconds):
+            status.unlabelled.add(number * seconds + half / 2, taken(99, 1)[1])
     status.update(support(status.labels))
-    assert "the last" in status.stopping().why.text
+    seen = min(seconds, 1)
+    assert status.stopping().why.text == f"{seen} of at least {MIN_FACES} different expressions seen"
+    assert not status.stopping().stop
 
 
 def test_a_skipped_region_is_prompted_again_after_the_others() -> None:
