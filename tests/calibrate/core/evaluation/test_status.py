@@ -24,12 +24,15 @@ def support(store: LabelStore) -> SupportSet:
     return store.support()
 
 
+@pytest.fixture(autouse=True)
+def random_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their labels contradict one another, which is not looked at here."""
+    monkeypatch.setattr("mtclar.calibrate.core.evaluation.coverage.LARGE_ERROR", 2.0)
+
+
 @pytest.fixture
-def courses(taken: Make, monkeypatch: pytest.MonkeyPatch) -> list[tuple[StoppingVerdict, SupportSet]]:
+def courses(taken: Make) -> list[tuple[StoppingVerdict, SupportSet]]:
     """The verdict and the support set after each of STOPPING_RULE.window + 2 labels of one to three frames."""
-    monkeypatch.setattr(
-        "mtclar.calibrate.core.evaluation.coverage.LARGE_ERROR", 2.0
-    )  # these faces are random
     status, after = CalibrationStatus(), []
     status.unlabelled.add(0.0, shown(taken))
     for number in range(STOPPING_RULE.window + 2):
