@@ -4,6 +4,7 @@ The names are those of the other tables where they mean the same. t_message is w
 clock of t_capture; t_unix is t_capture on the wall clock of the recording's start.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -83,7 +84,10 @@ def rows_of(message: AffectMessage | ReceivedAffect, t_message_s: float, unix_of
 
 
 def messages_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[float, AffectMessage]]:
-    """The messages of consecutive rows, each with the time at which it left the tracker."""
+    """The messages of consecutive rows, each with the time at which it left the tracker.
+
+    Raises TypeError or ValueError for times that are none.
+    """
     start = 0
     for end in range(1, len(rows) + 1):
         first = rows[start]
@@ -157,6 +161,9 @@ def _received_cells(face: Face) -> Row:
 
 def _message(rows: Sequence[Mapping[str, Any]]) -> AffectMessage:
     row = rows[0]
+    for name in ("t_message", "t_capture", "time"):
+        if not math.isfinite(row[name]):
+            raise ValueError(f"{name} is {row[name]}")
     return AffectMessage(
         stream=row["stream"],
         seq=row["seq"],

@@ -11,6 +11,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` br
 
 
 from mtclar.engine.errors import UsageError
+from mtclar.stream.recordings.media_time import MediaTime
 from mtclar.stream.recordings.reader import Recording
 
 from .conftest import Fuzz, damaged, is_readable
@@ -18,14 +19,16 @@ from .conftest import Fuzz, damaged, is_readable
 
 @pytest.fixture
 def read_with(recording: Path) -> Callable[[str], Callable[[bytes], None]]:
-    """For a file of the recording: a function that gives it other bytes and reads all messages."""
+    """For a file of the recording: a function that gives it other bytes and reads all messages, by both clocks."""
 
     def of(name: str) -> Callable[[bytes], None]:
         def read(data: bytes) -> None:
             (recording / name).write_bytes(data)
             try:
-                for _, message in Recording(recording).messages():
-                    message.encode()
+                found = Recording(recording)
+                for timeline in (found, MediaTime(found)):
+                    for _, message in timeline.messages():
+                        message.encode()
             except UsageError as error:
                 is_readable(error)
 

@@ -10,8 +10,11 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed; `make setup` brings it")
 
+import pyarrow
+from pyarrow import parquet
 from support.peers.websocket_client import join, until
 
+from mtclar.engine.errors import UsageError
 from mtclar.stream.protocol.messages import (
     AffectMessage,
     ClockMessage,
@@ -114,6 +117,17 @@ def test_what_is_about_one_file_is_at_its_place_in_that_file(tmp_path: Path, mak
     for t_s, one in events:
         assert not isinstance(one, MarkMessage) or one.t_s == t_s
     assert isinstance(events[1][1], StatusMessage)
+
+
+@pytest.mark.parametrize("time", [None, float("nan"), float("inf")])
+def test_a_frame_without_a_time_is_damage(tmp_path: Path, make_message: Make, time: float | None) -> None:
+    recording = recorded(tmp_path, make_message, [FILE], frames=3)
+    part = recording.folder / "faces" / "00001.parquet"
+    table = parquet.read_table(part)
+    times = pyarrow.array([time, 0.04, 0.08], pyarrow.float64())
+    parquet.write_table(table.set_column(table.schema.get_field_index("time"), "time", times), part)
+    with pytest.raises(UsageError, match="is damaged"):
+        list(timeline_of(Recording(recording.folder)).messages())
 
 
 def test_it_begins_at_any_moment_of_the_file(tmp_path: Path, make_message: Make) -> None:
