@@ -151,12 +151,12 @@ def course(
         error[k] = np.sqrt((off**2).sum(1).mean())
         free = np.setdiff1d(pool, labelled)
         if k < until:
-            labelled.append(_shown(task, labels, passed, free))
+            labelled.append(shown_next(task, labels, passed, free))
             seen += rng.choice(pool, SEEN_A_LABEL).tolist()
     return Course(regions, change, left_out, error)
 
 
-def _shown(task: Task, labels: list[tuple[float, float]], passed: list[str], free: Rows) -> int:
+def shown_next(task: Task, labels: list[tuple[float, float]], passed: list[str], free: Rows) -> int:
     """The face that is labelled next; notes what was asked for and not met."""
     ask = next_region(labels, passed)
     off = ((task.said[free] - (ask.valence, ask.arousal)) ** 2).sum(1)

@@ -37,7 +37,7 @@ MOST_LABELS (docs/results/calibration.md)."""
 
 MIN_FACES = 4
 """Different faces seen between the labels; the estimates of fewer settle at once. Of simulated calibrations that were
-judged by fewer 9 % ended at the sixth label, of the others none (docs/results/calibration.md)."""
+judged by fewer up to 12 % ended at the sixth label, of the others none (docs/results/calibration.md)."""
 
 MOST_LABELS = 20  # more were not measured; enough, unless the labels contradict one another
 
