@@ -36,7 +36,7 @@ class Talking:
     _until_s: float  # source time until which the person talks
 
     def __init__(self) -> None:
-        self._t_s = 0.0
+        self._t_s = -math.inf
         self._swings: deque[float] = deque(maxlen=SWINGS)  # source times
         self._restart(0.0)
 
@@ -46,6 +46,9 @@ class Talking:
         step_s, self._t_s = t_s - self._t_s, t_s
         if not 0 <= step_s <= RESTART_AFTER_S:
             self._restart(opening)
+        if -math.inf < self._until_s < t_s:  # an expression that follows is no part of that talk
+            self._swings.clear()
+            self._until_s = -math.inf
         self._least, self._most = min(self._least, opening), max(self._most, opening)
         swing = SWING + SWING_SHARE * self._most
         opened = self._direction <= 0 and opening - self._least >= swing

@@ -52,6 +52,21 @@ def test_an_expression_that_comes_and_goes_is_not_talking() -> None:
     assert not talking([0.0] * 20 + surprise + [0.0] * 20).any()
 
 
+def test_a_mouth_that_is_open_in_the_first_picture_has_not_opened() -> None:
+    changes = [*[0.3] * 5, *np.linspace(0.3, 0, 4), *np.linspace(0, 0.3, 4), *[0.3] * 20]
+    assert not talking(changes).any()
+
+
+def test_an_expression_after_a_talk_does_not_prolong_it() -> None:
+    speech = syllables(8)
+    pause = [0.0] * round((PAUSE_S + 0.1) * FPS)
+    smile = [*np.linspace(0, 0.2, 5), *[0.2] * 30]
+    said = talking(speech + pause + smile)
+    assert said[len(speech)]
+    assert not said[len(speech) + len(pause) :].any()
+    assert talking(speech + pause + speech)[-1]
+
+
 def test_slow_movements_and_noise_are_not_talking() -> None:
     slowly = [0.2 * np.sin(np.pi * i / (2 * FPS * WITHIN_S)) ** 2 for i in range(8 * FPS)]
     assert not talking(slowly).any()
