@@ -1,11 +1,13 @@
 """How often talking is seen, and where nobody talks, and the error of arousal during talks with and without that.
 
     python -m experiments.tracking.talking CLIPS --people 1000:1006 [--photos PEOPLE] [--clip FILE]
+        [--dropped SILENT]
 
 CLIPS is a folder for clips of rendered people, 8 s each, with expressions that change by a script all the time; from
 TALK on they also say random syllables, which differ from those of the training pictures. Clips that are there are kept.
-`--photos` adds photos of test people that stay, move, or change into another photo (experiments.tracking.moved_photos),
-`--clip` a real video.
+`--dropped` also measures them, the demo's clip and the clips of SILENT, where nobody talks, with frames dropped at
+random. `--photos` adds photos of test people that stay, move, or change into another photo
+(experiments.tracking.moved_photos), `--clip` a real video.
 """
 
 import math
@@ -32,6 +34,7 @@ from experiments.tracking.moved_photos import (
 )
 from mtclar.engine.data_types import Faces
 from mtclar.engine.tracker import Tracker
+from mtclar.stream import demo_clip
 from mtclar.stream.sources import open_source
 from mtclar.train.rendered import clips
 from mtclar.train.rendered.__main__ import people
@@ -42,6 +45,10 @@ from tools.arguments import parser_of
 
 CLIP_S = 8.0
 TALK = (3.0, 7.0)  # from, to
+DEMO_TALKS = ((12.6, 14.2), (20.2, 21.4), (29.2, 30.4))  # train/rendered/demo.py
+AFTER_S = 1.5  # a talk, in which it may still be said
+KEPT_FPS = (FPS, 15, 10, 7.5)
+DROPS = 4  # random choices of frames
 SOON_S = 0.8  # of a talk, before which it cannot be known
 
 Syllable = tuple[float, float, float, str]
@@ -138,6 +145,41 @@ def of_clips(videos: list[Path]) -> None:
         print(f"  {name}: RMSE {np.sqrt((off**2).mean(0)).round(3)}, mean error {off.mean(0).round(3)}")
 
 
+def said_of(tracker: Tracker, video: Path, kept_fps: float, seed: int) -> NDArray[np.float64]:
+    """Source time and whether the person is said to talk [T, 2], with frames dropped at random."""
+    rng = np.random.default_rng([5, seed])
+    tracker.reset()
+    with closing(open_source(str(video))) as source:
+        kept = (frame for frame in source.frames() if kept_fps == FPS or rng.uniform() < kept_fps / FPS)
+        found = [(frame.pts_s, tracker.find(frame).crops) for frame in kept]
+    return np.array([(t_s, crops[0].talking) for t_s, crops in found if crops], float).reshape(-1, 2)
+
+
+def of_dropped(videos: list[Path], folder: Path) -> None:
+    """Share of the frames said to be talking, and the demo's talks found, at several frame rates."""
+    demo = demo_clip.clip_path()
+    with Tracker.open(max_faces=1) as tracker:
+        for kept_fps in KEPT_FPS:
+            drops = range(1 if kept_fps == FPS else DROPS)
+            talk, demos, still = (
+                [said_of(tracker, video, kept_fps, seed) for video in those for seed in drops]
+                for those in (videos, [demo], sorted(folder.glob("*.mp4")))
+            )
+            every, mute = np.concatenate(talk), np.concatenate(demos)
+            spoken = (every[:, 0] >= TALK[0] + SOON_S) & (every[:, 0] <= TALK[1])
+            found = [
+                one[(one[:, 0] >= a) & (one[:, 0] <= b), 1].any() for one in demos for a, b in DEMO_TALKS
+            ]
+            for a, b in DEMO_TALKS:
+                mute = mute[(mute[:, 0] < a) | (mute[:, 0] > b + AFTER_S)]
+            shares = [every[spoken, 1], every[every[:, 0] < TALK[0], 1], np.array(found), mute[:, 1]]
+            shares.append(np.concatenate(still)[:, 1])
+            print(
+                f"{kept_fps:g} frames/s: talk {{:.3f}}, before it {{:.3f}}; demo's talks found {{:.3f}}, "
+                "elsewhere {:.3f}; silent clips {:.4f}".format(*(share.mean() for share in shares))
+            )
+
+
 def of_photos(folder: Path) -> None:
     """Share of the frames said to be talking in photos whose mouth does not move."""
     photos, pairs = test_photos(folder)
@@ -172,10 +214,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="CLIPS")
     parser.add_argument("--people", type=people, required=True, metavar="A:B")
     parser.add_argument("--photos", type=Path, help="folder with labels.csv and photos.zip")
+    parser.add_argument(
+        "--dropped", type=Path, metavar="SILENT", help="folder of clips in which nobody talks"
+    )
     parser.add_argument("--clip", type=Path, help="a real video of a face")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    of_clips([make_clip(person_id, options.folder) for person_id in options.people])
+    videos = [make_clip(person_id, options.folder) for person_id in options.people]
+    of_clips(videos)
+    if options.dropped:
+        of_dropped(videos, options.dropped)
     if options.photos:
         of_photos(options.photos)
     if options.clip:
