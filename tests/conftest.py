@@ -89,7 +89,6 @@ SLOW = (
     "stream/sources/test_network.py",
     "stream/sources/test_pipe.py",
     "stream/sources/test_rtmp.py",
-    "stream/sources/test_rtsp.py",
     "stream/sources/test_webcam_drivers.py",
     "stream/test_node_client.py",
     "stream/test_time.py",

@@ -15,7 +15,7 @@ import yaml
 from typer.main import get_command
 
 from mtclar.cli.main import make_app
-from tests.conftest import NO_EXTRAS
+from tests.conftest import NO_EXTRAS, SLOW
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
@@ -38,6 +38,10 @@ def imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add((node.module or "").partition(".")[0])
     return names
+
+
+def test_what_is_slow_exists() -> None:
+    assert [name for name in SLOW if not (TESTS / name).exists()] == []
 
 
 @pytest.mark.parametrize("name", NO_EXTRAS)
