@@ -108,7 +108,7 @@ def check_stopping(
         text = f"the labels contradict one another (error {error:.2f}): redo or move those with a large error"
         return StoppingVerdict(False, Sentence("contradict", text, {"error": f"{error:.2f}"}))
     if count < MOST_LABELS and (change is None or faces < MIN_FACES):
-        text = f"{faces} of at least {MIN_FACES} different expressions seen"
+        text = f"{faces} of at least {MIN_FACES} different expressions seen between the labels"
         return StoppingVerdict(False, Sentence("faces", text, {"n": faces, "of": MIN_FACES}))
     changed: dict[str, str | int] = {"n": rule.window, "change": "" if change is None else f"{change:.2f}"}
     if change is not None and rule.met(regions, change):

@@ -100,7 +100,7 @@ def test_it_is_never_enough_by_the_estimates_of_too_few_faces(
 def test_what_is_missing_is_faces_once_there_are_labels_enough() -> None:
     grid = [(region.valence, region.arousal) for region in REGIONS]
     why = check_stopping(grid, 0.1, 0.01, MIN_FACES - 1).why.text
-    assert why == f"{MIN_FACES - 1} of at least {MIN_FACES} different expressions seen"
+    assert why == f"{MIN_FACES - 1} of at least {MIN_FACES} different expressions seen between the labels"
     assert check_stopping(grid, 0.1, 0.01, MIN_FACES).stop
 
 

@@ -82,7 +82,10 @@ def test_a_held_face_between_the_labels_is_one_however_long_it_is_seen(taken: Ma
             status.unlabelled.add(number * seconds + half / 2, taken(99, 1)[1])
     status.update(support(status.labels))
     seen = min(seconds, 1)
-    assert status.stopping().why.text == f"{seen} of at least {MIN_FACES} different expressions seen"
+    assert (
+        status.stopping().why.text
+        == f"{seen} of at least {MIN_FACES} different expressions seen between the labels"
+    )
     assert not status.stopping().stop
 
 
