@@ -147,6 +147,7 @@ class Serving:
         for _ in range(2):
             await asyncio.sleep(0)
         self._server.close()
+        await asyncio.sleep(0)  # it does so in the next turn; TLS connections that begin later see that
         for connection in self._connections:
             if connection.request is None:
                 connection.transport.abort()
