@@ -23,7 +23,10 @@ class Certificate:
         self._cert, self._key = cert, key
         self._lock = threading.Lock()
         self._seen = self._stamp()
-        self.context = _context(cert, key)
+        self._newest = self.context = _context(cert, key)
+        # A handshake gets one whole context: loaded into the one in use, a certificate would stand there for a moment
+        # without its key.
+        self.context.sni_callback = self._use_newest
 
     def reload_if_changed(self) -> bool:
         """Loads changed files; True if they are in use now. Logs one warning if they cannot be used."""
@@ -42,13 +45,15 @@ class Certificate:
 
     def _reload(self) -> bool:
         try:
-            _context(self._cert, self._key)  # a separate context first: a mismatch would break the live one
-            _load(self.context, self._cert, self._key)
+            self._newest = _context(self._cert, self._key)
         except MtclarError as error:
             log.warning("the certificate is not renewed, the old one stays: %s", error.what)
             return False
         log.info("certificate %s loaded again", self._cert)
         return True
+
+    def _use_newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._newest
 
     def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
         """Changes with the files, whether they are written in place, renamed or linked."""
@@ -85,11 +90,6 @@ def _context(cert: Path, key: Path) -> ssl.SSLContext:
     for path in (cert, key):
         if not path.is_file():
             raise UsageError(f"there is no file {path}", "name the PEM files of a certificate and its key")
-    _load(context, cert, key)
-    return context
-
-
-def _load(context: ssl.SSLContext, cert: Path, key: Path) -> None:
     try:
         context.load_cert_chain(cert, key, password="")  # an encrypted key fails here instead of asking
     except (OSError, ValueError) as error:  # SSLError is an OSError
@@ -98,3 +98,4 @@ def _load(context: ssl.SSLContext, cert: Path, key: Path) -> None:
             f"the certificate {cert} with the key {key} cannot be used: {reason}",
             "both are PEM files, and the key has no passphrase",
         ) from error
+    return context

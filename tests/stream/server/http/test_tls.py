@@ -6,7 +6,9 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from mtclar.stream.server.config import ServerConfig
 from mtclar.stream.server.http.tls import Certificate, certificate
 from mtclar.stream.server.limits import Limits
 from mtclar.stream.server.server import Server
+
+CONNECTIONS = 100  # among as many, some met the new certificate without its key
 
 
 def shown_by(server: Server) -> bytes:
@@ -122,3 +126,24 @@ def test_old_versions_of_tls_are_refused(tmp_path: Path, version: str, accepted:
         done = subprocess.run(client, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S)
     assert (done.returncode == 0) is accepted, done.stderr
     assert b"no protocols available" not in done.stderr  # the client itself would have spoken it
+
+
+def test_connections_that_begin_while_files_are_loaded_get_one_pair_or_the_other(tmp_path: Path) -> None:
+    pairs = [make_certificate(tmp_path, name) for name in ("first", "second")]
+    cert, key = make_certificate(tmp_path, "served")
+    known, stopped = {der(cert), *(der(of) for of, _ in pairs)}, threading.Event()
+
+    def renew(server: Server) -> None:
+        while not stopped.is_set():
+            for pair in pairs:
+                for target, source in zip((cert, key), pair, strict=True):
+                    replace(target, source)
+                server.reload_certificate()
+
+    with Server(ServerConfig(port=0, tls_cert=cert, tls_key=key)) as server, ThreadPoolExecutor(1) as thread:
+        renewing = thread.submit(renew, server)
+        try:
+            assert {shown_by(server) for _ in range(CONNECTIONS)} <= known
+        finally:
+            stopped.set()
+        renewing.result()
