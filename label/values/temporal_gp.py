@@ -1,7 +1,9 @@
 """Gaussian process on residuals with a second kernel over time, for recordings where past and future are known.
 
-The covariance of two residuals is that of `mtclar.engine.estimate.residual_gp` plus a time kernel,
-variance exp(-((t_i - t_j) / length_s)^2): an error of the encoder persists for a moment, whatever the face shows.
+The covariance of two residuals is that of `mtclar.engine.estimate.residual_gp` plus a time kernel: an error of the
+encoder persists for a moment, whatever the face shows. It is Matern's with nu = 3/2, variance (1 + d) exp(-d) with
+d = sqrt(3) |t_i - t_j| / length_s. The smoother squared exponential took values between two labels for better known
+than they are.
 
 The sd is multiplied by a scale estimated from the leave-one-out residuals of the labels: labels that agree better than
 the process expects make every interval narrower. The constants are fitted to one encoder by tools/fit/fit_label.py.
@@ -39,15 +41,15 @@ CONSTANTS = Path(__file__).with_name("constants.json")
 
 @dataclass(frozen=True, slots=True)
 class TimeKernel:
-    """Squared-exponential kernel over time for one dimension."""
+    """Matern kernel (nu = 3/2) over time for one dimension."""
 
     variance: float  # V/A units squared
     length_s: float
 
     def __call__(self, one_s: Array, other_s: Array) -> Array:
         """Covariances [B, M] of times [B] and [M]."""
-        apart = (one_s[:, None] - other_s) / self.length_s
-        return np.asarray(self.variance * np.exp(-(apart**2)))
+        apart = np.sqrt(3.0) * np.abs(one_s[:, None] - other_s) / self.length_s
+        return np.asarray(self.variance * (1.0 + apart) * np.exp(-apart))
 
 
 @dataclass(frozen=True, slots=True)

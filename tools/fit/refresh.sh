@@ -5,7 +5,8 @@
 #     FERPLUS=... LONDON=... tools/fit/refresh.sh figures INPUTS                          # 15 minutes
 #
 # INPUTS holds people_crops.npz, people.npz (rendered, for training), test_people.npz, tune.npz, tune_people.npz,
-# tune_clips, test_clips, test_scenes, tune_scenes and frames.npz; the commands that make them are in docs/development/training.md.
+# tune_clips, label_clips, test_clips, test_scenes, tune_scenes and frames.npz; the commands that make them are in
+# docs/development/training.md.
 # A page whose inputs are missing keeps its figures, and says of which encoder they are.
 set -eu
 what=$1 inputs=$2
@@ -23,7 +24,7 @@ constants() {
     run tools.fit.fit_hidden_mouth "$PEOPLE" --ferplus "$FERPLUS" --rendered "$inputs/tune.npz" --write
     run tools.fit.fit_fewshot --people "$inputs/tune.npz" --clips "$inputs/tune_clips" \
         --real-people "$inputs/people_crops.npz" --ferplus "$FERPLUS"
-    run tools.fit.fit_label --clips "$inputs/tune_clips" --write
+    run tools.fit.fit_label --clips "$inputs/label_clips" --write
     run tools.docs.record_calibration --write
 }
 
