@@ -18,9 +18,7 @@ class RecentMessages:
 
     def __init__(self) -> None:
         self._affect: dict[str, deque[Outgoing]] = {}  # by stream
-        self._newest: dict[
-            str, Outgoing
-        ] = {}  # by stream; those between two kept ones are in every answer while newest
+        self._newest: dict[str, Outgoing] = {}  # by stream; also one that is not kept
         self._others: deque[MarkMessage | EventMessage] = deque(maxlen=KEPT_MARKS)
 
     def add(self, outgoing: Outgoing) -> None:

@@ -80,7 +80,8 @@ def test_the_person_is_told_of_being_analysed(
 
 def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url)
+    page = open_page(server.url, script=SUBSCRIBED)
+    gets(page, "sd")
     state, row = page.locator("#state"), page.locator(".face")
     expect(page.locator("#stream")).to_have_text("demo: a rendered face")
     expect(page.locator("#model")).to_have_text("encoder-1 (5c2e9f0a)")
