@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import SUBSCRIBED, OpenPage, gets, wait_for, wait_until
+from support.browser.watched_page import OpenPage, connected, gets, wait_for, wait_until
 
 from mtclar.stream.protocol.messages import ByeMessage, ErrorMessage, MarkMessage, StatusMessage
 
@@ -31,10 +31,6 @@ def has_drawn(page: Page, seq: int) -> None:
 
 def pixels(page: Page, canvas: str) -> str:
     return str(page.evaluate(f"document.getElementById('{canvas}').toDataURL()"))
-
-
-def connected(page: Page) -> None:
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
 # --- what a person sees ---------------------------------------------------------------------------------------------
@@ -80,7 +76,7 @@ def test_the_person_is_told_of_being_analysed(
 
 def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     gets(page, "sd")
     state, row = page.locator("#state"), page.locator(".face")
     expect(page.locator("#stream")).to_have_text("demo: a rendered face")
@@ -111,7 +107,7 @@ def test_who_is_seen_how_well_and_by_what(speaker: StartSpeaker, open_page: Open
 
 def test_a_face_outside_its_support_set_gets_advice(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     connected(page)
     gets(page, "similarity")
     server.say(server.face(0.1, 0.1))

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import SUBSCRIBED, OpenPage, gets, wait_for
+from support.browser.watched_page import OpenPage, connected, gets, wait_for
 
 from mtclar.stream.protocol.client_messages import Assign
 
@@ -67,7 +67,7 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
     speaker: StartSpeaker, open_page: OpenPage
 ) -> None:
     server = speaker(streams=("door", "desk"))
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     gets(page, "similarity")
     server.say(server.face(0.5, 0.5), stream="door")
     server.say(server.face(0.5, 0.5, subject="ben"), stream="desk")
@@ -110,7 +110,7 @@ def test_the_keyboard_goes_through_the_page_as_the_eye_does(
 
 def test_everything_has_a_name_and_a_role(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     gets(page, "similarity")
     server.say(server.face(0.5, 0.25))
     expect(page.locator("#similarity")).to_be_visible()
@@ -148,7 +148,7 @@ def test_who_is_who_is_put_right_by_hand(speaker: StartSpeaker, open_page: OpenP
     said: list[Assign] = []
     server = speaker(on_assign=lambda assign, _: said.append(assign))
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     server.say(server.face(0.5, 0.5, track=4))
     choice = page.locator("#faces").get_by_label("This is")
     expect(choice).to_have_value("anna")

@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 from playwright.sync_api import Page, expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import OpenPage
+from support.browser.watched_page import OpenPage, connected
 
 StartSpeaker = Callable[..., Speaker]
 
@@ -17,10 +17,6 @@ DESKTOP = (1280, 800)
 def has_drawn(page: Page, seq: int) -> None:
     """Waits until the page's texts are those of message `seq`."""
     expect(page.locator("#valence")).to_have_attribute("data-seq", str(seq))
-
-
-def connected(page: Page) -> None:
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
 def test_names_are_text(speaker: StartSpeaker, open_page: OpenPage) -> None:

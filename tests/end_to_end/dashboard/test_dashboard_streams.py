@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import SUBSCRIBED, OpenPage, gets, wait_for
+from support.browser.watched_page import OpenPage, connected, gets, wait_for
 
 from mtclar.stream.protocol.messages import StatusMessage, SubjectInfo, SubjectsMessage
 
@@ -19,7 +19,7 @@ def two(speaker: StartSpeaker, open_page: OpenPage) -> tuple[Any, Page]:
     """A server of two streams with a face each, whose tracks have the same number, and its page."""
     server = speaker(streams=("door", "desk"))
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     say_both(server)
     expect(page.locator(".face")).to_have_count(2)
     return server, page
@@ -101,7 +101,7 @@ def test_a_stream_may_lag_behind_another(two: tuple[Any, Page]) -> None:
 
 def test_the_most_similar_support_frame_and_the_others(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     text, bars = page.locator("#why-text"), page.locator("#similarity")
     expect(text).to_have_text("No face in view.")
     gets(page, "similarity")
@@ -129,7 +129,7 @@ def test_the_most_similar_support_frame_and_the_others(speaker: StartSpeaker, op
 
 def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     gets(page, "similarity")
     text = page.locator("#why-text")
     for alike, frame in (((0.9, 0.1, 0.1), 1), ((0.1, 0.9, 0.1), 2), ((0.1, 0.1, 0.9), 3)):
@@ -145,7 +145,7 @@ def test_a_moment_of_the_past_has_its_own_reasons(speaker: StartSpeaker, open_pa
 def test_changed_labels_are_shown(speaker: StartSpeaker, open_page: OpenPage) -> None:
     """Somebody is calibrated anew: bars and labels follow, also for `assign`, and the past keeps its own."""
     server = speaker()
-    page = open_page(server.url, script=SUBSCRIBED)
+    page = open_page(server.url)
     gets(page, "similarity")
     text, face = page.locator("#why-text"), page.locator(".face").first
     seq = server.say(server.face(0.5, 0.25))
@@ -184,7 +184,7 @@ def test_similarity_is_subscribed_to_only_while_it_is_shown(
     page = open_page("about:blank", own=server.url)
     page.on("websocket", listen)
     page.goto(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
 
     def asked(wanted: bool) -> None:
         """Waits until the server has said that it sends similarities, or that it does not."""
@@ -207,7 +207,7 @@ def test_similarity_is_subscribed_to_only_while_it_is_shown(
 def test_a_wall_of_all_faces_and_one_of_them_selected(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker(streams=("door", "desk", "hall"))
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     server.say(server.face(0.1, 0.1), server.face(0.5, 0.5, track=1, subject="ben"), stream="door")
     server.say(
         server.face(-0.25, 0.1, track=7, subject=None, state="low_quality", faults=("too dark",)),
@@ -228,7 +228,7 @@ def test_a_wall_of_all_faces_and_one_of_them_selected(speaker: StartSpeaker, ope
 def test_the_wall_marks_what_is_not_calibrated(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker(streams=("door", "desk"), subjects=())
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     server.say(server.face(0.1, 0.1), server.face(0.5, 0.5, track=1, subject=None), stream="door")
     page.get_by_role("button", name="Wall").click()
     tiles = page.locator(".tile:visible")

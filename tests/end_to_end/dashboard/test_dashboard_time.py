@@ -10,7 +10,7 @@ import cv2
 import pytest
 from playwright.sync_api import Page, expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import OpenPage
+from support.browser.watched_page import OpenPage, connected
 
 from mtclar.stream.protocol.messages import ClockMessage, MarkMessage
 from mtclar.stream.table.columns import NAMES
@@ -48,7 +48,7 @@ def followed(speaker: StartSpeaker, open_page: OpenPage) -> tuple[Any, Page]:
     """A server, and a page that has seen eight seconds of it."""
     server = speaker()
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     told(server, page)
     return server, page
 
@@ -124,7 +124,7 @@ def test_zoom_by_buttons_and_wheel_and_drag_moves(followed: tuple[Any, Page]) ->
 def test_two_fingers_zoom_on_a_phone(speaker: StartSpeaker, open_page: OpenPage) -> None:
     server = speaker()
     page = open_page(server.url, PHONE, has_touch=True, is_mobile=True)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     told(server, page, count=50)
     strip = page.locator("#valence-strip")
     strip.scroll_into_view_if_needed()
@@ -173,14 +173,14 @@ def test_everything_by_keyboard(followed: tuple[Any, Page]) -> None:
 def test_a_pause_outlives_the_server(speaker: StartSpeaker, open_page: OpenPage) -> None:
     first = speaker()
     page = open_page(first.url, gone=True)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     told(first, page, count=20)
     page.locator("#pause").click()
     first.server.close()
     expect(page.locator("#connection")).to_have_attribute("data-state", "waiting")
     expect(page.locator("#state")).to_contain_text("Paused")
     second = speaker(port=first.server.port)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     second.say(second.face(0.77, 0))
     page.locator("#valence-strip").focus()
     page.keyboard.press("ArrowLeft")
@@ -203,7 +203,7 @@ def downloaded(page: Page, button: str, folder: Path) -> Path:
 def test_csv_is_what_is_in_view(speaker: StartSpeaker, open_page: OpenPage, tmp_path: Path) -> None:
     server = speaker()
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     name = 'anna, called "the first"'
     told(server, page, subject=name)
     marked = FRAMES - 50
@@ -243,7 +243,7 @@ def test_csv_has_the_time_of_the_newest_pair_of_clocks(
 ) -> None:
     server = speaker()
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     server.server.publish(ClockMessage(1_800_000_000.0, 100.0))
     told(server, page)
     page.locator("#pause").click()
@@ -257,7 +257,7 @@ def test_csv_cells_that_have_no_value_are_empty(
 ) -> None:
     server = speaker()
     page = open_page(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     server.tell(server.face(None, None, state="low_quality"))  # never measured: no sample
     server.tell(server.face(0.5, 0.5, subject=None))
     server.tell(server.face(0.5, 0.5, subject=None, state="held"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, expect
+from support.browser.watched_page import connected
 
 RECIPES = (Path(__file__).parents[3] / "docs" / "development" / "extending.md").read_text()
 FILES = dict(re.findall(r"```js\n// (\S+)\n(.*?)```", RECIPES, re.DOTALL))
@@ -33,7 +34,7 @@ def test_the_panel_shows_the_mean_of_the_seconds_in_view(
         "**/dashboard/panels/mean.js", lambda route: route.fulfill(body=FILES["mean.js"], content_type=script)
     )
     page.goto(server.url)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     for valence in (0.2, 0.4, 0.6):
         server.tell(server.face(valence, 0.0))  # waits for each: `latest` could replace one
     expect(page.get_by_text("Mean valence of the seconds in view: +0.40")).to_be_visible()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from support.browser.speaker import Speaker
-from support.browser.watched_page import OpenPage
+from support.browser.watched_page import OpenPage, connected
 
 from mtclar.stream.server.http import pages
 
@@ -44,7 +44,7 @@ def french(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_third_language_is_one_file(speaker: Callable[..., Speaker], open_page: OpenPage) -> None:
     server = speaker()
     page = open_page(server.url, locale="fr-FR")
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    connected(page)
     server.say(server.face(0.1, 0.1), server.face(-0.5, 0.2, track=1, subject="ben"))
     expect(page.locator("html")).to_have_attribute("lang", "fr")
     expect(page.locator("#plane-title")).to_have_text("L’affect en ce moment")

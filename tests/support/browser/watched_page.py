@@ -11,18 +11,18 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Viewport
 from support.browser.chromium import WAIT_MS
 
 DESKTOP = (1280, 800)
-SUBSCRIBED = """
-const Plain = window.WebSocket;
-window.WebSocket = class extends Plain {
-  constructor(...options) {
-    super(...options);
-    this.addEventListener("message", ({ data }) => {
-      if (typeof data === "string" && data.includes('"subscribed"')) window.subscribed = data;
-    });
-  }
-};
-"""
-"""Keeps the server's last `subscribed`, for `gets`."""
+SUBSCRIBED = """{
+  const Plain = window.WebSocket;
+  window.WebSocket = class extends Plain {
+    constructor(...options) {
+      super(...options);
+      this.addEventListener("message", ({ data }) => {
+        if (typeof data === "string" && data.includes('"subscribed"')) window.subscribed = data;
+      });
+    }
+  };
+}"""
+"""Keeps the server's last `subscribed`, for `connected` and `gets`."""
 
 
 @dataclass
@@ -70,8 +70,9 @@ def watching(browser: Browser) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: watched.complaints.append(str(error)))
         page.on("request", watched.request)
         page.on("websocket", lambda socket: watched.requests.append(socket.url))
-        if script:
-            page.add_init_script(script)
+        for one in (SUBSCRIBED, script):
+            if one:
+                page.add_init_script(one)
         page.goto(url)
         opened.append((context, watched, own or url, gone))
         return page
@@ -107,8 +108,14 @@ def wait_for(page: Page, condition: Callable[[], bool]) -> None:
     raise AssertionError(f"not true within {WAIT_MS} ms")
 
 
+def connected(page: Page) -> None:
+    """Waits until the dashboard has subscribed: before that, it ignores what the server publishes."""
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    wait_until(page, "() => window.subscribed !== undefined")
+
+
 def gets(page: Page, field: str) -> None:
-    """Waits until the server has heard that the dashboard wants this field; the page was opened with SUBSCRIBED."""
+    """Waits until the server has heard that the dashboard wants this field."""
     wait_until(page, '(field) => window.subscribed?.includes(`"${field}"`)', field)
 
 
