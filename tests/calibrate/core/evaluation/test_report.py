@@ -100,6 +100,12 @@ def test_only_labels_that_do_not_fit_give_a_warning() -> None:
     assert worse.contradiction is None
 
 
+def test_an_error_a_little_above_the_uncalibrated_one_counts_as_equal() -> None:
+    report = make_report(make_set([NEUTRAL] * 3 + [HAPPY] * 3 + [SAD] * 3))
+    assert replace(report, calibrated=(0.32, 0.32), absolute=(0.3, 0.3)).warning == ""
+    assert replace(report, calibrated=(0.34, 0.34), absolute=(0.3, 0.3)).warning != ""
+
+
 def test_two_labels_far_apart_on_one_face_contradict_each_other() -> None:
     support = make_set([SAD] * 3 + [HAPPY] * 3)
     same = np.repeat(support.embeddings[:1], 6, axis=0)
