@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mtclar.engine.data_types import Encoded, FaceCrop, Frame
+from mtclar.engine.data_types import Caveat, Encoded, FaceCrop, Frame
 from mtclar.engine.face.boxes import area
 from mtclar.engine.face.quality import CALIBRATION_LIMITS, QualityLimits, quality_issues
 from mtclar.engine.tracker import Tracker
 
 NO_FACE = "no face"
 TWO_FACES = "two faces"
-MOUTH_HIDDEN, TALKING = "mouth hidden", "talking"  # as the caveats of `run`
+MOUTH_HIDDEN: Caveat = "mouth hidden"
+TALKING: Caveat = "talking"
 SECOND_CHOICE = (MOUTH_HIDDEN, TALKING)
 """Issues of a frame that is taken where there is no better one: some people wear a mask, or are taken for it."""
 SKIPPED = ("skipped",)
